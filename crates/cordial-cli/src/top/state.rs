@@ -76,7 +76,7 @@ pub(super) struct TopState {
     pub(super) rights: Rights,
     pub(super) question: Option<Question>,
     pub(super) is_paused: bool,
-    /// How far a detail is scrolled.
+    /// How far a detail or the help is scrolled.
     pub(super) scrolled: u16,
     /// Whether a branch of the tree was expanded or collapsed.
     has_changed_tree: bool,
@@ -215,6 +215,9 @@ impl TopState {
             };
         }
         if self.shows_help {
+            if self.scroll(key.code) {
+                return KeyEffect::Nothing;
+            }
             self.shows_help = false;
             return if key.code == KeyCode::Char('q') { KeyEffect::Quit } else { KeyEffect::Nothing };
         }
@@ -224,7 +227,10 @@ impl TopState {
         let page = self.wanted.rows.saturating_sub(1).max(1);
         match key.code {
             KeyCode::Char('q') => return KeyEffect::Quit,
-            KeyCode::Char('?' | 'h') | KeyCode::F(1) => self.shows_help = true,
+            KeyCode::Char('?' | 'h') | KeyCode::F(1) => {
+                self.shows_help = true;
+                self.scrolled = 0;
+            }
             KeyCode::Char(' ') => self.is_paused = !self.is_paused,
             KeyCode::Char(digit @ '1'..='4') => self.show(VIEWS[usize::from(digit as u8 - b'1')]),
             KeyCode::Tab => self.show_next(1),
@@ -304,13 +310,23 @@ impl TopState {
                     self.ask(pid);
                 }
             }
-            KeyCode::Up | KeyCode::Char('k') => self.scrolled = self.scrolled.saturating_sub(1),
-            KeyCode::Down | KeyCode::Char('j') => self.scrolled = self.scrolled.saturating_add(1),
-            KeyCode::PageUp => self.scrolled = self.scrolled.saturating_sub(10),
-            KeyCode::PageDown => self.scrolled = self.scrolled.saturating_add(10),
-            _ => {}
+            code => {
+                self.scroll(code);
+            }
         }
         KeyEffect::Nothing
+    }
+
+    /// Scrolls a detail or the help. Returns whether the key does that.
+    fn scroll(&mut self, code: KeyCode) -> bool {
+        self.scrolled = match code {
+            KeyCode::Up | KeyCode::Char('k') => self.scrolled.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => self.scrolled.saturating_add(1),
+            KeyCode::PageUp => self.scrolled.saturating_sub(10),
+            KeyCode::PageDown => self.scrolled.saturating_add(10),
+            _ => return false,
+        };
+        true
     }
 
     fn expand(&mut self, is_expanded: bool) {

@@ -22,6 +22,18 @@ pub(super) fn escaped(text: &[u8]) -> String {
     escaped
 }
 
+/// The longest place that is shown with its folder.
+const PLACE_LENGTH: usize = 24;
+
+/// Returns a place in source code with no more of its path than fits: the file, and its folder if that is short. The page shows
+/// places in the same way.
+pub(super) fn place(full: &str) -> String {
+    let Some((path, file)) = full.rsplit_once('/') else { return clean(full) };
+    let folder = path.rsplit('/').next().unwrap_or_default();
+    let is_short = folder.chars().count() + 1 + file.chars().count() <= PLACE_LENGTH;
+    clean(&if is_short { format!("{folder}/{file}") } else { file.to_owned() })
+}
+
 /// Returns a duration in about five characters: `12ms`, `3.4s`, `12m`, `5.0h`, `12d`.
 pub(super) fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds as f64 / 1000.0;

@@ -43,7 +43,7 @@ fn process(detail: &TaskDetail) -> Vec<Line<'static>> {
         Line::from(vec![Span::styled(format!("{:<13}", "state"), DIM), Span::styled(state_of(task).0, BOLD)]),
         field("spawned at", clean(&task.place)),
         field("age", duration(task.age_ms)),
-        field("busy", format!("{} ms, {} of the last interval", count(task.busy_ms), share(task.busy_share))),
+        field("busy", format!("{}, {} of the last interval", duration(task.busy_ms as u64), share(task.busy_share))),
         field("polls", format!("{}, {} per second, {} long", task.polls, count(task.polls_per_s), task.long_polls)),
         field("incarnation", task.incarnation.to_string()),
         field("callers", references(&detail.callers)),

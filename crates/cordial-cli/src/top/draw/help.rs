@@ -2,14 +2,14 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Flex, Layout};
-use ratatui::widgets::{Block, Clear, Paragraph};
+use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
 const KEYS: &str = "\
 1 2 3 4, Tab    tasks, tree, streams, crashes
 ↑ ↓, PgUp PgDn  select a row; g and G: the first and the last
 Enter           show the row in full; Esc goes back
 → ←             expand and collapse a branch of the tree
-x               shut down, kill or restart the process, if the program allows that
+x               shut down, kill or restart the process, if that is allowed
 s, S            sort by the next or the previous column
 r               reverse the order
 /               filter by label, place or pid; Esc removes the filter
@@ -21,10 +21,11 @@ busy   share of time in which the threads were in polls: one bar per thread,
        ! for a thread that is blocked in a poll
 queue  tasks that are ready and wait for a thread";
 
-pub(super) fn draw(frame: &mut Frame<'_>) {
+pub(super) fn draw(frame: &mut Frame<'_>, scrolled: u16) {
     let height = u16::try_from(KEYS.lines().count()).unwrap_or(u16::MAX).saturating_add(2);
     let [area] = Layout::vertical([Constraint::Length(height)]).flex(Flex::Center).areas(frame.area());
     let [area] = Layout::horizontal([Constraint::Length(78)]).flex(Flex::Center).areas(area);
+    let block = Block::bordered().title(" Keys ").title_bottom(" ↑↓ scroll   any other key: back ");
     frame.render_widget(Clear, area);
-    frame.render_widget(Paragraph::new(KEYS).block(Block::bordered().title(" Keys ")), area);
+    frame.render_widget(Paragraph::new(KEYS).block(block).wrap(Wrap { trim: false }).scroll((scrolled, 0)), area);
 }

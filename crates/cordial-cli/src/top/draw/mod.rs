@@ -1,7 +1,7 @@
 //! The screen.
 //!
 //! ```text
-//!  shop (4711)  up 3.0m   live 1024   threads 2+1   12% cpu   34 MiB
+//!  shop  live 1024  queue 0  threads 2+1  cpu 12%  34 MiB  up 3.0m  process 4711
 //!  busy 43% ▁▂▅█      spawned 120/s ▂▃▂    crashed 1.0/s  ▁ █
 //!  ! a poll of importer does not return: 12.0s, src/main.rs:12:5
 //!  1 Tasks  2 Tree  3 Streams  4 Crashes                                 sort: busy ↓
@@ -21,3 +21,6 @@ mod tasks;
 mod tree;
 
 pub(super) use screen::{draw, list_height};
+
+#[cfg(test)]
+mod tests;

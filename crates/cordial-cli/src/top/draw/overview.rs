@@ -7,37 +7,38 @@ use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Sparkline};
 
+use super::screen::is_narrow;
 use super::styles::{ALARM, BOLD, DIM, WARNING};
 use crate::top::fetch::Screenful;
-use crate::top::words::{bar, bytes, clean, count, duration, share};
+use crate::top::words::{bar, bytes, clean, count, duration, place, share};
 
 pub(super) fn draw(frame: &mut Frame<'_>, [title, lines]: [Rect; 2], screenful: &Screenful) {
     let (overview, past) = (&screenful.overview, &screenful.past);
     let (program, now) = (&overview.program, &overview.now);
     let up = now.at_ms.saturating_sub(program.started_at_ms);
-    let mut spans = vec![Span::styled(clean(&program.name), BOLD)];
-    let mut add = |text: String| spans.push(Span::raw(text));
-    add(format!(" ({})  up {}  live {}", program.os_pid, duration(up), count(now.live as f64)));
-    add(format!("  threads {}", now.threads));
-    if now.stand_ins > 0 {
-        add(format!(" (+{} stand-ins)", now.stand_ins));
-    }
-    add(format!("  queue {}", count(now.queued as f64)));
-    if let Some(cpu) = now.cpu {
-        add(format!("  cpu {}", share(f64::from(cpu))));
-    }
-    if let Some(rss) = now.rss_bytes {
-        add(format!("  {}", bytes(rss)));
-    }
     let dropped = &overview.dropped;
     let n_dropped = dropped.crashes + dropped.points + dropped.clients + dropped.connections + dropped.tasks;
+    // What matters most is first: a narrow screen does not have room for all.
+    let mut spans = vec![Span::styled(clean(&program.name), BOLD)];
     if n_dropped > 0 {
-        spans.push(Span::styled(format!("  dropped {}", count(n_dropped as f64)), ALARM));
+        spans.push(Span::styled(format!("dropped {}", count(n_dropped as f64)), ALARM));
     }
     if program.closed {
-        spans.push(Span::styled("  shut down", ALARM));
+        spans.push(Span::styled("shut down", ALARM));
     }
-    frame.render_widget(Paragraph::new(Line::from(spans)), title);
+    let mut add = |text: String| spans.push(Span::raw(text));
+    add(format!("live {}", count(now.live as f64)));
+    add(format!("queue {}", count(now.queued as f64)));
+    add(format!(
+        "threads {}{}",
+        now.threads,
+        if now.stand_ins > 0 { format!("+{}", now.stand_ins) } else { String::new() }
+    ));
+    now.cpu.into_iter().for_each(|cpu| add(format!("cpu {}", share(f64::from(cpu)))));
+    now.rss_bytes.into_iter().for_each(|rss| add(bytes(rss)));
+    add(format!("up {}", duration(up)));
+    add(format!("process {}", program.os_pid));
+    frame.render_widget(Paragraph::new(Line::from(fitting(spans, title.width))), title);
 
     let thirds = Layout::horizontal([Constraint::Fill(1); 3]).spacing(2).split(lines);
     let workers: String = overview
@@ -49,12 +50,19 @@ pub(super) fn draw(frame: &mut Frame<'_>, [title, lines]: [Rect; 2], screenful: 
             _ => bar(f64::from(worker.busy)),
         })
         .collect();
-    let columns = [
-        (format!("busy {} [{workers}]", share(f64::from(now.utilization))), &past.utilization, Some(1.0), Color::Green),
-        (format!("spawned {}/s", count(f64::from(now.spawned))), &past.spawned, None, Color::Blue),
-        (format!("crashed {}/s", count(f64::from(now.crashed))), &past.crashed, None, Color::Red),
+    let (busy, spawned, crashed) =
+        (share(f64::from(now.utilization)), count(f64::from(now.spawned)), count(f64::from(now.crashed)));
+    let headings = if is_narrow(lines) {
+        [format!("busy {busy}"), format!("spawn {spawned}/s"), format!("crash {crashed}/s")]
+    } else {
+        [format!("busy {busy} [{workers}]"), format!("spawned {spawned}/s"), format!("crashed {crashed}/s")]
+    };
+    let series = [
+        (&past.utilization, Some(1.0), Color::Green),
+        (&past.spawned, None, Color::Blue),
+        (&past.crashed, None, Color::Red),
     ];
-    for (area, (heading, values, max, color)) in thirds.iter().zip(columns) {
+    for ((area, heading), (values, max, color)) in thirds.iter().zip(headings).zip(series) {
         let [heading_area, line] = Layout::vertical([Constraint::Length(1); 2]).areas(*area);
         frame.render_widget(Paragraph::new(heading).style(DIM), heading_area);
         // In thousandths, because a sparkline is drawn from whole numbers. The newest values are on the right.
@@ -70,6 +78,21 @@ pub(super) fn draw(frame: &mut Frame<'_>, [title, lines]: [Rect; 2], screenful: 
     }
 }
 
+/// Returns the parts of a line that fit into a width, with gaps between them.
+fn fitting(spans: Vec<Span<'static>>, width: u16) -> Vec<Span<'static>> {
+    let mut left = usize::from(width);
+    let mut fitting = Vec::new();
+    for span in spans {
+        let gap = if fitting.is_empty() { 0 } else { 2 };
+        // The first one is cut off if it must be.
+        if fitting.is_empty() || gap + span.width() <= left {
+            left = left.saturating_sub(gap + span.width());
+            fitting.extend([Span::raw(" ".repeat(gap)), span]);
+        }
+    }
+    fitting
+}
+
 /// Returns the lines of what is wrong: what was dropped, and the first warnings.
 pub(super) fn warnings(screenful: &Screenful) -> Vec<Line<'static>> {
     let warnings = &screenful.overview.warnings;
@@ -83,7 +106,12 @@ pub(super) fn warnings(screenful: &Screenful) -> Vec<Line<'static>> {
                 Severity::Warning => WARNING,
                 _ => Style::new(),
             };
-            Line::styled(format!("! {}", clean(&warning.sentence)), style)
+            // Shown as the page shows places, so that there is room for the rest of the sentence.
+            let sentence = match &warning.place {
+                Some(full) => warning.sentence.replace(full, &place(full)),
+                None => warning.sentence.clone(),
+            };
+            Line::styled(format!("! {}", clean(&sentence)), style)
         })
         .collect();
     if n_hidden > 0

@@ -5,7 +5,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Paragraph, Wrap};
 
 use super::styles::{ALARM, BOLD, DIM, SELECTED, WARNING};
 use super::{crashes, detail, help, overview, question, streams, tasks, tree};
@@ -15,6 +15,17 @@ use crate::top::words::clean;
 
 /// The lines above and below the rows of the list, its heading included.
 const OTHER_LINES: u16 = 8;
+
+/// The least width at which lists have all of their columns.
+const FULL_WIDTH: u16 = 70;
+
+/// Returns whether a list has so little room that it shows only the columns that matter most.
+pub(super) fn is_narrow(area: Rect) -> bool {
+    area.width < FULL_WIDTH
+}
+
+/// What the keys do, the most important ones first.
+const KEYS: [&str; 8] = ["q quit", "? help", "1-4 view", "↑↓ select", "Enter show", "x end", "/ filter", "s r sort"];
 
 /// Returns how many rows of the list a screen of this height has.
 pub(crate) fn list_height(height: u16) -> usize {
@@ -46,7 +57,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, state: &TopState, screenful: Option<&S
         detail::draw(frame, full, state.scrolled);
     }
     if state.shows_help {
-        help::draw(frame);
+        help::draw(frame, state.scrolled);
     }
     if let Some(asked) = &state.question {
         question::draw(frame, asked, screenful.and_then(|screenful| name_of(screenful, &asked.pid)).as_deref());
@@ -77,7 +88,10 @@ fn draw_wrong(frame: &mut Frame<'_>, area: Rect, screenful: &Screenful, error: O
         Some(error) => vec![Line::styled(format!("! {}; what is shown is old", clean(error)), ALARM)],
         None => overview::warnings(screenful),
     };
-    frame.render_widget(Paragraph::new(lines), area);
+    // A sentence that is alone has both lines.
+    let is_alone = lines.len() == 1;
+    let lines = Paragraph::new(lines);
+    frame.render_widget(if is_alone { lines.wrap(Wrap { trim: true }) } else { lines }, area);
 }
 
 fn draw_tabs(frame: &mut Frame<'_>, area: Rect, state: &TopState) {
@@ -89,7 +103,7 @@ fn draw_tabs(frame: &mut Frame<'_>, area: Rect, state: &TopState) {
         (View::Crashes, " 4 Crashes "),
     ] {
         spans.push(Span::styled(name, if state.wanted.view == view { SELECTED } else { Style::new() }));
-        spans.push(Span::raw(" "));
+        spans.extend((!is_narrow(area)).then(|| Span::raw(" ")));
     }
     if state.wanted.view == View::Tasks {
         let arrow = if state.wanted.is_descending { "↓" } else { "↑" };
@@ -113,7 +127,15 @@ fn draw_footer(frame: &mut Frame<'_>, area: Rect, state: &TopState) {
             Span::styled("▏  Enter: filter by label, place or pid   Esc: back", DIM),
         ]),
         None => {
-            Line::styled("q quit   ? help   1-4 Tab view   ↑↓ select   Enter show   x end   s r sort   / filter", DIM)
+            let mut shown = String::new();
+            for key in KEYS {
+                let gap = if shown.is_empty() { "" } else { "  " };
+                if shown.chars().count() + gap.len() + key.chars().count() <= usize::from(area.width) {
+                    shown.push_str(gap);
+                    shown.push_str(key);
+                }
+            }
+            Line::styled(shown, DIM)
         }
     };
     frame.render_widget(Paragraph::new(line), area);

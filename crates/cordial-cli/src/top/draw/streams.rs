@@ -6,9 +6,10 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::style::Style;
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
+use super::screen::is_narrow;
 use super::styles::{ALARM, BOLD, DIM, SELECTED};
 use crate::top::state::TopState;
-use crate::top::words::{clean, count};
+use crate::top::words::{clean, count, place};
 
 /// The length of the bar that shows how much of a stream is done, in characters.
 const BAR: usize = 14;
@@ -18,24 +19,32 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Stream>, state
         frame.render_widget(Paragraph::new("no stream is in progress").style(DIM), area);
         return;
     }
+    let is_narrow = is_narrow(area);
     let rows = list.rows.iter().enumerate().map(|(index, stream)| {
         let is_selected = list.offset + index == state.selected;
-        row(stream).style(if is_selected { SELECTED } else { Style::new() })
+        let row = Row::new(of_width(cells(stream), is_narrow));
+        row.style(if is_selected { SELECTED } else { Style::new() })
     });
-    let widths = [
-        Constraint::Length(BAR as u16),
-        Constraint::Length(11),
-        Constraint::Length(7),
-        Constraint::Length(6),
-        Constraint::Length(9),
-        Constraint::Length(6),
-        Constraint::Min(15),
+    let columns = [
+        ("DONE", Constraint::Length(BAR as u16)),
+        ("", Constraint::Length(11)),
+        ("PER s", Constraint::Length(7)),
+        ("FAILED", Constraint::Length(6)),
+        ("RUNNING", Constraint::Length(9)),
+        ("READY", Constraint::Length(6)),
+        ("CONSUMER OR PLACE", Constraint::Fill(1)),
     ];
-    let heading = ["DONE", "", "PER s", "FAILED", "RUNNING", "READY", "CONSUMER OR PLACE"];
-    frame.render_widget(Table::new(rows, widths).header(Row::new(heading).style(BOLD)), area);
+    let (headings, widths): (Vec<_>, Vec<_>) = of_width(columns, is_narrow).into_iter().unzip();
+    frame.render_widget(Table::new(rows, widths).header(Row::new(headings).style(BOLD)), area);
 }
 
-fn row(stream: &Stream) -> Row<'static> {
+/// Returns the columns that there is room for. A narrow screen has how much is done, how much has failed, and the name.
+fn of_width<T>(columns: [T; 7], is_narrow: bool) -> Vec<T> {
+    let is_shown = |index: usize| !is_narrow || [1, 3, 6].contains(&index);
+    columns.into_iter().enumerate().filter(|(index, _)| is_shown(*index)).map(|(_, column)| column).collect()
+}
+
+fn cells(stream: &Stream) -> [Cell<'static>; 7] {
     let done = stream.completed + stream.failed;
     let (bar, of) = match stream.total {
         Some(total) if total > 0 => {
@@ -49,13 +58,13 @@ fn row(stream: &Stream) -> Row<'static> {
         None => count(stream.in_flight as f64),
     };
     let failed = Cell::from(count(stream.failed as f64)).style(if stream.failed > 0 { ALARM } else { Style::new() });
-    Row::new([
+    [
         Cell::from(bar),
         Cell::from(format!("{} {of}", count(done as f64))),
         Cell::from(count(stream.per_second)),
         failed,
         Cell::from(running),
         Cell::from(count(stream.buffered as f64)),
-        Cell::from(stream.label.as_deref().map_or_else(|| clean(&stream.place), clean)),
-    ])
+        Cell::from(stream.label.as_deref().map_or_else(|| place(&stream.place), clean)),
+    ]
 }

@@ -6,26 +6,33 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::style::Style;
 use ratatui::widgets::{Cell, Row, Table};
 
+use super::screen::is_narrow;
 use super::styles::{ALARM, BOLD, DIM, SELECTED, WARNING};
 use crate::top::state::TopState;
-use crate::top::words::{clean, count, duration, share};
+use crate::top::words::{clean, count, duration, place, share};
+
+/// The columns of the table before the last one: the heading, the width, and whether a narrow screen has it too.
+const COLUMNS: [(&str, u16, bool); 6] = [
+    ("PID", 12, false),
+    ("STATE", 12, true),
+    ("BUSY", 5, true),
+    ("AGE", 6, false),
+    ("POLLS/s", 7, false),
+    ("MAIL", 5, false),
+];
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Task>, state: &TopState) {
+    let is_narrow = is_narrow(area);
+    let is_shown = |index: usize| COLUMNS.get(index).is_none_or(|(.., stays)| *stays || !is_narrow);
     let rows = list.rows.iter().enumerate().map(|(index, task)| {
         let is_selected = list.offset + index == state.selected;
-        row(task).style(if is_selected { SELECTED } else { Style::new() })
+        let cells = cells(task).into_iter().enumerate().filter(|(index, _)| is_shown(*index)).map(|(_, cell)| cell);
+        Row::new(cells.collect::<Vec<_>>()).style(if is_selected { SELECTED } else { Style::new() })
     });
-    let widths = [
-        Constraint::Length(12),
-        Constraint::Length(12),
-        Constraint::Length(5),
-        Constraint::Length(6),
-        Constraint::Length(7),
-        Constraint::Length(5),
-        Constraint::Min(20),
-    ];
+    let shown = COLUMNS.iter().enumerate().filter(|(index, _)| is_shown(*index)).map(|(_, column)| column);
+    let widths = shown.clone().map(|(_, width, _)| Constraint::Length(*width)).chain([Constraint::Fill(1)]);
     let n = format!("LABEL OR PLACE ({} of {})", count(list.matched as f64), count(list.total as f64));
-    let heading = ["PID", "STATE", "BUSY", "AGE", "POLLS/s", "MAIL", &n].map(|text| Cell::from(text.to_owned()));
+    let heading: Vec<Cell<'_>> = shown.map(|(title, ..)| Cell::from(*title)).chain([Cell::from(n)]).collect();
     frame.render_widget(Table::new(rows, widths).header(Row::new(heading).style(BOLD)), area);
 }
 
@@ -33,7 +40,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Task>, state: 
 pub(super) fn name(task: &Task) -> String {
     match &task.label {
         Some(label) => clean(label),
-        None => clean(&task.place),
+        None => place(&task.place),
     }
 }
 
@@ -51,10 +58,11 @@ pub(super) fn state_of(task: &Task) -> (String, Style) {
     }
 }
 
-fn row(task: &Task) -> Row<'static> {
+/// Returns a cell for each column, and the last one.
+fn cells(task: &Task) -> [Cell<'static>; COLUMNS.len() + 1] {
     let (state, style) = state_of(task);
     let mail = task.mailbox.as_ref().map_or_else(String::new, |mailbox| count(mailbox.length as f64));
-    Row::new([
+    [
         Cell::from(clean(&task.pid)),
         Cell::from(state).style(style),
         Cell::from(share(task.busy_share)),
@@ -62,5 +70,5 @@ fn row(task: &Task) -> Row<'static> {
         Cell::from(count(task.polls_per_s)),
         Cell::from(mail),
         Cell::from(name(task)),
-    ])
+    ]
 }

@@ -7,6 +7,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Row, Table};
 
+use super::screen::is_narrow;
 use super::styles::{ALARM, BOLD, DIM, SELECTED, WARNING};
 use super::tasks::{name, state_of};
 use crate::top::fetch::{Branch, BranchNode};
@@ -14,30 +15,37 @@ use crate::top::state::TopState;
 use crate::top::words::{clean, count, duration, share};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, rows: &[Branch], state: &TopState) {
+    let is_narrow = is_narrow(area);
     let shown = rows.iter().enumerate().skip(state.wanted.first).take(state.wanted.rows);
     let shown = shown.map(|(index, branch)| {
         let row = match &branch.node {
-            BranchNode::Process(node) => row(branch.depth, node, state),
+            BranchNode::Process(node) => row(branch.depth, node, state, is_narrow),
             BranchNode::More(n) => Row::new([Cell::from(format!("{}... {n} more", indent(branch.depth))).style(DIM)]),
         };
         row.style(if index == state.selected { SELECTED } else { Style::new() })
     });
-    let widths = [
-        Constraint::Fill(3),
-        Constraint::Fill(2),
-        Constraint::Length(13),
-        Constraint::Length(5),
-        Constraint::Length(6),
+    let columns = [
+        ("PROCESS (→ opens, ← closes)", Constraint::Fill(3)),
+        ("SUPERVISES", Constraint::Fill(2)),
+        ("STATE", Constraint::Length(13)),
+        ("BUSY", Constraint::Length(5)),
+        ("AGE", Constraint::Length(6)),
     ];
-    let heading = ["PROCESS (→ opens, ← closes)", "SUPERVISES", "STATE", "BUSY", "AGE"];
-    frame.render_widget(Table::new(shown, widths).header(Row::new(heading).style(BOLD)), area);
+    let (headings, widths): (Vec<_>, Vec<_>) = of_width(columns, is_narrow).into_iter().unzip();
+    frame.render_widget(Table::new(shown, widths).header(Row::new(headings).style(BOLD)), area);
+}
+
+/// Returns the columns that there is room for. A narrow screen has neither the second one nor the last one.
+fn of_width<T>(columns: [T; 5], is_narrow: bool) -> Vec<T> {
+    let is_shown = |index: usize| !is_narrow || ![1, 4].contains(&index);
+    columns.into_iter().enumerate().filter(|(index, _)| is_shown(*index)).map(|(_, column)| column).collect()
 }
 
 fn indent(depth: usize) -> String {
     "  ".repeat(depth.min(20))
 }
 
-fn row(depth: usize, node: &TreeNode, state: &TopState) -> Row<'static> {
+fn row(depth: usize, node: &TreeNode, state: &TopState, is_narrow: bool) -> Row<'static> {
     let Some(task) = &node.task else {
         let id = node.inactive_id.as_deref().map(clean).unwrap_or_default();
         let (what, style) = match (node.inactive_state.as_deref(), node.backoff_ms) {
@@ -45,11 +53,14 @@ fn row(depth: usize, node: &TreeNode, state: &TopState) -> Row<'static> {
             (Some("restarting"), None) => ("restarting".to_owned(), WARNING),
             _ => ("stopped".to_owned(), DIM),
         };
-        return Row::new([
+        let cells = [
             Cell::from(format!("{}  {id}", indent(depth))).style(DIM),
-            Cell::default(),
+            empty(),
             Cell::from(what).style(style),
-        ]);
+            empty(),
+            empty(),
+        ];
+        return Row::new(of_width(cells, is_narrow));
     };
     let mark = match (node.children, state.wanted.expanded.contains(&task.pid)) {
         (0, _) => "  ",
@@ -64,17 +75,23 @@ fn row(depth: usize, node: &TreeNode, state: &TopState) -> Row<'static> {
         spans.push(Span::styled(format!(" restarted {}×", task.restarts), WARNING));
     }
     let (what, style) = state_of(task);
-    Row::new([
+    let cells = [
         Cell::from(Line::from(spans)),
         supervised(node.supervision.as_ref()),
         Cell::from(what).style(style),
         Cell::from(share(task.busy_share)),
         Cell::from(duration(task.age_ms)),
-    ])
+    ];
+    Row::new(of_width(cells, is_narrow))
+}
+
+/// A cell without text. That of `Cell::default` takes no column, so that the next cell would be in its place.
+fn empty() -> Cell<'static> {
+    Cell::from("")
 }
 
 fn supervised(supervision: Option<&Supervision>) -> Cell<'static> {
-    let Some(Supervision { strategy, running, restarts, intensity, .. }) = supervision else { return Cell::default() };
+    let Some(Supervision { strategy, running, restarts, intensity, .. }) = supervision else { return empty() };
     let mut text = format!("{}, {}", clean(strategy), count(*running as f64));
     if *restarts > 0 {
         text.push_str(&format!(", {restarts} restarts"));

@@ -141,10 +141,13 @@ fn sorting_begins_with_the_largest_number_or_the_first_name() {
 }
 
 #[test]
-fn help_closes_with_any_key_and_the_program_ends_with_q_and_control_c() {
+fn help_scrolls_and_closes_with_any_other_key_and_the_program_ends_with_q_and_control_c() {
     let mut state = with_rows(10);
     press(&mut state, &[KeyCode::Char('?')]);
     assert!(state.shows_help);
+    // A small screen does not show all of it at once.
+    press(&mut state, &[KeyCode::Down, KeyCode::PageDown, KeyCode::Up]);
+    assert_eq!((state.shows_help, state.scrolled), (true, 10));
     press(&mut state, &[KeyCode::Char('x')]);
     assert!(!state.shows_help);
     assert_eq!(state.key(KeyEvent::from(KeyCode::Char('q'))), KeyEffect::Quit);

@@ -24,3 +24,13 @@ fn a_hostile_label_stays_text() {
 fn control_characters_of_a_text_are_escaped() {
     assert_eq!(escaped(b"a\x1b]0;b\x07\nc\xff"), "a\\u{1b}]0;b\\u{7}\nc\u{fffd}");
 }
+
+#[test]
+fn a_place_has_its_folder_if_there_is_room() {
+    assert_eq!(place("crates/shop/src/import.rs:3:4"), "src/import.rs:3:4");
+    assert_eq!(place("crates/warehouse-examples/import.rs:3:4"), "import.rs:3:4");
+    assert_eq!(
+        (place("main.rs:1:2"), place("a/b\x1b.rs:1:2")),
+        ("main.rs:1:2".to_owned(), "a/b\u{fffd}.rs:1:2".to_owned())
+    );
+}
