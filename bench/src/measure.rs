@@ -155,7 +155,7 @@ impl Unit {
             Unit::Bytes => format!("{value:.0} B"),
             Unit::PerSecond => format!("{value:.0}/s"),
             Unit::Count => format!("{value:.0}"),
-            Unit::Share => format!("{value:.2}"),
+            Unit::Share => format!("{value:.3}"),
         }
     }
 }

@@ -163,6 +163,11 @@ pub(crate) const ALL: &[Row] = &[
     Row::new("longest of 20 k such starts, to without", snapshots::longest_start_beside_snapshots, None),
     Row { pairs: 7, ..Row::new("spawn beside 100 k, a page open, to closed", observer::open_page, Ratio(1.02, 1.0)) },
     Row {
+        pairs: 7,
+        unit: Unit::Share,
+        ..Row::new("processor time of the observer, a page open", observer::processor_time, Ours(0.04, 0.02))
+    },
+    Row {
         pairs: 1,
         ..Row::new("longest wait for an event, 1 M spawns a second", observer::events_beside_a_million, Ours(2.0, 1.1))
     },

@@ -1,17 +1,21 @@
 //! How much speed does a program lose while it is observed, and does the page stay live?
 //!
 //! The program has 100 k tasks that wait, and spawns tasks as fast as it can. An open page reads the stream of events, and asks
-//! for the 100 busiest tasks once a second. It reads on the peer's runtime, so its work is part of the loss.
+//! for the 100 busiest tasks once a second. A browser runs on another machine, or at least is no part of the program: the page reads on a
+//! thread of its own, and the processor time of that thread is subtracted.
 
 use std::net::SocketAddr;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use cordial::{Task, TaskSupervisor};
 use cordial_observer::Observer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 use crate::measure::{Bench, Pair, now};
+use crate::usage::{cpu_time, cpu_time_of_threads};
 
 const LIVE: usize = 100_000;
 
@@ -25,33 +29,95 @@ const BATCH: u32 = 1000;
 const RATE: u32 = 1_000_000;
 const SECONDS: u32 = 10;
 
+/// The beginning of the name of the thread of an observer.
+const OBSERVER_THREAD: &str = "cordial-obs";
+
 /// The first line of an event.
 const EVENT: &[u8] = b"event: tick\n";
 
 /// The time of a spawn with an open page, compared with an observer without one.
 pub(crate) fn open_page(bench: &Bench) -> Pair {
     let tasks = start_children(bench);
-    let observer = Observer::builder().runtime(bench.cordial.inspector()).serve("127.0.0.1:0");
-    let observer = observer.expect("a loopback address is free");
+    let observer = observe(bench);
     let peer = spawn_all(bench);
-    let page = {
-        let address = observer.address().expect("it listens on an address");
-        let token = observer.token().expect("it has a token").to_owned();
-        bench.tokio.spawn(page(address, token))
-    };
+    let page = OpenPage::start(&observer);
+    let started = now();
     let ours = spawn_all(bench);
-    page.abort();
+    let time = started.elapsed();
+    let share_of_page = page.close().as_secs_f64() / (time.as_secs_f64() * n_processors());
+    observer.stop();
+    bench.ours(async move { tasks.stop().await });
+    Pair { ours: ours * (1.0 - share_of_page), peer }
+}
+
+/// The processor time of the observer while tasks are spawned and a page is open, compared with no page. Other programs on the machine change it
+/// little.
+pub(crate) fn processor_time(bench: &Bench) -> Pair {
+    let tasks = start_children(bench);
+    let observer = observe(bench);
+    let share = |bench: &Bench| {
+        let (started, before) = (now(), cpu_time_of_threads(OBSERVER_THREAD));
+        spawn_all(bench);
+        // The thread of an earlier row may have ended meanwhile.
+        let used = cpu_time_of_threads(OBSERVER_THREAD).saturating_sub(before);
+        used.as_secs_f64() / started.elapsed().as_secs_f64()
+    };
+    let peer = share(bench);
+    let page = OpenPage::start(&observer);
+    let ours = share(bench);
+    page.close();
     observer.stop();
     bench.ours(async move { tasks.stop().await });
     Pair { ours, peer }
+}
+
+fn observe(bench: &Bench) -> Observer {
+    let observer = Observer::builder().runtime(bench.cordial.inspector()).serve("127.0.0.1:0");
+    observer.expect("a loopback address is free")
+}
+
+fn n_processors() -> f64 {
+    thread::available_parallelism().map_or(1.0, |n| n.get() as f64)
+}
+
+/// An open page, which reads on a thread of its own.
+struct OpenPage {
+    close: oneshot::Sender<()>,
+    /// Returns its processor time.
+    reads: JoinHandle<Duration>,
+}
+
+impl OpenPage {
+    fn start(observer: &Observer) -> OpenPage {
+        let address = observer.address().expect("it listens on an address");
+        let token = observer.token().expect("it has a token").to_owned();
+        let (close, closed) = oneshot::channel();
+        let read = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("the system has an I/O driver").block_on(async {
+                tokio::select! {
+                    () = page(address, token) => {}
+                    _ = closed => {}
+                }
+            });
+            cpu_time()
+        };
+        let reads = thread::Builder::new().spawn(read).expect("the system has threads");
+        OpenPage { close, reads }
+    }
+
+    /// Closes the page, and returns the processor time that it took.
+    fn close(self) -> Duration {
+        drop(self.close);
+        self.reads.join().expect("the page does not panic")
+    }
 }
 
 /// The time of a spawn with an observer that no page reads, compared with no observer.
 pub(crate) fn no_page(bench: &Bench) -> Pair {
     let tasks = start_children(bench);
     let peer = spawn_all(bench);
-    let observer = Observer::builder().runtime(bench.cordial.inspector()).serve("127.0.0.1:0");
-    let observer = observer.expect("a loopback address is free");
+    let observer = observe(bench);
     let ours = spawn_all(bench);
     observer.stop();
     bench.ours(async move { tasks.stop().await });
@@ -61,17 +127,16 @@ pub(crate) fn no_page(bench: &Bench) -> Pair {
 /// The longest time between two events of an open page while a million tasks a second are spawned, compared with an idle program.
 pub(crate) fn events_beside_a_million(bench: &Bench) -> Pair {
     let tasks = start_children(bench);
-    let observer = Observer::builder().runtime(bench.cordial.inspector()).serve("127.0.0.1:0");
-    let observer = observer.expect("a loopback address is free");
+    let observer = observe(bench);
     let address = observer.address().expect("it listens on an address");
     let token = observer.token().expect("it has a token").to_owned();
-    let page = bench.tokio.spawn(page(address, token.clone()));
+    let page = OpenPage::start(&observer);
     let time = Duration::from_secs(u64::from(SECONDS));
     let peer = bench.tokio.block_on(longest_gap(address, &token, time));
     let gap = bench.tokio.spawn(async move { longest_gap(address, &token, time).await });
     spawn_at_rate(bench);
     let ours = bench.tokio.block_on(gap).expect("it reads until its time is over");
-    page.abort();
+    page.close();
     observer.stop();
     bench.ours(async move { tasks.stop().await });
     Pair { ours, peer }
