@@ -188,7 +188,8 @@ impl Spawn {
         C: Fn(F::Output) -> Result<T, Exit> + Send + 'static,
         T: Send + 'static,
     {
-        self.start_for(runtime, future, into_result, ToJoinHandle, Executor::prepare, Prepared::start)
+        let started = self.start_for(runtime, future, into_result, ToJoinHandle, Executor::prepare, Prepared::start);
+        started.inspect_err(|_| self.clear())
     }
 
     /// Starts a process without a join handle: the recipient receives its reply.
@@ -213,7 +214,10 @@ impl Spawn {
         let (spawned_at, supervisor) = (self.spawned_at, self.child_slot.as_ref().map(|slot| slot.parent().pid));
         let start = |prepared: PreparedDetached, _: &Executor| prepared.start();
         let started = self.start_for(runtime, future, Ok, recipient, Executor::prepare_detached, start);
-        started.map(|spawned| spawned.pid).inspect_err(|refusal| telemetry::refused(spawned_at, supervisor, refusal))
+        started.map(|spawned| spawned.pid).inspect_err(|refusal| {
+            self.clear();
+            telemetry::refused(spawned_at, supervisor, refusal);
+        })
     }
 
     fn start_for<F, C, T, R, S, J>(
@@ -240,6 +244,13 @@ impl Spawn {
     }
 
     // The rest is not generic, so that it is not compiled again for each future of a user.
+
+    /// Drops what a process that was refused would have got. Before the refusal is reported: code of the user that runs then finds the slot
+    /// of the child free.
+    #[cold]
+    fn clear(&mut self) {
+        *self = Spawn::new(self.spawned_at);
+    }
 
     /// Reserves a task for the process, and decides where the process comes from and what it inherits.
     fn begin(&mut self, runtime: &RuntimeHandle) -> Result<Begun, Refusal> {

@@ -1,8 +1,9 @@
 //! Tests on the paused clock of tokio, which processes do not follow.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
-use cordial::{Exit, Refusal, Task, TaskSupervisor, testing};
+use cordial::{Exit, Refusal, Retry, StartError, Task, TaskSupervisor, testing};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -32,6 +33,22 @@ async fn a_process_is_refused_only_while_the_clock_of_tokio_is_paused() {
     // The clock is not that of the system any more, but it runs.
     tokio::time::resume();
     assert_eq!(Task::spawn(async { 1 }).await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_child_that_is_refused_occupies_no_room_when_its_filter_runs() {
+    let tasks = TaskSupervisor::builder().max_children(1).start();
+    tokio::time::pause();
+    let (sender, receiver) = mpsc::channel();
+    let in_filter = tasks.clone();
+    let retry = Retry::times(1).when(move |_| {
+        let _ = sender.send(in_filter.start_child(async {}));
+        false
+    });
+    let results = tasks.async_stream([1], |n| async move { n }).retry(retry).collect().await;
+    assert!(is_refused(&results[0]));
+    let started = receiver.try_recv().unwrap();
+    assert!(matches!(started, Err(StartError::Refused(Refusal::PausedClock))), "{started:?}");
 }
 
 #[test]
