@@ -65,6 +65,13 @@ impl<T> JoinHandle<T> {
         self.timeout.poll(&self.executor, after, waiter, cx)
     }
 
+    /// Returns whether the wait has a timeout that is not the alarm of a task. It holds the waker of the last poll, which the next one may
+    /// drop.
+    #[inline]
+    pub fn has_own_timeout(&self) -> bool {
+        self.timeout.is_armed()
+    }
+
     /// Disarms the timeout, because the wait is over or begins anew.
     pub fn clear_timeout(&mut self) {
         if !self.executor.is_forked() {

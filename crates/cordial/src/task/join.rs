@@ -124,6 +124,10 @@ impl<T: Send> JoinControl for ProcessJoin<T> {
     }
 
     fn poll_timeout(&mut self, timeout: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        // Such a timeout may drop a waker of the user, which must not happen while the task of the process is borrowed.
+        if self.join.has_own_timeout() {
+            return self.join.poll_timeout(timeout, None, cx);
+        }
         with_own_task(cx, |task, cx| self.join.poll_timeout(timeout, task, cx))
     }
 

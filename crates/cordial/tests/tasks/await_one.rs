@@ -349,3 +349,29 @@ fn a_long_await_times_out_wherever_it_is_polled() {
     }
     assert!(begun.elapsed() >= SECOND, "after {:?}", begun.elapsed());
 }
+
+/// The destructor of a waker is code of the user: it may run processes.
+#[test]
+fn a_waker_that_an_await_replaces_may_run_a_simulation_when_dropped() {
+    struct Simulates(mpsc::Sender<i32>);
+    impl Wake for Simulates {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Simulates {
+        fn drop(&mut self) {
+            let _ = self.0.send(cordial::testing::run(async { Task::spawn(async { 1 }).await.unwrap() }));
+        }
+    }
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let (dropped, drops) = mpsc::channel();
+    let awaited = async move {
+        let mut task = Task::spawn(pending::<()>()).timeout(DAY);
+        {
+            let waker = Waker::from(Arc::new(Simulates(dropped)));
+            assert!(Pin::new(&mut task).poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        assert!(poll_fn(|cx| Poll::Ready(Pin::new(&mut task).poll(cx).is_pending())).await);
+        drops.try_recv()
+    };
+    assert_eq!(runtime.block_on(awaited).unwrap(), Ok(1));
+}
