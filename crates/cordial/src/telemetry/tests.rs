@@ -56,6 +56,7 @@ fn emit_all() {
     restart_waits(&child, pid);
     slow_start(&child, pid, Duration::ZERO, Some(Duration::ZERO));
     start_failed(&child, &StartError::NotATask("tree".into()));
+    start_failed(&child, &StartError::Child { id: "child".into(), exit: Exit::from("no luck") });
     give_up(&child, &Exit::Killed, 3, Some(Duration::ZERO));
     forced(pid, pid, None, &exit::Location::from(spawned_at), "killed");
 }
