@@ -263,7 +263,12 @@ pub(crate) fn start_failed(child: &Child<'_>, reason: &StartError) {
         StartError::Child { exit, .. } => Some(exit),
         _ => None,
     };
-    if exit.is_some_and(|exit| exit.is_abnormal() && *exit != Exit::Killed) {
+    let has_crashed = exit.is_some_and(|exit| match exit {
+        // The function that describes a nested supervisor has panicked: there was no process, so there is no `crash` event.
+        Exit::Panic(report) if report.pid() == Pid::NO_PROCESS => false,
+        exit => exit.is_abnormal() && *exit != Exit::Killed,
+    });
+    if has_crashed {
         emit_start_failed!(Level::DEBUG, child, reason, exit);
     } else {
         emit_start_failed!(Level::ERROR, child, reason, exit);

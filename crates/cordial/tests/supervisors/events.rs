@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cordial::process::{InactiveState, SupervisorKind};
-use cordial::{ChildSpec, Exit, Restart, Runtime, Shutdown, Strategy, Supervisor, TaskSupervisor, process, testing};
+use cordial::{
+    ChildSpec, Exit, Restart, Runtime, Shutdown, Strategy, Supervisor, SupervisorBuilder, TaskSupervisor, process,
+    testing,
+};
 use tracing::Level;
 
 use crate::harness::children::{Log, crash, has_given_up, pid, settle};
@@ -177,4 +180,19 @@ fn give_up_has_the_number_of_restarts_and_the_last_incarnation() {
             assert_eq!(give_up.field("incarnation"), (allowed + 1).to_string());
         }
     }
+}
+
+/// The function that describes a nested supervisor runs before there is a process whose `crash` event could be the error.
+#[test]
+fn a_nested_supervisor_whose_function_panics_is_an_error_in_the_events() {
+    let emitted = events::capture(|| {
+        testing::run(async {
+            let nested = ChildSpec::supervisor("nested", || -> SupervisorBuilder { panic!("no plan") });
+            Supervisor::builder(Strategy::OneForOne).child(nested).start().await.unwrap_err();
+        });
+    });
+    assert!(events::named(&emitted, "crash").is_empty(), "{emitted:?}");
+    let [failed] = events::named(&emitted, "start_failed")[..] else { panic!("{emitted:?}") };
+    assert!(failed.field("reason").contains("no plan") && failed.field("child") == "nested", "{failed:?}");
+    assert_eq!(failed.level, Level::ERROR);
 }
