@@ -162,7 +162,8 @@ impl<S: Send + 'static> ServerShared<S> {
         } else {
             "no supervisor had started the server"
         };
-        Some(last_exit.map_or_else(|| now.to_owned(), |exit| format!("{now}; its last process had ended: {exit}")))
+        let Some(exit) = last_exit else { return Some(now.to_owned()) };
+        Some(format!("{now}; its last process had ended: {}", beginning_of(&exit)))
     }
 
     /// Returns how events and errors name the server.
@@ -172,6 +173,20 @@ impl<S: Send + 'static> ServerShared<S> {
             Some(label) => format!("{label:?} {pid}"),
             None => format!("{} {pid}", short_type_name::<S>()),
         }
+    }
+}
+
+/// How many characters of the last exit the error of a limit contains. That exit may contain the text of such an error itself, of the
+/// incarnation before, and so on: without a bound, the text would become longer with each restart.
+const MAX_EXIT_CHARS: usize = 1000;
+
+/// Returns the beginning of the text of an exit. Formats an error of the user, which may panic.
+fn beginning_of(exit: &Exit) -> String {
+    let text = unwind::catch_cold(|| exit.to_string());
+    let text = text.unwrap_or_else(|_| "an error whose `Display` panicked".to_owned());
+    match text.char_indices().nth(MAX_EXIT_CHARS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
     }
 }
 

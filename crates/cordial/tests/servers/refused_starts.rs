@@ -1,10 +1,11 @@
 //! Servers whose start fails or takes long, and what the errors of their callers say.
 
 use std::future::pending;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
-use cordial::{Backoff, ChildSpec, Exit, Restart, Strategy, Supervisor, testing};
+use cordial::{Backoff, ChildSpec, Exit, Restart, Strategy, Supervisor, Task, testing};
 use tokio::time::Instant;
 use tracing::Level;
 
@@ -92,6 +93,77 @@ fn a_start_that_is_refused_and_tried_again_is_one_error_and_one_warning() {
     for (event, why) in [(crash, "exit"), (restart, "reason")] {
         assert!(event.field(why).contains("connection refused"), "{event:?}");
     }
+}
+
+/// Ends with an error that it has got from a task which has called this server itself.
+struct CallsItself(ServerCell);
+
+type ServerCell = Arc<OnceLock<ServerRef<CallsItself>>>;
+
+impl Server for CallsItself {
+    async fn started(&mut self, _: &mut Context<Self>) -> Result<(), Exit> {
+        let server = self.0.get().expect("set before it starts").clone();
+        match Task::spawn(async move { server.call(Say("")).timeout(SECOND).await }).await? {
+            Ok(()) => Ok(()),
+            Err(exit) => Err(format!("no answer: {exit}").into()),
+        }
+    }
+}
+
+impl Handle<Say> for CallsItself {
+    type Reply = ();
+    async fn handle(&mut self, _: Say, _: &mut Context<Self>) {}
+}
+
+#[test]
+fn the_error_of_a_limit_does_not_become_longer_with_each_restart() {
+    testing::run(async {
+        let cell = ServerCell::default();
+        let of_server = cell.clone();
+        let builder = ServerRef::builder(move || CallsItself(of_server.clone())).restart(Restart::Permanent);
+        let server = builder.backoff(backoff()).start();
+        assert!(cell.set(server.clone()).is_ok());
+        for _ in 0..60 {
+            let text = server.call(Say("")).await.unwrap_err().to_string();
+            assert!(text.len() < 2000, "{} bytes", text.len());
+        }
+    });
+}
+
+/// An error that cannot be formatted.
+#[derive(Debug)]
+struct Unprintable;
+
+impl std::fmt::Display for Unprintable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("planned panic of Display")
+    }
+}
+
+impl std::error::Error for Unprintable {}
+
+/// Ends with an error that cannot be formatted.
+struct EndsUnprintably;
+
+impl Server for EndsUnprintably {
+    async fn started(&mut self, _: &mut Context<Self>) -> Result<(), Exit> {
+        Err(Exit::error(Unprintable))
+    }
+}
+
+impl Handle<Say> for EndsUnprintably {
+    type Reply = ();
+    async fn handle(&mut self, _: Say, _: &mut Context<Self>) {}
+}
+
+#[test]
+fn a_limit_that_passes_after_an_exit_that_cannot_be_formatted_is_a_timeout() {
+    testing::run(async {
+        let builder = ServerRef::builder(|| EndsUnprintably).restart(Restart::Permanent);
+        let server = builder.backoff(Backoff::exponential(9 * SECOND, 9 * SECOND)).start();
+        let text = server.call(Say("")).await.unwrap_err().to_string();
+        assert!(text.contains("its last process had ended: an error whose `Display` panicked; give it"), "{text}");
+    });
 }
 
 /// Never starts.
