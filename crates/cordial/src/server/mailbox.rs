@@ -25,7 +25,7 @@ use super::lanes::{LaneIdx, Lanes, Unboxed};
 use super::room::Room;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{NextIncarnation, current_task};
+use crate::process::{NextIncarnation, current_task, discard};
 
 /// How many messages there is room for by default.
 pub(super) const DEFAULT_CAPACITY: usize = 1024;
@@ -350,13 +350,13 @@ impl<T: Envelope + 'static> Mailbox<T> {
 
     /// Records that a process was not started.
     pub(super) fn not_begun(&self, exit: Exit) {
-        let _replaced = self.lock().last_exit.replace(exit);
+        let replaced = self.lock().last_exit.replace(exit);
+        discard(replaced);
     }
 
     /// Ends an incarnation, and answers what cannot be handled any more.
     pub(super) fn end(&self, pid: Pid, exit: &Exit, next: NextIncarnation) {
-        // Dropped without the lock, because an exit may hold an error of the user.
-        let (_replaced, failed, is_over) = {
+        let (replaced, failed, is_over) = {
             let mut state = self.lock_and_count();
             let replaced = state.last_exit.replace(exit.clone());
             if state.pid == pid {
@@ -373,6 +373,8 @@ impl<T: Envelope + 'static> Mailbox<T> {
                 is_over.then_some(next == NextIncarnation::Never || state.factory_owner.is_over()),
             )
         };
+        // Without the lock, because an exit may hold an error of the user, whose destructor may panic.
+        discard(replaced);
         if !failed.is_empty() {
             let exit = exit_of_unanswered(exit);
             failed.into_iter().for_each(|envelope| envelope.fail(&exit));

@@ -1,6 +1,7 @@
 //! Destructors that panic or nest: of states, of futures of handlers, and of answers that nobody takes.
 
 use std::any::Any;
+use std::fmt;
 use std::future::pending;
 use std::time::Duration;
 
@@ -171,5 +172,45 @@ fn messages_whose_destructors_panic_affect_neither_their_callers_nor_the_stop_of
         drop(calls);
         let late = server.call(Carried(Bomb)).timeout(SECOND).await;
         assert!(late.unwrap_err().is_timeout());
+    });
+}
+
+/// An error whose destructor panics.
+struct Nasty(Bomb);
+
+impl fmt::Debug for Nasty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nasty")
+    }
+}
+
+impl fmt::Display for Nasty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nasty")
+    }
+}
+
+impl std::error::Error for Nasty {}
+
+struct EndWith(Exit);
+
+impl Handle<EndWith> for Plain {
+    type Reply = ();
+    async fn handle(&mut self, EndWith(exit): EndWith, ctx: &mut Context<Self>) {
+        ctx.stop(exit);
+    }
+}
+
+/// The mailbox keeps the last exit until the next one replaces it. The supervisor of a server that is alone ends with it.
+#[test]
+fn a_panic_in_the_destructor_of_the_last_exit_does_not_keep_the_supervisor_of_the_server_alive() {
+    testing::run(async {
+        let n_before = process::snapshot().processes.len();
+        let server = ServerRef::builder(|| Plain).restart(Restart::Transient).start();
+        server.cast(EndWith(Exit::error(Nasty(Bomb)))).await.unwrap();
+        server.cast(EndWith(Exit::Normal)).await.unwrap();
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(server.ended().await, Exit::Normal);
+        assert_eq!(process::snapshot().processes.len(), n_before, "{}", process::snapshot());
     });
 }
