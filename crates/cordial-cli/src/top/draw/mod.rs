@@ -19,6 +19,7 @@ mod streams;
 mod styles;
 mod tasks;
 mod tree;
+mod width;
 
 pub(super) use screen::{draw, list_height};
 

@@ -7,8 +7,8 @@ use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Sparkline};
 
-use super::screen::is_narrow;
 use super::styles::{ALARM, BOLD, DIM, WARNING};
+use super::width::is_narrow;
 use crate::top::fetch::Screenful;
 use crate::top::words::{bar, bytes, clean, count, duration, place, share};
 

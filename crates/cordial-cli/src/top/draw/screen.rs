@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::styles::{ALARM, BOLD, DIM, SELECTED, WARNING};
+use super::width::is_narrow;
 use super::{crashes, detail, help, overview, question, streams, tasks, tree};
 use crate::top::fetch::{BranchNode, Full, Rows, Screenful};
 use crate::top::state::{SORTS, TopState, View};
@@ -15,14 +16,6 @@ use crate::top::words::clean;
 
 /// The lines above and below the rows of the list, its heading included.
 const OTHER_LINES: u16 = 8;
-
-/// The least width at which lists have all of their columns.
-const FULL_WIDTH: u16 = 70;
-
-/// Returns whether a list has so little room that it shows only the columns that matter most.
-pub(super) fn is_narrow(area: Rect) -> bool {
-    area.width < FULL_WIDTH
-}
 
 /// What the keys do, the most important ones first.
 const KEYS: [&str; 8] = ["q quit", "? help", "1-4 view", "↑↓ select", "Enter show", "x end", "/ filter", "s r sort"];

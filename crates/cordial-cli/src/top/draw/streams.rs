@@ -6,8 +6,8 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::style::Style;
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
-use super::screen::is_narrow;
 use super::styles::{ALARM, BOLD, DIM, SELECTED};
+use super::width::is_narrow;
 use crate::top::state::TopState;
 use crate::top::words::{clean, count, place};
 

@@ -6,8 +6,8 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::style::Style;
 use ratatui::widgets::{Cell, Row, Table};
 
-use super::screen::is_narrow;
 use super::styles::{ALARM, BOLD, DIM, SELECTED, WARNING};
+use super::width::is_narrow;
 use crate::top::state::TopState;
 use crate::top::words::{clean, count, duration, place, share};
 

@@ -7,9 +7,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Row, Table};
 
-use super::screen::is_narrow;
 use super::styles::{ALARM, BOLD, DIM, SELECTED, WARNING};
 use super::tasks::{name, state_of};
+use super::width::is_narrow;
 use crate::top::fetch::{Branch, BranchNode};
 use crate::top::state::TopState;
 use crate::top::words::{clean, count, duration, share};
