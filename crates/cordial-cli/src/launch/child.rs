@@ -33,7 +33,7 @@ use crate::outcome::Outcome;
 use crate::output::{Capture, StdStream};
 use crate::remote::{ConnectionAnswer, HostSlot, RemoteCommand};
 use crate::stop::token::StopLevel;
-use crate::system::{self, FilledPipe, ProcessGroup, Termination, WaitMode};
+use crate::system::{self, ProcessGroup, Termination, WaitMode};
 use crate::template::CommandLine;
 
 /// How long the outputs are read after the process has exited, if other processes hold them open.
@@ -114,24 +114,13 @@ pub(super) async fn run(
     let typed = || (!config.typed.is_empty()).then(|| Arc::clone(&config.typed));
     let started = SystemTime::now();
     let clock = Instant::now();
-    let block = item.input.as_ref().and_then(|input| input.block());
-    let mut filled = block.as_ref().and_then(|block| block.take_pipe());
-    let n_filled = filled.as_ref().map_or(0, FilledPipe::length);
-    let started_group = ProcessGroup::start_with_input(spawner, &words, &variables, &config.groups, &mut filled).await;
-    let mut group = match started_group {
+    let mut group = match ProcessGroup::start(spawner, &words, &variables, &config.groups).await {
         Ok(group) => group,
         Err(error) => {
-            if let Some((block, filled)) = block.zip(filled) {
-                block.put_back(filled);
-            }
             let advice = system::start_advice(&words[0], &error);
             return Outcome { typed: typed(), ..without_process(ItemFailure::NotStarted { error, advice }) };
         }
     };
-    drop(block);
-    if let Some(input) = &item.input {
-        input.add_sent(n_filled);
-    }
     let outputs = UnreadOutputs::new(&mut group);
     let sink = |stream| Sink::new(stream, &config.output, item, &config.budget);
     let mut sinks = Some((sink(StdStream::Stdout), sink(StdStream::Stderr)));

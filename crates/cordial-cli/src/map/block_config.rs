@@ -149,7 +149,6 @@ pub(super) fn block_options(
         size: usize::try_from(size).map_err(|_| "--block is larger than memory".to_owned())?,
         records: items.max_records(),
         n_sharing: options.pipe.round_robin.then_some(n_slots),
-        is_kept: options.retries > 0,
     };
     Ok((origin, blocks))
 }

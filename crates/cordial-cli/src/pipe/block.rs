@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::system::{FilledPipe, SplicedFile};
+use crate::system::SplicedFile;
 
 /// Whole records of the input. Dropping the block gives its memory back to the pool.
 #[derive(Debug)]
@@ -21,8 +21,6 @@ enum Content {
     Buffer(Vec<u8>),
     /// The bytes at this position of a file.
     File(Arc<SplicedFile>, u64),
-    /// The bytes of the pipe, which a command has taken if there is none, and then these.
-    Pipe(Mutex<Option<FilledPipe>>, Vec<u8>),
 }
 
 /// Where the bytes of a block are.
@@ -42,38 +40,11 @@ impl Block {
         Block { offset, length, content: Content::File(Arc::clone(file), at), pool: pool.clone() }
     }
 
-    /// Returns a block that is in the pipe of the next command, except for its last bytes.
-    pub(super) fn of_pipe(offset: u64, pipe: FilledPipe, rest: Vec<u8>, pool: &Pool) -> Block {
-        let length = pipe.length() + rest.len();
-        Block { offset, length, content: Content::Pipe(Mutex::new(Some(pipe)), rest), pool: pool.clone() }
-    }
-
-    /// Returns the bytes that have to be written into the pipe of the command.
     pub(crate) fn bytes(&self) -> BlockBytes<'_> {
         match &self.content {
             Content::Buffer(buffer) => BlockBytes::Memory(&buffer[..self.length]),
             Content::File(file, at) => BlockBytes::File { file, at: *at, length: self.length },
-            Content::Pipe(_, rest) => BlockBytes::Memory(rest),
         }
-    }
-
-    /// Takes the pipe in which the bytes of the block are already, if there is one.
-    pub(crate) fn take_pipe(&self) -> Option<FilledPipe> {
-        match &self.content {
-            Content::Pipe(pipe, _) => pipe.lock().unwrap_or_else(PoisonError::into_inner).take(),
-            Content::Buffer(_) | Content::File(..) => None,
-        }
-    }
-
-    /// Gives a pipe back that was taken for a command which has not started.
-    pub(crate) fn put_back(&self, filled: FilledPipe) {
-        if let Content::Pipe(pipe, _) = &self.content {
-            *pipe.lock().unwrap_or_else(PoisonError::into_inner) = Some(filled);
-        }
-    }
-
-    pub(super) fn length(&self) -> usize {
-        self.length
     }
 
     /// Returns the positions of the first and the last byte in the input, for messages and records.
@@ -87,7 +58,7 @@ impl Drop for Block {
     fn drop(&mut self) {
         self.pool.give_back(match &mut self.content {
             Content::Buffer(buffer) => mem::take(buffer),
-            Content::File(..) | Content::Pipe(..) => Vec::new(),
+            Content::File(..) => Vec::new(),
         });
     }
 }
@@ -113,11 +84,6 @@ impl Pool {
     pub(super) fn new(max_blocks: impl Fn() -> usize + Send + Sync + 'static) -> Pool {
         let max_blocks = Box::new(max_blocks);
         Pool(Arc::new(BlockPoolShared { state: Mutex::default(), returned: Condvar::new(), max_blocks }))
-    }
-
-    /// Returns how many blocks may exist at once now.
-    pub(super) fn max_blocks(&self) -> usize {
-        (self.0.max_blocks)()
     }
 
     /// Waits until another block may exist, and counts it. The wait has no bound: commands may run for hours.

@@ -6,8 +6,6 @@
 //!                 └── pool: buffers of blocks that were read to their end
 //! ```
 //!
-//! On Linux, most bytes of a file and of a pipe do not pass through the buffer: `file_blocks`, `pipe_blocks`.
-//!
 //! A record is never cut, so a record that is longer than a block makes its block longer. The number of blocks that exist
 //! at once is limited, and so is their memory.
 
@@ -15,7 +13,6 @@ mod block;
 mod cutter;
 mod file_blocks;
 mod input;
-mod pipe_blocks;
 mod reader;
 mod separator;
 

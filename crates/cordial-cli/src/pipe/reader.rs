@@ -11,7 +11,6 @@ use super::block::{Block, Pool};
 use super::cutter::{BlockSize, Cutter};
 use super::file_blocks::{self, Passed};
 use super::input::{ItemInput, SharedBlocks};
-use super::pipe_blocks::{FilledBlock, Next, PipeFiller};
 use super::separator::Separator;
 use crate::blocking_io;
 use crate::system::{self, Descriptor, SplicedFile};
@@ -25,8 +24,6 @@ pub(crate) struct BlockOptions {
     pub(crate) records: Option<usize>,
     /// With `--round-robin`, the number of commands that share the blocks.
     pub(crate) n_sharing: Option<usize>,
-    /// Whether a block may be given to more than one command: `--retries`.
-    pub(crate) is_kept: bool,
 }
 
 /// The inputs of commands, in the order of the input.
@@ -55,15 +52,12 @@ impl Blocks {
         max_blocks: impl Fn() -> usize + Send + Sync + 'static,
     ) -> io::Result<Blocks> {
         system::enlarge_pipe(&input);
-        let BlockOptions { separator, size, records, n_sharing, is_kept } = options;
-        let cutter = Cutter::new(separator.clone(), records.map_or(BlockSize::Bytes(size), BlockSize::Records));
-        // The bytes of a pipe can be taken by the command that it was made for, and once.
-        let may_fill = records.is_none() && n_sharing.is_none() && !is_kept;
-        let filler = may_fill.then(|| PipeFiller::new(&input, size, &separator)).flatten();
+        let BlockOptions { separator, size, records, n_sharing } = options;
+        let cutter = Cutter::new(separator, records.map_or(BlockSize::Bytes(size), BlockSize::Records));
         let (sender, receiver) = mpsc::channel(1);
         let pool = Pool::new(max_blocks);
         blocking_io::start_thread("cordial-input", move || {
-            read_blocks(input, cutter, filler, size, &pool, |block| sender.blocking_send(block).is_ok());
+            read_blocks(input, cutter, size, &pool, |block| sender.blocking_send(block).is_ok());
         })?;
         let sharing = n_sharing.map(|n_left| Sharing { blocks: SharedBlocks::new(), n_left });
         Ok(Blocks { receiver: Some(receiver), sharing })
@@ -99,7 +93,6 @@ impl Blocks {
 fn read_blocks(
     mut input: impl Read + Descriptor,
     mut cutter: Cutter,
-    mut filler: Option<PipeFiller>,
     size: usize,
     pool: &Pool,
     mut take: impl FnMut(io::Result<Block>) -> bool,
@@ -133,37 +126,12 @@ fn read_blocks(
             (start, end) = n_rest.map_or((start + length, end), |n_rest| (0, n_rest));
             let block = Block::new(offset, bytes, length, pool);
             offset += length as u64;
-            if let Some(filler) = &mut filler {
-                filler.count_read();
-            }
             if !take(Ok(block)) {
                 return;
             }
         }
         if is_end {
             return;
-        }
-        if let Some(filler) = &mut filler
-            && filler.is_ready(end - start, pool.max_blocks())
-        {
-            buffer.copy_within(start..end, 0);
-            match filler.next(&mut input, &mut buffer, end - start) {
-                Ok(Next::Filled(FilledBlock { pipe, rest, n_next })) => {
-                    (start, end) = (0, n_next);
-                    pool.admit();
-                    let block = Block::of_pipe(offset, pipe, rest, pool);
-                    offset += block.length() as u64;
-                    if !take(Ok(block)) {
-                        return;
-                    }
-                }
-                Ok(Next::Read { end: n_read, is_end: has_ended }) => (start, end, is_end) = (0, n_read, has_ended),
-                Err(error) => {
-                    take(Err(error));
-                    return;
-                }
-            }
-            continue;
         }
         if start > 0 && (start == end || end == buffer.len()) {
             buffer.copy_within(start..end, 0);

@@ -19,12 +19,11 @@ pub(crate) use argument::NotUnicode;
 pub(crate) use exit::{Termination, WaitMode};
 pub(crate) use limit_change::LimitChange;
 pub(crate) use platform::{
-    Descriptor, FilledPipe, GroupTable, InputPipe, JobControl, KILLED, LimitSignals, MAX_ARGUMENT_BYTES, Moved,
-    PipeEnd, ProcessGroup, Spawner, SplicedFile, StandardError, StandardInput, StandardOutput, StopSignals,
-    argument_bytes, block_sigchld, capture_advice, describe_exit, exit_status, free_memory, is_resource_shortage,
-    load_average, lower_priority, max_concurrency, may_have_data, os_string, read_available, run_guard, share_stdin,
-    start_advice, start_guard, take_stdin, termination, try_lock, unblock_sigchld, wait_until_readable,
-    wait_until_writable, was_killed,
+    Descriptor, GroupTable, InputPipe, JobControl, KILLED, LimitSignals, MAX_ARGUMENT_BYTES, PipeEnd, ProcessGroup,
+    Spawner, SplicedFile, StandardError, StandardInput, StandardOutput, StopSignals, argument_bytes, block_sigchld,
+    capture_advice, describe_exit, exit_status, free_memory, is_resource_shortage, load_average, lower_priority,
+    max_concurrency, may_have_data, os_string, read_available, run_guard, share_stdin, start_advice, start_guard,
+    take_stdin, termination, try_lock, unblock_sigchld, wait_until_readable, wait_until_writable, was_killed,
 };
 // How commands are started, and the terminal.
 pub(crate) use platform::{

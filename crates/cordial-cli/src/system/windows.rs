@@ -21,12 +21,9 @@ use super::spawn_config::{CommandInput, SpawnConfig};
 use super::stop_signal::StopSignal;
 use crate::text::display;
 
-#[path = "no_filled_pipe.rs"]
-mod filled_pipe;
 #[path = "no_spliced_file.rs"]
 mod spliced_file;
 
-pub(crate) use filled_pipe::{FilledPipe, Moved};
 pub(crate) use spliced_file::SplicedFile;
 
 /// The size of the largest argument, in bytes. A whole command line has at most 32767 UTF-16 units,
@@ -358,17 +355,6 @@ impl ProcessGroup {
             command.stdin(Stdio::null());
         }
         command.spawn().map(ProcessGroup)
-    }
-
-    /// The same: no pipe is filled before its command is started.
-    pub(crate) async fn start_with_input(
-        spawner: &Spawner,
-        words: &[OsString],
-        variables: &[(&str, OsString)],
-        groups: &GroupTable,
-        _: &mut Option<FilledPipe>,
-    ) -> io::Result<ProcessGroup> {
-        ProcessGroup::start(spawner, words, variables, groups).await
     }
 
     /// Takes the pipe to which the input of the command is written; `None` if there is none.

@@ -13,9 +13,6 @@ mod resources;
 #[cfg_attr(target_os = "linux", path = "linux_exit_watch.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other_exit_watch.rs")]
 mod exit_watch;
-#[cfg_attr(target_os = "linux", path = "linux_filled_pipe.rs")]
-#[cfg_attr(not(target_os = "linux"), path = "../no_filled_pipe.rs")]
-mod filled_pipe;
 mod group_table;
 #[cfg_attr(target_os = "linux", path = "linux_guard.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other_guard.rs")]
@@ -43,7 +40,6 @@ pub(crate) use argument::{MAX_ARGUMENT_BYTES, argument_bytes, os_string};
 pub(crate) use exit::{KILLED, describe_exit, exit_status, termination, was_interrupted, was_killed};
 pub(crate) use exit_watch::{block_sigchld, unblock_sigchld};
 pub(crate) use file_lock::try_lock;
-pub(crate) use filled_pipe::{FilledPipe, Moved};
 pub(crate) use find_program::{exported_functions, find_program, is_command};
 pub(crate) use group_table::GroupTable;
 pub(crate) use guard::{run_guard, start_guard};

@@ -18,7 +18,6 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
 use tokio::time;
 
 use super::exit_watch::ExitWatch;
-use super::filled_pipe::FilledPipe;
 use super::group_table::GroupTable;
 use super::input_pipe::InputPipe;
 use super::spawner::{Spawned, Spawner};
@@ -62,20 +61,8 @@ impl ProcessGroup {
         variables: &[(&str, OsString)],
         groups: &GroupTable,
     ) -> io::Result<ProcessGroup> {
-        ProcessGroup::start_with_input(spawner, words, variables, groups, &mut None).await
-    }
-
-    /// Starts a command as `start` does. If there is a pipe with its input, takes it when the command is started.
-    pub(crate) async fn start_with_input(
-        spawner: &Spawner,
-        words: &[OsString],
-        variables: &[(&str, OsString)],
-        groups: &GroupTable,
-        filled: &mut Option<FilledPipe>,
-    ) -> io::Result<ProcessGroup> {
         let permit = groups.start_permit().await;
-        let Spawned { id, stdin, stdout, stderr } = spawner.spawn(words, variables, filled.as_ref())?;
-        let stdin = stdin.or_else(|| Some(filled.take()?.into_writer()));
+        let Spawned { id, stdin, stdout, stderr } = spawner.spawn(words, variables)?;
         groups.add(id);
         drop(permit);
         let terminal = spawner.terminal();

@@ -19,7 +19,6 @@ use nix::sys::signal::{SigSet, Signal};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::filled_pipe::FilledPipe;
 use super::terminal::Terminal;
 use super::{find_program, signals};
 use crate::system::program::Program;
@@ -77,28 +76,22 @@ impl Spawner {
     }
 
     /// Starts a command with these words. The variables are added to the inherited environment, and replace those of the same name.
-    /// The command reads the filled pipe, if there is one; its input is not in the result then.
     ///
     /// # Errors
     ///
     /// When the system cannot start the process.
-    pub(super) fn spawn(
-        &self,
-        words: &[OsString],
-        variables: &[(&str, OsString)],
-        filled: Option<&FilledPipe>,
-    ) -> io::Result<Spawned> {
+    pub(super) fn spawn(&self, words: &[OsString], variables: &[(&str, OsString)]) -> io::Result<Spawned> {
         let function = [OsStr::new("bash"), OsStr::new("-c"), OsStr::new(r#""$0" "$@""#)];
         let started = match &self.config.program {
-            Program::Function { bash } => return self.start(bash.as_os_str(), &function, words, variables, filled),
+            Program::Function { bash } => return self.start(bash.as_os_str(), &function, words, variables),
             Program::Searched if self.functions.iter().any(|name| *name == words[0].as_bytes()) => {
-                return self.start(OsStr::new("bash"), &function, words, variables, filled);
+                return self.start(OsStr::new("bash"), &function, words, variables);
             }
-            Program::Searched => self.start(&words[0], &[], words, variables, filled),
+            Program::Searched => self.start(&words[0], &[], words, variables),
             Program::File(path) if self.is_script.load(Ordering::Relaxed) => {
-                return self.start_script(path, words, variables, filled);
+                return self.start_script(path, words, variables);
             }
-            Program::File(path) => self.start(path.as_os_str(), &[], words, variables, filled),
+            Program::File(path) => self.start(path.as_os_str(), &[], words, variables),
         };
         match started {
             // A script without `#!`.
@@ -111,22 +104,16 @@ impl Spawner {
                     return Err(error);
                 }
                 self.is_script.store(true, Ordering::Relaxed);
-                self.start_script(&path, words, variables, filled)
+                self.start_script(&path, words, variables)
             }
             started => started,
         }
     }
 
     /// Starts sh with a script, as every shell does for a script without `#!`.
-    fn start_script(
-        &self,
-        path: &Path,
-        words: &[OsString],
-        variables: &[(&str, OsString)],
-        filled: Option<&FilledPipe>,
-    ) -> io::Result<Spawned> {
+    fn start_script(&self, path: &Path, words: &[OsString], variables: &[(&str, OsString)]) -> io::Result<Spawned> {
         let shell = [OsStr::new("sh"), path.as_os_str()];
-        self.start(OsStr::new("/bin/sh"), &shell, &words[1..], variables, filled)
+        self.start(OsStr::new("/bin/sh"), &shell, &words[1..], variables)
     }
 
     /// Starts a program with the words of `before` and then `words` as its arguments. The first of them is `argv[0]`.
@@ -136,7 +123,6 @@ impl Spawner {
         before: &[&OsStr],
         words: &[OsString],
         variables: &[(&str, OsString)],
-        filled: Option<&FilledPipe>,
     ) -> io::Result<Spawned> {
         let mut all = before.iter().copied().chain(words.iter().map(OsString::as_os_str));
         if self.config.workdir.is_some() {
@@ -146,9 +132,6 @@ impl Spawner {
             let mut command = self.config.command(program, &arguments, variables);
             if let Some(workdir) = &self.config.workdir {
                 set_directory_names(&mut command, workdir);
-            }
-            if let Some(filled) = filled {
-                command.stdin(filled.reader().try_clone()?);
             }
             let mut child = command.arg0(name).process_group(0).spawn()?;
             return Ok(Spawned {
@@ -166,7 +149,7 @@ impl Spawner {
         if let Some(input) = &terminal_input {
             actions.add_dup2(input.as_raw_fd(), rustix::stdio::raw_stdin())?;
         }
-        let (_stdin_reader, stdin) = self.input_pipe(&mut actions, filled)?.unzip();
+        let (_stdin_reader, stdin) = self.input_pipe(&mut actions)?.unzip();
         // The write ends have to stay open until the process is started.
         let (stdout, _stdout_writer) = self.pipe(&mut actions, rustix::stdio::raw_stdout())?.unzip();
         let (stderr, _stderr_writer) = self.pipe(&mut actions, rustix::stdio::raw_stderr())?.unzip();
@@ -183,16 +166,8 @@ impl Spawner {
     }
 
     /// Creates the pipe for the input of a command, and returns its read end, which has to stay open until the process is
-    /// started, and its write end; `None` if the input is inherited, or there is a filled pipe.
-    fn input_pipe(
-        &self,
-        actions: &mut PosixSpawnFileActions,
-        filled: Option<&FilledPipe>,
-    ) -> io::Result<Option<(io::PipeReader, OwnedFd)>> {
-        if let Some(filled) = filled {
-            actions.add_dup2(filled.reader().as_raw_fd(), rustix::stdio::raw_stdin())?;
-            return Ok(None);
-        }
+    /// started, and its write end; `None` if the input is inherited.
+    fn input_pipe(&self, actions: &mut PosixSpawnFileActions) -> io::Result<Option<(io::PipeReader, OwnedFd)>> {
         if self.config.input == CommandInput::Inherited {
             return Ok(None);
         }
