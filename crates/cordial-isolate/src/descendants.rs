@@ -24,7 +24,7 @@ use crate::kernel::{proc_is_own, stat_column};
 /// How many times the processes are searched: one may start another while it is being killed.
 const PASSES: usize = 20;
 
-/// How long to wait for each process that was killed in one pass. On a busy machine, one may need a while to get a core and end; one that
+/// How long to wait for the processes that were killed in one pass. On a busy machine, one may need a while to get a core and end; one that
 /// has not ended after this time hangs in the kernel.
 const UNTIL_DEAD: Duration = Duration::from_millis(500);
 
@@ -78,9 +78,14 @@ fn kill_all(find: impl Fn(&mut Vec<Found>)) {
             let _ = pidfd_send_signal(&process.pidfd, Signal::KILL);
         }
         // What these processes have started meanwhile is an orphan, and can be found, only after they have ended.
+        let mut limit = UNTIL_DEAD;
         for process in &found {
-            let limit = Timespec { tv_sec: 0, tv_nsec: UNTIL_DEAD.subsec_nanos().into() };
-            let _ = poll(&mut [PollFd::from_borrowed_fd(process.pidfd.as_fd(), PollFlags::IN)], Some(&limit));
+            let timeout = Timespec { tv_sec: 0, tv_nsec: limit.subsec_nanos().into() };
+            let ended = poll(&mut [PollFd::from_borrowed_fd(process.pidfd.as_fd(), PollFlags::IN)], Some(&timeout));
+            if ended == Ok(0) {
+                // The others have had the same time.
+                limit = Duration::ZERO;
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cordial::{Task, shutdown_requested};
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::cluster::ClusterShared;
 use crate::job::cancel;
@@ -17,7 +17,7 @@ const TRY_FOR: Duration = Duration::from_secs(30);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// How long the end of the program is delayed at most by a cancellation whose process has not begun.
+/// How long the end of the program is delayed at most by cancellations whose processes have not begun.
 const LAST_CHANCE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Cancels a job when it is dropped, unless it was [disarmed](CancelOnDrop::disarm).
@@ -54,7 +54,7 @@ impl Drop for CancelOnDrop {
             drop((cancelled, ended));
         });
         // At the end of the program, a process that waits for it has its grace time.
-        let last_chance = LastChance(Some(last_chance));
+        let last_chance = LastChance(Some((last_chance, Instant::now() + LAST_CHANCE_LIMIT)));
         Task::start(async move {
             let _graceful = shutdown_requested();
             last_chance.disarm();
@@ -65,7 +65,9 @@ impl Drop for CancelOnDrop {
 
 /// Waits for the end of a cancellation when it is dropped. The program may end before the process has begun, and so before that has asked for
 /// grace time: then it is dropped without a poll.
-struct LastChance(Option<mpsc::Receiver<()>>);
+///
+/// The time runs for all of them at once.
+struct LastChance(Option<(mpsc::Receiver<()>, Instant)>);
 
 impl LastChance {
     fn disarm(mut self) {
@@ -75,8 +77,8 @@ impl LastChance {
 
 impl Drop for LastChance {
     fn drop(&mut self) {
-        if let Some(cancelled) = self.0.take() {
-            let _ = cancelled.recv_timeout(LAST_CHANCE_LIMIT);
+        if let Some((cancelled, deadline)) = self.0.take() {
+            let _ = cancelled.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::time::Duration;
 
 use rustix::io::fcntl_dupfd_cloexec;
@@ -111,9 +111,14 @@ impl Role {
     }
 }
 
-/// Returns the number that the system gives to a socket: it is the same for all of its descriptors, in all processes.
+/// Returns the number that the system gives to a socket: it is the same for all of its descriptors, in all processes. A file may have the same
+/// number, and is an error.
 pub(crate) fn socket_number(socket: impl AsFd) -> io::Result<u64> {
-    Ok(File::from(socket.as_fd().try_clone_to_owned()?).metadata()?.ino())
+    let metadata = File::from(socket.as_fd().try_clone_to_owned()?).metadata()?;
+    if !metadata.file_type().is_socket() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    Ok(metadata.ino())
 }
 
 /// Returns the parent of this process; `None` if it is in another PID namespace.

@@ -104,7 +104,10 @@ impl Lock {
         let path = PathBuf::from(path);
         let failed = |error| ServeError::Lock { path: path.clone(), error };
         loop {
-            let (file, is_new) = open(&path).map_err(failed)?;
+            let (file, is_new) = open(&path).map_err(|error| {
+                // Without a file in the way, the folder is missing, or nothing can be created there.
+                if fs::symlink_metadata(&path).is_ok() { failed(error) } else { refused(socket, error) }
+            })?;
             let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
                 Errno::EWOULDBLOCK => refused(socket, ErrorKind::AddrInUse.into()),
                 errno => failed(errno.into()),

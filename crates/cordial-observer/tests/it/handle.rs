@@ -188,6 +188,9 @@ fn a_lock_that_is_the_file_of_another_program_is_neither_changed_nor_removed() {
     std::fs::create_dir(&lock).unwrap();
     is_refused();
     std::fs::remove_dir(&lock).unwrap();
+    let missing = folder.path().join("missing/observer.sock");
+    let missing = Observer::builder().runtime(runtime.inspector()).serve_unix(missing);
+    assert!(matches!(missing.unwrap_err(), ServeError::Bind { .. }), "no file is in the way");
     // An empty file may be the lock of a program that runs this one: it is locked, and stays.
     std::fs::write(&lock, "").unwrap();
     let observer = start().unwrap();
