@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cordial::{Strategy, Supervisor};
+use cordial::{Exit, Strategy, Supervisor};
 use cordial_isolate::{Function, Functions};
 use cordial_nats::Cluster;
 
@@ -23,6 +23,21 @@ fn functions() -> Functions {
         tokio::time::sleep(Duration::from_millis(ms)).await;
         RUNNING.fetch_sub(1, Ordering::SeqCst);
     })
+}
+
+/// Awaits calls whose results are their numbers, and returns the errors of those that have failed.
+async fn errors_of<C>(calls: Vec<C>) -> Vec<String>
+where
+    C: IntoFuture<Output = Result<u64, Exit>>,
+{
+    let mut errors = Vec::new();
+    for (number, call) in (0..).zip(calls) {
+        match call.await {
+            Ok(result) => assert_eq!(result, number),
+            Err(exit) => errors.push(exit.to_string()),
+        }
+    }
+    errors
 }
 
 #[test]
@@ -78,13 +93,7 @@ fn calls_in_the_socket_of_a_worker_that_shuts_down_are_answered() {
                 Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
             stops.signal("TERM");
             stops.signal("CONT");
-            let mut errors = Vec::new();
-            for (number, call) in (0..).zip(calls) {
-                match call.await {
-                    Ok(result) => assert_eq!(result, number),
-                    Err(exit) => errors.push(exit.to_string()),
-                }
-            }
+            let errors = errors_of(calls).await;
             stops.wait_end();
             tree.stop().await;
             if errors.is_empty() {
@@ -120,13 +129,7 @@ fn calls_that_arrive_after_a_worker_has_unsubscribed_are_answered() {
             // From its requests for jobs, and then from calls. What arrives now was sent before.
             proxy.wait_sent("\r\nUNSUB ", 2);
             proxy.mend();
-            let mut errors = Vec::new();
-            for (number, call) in (0..).zip(calls) {
-                match call.await {
-                    Ok(result) => assert_eq!(result, number),
-                    Err(exit) => errors.push(exit.to_string()),
-                }
-            }
+            let errors = errors_of(calls).await;
             stops.wait_end();
             tree.stop().await;
             if errors.is_empty() {

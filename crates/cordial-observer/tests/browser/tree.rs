@@ -73,7 +73,7 @@ fn many_tasks_that_look_the_same_are_one_row_that_opens() {
 }
 
 #[test]
-fn the_tree_is_as_it_was_left_when_somebody_comes_back() {
+fn the_tree_is_as_it_was_after_a_visit_of_another_view() {
     browse("jobs=300", async |page, program| {
         program.tell("team storage");
         page.go("#/tree").await;
