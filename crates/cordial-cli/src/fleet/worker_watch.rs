@@ -14,7 +14,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 const SHORT_PERIOD: Duration = Duration::from_millis(250);
 
 /// How long no worker has to be silent before the run says so: a busy machine may delay an answer.
-const SILENCE: Duration = Duration::from_secs(2);
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// Asks the workers of a group for as long as the run lasts. Sends one message when they have become silent, and one when a worker answers again.
 pub(crate) async fn watch_workers(fleet: Fleet, messages: mpsc::Sender<String>) {
