@@ -18,8 +18,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cordial::Exit;
+use nix::unistd;
 use rustix::net::SendFlags;
-use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::sync::watch;
 
 use super::call::{Call, Reply};
@@ -428,7 +429,9 @@ impl Worker {
         // No other process has this id: a worker is reaped and removed under one lock. An error means that it has exited.
         let _ = kill_process_group(self.os_pid, signal);
         // A function may have moved the worker to another group. A second SIGTERM would run its handler twice.
-        if signal == Signal::KILL || getpgid(Some(self.os_pid)) != Ok(self.os_pid) {
+        let os_pid = unistd::Pid::from_raw(self.os_pid.as_raw_pid());
+        // Not with `rustix`: see `leads_its_group`.
+        if signal == Signal::KILL || unistd::getpgid(Some(os_pid)) != Ok(os_pid) {
             let _ = kill_process(self.os_pid, signal);
         }
     }

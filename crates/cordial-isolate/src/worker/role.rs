@@ -6,8 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::time::Duration;
 
+use nix::unistd;
 use rustix::io::fcntl_dupfd_cloexec;
-use rustix::process::{Pid, Signal, getpgrp, getpid, getppid, getsid};
+use rustix::process::{Pid, Signal, getpid, getppid};
 use rustix::stdio::{dup2_stdin, stdin};
 
 use crate::kernel;
@@ -88,7 +89,7 @@ impl Role {
             Ok(socket) if socket == settings.socket => {}
             // In a container, the pool may be the process that orphans get as their parent; these are in the group of a worker, or
             // have a session of their own.
-            _ if parent() == Some(settings.parent) && getpgrp() == getpid() && getsid(None) != Ok(getpid()) => {
+            _ if parent() == Some(settings.parent) && leads_its_group() && !leads_its_session() => {
                 return Role::Unable(NO_SOCKET);
             }
             _ => return Role::NoWorker,
@@ -119,6 +120,16 @@ pub(crate) fn socket_number(socket: impl AsFd) -> io::Result<u64> {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     Ok(metadata.ino())
+}
+
+// Not with `rustix`: a group or session that was made outside the PID namespace has the number 0, which a `Pid` of `rustix` cannot hold.
+
+fn leads_its_group() -> bool {
+    unistd::getpgrp() == unistd::getpid()
+}
+
+fn leads_its_session() -> bool {
+    unistd::getsid(None) == Ok(unistd::getpid())
 }
 
 /// Returns the parent of this process; `None` if it is in another PID namespace.

@@ -66,7 +66,7 @@ fn without_proc_the_error_says_what_to_do() {
         if !has_namespaces(&["--mount", "umount", "-l", "/proc"]) {
             return skip();
         }
-        let output = alone_after("set -- unshare --mount sh -c 'umount -l /proc && exec \"$@\"' sh \"$@\"").unwrap();
+        let output = alone_after("set -- unshare --mount sh -c 'while umount -l /proc; do :; done; exec \"$@\"' sh \"$@\"").unwrap();
         return assert!(output.status.success(), "{output:?}");
     }
     let error = Pool::builder().workers(1).start().unwrap_err();
@@ -102,6 +102,19 @@ fn is_refused(script: &str, message: &str) {
 fn a_worker_whose_standard_input_was_replaced_says_so_and_runs_no_program() {
     // The pool sees at once that the socket is closed, and has to wait for the words of a worker that takes long to load.
     is_refused("exec < /dev/null; sleep 0.3; exec PROGRAM", "standard input is not the socket of the pool any more");
+}
+
+/// The number of a session that was made outside of the namespace is 0 in it.
+#[test]
+fn a_worker_whose_standard_input_was_replaced_says_so_also_in_the_session_of_an_outer_pid_namespace() {
+    if std::env::var_os(ALONE).is_none() {
+        if !has_namespaces(&["--pid", "--fork", "--mount-proc", "true"]) {
+            return skip();
+        }
+        let output = alone_after("set -- unshare --pid --fork --mount-proc \"$@\"").unwrap();
+        return assert!(output.status.success(), "{output:?}");
+    }
+    is_refused("exec < /dev/null; exec PROGRAM", "standard input is not the socket of the pool any more");
 }
 
 #[test]

@@ -9,8 +9,9 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 
 use nix::sys::signal::{SigSet, Signal as NixSignal};
+use nix::unistd::getpgrp;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_current_process_group, kill_process_group, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, kill_current_process_group, kill_process_group, waitid,
 };
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
 
@@ -72,7 +73,7 @@ impl Terminal {
 
     /// Lets a group read the terminal, if the group of this program may read it.
     pub(super) fn give_to(&self, group: Pid) {
-        if tcgetpgrp(&self.0) == Ok(getpgrp()) && tcsetpgrp(&self.0, group).is_ok() {
+        if own_group().is_some_and(|own| tcgetpgrp(&self.0) == Ok(own)) && tcsetpgrp(&self.0, group).is_ok() {
             // The group may have been stopped meanwhile.
             let _ = kill_process_group(group, Signal::CONT);
         }
@@ -88,7 +89,9 @@ impl Terminal {
         let was_blocked = SigSet::thread_get_mask().is_ok_and(|mask| mask.contains(NixSignal::SIGTTOU));
         let _ = signal.thread_block();
         // Fails only if the terminal is gone.
-        let _ = tcsetpgrp(&self.0, getpgrp());
+        if let Some(own) = own_group() {
+            let _ = tcsetpgrp(&self.0, own);
+        }
         if !was_blocked {
             let _ = signal.thread_unblock();
         }
@@ -104,6 +107,11 @@ impl Terminal {
         let _ = kill_current_process_group(Signal::TSTP);
         true
     }
+}
+
+/// Returns the process group of this program. `None` if it was made outside of the PID namespace, where it has no number.
+fn own_group() -> Option<Pid> {
+    Pid::from_raw(getpgrp().as_raw())
 }
 
 /// Returns why the terminal has stopped a process, if it has.
