@@ -165,16 +165,17 @@ impl TestDir {
         let pids = fs::read_to_string(self.path(item)).unwrap();
         assert_eq!(pids.split_whitespace().count(), 2);
         for pid in pids.split_whitespace() {
+            let pid = pid.parse().unwrap();
             wait_until(&format!("{pid} has exited"), || has_exited(pid));
         }
     }
 }
 
 /// Returns whether a process has exited. A zombie has exited.
-fn has_exited(pid: &str) -> bool {
-    let stat = fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
+pub(crate) fn has_exited(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let is_zombie = stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'));
-    is_zombie || test_kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap()).is_err()
+    is_zombie || test_kill_process(Pid::from_raw(pid).unwrap()).is_err()
 }
 
 /// Sends a signal to a process.

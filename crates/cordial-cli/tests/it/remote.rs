@@ -8,9 +8,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, test_kill_process};
+use rustix::process::{Pid, Signal};
 
-use crate::harness::{TestDir, at_once, cordial, finish, send, wait_until};
+use crate::harness::{TestDir, at_once, cordial, finish, has_exited, send, wait_until};
 use crate::ssh_servers::{Namespace, SSHD, Server, Servers};
 
 /// Returns the hosts in a joblog, sorted.
@@ -340,7 +340,7 @@ fn start_two_processes(servers: &Servers, options: &[&str]) -> (Child, Vec<i32>)
 
 fn wait_until_ended(pids: &[i32]) {
     for pid in pids {
-        wait_until("a process on the host has ended", || test_kill_process(Pid::from_raw(*pid).unwrap()).is_err());
+        wait_until("a process on the host has ended", || has_exited(*pid));
     }
 }
 

@@ -66,7 +66,9 @@ fn without_proc_the_error_says_what_to_do() {
         if !has_namespaces(&["--mount", "umount", "-l", "/proc"]) {
             return skip();
         }
-        let output = alone_after("set -- unshare --mount sh -c 'while umount -l /proc; do :; done; exec \"$@\"' sh \"$@\"").unwrap();
+        let output =
+            alone_after("set -- unshare --mount sh -c 'while umount -l /proc; do :; done; exec \"$@\"' sh \"$@\"")
+                .unwrap();
         return assert!(output.status.success(), "{output:?}");
     }
     let error = Pool::builder().workers(1).start().unwrap_err();

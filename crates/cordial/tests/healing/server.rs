@@ -109,7 +109,7 @@ impl Server {
         self.signal(Signal::KILL);
         self.process.take().unwrap().wait().unwrap();
         // PostgreSQL does not start again before they are gone.
-        while children.iter().any(|child| Path::new(&format!("/proc/{}", child.as_raw_nonzero())).exists()) {
+        while children.iter().any(|child| runs(*child)) {
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -151,6 +151,12 @@ impl Server {
         let children = processes.filter(|pid| parent(pid).as_ref() == Some(&own));
         children.filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
     }
+}
+
+/// Returns whether a process runs. One that has ended may stay in the table of processes: in a container, often nothing reaps orphans.
+fn runs(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, columns)| !columns.trim_start().starts_with('Z'))
 }
 
 impl Drop for Server {

@@ -10,9 +10,7 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use nix::sys::signal::{SigSet, Signal as NixSignal};
 use nix::unistd::getpgrp;
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, kill_current_process_group, kill_process_group, waitid,
-};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_current_process_group, kill_process_group, waitid};
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
 
 const TERMINAL: &str = "/dev/tty";
