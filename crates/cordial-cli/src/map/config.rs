@@ -213,8 +213,13 @@ fn open_terminal(options: &MapOptions, sources: &Sources) -> Result<Terminal, St
     if arguments::items_are_typed(&sources.sources) {
         return Err("with --tty the commands read the terminal, so items cannot be read from it: write them after :::, or use -a FILE".to_owned());
     }
-    Terminal::open()
-        .map_err(|error| format!("--tty needs a terminal, and there is none: /dev/tty: {}", io_error::describe(&error)))
+    let terminal = Terminal::open().map_err(|error| {
+        format!("--tty needs a terminal, and there is none: /dev/tty: {}", io_error::describe(&error))
+    })?;
+    if !terminal.can_be_passed_on() {
+        return Err("--tty cannot pass the terminal on, because this program was started from outside of its PID namespace: start it from an interactive shell inside, such as `bash -i`".to_owned());
+    }
+    Ok(terminal)
 }
 
 /// Opens the terminal for the questions of `--interactive`.

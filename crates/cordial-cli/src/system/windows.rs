@@ -440,6 +440,10 @@ impl Terminal {
         Err(ErrorKind::Unsupported.into())
     }
 
+    pub(crate) fn can_be_passed_on(&self) -> bool {
+        match *self {}
+    }
+
     /// # Errors
     ///
     /// Never: there is no terminal.

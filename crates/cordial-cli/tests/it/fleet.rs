@@ -295,7 +295,9 @@ fn a_group_without_workers_and_a_directory_that_is_not_there_are_named() {
     assert_eq!(output.status, 255);
     assert!(output.stderr.contains("no worker serves the group \"build\""), "{}", output.stderr);
     fleet.worker("one");
-    let output = fleet.map(&["--workdir", "/nonexistent", "true", ":::", "1"], b"");
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing").display().to_string();
+    let output = fleet.map(&["--workdir", &missing, "true", ":::", "1"], b"");
     assert_eq!(output.status, 1);
-    assert!(output.stderr.contains("the directory /nonexistent does not exist on one"), "{}", output.stderr);
+    assert!(output.stderr.contains(&format!("the directory {missing} does not exist on one")), "{}", output.stderr);
 }

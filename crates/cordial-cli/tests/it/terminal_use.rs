@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use crate::harness::{TestDir, cordial, finish, wait_until};
 use crate::terminal::Session;
@@ -146,6 +147,11 @@ fn what_tty_cannot_do_is_refused() {
         assert_eq!(status, 255, "{line}: {text}");
         assert!(text.contains(message), "{line}: {text}");
     }
+    if Command::new("unshare").args(["--pid", "--fork", "true"]).status().is_ok_and(|status| status.success()) {
+        let (status, text) = Session::start("unshare --pid --fork cordial map --tty cat ::: 1").end();
+        assert_eq!(status, 255, "{text}");
+        assert!(text.contains("was started from outside of its PID namespace"), "{text}");
+    }
     for (option, message) in [
         ("--tty", "--tty needs a terminal, and there is none"),
         ("-p", "-p asks at the terminal, and there is none: /dev/tty: "),
@@ -153,7 +159,7 @@ fn what_tty_cannot_do_is_refused() {
         let mut without_terminal = cordial();
         without_terminal.args(["map", option, "cat", ":::", "1"]).stderr(std::process::Stdio::piped());
         // A new session has no terminal.
-        let child = std::process::Command::new("setsid")
+        let child = Command::new("setsid")
             .arg("-w")
             .arg(without_terminal.get_program())
             .args(without_terminal.get_args())

@@ -69,6 +69,12 @@ impl Terminal {
         Ok(line.first().is_some_and(|byte| byte.eq_ignore_ascii_case(&b'y')))
     }
 
+    /// Returns whether the terminal can be given to another group and taken back.
+    #[expect(clippy::unused_self, reason = "a question about the terminal")]
+    pub(crate) fn can_be_passed_on(&self) -> bool {
+        own_group().is_some()
+    }
+
     /// Lets a group read the terminal, if the group of this program may read it.
     pub(super) fn give_to(&self, group: Pid) {
         if own_group().is_some_and(|own| tcgetpgrp(&self.0) == Ok(own)) && tcsetpgrp(&self.0, group).is_ok() {
