@@ -31,7 +31,8 @@ const SHOWN: usize = 20;
 ///
 /// It is not used unless the program adds it. Every client that may look can read the lines, so a program whose events have
 /// secrets adds the layer with a filter, or not at all. Events outside of processes are left out. Each event costs the
-/// time to write its text, and a lock for as long as it takes to store the text.
+/// time to write its text, and a lock for as long as it takes to store the text. A process that was forked from the program keeps no lines: a layer
+/// for its observer is made after the fork.
 ///
 /// # Examples
 ///
@@ -46,7 +47,21 @@ const SHOWN: usize = 20;
 /// # Ok::<(), cordial_observer::ServeError>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct LogLines(Arc<Mutex<LineRing>>);
+pub struct LogLines(Arc<Kept>);
+
+/// What the clones of a layer share.
+#[derive(Debug)]
+struct Kept {
+    ring: Mutex<LineRing>,
+    /// Notices a fork: a thread that stayed in the parent process may have held the lock.
+    fork_guard: forkguard::Guard,
+}
+
+impl Default for Kept {
+    fn default() -> Kept {
+        Kept { ring: Mutex::default(), fork_guard: forkguard::new() }
+    }
+}
 
 /// A ring buffer of lines, oldest first.
 #[derive(Debug, Default)]
@@ -80,7 +95,7 @@ impl LogLines {
 
     /// Returns the last lines of a process, oldest first.
     pub(crate) fn of(&self, pid: Pid, clock: &Clock) -> Vec<LogLine> {
-        let ring = self.lock();
+        let Some(ring) = self.lock() else { return Vec::new() };
         let of_process = ring.lines.iter().rev().filter(|line| line.pid == pid).take(SHOWN);
         let mut shown: Vec<LogLine> = of_process
             .map(|line| LogLine {
@@ -94,12 +109,15 @@ impl LogLines {
         shown
     }
 
-    fn lock(&self) -> MutexGuard<'_, LineRing> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the lines; `None` in a forked process.
+    fn lock(&self) -> Option<MutexGuard<'_, LineRing>> {
+        // A guard reports a fork once, so a copy is asked.
+        let is_forked = self.0.fork_guard.clone().detected_fork();
+        (!is_forked).then(|| self.0.ring.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn push(&self, line: Line) {
-        let mut ring = self.lock();
+        let Some(mut ring) = self.lock() else { return };
         ring.bytes += line.bytes();
         ring.lines.push_back(line);
         while ring.bytes > MAX_BYTES {
@@ -132,7 +150,7 @@ impl<S: Subscriber> Layer<S> for LogLines {
 
 impl fmt::Debug for LogLines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogLines").field("lines", &self.lock().lines.len()).finish_non_exhaustive()
+        f.debug_struct("LogLines").field("lines", &self.lock().map(|ring| ring.lines.len())).finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,48 @@
+//! Sockets that end for their peer although a forked process has copies of them.
+
+use std::ops::{Deref, DerefMut};
+
+/// A socket that the observer may close.
+pub(super) trait Socket {
+    /// Ends the socket for its peer. To close it is not enough: each process that was forked from the program while the socket was open
+    /// has a copy, and the peer would wait until the last copy is closed.
+    fn end(&self);
+}
+
+#[cfg(unix)]
+impl<S: std::os::fd::AsFd> Socket for S {
+    fn end(&self) {
+        // The peer may have gone. A listener is ended by Linux only.
+        let _ = socket2::SockRef::from(self).shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// Does nothing: these systems have no forks.
+#[cfg(not(unix))]
+impl<S> Socket for S {
+    fn end(&self) {}
+}
+
+/// A socket that is ended when it is dropped.
+#[derive(Debug)]
+pub(super) struct Ended<S: Socket>(pub(super) S);
+
+impl<S: Socket> Deref for Ended<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.0
+    }
+}
+
+impl<S: Socket> DerefMut for Ended<S> {
+    fn deref_mut(&mut self) -> &mut S {
+        &mut self.0
+    }
+}
+
+impl<S: Socket> Drop for Ended<S> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
