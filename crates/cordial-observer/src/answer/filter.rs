@@ -46,5 +46,5 @@ impl Pattern {
 fn reason(error: &regex::Error) -> String {
     let text = error.to_string();
     let last = text.lines().last().unwrap_or_default();
-    last.strip_prefix("error: ").unwrap_or(last).to_owned()
+    last.strip_prefix("error: ").unwrap_or(last).trim_end_matches('.').to_owned()
 }
