@@ -134,9 +134,14 @@ keys.listen({
   theme: () => header.nextTheme(),
   act: () => shown?.act?.(),
 });
-if (location.hash === '#wrong-token') {
+const refusals = {
+  '#wrong-token': 'The token in the address is wrong. It may be that of an earlier start of the program.',
+  '#unchecked-token': 'Clients send too many wrong tokens, so the one in the address was not looked at. Open the address again in some seconds.',
+};
+if (Object.hasOwn(refusals, location.hash)) {
+  const sentence = refusals[location.hash];
   history.replaceState(null, '', location.pathname);
-  live.set('forbidden', 'The token in the address is wrong. It may be that of an earlier start of the program.');
+  live.set('forbidden', sentence);
 } else {
   const refused = await takeToken();
   if (refused && refused.status !== 0) live.set('forbidden', refused.message);

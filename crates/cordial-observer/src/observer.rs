@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use tokio::sync::watch;
 
 use crate::answer::dump;
 use crate::server::{Started, router};
@@ -15,18 +14,18 @@ use crate::shared::ObserverShared;
 /// Dropping it leaves the observer running until the program ends; to end it, call [`stop`](Observer::stop).
 ///
 /// A process that was forked from the program has no thread of the observer: its [`dump`](Observer::dump) and its [`router`](Observer::router)
-/// answer with a sentence that says so. It does have the socket, so the address stays in use until it ends as well. So a program that forks, to become
-/// a daemon for example, starts its observer after the fork.
+/// answer with a sentence that says so, and to [`stop`](Observer::stop) or to drop its handle does nothing. It does have a copy of the listening
+/// socket: if the program ends without `stop`, the address stays in use, and clients that connect wait, until the forked process ends or executes
+/// another program. So a program that forks, to become a daemon for example, starts its observer after the fork.
 #[derive(Debug)]
 pub struct Observer {
     shared: Arc<ObserverShared>,
     address: Option<SocketAddr>,
-    stop: watch::Sender<bool>,
 }
 
 impl Observer {
-    pub(crate) fn new(Started { shared, address, stop }: Started) -> Observer {
-        Observer { shared, address, stop }
+    pub(crate) fn new(Started { shared, address }: Started) -> Observer {
+        Observer { shared, address }
     }
 
     /// Returns the address that the observer listens on; `None` for a UNIX socket and for a mounted observer.
@@ -83,7 +82,7 @@ impl Observer {
     pub fn stop(self) {
         // In a forked process there is nothing to stop.
         if self.shared.forked().is_none() {
-            self.stop.send_replace(true);
+            self.shared.stop.send_replace(true);
         }
     }
 }

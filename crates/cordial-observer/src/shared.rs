@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cordial::process::{Inspector, ProcessInfo};
 use http::request::Parts;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::access::Access;
 use crate::answer::{Identity, tick};
@@ -48,6 +48,9 @@ impl std::fmt::Debug for Options {
     }
 }
 
+/// How many answers to wrong tokens may be delayed at once. Fewer than the places for connections, so that others have places meanwhile.
+const MAX_WRONG_TOKENS: usize = 32;
+
 /// What the thread of the observer and its router share.
 #[derive(Debug)]
 pub(crate) struct ObserverShared {
@@ -55,12 +58,19 @@ pub(crate) struct ObserverShared {
     pub(crate) identity: Identity,
     /// The newest event of the stream, ready to be sent; empty before the first one, and when the observer was stopped.
     pub(crate) ticks: watch::Sender<Bytes>,
+    /// Set to true, it ends the thread. It is here and not in the handle, because dropping a sender takes locks that the thread takes as well,
+    /// and a forked process, where the thread may have held them, drops its copy of the handle.
+    pub(crate) stop: watch::Sender<bool>,
     /// Runs all work of the observer on its own thread.
     pub(crate) thread: Handle,
+    /// The permits to look at a token. A wrong one keeps its permit while its answer is delayed.
+    pub(crate) looks: Arc<Semaphore>,
     pub(crate) n_clients_dropped: AtomicU64,
-    pub(crate) n_connections_refused: AtomicU64,
-    /// The OS process that has the thread of the observer.
+    pub(crate) n_connections_closed: AtomicU64,
+    /// The OS process that has the thread of the observer, as that process sees it.
     os_pid: u32,
+    /// Notices a fork. The numbers of two processes do not tell: each namespace has its own.
+    fork_guard: forkguard::Guard,
     collector: Mutex<Collector>,
 }
 
@@ -74,10 +84,13 @@ impl ObserverShared {
             options,
             identity,
             ticks: watch::Sender::new(Bytes::new()),
+            stop: watch::Sender::new(false),
             thread,
+            looks: Arc::new(Semaphore::new(MAX_WRONG_TOKENS)),
             n_clients_dropped: AtomicU64::new(0),
-            n_connections_refused: AtomicU64::new(0),
+            n_connections_closed: AtomicU64::new(0),
             os_pid: std::process::id(),
+            fork_guard: forkguard::new(),
             collector: Mutex::new(Collector::new(inspector)),
         }
     }
@@ -86,7 +99,8 @@ impl ObserverShared {
     /// may have held a lock at the fork, so this is asked before any lock is taken.
     pub(crate) fn forked(&self) -> Option<String> {
         let os_pid = self.os_pid;
-        (std::process::id() != os_pid).then(|| {
+        // A guard reports a fork once, so a copy is asked.
+        self.fork_guard.clone().detected_fork().then(|| {
             format!("this OS process was forked from {os_pid}, and the observer has stayed there: start another one after the fork")
         })
     }
@@ -111,11 +125,11 @@ impl ObserverShared {
         asked.await.map_err(|_| Unavailable)
     }
 
-    /// Returns how many clients were dropped and how many connections were refused. The collector counts the rest.
+    /// Returns how many clients were dropped and how many connections were closed for others. The collector counts the rest.
     pub(crate) fn dropped(&self) -> Dropped {
         Dropped {
             clients: self.n_clients_dropped.load(Ordering::Relaxed),
-            connections: self.n_connections_refused.load(Ordering::Relaxed),
+            connections: self.n_connections_closed.load(Ordering::Relaxed),
             ..Dropped::default()
         }
     }

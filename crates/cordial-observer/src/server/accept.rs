@@ -15,11 +15,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 use tower_service::Service;
 
 use super::client_io::ClientIo;
+use super::places::{Place, Places};
+use super::socket::{Ended, Socket};
 use crate::shared::ObserverShared;
 
 /// How many connections of a listener may be open at once. A browser opens up to six for a page.
@@ -43,15 +44,15 @@ const MAX_HEADERS: usize = 64;
 pub(super) struct Client {
     /// Its address, as text, for the audit log.
     pub(super) address: Arc<str>,
-    /// One of the [`MAX_CONNECTIONS`] permits. Dropping it lets another client connect.
-    _place: Arc<OwnedSemaphorePermit>,
+    /// One of the [`MAX_CONNECTIONS`] places.
+    pub(super) place: Arc<Place>,
 }
 
 /// Accepts connections of a TCP listener. Never returns.
 pub(super) async fn tcp(shared: &Arc<ObserverShared>, listener: StdListener, app: &Router) {
     let listener = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
-    let Ok(listener) = listener else { return std::future::pending().await };
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let Ok(listener) = listener.map(Ended) else { return std::future::pending().await };
+    let places = Places::new(MAX_CONNECTIONS);
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
@@ -72,8 +73,8 @@ pub(super) async fn unix(shared: &Arc<ObserverShared>, listener: &std::os::unix:
         listener.set_nonblocking(true)?;
         tokio::net::UnixListener::from_std(listener)
     });
-    let Ok(listener) = listener else { return std::future::pending().await };
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let Ok(listener) = listener.map(Ended) else { return std::future::pending().await };
+    let places = Places::new(MAX_CONNECTIONS);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => spawn_connection(shared, app, &places, stream, "UNIX socket".to_owned()),
@@ -104,23 +105,27 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
-/// Serves one connection in a task of the observer's runtime, or closes the connection if too many are open.
-fn spawn_connection<S>(shared: &Arc<ObserverShared>, app: &Router, places: &Arc<Semaphore>, stream: S, client: String)
+/// Serves one connection in a task of the observer's runtime, or closes the connection if all others keep their places.
+fn spawn_connection<S>(shared: &Arc<ObserverShared>, app: &Router, places: &Arc<Places>, stream: S, client: String)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Socket + Unpin + Send + 'static,
 {
-    let Ok(place) = places.clone().try_acquire_owned() else {
-        shared.n_connections_refused.fetch_add(1, Ordering::Relaxed);
-        return;
-    };
-    let client = Client { address: client.into(), _place: Arc::new(place) };
+    let stream = Ended(stream);
+    let taken = places.take();
+    if taken.as_ref().is_none_or(|(_, has_closed)| *has_closed) {
+        shared.n_connections_closed.fetch_add(1, Ordering::Relaxed);
+    }
+    let Some((place, _)) = taken else { return };
+    let place = Arc::new(place);
+    let client = Client { address: client.into(), place: place.clone() };
     let (own, app) = (shared.clone(), app.clone());
-    shared.thread.spawn(async move { serve(own, app, stream, client).await });
+    let task = shared.thread.spawn(async move { serve(own, app, stream, client).await });
+    place.set_task(task.abort_handle());
 }
 
-async fn serve<S>(shared: Arc<ObserverShared>, app: Router, stream: S, client: Client)
+async fn serve<S>(shared: Arc<ObserverShared>, app: Router, stream: Ended<S>, client: Client)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Socket + Unpin + Send + 'static,
 {
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(client.clone());

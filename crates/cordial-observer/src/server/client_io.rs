@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::socket::{Ended, Socket};
+
 /// How long a client may accept nothing.
 const STALL_LIMIT: Duration = Duration::from_secs(20);
 
@@ -37,14 +39,14 @@ pub(super) fn is_stalled(error: &(dyn Error + 'static)) -> bool {
 
 /// A stream whose writes fail if the client accepts nothing for 20 s.
 #[derive(Debug)]
-pub(super) struct ClientIo<S> {
-    stream: S,
+pub(super) struct ClientIo<S: Socket> {
+    stream: Ended<S>,
     /// Runs while a write waits.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncWrite + Unpin> ClientIo<S> {
-    pub(super) fn new(stream: S) -> ClientIo<S> {
+impl<S: AsyncWrite + Socket + Unpin> ClientIo<S> {
+    pub(super) fn new(stream: Ended<S>) -> ClientIo<S> {
         ClientIo { stream, deadline: None }
     }
 
@@ -61,15 +63,15 @@ impl<S: AsyncWrite + Unpin> ClientIo<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for ClientIo<S> {
+impl<S: AsyncRead + Socket + Unpin> AsyncRead for ClientIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        Pin::new(&mut *self.stream).poll_read(cx, buffer)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
+impl<S: AsyncWrite + Socket + Unpin> AsyncWrite for ClientIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(cx, buffer);
+        let result = Pin::new(&mut *self.stream).poll_write(cx, buffer);
         self.limited(result, cx)
     }
 
@@ -78,7 +80,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
         cx: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
+        let result = Pin::new(&mut *self.stream).poll_write_vectored(cx, buffers);
         self.limited(result, cx)
     }
 
@@ -87,12 +89,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        let result = Pin::new(&mut *self.stream).poll_flush(cx);
         self.limited(result, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_shutdown(cx);
+        let result = Pin::new(&mut *self.stream).poll_shutdown(cx);
         self.limited(result, cx)
     }
 }

@@ -19,7 +19,7 @@ use http::uri::Authority;
 use http::{Method, StatusCode};
 
 use super::reply::Refusal;
-use super::session::address;
+use super::session::{address, bearer};
 use crate::collector::Refused;
 use crate::shared::ObserverShared;
 
@@ -89,20 +89,25 @@ fn host_of(parts: &Parts) -> Result<Authority, Refusal> {
         return Err(bad("the request has more than one Host header"));
     }
     let header = match header {
-        Some(value) => Some(valid_host(value).ok_or_else(|| bad("the Host header is not valid"))?),
+        Some(value) => Some(valid_host(value.as_bytes()).ok_or_else(|| bad("the Host header is not valid"))?),
         None => None,
     };
-    match (parts.uri.authority(), header) {
-        (Some(target), Some(header)) if *target != header => Err(bad("the Host header and the target differ")),
-        (Some(target), _) => Ok(target.clone()),
-        (None, Some(header)) => Ok(header),
+    let target = match parts.uri.authority() {
+        Some(target) => {
+            Some(valid_host(target.as_str().as_bytes()).ok_or_else(|| bad("the host of the target is not valid"))?)
+        }
+        None => None,
+    };
+    match (target, header) {
+        (Some(target), Some(header)) if target != header => Err(bad("the Host header and the target differ")),
+        (Some(host), _) | (None, Some(host)) => Ok(host),
         (None, None) => Err(bad("the request has no Host header")),
     }
 }
 
-/// A `Host` header has no user, and its port is a number.
-fn valid_host(value: &HeaderValue) -> Option<Authority> {
-    let host = Authority::try_from(value.as_bytes()).ok()?;
+/// A host has no user, and its port is a number.
+fn valid_host(text: &[u8]) -> Option<Authority> {
+    let host = Authority::try_from(text).ok()?;
     let port = host.as_str().strip_prefix(host.host())?;
     let is_port = |port: &str| port.is_empty() || port.parse::<u16>().is_ok();
     (port.is_empty() || port.strip_prefix(':').is_some_and(is_port)).then_some(host)
@@ -117,17 +122,22 @@ fn is_known(host: &str, hosts: &[String]) -> bool {
         || hosts.iter().any(|known| host.eq_ignore_ascii_case(known))
 }
 
-/// Browsers send `Origin` with each POST. A client that authorizes itself by a header needs none: no site can forge that.
+/// Browsers send `Origin` with each POST. A client that authorizes itself by a token in a header needs none: no site can forge that.
 fn check_origin(parts: &Parts, host: &Authority) -> Result<(), Refusal> {
     let forbidden = |error: String| Err(Refusal::new(StatusCode::FORBIDDEN, error));
-    let Some(origin) = parts.headers.get(header::ORIGIN) else {
-        if parts.headers.contains_key(header::AUTHORIZATION) {
+    let mut origins = parts.headers.get_all(header::ORIGIN).iter();
+    let Some(origin) = origins.next() else {
+        // A browser may send the password of the site by itself, but no token.
+        if bearer(&parts.headers).is_some() {
             return Ok(());
         }
         return forbidden(
             "the request has no Origin header; a program authorizes itself by `Authorization: Bearer`".to_owned(),
         );
     };
+    if origins.next().is_some() {
+        return forbidden("the request has more than one Origin header".to_owned());
+    }
     let origin = String::from_utf8_lossy(origin.as_bytes());
     let of_origin = origin.split_once("://").filter(|(scheme, _)| ["http", "https"].contains(scheme));
     let is_same = of_origin.is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host.as_str()));

@@ -6,10 +6,12 @@ mod assets;
 mod client_io;
 mod events;
 mod guard;
+mod places;
 mod reply;
 mod routes;
 mod session;
 mod signals;
+mod socket;
 mod thread;
 #[cfg(unix)]
 mod unix;

@@ -34,9 +34,13 @@ impl Refusal {
         &self.error
     }
 
-    /// Returns whether the client has no token, or a wrong one.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Returns whether the client has no token, a wrong one, or one that was not looked at.
     pub(super) fn is_about_token(&self) -> bool {
-        self.status == StatusCode::UNAUTHORIZED
+        [StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS].contains(&self.status)
     }
 
     pub(super) fn ended(error: impl Into<String>, ended: Ended) -> Refusal {

@@ -20,7 +20,7 @@ use super::assets::{self, ASSETS, Asset};
 use super::events::events;
 use super::guard::guard;
 use super::reply::{Refusal, json};
-use super::session::{Caller, authorized, cookie, wrong_token};
+use super::session::{Caller, authorized, check_token, cookie};
 use crate::answer::{self, Gone, Pattern, TaskQuery, TreeQuery};
 use crate::clock::in_ms;
 use crate::collector::{Collector, Refused};
@@ -84,9 +84,11 @@ async fn index(State(shared): Observed, OriginalUri(uri): OriginalUri, request: 
     let query: IndexQuery = query(request.uri())?;
     if let Some(token) = query.token {
         let (parts, _) = request.into_parts();
-        if !shared.options.secret.is_token(&token) {
-            wrong_token(&shared, &parts).await;
-            return Ok(redirect("./#wrong-token"));
+        // The page shows a sentence: a browser would show the answer of a program as it is.
+        match check_token(&shared, &parts, &token).await {
+            Ok(()) => {}
+            Err(refusal) if refusal.status() == StatusCode::UNAUTHORIZED => return Ok(redirect("./#wrong-token")),
+            Err(_) => return Ok(redirect("./#unchecked-token")),
         }
         let mut response = redirect("./");
         response.headers_mut().insert(header::SET_COOKIE, cookie(&shared));
@@ -120,10 +122,10 @@ struct Session {
 async fn session(State(shared): Observed, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let Session { token } = read(&shared, &parts, body).await?;
-    if !shared.options.needs_token || shared.options.secret.is_token(&token) {
-        return Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie(&shared))]).into_response());
+    if shared.options.needs_token {
+        check_token(&shared, &parts, &token).await?;
     }
-    Err(wrong_token(&shared, &parts).await)
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie(&shared))]).into_response())
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -353,11 +355,18 @@ async fn read<T: DeserializeOwned>(
     if mime.split(';').next().is_none_or(|mime| !mime.trim().eq_ignore_ascii_case("application/json")) {
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json"));
     }
+    let too_large = || {
+        let error = format!("the body is larger than {MAX_BODY} bytes, or was cut off");
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error)
+    };
+    // A body whose length is known is not waited for.
+    if http_body::Body::size_hint(&body).lower() > MAX_BODY as u64 {
+        return Err(too_large());
+    }
     let too_late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive within 10 s");
     let reading = async move { tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY)).await };
     let bytes = shared.thread.spawn(reading).await.map_err(|_| Unavailable)?.map_err(|_| too_late())?;
-    let too_large = || format!("the body is larger than {MAX_BODY} bytes, or was cut off");
-    let bytes = bytes.map_err(|_| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, too_large()))?;
+    let bytes = bytes.map_err(|_| too_large())?;
     let invalid = |error| Refusal::new(StatusCode::BAD_REQUEST, format!("the body is not what is expected: {error}"));
     serde_json::from_slice(&bytes).map_err(invalid)
 }

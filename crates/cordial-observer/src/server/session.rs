@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
 
 use super::accept::Client;
@@ -53,8 +54,7 @@ async fn caller(shared: &Arc<ObserverShared>, parts: &Parts) -> Result<Caller, R
     if options.needs_token {
         let has_cookie = cookies(&parts.headers, &options.cookie_name).any(|value| options.secret.is_cookie(value));
         match bearer {
-            Some(token) if options.secret.is_token(token) => {}
-            Some(_) => return Err(wrong_token(shared, parts).await),
+            Some(token) => check_token(shared, parts, token).await?,
             None if has_cookie => {}
             None => {
                 let error =
@@ -71,6 +71,9 @@ async fn caller(shared: &Arc<ObserverShared>, parts: &Parts) -> Result<Caller, R
         Some(name) => format!("{name} ({})", address(parts)),
         None => address(parts),
     };
+    if let Some(client) = parts.extensions.get::<Client>() {
+        client.place.set_kept(true);
+    }
     Ok(Caller { rights: rights.and(options.allowed), who, by_cookie: bearer.is_none() })
 }
 
@@ -85,24 +88,36 @@ async fn access(shared: &Arc<ObserverShared>, parts: &Parts) -> Access {
     asked.await.ok().flatten().unwrap_or_else(Access::denied)
 }
 
-/// Logs, waits, and returns the refusal of a wrong token. It logs first, because this future is dropped if the client
-/// disconnects.
-pub(super) async fn wrong_token(shared: &Arc<ObserverShared>, parts: &Parts) -> Refusal {
+/// Checks a token. The refusal of a wrong one is logged, and delayed. While many are delayed, no other token is looked at, whether it is right or
+/// wrong: so a client with many connections does not try tokens faster. A connection whose client has shown the token before is not concerned.
+pub(super) async fn check_token(shared: &Arc<ObserverShared>, parts: &Parts, token: &str) -> Result<(), Refusal> {
+    let client = parts.extensions.get::<Client>();
+    let look = shared.looks.clone().try_acquire_owned().ok();
+    if look.is_none() && client.is_none_or(|client| !client.place.is_kept()) {
+        let error = "clients send too many wrong tokens, so the token was not looked at: try again in some seconds";
+        return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, error));
+    }
+    if shared.options.secret.is_token(token) {
+        return Ok(());
+    }
+    // First, because this future is dropped if the client disconnects.
     shared.audit_refusal(address(parts), Refused::WrongToken);
-    delay(shared, parts).await;
-    Refusal::new(
+    delay(shared, client.cloned(), look).await;
+    Err(Refusal::new(
         StatusCode::UNAUTHORIZED,
         "the token is wrong; each start of the program has another one unless it sets its own",
-    )
+    ))
 }
 
-/// Waits on the thread of the observer: a runtime of the program may have no timers. The connection keeps its place for all of
+/// Waits on the thread of the observer: a runtime of the program may have no timers. The connection keeps its place and its permit for all of
 /// that time, so that a client which goes away and comes back does not try tokens faster.
-async fn delay(shared: &Arc<ObserverShared>, parts: &Parts) {
-    let client = parts.extensions.get::<Client>().cloned();
+async fn delay(shared: &Arc<ObserverShared>, client: Option<Client>, look: Option<OwnedSemaphorePermit>) {
+    let others = client.filter(|client| !client.place.is_kept());
+    others.as_ref().inspect(|client| client.place.set_kept(true));
     let waited = shared.thread.spawn(async move {
         sleep(WRONG_TOKEN_DELAY).await;
-        drop(client);
+        others.as_ref().inspect(|client| client.place.set_kept(false));
+        drop(look);
     });
     // If the thread has ended, the observer answers no request any more.
     let _ = waited.await;
@@ -123,7 +138,7 @@ pub(super) fn address(parts: &Parts) -> String {
     client.map_or_else(|| "a client of the program's server".to_owned(), |client| client.address.to_string())
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())

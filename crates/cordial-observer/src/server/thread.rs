@@ -34,8 +34,6 @@ pub(crate) struct Listeners {
 pub(crate) struct Started {
     pub(crate) shared: Arc<ObserverShared>,
     pub(crate) address: Option<SocketAddr>,
-    /// Set to true, it ends the thread.
-    pub(crate) stop: watch::Sender<bool>,
 }
 
 /// Starts the thread.
@@ -54,7 +52,7 @@ pub(crate) fn start(
         let _entered = runtime.enter();
         Signals::new(shared.options.dumps_on_sigusr1).map_err(system("signal handler"))?
     };
-    let (stop, stopped) = watch::channel(false);
+    let stopped = shared.stop.subscribe();
     let address = listeners.tcp.as_ref().map(|(_, address)| *address);
     let own = shared.clone();
     let serve = move || {
@@ -63,7 +61,7 @@ pub(crate) fn start(
         runtime.shutdown_background();
     };
     thread::Builder::new().name("cordial-observer".to_owned()).spawn(serve).map_err(system("thread"))?;
-    Ok(Started { shared, address, stop })
+    Ok(Started { shared, address })
 }
 
 async fn serve(
@@ -88,18 +86,12 @@ async fn serve(
     };
     #[cfg(not(unix))]
     let unix = std::future::pending::<()>();
-    // If the handle was dropped, the observer runs on.
-    let stop = async {
-        if stopped.wait_for(|stopped| *stopped).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
     tokio::select! {
         () = ticks(&shared) => {}
         () = dumps(&shared, signals) => {}
         () = tcp => {}
         () = unix => {}
-        () = stop => {}
+        _ = stopped.wait_for(|stopped| *stopped) => {}
     }
     // Streams in a server of the program do not end with this thread.
     shared.ticks.send_replace(Bytes::new());

@@ -12,7 +12,7 @@ pub struct Dropped {
     pub points: u64,
     /// Clients that were disconnected because they did not read.
     pub clients: u64,
-    /// Connections that were refused because too many were open.
+    /// Connections that were closed because too many were open: new ones, and old ones of clients that had not shown the token.
     pub connections: u64,
     /// Processes that are in no table, because there are more than the observer may keep.
     pub tasks: u64,

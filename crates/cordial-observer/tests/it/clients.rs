@@ -1,9 +1,12 @@
 //! Clients that are slow, wrong, or many: none of them hurts the program.
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 
-use crate::harness::{Program, wait_until};
+use crate::harness::{Client, Program, read_response, wait_until};
+
+/// How many connections may be open at once.
+const MAX_CONNECTIONS: usize = 64;
 
 /// A generator of numbers for requests that are no HTTP (xorshift).
 struct Random(u64);
@@ -68,32 +71,105 @@ fn a_head_without_end_is_refused() {
     assert_eq!(client.send(format!("GET / HTTP/1.1\r\nHost: localhost\r\n{many}\r\n").as_bytes()).status, 431);
 }
 
+/// Opens a connection whose client shows the token, and keeps it open.
+fn connect_with_token(client: &Client) -> TcpStream {
+    let mut stream = client.connect();
+    let request = format!("GET /api/tasks HTTP/1.1\r\nHost: localhost\r\n{}\r\n\r\n", client.bearer());
+    stream.write_all(request.as_bytes()).unwrap();
+    assert_eq!(read_response(&mut stream).status, 200);
+    stream
+}
+
+fn is_closed(stream: &mut TcpStream) -> bool {
+    let mut bytes = Vec::new();
+    // A connection that is closed with unread data is reset.
+    let _ = stream.read_to_end(&mut bytes);
+    bytes.is_empty()
+}
+
 #[test]
 fn connections_are_limited_and_the_refused_ones_counted() {
     let program = Program::new();
     let client = &program.client;
-    let idle: Vec<_> = (0..64).map(|_| client.connect()).collect();
+    let mut known: Vec<_> = (0..MAX_CONNECTIONS).map(|_| connect_with_token(client)).collect();
     // One more is closed at once.
-    let mut refused = client.connect();
-    let mut bytes = Vec::new();
-    let _ = refused.read_to_end(&mut bytes);
-    assert!(bytes.is_empty());
-    drop(idle);
-    let mut dropped = None;
+    assert!(is_closed(&mut client.connect()));
+    let request = format!("GET /api/overview?history=none HTTP/1.1\r\nHost: localhost\r\n{}\r\n\r\n", client.bearer());
+    known[0].write_all(request.as_bytes()).unwrap();
+    assert_eq!(read_response(&mut known[0]).json()["dropped"]["connections"], 1);
+    drop(known);
     wait_until("a free place", || {
         let mut stream = client.connect();
-        let request = format!(
-            "GET /api/overview?history=none HTTP/1.1\r\nHost: localhost\r\n{}\r\nConnection: close\r\n\r\n",
-            client.bearer()
-        );
-        let mut answer = String::new();
-        let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer).map(drop));
-        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
-        dropped =
-            body.map(|body| serde_json::from_str::<serde_json::Value>(body).unwrap()["dropped"]["connections"].clone());
-        dropped.is_some()
+        let mut answer = [0; 12];
+        let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read_exact(&mut answer));
+        answer == *b"HTTP/1.1 200"
     });
-    assert!(dropped.unwrap().as_u64() >= Some(1));
+}
+
+/// The pages of a person who has the token go on, and the person can open more.
+#[test]
+fn clients_without_the_token_do_not_keep_out_those_that_have_it() {
+    let program = Program::new();
+    let client = &program.client;
+    let cookie = client.cookie();
+    let mut known = connect_with_token(client);
+    // Silent, slow with a head, slow with a body, and done with a request that needs no token.
+    let origin = format!("Origin: http://{}", client.address);
+    let slow_body = format!(
+        "POST /session HTTP/1.1\r\nHost: {}\r\n{origin}\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{{",
+        client.address
+    );
+    let kinds = ["", "GET / HTTP/1.1\r\nHost:", &slow_body, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"];
+    for kind in kinds {
+        let mut others: Vec<_> = (0..3 * MAX_CONNECTIONS)
+            .map(|_| {
+                let mut stream = client.connect();
+                stream.write_all(kind.as_bytes()).unwrap();
+                stream
+            })
+            .collect();
+        assert_eq!(client.request("GET", "/api/tasks", &[&cookie]).status, 200, "{kind}");
+        assert_eq!(client.get("/api/tasks").status, 200, "{kind}");
+        known.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        assert_eq!(read_response(&mut known).status, 200, "{kind}");
+        if kind.is_empty() {
+            assert!(is_closed(&mut others[0]), "the oldest one is closed first");
+        }
+    }
+    let dropped = client.json("/api/overview?history=none")["dropped"]["connections"].clone();
+    assert!(dropped.as_u64() >= Some(128), "{dropped}");
+}
+
+#[test]
+fn clients_with_wrong_tokens_do_not_keep_out_those_that_have_the_right_one() {
+    let program = Program::new();
+    let client = &program.client;
+    let cookie = client.cookie();
+    let mut known = connect_with_token(client);
+    let wrong = b"GET /api/tasks HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\n\r\n";
+    let mut guesses: Vec<_> = (0..2 * MAX_CONNECTIONS)
+        .map(|_| {
+            let mut stream = client.connect();
+            stream.write_all(wrong).unwrap();
+            stream
+        })
+        .collect();
+    assert_eq!(client.request("GET", "/api/tasks", &[&cookie]).status, 200);
+    let request = format!("GET /api/tasks HTTP/1.1\r\nHost: localhost\r\n{}\r\n\r\n", client.bearer());
+    known.write_all(request.as_bytes()).unwrap();
+    assert_eq!(read_response(&mut known).status, 200);
+    // Some were closed for others, some were looked at, and the rest was not.
+    let mut statuses = Vec::new();
+    for stream in &mut guesses {
+        let mut answer = [0; 12];
+        if stream.read_exact(&mut answer).is_ok() {
+            statuses.push(String::from_utf8_lossy(&answer[9..]).into_owned());
+        }
+    }
+    assert!(statuses.iter().any(|status| status == "401"), "{statuses:?}");
+    assert!(statuses.iter().any(|status| status == "429"), "{statuses:?}");
+    assert!(statuses.iter().all(|status| ["401", "429"].contains(&&**status)), "{statuses:?}");
+    wait_until("the end of the delays", || client.get("/api/tasks").status == 200);
 }
 
 #[test]

@@ -53,6 +53,7 @@ fn a_request_names_one_host() {
     let absolute = client.request("GET", "http://evil.example.com/", &["Host: evil.example.com"]);
     assert_eq!(absolute.status, 403);
     assert_eq!(client.request("GET", "http://localhost/", &["Host: localhost"]).status, 200);
+    assert_eq!(client.send(b"GET http://user@localhost/ HTTP/1.0\r\n\r\n").status, 400, "a host has no user");
 }
 
 /// Sends an action with a cookie, as a browser does.
@@ -78,6 +79,8 @@ fn an_action_comes_from_the_page() {
         assert_eq!(action(client, &[origin, &csrf]), 403, "{origin}");
     }
     assert_eq!(action(client, &[&csrf]), 403, "no Origin");
+    assert_eq!(action(client, &[&csrf, "Authorization: Basic eDp5"]), 403, "a browser sends this by itself");
+    assert_eq!(action(client, &[&own, "Origin: http://evil.example.com", &csrf]), 403, "two of them");
     assert_eq!(action(client, &[&own]), 403, "no header against forged requests");
     assert_eq!(action(client, &[&own, "X-Cordial-Csrf: wrong"]), 403);
     assert_eq!(action(client, &[&own, &csrf, "Sec-Fetch-Site: cross-site"]), 403);
@@ -85,7 +88,7 @@ fn an_action_comes_from_the_page() {
     let audit = client.json("/api/audit");
     let refused = audit["rows"].as_array().unwrap().iter().find(|row| row["action"] == "request").unwrap();
     assert_eq!((refused["who"].as_str(), refused["allowed"].as_bool()), (Some("127.0.0.1"), Some(false)));
-    assert_eq!(refused["result"], "10 requests were refused, the last one: the request comes from another site");
+    assert_eq!(refused["result"], "12 requests were refused, the last one: the request comes from another site");
 }
 
 #[test]
@@ -162,6 +165,8 @@ fn a_body_is_small_and_json() {
     let head = format!("POST /api/actions HTTP/1.1\r\nHost: {host}\r\n{bearer}\r\n");
     let form = client.send(format!("{head}Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{{}}").as_bytes());
     assert_eq!(form.status, 415, "a form of another site can send text/plain");
+    let announced = format!("{head}Content-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n{{");
+    assert_eq!(client.send(announced.as_bytes()).status, 413, "the observer does not wait for it");
     let large = "x".repeat(5000);
     assert_eq!(client.post("/api/actions", &[&bearer], &large).status, 413);
     for body in ["", "{", "[]", r#"{"kind":"explode","pid":"<1.2.3>"}"#, r#"{"kind":"kill"}"#] {

@@ -1,16 +1,17 @@
 //! Observers and what the operating system does to their program: a fork, and SIGUSR1. Each test runs itself again as such a program.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use axum::body::Body;
 use cordial::Runtime;
-use cordial_observer::Observer;
+use cordial_observer::{LogLines, Observer};
 use futures_util::FutureExt;
 use tower_service::Service;
 
-use crate::harness::Program;
+use crate::harness::{Program, wait_until};
 
 /// Tells this binary to be the program of a test.
 const CASE: &str = "CORDIAL_OBSERVER_CASE";
@@ -91,6 +92,83 @@ fn a_forked_process_gets_a_sentence_and_can_have_an_observer_of_its_own() {
         }
     }
     drop(runtime);
+}
+
+#[test]
+fn a_forked_process_keeps_neither_the_address_nor_the_clients_of_a_stopped_observer() {
+    if !is_program() {
+        let ran =
+            start("os_processes::a_forked_process_keeps_neither_the_address_nor_the_clients_of_a_stopped_observer");
+        let output = ran.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let Program { runtime, observer, client } = Program::new();
+    let mut stream = client.connect();
+    let request = format!("GET /api/events HTTP/1.0\r\nHost: localhost\r\n{}\r\n\r\n", client.bearer());
+    stream.write_all(request.as_bytes()).unwrap();
+    assert!(stream.read(&mut [0; 64]).unwrap() > 0);
+    let child = match fork::fork().unwrap() {
+        fork::Fork::Child => {
+            limit_time_of_forked_process();
+            loop {
+                std::thread::park();
+            }
+        }
+        fork::Fork::Parent(child) => child,
+    };
+    observer.stop();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    wait_until("the end of the listener", || TcpStream::connect(client.address).is_err());
+    Observer::builder().runtime(runtime.inspector()).serve(client.address).unwrap();
+    let pid = rustix::process::Pid::from_raw(child).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let status = fork::waitpid(child).unwrap();
+    assert!(!fork::WIFEXITED(status), "the forked process has ended before: {status}");
+}
+
+/// Ways to have a lock of the layer in the moment of a fork.
+async fn log_without_end() {
+    loop {
+        tracing::warn!("a line that is kept");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_forked_process_does_not_wait_for_a_line_that_its_parent_was_logging() {
+    use tracing_subscriber::layer::SubscriberExt;
+
+    if !is_program() {
+        let ran = start("os_processes::a_forked_process_does_not_wait_for_a_line_that_its_parent_was_logging");
+        let output = ran.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let lines = LogLines::new();
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines.clone())).unwrap();
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let forks = async move {
+        for _ in 0..4 {
+            cordial::Task::start(log_without_end());
+        }
+        for _ in 0..40 {
+            match fork::fork().unwrap() {
+                fork::Fork::Child => {
+                    limit_time_of_forked_process();
+                    let _exit = ExitWhenDropped;
+                    tracing::warn!("a line of the forked process");
+                    assert!(format!("{lines:?}").contains("LogLines"));
+                    return;
+                }
+                fork::Fork::Parent(child) => {
+                    let status = fork::waitpid(child).unwrap();
+                    assert!(fork::WIFEXITED(status) && fork::WEXITSTATUS(status) == 0, "{status}");
+                }
+            }
+        }
+    };
+    runtime.block_on(forks).unwrap();
 }
 
 #[test]

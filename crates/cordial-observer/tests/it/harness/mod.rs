@@ -3,5 +3,5 @@
 mod client;
 mod program;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, read_response};
 pub(crate) use program::{Program, wait_until};
