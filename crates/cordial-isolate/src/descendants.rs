@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pidfd_open, pidfd_send_signal, waitid};
 
 use crate::kernel::{proc_is_own, stat_column};
 
@@ -26,7 +26,7 @@ const PASSES: usize = 20;
 
 /// How long to wait for the processes that were killed in one pass. On a busy machine, one may need a while to get a core and end; one that
 /// has not ended after this time hangs in the kernel.
-const UNTIL_DEAD: Duration = Duration::from_millis(500);
+pub(crate) const UNTIL_DEAD: Duration = Duration::from_millis(500);
 
 /// A process that is to be killed. Its descriptor never means another process; its number may be reused for one.
 struct Found {
@@ -86,6 +86,8 @@ fn kill_all(find: impl Fn(&mut Vec<Found>)) {
                 // The others have had the same time.
                 limit = Duration::ZERO;
             }
+            // An orphan may have become a child of this program, which nothing else waits for.
+            let _ = waitid(WaitId::PidFd(process.pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
         }
     }
 }

@@ -570,10 +570,10 @@ impl Driver {
         drop(state);
         let Some(mut connection) = self.connections.remove(&id) else { return };
         connection.process.kill_orphans();
-        let mut state = self.shared.lock();
+        // From here on, nothing signals the worker: once it is reaped, another process may have its number.
+        self.shared.lock().workers.remove(&id);
         connection.process.reap();
-        state.workers.remove(&id);
-        state.dispatch(&self.shared.config);
+        self.shared.lock().dispatch(&self.shared.config);
     }
 
     /// Finishes the workers that have exited and whose group has no time left.

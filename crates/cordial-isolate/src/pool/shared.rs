@@ -426,7 +426,7 @@ impl Worker {
 
     /// Sends a signal to the worker and to the processes that it has started.
     fn signal(&self, signal: Signal) {
-        // No other process has this id: a worker is reaped and removed under one lock. An error means that it has exited.
+        // No other process has this id: a worker is removed before it is reaped. An error means that it has exited.
         let _ = kill_process_group(self.os_pid, signal);
         // A function may have moved the worker to another group. A second SIGTERM would run its handler twice.
         let os_pid = unistd::Pid::from_raw(self.os_pid.as_raw_pid());

@@ -5,9 +5,10 @@ use std::time::Duration;
 use cordial::{Exit, LostCause, Shutdown};
 use cordial_isolate::Pool;
 
-use crate::bad_input::alone;
+use crate::bad_input::{ALONE, alone, alone_after};
 use crate::functions::*;
-use crate::processes::{is_running, until_gone};
+use crate::processes::{Children, is_running, until_gone};
+use crate::roles::{has_namespaces, skip};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -73,6 +74,34 @@ fn processes_outside_the_group_end_with_a_pool_that_is_stopped_or_dropped() {
         let ids = start_all(&pool).await;
         drop(pool);
         until_gone(&ids);
+    })
+    .unwrap();
+}
+
+/// Process 1 of a container is the parent of all orphans in it.
+#[test]
+fn a_program_that_is_process_1_keeps_no_zombie_of_what_its_workers_have_started() {
+    cordial_isolate::test_main(functions());
+    if std::env::var_os(ALONE).is_none() {
+        if !has_namespaces(&["--pid", "--fork", "--mount-proc", "true"]) {
+            return skip();
+        }
+        let output = alone_after("set -- unshare --pid --fork --mount-proc \"$@\"").unwrap();
+        return assert!(output.status.success(), "{output:?}");
+    }
+    assert_eq!(std::process::id(), 1);
+    cordial::run(async {
+        let before = Children::here();
+        let pool = Pool::builder().workers(1).start().unwrap();
+        for function in [ABORT, SPIN] {
+            start_all(&pool).await;
+            // It stays in the group of the worker.
+            assert!(is_running(pool.call(GRANDCHILD, ()).timeout(LONG).await.unwrap()));
+            assert!(pool.call(function, ()).timeout(Duration::from_secs(1)).await.is_err());
+        }
+        pool.stop().await;
+        drop(pool);
+        before.assert_same();
     })
     .unwrap();
 }

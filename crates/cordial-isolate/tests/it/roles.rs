@@ -17,13 +17,13 @@ use crate::functions::{ABORT, SQUARE, WAIT, functions};
 const LONG: Duration = Duration::from_secs(30);
 
 /// Returns whether this system lets the tests make a namespace, and run this command in it.
-fn has_namespaces(arguments: &[&str]) -> bool {
+pub(crate) fn has_namespaces(arguments: &[&str]) -> bool {
     let mut command = Command::new("unshare");
     command.args(arguments).output().is_ok_and(|output| output.status.success())
 }
 
 #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
-fn skip() {
+pub(crate) fn skip() {
     println!("SKIPPED: this test needs unshare, and the right to create namespaces");
 }
 
