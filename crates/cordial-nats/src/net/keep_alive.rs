@@ -7,8 +7,9 @@
 //! A heartbeat goes to the caller of a call every 700 ms. If the subscription of the caller is gone, the server answers it with
 //! "no responders", and the call is ended.
 //!
-//! Most runs end before their first renewal. So a run enters the table by itself, and the thread is woken only when it has not looked
-//! at the table for a while because it was empty.
+//! A job enters the table when it arrives, on the thread, because code of the user may block every worker before the run begins. A call enters it
+//! when it begins. Most runs end before their first renewal, so the thread is woken only when it has not looked at the table for a while
+//! because it was empty.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -23,7 +23,7 @@ pub(crate) use api::{
     API_LIMIT, ApiReply, StoredMessage, direct_get, direct_get_next, publish_to_stream, request_api, request_api_within,
 };
 pub(crate) use cancellation::{CancelReason, CancellationToken};
-pub(crate) use connection::{Connection, Subscription};
+pub(crate) use connection::{Connection, Handling, Subscription};
 pub(crate) use keep_alive::{KeepAliveGuard, KeepAliveKind};
 pub(crate) use net_error::NetError;
 pub(crate) use open::open;

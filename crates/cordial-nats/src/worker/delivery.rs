@@ -77,11 +77,14 @@ impl Drop for Delivery {
 }
 
 /// Gives a delivered job back, at once. One that is late is left to its lease.
-pub(super) fn give_back(shared: &Arc<ClusterShared>, received: &ReceivedJob) {
-    if let Some(reply) = &received.message.reply
-        && !received.is_late(shared.lease)
+pub(super) fn give_back(shared: &Arc<ClusterShared>, received: ReceivedJob) {
+    let ReceivedJob { message, is_late, cancellation, lease, .. } = received;
+    // Renewals end before the job is given back: the next worker has the lease then.
+    drop(lease);
+    if let Some(reply) = message.reply
+        && !is_late
     {
-        drop(Delivery::new(shared.clone(), reply.to_string(), Arc::default()));
+        drop(Delivery::new(shared.clone(), reply.to_string(), cancellation));
     }
 }
 

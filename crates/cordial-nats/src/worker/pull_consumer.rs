@@ -9,18 +9,21 @@
 //! shows that: the second one may have been sent right after the first, and so may those that arrive with it. Such a job is looked at before it
 //! runs, because its lease may have run out, and the consumer starts again after these messages.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::Message;
 use bytes::Bytes;
 use serde_json::json;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::delivery::give_back;
+use super::node::{NodeState, RunKey};
 use super::received_job::{ReceivedJob, SILENCE, is_late};
 use crate::cluster::ClusterShared;
-use crate::net::{NetError, Subscription};
+use crate::names::JobId;
+use crate::net::{CancellationToken, Connection, Handling, KeepAliveKind, NetError};
 use crate::streams::CONSUMER;
 
 /// How long a request is open.
@@ -34,13 +37,18 @@ pub(super) const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 
 pub(super) struct PullConsumer {
     inbox: String,
-    subscription: Subscription,
+    events: mpsc::UnboundedReceiver<PullEvent>,
+    handling: Handling,
+    requests: Arc<Mutex<Requests>>,
+}
+
+/// The requests that are open. Shared with the thread of the connection, which sees each message as soon as it has arrived.
+struct Requests {
     /// How many jobs were asked for and have not arrived.
     n_open: usize,
     /// The next message was sent after this time: when the last message arrived, or when jobs were asked for while no request was open. Does
     /// not change any more once a message was late.
     last_message: Instant,
-    lease: Duration,
     /// Whether a message was late. All messages that still arrive may be as old.
     is_in_doubt: bool,
 }
@@ -48,40 +56,49 @@ pub(super) struct PullConsumer {
 /// What a message of the server means.
 pub(super) enum PullEvent {
     Job(ReceivedJob),
-    /// A heartbeat, or the end of a request.
+    /// The end of a request.
     Nothing,
     /// The requests are lost, for this reason. The consumer has to be made again.
     Lost(String),
 }
 
 impl PullConsumer {
-    pub(super) async fn new(shared: &ClusterShared) -> Result<PullConsumer, NetError> {
+    pub(super) async fn new(shared: &ClusterShared, node: &Arc<NodeState>) -> Result<PullConsumer, NetError> {
         let inbox = shared.connection.new_inbox();
-        let subscription = shared.connection.subscribe(inbox.clone(), None).await?;
-        Ok(PullConsumer {
-            inbox,
-            subscription,
-            n_open: 0,
-            last_message: Instant::now(),
-            lease: shared.lease,
-            is_in_doubt: false,
-        })
+        let requests = Requests { n_open: 0, last_message: Instant::now(), is_in_doubt: false };
+        let requests = Arc::new(Mutex::new(requests));
+        // The server sends no more jobs than were asked for.
+        let (to, events) = mpsc::unbounded_channel();
+        let (connection, lease) = (shared.connection.clone(), shared.lease);
+        let (received, node) = (requests.clone(), node.clone());
+        let handler = move |message| {
+            if let Some(event) = receive(&connection, &node, lease, &mut lock(&received), message) {
+                let _ = to.send(event);
+            }
+            None
+        };
+        let handling = shared.connection.handle(inbox.clone(), None, Box::new(handler)).await?;
+        Ok(PullConsumer { inbox, events, handling, requests })
     }
 
     /// Asks for jobs until `n_free` are asked for.
     pub(super) async fn ask(&mut self, shared: &ClusterShared, group: &str, n_free: usize) -> Result<(), NetError> {
-        let n_missing = n_free.saturating_sub(self.n_open);
-        if n_missing == 0 {
-            return Ok(());
-        }
-        if self.n_open == 0 && !self.is_in_doubt {
-            self.last_message = Instant::now();
-        }
-        self.n_open += n_missing;
+        let n_missing = {
+            let mut requests = lock(&self.requests);
+            let n_missing = n_free.saturating_sub(requests.n_open);
+            if n_missing == 0 {
+                return Ok(());
+            }
+            if requests.n_open == 0 && !requests.is_in_doubt {
+                requests.last_message = Instant::now();
+            }
+            requests.n_open += n_missing;
+            n_missing
+        };
         let request = json!({
             "batch": n_missing,
             "expires": u64::try_from(EXPIRES.as_nanos()).unwrap_or(u64::MAX),
-            "idle_heartbeat": u64::try_from(IDLE_HEARTBEAT.min(self.lease / 4).as_nanos()).unwrap_or(u64::MAX),
+            "idle_heartbeat": u64::try_from(IDLE_HEARTBEAT.min(shared.lease / 4).as_nanos()).unwrap_or(u64::MAX),
         });
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{CONSUMER}", shared.subjects.jobs_stream(group));
         let request = Bytes::from(request.to_string());
@@ -91,59 +108,91 @@ impl PullConsumer {
     /// Ends the requests that are open, and gives back what was delivered and not taken. What is late is left to its lease: another worker may
     /// have it.
     pub(super) async fn close(mut self, shared: &Arc<ClusterShared>) {
-        let sent_after = self.last_message;
-        self.subscription.drain();
+        self.handling.drain();
         let rest = async {
-            while let Some(message) = self.subscription.next().await {
-                if message.status.is_none() {
-                    give_back(shared, &ReceivedJob { message, sent_after });
+            while let Some(event) = self.events.recv().await {
+                if let PullEvent::Job(received) = event {
+                    give_back(shared, received);
                 }
             }
         };
         let _ = timeout(DRAIN_LIMIT, rest).await;
     }
 
-    /// Returns the next message, or `Lost` if the server is silent although jobs were asked for. Dropping the future loses nothing.
+    /// Returns the next job or the next end of a request, or `Lost` if the server is silent although jobs were asked for. Dropping the future
+    /// loses nothing.
     pub(super) async fn next(&mut self) -> PullEvent {
-        let (n_open, sent_after, is_in_doubt) = (self.n_open, self.last_message, self.is_in_doubt);
+        let requests = self.requests.clone();
         let silence = async {
-            if !is_in_doubt && n_open == 0 {
-                std::future::pending::<()>().await;
-            }
-            if !is_in_doubt {
-                tokio::time::sleep_until(sent_after + SILENCE).await;
+            loop {
+                let (n_open, last_message) = {
+                    let requests = lock(&requests);
+                    if requests.is_in_doubt {
+                        return "messages were late".to_owned();
+                    }
+                    (requests.n_open, requests.last_message)
+                };
+                if n_open == 0 {
+                    return std::future::pending().await;
+                }
+                if last_message.elapsed() >= SILENCE {
+                    return format!("the server was silent for {SILENCE:?}");
+                }
+                tokio::time::sleep_until(last_message + SILENCE).await;
             }
         };
-        let message = tokio::select! {
+        tokio::select! {
             // What has arrived comes first.
             biased;
-            message = self.subscription.next() => message,
-            () = silence => {
-                let reason = if is_in_doubt { "messages were late".to_owned() } else { format!("the server was silent for {SILENCE:?}") };
-                return PullEvent::Lost(reason);
-            }
-        };
-        self.is_in_doubt |= n_open > 0 && is_late(sent_after, self.lease);
-        if !self.is_in_doubt {
-            self.last_message = Instant::now();
-        }
-        let Some(message) = message else { return PullEvent::Lost("the connection has ended".to_owned()) };
-        match message.status.map(|status| status.as_u16()) {
-            None => {
-                self.n_open = self.n_open.saturating_sub(1);
-                PullEvent::Job(ReceivedJob { message, sent_after })
-            }
-            Some(100) => PullEvent::Nothing,
-            // The time of a request is over, or a limit of the consumer was reached: the header says how many jobs it did not get.
-            Some(408 | 409) if pending_of(&message).is_some() => {
-                self.n_open = self.n_open.saturating_sub(pending_of(&message).unwrap_or(0));
-                PullEvent::Nothing
-            }
-            Some(status) => PullEvent::Lost(
-                format!("{status} {}", message.description.as_deref().unwrap_or_default()).trim().to_owned(),
-            ),
+            event = self.events.recv() => event.unwrap_or_else(|| PullEvent::Lost("the connection has ended".to_owned())),
+            reason = silence => PullEvent::Lost(reason),
         }
     }
+}
+
+/// Takes a message of the server, on the thread of the connection. `None` if it is a heartbeat.
+fn receive(
+    connection: &Connection,
+    node: &Arc<NodeState>,
+    lease: Duration,
+    requests: &mut Requests,
+    message: Message,
+) -> Option<PullEvent> {
+    let sent_after = requests.last_message;
+    let is_late = is_late(sent_after, lease);
+    requests.is_in_doubt |= requests.n_open > 0 && is_late;
+    if !requests.is_in_doubt {
+        requests.last_message = Instant::now();
+    }
+    match message.status.map(|status| status.as_u16()) {
+        None => {
+            requests.n_open = requests.n_open.saturating_sub(1);
+            let cancellation = Arc::new(CancellationToken::default());
+            let id = JobId::of_subject(&message.subject);
+            let registered = id.map(|id| node.register(RunKey::Job(id), cancellation.clone()));
+            let reply = message.reply.as_ref().filter(|_| !is_late && registered.is_some());
+            let lease = reply.map(|reply| {
+                let kind = KeepAliveKind::Lease(lease);
+                connection.keep_alive(kind, reply.to_string(), cancellation.clone(), Instant::now())
+            });
+            Some(PullEvent::Job(ReceivedJob { message, is_late, sent_after, cancellation, registered, lease }))
+        }
+        // What is in doubt is noticed at once.
+        Some(100) => requests.is_in_doubt.then_some(PullEvent::Nothing),
+        // The time of a request is over, or a limit of the consumer was reached: the header says how many jobs it did not get.
+        Some(408 | 409) if pending_of(&message).is_some() => {
+            requests.n_open = requests.n_open.saturating_sub(pending_of(&message).unwrap_or(0));
+            Some(PullEvent::Nothing)
+        }
+        Some(status) => {
+            let reason = format!("{status} {}", message.description.as_deref().unwrap_or_default());
+            Some(PullEvent::Lost(reason.trim().to_owned()))
+        }
+    }
+}
+
+fn lock(requests: &Mutex<Requests>) -> MutexGuard<'_, Requests> {
+    requests.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn pending_of(message: &Message) -> Option<usize> {

@@ -1,25 +1,32 @@
-//! `ReceivedJob`: a job that has arrived, and how old it may be.
+//! `ReceivedJob`: a job that has arrived, how old it may be, and its lease.
+//!
+//! The thread of the connection renews the lease from the arrival on, and notes there a request to end the job: code of the user may block every
+//! worker of the runtime for longer than the lease before the run begins.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Message;
 use tokio::time::Instant;
 
+use super::node::Registered;
+use crate::net::{CancellationToken, KeepAliveGuard};
+
 /// After how long without a message the requests for jobs are lost.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
 
-/// A job that has arrived.
+/// A job that has arrived. Dropping it ends the renewals.
 pub(super) struct ReceivedJob {
     pub(super) message: Message,
+    /// Whether so little of the lease may be left that another worker has the job, or will have it soon.
+    pub(super) is_late: bool,
     /// A time before the server sent the job.
     pub(super) sent_after: Instant,
-}
-
-impl ReceivedJob {
-    /// Returns whether so little of the lease may be left that another worker has the job, or will have it soon.
-    pub(super) fn is_late(&self, lease: Duration) -> bool {
-        is_late(self.sent_after, lease)
-    }
+    pub(super) cancellation: Arc<CancellationToken>,
+    /// Its place in the table of the node. `None` if the message is no job.
+    pub(super) registered: Option<Registered>,
+    /// `None` if it is late: its lease is renewed only once it has turned out that no other worker has it.
+    pub(super) lease: Option<KeepAliveGuard>,
 }
 
 /// Returns whether a message is late that was sent after this time and arrives now.

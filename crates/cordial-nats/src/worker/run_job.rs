@@ -26,12 +26,11 @@ use bytes::Bytes;
 use cordial::{Exit, Shutdown, Task};
 use cordial_isolate::dispatch::Outcome;
 use futures_util::future::lazy;
-use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::claim::{Claim, claim};
 use super::delivery::{Delivery, DeliveryInfo, delivery_info};
-use super::node::{NodeState, Registered, RunKey};
+use super::node::{NodeState, Registered};
 use super::received_job::ReceivedJob;
 use super::run_call::{KILL_LIMIT, fitting};
 use super::settings::Settings;
@@ -56,23 +55,22 @@ const STOP_RECORD_LIMIT: Duration = Duration::from_millis(300);
 /// Runs a delivered job, and settles the delivery.
 pub(super) async fn run_job(settings: Settings, node: Arc<NodeState>, received: ReceivedJob) {
     let shared = &settings.shared;
-    let is_late = received.is_late(shared.lease);
-    let since = if is_late { received.sent_after } else { Instant::now() };
-    let Message { subject, reply, payload, headers, .. } = received.message;
+    let ReceivedJob { message, is_late, sent_after, cancellation, registered, lease } = received;
+    let Message { subject, reply, payload, headers, .. } = message;
     let Some(ack) = reply.map(|reply| reply.to_string()) else { return };
     let headers = headers.unwrap_or_default();
-    let cancellation = Arc::new(CancellationToken::default());
     let delivery = Delivery::new(shared.clone(), ack.clone(), cancellation.clone());
-    let (Some(id), Some(job), Some(info)) =
-        (JobId::of_subject(&subject), JobHeaders::read(&headers), delivery_info(&ack))
+    let (Some(id), Some(registered), Some(job), Some(info)) =
+        (JobId::of_subject(&subject), registered, JobHeaders::read(&headers), delivery_info(&ack))
     else {
         // Not a job of this library, so no program waits for its result.
         warn!(target: "cordial::fleet", subject = subject.as_str(), "not_a_job");
         delivery.settle("+TERM");
         return;
     };
-    let registered = node.register(RunKey::Job(id.clone()), cancellation.clone());
-    let lease = shared.connection.keep_alive(KeepAliveKind::Lease(shared.lease), ack, cancellation.clone(), since);
+    let renew =
+        || shared.connection.keep_alive(KeepAliveKind::Lease(shared.lease), ack, cancellation.clone(), sent_after);
+    let lease = lease.unwrap_or_else(renew);
     let run = JobRun { settings, node, id, job, headers, input: payload, cancellation, delivery, registered, lease };
     run.run(&info, is_late).await;
 }
@@ -108,6 +106,11 @@ impl JobRun {
         if cancellation.is_lease_expired() {
             // The job was on its way for longer than its lease.
             return self.delivery.leave();
+        }
+        match cancellation.reason() {
+            None => {}
+            Some(CancelReason::Cancelled) => return self.delivery.settle("+ACK"),
+            Some(_) => return self.delivery.abandon(),
         }
         let (number, limit) = loop {
             match claim(shared, id, job, info).await {

@@ -64,7 +64,7 @@ pub(super) async fn serve(
     }
     // After the subscriptions: its answer shows that the server has these as well, so calls find this worker.
     ensure_consumer(&shared.connection, &shared.subjects, &group, shared.lease).await?;
-    let consumer = PullConsumer::new(&shared).await.map_err(|error| refused("ask for jobs", error))?;
+    let consumer = PullConsumer::new(&shared, &node).await.map_err(|error| refused("ask for jobs", error))?;
     process::set_label(format!("worker of the group {group}"));
     Ok(Serving { settings, node, calls, _handlers: handlers }.run(consumer))
 }
@@ -114,6 +114,8 @@ impl Serving {
         let shared = self.settings.shared.clone();
         let mut stop = shutdown_requested().boxed();
         let stop_request = self.pull(consumer, &mut running, &mut stop).await;
+        // Other programs see that the worker takes nothing any more.
+        self.node.start_draining();
         // From here on, the server has no subscription for calls here. Callers whose calls were on their way ask another worker.
         self.refuse_calls().await;
         shared.connection.flush(FLUSH_LIMIT).await;
@@ -197,7 +199,7 @@ impl Serving {
                 pulled = consumer.next() => match pulled {
                     // Calls have taken the slots since the job was asked for.
                     PullEvent::Job(received) if n_free == 0 => {
-                        give_back(&shared, &received);
+                        give_back(&shared, received);
                         None
                     }
                     PullEvent::Job(received) => {
@@ -219,7 +221,7 @@ impl Serving {
                 debug!(target: "cordial::fleet", node = &*node.name, reason, "pull_lost");
                 // Before the wait: a request that the server still has would bring jobs that nothing takes.
                 consumer.close(&shared).await;
-                let mut restarted = pin!(restart(settings));
+                let mut restarted = pin!(restart(settings, node));
                 consumer = loop {
                     tokio::select! {
                         biased;
@@ -259,7 +261,7 @@ fn take_call(settings: &Settings, node: &Arc<NodeState>, running: &mut TaskSet<(
 }
 
 /// Makes another consumer after requests were lost, as soon as the streams can be used.
-async fn restart(settings: &Settings) -> PullConsumer {
+async fn restart(settings: &Settings, node: &Arc<NodeState>) -> PullConsumer {
     let shared = &settings.shared;
     loop {
         tokio::time::sleep(RETRY_DELAY).await;
@@ -278,7 +280,7 @@ async fn restart(settings: &Settings) -> PullConsumer {
                 continue;
             }
         }
-        match PullConsumer::new(shared).await {
+        match PullConsumer::new(shared, node).await {
             Ok(consumer) => return consumer,
             Err(error) => warn!(target: "cordial::fleet", node = &*shared.name, %error, "server_unavailable"),
         }

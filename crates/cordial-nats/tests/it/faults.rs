@@ -57,7 +57,7 @@ pub(crate) fn check(results: &[Result<u64, Exit>], log: &Path, n_lost: usize) ->
 }
 
 /// Waits until this many runs have started.
-async fn wait_runs(log: &Path, n: usize) {
+pub(crate) async fn wait_runs(log: &Path, n: usize) {
     while runs(log).len() < n {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -12,6 +12,7 @@ mod functions;
 mod harness;
 mod isolated;
 mod jobs;
+mod leases;
 mod lost_jobs;
 mod namespaces;
 mod objects;

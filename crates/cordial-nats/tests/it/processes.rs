@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,9 @@ pub(crate) const RECORD: Function<Record, u64> = Function::new("record");
 pub(crate) const LINGER: Function<Record, u64> = Function::new("linger");
 /// Ends its own process, as a crash of the machine would.
 pub(crate) const POISON: Function<String, ()> = Function::new("poison");
+/// Appends a line to a file, and blocks its thread until the file of [`release_of`] is there.
+pub(crate) const HOLD: Function<Record, u64> = Function::new("hold");
+pub(crate) const OS_PID: Function<(), u32> = Function::new("os_pid");
 /// Blocks its thread.
 pub(crate) const BLOCK: Function<u64, u64> = Function::new("block");
 
@@ -42,8 +45,21 @@ fn append(log: &str, line: &str) {
     file.write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
+/// Returns the file whose presence ends the runs of [`HOLD`] with this log.
+pub(crate) fn release_of(log: &Path) -> PathBuf {
+    log.with_extension("release")
+}
+
 pub(crate) fn functions() -> Functions {
     Functions::new()
+        .add_blocking(HOLD, |record: Record| {
+            append(&record.log, &format!("{} 1", record.number));
+            while !release_of(Path::new(&record.log)).exists() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            record.number
+        })
+        .add_blocking(OS_PID, |()| std::process::id())
         .add(RECORD, |record: Record| async move {
             let attempt = cordial_nats::attempt().map_or(0, |attempt| attempt.number());
             append(&record.log, &format!("{} {attempt}", record.number));
@@ -83,6 +99,13 @@ impl Process {
     /// Starts a worker of the group `g` with this name and number of slots, and waits until the server knows it.
     pub(crate) fn worker(url: &str, name: &str, slots: usize) -> Process {
         Process::worker_with(&[], url, name, slots)
+    }
+
+    /// Starts a worker of this role.
+    pub(crate) fn worker_of(role: &str, url: &str, name: &str, slots: usize) -> Process {
+        let mut worker = Process::start(role, url, name, &slots.to_string());
+        worker.wait_line("ready").expect("the worker starts");
+        worker
     }
 
     /// Starts a worker with these variables in its environment.
@@ -147,6 +170,10 @@ impl Process {
         }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
         send_signal(self.child.id(), signal);
     }
@@ -195,11 +222,14 @@ fn a_process_of_another_test() {
     let (role, argument) = (role.to_owned(), argument.to_owned());
     // With one worker, a program that ends has not begun what its last process has started.
     let workers = if role == "drops" { 1 } else { 2 };
-    let runtime = cordial::Runtime::builder().workers(workers).build().unwrap();
+    let runtime = cordial::Runtime::builder().workers(workers);
+    // Without other threads that stand in for blocked ones.
+    let runtime = if role == "unhelped" { runtime.max_threads(workers) } else { runtime };
+    let runtime = runtime.build().unwrap();
     let ended = runtime.run(async move {
         let cluster = Cluster::connect(options(&url).name(name)).await.unwrap();
         match &*role {
-            "worker" => work(cluster, argument.parse().unwrap()).await,
+            "worker" | "unhelped" => work(cluster, argument.parse().unwrap()).await,
             "submitter" => submit(cluster, &argument).await,
             "drops" => drop_submit(cluster).await,
             role => panic!("there is no role {role}"),

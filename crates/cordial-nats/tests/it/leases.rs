@@ -1,0 +1,71 @@
+//! Leases and requests to end a job, while code of the user blocks all threads of its runtime from the delivery on; and what a worker that stops
+//! says of itself.
+
+use std::time::Duration;
+
+use cordial::{Strategy, Supervisor, Task, Timeout};
+use cordial_nats::Cluster;
+
+use crate::faults::{submit, wait_runs};
+use crate::harness::with_server;
+use crate::processes::{self, HOLD, LEASE, OS_PID, Process, RECORD, Record, options, runs};
+
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// Returns how many jobs of the group `g` are delivered and not acknowledged.
+async fn n_delivered(client: &async_nats::Client) -> u64 {
+    let answer = client.request("$JS.API.CONSUMER.INFO.cordial-jobs-g.workers", "".into()).await.unwrap();
+    let info: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
+    info["num_ack_pending"].as_u64().unwrap()
+}
+
+#[test]
+fn jobs_that_arrive_while_all_threads_are_blocked_keep_their_leases_and_can_be_cancelled() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("runs");
+        let blocked = Process::worker_of("unhelped", &server.url(), "blocked", 4);
+        let hold = |number| Record { log: log.display().to_string(), number, ms: 0 };
+        for number in 0..2 {
+            drop(cluster.submit(HOLD, hold(number)).group("g").attempts(1).await.unwrap());
+        }
+        // Its two threads are blocked now. It has asked for two more jobs before.
+        wait_runs(&log, 2).await;
+        let waiting = cluster.submit(OS_PID, ()).group("g").attempts(1).await.unwrap();
+        let cancelled = cluster.submit(RECORD, hold(2)).group("g").attempts(1).await.unwrap();
+        while n_delivered(&client).await < 4 {}
+        // This one runs elsewhere, for longer than the lease.
+        let _other = Process::worker(&server.url(), "other", 4);
+        for job in submit(&cluster, &log, 3..4, LEASE.as_millis() as u64 * 2).await {
+            assert_eq!(job.timeout(LIMIT).await, Ok(3));
+        }
+        assert!(cancelled.cancel().await.unwrap());
+        std::fs::write(processes::release_of(&log), "").unwrap();
+        assert_eq!(waiting.timeout(LIMIT).await, Ok(blocked.id()));
+        while n_delivered(&client).await > 0 {}
+        let numbers: Vec<u64> = runs(&log).iter().map(|(number, _)| *number).collect();
+        assert!(!numbers.contains(&2), "the job was cancelled before it had begun: {numbers:?}");
+    });
+}
+
+#[test]
+fn a_worker_that_stops_says_so_while_it_finishes_a_job() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("runs");
+        let worker = cluster.worker(processes::functions()).group("g").slots(2).grace(LIMIT);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        assert!(!cluster.nodes().await.unwrap()[0].is_draining);
+        let record = Record { log: log.display().to_string(), number: 7, ms: 0 };
+        let job = cluster.submit(HOLD, record).group("g").await.unwrap();
+        wait_runs(&log, 1).await;
+        let stop = Task::spawn(async move { tree.stop().await.is_clean() });
+        while !cluster.nodes().await.unwrap()[0].is_draining {}
+        std::fs::write(processes::release_of(&log), "").unwrap();
+        assert_eq!(job.timeout(LIMIT).await, Ok(7));
+        assert_eq!(stop.timeout(Timeout::Infinity).await, Ok(true));
+    });
+}
