@@ -64,7 +64,7 @@ pub(crate) struct ObserverShared {
     /// Runs all work of the observer on its own thread.
     pub(crate) thread: Handle,
     /// The permits to look at a token. A wrong one keeps its permit while its answer is delayed.
-    pub(crate) looks: Arc<Semaphore>,
+    pub(crate) token_checks: Arc<Semaphore>,
     pub(crate) n_clients_dropped: AtomicU64,
     pub(crate) n_connections_closed: AtomicU64,
     /// The OS process that has the thread of the observer, as that process sees it.
@@ -86,7 +86,7 @@ impl ObserverShared {
             ticks: watch::Sender::new(Bytes::new()),
             stop: watch::Sender::new(false),
             thread,
-            looks: Arc::new(Semaphore::new(MAX_WRONG_TOKENS)),
+            token_checks: Arc::new(Semaphore::new(MAX_WRONG_TOKENS)),
             n_clients_dropped: AtomicU64::new(0),
             n_connections_closed: AtomicU64::new(0),
             os_pid: std::process::id(),

@@ -92,8 +92,8 @@ async fn access(shared: &Arc<ObserverShared>, parts: &Parts) -> Access {
 /// wrong: so a client with many connections does not try tokens faster. A connection whose client has shown the token before is not concerned.
 pub(super) async fn check_token(shared: &Arc<ObserverShared>, parts: &Parts, token: &str) -> Result<(), Refusal> {
     let client = parts.extensions.get::<Client>();
-    let look = shared.looks.clone().try_acquire_owned().ok();
-    if look.is_none() && client.is_none_or(|client| !client.place.is_kept()) {
+    let check = shared.token_checks.clone().try_acquire_owned().ok();
+    if check.is_none() && client.is_none_or(|client| !client.place.is_kept()) {
         let error = "clients send too many wrong tokens, so the token was not looked at: try again in some seconds";
         return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, error));
     }
@@ -102,7 +102,7 @@ pub(super) async fn check_token(shared: &Arc<ObserverShared>, parts: &Parts, tok
     }
     // First, because this future is dropped if the client disconnects.
     shared.audit_refusal(address(parts), Refused::WrongToken);
-    delay(shared, client.cloned(), look).await;
+    delay(shared, client.cloned(), check).await;
     Err(Refusal::new(
         StatusCode::UNAUTHORIZED,
         "the token is wrong; each start of the program has another one unless it sets its own",
@@ -111,13 +111,13 @@ pub(super) async fn check_token(shared: &Arc<ObserverShared>, parts: &Parts, tok
 
 /// Waits on the thread of the observer: a runtime of the program may have no timers. The connection keeps its place and its permit for all of
 /// that time, so that a client which goes away and comes back does not try tokens faster.
-async fn delay(shared: &Arc<ObserverShared>, client: Option<Client>, look: Option<OwnedSemaphorePermit>) {
+async fn delay(shared: &Arc<ObserverShared>, client: Option<Client>, check: Option<OwnedSemaphorePermit>) {
     let others = client.filter(|client| !client.place.is_kept());
     others.as_ref().inspect(|client| client.place.set_kept(true));
     let waited = shared.thread.spawn(async move {
         sleep(WRONG_TOKEN_DELAY).await;
         others.as_ref().inspect(|client| client.place.set_kept(false));
-        drop(look);
+        drop(check);
     });
     // If the thread has ended, the observer answers no request any more.
     let _ = waited.await;
