@@ -56,8 +56,21 @@ pub(crate) struct ClusterShared {
     calls_subscription: OnceCell<oneshot::Sender<()>>,
     /// Locked while a job is looked up in its stream, so that this happens one job at a time.
     pub(crate) look_up_turn: tokio::sync::Mutex<()>,
-    /// The groups whose streams are there. The empty name stands for the common streams.
-    ensured: Mutex<HashSet<Arc<str>>>,
+    /// What this program has made on the server, or seen there, since it last found a stream deleted.
+    known: Mutex<HashSet<Known>>,
+}
+
+/// What is on the server.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Known {
+    /// The streams that all groups share, with the options of this program.
+    CommonStreams,
+    /// The stream for the jobs of a group, with the options of this program.
+    JobsOf(Arc<str>),
+    /// The object store, with the options of this program.
+    ObjectStore,
+    /// An object store, with whatever options.
+    AnyObjectStore,
 }
 
 impl Cluster {
@@ -67,11 +80,11 @@ impl Cluster {
     /// must not block it: it sends the renewals of leases. A request for which the login has no permission then fails after 3 s instead
     /// of at once, because the client reports such errors to its own callback.
     ///
-    /// No server has to know the fleet: the streams are made by the first program that needs them.
+    /// The servers need no configuration for the fleet: the first program that needs a stream makes it.
     ///
     /// # Errors
     ///
-    /// Within 3 s, if no server answers, refuses the login, is too old, or keeps no streams; if an option is invalid.
+    /// Within 3 s, if no server answers, or the server refuses the login, is too old, or keeps no streams; at once if an option is invalid.
     ///
     /// # Cancel safety
     ///
@@ -117,7 +130,7 @@ impl Cluster {
             call_inbox,
             calls_subscription: OnceCell::new(),
             look_up_turn: tokio::sync::Mutex::default(),
-            ensured: Mutex::default(),
+            known: Mutex::default(),
         };
         Ok(Cluster { shared: Arc::new(shared), travels: options.travels })
     }
@@ -138,16 +151,22 @@ impl Cluster {
 }
 
 impl ClusterShared {
+    /// Makes the streams that all groups share, unless this program has done so before.
+    pub(crate) async fn ensure_common_streams(&self) -> Result<(), ConnectError> {
+        if !self.is_known(&Known::CommonStreams) {
+            ensure_common(&self.connection, &self.subjects, self.streams).await?;
+            self.lock_known().insert(Known::CommonStreams);
+        }
+        Ok(())
+    }
+
     /// Makes the streams of a group and the common ones, unless this program has done so before.
     pub(crate) async fn ensure_streams(&self, group: &Arc<str>) -> Result<(), ConnectError> {
-        let common = Arc::<str>::from("");
-        if !self.is_ensured(&common) {
-            ensure_common(&self.connection, &self.subjects, self.streams).await?;
-            self.lock_ensured().insert(common);
-        }
-        if !group.is_empty() && !self.is_ensured(group) {
+        self.ensure_common_streams().await?;
+        let jobs = Known::JobsOf(group.clone());
+        if !self.is_known(&jobs) {
             ensure_jobs(&self.connection, &self.subjects, group, self.streams).await?;
-            self.lock_ensured().insert(group.clone());
+            self.lock_known().insert(jobs);
         }
         Ok(())
     }
@@ -160,38 +179,35 @@ impl ClusterShared {
 
     /// Makes the object store, unless this program has done so before.
     pub(crate) async fn ensure_files(&self) -> Result<(), ConnectError> {
-        // No group has this name.
-        let files = Arc::<str>::from("$O");
-        if !self.is_ensured(&files) {
+        if !self.is_known(&Known::ObjectStore) {
             ensure_files(&self.connection, &self.subjects, self.streams).await?;
-            self.lock_ensured().insert(files);
+            self.lock_known().insert(Known::ObjectStore);
         }
         Ok(())
     }
 
-    /// Returns whether there is an object store. One that was seen is not asked for again.
+    /// Returns whether there is an object store. Does not ask the server once there was one.
     pub(crate) async fn has_files(&self) -> Result<bool, NetError> {
-        let seen = Arc::<str>::from("$O seen");
-        if !self.is_ensured(&seen) {
+        if !self.is_known(&Known::AnyObjectStore) {
             if !has_stream(&self.connection, &self.subjects.files_stream()).await? {
                 return Ok(false);
             }
-            self.lock_ensured().insert(seen);
+            self.lock_known().insert(Known::AnyObjectStore);
         }
         Ok(true)
     }
 
-    /// Lets the next [`ensure_streams`](ClusterShared::ensure_streams) look again: a stream was deleted.
+    /// Forgets what is on the server, because a stream was deleted: the next [`ensure_streams`](ClusterShared::ensure_streams) asks the server.
     pub(crate) fn forget_streams(&self) {
-        self.lock_ensured().clear();
+        self.lock_known().clear();
     }
 
-    fn is_ensured(&self, group: &Arc<str>) -> bool {
-        self.lock_ensured().contains(group)
+    fn is_known(&self, known: &Known) -> bool {
+        self.lock_known().contains(known)
     }
 
-    fn lock_ensured(&self) -> std::sync::MutexGuard<'_, HashSet<Arc<str>>> {
-        self.ensured.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_known(&self) -> std::sync::MutexGuard<'_, HashSet<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Subscribes to the results of the jobs of this program that have no key, once.

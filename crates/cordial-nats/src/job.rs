@@ -60,9 +60,9 @@ pub struct Job<Out> {
 /// Where the result will come from.
 #[derive(Debug)]
 pub(crate) enum ResultSource {
-    /// A subscription that was there before the job was published.
+    /// The subscription for all jobs of this program without a key. The job has a number in it, and is published later.
     Numbered(Waiter),
-    /// A subscription for one job with a key, which was there before the job was published.
+    /// A subscription for one job with a key, made before the job is published.
     Keyed(Subscription),
     /// The result may be there already: the server knew the key of the submit.
     Known,
@@ -72,8 +72,7 @@ pub(crate) enum ResultSource {
 
 impl Cluster {
     /// Returns a handle to a job that was submitted before, by this program or by another one. Nothing is sent before the handle
-    /// is awaited. For a job that does not exist, or whose result has gone because its time is over, the await returns an
-    /// [`UnknownJob`] at once.
+    /// is awaited. For a job that does not exist, or whose result has expired, the await returns an [`UnknownJob`] at once.
     pub fn attach<In, Out>(&self, function: Function<In, Out>, id: &JobId) -> Job<Out>
     where
         In: 'static,
@@ -192,10 +191,11 @@ impl<Out> Job<Out> {
     }
 }
 
-/// Cancels a job: its result, the first one, says so; then the node that runs it is notified, and the job is removed from its stream.
+/// Cancels a job: publishes a result that says so, which the stream refuses if the job has a result; then notifies the node that runs the
+/// job, and removes the job from its stream.
 pub(crate) async fn cancel(shared: &ClusterShared, id: &JobId) -> Result<bool, ConnectError> {
     let ClusterShared { connection, subjects, .. } = shared;
-    shared.ensure_streams(&"".into()).await?;
+    shared.ensure_common_streams().await?;
     let mut headers = HeaderMap::new();
     headers.insert(STATE, State::Cancelled.as_str());
     headers.insert(NODE, &*shared.name);
@@ -203,7 +203,8 @@ pub(crate) async fn cancel(shared: &ClusterShared, id: &JobId) -> Result<bool, C
     let publish = || publish_to_stream(connection, &subject, headers.clone(), Bytes::new(), API_LIMIT);
     let mut published = publish().await;
     if let Err(NetError::NoResponders) = published {
-        shared.ensure_again(&"".into()).await?;
+        shared.forget_streams();
+        shared.ensure_common_streams().await?;
         published = publish().await;
     }
     let is_first = match published {
@@ -211,7 +212,7 @@ pub(crate) async fn cancel(shared: &ClusterShared, id: &JobId) -> Result<bool, C
         Err(error) if error.is_second_of_subject() => false,
         Err(error) => return Err(refused(&format!("cancel the job {id}"), error)),
     };
-    // Even if the job had a result: an earlier `cancel` may have failed after it had written the result.
+    // Also done if the job had a result: an earlier `cancel` may have failed after it had written the result.
     connection.publish_empty(subjects.of("end", id));
     let purge = format!("STREAM.PURGE.{}", subjects.jobs_stream(id.group()));
     match request_api(connection, &purge, &json!({ "filter": subjects.of("job", id) })).await {
@@ -281,7 +282,7 @@ async fn look_up_after(shared: &ClusterShared, id: &JobId, after: Duration) -> R
     let ClusterShared { connection, subjects, .. } = shared;
     let _turn = shared.look_up_turn.lock().await;
     let started = Instant::now();
-    // A login that may not read the stream goes on waiting.
+    // If the login may not read the stream, the wait goes on as if the server had not answered.
     let allowed = |result: Result<bool, NetError>| match result {
         Err(NetError::Denied(_)) => Err(NetError::Silent),
         result => result,
@@ -309,7 +310,7 @@ pub(crate) async fn is_lost(shared: &ClusterShared, id: &JobId) -> Result<bool, 
 
 /// Looks the result of a job up.
 pub(crate) async fn look_up(shared: &ClusterShared, id: &JobId) -> Result<Option<StoredMessage>, NetError> {
-    /// Together less than the 3 s within which a submit with a key has an answer.
+    /// With the limit of `has_message`, less than the 3 s within which a submit with a key returns.
     const GET_LIMIT: Duration = Duration::from_millis(1100);
     let ClusterShared { connection, subjects, .. } = shared;
     let (stream, subject) = (subjects.results_stream(), subjects.of("result", id));

@@ -25,7 +25,7 @@
 //!
 //! | | `call` | `submit` |
 //! |---|---|---|
-//! | runs | at most once | at least once; twice only if a lease ran out |
+//! | runs | at most once | at least once; again only if a lease ran out or a run failed |
 //! | results | one | the first one wins, and every await returns it |
 //! | no worker serves it | an error at once | waits in its stream |
 //! | the node dies | [`Exit::Lost`](cordial::Exit::Lost) within 3 s | runs elsewhere after at most its lease of 10 s |

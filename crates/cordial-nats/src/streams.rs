@@ -9,7 +9,7 @@
 //! | stream `PREFIX-results` | one message per subject, `discard_new_per_subject` | the first result of a job wins |
 //! | | `republish` of accepted results | submitters wait on a plain subscription, without a consumer for each job |
 //! | | `allow_direct` | a result is looked up by its subject |
-//! | | `max_age` | results go after a day |
+//! | | `max_age` | results expire |
 //! | stream `PREFIX-dead` | `max_age` | dead letters |
 //! | object store `PREFIX-files` | `max_age`, `allow_rollup_hdrs` | files for jobs |
 //! | consumer `workers` | pull, explicit acknowledgements, `ack_wait` | leases |
@@ -29,7 +29,7 @@ pub(crate) const CONSUMER: &str = "workers";
 /// How many workers of a group may wait for jobs at once, each with one request or a few.
 const MAX_WAITING: u64 = 4096;
 
-/// JetStream's numbers of errors.
+/// Error codes of JetStream.
 const CONSUMER_NOT_FOUND: u64 = 10014;
 const STREAM_NAME_IN_USE: u64 = 10058;
 const NOT_ENABLED: u64 = 10076;
@@ -43,7 +43,7 @@ pub(crate) async fn check_jetstream(
 ) -> Result<(), ConnectError> {
     let name = subjects.results_stream();
     match request_api(connection, &format!("STREAM.INFO.{name}"), &Value::Null).await {
-        // With a role that may only call, the stream cannot be looked at; then its first use reports what is wrong.
+        // A login that may only call functions may not look at streams. The first use of a stream then reports what is wrong.
         Ok(_) | Err(NetError::Denied(_)) => Ok(()),
         Err(error) if error.is_no_stream() => Ok(()),
         Err(NetError::NoResponders | NetError::Api { code: NOT_ENABLED | NOT_ENABLED_FOR_ACCOUNT, .. }) => {
@@ -278,7 +278,7 @@ fn check(name: &str, wanted: &Value, info: &ApiReply, options: StreamOptions) ->
     Ok(())
 }
 
-/// Newer servers add fields, also inside of values.
+/// Returns whether the server has all wanted fields with their values. Newer servers add fields, also to nested objects.
 fn is_within(wanted: &Value, found: &Value) -> bool {
     match (wanted, found) {
         (Value::Object(wanted), Value::Object(found)) => {

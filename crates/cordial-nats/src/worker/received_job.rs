@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::node::Registered;
 use crate::net::{CancellationToken, KeepAliveGuard};
 
-/// After how long without a message the requests for jobs are lost.
+/// After how long without a message the requests for jobs are taken for lost.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
 
 /// A job that has arrived. Dropping it ends the renewals.
@@ -20,7 +20,7 @@ pub(super) struct ReceivedJob {
     pub(super) message: Message,
     /// Whether so little of the lease may be left that another worker has the job, or will have it soon.
     pub(super) is_late: bool,
-    /// A time before the server sent the job.
+    /// The server sent the job after this time.
     pub(super) sent_after: Instant,
     pub(super) cancellation: Arc<CancellationToken>,
     /// Its place in the table of the node. `None` if the message is no job.

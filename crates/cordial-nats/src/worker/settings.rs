@@ -1,4 +1,4 @@
-//! What a worker needs in all its parts.
+//! The settings that all parts of a worker share.
 
 use std::sync::Arc;
 use std::time::Duration;

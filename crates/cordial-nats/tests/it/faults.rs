@@ -51,7 +51,7 @@ pub(crate) fn check(results: &[Result<u64, Exit>], log: &Path, n_lost: usize) ->
     }
     assert_eq!(count.len(), results.len(), "every job has run");
     let n_twice = count.values().filter(|n| **n > 1).count();
-    // A slot is free when its function has ended, and a result may have been on its way.
+    // A worker takes the next job for a slot while the result of the last one is on its way, so a lost worker has up to two jobs per slot.
     assert!(n_twice <= 2 * n_lost, "{n_twice} jobs ran twice, and the lost worker had {n_lost} slots");
     format!("{} jobs, {} results, {n_twice} ran twice", count.len(), results.len())
 }

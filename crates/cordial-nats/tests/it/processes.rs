@@ -220,7 +220,7 @@ fn a_process_of_another_test() {
     let (url, name) = (std::env::var(URL).unwrap(), std::env::var(NAME).unwrap());
     let (role, argument) = role.split_once(' ').unwrap();
     let (role, argument) = (role.to_owned(), argument.to_owned());
-    // With one worker, a program that ends has not begun what its last process has started.
+    // With one worker, the processes that the root process starts last are not polled before the program ends.
     let workers = if role == "drops" { 1 } else { 2 };
     let runtime = cordial::Runtime::builder().workers(workers);
     // Without other threads that stand in for blocked ones.

@@ -1,13 +1,14 @@
 //! The number of slots of a worker limits its jobs and calls together.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cordial::{Exit, Strategy, Supervisor};
+use cordial::{Exit, Strategy, Supervisor, Task};
 use cordial_isolate::{Function, Functions};
 use cordial_nats::Cluster;
 
-use crate::harness::with_server;
+use crate::harness::{Server, with_server};
 use crate::processes::{self, Process, RECORD, Record, options};
 use crate::proxy::Proxy;
 
@@ -38,6 +39,26 @@ where
         }
     }
     errors
+}
+
+fn record(dir: &Path, number: u64) -> Record {
+    Record { log: dir.join("runs").display().to_string(), number, ms: 0 }
+}
+
+/// Makes calls while only this worker serves them, and returns when the server has sent them all to it.
+async fn send_calls(server: &Server, cluster: &Cluster, worker: &str, dir: &Path) -> Vec<Task<u64>> {
+    let n_sent = server.sent_to(worker);
+    // Enough calls that the worker cannot receive all of them at once.
+    let calls: Vec<_> = (0..300).map(|number| cluster.call(RECORD, record(dir, number)).timeout(LIMIT)).collect();
+    while server.sent_to(worker) < n_sent + calls.len() as u64 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    calls
+}
+
+async fn start_second_worker(cluster: &Cluster) -> Supervisor {
+    let worker = cluster.worker(processes::functions()).group("g").slots(64);
+    Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap()
 }
 
 #[test]
@@ -73,24 +94,16 @@ fn calls_in_the_socket_of_a_worker_that_shuts_down_are_answered() {
     with_server(|server| async move {
         let cluster = Cluster::connect(options(&server.url())).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let record = |number| Record { log: dir.path().join("runs").display().to_string(), number, ms: 0 };
         // A call fails if the worker is silent for 2.5 s. A busy machine can be as slow, so the test tries three times.
         for n_tries in 1.. {
             let name = format!("stops-{n_tries}");
             let mut stops = Process::worker(&server.url(), &name, 1);
-            assert_eq!(cluster.call(RECORD, record(0)).await, Ok(0));
+            assert_eq!(cluster.call(RECORD, record(dir.path(), 0)).await, Ok(0));
             stops.signal("STOP");
-            let n_sent = server.sent_to(&name);
-            // Enough calls that the worker cannot receive all of them at once after SIGCONT.
-            let calls: Vec<_> = (0..300).map(|number| cluster.call(RECORD, record(number)).timeout(LIMIT)).collect();
-            while server.sent_to(&name) < n_sent + calls.len() as u64 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            let calls = send_calls(&server, &cluster, &name, dir.path()).await;
             // The calls are in the socket of the stopped process when SIGTERM and SIGCONT arrive. This second worker runs the calls
             // that the first one does not.
-            let worker = cluster.worker(processes::functions()).group("g").slots(64);
-            let tree =
-                Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+            let tree = start_second_worker(&cluster).await;
             stops.signal("TERM");
             stops.signal("CONT");
             let errors = errors_of(calls).await;
@@ -109,22 +122,15 @@ fn calls_that_arrive_after_a_worker_has_unsubscribed_are_answered() {
     with_server(|server| async move {
         let cluster = Cluster::connect(options(&server.url())).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let record = |number| Record { log: dir.path().join("runs").display().to_string(), number, ms: 0 };
         // As in the test above, a busy machine may take longer than callers wait.
         for n_tries in 1.. {
             let name = format!("unsubscribes-{n_tries}");
             let proxy = Proxy::start(&server.url());
             let mut stops = Process::worker(&proxy.url(), &name, 1);
-            assert_eq!(cluster.call(RECORD, record(0)).timeout(LIMIT).await, Ok(0));
+            assert_eq!(cluster.call(RECORD, record(dir.path(), 0)).timeout(LIMIT).await, Ok(0));
             proxy.cut_to_client();
-            let n_sent = server.sent_to(&name);
-            let calls: Vec<_> = (0..300).map(|number| cluster.call(RECORD, record(number)).timeout(LIMIT)).collect();
-            while server.sent_to(&name) < n_sent + calls.len() as u64 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            let worker = cluster.worker(processes::functions()).group("g").slots(64);
-            let tree =
-                Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+            let calls = send_calls(&server, &cluster, &name, dir.path()).await;
+            let tree = start_second_worker(&cluster).await;
             stops.signal("TERM");
             // From its requests for jobs, and then from calls. What arrives now was sent before.
             proxy.wait_sent("\r\nUNSUB ", 2);
