@@ -1,4 +1,4 @@
-//! Pairs, their medians, and the printed line.
+//! The rows of the table: pairs of measurements, their medians, and the printed line.
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
-//! What does a durable job cost, to a bare client of NATS that does the same acknowledged steps?
+//! What does a durable job cost, compared with a bare client of NATS that does the same acknowledged steps?
 //!
 //! The steps: the job is published with a message id and acknowledged, pulled, its run is claimed and acknowledged, its result is published and
 //! acknowledged, the job is acknowledged, and the server publishes the result again to its submitter. The streams have the same settings. The
-//! peer has no leases, functions or processes, and counts nothing. Without `nats-server`, the rows have no numbers.
+//! peer has no leases, functions or processes, and does not count attempts. Without `nats-server`, the rows have no numbers.
 //!
 //! `cordial` keeps its client on a thread of its own, which renews leases while code of the user blocks every worker. Each message to and from
 //! this thread wakes another one. In the rows "on a thread", the client of the peer has one too.
@@ -77,7 +77,7 @@ pub(crate) fn jobs_on_thread<const N: u64, const AT_ONCE: usize>(bench: &Bench) 
     compare(bench, N, AT_ONCE, PeerClient::OnThread)
 }
 
-fn compare(bench: &Bench, n: u64, at_once: usize, place: PeerClient) -> Pair {
+fn compare(bench: &Bench, n: u64, at_once: usize, peer_client: PeerClient) -> Pair {
     let (Some(first), Some(second)) = (Server::start(), Server::start()) else {
         return Pair { ours: f64::NAN, peer: f64::NAN };
     };
@@ -85,7 +85,7 @@ fn compare(bench: &Bench, n: u64, at_once: usize, place: PeerClient) -> Pair {
     let ours = bench.ours(async move { ours(&url, n, at_once).await });
     let url = second.url.clone();
     let peer = bench.peer(async move {
-        let client = match place {
+        let client = match peer_client {
             PeerClient::WithTasks => async_nats::connect(url).await.expect("the server is there"),
             PeerClient::OnThread => connect_on_thread(url).await,
         };
@@ -121,12 +121,12 @@ pub(crate) fn stream<const N: u64, const AT_ONCE: usize>(bench: &Bench) -> Pair 
     Pair { ours, peer: f64::NAN }
 }
 
-/// By how much the peak memory of a program grows while it consumes a stream of 100 k items, to 5 k items.
+/// The growth of peak memory while a program consumes a stream of 100 k items, beside the growth for 5 k items.
 pub(crate) fn memory_of_stream(_: &Bench) -> Pair {
     Pair { ours: measure("fleet 100000"), peer: measure("fleet 5000") }
 }
 
-/// The part of that row that runs in a program of its own.
+/// The part of `memory_of_stream` that runs in an OS process of its own.
 pub(crate) fn memory_of(n: u64) -> f64 {
     let Some(server) = Server::start() else { return f64::NAN };
     let url = server.url.clone();
@@ -196,17 +196,17 @@ async fn bare(client: Client, n: u64, at_once: usize) -> f64 {
     ] {
         ask(&client, format!("$JS.API.{request}"), None, body.to_owned()).await;
     }
-    let worker = tokio_task(work(client.clone(), n, at_once));
+    let worker = in_tokio(work(client.clone(), n, at_once));
     let waiting: Arc<Mutex<HashMap<String, oneshot::Sender<u64>>>> = Arc::default();
     let mut done = client.subscribe("done.*").await.expect("the server answers");
     let waiters = waiting.clone();
-    let dispatcher = tokio_task(async move {
+    let dispatcher = in_tokio(async move {
         for _ in 0..n {
             let message = done.next().await.expect("the connection is open");
             let number = message.subject.as_str().strip_prefix("done.").expect("a result");
             let waiter = waiters.lock().expect("not poisoned").remove(number);
             let value = String::from_utf8_lossy(&message.payload).parse().expect("a number");
-            let _ = waiter.expect("each result is one").send(value);
+            let _ = waiter.expect("each job has one result").send(value);
         }
     });
     let started = now();
@@ -230,7 +230,7 @@ async fn bare(client: Client, n: u64, at_once: usize) -> f64 {
     seconds / n as f64
 }
 
-/// The worker of the peer: asks for one job for each that it has done.
+/// The worker of the peer: pulls `at_once` jobs, and then one more for each job that is done.
 async fn work(client: Client, n: u64, at_once: usize) {
     let inbox = client.new_inbox();
     let mut jobs = client.subscribe(inbox.clone()).await.expect("the server answers");
@@ -265,9 +265,4 @@ async fn work(client: Client, n: u64, at_once: usize) {
             }
         }
     }
-}
-
-/// Starts a task of the peer.
-fn tokio_task(future: impl Future<Output = ()> + Send + 'static) -> impl Future<Output = ()> {
-    in_tokio(future)
 }

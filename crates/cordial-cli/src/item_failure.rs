@@ -25,7 +25,7 @@ pub(crate) enum ItemFailure {
     NotANumber,
     /// The line of the shell uses the item as the name of a variable, and it is not a name.
     NotAName,
-    /// The line of the shell calculates with a variable that may hold the item, and would run a command in an index.
+    /// The line of the shell calculates with a variable that may hold the item, and would run a command in the index of an array.
     IsIndex,
     /// The shell would do the substitutions in the item.
     IsExpanded,
@@ -116,7 +116,7 @@ impl fmt::Display for ItemFailure {
                 "the line uses the item as the name of a variable, and it is not a name; to let the shell evaluate it anyway, write \"$1\" instead of {}",
             ),
             ItemFailure::IsIndex => f.write_str(
-                "the line calculates with a variable, and a calculation would run what is in the item, which has a $ or a backquote and may be in an index, after a [ in the item or in the line; to let the shell evaluate it anyway, write \"$1\" instead of {}",
+                "the line calculates with a variable and has an index (a [ in the item or in the line), so the shell could run a command that is in the item after a $ or a backquote; to let the shell evaluate it anyway, write \"$1\" instead of {}",
             ),
             ItemFailure::IsExpanded => f.write_str(
                 "the shell would do the substitutions in the item, which has a $, a backquote or a backslash; to let the shell evaluate it anyway, write \"$1\" instead of {}",

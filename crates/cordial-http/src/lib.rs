@@ -78,7 +78,7 @@
 //! 4. closes the other connections, and returns `Ok(())`.
 //!
 //! A request that has arrived on a connection that was accepted is in flight, also if its process has not run yet. A connection
-//! that waits in the queue of the operating system, for a place, or for its handshake is refused.
+//! that waits in the queue of the operating system, for others to end (`max_connections`), or for its handshake is refused.
 //!
 //! As a child of a [`cordial::Supervisor`], the server is `ChildSpec::task("http", …)` with a
 //! [`shutdown`](cordial::ChildSpec::shutdown) that is longer than its grace time. Under a `TaskSupervisor` that outlives the
@@ -95,7 +95,7 @@
 //! | opens many connections | [`max_connections`](Serve::max_connections): further ones wait in the queue of the operating system | 10 000 |
 //! | sends its body slowly | [`TaskLayer::limit`]: status 504 | 30 s |
 //! | sends a large body | the limits of your service, such as `axum::extract::DefaultBodyLimit` | 2 MB in axum |
-//! | vanishes without a word, in HTTP/2 | a ping after 30 s, which it has 20 s to answer | |
+//! | disappears without closing its connection, in HTTP/2 | a ping after 30 s, which it has 20 s to answer | |
 //!
 //! HTTP/2 has a flow control for each stream: a client that answers pings, but grants a stream no data, keeps that stream until
 //! its connection ends. A connection has at most 200 streams, and for each of them at most about 64 KiB and one piece of the
@@ -127,7 +127,7 @@
 //! |---|---|---|
 //! | `accept_failed`: the listener returned an error, such as too many open files; the server waits up to 500 ms and tries again | warn, at most one a second | error, left_out (errors since the last event) |
 //! | `connection_cut_off`: the grace time was over before a request was answered | warn | |
-//! | `client_too_slow`: a connection is closed because of a limit, or because it had no request for so long | debug | limit (`header_limit` or `write_limit`) |
+//! | `client_too_slow`: a connection is closed because it exceeded a limit, also without a request for so long | debug | limit (`header_limit` or `write_limit`) |
 //! | `connection_failed`: the client closed it in the middle of a request, sent something other than HTTP, or the handshake failed | debug | error |
 //!
 //! A panic is the event `crash` of `cordial`. Its label is the address of the client, for streams of HTTP/2 as well, or with

@@ -86,7 +86,7 @@ impl Listener for Failing {
 }
 
 #[test]
-fn a_server_reports_what_its_users_do_not_see() {
+fn failures_of_a_server_are_emitted_as_events() {
     let panics = events(|network, listener| async move {
         let layered = app().layer(TaskLayer::new(TaskSupervisor::start()));
         let _server = start(serve(listener, shared(layered)));

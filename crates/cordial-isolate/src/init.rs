@@ -1,4 +1,4 @@
-//! The first line of a program that has a pool: a worker process never gets past it.
+//! `main`, `init` and `test_main`: the first line of a program or a test that has a pool. In a worker process they never return.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -74,7 +74,7 @@ fn initialize(functions: Functions, arguments: Vec<OsString>, test: Option<Strin
 }
 
 /// Does what [`init`] does, in a test: make it the first line of each test that starts a pool, with the same functions in all tests of
-/// one binary. A worker process then runs the first test that has come to such a line, up to there.
+/// one binary. A worker process then runs the test that was the first to call this function, up to that call.
 ///
 /// The test is found by the name of its thread, which the test harness of Rust has set. A test binary without that harness calls
 /// [`init`] in its `main`.

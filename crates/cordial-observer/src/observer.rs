@@ -14,7 +14,7 @@ use crate::shared::ObserverShared;
 /// Dropping it leaves the observer running until the program ends; to end it, call [`stop`](Observer::stop).
 ///
 /// A process that was forked from the program has no thread of the observer: its [`dump`](Observer::dump) and its [`router`](Observer::router)
-/// answer with a sentence that says so, and to [`stop`](Observer::stop) or to drop its handle does nothing. It does have a copy of the listening
+/// answer with a sentence that says so, and to [`stop`](Observer::stop) or to drop its handle does nothing. It inherits the listening
 /// socket: if the program ends without `stop`, the address stays in use, and clients that connect wait, until the forked process ends or executes
 /// another program. So a program that forks, to become a daemon for example, starts its observer after the fork.
 #[derive(Debug)]
@@ -63,12 +63,12 @@ impl Observer {
     /// All rules of the observer about tokens, hosts and origins hold there as well. The work is done on the
     /// thread of the observer.
     ///
-    /// `Router::nest` is not enough: it does not pass on the address of the page, which ends with a slash.
+    /// `Router::nest` does not work: it does not route the address of the page, which ends with a slash.
     pub fn router(&self) -> Router {
         router(self.shared.clone())
     }
 
-    /// Returns the program as text, for a log or a bug report: the newest numbers, what is wrong, the tree of the processes, and the latest
+    /// Returns the state of the program as text, for a log or a bug report: the newest numbers, what is wrong, the tree of the processes, and the latest
     /// crashes. Works on the calling thread, which may be any.
     #[must_use]
     pub fn dump(&self) -> String {

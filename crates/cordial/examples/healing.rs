@@ -6,42 +6,42 @@ use std::{env, time::Duration};
 use cordial::{Backoff, ChildSpec, Exit, Strategy, Supervisor, Task};
 use tokio::sync::watch::{self, Receiver};
 use tokio::time::timeout;
-
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
-/// The limit of each request, since a server that hangs does not answer; and the longest delay between two attempts to connect.
-pub(crate) const LIMITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
-
+/// The limit of each request, because a server that hangs does not answer.
+const LIMIT: Duration = Duration::from_secs(1);
+/// The longest delay between two attempts to connect.
+pub(crate) const MAX_DELAY: Duration = Duration::from_secs(2);
 async fn redis(url: String, mut count: Receiver<u64>) -> Result<impl Future<Output = Result<()>>> {
-    let mut server = timeout(LIMITS.0, redis::Client::open(url)?.get_multiplexed_async_connection()).await??;
+    let mut server = timeout(LIMIT, redis::Client::open(url)?.get_multiplexed_async_connection()).await??;
     Ok(async move {
         loop {
             let n = *count.borrow_and_update();
-            timeout(LIMITS.0, redis::cmd("SET").arg("count").arg(n).query_async::<()>(&mut server)).await??;
+            timeout(LIMIT, redis::cmd("SET").arg("count").arg(n).query_async::<()>(&mut server)).await??;
             count.changed().await?;
         }
     })
 }
 async fn postgres(url: String, mut count: Receiver<u64>) -> Result<impl Future<Output = Result<()>>> {
-    let (server, connection) = timeout(LIMITS.0, tokio_postgres::connect(&url, tokio_postgres::NoTls)).await??;
+    let (server, connection) = timeout(LIMIT, tokio_postgres::connect(&url, tokio_postgres::NoTls)).await??;
     let connection = Task::spawn(connection);
-    timeout(LIMITS.0, server.batch_execute("CREATE TABLE IF NOT EXISTS counts (n bigint)")).await??;
+    timeout(LIMIT, server.batch_execute("CREATE TABLE IF NOT EXISTS counts (n bigint)")).await??;
     Ok(async move {
         let _connection = connection;
         loop {
             let n = i64::try_from(*count.borrow_and_update())?;
-            timeout(LIMITS.0, server.execute("INSERT INTO counts VALUES ($1)", &[&n])).await??;
+            timeout(LIMIT, server.execute("INSERT INTO counts VALUES ($1)", &[&n])).await??;
             count.changed().await?;
         }
     })
 }
 /// Starts a child for each server that has an address. The caller owns the count, so it goes on while a server is unavailable.
 pub(crate) async fn start(urls: [Option<String>; 2], count: Receiver<u64>) -> Result<Supervisor> {
-    let (backoff, [url, other]) = (Backoff::exponential(Duration::from_millis(50), LIMITS.1), urls);
+    let (backoff, [redis_url, postgres_url]) = (Backoff::exponential(Duration::from_millis(50), MAX_DELAY), urls);
     let (mut tree, copy) = (Supervisor::builder(Strategy::OneForOne), count.clone());
-    if let Some(url) = url {
+    if let Some(url) = redis_url {
         tree = tree.child(ChildSpec::init("redis", move || redis(url.clone(), copy.clone())).backoff(backoff));
     }
-    if let Some(url) = other {
+    if let Some(url) = postgres_url {
         tree = tree.child(ChildSpec::init("postgres", move || postgres(url.clone(), count.clone())).backoff(backoff));
     }
     Ok(tree.start().await?)

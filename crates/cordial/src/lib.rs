@@ -49,8 +49,9 @@
 //!
 //! - `task.await` has a limit, 5 s by default, also inside [`tokio::time::timeout`] and over all rounds of a `select!` loop:
 //!   [`Task::timeout`] sets another one, and [`await_limit`](process::Builder::await_limit) another default for the runtime.
-//! - `JoinSet` with a `Semaphore` is [`Task::async_stream`] with `max_concurrency`; a `CancellationToken` is [`shutdown_requested`].
-//! - A test with `start_paused` is a test in [`testing::run`].
+//! - `JoinSet` with a `Semaphore` becomes [`Task::async_stream`] with `max_concurrency`; a `CancellationToken` becomes
+//!   [`shutdown_requested`].
+//! - A test with `start_paused` becomes a test in [`testing::run`].
 //!
 //! The page `docs/tokio.md` of the repository has the details, with programs.
 //!

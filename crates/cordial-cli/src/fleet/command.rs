@@ -56,8 +56,8 @@ pub(crate) struct CommandReply {
     pub(crate) node: String,
     pub(crate) ended: Ended,
     pub(crate) duration: Duration,
-    /// Which run of the job this was, a random number: a part of the names of pieces. Two runs may have the same number of the
-    /// attempt, if the first was given back.
+    /// A random number that identifies this run of the job in the names of pieces. The number of the attempt does not: after a run that was
+    /// given back, the next one has the same number.
     pub(crate) run: u32,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,

@@ -20,7 +20,7 @@ pub(crate) struct Fleet {
 /// How long a run waits for a worker of its group.
 const WORKER_WAIT: Duration = Duration::from_millis(1500);
 
-/// How long the command waits for a server that does not listen, and how often it tries.
+/// How long the command waits for a server that does not listen yet, and the pause between two tries.
 const SERVER_WAIT: Duration = Duration::from_millis(1500);
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
@@ -54,7 +54,7 @@ pub(crate) async fn connect(url: &str, server: &ServerOptions, name: Option<&str
     let started = Instant::now();
     let connected = loop {
         match Cluster::connect(options.clone()).await {
-            // A server that the line before has started in the background does not listen yet.
+            // A script may have started the server in the background a moment before: it does not listen yet.
             Err(ConnectError::NoServer { .. }) if started.elapsed() < SERVER_WAIT => sleep(RETRY_DELAY).await,
             connected => break connected,
         }

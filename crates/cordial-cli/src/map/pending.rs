@@ -23,7 +23,7 @@ pub(super) enum RunSource {
 }
 
 impl RunSource {
-    /// Returns the count of values, which grows while the input is read ahead, and the most values of an item.
+    /// Returns the count of values, which grows while the input is read ahead, and the largest number of values of an item.
     pub(super) fn count(&self) -> (Arc<ValueCount>, usize) {
         match self {
             RunSource::Items(items) => items.count(),
@@ -47,7 +47,7 @@ pub(super) struct PendingItems {
     pub(super) budget: Budget,
     /// The number of items that an earlier run finished, or that were declined.
     pub(super) skipped: Arc<AtomicU64>,
-    /// With `--interactive`.
+    /// `None` without `--interactive`.
     pub(super) questions: Option<Questions>,
 }
 

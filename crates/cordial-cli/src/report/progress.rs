@@ -119,8 +119,8 @@ impl ProgressDisplay {
         match &mut self.mode {
             DisplayMode::Hidden => None,
             DisplayMode::Bar { is_drawn } => {
-                // The width is asked for each time: a person may have resized the window. The cursor stays at the start of the
-                // row, so that `ERASE_BAR` finds it there after that.
+                // The window may have been resized, so the width is queried each time. The cursor stays at the start of the row,
+                // where `ERASE_BAR` needs it, because a narrower window wraps the row.
                 let row = bar_row(counts, self.started.elapsed(), system::screen_size().columns);
                 // If standard error cannot be written, no bar is visible.
                 *is_drawn = io::stderr().write_all(format!("{ERASE_BAR}{row}\r").as_bytes()).is_ok();

@@ -91,7 +91,7 @@ fn shown(options: TopOptions) -> Result<Option<StopSignal>, String> {
 /// the rest of a key of which a part has arrived, or inside of a write to a terminal that takes nothing.
 async fn end_program(signal: StopSignal) {
     let restored = cordial::Task::spawn(async {
-        // In this order: the first of them does not write.
+        // In this order, because only the second one writes, which may block.
         let _ = ratatui::try_restore();
         let _ = crossterm::execute!(io::stdout(), crossterm::cursor::Show);
     });

@@ -40,7 +40,7 @@ fn check(cases: &[(&str, &str, &str, &str)]) {
 
 #[test]
 fn an_item_in_a_calculation_has_to_be_a_number() {
-    let (number, index) = ("is not a number", "a calculation would run what is in the item");
+    let (number, index) = ("is not a number", "the shell could run a command that is in the item");
     check(&[
         ("echo $(({}+1))", number, "5", "6\n"),
         ("echo \"$(( {} * 2 ))\"", number, "5", "10\n"),
@@ -73,7 +73,7 @@ fn an_item_in_a_calculation_has_to_be_a_number() {
 
 #[test]
 fn an_item_in_a_variable_of_a_calculation_has_no_command_in_an_index() {
-    let index = "a calculation would run what is in the item";
+    let index = "the shell could run a command that is in the item";
     check(&[
         ("i={}; echo $((i+1))", index, "5", "6\n"),
         ("i={}; echo $(($i+1))", index, "5", "6\n"),
@@ -107,7 +107,7 @@ fn an_item_in_a_variable_of_a_calculation_has_no_command_in_an_index() {
 
 #[test]
 fn an_item_that_may_reach_a_calculation_has_no_command_in_an_index() {
-    let index = "a calculation would run what is in the item";
+    let index = "the shell could run a command that is in the item";
     check(&[
         ("f() { echo $(($1+1)); }; f {}", index, "5", "6\n"),
         ("f() { local n=$1; (( n > 1 )) && echo more; }; f {}", index, "5", "more\n"),

@@ -30,7 +30,7 @@ struct OpenConnection {
     has_opted_in: bool,
 }
 
-/// A place in the list. The process of the connection owns it, and its drop removes the connection from the list.
+/// An entry of the list. The process of the connection owns it, and its drop removes the connection from the list.
 #[derive(Debug)]
 pub(super) struct ConnectionEntry {
     key: u64,

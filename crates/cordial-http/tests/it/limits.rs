@@ -173,7 +173,7 @@ fn a_client_that_reads_slowly_is_served() {
     });
 }
 
-/// Further connections wait, and are served when a place is free.
+/// Further connections wait, and are served when another one has ended.
 #[test]
 fn the_number_of_connections_is_limited() {
     testing::run(async {

@@ -1,4 +1,4 @@
-//! The way of a call to the code of a function, over any connection: for crates that carry calls, such as `cordial-nats`.
+//! Encodes, decodes and runs calls, over any connection: for crates that carry calls, such as `cordial-nats`.
 //!
 //! ```text
 //!  caller                                                      worker

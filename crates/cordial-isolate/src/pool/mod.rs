@@ -6,7 +6,8 @@
 //! ```
 //!
 //! - `config`, `builder`: the options. `error`: why a pool does not start.
-//! - `shared`: the queue and the states of the workers, behind one lock. `call`: one call. `run_call`: the same, seen from its process.
+//! - `shared`: the queue and the states of the workers, behind one lock. `call`: what the pool knows of one call. `run_call`: the process
+//!   that submits a call and waits for its reply.
 //! - `driver`: the thread of the pool. `process`: one worker process. `output`: what it writes. `cause`: why it is gone.
 //! - `start`: the start of a pool. `handle`: what users hold. `statistics` and `read_statistics`, `metrics`, `events`: what they see.
 //!

@@ -7,7 +7,7 @@
 //!                                └───────────────────────────────────────► Ending
 //! ```
 //!
-//! The counts are derived from these states wherever they are needed, and kept nowhere, so that they cannot differ from them.
+//! Counts are computed from these states when they are needed. They are not stored, so that they cannot differ from the states.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -39,7 +39,7 @@ const UNTIL_EXIT: Duration = Duration::from_millis(100);
 /// How long a drop of the last handle waits for the end of the workers.
 const UNTIL_CLOSED: Duration = Duration::from_millis(200);
 
-/// How long a worker that is needed no longer has to exit.
+/// How long a worker that is not needed any more has to exit.
 const TO_RETIRE: Duration = Duration::from_secs(1);
 
 /// What callers and the thread of the pool share.
@@ -464,7 +464,7 @@ impl Worker {
         self.enter(WorkerState::Ending);
     }
 
-    /// Does what is due to end the worker, and returns when something else is due.
+    /// Takes the steps to end the worker that are due, and returns when the next one is due.
     pub(super) fn advance_end(&mut self, now: Instant) -> Option<Instant> {
         match self.end {
             End::Asked { term_at } if term_at <= now => self.terminate(),

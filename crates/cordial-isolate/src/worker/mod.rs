@@ -4,7 +4,7 @@
 //!  main thread      READ a frame ─ Call ─► start a task ── back to READ         end of file, or the parent-death signal:
 //!                    │  Stop ─► ask the task to shut down                        SIGKILL to its own process group
 //!                    │  Retire ─► exit
-//!  runtime                     the task runs ─► another process sends Done
+//!  runtime                     the task ends ─► another task sends Done
 //! ```
 //!
 //! The main thread never runs a function, so it sees the end of file even while all other threads compute.

@@ -1,4 +1,4 @@
-//! Programs that begin otherwise than a worker has to, and executables that are gone.
+//! Programs that do not begin as a worker has to, and executables that are gone.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -54,7 +54,8 @@ fn workers_start_also_when_the_executable_was_deleted_or_replaced() {
     let copy = folder.join("program");
     if std::env::var_os(ALONE).is_none() {
         fs::create_dir_all(&folder).unwrap();
-        // Not by `fs::copy`: a process that another test starts meanwhile would have the copy open, and it could not be run.
+        // Not by `fs::copy`: a child that another test forks has the copy open for writing until it calls `exec`, and the system does not run a
+        // program that is open for writing.
         assert!(Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&copy).status().unwrap().success());
         let output = alone(Some(&copy)).unwrap();
         fs::remove_dir_all(&folder).unwrap();

@@ -56,7 +56,7 @@ fn each_death_has_its_cause() {
     .unwrap();
 }
 
-/// Such an abort writes a backtrace, and the call may exceed its limit of processor time meanwhile.
+/// A failed allocation aborts the worker, which writes a backtrace first, and may exceed its limit of processor time meanwhile.
 #[test]
 fn an_abort_for_lack_of_memory_that_takes_too_long_is_the_limit_of_memory() {
     cordial_isolate::test_main(functions());
@@ -71,7 +71,7 @@ fn an_abort_for_lack_of_memory_that_takes_too_long_is_the_limit_of_memory() {
     .unwrap();
 }
 
-/// A program with `panic = "abort"` and `RUST_BACKTRACE=1` writes such a backtrace after the message.
+/// A program with `panic = "abort"` and `RUST_BACKTRACE=1` writes the message of a panic and then its backtrace.
 #[test]
 fn a_message_of_a_panic_is_kept_before_a_long_backtrace() {
     cordial_isolate::test_main(functions());

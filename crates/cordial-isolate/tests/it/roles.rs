@@ -1,4 +1,4 @@
-//! Programs in which a worker process does not find out what it is, and must not run the program of the user instead.
+//! How a process recognizes that it is a worker. If it cannot, `start` returns an error, and the worker must not run the program of the user.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -89,9 +89,10 @@ fn start_with(script: &str) -> PoolError {
     error
 }
 
-/// Runs the calling test again in a process of its own, whose pool starts its worker with this script, and cannot.
-fn is_refused(script: &str, message: &str) {
-    // In a process of its own: a program that another test starts would have the script open for a moment, and it could not be run.
+/// Runs the calling test again in a process of its own, in which a pool must fail to start its worker with this script.
+fn assert_refused(script: &str, message: &str) {
+    // In a process of its own: a child that another test forks has the script open for writing until it calls `exec`, and the system does
+    // not run a script that is open for writing.
     if let Some(output) = alone(None) {
         return assert!(output.status.success(), "{output:?}");
     }
@@ -102,11 +103,14 @@ fn is_refused(script: &str, message: &str) {
 
 #[test]
 fn a_worker_whose_standard_input_was_replaced_says_so_and_runs_no_program() {
-    // The pool sees at once that the socket is closed, and has to wait for the words of a worker that takes long to load.
-    is_refused("exec < /dev/null; sleep 0.3; exec PROGRAM", "standard input is not the socket of the pool any more");
+    // The pool sees at once that the socket is closed, and has to wait for the message of a worker that takes long to load.
+    assert_refused(
+        "exec < /dev/null; sleep 0.3; exec PROGRAM",
+        "standard input is not the socket of the pool any more",
+    );
 }
 
-/// The number of a session that was made outside of the namespace is 0 in it.
+/// In a PID namespace, the session of a process has the number 0 if it was created outside of the namespace.
 #[test]
 fn a_worker_whose_standard_input_was_replaced_says_so_also_in_the_session_of_an_outer_pid_namespace() {
     if std::env::var_os(ALONE).is_none() {
@@ -116,12 +120,12 @@ fn a_worker_whose_standard_input_was_replaced_says_so_also_in_the_session_of_an_
         let output = alone_after("set -- unshare --pid --fork --mount-proc \"$@\"").unwrap();
         return assert!(output.status.success(), "{output:?}");
     }
-    is_refused("exec < /dev/null; exec PROGRAM", "standard input is not the socket of the pool any more");
+    assert_refused("exec < /dev/null; exec PROGRAM", "standard input is not the socket of the pool any more");
 }
 
 #[test]
 fn a_worker_that_a_script_has_started_without_exec_says_so() {
-    is_refused("PROGRAM\nexit $?", "has to begin this one by `exec`");
+    assert_refused("PROGRAM\nexit $?", "has to begin this one by `exec`");
 }
 
 #[test]
@@ -129,8 +133,8 @@ fn a_worker_that_was_started_in_another_pid_namespace_says_so_and_runs_no_progra
     if std::env::var_os(ALONE).is_none() && !has_namespaces(&["--pid", "--fork", "true"]) {
         return skip();
     }
-    is_refused("exec unshare --pid --fork PROGRAM", "in the same PID namespace (no `unshare --fork`)");
-    is_refused("exec unshare --pid --fork --mount-proc PROGRAM", "in the same PID namespace (no `unshare --fork`)");
+    assert_refused("exec unshare --pid --fork PROGRAM", "in the same PID namespace (no `unshare --fork`)");
+    assert_refused("exec unshare --pid --fork --mount-proc PROGRAM", "in the same PID namespace (no `unshare --fork`)");
 }
 
 #[test]
@@ -151,7 +155,7 @@ fn a_call_of_test_main_on_a_thread_of_another_name_says_what_a_worker_looks_for(
     assert!(text.contains("make it the first line of the test itself"), "{text}");
 }
 
-/// The runtime of tokio in which `test_main` is called in a worker drives nothing there.
+/// In a worker, functions do not run on the runtime of tokio in which `test_main` is called.
 #[tokio::test]
 async fn a_worker_serves_also_when_its_main_is_that_of_tokio() {
     // In a process of its own, so that its workers run this test.

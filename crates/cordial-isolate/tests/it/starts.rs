@@ -36,7 +36,7 @@ fn assert_given_up(exit: &Exit, words: &str) {
 
 #[test]
 fn starts_that_fail_slowly_and_overlap_are_given_up() {
-    // In a process of its own: a program that another test starts would have the script open for a moment, and it could not be run.
+    // In a process of its own: a child that another test forks has the script open for writing until it calls `exec`.
     if let Some(output) = alone(None) {
         return assert!(output.status.success(), "{output:?}");
     }

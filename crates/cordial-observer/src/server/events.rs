@@ -1,4 +1,4 @@
-//! The stream of events.
+//! The answer of `/api/events`: a stream of server-sent events.
 
 use std::convert::Infallible;
 use std::sync::Arc;

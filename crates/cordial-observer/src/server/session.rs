@@ -39,7 +39,7 @@ pub(super) async fn authorized(State(shared): State<Arc<ObserverShared>>, reques
             next.run(Request::from_parts(parts, body)).await
         }
         Err(refusal) => {
-            // Wrong tokens are logged already, and looking without a token is what every page does first.
+            // Wrong tokens are logged already, and a page sends its first request without a token.
             if parts.method == Method::POST && !refusal.is_about_token() {
                 shared.audit_refusal(address(&parts), Refused::Request(refusal.sentence().to_owned()));
             }
@@ -110,7 +110,7 @@ pub(super) async fn check_token(shared: &Arc<ObserverShared>, parts: &Parts, tok
 }
 
 /// Waits on the thread of the observer: a runtime of the program may have no timers. The connection keeps its place and its permit for all of
-/// that time, so that a client which goes away and comes back does not try tokens faster.
+/// that time, so that a client that disconnects and connects again cannot try tokens faster.
 async fn delay(shared: &Arc<ObserverShared>, client: Option<Client>, check: Option<OwnedSemaphorePermit>) {
     let others = client.filter(|client| !client.place.is_kept());
     others.as_ref().inspect(|client| client.place.set_kept(true));

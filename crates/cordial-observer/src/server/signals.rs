@@ -1,4 +1,4 @@
-//! SIGUSR1 prints the program as text, if the program has asked for that.
+//! SIGUSR1 prints the state of the program as text, if the program has asked for that.
 
 use std::io;
 use std::sync::Arc;

@@ -93,7 +93,7 @@ async fn serve(
         () = unix => {}
         _ = stopped.wait_for(|stopped| *stopped) => {}
     }
-    // Streams in a server of the program do not end with this thread.
+    // An empty event ends the streams of a mounted observer, which a server of the program serves on threads of its own.
     shared.ticks.send_replace(Bytes::new());
 }
 

@@ -3,8 +3,8 @@
 //! Two programs may start at the same moment with the same path. Each observer holds a lock on a file beside its socket, `PATH.lock`, from
 //! before it looks at the path until it has removed it. So a socket that is about to listen is not taken for one that was left behind.
 //!
-//! A lock has a text by which observers know it. A file without that text is the file of another program: if it is empty, it is locked, but
-//! neither changed nor removed, and otherwise the observer does not start.
+//! The file has a text by which observers recognize it. A file without that text belongs to another program: if it is empty, the observer
+//! locks it, but neither changes nor removes it; otherwise the observer does not start.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -84,7 +84,7 @@ fn refused(path: &Path, error: io::Error) -> ServeError {
     ServeError::Bind { address: path.display().to_string(), error }
 }
 
-/// What the lock of an observer says.
+/// The text in the lock file of an observer.
 const MARK: &[u8] = b"the lock of a cordial-observer\n";
 
 /// Only one observer at a time has the lock of a path. The system releases it when the program ends.
@@ -122,7 +122,7 @@ impl Lock {
         }
     }
 
-    /// Marks a new file, and looks whose file it is otherwise.
+    /// Writes the mark into a new file. For an old file, finds out whether it has the mark.
     fn know_or_mark(&mut self) -> io::Result<()> {
         if self.is_own {
             return self.file.write_all(MARK);

@@ -55,7 +55,7 @@ pub(crate) fn backtrace_of(exit: &Exit) -> Option<String> {
     report.backtrace_text().map(|text| shortened(below_the_panic(&text), MAX_BACKTRACE))
 }
 
-/// The frames above the one of this function are those that handle the panic. The short backtraces of the standard library begin below it as well.
+/// The function of the standard library that marks the end of panic handling: the lines before it in a backtrace handle the panic.
 const HANDLES_PANIC: &str = "__rust_end_short_backtrace";
 
 /// Functions through which code panics.

@@ -53,7 +53,7 @@ impl Places {
         &self.all[id.0 as usize].text
     }
 
-    /// Returns where a place stands, to sort by file, line and column.
+    /// Returns the location of a place, to sort by file, line and column.
     pub(crate) fn location(&self, id: PlaceId) -> &Location {
         &self.all[id.0 as usize].location
     }

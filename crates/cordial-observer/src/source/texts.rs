@@ -31,7 +31,7 @@ pub(crate) fn shown_label(label: Option<&Arc<str>>) -> Option<String> {
     label.map(|label| shortened(label, MAX_LABEL))
 }
 
-/// How many bytes of a label a sentence has: what is said of the process should not be far from the beginning.
+/// How many bytes of a label are put into a sentence, so that the rest of the sentence stays near its beginning.
 const MAX_IN_SENTENCE: usize = 80;
 
 /// Returns the label of a process or, without one, its place; followed by its pid.

@@ -9,7 +9,8 @@
 //! Lists have the fields `total` (how many there are), `matched` (how many match the filter), `offset` (the index of the first row)
 //! and `rows`. The parameters `offset` and `limit` select rows; `limit` is 100 by default and at most 500.
 //!
-//! Texts that come from the program (labels, messages, places) are unchanged: a reader of the JSON has to escape them.
+//! Texts that come from the program (labels, messages, places) are cut if they are very long, and not escaped: a reader of the JSON has
+//! to do that.
 
 mod action;
 mod audit;

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
-use crate::page::{LOOK, browse};
+use crate::page::{LOOK_INTERVAL, browse};
 
 /// How many points the first chart draws.
 const POINTS: &str = "document.querySelector('.chart .line').getAttribute('d').match(/[ML]/g).length";
@@ -120,7 +120,7 @@ fn a_page_that_is_one_too_many_says_so() {
         page.wait("document.body.dataset.status === 'live'").await;
         let authority = program.address().trim_start_matches("http://").trim_end_matches('/').to_owned();
         let token = program.url().split_once("token=").unwrap().1.to_owned();
-        // The page has the last of the 32 places, and loses it while it is paused.
+        // The page has the last of the 32 streams, and loses it while it is paused.
         let mut others: Vec<TcpStream> = Vec::new();
         while others.len() < 31 {
             others.extend(events(&authority, &token));
@@ -130,7 +130,7 @@ fn a_page_that_is_one_too_many_says_so() {
         // The program refuses this one until it has seen that the page has closed its stream.
         while others.len() < 32 {
             others.extend(events(&authority, &token));
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(LOOK_INTERVAL).await;
         }
         page.press("p").await;
         page.wait_text("#problems.critical", "32 pages of this observer are open").await;

@@ -13,8 +13,8 @@ use crate::program::Program;
 /// How long a test waits for what the page has to show. Generous, because the machine may be loaded.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// How often a test looks at the page while it waits.
-pub(crate) const LOOK: Duration = Duration::from_millis(50);
+/// The time between two looks at the page while a test waits.
+pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A page in a browser.
 pub(crate) struct Page {
@@ -33,7 +33,7 @@ pub(crate) fn browse_program(start: impl FnOnce() -> Program, test: impl AsyncFn
         let page = Page { driver: browser.new_tab().await };
         page.driver.goto(program.url()).await.unwrap();
         test(&page, &mut program).await;
-        // The port may be that of another program later.
+        // Another program may have the same port later, and must not find what the page has stored.
         page.value("(localStorage.clear(), true)").await;
     });
 }
@@ -56,8 +56,8 @@ impl Page {
         self.value(&all).await.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until a JavaScript expression, or the promise that it returns, is true. One that throws is not true yet: its elements may not
-    /// be there yet.
+    /// Waits until a JavaScript expression, or the promise that it returns, is true. An expression that throws is tried again: its elements may
+    /// not be there yet.
     pub(crate) async fn wait(&self, condition: &str) {
         let started = Instant::now();
         loop {
@@ -66,9 +66,12 @@ impl Page {
                 return;
             }
             if started.elapsed() > LIMIT {
-                panic!("not so: {condition}: {answer:?}\n\n{:?}", self.evaluate("document.body.innerText").await);
+                panic!(
+                    "did not become true: {condition}: {answer:?}\n\n{:?}",
+                    self.evaluate("document.body.innerText").await
+                );
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
 

@@ -21,7 +21,7 @@ const CHROMEDRIVER: &str = "/usr/bin/chromedriver";
 
 /// Limits how many browsers run at once. A test mostly waits for events of its program, so more of them than there are processors can
 /// run; but each browser needs some hundred megabytes.
-static PLACES: Semaphore = Semaphore::const_new(3);
+static PERMITS: Semaphore = Semaphore::const_new(3);
 
 /// Browsers that no test uses.
 static IDLE: Mutex<Vec<Browser>> = Mutex::new(Vec::new());
@@ -46,7 +46,7 @@ pub(crate) fn run(test: impl AsyncFnOnce(&Browser)) {
         }
     }
     let ran = RUNTIME.block_on(async {
-        let _place = PLACES.acquire().await.unwrap();
+        let _permit = PERMITS.acquire().await.unwrap();
         let idle = IDLE.lock().unwrap().pop();
         let browser = match idle {
             Some(browser) => browser,

@@ -195,7 +195,7 @@ fn a_client_that_does_not_read_is_dropped() {
     #[cfg(unix)]
     socket2::SockRef::from(&deaf).set_recv_buffer_size(4096).unwrap();
     deaf.set_nonblocking(true).unwrap();
-    // Requests, each continued where the system took no more, until the answers that nobody reads end the connection.
+    // Sends requests until the connection ends, because nobody reads the answers. Each write goes on where the last one stopped.
     let (request, mut sent) = (request.repeat(100), 0);
     wait_until("the end of the connection", || {
         while let Ok(n) = deaf.write(&request.as_bytes()[sent..]) {

@@ -75,7 +75,7 @@ pub(super) struct Core {
     pub(super) hooks: Arc<dyn Hooks>,
     pub(super) hook_calls: Arc<HookCalls>,
     pub(super) started: Instant,
-    /// Started just before that.
+    /// Started just before `started`.
     pub(super) tick_clock: TickClock,
     /// Set before there is a handle.
     pub(super) tokio: OnceLock<tokio::runtime::Handle>,
@@ -159,8 +159,8 @@ impl Executor {
         }
     }
 
-    /// Returns the time as [`coarse_now_in_task`](Executor::coarse_now_in_task) does. `None` in a simulation and in a forked process, where
-    /// code has more to check than the time.
+    /// Returns the time as [`coarse_now_in_task`](Executor::coarse_now_in_task) does. `None` in a simulation and in a forked process, where a
+    /// fast path that needs only the time would be wrong.
     #[inline]
     pub fn quick_now(&self) -> Option<u64> {
         match &self.core().scheduler {
@@ -187,8 +187,8 @@ impl Executor {
         Some(Duration::from_millis(now.saturating_sub(first_seen)))
     }
 
-    /// Returns the polls that go on at this moment: of which task, and which poll. Empty in a simulation, where nothing
-    /// else runs during a poll.
+    /// Returns the task and the id of each poll that is running. Empty in a simulation, where nothing else runs during a
+    /// poll.
     pub fn current_polls(&self) -> Vec<(Key, PollId)> {
         let Some(pool) = self.pool() else { return Vec::new() };
         let current = pool.queues.remotes().filter_map(|(worker, remote)| {

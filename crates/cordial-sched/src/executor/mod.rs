@@ -11,7 +11,7 @@
 //! | `timer_thread` | the thread on which timeouts elapse |
 //! | `dropped_timers` | what keeps timers that tokio no longer needs from waking its threads |
 //! | `start` | how an executor is made |
-//! | `alarm` | the limits of waits, of which a task has many |
+//! | `alarm` | one timeout for all waits of a task |
 //! | `wait_timeout` | the limit of the wait for the output of one task |
 //! | `timer`, `join_handle`, `prepare` | what the methods of an executor return |
 //!

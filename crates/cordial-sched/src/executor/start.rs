@@ -51,7 +51,7 @@ impl Executor {
     }
 
     fn start_here(options: Options, hooks: Arc<dyn Hooks>) -> Result<Executor, ExecutorError> {
-        // Without the lock, in a forked process, an executor starts as well unless threads are short.
+        // Without the lock, which a forked process may not get, the start can fail only if threads are short.
         let _starting = reservation::STARTING.lock_for_a_second();
         // The threads of the pool and of tokio, sysmon, and the timer thread.
         let n_threads = options.workers.saturating_mul(2).saturating_add(2);
@@ -177,10 +177,10 @@ enum TokioError {
 /// the end of the build, and ends if the build has failed. In this rare case some memory and the
 /// files of the I/O driver stay allocated: tokio's queue of threads to start refers to itself.
 ///
-/// This happens only if other programs take more threads in between than the executor starts after
-/// tokio, since all reserved threads have been given back by then. If fewer are missing, a thread
-/// of the executor is refused, and nothing stays allocated. So threads are not kept until they are
-/// needed: then tokio would be refused as soon as one is missing.
+/// The reservation ends before tokio starts, although other programs may then take threads. tokio is
+/// refused a thread only if they take more than the executor starts after tokio; if they take fewer,
+/// the executor is refused one, and nothing stays allocated. If the reservation lasted until each
+/// thread starts, tokio would be refused as soon as a single thread is missing.
 fn build_tokio(
     threads: usize,
     core: &Arc<Core>,

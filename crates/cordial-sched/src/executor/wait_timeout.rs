@@ -1,12 +1,12 @@
 //! The timeout of one wait for the output of a task.
 //!
 //! ```text
-//!             begins in the poll of a task, and is long ─► that of the task: it is woken by its alarm (`alarm.rs`)
+//!             begins in the poll of a task, and is long ─► deadline: the alarm of the task wakes the task (`alarm.rs`)
 //!  no timeout                                                │ polled elsewhere
 //!             any other wait ──────────────────────────────► ▼ armed on its own
 //! ```
 //!
-//! Most waits are those of a task, which then neither reads an exact clock nor takes a lock.
+//! Most waits are of the first kind, which neither reads an exact clock nor takes a lock.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,8 +19,8 @@ use crate::timeout::ArmedTimeout;
 /// or a deadline with `OF_TASK`.
 pub(super) struct WaitTimeout(u64);
 
-/// Set in a deadline of which the alarm of the waiting task takes care. The highest bit: no deadline is in 292 years, and the number of an
-/// armed timeout begins with the number of its shard, which is that of a worker.
+/// The mark of a deadline for which the alarm of the waiting task wakes. It is the highest bit, which no deadline has before 292 years have
+/// passed. In the number of an armed timeout, the highest bits are the index of a shard, which is that of a worker.
 const OF_TASK: u64 = 1 << 63;
 
 impl WaitTimeout {
@@ -53,7 +53,7 @@ impl WaitTimeout {
         let deadline = executor.deadline_from_bits(self.0 & !OF_TASK);
         match task {
             Some(task) => executor.poll_deadline(task, deadline),
-            // The wait has left its task.
+            // The handle is polled outside of the task for which the wait began.
             None => {
                 self.0 = executor.common().timeouts.arm(deadline.time(), cx.waker().clone()).to_bits();
                 Poll::Pending

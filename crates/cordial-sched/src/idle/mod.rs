@@ -13,11 +13,11 @@ pub(crate) struct Idle {
     n_sleepers: AtomicUsize,
     /// Whether a worker searches for work. At most one does.
     is_searching: AtomicBool,
-    /// The last search took no task, so pushes into a LIFO slot wake no worker. A hint: sysmon clears it in each of
-    /// its rounds, and moves a task that is stuck in a slot to the injector.
+    /// Set if the last search took no task: pushes into a LIFO slot then wake no worker. A hint: sysmon clears it in each
+    /// of its rounds, and moves a task that is stuck in a slot to the injector.
     skips_slot_wakeups: AtomicBool,
-    /// The last search found tasks and took none, so pushes into a worker's own queue wake no worker. A hint: sysmon
-    /// clears it in each of its rounds, and calls `notify` if a queue is not empty.
+    /// Set if the last search found tasks and took none: pushes into a worker's own queue then wake no worker. A hint:
+    /// sysmon clears it in each of its rounds, and calls `notify` if a queue is not empty.
     skips_queue_wakeups: AtomicBool,
     sysmon: Unparker,
     /// Written only by sysmon.
@@ -162,8 +162,8 @@ impl Idle {
             if self.remove_sleeper(worker) {
                 return SleepResult::Found(found, None);
             }
-            // A pusher took this worker off the list first and made it the searcher. The token of its parker is there,
-            // or about to be; it must not end the next sleep.
+            // A pusher took this worker off the list first and made it the searcher. The pusher unparks it as well: `park`
+            // takes that token, which would otherwise end the next sleep at once.
             park();
             return SleepResult::Found(found, Some(Searching(())));
         }
@@ -198,7 +198,7 @@ impl Idle {
         self.is_sysmon_asleep.store(false, Ordering::Relaxed);
     }
 
-    /// Returns `false` if there is a searcher. Relaxed: reading that the last search has ended proves nothing else.
+    /// Makes some worker the searcher. Returns `false` if there is one. Relaxed: the flag publishes no other memory.
     fn try_set_searching(&self) -> bool {
         self.is_searching.compare_exchange(false, true, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }

@@ -10,7 +10,7 @@ use crate::task::header::Header;
 use crate::task::runnable::Runnable;
 use crate::task::schedule::HeaderReuse;
 
-/// How many headers a thread keeps. Enough for a process, a server that it calls, a server which that one calls, and one more task.
+/// How many headers a thread keeps. Enough for a process, a server that it calls, a server that the first server calls, and one more task.
 const KEPT: usize = 4;
 
 type HeaderOfTask = Arc<Header<Runnable>>;

@@ -33,7 +33,7 @@ struct Task {
     /// `None` if no task has used the box, or if the memory of the last future was not worth
     /// keeping.
     future: Option<DynFuture>,
-    /// The reference of the last join handle, for the next one: to count references costs two atomic operations.
+    /// The reference that the last join handle had, for the next one. Reusing it saves two atomic operations.
     spare_header: Option<Arc<Header<Runnable>>>,
 }
 
@@ -97,8 +97,8 @@ impl Runnable {
         header.owner.put(self)
     }
 
-    /// Delivers the output of the future, which is ready, to the join handle, or drops it. `left` may be a reference to the task, so that
-    /// none has to be counted.
+    /// Delivers the output of the future, which is ready, to the join handle, or drops it. `left` may be a reference to the header that the
+    /// caller has left over, so that no new one has to be counted.
     pub(crate) fn finish(self, delivery: Delivery, left: Option<Arc<Header<Runnable>>>) {
         let without_handle = match delivery {
             Delivery::Join => {

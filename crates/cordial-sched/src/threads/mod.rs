@@ -157,7 +157,7 @@ impl Threads {
         }
     }
 
-    /// Calls `deprioritize` if the thread is still blocked, under the lock so that it stays so. Returns whether the
+    /// Calls `deprioritize` if the thread is still blocked, under the lock, so that it stays blocked meanwhile. Returns whether the
     /// thread is deprioritized now.
     pub(crate) fn deprioritize(&self, index: usize, deprioritize: impl FnOnce() -> bool) -> bool {
         let mut states = self.states.lock();

@@ -1,9 +1,9 @@
-//! Linux: `CLOCK_MONOTONIC_COARSE`, which the kernel shows to programs without a system call.
+//! Linux: `CLOCK_MONOTONIC_COARSE`, which a program reads without a system call.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// How late the clock is taken to be, in nanoseconds: two of the longest ticks, because no kernel has fewer than 100 ticks in a second,
-/// and a busy virtual machine misses ticks. On one with ticks of 4 ms, the clock was late by up to 14 ms in a minute.
+/// By how much the clock may lag, in nanoseconds: two ticks of the slowest kernels (10 ms each), because a busy virtual machine misses
+/// ticks. On such a machine with ticks of 4 ms, the largest lag within a minute was 14 ms.
 const LATE_BY: u64 = 20_000_000;
 
 /// The clock, and when it was started.

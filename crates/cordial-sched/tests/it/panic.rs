@@ -1,4 +1,4 @@
-//! A panic that the layer above has not caught is lost, and nothing else is.
+//! A panic that the layer above has not caught is discarded. It stops neither the worker nor other tasks.
 
 use std::panic::panic_any;
 use std::time::Duration;

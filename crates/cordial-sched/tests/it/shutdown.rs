@@ -114,12 +114,12 @@ fn after_all_threads_have_exited_the_thread_that_wakes_a_task_runs_it() {
     let here = thread::current().id();
     tx.send(here).unwrap();
     assert!(join.is_finished(), "it ran inside of `send`");
-    assert_eq!(block_on_here(join), (Ok(here), here));
+    assert_eq!(output_of_ready(join), (Ok(here), here));
     assert_eq!(n_foreign(&executor), 1);
     assert_eq!(n_alive(&executor), 0);
 }
 
-/// Starts many tasks of which each wakes the next one when it ends, and returns what wakes the first.
+/// Starts many tasks of which each wakes the next one when it ends, and returns the sender that wakes the first.
 fn chain(executor: &Executor) -> tokio::sync::oneshot::Sender<()> {
     let (first, mut rx) = tokio::sync::oneshot::channel();
     for _ in 0..20_000 {
@@ -156,8 +156,8 @@ fn a_thread_local_may_begin_a_long_chain_of_wake_ups_when_its_thread_ends() {
     assert!(n_foreign(&closed) > 0);
 }
 
-/// Polls a future that is ready.
-fn block_on_here<F: Future>(future: F) -> F::Output {
+/// Returns the output of a future that is ready.
+fn output_of_ready<F: Future>(future: F) -> F::Output {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     match std::pin::pin!(future).poll(&mut cx) {
         std::task::Poll::Ready(output) => output,

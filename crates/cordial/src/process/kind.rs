@@ -1,6 +1,6 @@
 //! What a process is for, as an observer shows it.
 
-/// What a process is for. It is only shown: nothing depends on it.
+/// What a process is for. For display only: nothing depends on it.
 ///
 /// `Display` prints it in words, such as `item of a stream`.
 #[non_exhaustive]
@@ -45,7 +45,7 @@ impl std::fmt::Display for ProcessKind {
 /// What a process was spawned for, if that does not follow from other parts of its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Says nothing: the kind is derived.
+    /// None of the others: the kind follows from the rest of the entry.
     Any = 0,
     StreamItem = 1,
     SetTask = 2,
@@ -56,7 +56,7 @@ pub(crate) enum Purpose {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SpawnInfo(u64);
 
-/// Where the purpose is in the word. The time below it suffices for two million years.
+/// The lowest bit of the purpose. The bits below hold the time, and overflow after two million years.
 const PURPOSE_BIT: u32 = 56;
 
 impl SpawnInfo {

@@ -109,7 +109,7 @@ macro_rules! box_if_large {
 
 pub(crate) use box_if_large;
 
-/// A process that was begun: what its future needs, and the rest.
+/// A process that is prepared and not started.
 struct Begun {
     reserved: Reserved,
     task: TaskRef,
@@ -118,7 +118,7 @@ struct Begun {
     origin: Origin,
 }
 
-/// Where a process comes from.
+/// The identity of a new process, and where it comes from.
 struct Origin {
     task: TaskRef,
     key: Key,
@@ -175,8 +175,7 @@ impl Spawn {
     /// # Errors
     ///
     /// [`Refusal`] if the runtime is shut down or its table is full, the program has forked, this thread is ending, or tokio's clock is
-    /// paused.
-    /// The caller emits the event.
+    /// paused. The caller has to emit the event `refused`.
     pub(crate) fn start<F, C, T>(
         &mut self,
         runtime: &RuntimeHandle,
@@ -197,8 +196,7 @@ impl Spawn {
     /// # Errors
     ///
     /// [`Refusal`] if the runtime is shut down or its table is full, the program has forked, this thread is ending, or tokio's clock is
-    /// paused.
-    /// The event is emitted here.
+    /// paused. Then this function has emitted the event `refused`.
     pub(crate) fn start_detached<F, R>(
         &mut self,
         runtime: &RuntimeHandle,
@@ -245,8 +243,8 @@ impl Spawn {
 
     // The rest is not generic, so that it is not compiled again for each future of a user.
 
-    /// Drops what a process that was refused would have got. Before the refusal is reported: code of the user that runs then finds the slot
-    /// of the child free.
+    /// Drops what a refused process would have got. To be called before the refusal is reported, so that code of the user that is called
+    /// with the report finds the slot of the child free.
     #[cold]
     fn clear(&mut self) {
         *self = Spawn::new(self.spawned_at);

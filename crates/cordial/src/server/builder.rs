@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::behavior::{ExitOf, Handle, Server};
-use super::child::{FactoryGuard, worker};
+use super::child::{FactoryGuard, server_spec};
 use super::context::Context;
 use super::mailbox::DEFAULT_CAPACITY;
 use super::shared::{CreateState, Options, ServerRef, ServerShared};
@@ -129,7 +129,7 @@ impl<S: Server> ServerBuilder<S> {
         *shared.own_supervisor() = Some(own_supervisor.clone());
         let guard = FactoryGuard::new(&shared);
         guard.begin(None);
-        let spec = worker(&shared, guard, Restart::Temporary);
+        let spec = server_spec(&shared, guard, Restart::Temporary);
         match own_supervisor.start_child_with(spec) {
             Ok(pid) => shared.attach_first(pid),
             Err(error) => {

@@ -85,7 +85,7 @@ where
         match cell.take_message() {
             Some((message, scope)) => match scope_of_handler(scope) {
                 None => handle::<S, M, P>(cell, message, server, ctx).await,
-                // Boxed, so that the future has room for one handling and not for two.
+                // Boxed, so that this future has room for one future of `handle`, and not for two.
                 scope => Box::pin(InScope::new(scope, handle::<S, M, P>(cell, message, server, ctx))).await,
             },
             None => {

@@ -7,7 +7,7 @@ use cordial_sched::{TaskRef, Woken};
 use crate::process::{current_task, own_waker_address};
 use crate::unwind;
 
-/// Wakes who waits for the answer.
+/// Wakes the caller, which waits for the answer.
 pub(super) enum CallWaker {
     None,
     /// A process of ours. It stays here when it is woken, for the next call of the process.
@@ -15,7 +15,7 @@ pub(super) enum CallWaker {
     Other(Waker),
 }
 
-/// Who was woken, in the second step: without the lock of the call.
+/// A caller that was taken out to be woken. Woken in the second step, after the lock of the call was released.
 #[must_use = "dropping it under the lock keeps the lock longer"]
 pub(super) enum WokenCaller {
     None,
@@ -37,7 +37,7 @@ impl CallWaker {
         std::mem::replace(self, CallWaker::None)
     }
 
-    /// Wakes, in the first step.
+    /// Takes the caller out to be woken: the first step, under the lock of the call.
     #[inline]
     pub(super) fn take_woken(&mut self) -> WokenCaller {
         match self {

@@ -127,7 +127,7 @@ where
         if self.waiting.is_some() {
             return self.wait(cx);
         }
-        // Usually nothing has to be considered.
+        // The usual case: the sender is a process of the runtime without an open scope, and the cast has the default limit.
         if self.limit.is_none()
             && self.message.is_some()
             && let Some((sender, at)) = quick_sender(&self.server.0.runtime)

@@ -83,11 +83,15 @@ impl ChildSpec {
 
 fn spec_in_tree<S: Server>(shared: &Arc<ServerShared<S>>, guard: FactoryGuard<S>) -> ChildSpec {
     let child = Arc::new(SupervisedServer { shared: shared.clone(), factory_owner: guard.id });
-    worker(shared, guard, Restart::Permanent).of_server(child)
+    server_spec(shared, guard, Restart::Permanent).of_server(child)
 }
 
 /// Returns the specification of a child whose processes are those of the server.
-pub(super) fn worker<S: Server>(shared: &Arc<ServerShared<S>>, guard: FactoryGuard<S>, default: Restart) -> ChildSpec {
+pub(super) fn server_spec<S: Server>(
+    shared: &Arc<ServerShared<S>>,
+    guard: FactoryGuard<S>,
+    default: Restart,
+) -> ChildSpec {
     let options = &shared.options;
     let id = options.label.clone().unwrap_or_else(|| short_type_name::<S>().into());
     let guard = Arc::new(guard);

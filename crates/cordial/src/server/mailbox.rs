@@ -6,8 +6,8 @@
 //!                                                                           └ no further process: each is answered with the exit
 //! ```
 //!
-//! The lock is held for a few instructions, and never while code of the user runs. A process that waits is woken in two steps: under the
-//! lock it is taken out of its place, and it is queued when the lock is free.
+//! The lock is held for a few instructions, and never while code of the user runs. A process that waits is woken in two steps: its task is
+//! taken out of its slot under the lock, and is queued after the lock was released.
 //!
 //! A process that takes the last message of the queue will wait next, so it asks to be woken at once, under the same lock. When it has
 //! handled that message, it waits without taking the lock again, unless a sender has woken it meanwhile.
@@ -46,7 +46,7 @@ pub(super) struct Mailbox<T> {
     /// and the poll that follows sees it cleared.
     is_receiver_waiting: AtomicBool,
     /// Whether the message in hand was handled, which is then counted under the next lock. Set by the process that runs, and cleared under
-    /// the lock. Released by the process that has set it, so that who counts a message as handled sees what its handler has done.
+    /// the lock. Set with Release, so that the thread that counts a message as handled sees what its handler has done.
     is_in_hand_handled: AtomicBool,
     state: SpinLock<MailboxState<T>>,
 }
@@ -87,7 +87,7 @@ enum StopAsked {
     No,
     /// The process that runs. A supervisor may start another one.
     Process,
-    /// The server, while it has this holder. A process that was about to start then starts yet, and is the last one.
+    /// The server, as long as this owner has its factory. A process that is about to start still starts, and is the last one.
     Server(FactoryOwnerId),
 }
 
@@ -109,7 +109,7 @@ struct Queued {
     caller: Option<Pid>,
 }
 
-/// Where the message of an entry is: the first one there.
+/// The queue that has the message of an entry. It is the first message there.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Envelopes,

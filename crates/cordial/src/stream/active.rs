@@ -38,7 +38,7 @@ pub(super) struct ActiveStream<I, O, R> {
     pub(super) progress: Progress,
     /// Whether running items continue when an exit signal ends the process that consumes the stream.
     items_outlive_consumer: bool,
-    /// The place of the stream among those of the runtime.
+    /// The key of the stream in the runtime's list of streams.
     key: Option<GroupKey>,
 }
 

@@ -71,7 +71,7 @@ pub struct TaskSet<T, O = T> {
     permits: Option<Arc<Semaphore>>,
     max_concurrency: Option<usize>,
     n_spawned: u64,
-    /// The place of the set among those of the runtime.
+    /// The key of the set in the runtime's list of task sets.
     key: Option<GroupKey>,
     convert: fn(Result<O, Exit>) -> Result<T, Exit>,
 }

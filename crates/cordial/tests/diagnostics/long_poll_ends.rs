@@ -10,7 +10,7 @@ use tracing::Level;
 use crate::harness::records::{Record, Records};
 use crate::harness::subprocess;
 
-/// The polls of this module last this long. Those of 100 ms or more are reported, and on a busy machine the library measures less.
+/// The polls of this module last this long. Polls of 100 ms or more are reported, and the library may measure less than a poll has taken.
 const LONG: Duration = Duration::from_millis(300);
 
 fn block() {

@@ -7,7 +7,7 @@ use cordial::{Runtime, Task, process};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::healing::{LIMITS, start};
+use crate::healing::{MAX_DELAY, start};
 use crate::server::{Kind, Server};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -105,7 +105,7 @@ fn outages(kind: Kind, list: &'static [Outage]) {
             while read(kind, &address).await < Some(expected) {
                 count.send_modify(|count| *count += 1);
                 sleep(Duration::from_millis(20)).await;
-                assert!(back.elapsed() <= LIMITS.1 + SECOND, "{kind:?} {outage:?}: the service has not healed");
+                assert!(back.elapsed() <= MAX_DELAY + SECOND, "{kind:?} {outage:?}: the service has not healed");
             }
             back.elapsed()
         });

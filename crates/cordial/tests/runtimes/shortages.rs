@@ -1,6 +1,6 @@
-//! Whatever the system lacks or refuses, a program does not hang or abort. `system_limits.rs` has the numbers of threads and files.
+//! Whatever the system lacks or refuses, a program does not hang or abort. `system_limits.rs` tests the limits for threads and files.
 //!
-//! Each row is a program of its own, and does the same: `use_everything`.
+//! Each case runs in an OS process of its own, and most of them call `use_everything`.
 
 use std::io::Write;
 use std::process::{Command, ExitCode, Stdio};
@@ -46,12 +46,12 @@ fn build_and_use() {
     subprocess::report("used");
 }
 
-/// Standard error directly, because libtest hides what a successful test prints.
+/// Writes to standard error directly, because libtest hides what a successful test prints.
 fn skip(what: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: this test needs {what}");
 }
 
-/// Returns a shell that runs the script, in which `exec "$0" "$@"` is this program.
+/// Returns a shell that runs the script, in which `exec "$0" "$@"` starts this program.
 fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", script]).arg(std::env::current_exe().unwrap());
@@ -129,7 +129,7 @@ fn stand_ins_leave_a_part_of_the_address_space() {
         };
         runtime.block_on(start).unwrap()
     };
-    // The first one can be refused too, while the threads of the runtime are starting. It is tried again.
+    // The first stand-in can be refused too, while the threads of the runtime are starting. Its start is tried again.
     let n_stand_ins = || runtime.statistics().stand_ins;
     while n_stand_ins() == 0 || records.of("threads_refused").is_empty() {
         std::thread::yield_now();
@@ -149,7 +149,7 @@ fn stand_ins_leave_a_part_of_the_address_space() {
 #[test]
 fn runtimes_that_start_at_once_get_all_threads_or_none() {
     const AT_ONCE: usize = 4;
-    /// Of a runtime with two workers.
+    /// How many threads a runtime with two workers needs.
     const NEEDED: u64 = 6;
     if subprocess::case().is_none() {
         let Some(command) = other_user::command() else { return };
@@ -188,7 +188,7 @@ fn runtimes_that_start_at_once_get_all_threads_or_none() {
     subprocess::report("nothing is left");
 }
 
-/// Returns a command that leaves namespaces, and runs this program.
+/// Returns a command that runs this program in new namespaces.
 fn unshare(args: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
@@ -275,7 +275,7 @@ fn a_runtime_needs_one_processor() {
     subprocess::report("used");
 }
 
-/// Standard error that is closed, or full.
+/// Standard error is closed, or full.
 #[test]
 fn a_program_needs_no_standard_error() {
     if let Some(case) = subprocess::case() {

@@ -9,7 +9,7 @@ use cordial::{Exit, Retry, RetryErr, Task, testing};
 
 use crate::harness::seeds::SECOND;
 
-/// An error of a library, which is not public there.
+/// Stands for an error whose type is private to a library.
 #[derive(Debug, PartialEq)]
 enum Failed {
     Busy,
@@ -61,14 +61,14 @@ fn an_error_decides_with_its_own_type_and_other_exits_are_decided_by_when() {
 }
 
 #[test]
-fn an_anyhow_error_can_be_looked_into_whether_or_not_it_has_a_context() {
+fn when_err_can_downcast_an_anyhow_error_with_and_without_a_context() {
     let is_busy = |error: &anyhow::Error| error.downcast_ref() == Some(&Failed::Busy);
     assert_eq!(attempts(Retry::times(2).when_err(is_busy), |kind| async move { Ok(fail(kind).await?) }), [3, 1, 3, 3]);
     let with_context = |kind| async move { fail(kind).await.context("reading") };
     assert_eq!(attempts(Retry::times(2).when_err(is_busy), with_context), [3, 1, 3, 3]);
 }
 
-/// Behind an exit, the type of an `anyhow::Error` is lost without a context. Its text never is.
+/// `Exit::downcast_ref` finds the error in an `anyhow::Error` only if that has a context. The text is always there.
 #[test]
 fn an_exit_shows_the_chain_of_an_anyhow_error() {
     testing::run(async {

@@ -1,4 +1,4 @@
-//! Children whose `init` says that they are not needed.
+//! Children whose `init` returns `Ignore`, because they are not needed.
 
 use std::error::Error;
 use std::future::pending;

@@ -1,4 +1,4 @@
-//! A query that follows the exit of a child comes after the restart, as in OTP, unless the restart takes long.
+//! A query that follows the exit of a child is answered after the restart, as in OTP, unless the restart takes long.
 
 use std::fmt;
 use std::future::pending;

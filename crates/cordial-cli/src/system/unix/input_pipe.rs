@@ -11,8 +11,8 @@ use tokio::io::unix::AsyncFd;
 use super::spliced_file::SplicedFile;
 use super::std_streams::Descriptor;
 
-/// The number of bytes that a pipe should hold, if it is enlarged: the most that Linux allows to every user. Its writer can
-/// be ahead by as many.
+/// The number of bytes that an enlarged pipe should hold: the most that Linux allows to every user. The writer can be that far
+/// ahead of the reader.
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1024 * 1024;
 

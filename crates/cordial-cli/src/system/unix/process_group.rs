@@ -116,8 +116,8 @@ impl ProcessGroup {
         }
     }
 
-    /// Sends SIGTERM to all processes of the group, then SIGCONT, so that stopped processes receive it. A command whose
-    /// input is held is asked by the end of its input instead.
+    /// Asks the command to end: closes its input, if this program holds that, and otherwise sends SIGTERM to all processes of
+    /// the group, then SIGCONT, so that stopped processes receive it.
     pub(crate) fn terminate(&mut self) {
         if self.input.take().is_some() {
             return;

@@ -93,7 +93,7 @@ fn fitting(spans: Vec<Span<'static>>, width: u16) -> Vec<Span<'static>> {
     fitting
 }
 
-/// Returns the lines of what is wrong: what was dropped, and the first warnings.
+/// Returns the first two warnings, one per line, and how many more there are.
 pub(super) fn warnings(screenful: &Screenful) -> Vec<Line<'static>> {
     let warnings = &screenful.overview.warnings;
     let n_hidden = warnings.len().saturating_sub(2);

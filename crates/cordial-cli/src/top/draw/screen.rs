@@ -28,7 +28,7 @@ pub(crate) fn list_height(height: u16) -> usize {
 /// Draws the screen. `error` says why nothing new is fetched.
 pub(crate) fn draw(frame: &mut Frame<'_>, state: &TopState, screenful: Option<&Screenful>, error: Option<&str>) {
     let parts = [1, 2, 2, 1].map(Constraint::Length);
-    let [title, lines, wrong, tabs, list, footer] =
+    let [title, lines, problems, tabs, list, footer] =
         Layout::vertical(parts.into_iter().chain([Constraint::Min(2), Constraint::Length(1)]).collect::<Vec<_>>())
             .areas(frame.area());
     match screenful {
@@ -38,7 +38,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, state: &TopState, screenful: Option<&S
         }
         Some(screenful) => {
             overview::draw(frame, [title, lines], screenful);
-            draw_wrong(frame, wrong, screenful, error);
+            draw_problems(frame, problems, screenful, error);
             draw_list(frame, list, state, screenful);
         }
     }
@@ -76,12 +76,12 @@ fn name_of(screenful: &Screenful, pid: &str) -> Option<String> {
 }
 
 /// Draws what is wrong: that the program does not answer, or else the first two warnings.
-fn draw_wrong(frame: &mut Frame<'_>, area: Rect, screenful: &Screenful, error: Option<&str>) {
+fn draw_problems(frame: &mut Frame<'_>, area: Rect, screenful: &Screenful, error: Option<&str>) {
     let lines: Vec<Line<'_>> = match error {
         Some(error) => vec![Line::styled(format!("! {}; what is shown is old", clean(error)), ALARM)],
         None => overview::warnings(screenful),
     };
-    // A sentence that is alone has both lines.
+    // A single sentence may take both lines.
     let is_alone = lines.len() == 1;
     let lines = Paragraph::new(lines);
     frame.render_widget(if is_alone { lines.wrap(Wrap { trim: true }) } else { lines }, area);

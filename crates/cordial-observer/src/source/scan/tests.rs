@@ -6,7 +6,8 @@ use super::{Earlier, ROOT, Row, Scan, count_below};
 
 #[test]
 fn a_process_costs_few_bytes() {
-    // The row, what it had done before, and three indices of the tree; and what the next scan needs of it.
+    // A process has its row, its counts at the scan before, and three indices of the tree. While the next scan is made, that scan has
+    // another copy of the counts.
     let while_shown = size_of::<Row>() + size_of::<Earlier>() + 3 * size_of::<u32>();
     let while_replaced = while_shown + size_of::<(cordial::Pid, Earlier)>();
     assert!(while_replaced <= 256, "{while_shown} and {while_replaced} bytes");

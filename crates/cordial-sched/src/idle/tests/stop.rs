@@ -5,8 +5,8 @@ use crate::pool::{Callbacks, Pool};
 use crate::threads::Threads;
 use crate::worker::models::TasklessWorker;
 
-/// A pool that stops unparks every worker that it sees. A worker that it does not see yet sees that the pool is
-/// stopping.
+/// A pool that stops unparks every worker whose remote is open. A worker that opens its remote later sees that the pool
+/// is stopping.
 #[test]
 fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
     let ways = Arc::new(Ways::default());
@@ -21,7 +21,8 @@ fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
         let pool = loom::sync::Arc::new(Pool::new(threads, Parker::new().unparker().clone(), callbacks));
         let worker = {
             let (pool, ways) = (pool.clone(), ways.clone());
-            // This thread starts the worker and is the worker, so that it has seen no more than it must.
+            // This thread both activates the worker and runs it: the start of another thread would order more than the
+            // protocol does.
             thread::spawn(move || {
                 assert!(pool.activate(pool.threads().activate()).unwrap());
                 let parker = pool.queues.remote(0).take_local().unwrap().parker;

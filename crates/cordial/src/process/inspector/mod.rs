@@ -1,4 +1,4 @@
-//! A handle on a runtime for a thread outside of it: an observer.
+//! `Inspector`: reads and stops the processes of a runtime from a thread outside of it.
 //!
 //! Nothing here runs on the threads of the runtime, so answers come even while all of them are stuck in polls. An answer
 //! takes time of the calling thread only, which locks one entry of the process table at a time. The future of an
@@ -45,7 +45,7 @@ pub use totals::Totals;
 /// let n_tasks = runtime.block_on(async move {
 ///     let tasks: Vec<Task<()>> = (0..10).map(|_| Task::spawn(std::future::pending())).collect();
 ///     let mut n_tasks = 0;
-///     // A thread of its own would do this, and would answer also while the processes compute.
+///     // An observer does this on a thread of its own, which answers even while all processes compute.
 ///     let _ = inspector.visit(None, |process| {
 ///         n_tasks += usize::from(process.kind == ProcessKind::Task && process.caller.is_some());
 ///         ControlFlow::Continue(())
@@ -114,27 +114,28 @@ impl Inspector {
         self.runtime.executor().statistics()
     }
 
-    /// Returns how many processes there are, and were. Takes about ten nanoseconds for each slot of the process table, which
-    /// has about as many slots as processes were alive at once. Allocates no memory.
+    /// Returns how many processes are alive, and how many have been spawned and have ended. Takes about ten nanoseconds for each
+    /// slot of the process table, which has about as many slots as processes were alive at once. Allocates no memory.
     #[must_use]
     pub fn totals(&self) -> Totals {
         Totals::of(&self.runtime)
     }
 
-    /// Returns the threads that run processes, by their numbers. Empty in a simulation.
+    /// Returns the threads that run processes, ordered by their numbers. Empty in a simulation.
     #[must_use]
     pub fn threads(&self) -> Vec<ThreadInfo> {
         ThreadInfo::all(&self.runtime)
     }
 
-    /// Returns the polls that go on for a millisecond or more, the longest first. Empty in a simulation.
+    /// Returns the polls that have lasted for a millisecond or more and have not returned, the longest first. Empty in a simulation.
     #[must_use]
     pub fn long_polls(&self) -> Vec<LongPoll> {
         LongPoll::all(&self.runtime)
     }
 
-    /// Returns how long the polls of the processes of one spawn location have lasted, those of ended processes included: the buckets
-    /// from 1 ms on, up to the longest poll. Empty if no poll of about a millisecond or more was seen, and in a simulation.
+    /// Returns a histogram of how long the polls of the processes of one spawn location have lasted, ended processes included. Its
+    /// buckets begin at 1 ms, and end with the longest poll. Empty if no poll of about a millisecond or more was seen, and in a
+    /// simulation.
     ///
     /// # Examples
     ///
@@ -195,8 +196,8 @@ impl Inspector {
     ///
     /// # Cancel safety
     ///
-    /// A request or a kill that was sent stays in force. The rest is not done: a process that was only asked to shut down is not
-    /// killed when its grace time is over.
+    /// A request or a kill that was sent stays in force. A process that was only asked to shut down is not killed when its grace time
+    /// is over.
     ///
     /// # Elixir
     ///

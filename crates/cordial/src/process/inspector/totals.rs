@@ -20,7 +20,7 @@ pub struct Totals {
 
 impl Totals {
     pub(super) fn of(runtime: &RuntimeHandle) -> Totals {
-        // In this order, so that no process seems to have ended that has only just started.
+        // In this order: a process that starts in between must not count as ended.
         let spawned = runtime.n_spawned();
         let alive = runtime.n_alive();
         let crashed = if runtime.is_forked() { CrashCounts::default() } else { runtime.crashes().counts() };

@@ -71,7 +71,7 @@ impl RuntimeHandle {
         self.executor.is_forked()
     }
 
-    /// Does nothing.
+    /// Checks that the program has not forked since the runtime was started.
     ///
     /// # Errors
     ///

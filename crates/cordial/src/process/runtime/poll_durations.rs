@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How many buckets there are. The first begins at 1 ms. Each reaches to twice its lower bound, and the last one has no end.
 const BUCKETS: usize = 16;
 
-/// How many of the polls of a spawn location lasted for how long.
+/// One bucket of a histogram: how many polls of the processes of one spawn location lasted about as long.
 ///
 /// Only polls that the monitor thread of the scheduler has seen twice are counted: those of about a millisecond or more. So short polls
 /// cost nothing.

@@ -48,11 +48,11 @@ const REPORT_EVERY_MS: u64 = 1000;
 /// The reports of long polls of the processes of one spawn location, and how long all their polls lasted.
 #[derive(Debug, Default)]
 struct LongPollsOfLocation {
-    /// Whether a long poll was recorded while it lasted. The end of a long poll can be recorded earlier than this.
+    /// Whether a long poll was recorded while it lasted. May be `false` although ends of long polls were recorded.
     is_recorded: bool,
-    /// When the end of one was reported last, in milliseconds on the coarse clock.
+    /// When the end of a long poll was last reported, in milliseconds on the coarse clock.
     reported_at: Option<u64>,
-    /// How many have ended since then and were not reported.
+    /// How many long polls have ended since then without a report.
     n_left_out: u64,
     durations: PollDurations,
 }
@@ -61,15 +61,6 @@ impl RuntimeShared {
     /// Creates the state of a runtime with this number of threads, and installs the panic hook if this is the first runtime
     /// of the program.
     pub(crate) fn new(threads: usize, panic_reports: PanicReports, await_limit: Timeout) -> Arc<RuntimeShared> {
-        RuntimeShared::with(threads, panic_reports, await_limit)
-    }
-
-    /// Creates the state of a simulated runtime.
-    pub(crate) fn simulated() -> Arc<RuntimeShared> {
-        RuntimeShared::with(1, PanicReports::Simulation, Timeout::default())
-    }
-
-    fn with(threads: usize, panic_reports: PanicReports, await_limit: Timeout) -> Arc<RuntimeShared> {
         // Runtimes are numbered, so that a pid of one runtime is unknown in the others.
         static NUMBERS: AtomicU32 = AtomicU32::new(1);
         unwind::install_hook(telemetry::has_crash_subscriber);
@@ -88,6 +79,11 @@ impl RuntimeShared {
             task_sets: Groups::default(),
             n_ended: AtomicU64::new(0),
         })
+    }
+
+    /// Creates the state of a simulated runtime.
+    pub(crate) fn simulated() -> Arc<RuntimeShared> {
+        RuntimeShared::new(1, PanicReports::Simulation, Timeout::default())
     }
 
     pub(super) fn number(&self) -> NonZeroU32 {
@@ -140,7 +136,7 @@ impl RuntimeShared {
     }
 }
 
-/// Returns the reports for a spawn location. There are as many as locations, so a linear insertion is quick.
+/// Returns the entry of a spawn location. Only locations of long polls have one, so the linear insertion is quick.
 fn reports_of<'a>(
     long_polls: &'a mut SortedMap<(&'static str, u32, u32), LongPollsOfLocation>,
     location: &'static Location<'static>,

@@ -38,7 +38,7 @@ fn is_requested_and_is_exiting_follow_from_the_state() {
 }
 
 #[test]
-fn opting_in_is_for_good() {
+fn opting_in_cannot_be_undone() {
     for (before, after) in [
         (ShutdownState::Running, ShutdownState::OptedIn),
         (deferring(2), ShutdownState::OptedIn),

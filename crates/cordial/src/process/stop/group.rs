@@ -59,7 +59,7 @@ pub(crate) async fn stop_all(
     stop_group(runtime, Group { among: None, is_member }, shutdown, late_ends).await
 }
 
-/// Stops these processes, with one grace time. Takes no longer if the runtime has many others, whose number does not matter.
+/// Stops these processes, with one grace time. The cost does not depend on how many other processes the runtime has.
 pub(crate) async fn stop_these(
     runtime: &RuntimeHandle,
     pids: &[Pid],

@@ -25,9 +25,9 @@ pub(super) struct RestartableStart {
     scope: Option<Scope>,
 }
 
-/// The first incarnation of a child. If its factory panics, its `init` fails, or one of them calls [`exit`](crate::exit), the
-/// child is not started again, unless it has a backoff: it was never started. A process that is ended from outside before
-/// it has finished starting is started again.
+/// The first start of a child. If its factory panics, its `init` fails, or one of them calls [`exit`](crate::exit), the child is
+/// not restarted, unless it has a backoff. If a signal ends its process before the child has finished starting, the child is
+/// restarted as its policy says.
 struct FirstStart {
     children: Arc<RestartableChildren>,
     index: u32,

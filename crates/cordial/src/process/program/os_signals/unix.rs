@@ -10,8 +10,8 @@
 //! The thread that called `run` reads the pipe itself. So a signal is noticed at once even if all threads of tokio are
 //! blocked, and no thread is started for it.
 //!
-//! A handler cannot be taken out of a program without unsafe code, so that of `signal-hook` stays after the first run. Between runs
-//! it does what would have happened without it.
+//! A handler cannot be removed without unsafe code, so the handler of `signal-hook` stays installed after the first run. Between runs it
+//! does what would have happened without it.
 
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
@@ -129,7 +129,7 @@ impl Pipe {
         match (&self.reader).read(&mut [0; 64]) {
             Ok(1..) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Only if code of the program has closed a file that it does not own.
+            // Reached only if code of the program has closed a file that it does not own.
             Ok(0) | Err(_) => std::thread::sleep(Duration::from_millis(10)),
         }
     }
