@@ -136,7 +136,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// If the server does not answer tries for about a minute.
+    /// If the server has not answered within about a minute, after several tries.
     ///
     /// # Cancel safety
     ///
@@ -157,7 +157,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// If the server does not answer tries for about a minute, or the login has no permission.
+    /// If the server has not answered within about a minute, after several tries, or the login has no permission.
     ///
     /// # Cancel safety
     ///
@@ -175,7 +175,7 @@ impl ObjectWriter {
     ///
     /// # Errors
     ///
-    /// If the server has not kept them after tries for about a minute, or the store is full.
+    /// If the server has not kept them within about a minute, after several tries, or the store is full.
     ///
     /// # Cancel safety
     ///
@@ -248,7 +248,7 @@ impl ObjectReader {
     ///
     /// # Errors
     ///
-    /// If the server does not answer tries for about a minute, or a part of the object is gone or damaged.
+    /// If the server has not answered within about a minute, after several tries, or a part of the object is gone or damaged.
     ///
     /// # Cancel safety
     ///

@@ -85,7 +85,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// If the server has not kept it after tries for about a minute.
+    /// If the server has not kept it within about a minute, after several tries.
     ///
     /// # Cancel safety
     ///
@@ -113,7 +113,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// If the server does not answer tries for about a minute.
+    /// If the server has not answered within about a minute, after several tries.
     ///
     /// # Cancel safety
     ///

@@ -126,7 +126,7 @@ async fn messages(stderr: impl AsyncRead + Unpin) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Waits for the end of `tar`. Its first message says what is wrong.
+/// Waits for the end of `tar`. The error is its first message.
 async fn end(mut group: ProcessGroup, messages: &str) -> Result<(), String> {
     group.wait_exit().await.map_err(|error| io_error::describe(&error))?;
     let status = group.finish().map_err(|error| io_error::describe(&error))?;

@@ -45,7 +45,7 @@ impl Lists {
     }
 
     /// Returns whether there are no combinations, although some of the lists have values.
-    pub(super) fn lacks_a_list(&self) -> bool {
+    pub(super) fn has_empty_list(&self) -> bool {
         let mut lists = self.groups.iter().flat_map(|group| &group.lists);
         self.total() == 0 && lists.any(|list| !list.is_empty())
     }

@@ -83,8 +83,8 @@ impl ItemSource {
     }
 
     /// Returns whether there are no items because one of several lists is empty.
-    pub(crate) fn lacks_a_list(&self) -> bool {
-        matches!(&self.reader.values, Values::Lists(lists) if lists.lacks_a_list())
+    pub(crate) fn has_empty_list(&self) -> bool {
+        matches!(&self.reader.values, Values::Lists(lists) if lists.has_empty_list())
     }
 
     /// Returns the count of records, which grows while the input is read ahead, and the most records of an item.

@@ -91,7 +91,7 @@ struct NewRequests {
 }
 
 /// Requests that were received and not started: their wait for the throttle was cancelled, or a resource was short.
-/// They come first.
+/// They are taken before new ones.
 ///
 /// They have a lock of their own: a thread that puts a request back must not wait for the thread that holds the lock of
 /// `NewRequests` until the next request is sent, because there may be no other request.

@@ -83,7 +83,7 @@ where
             return ExitReason::Error;
         }
     };
-    if matches!(&source, RunSource::Items(items) if items.lacks_a_list()) && !options.quiet {
+    if matches!(&source, RunSource::Items(items) if items.has_empty_list()) && !options.quiet {
         printer.print_message("one of the lists is empty, so there are no items").await;
     }
     let fleet = if options.dry_run { Ok(None) } else { connect_fleet(&options).await };

@@ -9,7 +9,8 @@ use crate::harness::{RunOutput, TestDir, cordial, file, finish};
 /// Runs the binary where `sh` leads to a program with this name.
 fn run_with_sh(name: &str, args: &[&str], input: &[u8]) -> RunOutput {
     let dir = TestDir::new();
-    // By another program, because a file that this one has written might still be open when it is started.
+    // Not by `fs::copy`: a child that another test forks has the copy open for writing until it calls `exec`, and the system does not run a
+    // program that is open for writing.
     assert!(Command::new("cp").arg("/bin/sh").arg(dir.path(name)).status().unwrap().success());
     symlink(name, dir.path("sh")).unwrap();
     let mut command = cordial();

@@ -61,11 +61,11 @@ where
 {
     /// Accepts connections until the task supervisor has ended.
     pub(super) async fn run(mut self) -> StartError {
-        let places = Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS)));
+        let permits = Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS)));
         let mut failures = AcceptFailures::default();
         loop {
-            // The place is taken first: a connection that cannot be served waits in the queue of the operating system.
-            let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+            // The permit is taken first: a connection that cannot be served waits in the queue of the operating system.
+            let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
             let (stream, address) = self.accept(&mut failures).await;
             let label = Arc::from(format!("{address:?}"));
             let service = match poll_fn(|cx| self.make_service.poll_ready(cx)).await {
@@ -77,7 +77,7 @@ where
             };
             let (handshake, entry) = ((self.handshake)(stream), self.connections.add(&self.open));
             let key = entry.key();
-            let connection = Connection { label, options: self.options, entry, place };
+            let connection = Connection { label, options: self.options, entry, permit };
             let started = self.tasks.start_child_when_room(async move {
                 connection.run(handshake, async { service.await.map_err(Into::into) }).await;
             });

@@ -19,18 +19,18 @@ const SMALL_WRITE: usize = 1024;
 /// settings.
 const CONTROL_FRAMES: usize = 64;
 
-/// The stream of a connection. It holds the place of the connection, also after an upgrade.
+/// The stream of a connection. It holds the permit of the connection, also after an upgrade.
 #[derive(Debug)]
 pub(super) struct ClientIo<I> {
     stream: I,
     limits: Arc<ClientLimits>,
     is_blocked: bool,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl<I> ClientIo<I> {
-    pub(super) fn new(stream: I, limits: Arc<ClientLimits>, place: OwnedSemaphorePermit) -> ClientIo<I> {
-        ClientIo { stream, limits, is_blocked: false, _place: place }
+    pub(super) fn new(stream: I, limits: Arc<ClientLimits>, permit: OwnedSemaphorePermit) -> ClientIo<I> {
+        ClientIo { stream, limits, is_blocked: false, _permit: permit }
     }
 }
 

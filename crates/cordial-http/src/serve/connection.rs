@@ -33,7 +33,7 @@ pub(super) struct Connection {
     pub(super) label: Arc<str>,
     pub(super) options: Options,
     pub(super) entry: ConnectionEntry,
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) permit: OwnedSemaphorePermit,
 }
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -53,7 +53,7 @@ impl Connection {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let Connection { label, options, entry, place } = self;
+        let Connection { label, options, entry, permit } = self;
         let shutdown = pin!(cordial::shutdown_requested());
         let mut shutdown = PolledWhenWoken::new(shutdown);
         entry.opted_in();
@@ -77,7 +77,7 @@ impl Connection {
         };
 
         let builder = builder(&options, label, &limits);
-        let io = TokioIo::new(ClientIo::new(stream, limits.clone(), place));
+        let io = TokioIo::new(ClientIo::new(stream, limits.clone(), permit));
         let service = LimitedService { service: TowerToHyperService::new(service), limits: limits.clone(), requests };
         let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
         let is_idle = tokio::select! {

@@ -22,13 +22,13 @@ pub(super) struct StreamExecutor {
     label: Arc<str>,
     limits: Arc<ClientLimits>,
     streams: Arc<OnceLock<TaskSupervisor>>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl StreamExecutor {
     pub(super) fn new(label: Arc<str>, limits: Arc<ClientLimits>) -> StreamExecutor {
-        let places = Arc::new(Semaphore::new(MAX_STREAMS as usize));
-        StreamExecutor { label, limits, streams: Arc::default(), places }
+        let permits = Arc::new(Semaphore::new(MAX_STREAMS as usize));
+        StreamExecutor { label, limits, streams: Arc::default(), permits }
     }
 }
 
@@ -38,7 +38,7 @@ where
 {
     fn execute(&self, stream: F) {
         // A stream that is one too many is dropped, which resets it.
-        let Ok(place) = self.places.clone().try_acquire_owned() else { return };
+        let Ok(permit) = self.permits.clone().try_acquire_owned() else { return };
         // hyper calls this in a poll of the connection, so the supervisor belongs to that process.
         let streams = self.streams.get_or_init(|| TaskSupervisor::builder().label("HTTP/2 streams").start());
         let (open, label) = (self.limits.stream_begins(), self.label.clone());
@@ -46,7 +46,7 @@ where
         let _ = streams.start_child(async move {
             process::set_label(label);
             stream.await;
-            drop((open, place));
+            drop((open, permit));
         });
     }
 }

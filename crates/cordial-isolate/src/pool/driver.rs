@@ -29,8 +29,8 @@ use crate::init::Initialized;
 const FIRST_DELAY: Duration = Duration::from_millis(10);
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
-/// A worker has started well if it has answered a call, or was idle for this long. One that dies by itself before has not: the next one
-/// may do the same, and so on.
+/// A worker has started well if it has answered a call, or was idle for this long. The end of a worker that has not counts as a failed
+/// attempt to start one, because the next worker may end in the same way.
 const UNTIL_PROVEN: Duration = Duration::from_secs(1);
 
 /// After how many failed attempts in a row a pool without workers gives up.

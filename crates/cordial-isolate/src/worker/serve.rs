@@ -80,8 +80,8 @@ fn end_with_group(settings: &WorkerSettings) -> ! {
 
 fn try_serve(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) -> io::Result<()> {
     let signals = Signals::listen()?;
-    // A call computes on one thread. If it blocks that one while other tasks of it wait, the scheduler starts more.
-    // If it does not start, the process ends with its error.
+    // One worker, because a process runs one call at a time. If the call blocks that worker while other tasks wait, the scheduler starts a
+    // stand-in. If the runtime does not start, the process ends with its error.
     match Runtime::builder().workers(1).check_threads(false).install() {
         Ok(()) | Err(cordial::BuildError::AlreadyInUse) => {}
         Err(error) => return Err(io::Error::other(error)),

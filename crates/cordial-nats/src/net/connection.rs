@@ -44,7 +44,7 @@ pub(crate) struct Subscription {
     handling: Handling,
 }
 
-/// A subscription whose messages are handled on the thread of the connection. Dropping it unsubscribes, and drops what is handled.
+/// A subscription whose messages are handled on the thread of the connection. Dropping it unsubscribes, and drops the handler.
 #[derive(Debug)]
 pub(crate) struct Handling {
     drain: mpsc::Sender<()>,

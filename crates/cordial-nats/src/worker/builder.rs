@@ -76,10 +76,10 @@ impl Worker {
         Worker { grace, ..self }
     }
 
-    /// Returns the specification of a child with this id. It has started when the server knows the worker; it is permanent; its
+    /// Returns the specification of a child with this id. The child has started when the server knows the worker. It is permanent, and its
     /// shutdown is the [grace](Worker::grace) of the worker and 4 s.
     ///
-    /// A request to shut down is the stop: the worker takes no new jobs, finishes what runs within the grace, and gives the rest back.
+    /// When the child is asked to shut down, the worker takes no new jobs, finishes what runs within the grace, and gives the rest back.
     #[track_caller]
     pub fn child_spec(&self, id: impl Into<Arc<str>>) -> ChildSpec {
         let worker = self.clone();

@@ -15,6 +15,6 @@ pub struct Options {
     /// them than processors.
     pub deprioritize_long_polls: bool,
     /// Whether `start` first checks that the system grants all threads at once. Without the check, which takes as long as the rest of the
-    /// start, a program that is refused a thread may be left with some memory and files, and its error knows less.
+    /// start, a program that is refused a thread may be left with some memory and files, and its error says less.
     pub check_threads: bool,
 }

@@ -61,7 +61,7 @@ pub(crate) struct GroupCounts {
     pub(crate) buffered: usize,
 }
 
-/// Where a group is among the others of its kind.
+/// The key of a group in its `Groups`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GroupKey(usize);
 

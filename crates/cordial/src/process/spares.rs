@@ -1,7 +1,7 @@
 //! The memory of a message that was sent, for the next message of the same poll.
 //!
 //! A process that calls a server again and again needs, for each call, an allocation and references to the server and to its own task.
-//! It uses those of the last call again, if that is over and was the same kind of call to the same server. They are kept until the
+//! It reuses those of the last call, if that is over and was of the same type, to the same server. They are kept until the
 //! poll ends, so nothing of a server outlives a poll.
 
 use std::any::Any;

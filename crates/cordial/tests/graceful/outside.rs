@@ -71,7 +71,7 @@ async fn start_graceful(then: impl FnOnce() + Send + 'static) {
     ready.await.unwrap();
 }
 
-/// The descendants of the root and code outside are asked at the same time, so that the latter can still work with the former.
+/// The descendants of the root and code outside are asked at the same time, so that code outside can still work with the descendants.
 #[test]
 fn it_is_ready_before_the_descendants_of_the_root_have_ended() {
     let (tx, rx) = mpsc::channel();
