@@ -148,7 +148,7 @@ fn try_serve(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) 
 
 /// The signals that may mean that the pool is gone.
 struct Signals {
-    /// The parent-death signal. Others may send the same one, so the parent is looked at.
+    /// The parent-death signal. Other processes may send the same signal, so the parent is checked.
     parent_death: UnixStream,
     /// The kernel sends it to a stopped process whose parent has ended. Without a handler, it would end this process, but not
     /// all of the processes that this one has started.
