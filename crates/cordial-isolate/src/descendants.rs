@@ -28,7 +28,7 @@ const PASSES: usize = 20;
 /// has not ended after this time hangs in the kernel.
 pub(crate) const UNTIL_DEAD: Duration = Duration::from_millis(500);
 
-/// A process that is to be killed. Its descriptor never means another process; its number may be reused for one.
+/// A process that is to be killed. Its descriptor always names this process, but its number may be reused for another one.
 struct Found {
     os_pid: i32,
     pidfd: OwnedFd,
@@ -77,7 +77,7 @@ fn kill_all(find: impl Fn(&mut Vec<Found>)) {
         for process in &found {
             let _ = pidfd_send_signal(&process.pidfd, Signal::KILL);
         }
-        // What these processes have started meanwhile is an orphan, and can be found, only after they have ended.
+        // A process that these have started meanwhile becomes an orphan, and can be found, only after they have ended.
         let mut limit = UNTIL_DEAD;
         for process in &found {
             let timeout = Timespec { tv_sec: 0, tv_nsec: limit.subsec_nanos().into() };
@@ -92,12 +92,12 @@ fn kill_all(find: impl Fn(&mut Vec<Found>)) {
     }
 }
 
-/// Adds a process and its descendants. `is_right` is called after the descriptor was opened: before, the number may have been reused for
+/// Adds a process and its descendants. `is_wanted` is called after the descriptor was opened: before, the number may have been reused for
 /// another process.
-fn add_tree(os_pid: i32, is_right: &mut dyn FnMut(i32) -> bool, found: &mut Vec<Found>) {
+fn add_tree(os_pid: i32, is_wanted: &mut dyn FnMut(i32) -> bool, found: &mut Vec<Found>) {
     let Some(pid) = Pid::from_raw(os_pid) else { return };
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return };
-    if !is_right(os_pid) || found.iter().any(|process| process.os_pid == os_pid) {
+    if !is_wanted(os_pid) || found.iter().any(|process| process.os_pid == os_pid) {
         return;
     }
     found.push(Found { os_pid, pidfd });

@@ -280,10 +280,10 @@ impl Workers {
                 show(&config.template.render(&item, slot));
             }
             let fleet = config.fleet.as_ref();
-            let place = CommandSlot { slot, machine: machine.as_ref().map(|(launch, host)| (*launch, host)) };
+            let command_slot = CommandSlot { slot, machine: machine.as_ref().map(|(launch, host)| (*launch, host)) };
             let ran = match fleet {
                 Some(fleet) => fleet_child::run(config, fleet, &item, attempt, slot, reply.closed()).await,
-                None => child::run(config, &item, attempt, place, mode, reply.closed()).await,
+                None => child::run(config, &item, attempt, command_slot, mode, reply.closed()).await,
             };
             match ran {
                 // Another command that runs will free resources. Without one, trying again is useless.

@@ -116,7 +116,7 @@ impl WorkerThread {
             if let Ok(end) = unwind::catch(|| run_loop::run(self)) {
                 return end;
             }
-            // A panic inside the poll has left it open; a panic after the end of the poll has not.
+            // If the poll itself has panicked, its end is not recorded yet. After a later panic, it is.
             if self.remote.progress.current().is_some() {
                 self.remote.progress.end();
             }

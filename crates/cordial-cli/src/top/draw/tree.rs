@@ -85,7 +85,7 @@ fn row(depth: usize, node: &TreeNode, state: &TopState, is_narrow: bool) -> Row<
     Row::new(of_width(cells, is_narrow))
 }
 
-/// A cell without text. That of `Cell::default` takes no column, so that the next cell would be in its place.
+/// Returns a cell without text. `Cell::default` would take no column, and the next cell would move into its place.
 fn empty() -> Cell<'static> {
     Cell::from("")
 }
