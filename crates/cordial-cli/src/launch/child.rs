@@ -77,11 +77,11 @@ pub(super) async fn run(
     config: &LaunchConfig,
     item: &Arc<Item>,
     attempt: u32,
-    place: CommandSlot<'_>,
+    command_slot: CommandSlot<'_>,
     mode: WaitMode,
     cancelled: impl Future<Output = ()>,
 ) -> Outcome {
-    let CommandSlot { slot, machine } = place;
+    let CommandSlot { slot, machine } = command_slot;
     let host = machine.map(|(_, host)| Arc::clone(&host.host.name));
     let without_process = |failure| Outcome {
         host: host.clone(),
@@ -176,7 +176,7 @@ pub(super) async fn run(
         Ok(status) if status.success() => Ok(()),
         // The command was probably killed together with all others.
         Ok(status) if config.stop.level() == StopLevel::Kill && system::was_killed(status) => Err(ItemFailure::Killed),
-        Ok(status) => match connection_failure(config, place, remote, status).await {
+        Ok(status) => match connection_failure(config, command_slot, remote, status).await {
             Some(failure) => Err(failure),
             None => Err(ItemFailure::Unsuccessful(status)),
         },
@@ -205,11 +205,11 @@ pub(super) async fn run(
 /// Asks a machine whether the connection of a command has failed, if the status of the command may mean that.
 async fn connection_failure(
     config: &LaunchConfig,
-    place: CommandSlot<'_>,
+    command_slot: CommandSlot<'_>,
     command: Option<RemoteCommand>,
     status: ExitStatus,
 ) -> Option<ItemFailure> {
-    let (command, (launch, host)) = command.zip(place.machine)?;
+    let (command, (launch, host)) = command.zip(command_slot.machine)?;
     if system::termination(status) != Termination::Exited(CONNECTION_FAILED) || config.stop.level() > StopLevel::Drain {
         return None;
     }
