@@ -69,7 +69,7 @@ pub(crate) struct ObserverShared {
     pub(crate) n_connections_closed: AtomicU64,
     /// The OS process that has the thread of the observer, as that process sees it.
     os_pid: u32,
-    /// Notices a fork. The numbers of two processes do not tell: each namespace has its own.
+    /// Notices a fork. A comparison of process ids does not: each PID namespace has its own.
     fork_guard: forkguard::Guard,
     collector: Mutex<Collector>,
 }

@@ -78,7 +78,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "submit", "call stream", "worker",
     ] },
     Order { folder: "cordial-nats/src/net", rows: &["cancellation net_error", "keep_alive", "thread", "connection", "api open"] },
-    Order { folder: "cordial-nats/src/worker", rows: &["node received_job settings", "delivery", "claim pull_consumer run_call", "run_job", "serve", "builder"] },
+    Order { folder: "cordial-nats/src/worker", rows: &["node settings", "received_job", "delivery", "claim pull_consumer run_call", "run_job", "serve", "builder"] },
     Order { folder: "cordial-observer/src", rows: &[
         "clock error view", "access secret source", "log_lines", "collector", "answer", "shared", "server", "observer", "builder",
     ] },
