@@ -1,5 +1,7 @@
 //! The connection to a fleet.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cordial_nats::{Cluster, ConnectError, Options};
@@ -15,6 +17,43 @@ pub(crate) struct Fleet {
     /// The address of its server, as the user wrote it.
     pub(crate) url: String,
     pub(crate) group: String,
+    pub(crate) sent: SentCommands,
+}
+
+/// The number of commands that were sent and have no reply yet. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SentCommands(Arc<AtomicUsize>);
+
+/// A command that was sent. Dropping it means that it has a reply, or that none is awaited.
+#[derive(Debug)]
+pub(crate) struct SentCommand(SentCommands);
+
+impl SentCommands {
+    pub(crate) fn add(&self) -> SentCommand {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        SentCommand(self.clone())
+    }
+
+    pub(super) fn number(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for SentCommand {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The workers of a group that answer now.
+#[derive(Debug, Default)]
+pub(super) struct AnsweringWorkers {
+    /// The name of one that takes commands.
+    pub(super) serving: Option<String>,
+    /// How many stop: they finish what runs there.
+    pub(super) n_stopping: usize,
+    /// How many commands run on those, also for other runs.
+    pub(super) n_ending: usize,
 }
 
 /// How long a run waits for a worker of its group.
@@ -87,10 +126,19 @@ impl Fleet {
         }
     }
 
-    /// Returns the name of a worker of the group that answers now. `None` if there is none, or if the server does not answer.
-    pub(super) async fn answering_worker(&self) -> Option<String> {
-        let nodes = self.cluster.nodes().await.ok()?;
-        nodes.into_iter().find(|node| node.group == self.group && !node.is_draining).map(|node| node.name)
+    /// Returns the workers of the group that answer now: none if the server does not answer.
+    pub(super) async fn answering_workers(&self) -> AnsweringWorkers {
+        let mut workers = AnsweringWorkers::default();
+        let nodes = self.cluster.nodes().await.unwrap_or_default();
+        for node in nodes.into_iter().filter(|node| node.group == self.group) {
+            if node.is_draining {
+                workers.n_stopping += 1;
+                workers.n_ending += node.running;
+            } else {
+                workers.serving.get_or_insert(node.name);
+            }
+        }
+        workers
     }
 
     /// Returns the advice how to start a worker.

@@ -1,11 +1,11 @@
-//! Says when no worker of the group answers while commands wait, and when one answers again.
+//! Says when no worker of the group takes commands while some wait, and when one does again.
 
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::connect::Fleet;
+use super::connect::{AnsweringWorkers, Fleet};
 
 /// How often the workers are asked.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -23,20 +23,24 @@ pub(crate) async fn watch_workers(fleet: Fleet, messages: mpsc::Sender<String>) 
     loop {
         let is_silent = answered.elapsed() >= SILENCE;
         sleep(if answered.elapsed() < PERIOD / 2 { PERIOD } else { SHORT_PERIOD }).await;
-        let message = match fleet.answering_worker().await {
+        let AnsweringWorkers { serving, n_stopping, n_ending } = fleet.answering_workers().await;
+        let message = match serving {
             Some(worker) => {
                 answered = Instant::now();
                 std::mem::take(&mut is_reported)
                     .then(|| format!("the worker {worker} serves the group {:?} now; the commands go on", fleet.group))
             }
+            // None waits: each command that was sent may run on a worker that finishes what it has. If it does not, that shows when the worker is gone.
+            None if fleet.sent.number() <= n_ending => {
+                answered = Instant::now();
+                None
+            }
             // Without the server, nothing is known of the workers.
             None if is_silent && !is_reported && fleet.cluster.is_served(&fleet.group).await.is_ok() => {
                 is_reported = true;
-                Some(format!(
-                    "no worker of the group {:?} answers, so the commands wait: {}",
-                    fleet.group,
-                    fleet.how_to_start()
-                ))
+                let what = if n_stopping == 0 { "answers" } else { "takes commands any more" };
+                let advice = fleet.how_to_start();
+                Some(format!("no worker of the group {:?} {what}, so the commands wait: {advice}", fleet.group))
             }
             None => None,
         };

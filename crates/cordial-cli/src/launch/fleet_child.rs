@@ -142,6 +142,7 @@ async fn follow(
         OutputTarget::Lines(_) => fleet.cluster.watch_pieces(job.id()).await.ok(),
         OutputTarget::Capture | OutputTarget::Inherit => None,
     };
+    let sent = fleet.sent.add();
     let mut result = pin!(job.result());
     let mut reply = loop {
         let piece = async {
@@ -161,6 +162,7 @@ async fn follow(
             Some(_) | None => watch = None,
         }
     };
+    drop(sent);
     let empty = || Output::Whole(Vec::new());
     let outputs = [&mut reply.stdout, &mut reply.stderr].map(|output| std::mem::replace(output, empty()));
     let taken = output.finish(reply.run, outputs).await.map_err(ItemFailure::NoResult);

@@ -27,7 +27,7 @@ use super::questions::Questions;
 use super::run_state::RunState;
 use crate::args::MapOptions;
 use crate::exit_reason::ExitReason;
-use crate::fleet::{self, Fleet};
+use crate::fleet::{self, Fleet, SentCommands};
 use crate::launch::{
     FleetFiles, FleetLaunch, LaunchConfig, Launcher, OutputTarget, RemoteLaunch, SlotLimit, StopWatch, Throttle,
 };
@@ -245,7 +245,7 @@ async fn connect_fleet(options: &MapOptions) -> Result<Option<Fleet>, String> {
     let Some(url) = &options.fleet.nats else { return Ok(None) };
     let cluster = fleet::connect(url, &options.fleet.server, None).await?;
     let group = options.fleet.fleet_group.clone().unwrap_or_else(|| "default".to_owned());
-    let fleet = Fleet { cluster, url: url.clone(), group };
+    let fleet = Fleet { cluster, url: url.clone(), group, sent: SentCommands::default() };
     fleet.wait_served().await?;
     Ok(Some(fleet))
 }

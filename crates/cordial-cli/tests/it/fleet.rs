@@ -1,10 +1,12 @@
 //! `cordial worker` and `cordial map --nats`, on a real server. Without `nats-server`, the tests say so and check nothing.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -40,13 +42,13 @@ impl Fleet {
 
     /// Starts a worker of the group `build` with two slots, and returns its place among the children.
     pub(crate) fn worker(&mut self, name: &str) -> usize {
-        self.worker_with(name, Stdio::inherit())
+        self.worker_with(name, &[], Stdio::inherit())
     }
 
-    fn worker_with(&mut self, name: &str, input: Stdio) -> usize {
+    fn worker_with(&mut self, name: &str, more: &[&str], input: Stdio) -> usize {
         let options = ["--group", "build", "--slots", "2", "--name", name, "--allow-commands"];
         let mut worker = cordial();
-        worker.args(["worker", "--nats", &self.url]).args(options).stdin(input).stderr(Stdio::piped());
+        worker.args(["worker", "--nats", &self.url]).args(options).args(more).stdin(input).stderr(Stdio::piped());
         let mut worker = worker.spawn().unwrap();
         let stderr = worker.stderr.take().unwrap();
         // Kept before it is waited for, so that it is killed also if the test fails here.
@@ -60,6 +62,11 @@ impl Fleet {
     pub(crate) fn signal(&self, child: usize, signal: &str) {
         let pid = self.children[child].id().to_string();
         assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
+    }
+
+    /// Waits until a worker has exited.
+    fn wait(&mut self, child: usize) {
+        self.children[child].wait().unwrap();
     }
 
     pub(crate) fn map(&self, args: &[&str], input: &[u8]) -> RunOutput {
@@ -131,7 +138,7 @@ fn a_fleet_prints_what_one_machine_prints() {
 #[test]
 fn commands_do_not_read_the_standard_input_of_their_worker() {
     let Some(mut fleet) = Fleet::start() else { return };
-    let worker = fleet.worker_with("one", Stdio::piped());
+    let worker = fleet.worker_with("one", &[], Stdio::piped());
     let output = fleet.map(&["timeout 10 wc -c; echo {}"], b"1\n2\n");
     assert_eq!((String::from_utf8_lossy(&output.stdout), output.status), ("0\n1\n0\n2\n".into(), 0));
     drop(fleet.children[worker].stdin.take());
@@ -214,6 +221,53 @@ fn a_run_whose_last_worker_is_gone_says_so_once_and_goes_on_with_another() {
         assert_eq!((output.status, String::from_utf8_lossy(&output.stdout)), (0, items.into()));
         assert_eq!(next(), "", "nothing is said twice");
     }
+}
+
+#[test]
+fn a_run_without_workers_says_so_only_while_commands_wait() {
+    /// Longer than a run waits before it says so.
+    const QUIET: Duration = Duration::from_secs(5);
+    let Some(mut fleet) = Fleet::start() else { return };
+    let first = fleet.worker_with("first", &["--grace", "60s"], Stdio::inherit());
+    let dir = fleet.dir.path().to_owned();
+    let path = |name: &str| dir.join(name);
+    let script =
+        format!("cd {}; echo > started-{{}}; while ! [ -e go-{{}} ]; do sleep 0.1; done", fleet.dir.path().display());
+    let args = ["map", "--nats", &fleet.url, "--group", "build", &script];
+    let mut map =
+        cordial().args(args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut items = map.stdin.take().unwrap();
+    let lines = BufReader::new(map.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let (to, messages) = mpsc::channel();
+    let reader =
+        std::thread::spawn(move || lines.filter(|line| !is_progress(line)).for_each(|line| drop(to.send(line))));
+    let map = Submitter { child: Some(map) };
+    items.write_all(b"1\n").unwrap();
+    wait_until("the command runs", || path("started-1").exists());
+    // The worker finishes its last command.
+    fleet.signal(first, "TERM");
+    assert_eq!(messages.recv_timeout(QUIET), Err(RecvTimeoutError::Timeout));
+    items.write_all(b"2\n").unwrap();
+    let advice = format!("start one with cordial worker --nats {} --group build --allow-commands", fleet.url);
+    let wait =
+        format!("cordial: no worker of the group \"build\" takes commands any more, so the commands wait: {advice}");
+    assert_eq!(messages.recv().unwrap(), wait);
+    let second = fleet.worker("second");
+    let serves = |name| format!("cordial: the worker {name} serves the group \"build\" now; the commands go on");
+    assert_eq!(messages.recv().unwrap(), serves("second"));
+    for item in ["go-1", "go-2"] {
+        std::fs::write(path(item), "").unwrap();
+    }
+    fleet.wait(first);
+    // No command waits.
+    wait_until("the last command runs", || path("started-2").exists());
+    fleet.signal(second, "TERM");
+    fleet.wait(second);
+    assert_eq!(messages.recv_timeout(QUIET), Err(RecvTimeoutError::Timeout));
+    drop(items);
+    assert_eq!(map.finish().status, 0);
+    reader.join().unwrap();
+    assert_eq!(messages.recv().ok(), None);
 }
 
 #[test]
