@@ -12,6 +12,7 @@ use std::time::Duration;
 use cordial::{Exit, LostCause, Task};
 use cordial_isolate::{Function, Pool, WorkerActivity};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::Instant;
 
 use crate::functions::*;
 use crate::processes::Children;
@@ -206,14 +207,18 @@ fn nothing_that_goes_wrong_affects_other_calls_and_nothing_is_left() {
             Task::spawn(async move {
                 let mut failures = Vec::new();
                 let mut n = 0;
+                // It waits while both workers have other calls: with 4 % of a core, 22 s for a backtrace and 10 MB of output.
+                let mut longest = Duration::ZERO;
                 while !is_over.load(Ordering::SeqCst) {
                     n += 1;
+                    let started = Instant::now();
                     let result = pool.call(SQUARE, n).timeout(Duration::from_secs(600)).await;
+                    longest = longest.max(started.elapsed());
                     if result != Ok(n * n) {
-                        failures.push(format!("neighbor {n}: {result:?}"));
+                        failures.push(format!("neighbor {n}: {result:?}, {:?}", pool.statistics()));
                     }
                 }
-                (n, failures)
+                (n, longest, failures)
             })
         });
         let mut wrong = Vec::new();
@@ -229,9 +234,9 @@ fn nothing_that_goes_wrong_affects_other_calls_and_nothing_is_left() {
         }
         is_over.store(true, Ordering::SeqCst);
         for neighbor in neighbors {
-            let (n, failures) = neighbor.timeout(Duration::from_secs(600)).await.unwrap();
+            let (n, longest, failures) = neighbor.timeout(Duration::from_secs(600)).await.unwrap();
             assert!(n > 0);
-            println!("{n} calls of a neighbor, {} of them failed", failures.len());
+            println!("{n} calls of a neighbor, {} of them failed; the longest wait was {longest:?}", failures.len());
             wrong.extend(failures);
         }
         for pool in [Some(mix.pool), Some(mix.limited), mix.aborting].into_iter().flatten() {
