@@ -26,6 +26,9 @@ const MAX_NAME: usize = 64;
 /// The longest key of a job, in bytes.
 pub(crate) const MAX_KEY: usize = 200;
 
+/// The longest part of the name of a function in a subject, in bytes.
+const MAX_FUNCTION: usize = 600;
+
 /// The origin of jobs whose submitter has chosen a key.
 const KEYED: &str = "key";
 
@@ -78,6 +81,19 @@ pub(crate) fn token(text: &str) -> String {
         }
     }
     token
+}
+
+/// Writes the name of a function as one token. A server ends the connection of a client that sends a line of more than 4096 bytes, so of a long name
+/// only the beginning is written, and a hash of all of it (FNV-1a, 64 bits). The call carries the name as well.
+fn function_token(name: &str) -> String {
+    let whole = token(name);
+    if whole.len() <= MAX_FUNCTION {
+        return whole;
+    }
+    let hash = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{}~{hash:016x}", &whole[..MAX_FUNCTION])
 }
 
 /// Reads what [`token`] has written. `None` for what it never writes.
@@ -242,7 +258,7 @@ impl Subjects {
     }
 
     pub(crate) fn call(&self, function: &str) -> String {
-        format!("{}.call.{}", self.prefix, token(function))
+        format!("{}.call.{}", self.prefix, function_token(function))
     }
 
     pub(crate) fn nodes(&self) -> String {

@@ -24,8 +24,16 @@ enum UnservedReason {
     Differs { worker: String },
 }
 
+/// How many names an error has: those of a large table would not fit into a frame.
+const MAX_NAMES: usize = 50;
+
 impl Unserved {
-    pub(crate) fn unknown(name: &str, known: Vec<String>) -> Unserved {
+    pub(crate) fn unknown(name: &str, mut known: Vec<String>) -> Unserved {
+        let n_more = known.len().saturating_sub(MAX_NAMES);
+        if n_more > 0 {
+            known.truncate(MAX_NAMES);
+            known.push(format!("and {n_more} more"));
+        }
         Unserved { reason: UnservedReason::Unknown { name: name.to_owned(), known }, caller: None }
     }
 
@@ -64,3 +72,16 @@ impl fmt::Display for Unserved {
 }
 
 impl std::error::Error for Unserved {}
+
+#[cfg(test)]
+mod tests {
+    use super::Unserved;
+
+    #[test]
+    fn an_error_has_some_of_the_names_of_a_large_table() {
+        let names = |n: usize| (0..n).map(|number| format!("function-{number}")).collect();
+        let text = Unserved::unknown("square", names(100_000)).to_string();
+        assert!(text.ends_with("function-49, and 99950 more") && text.len() < 2000, "{text}");
+        assert!(Unserved::unknown("square", names(50)).to_string().ends_with("function-49"));
+    }
+}

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use cordial::{Exit, LostCause, Shutdown, Task};
-use cordial_isolate::{Pool, PoolError};
+use cordial_isolate::{Function, Pool, PoolError};
 
 use crate::functions::{ALLOCATE, LONG_ERROR, OS_PID, SQUARE, TENANT, TENANT_SEEN, WAIT, functions};
 
@@ -103,6 +103,27 @@ fn errors_and_values_that_are_too_large_to_travel_are_errors_that_say_so() {
         let call = TENANT.scope("x".repeat(1 << 20), async move { called.call(TENANT_SEEN, ()).timeout(long).await });
         let exit = call.await.unwrap_err();
         assert!(exit.to_string().contains("smaller, or pass them in the argument"), "{exit}");
+        assert_eq!(pool.call(SQUARE, 3).timeout(long).await, Ok(9));
+        assert_eq!(pool.statistics().started, 1, "no worker was lost");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_function_that_a_large_table_does_not_have_is_an_error_that_says_so() {
+    let name =
+        |number: u32| &*Box::leak(format!("a function with a rather long name, number {number}").into_boxed_str());
+    let many =
+        (0..3000).fold(functions(), |table, number| table.add(Function::<(), ()>::new(name(number)), |()| async {}));
+    cordial_isolate::test_main(many);
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).max_payload(64).start().unwrap();
+        let long = Duration::from_secs(30);
+        let exit = pool.call(Function::<(), ()>::new("missing"), ()).timeout(long).await.unwrap_err();
+        assert!(exit.to_string().contains("the worker has no function \"missing\"; add it"), "{exit}");
         assert_eq!(pool.call(SQUARE, 3).timeout(long).await, Ok(9));
         assert_eq!(pool.statistics().started, 1, "no worker was lost");
     })

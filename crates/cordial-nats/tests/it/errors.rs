@@ -262,6 +262,25 @@ fn invalid_groups_and_keys_are_refused_before_anything_is_sent() {
     });
 }
 
+/// A server ends a connection that sends a subject of more than 4096 bytes, and so with all that uses it.
+#[test]
+fn a_function_whose_name_is_longer_than_a_subject_may_be_is_called() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let names = ['a', 'b', 'ü'].map(|last| &*Box::leak(format!("{}{last}", "x".repeat(5000)).into_boxed_str()));
+        let [first, second, third] = names.map(Function::<u64, u64>::new);
+        let functions = Functions::new().add(first, |n| async move { n + 1 }).add(second, |n| async move { n + 2 });
+        let worker = cluster.worker(functions).group("g");
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("w")).start().await.unwrap();
+        assert_eq!(cluster.call(first, 1).timeout(LIMIT).await, Ok(2));
+        assert_eq!(cluster.call(second, 1).timeout(LIMIT).await, Ok(3));
+        assert!(cluster.call(third, 1).timeout(LIMIT).await.is_err());
+        let job = cluster.submit(second, 2).group("g").await.unwrap();
+        assert_eq!(job.timeout(LIMIT).await, Ok(4));
+        tree.stop().await;
+    });
+}
+
 #[test]
 fn a_job_of_a_group_without_workers_waits_and_says_so() {
     with_server(|server| async move {
