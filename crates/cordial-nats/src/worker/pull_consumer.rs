@@ -55,7 +55,7 @@ struct Requests {
 
 /// What a message of the server means.
 pub(super) enum PullEvent {
-    Job(ReceivedJob),
+    Job(Box<ReceivedJob>),
     /// The end of a request.
     Nothing,
     /// The requests are lost, for this reason. The consumer has to be made again.
@@ -112,7 +112,7 @@ impl PullConsumer {
         let rest = async {
             while let Some(event) = self.events.recv().await {
                 if let PullEvent::Job(received) = event {
-                    give_back(shared, received);
+                    give_back(shared, *received);
                 }
             }
         };
@@ -175,7 +175,8 @@ fn receive(
                 let kind = KeepAliveKind::Lease(lease);
                 connection.keep_alive(kind, reply.to_string(), cancellation.clone(), Instant::now())
             });
-            Some(PullEvent::Job(ReceivedJob { message, is_late, sent_after, cancellation, registered, lease }))
+            let received = ReceivedJob { message, is_late, sent_after, cancellation, registered, lease };
+            Some(PullEvent::Job(Box::new(received)))
         }
         // What is in doubt is noticed at once.
         Some(100) => requests.is_in_doubt.then_some(PullEvent::Nothing),

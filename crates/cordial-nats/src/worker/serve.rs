@@ -199,11 +199,11 @@ impl Serving {
                 pulled = consumer.next() => match pulled {
                     // Calls have taken the slots since the job was asked for.
                     PullEvent::Job(received) if n_free == 0 => {
-                        give_back(&shared, received);
+                        give_back(&shared, *received);
                         None
                     }
                     PullEvent::Job(received) => {
-                        running.spawn(run_job(settings.clone(), node.clone(), received));
+                        running.spawn(run_job(settings.clone(), node.clone(), *received));
                         None
                     }
                     PullEvent::Nothing => None,
