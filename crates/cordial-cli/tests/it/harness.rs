@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Seek, Write};
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::thread;

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 
 use crate::harness::{TestDir, at_once, cordial, finish, has_exited, send, wait_until};
 use crate::ssh_servers::{Namespace, SSHD, Server, Servers};
