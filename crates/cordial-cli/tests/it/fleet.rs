@@ -239,8 +239,9 @@ fn a_run_without_workers_says_so_only_while_commands_wait() {
     let mut items = map.stdin.take().unwrap();
     let lines = BufReader::new(map.stderr.take().unwrap()).lines().map(Result::unwrap);
     let (to, messages) = mpsc::channel();
-    let reader =
-        std::thread::spawn(move || lines.filter(|line| !is_progress(line)).for_each(|line| drop(to.send(line))));
+    let reader = std::thread::Builder::new()
+        .spawn(move || lines.filter(|line| !is_progress(line)).for_each(|line| drop(to.send(line))))
+        .unwrap();
     let map = Submitter { child: Some(map) };
     items.write_all(b"1\n").unwrap();
     wait_until("the command runs", || path("started-1").exists());
