@@ -79,6 +79,9 @@ fn a_thousand_crashes_are_kept_and_the_numbers_show_how_many_were_dropped() {
         let newer = inspector.crashes(1090);
         assert_eq!((newer.len(), newer[0].number), (10, 1091));
         assert_eq!(inspector.totals().crashed.panics, 1100);
-        assert_eq!(process::snapshot().crashes.len(), 100, "a snapshot has the latest");
+        let snapshot = process::snapshot();
+        assert_eq!(snapshot.crashes.len(), 100, "a snapshot has the latest");
+        let text = snapshot.to_string();
+        assert!(text.lines().next().unwrap().ends_with(", 1100 crashes"), "{text}");
     });
 }

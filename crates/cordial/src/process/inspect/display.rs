@@ -49,12 +49,13 @@ const MAX_CRASHES: usize = 5;
 /// ```
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Counted(self.processes.len(), "process", "processes"))?;
+        write!(f, "{}", Counted(self.processes.len() as u64, "process", "processes"))?;
         if let Some(workers) = self.workers {
-            write!(f, ", {}", Counted(workers, "worker", "workers"))?;
+            write!(f, ", {}", Counted(workers as u64, "worker", "workers"))?;
         }
-        if !self.crashes.is_empty() {
-            write!(f, ", {}", Counted(self.crashes.len(), "crash", "crashes"))?;
+        // The number of the latest one counts all, also those that the snapshot does not contain.
+        if let Some(latest) = self.crashes.last() {
+            write!(f, ", {}", Counted(latest.number, "crash", "crashes"))?;
         }
         Forest::new(self).write(f)?;
         for crash in self.crashes.iter().rev().take(MAX_CRASHES).rev() {
@@ -159,7 +160,7 @@ fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessInfo) -> fmt::Resu
         let of = max_children.map(|max| format!(" of at most {max}")).unwrap_or_default();
         write!(f, ": {kind}, {n_running}{of} running")?;
         if *restarts > 0 {
-            write!(f, ", {}", Counted(usize::try_from(*restarts).unwrap_or(usize::MAX), "restart", "restarts"))?;
+            write!(f, ", {}", Counted(*restarts, "restart", "restarts"))?;
         }
     }
     if let Some(mailbox) = &process.mailbox {
@@ -223,7 +224,7 @@ impl fmt::Display for RoundedDuration {
 }
 
 /// Displays a number with the singular or the plural of a noun.
-struct Counted(usize, &'static str, &'static str);
+struct Counted(u64, &'static str, &'static str);
 
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
