@@ -174,7 +174,7 @@ impl Syntax {
         if is_renamed {
             return Ok(None);
         }
-        if placeholder.is_none() && self.is_plus && is_computed(inner) {
+        if placeholder.is_none() && self.is_plus && (is_computed(inner) || is_computed(without_position(inner))) {
             return Err(format!(
                 "{{{}}} is not supported: a line for --shell can compute its value, as in --shell 'f={{}}; echo ${{f#*/}}'; \
                  without --plus it is text",
@@ -221,6 +221,13 @@ impl Syntax {
             },
         }
     }
+}
+
+/// Returns the text between braces without the position of a value: `%.gz` of `{2%.gz}`.
+fn without_position(inner: &[u8]) -> &[u8] {
+    let unsigned = inner.strip_prefix(b"-").unwrap_or(inner);
+    let digits = unsigned.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 { inner } else { &unsigned[digits..] }
 }
 
 /// Returns whether the text between braces is a placeholder of GNU parallel with `--plus` that computes a text.

@@ -24,6 +24,24 @@ fn positions_stand_for_values() {
 }
 
 #[test]
+fn a_placeholder_that_computes_is_never_text_with_plus() {
+    for inner in
+        ["%.gz", "#a", "/b/X", ":1", ":0:2", ":-d", "^a", ",,A", "##", "0#", "0%", "uniq", "choose_k", "slot", "host"]
+    {
+        for position in ["", "1", "-1"] {
+            let written = format!("{{{position}{inner}}}");
+            let result = run(&["map", "--plus", "echo", &written, ":::", "abc"], b"");
+            assert_eq!((result.status, result.stdout.as_slice()), (255, &b""[..]), "{written}");
+            assert!(result.stderr.contains(&format!("{written} is not supported")), "{}", result.stderr);
+        }
+    }
+    check_outputs(&[
+        (&["echo", "{1%c}", "{1:1}", ":::", "abc"], b"", b"{1%c} {1:1} abc\n"),
+        (&["--plus", "echo", "{1abc}", "{-}", ":::", "abc"], b"", b"{1abc} {-} abc\n"),
+    ]);
+}
+
+#[test]
 fn with_dash_i_only_its_text_is_the_item() {
     check_outputs(&[
         (&["-I{}", "echo", "x"], b"a\nb\n", b"x\nx\n"),
