@@ -7,12 +7,12 @@ use ratatui::style::Style;
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
 use super::styles::{ALARM, BOLD, DIM, SELECTED};
-use super::width::is_narrow;
+use super::width::{COUNT, COUNT_OF_COUNT, is_narrow};
 use crate::top::state::TopState;
 use crate::top::words::{clean, count, place};
 
 /// The length of the bar that shows how much of a stream is done, in characters.
-const BAR: usize = 14;
+const BAR: usize = 8;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Stream>, state: &TopState) {
     if list.rows.is_empty() {
@@ -27,11 +27,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Stream>, state
     });
     let columns = [
         ("DONE", Constraint::Length(BAR as u16)),
-        ("", Constraint::Length(11)),
+        ("", Constraint::Length(COUNT_OF_COUNT)),
         ("PER s", Constraint::Length(7)),
-        ("FAILED", Constraint::Length(6)),
-        ("RUNNING", Constraint::Length(9)),
-        ("READY", Constraint::Length(6)),
+        ("FAILED", Constraint::Length(COUNT)),
+        ("RUNNING", Constraint::Length(COUNT_OF_COUNT)),
+        ("READY", Constraint::Length(COUNT)),
         ("CONSUMER OR PLACE", Constraint::Fill(1)),
     ];
     let (headings, widths): (Vec<_>, Vec<_>) = of_width(columns, is_narrow).into_iter().unzip();

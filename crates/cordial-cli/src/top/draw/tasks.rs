@@ -7,18 +7,18 @@ use ratatui::style::Style;
 use ratatui::widgets::{Cell, Row, Table};
 
 use super::styles::{ALARM, BOLD, DIM, SELECTED, WARNING};
-use super::width::is_narrow;
+use super::width::{COUNT, STATE, is_narrow};
 use crate::top::state::TopState;
 use crate::top::words::{clean, count, duration, place, share};
 
 /// The columns of the table before the last one: the heading, the width, and whether a narrow screen has it too.
 const COLUMNS: [(&str, u16, bool); 6] = [
     ("PID", 12, false),
-    ("STATE", 12, true),
+    ("STATE", STATE, true),
     ("BUSY", 5, true),
     ("AGE", 6, false),
     ("POLLS/s", 7, false),
-    ("MAIL", 5, false),
+    ("MAIL", COUNT, false),
 ];
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Task>, state: &TopState) {

@@ -1,8 +1,9 @@
+use cordial_observer::view::List;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde_json::json;
 
-use super::tree;
+use super::{streams, tasks, tree};
 use crate::top::fetch::{Branch, BranchNode};
 use crate::top::state::TopState;
 
@@ -14,17 +15,64 @@ fn lines(width: u16, height: u16, draw: impl FnOnce(&mut ratatui::Frame<'_>)) ->
     cells.chunks(usize::from(width)).map(|line| line.iter().map(ratatui::buffer::Cell::symbol).collect()).collect()
 }
 
-/// A row of the tree that is a process without children.
-fn process() -> Branch {
-    let node = json!({
+/// A process without children, as JSON.
+fn process_json() -> serde_json::Value {
+    json!({
         "pid": "<1.4.1>", "label": "importer", "child_id": null, "kind": "task", "state": "waiting", "worker": null,
         "in_poll_ms": null, "age_ms": 5000, "busy_ms": 1.5, "busy_share": 0.25, "polls": 7, "polls_per_s": 1.5,
         "long_polls": 0, "self_wakes": 0, "place": "crates/shop/src/import.rs:3:4", "caller": null,
         "caller_label": null, "supervisor": null, "supervisor_label": null, "owner": null, "incarnation": 1,
         "linked": 0, "mailbox": null, "restarts": 0, "children": 0, "below": 0, "supervision": null, "alike": null,
         "inactive": false, "inactive_id": null, "inactive_state": null, "backoff_ms": null, "attempt": null,
-    });
+    })
+}
+
+/// A row of the tree.
+fn branch(node: serde_json::Value) -> Branch {
     Branch { depth: 0, node: BranchNode::Process(serde_json::from_value(node).unwrap()) }
+}
+
+fn process() -> Branch {
+    branch(process_json())
+}
+
+/// A list with this row only.
+fn list<T: serde::de::DeserializeOwned>(row: serde_json::Value) -> List<T> {
+    let list = json!({ "total": 1, "matched": 1, "offset": 0, "rows": [row], "at_ms": 0, "refresh_ms": 1000 });
+    serde_json::from_value(list).unwrap()
+}
+
+/// `514m` would be another duration than `514ms`.
+#[test]
+fn no_number_is_cut_off() {
+    let mut state = TopState::new();
+    state.set_height(5);
+    let mut busy = process_json();
+    (busy["state"], busy["in_poll_ms"]) = (json!("running"), json!(514));
+    busy["mailbox"] = json!({ "length": 123_456, "capacity": 200_000, "waiting": 0, "oldest_ms": 1, "handled": 0, "skipped": 0, "in_hand": null });
+    let stream = json!({
+        "id": 1, "pid": null, "label": "import", "place": "a.rs:1:1", "age_ms": 1, "in_flight": 12_345, "max": 99_999,
+        "total": 234_567, "started": 123_456, "completed": 23_456, "failed": 100_000, "timed_out": 0, "retries": 0,
+        "buffered": 100_000, "per_second": 12_345.0,
+    });
+    let mut child = process_json();
+    child.as_object_mut().unwrap().remove("pid");
+    child["inactive"] = json!(true);
+    (child["inactive_id"], child["inactive_state"], child["backoff_ms"]) =
+        (json!("child"), json!("restarting"), json!(514));
+    let (busy, streaming) = (list(busy), list(stream));
+    let tasks = lines(70, 3, |frame| tasks::draw(frame, frame.area(), &busy, &state)).join("\n");
+    let streams = lines(70, 3, |frame| streams::draw(frame, frame.area(), &streaming, &state)).join("\n");
+    let tree = lines(70, 3, |frame| tree::draw(frame, frame.area(), &[branch(child)], &state)).join("\n");
+    for (shown, texts) in [
+        (tasks, &["in poll 514ms ", " 123.5k "][..]),
+        (streams, &["123.5k of 234.6k ", " 12.3k ", " 100.0k ", " 12.3k of 100.0k ", " 100.0k "]),
+        (tree, &["again in 514ms "]),
+    ] {
+        for text in texts {
+            assert!(shown.contains(text), "{text} is not in {shown}");
+        }
+    }
 }
 
 /// Where a text begins in a line, in characters.

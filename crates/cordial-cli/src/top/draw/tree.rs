@@ -9,7 +9,7 @@ use ratatui::widgets::{Cell, Row, Table};
 
 use super::styles::{ALARM, BOLD, DIM, SELECTED, WARNING};
 use super::tasks::{name, state_of};
-use super::width::is_narrow;
+use super::width::{STATE, is_narrow};
 use crate::top::fetch::{Branch, BranchNode};
 use crate::top::state::TopState;
 use crate::top::words::{clean, count, duration, share};
@@ -27,7 +27,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, rows: &[Branch], state: &T
     let columns = [
         ("PROCESS (→ opens, ← closes)", Constraint::Fill(3)),
         ("SUPERVISES", Constraint::Fill(2)),
-        ("STATE", Constraint::Length(13)),
+        ("STATE", Constraint::Length(STATE)),
         ("BUSY", Constraint::Length(5)),
         ("AGE", Constraint::Length(6)),
     ];
@@ -49,7 +49,7 @@ fn row(depth: usize, node: &TreeNode, state: &TopState, is_narrow: bool) -> Row<
     let Some(task) = &node.task else {
         let id = node.inactive_id.as_deref().map(clean).unwrap_or_default();
         let (what, style) = match (node.inactive_state.as_deref(), node.backoff_ms) {
-            (Some("restarting"), Some(after)) => (format!("restarts in {}", duration(after)), WARNING),
+            (Some("restarting"), Some(after)) => (format!("again in {}", duration(after)), WARNING),
             (Some("restarting"), None) => ("restarting".to_owned(), WARNING),
             _ => ("stopped".to_owned(), DIM),
         };
