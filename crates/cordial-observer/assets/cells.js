@@ -30,16 +30,16 @@ export function state(row) {
   return states[row.state] ?? { word: (row.state ?? '').replaceAll('_', ' '), level: 'calm' };
 }
 
-/** The label of a process, or its name in its supervisor. A process that has neither is named by its place. */
+/** The label of a process, or its name in its supervisor, or its client. A process that has none of them is named by its place. */
 export function title(row) {
-  const name = row.label ?? row.child_id ?? row.inactive_id;
+  const name = row.label ?? row.child_id ?? row.inactive_id ?? row.peer;
   if (name || !row.place) return name ?? row.pid;
   const file = row.place.split('/').at(-1);
   return PLAIN.includes(row.kind ?? 'task') ? file : `${kindName(row.kind)} at ${file}`;
 }
 
-/** A label beside its pid, with the color of its state before it. */
-export function name() {
+/** A label beside its pid or another text, with the color of its state before it. */
+export function name(beside = (row) => row.pid) {
   const dot = h('span', { class: 'dot', 'aria-hidden': 'true' });
   const label = h('a', { class: 'label', tabindex: -1 });
   const pid = h('span', { class: 'pid' });
@@ -49,9 +49,9 @@ export function name() {
       const { level } = state(row);
       dot.className = `dot ${level} ${row.kind ?? 'task'}`;
       text(label, title(row));
-      label.classList.toggle('unnamed', !row.label && !row.child_id);
+      label.classList.toggle('unnamed', !row.label && !row.child_id && !row.peer);
       attribute(label, 'href', row.pid ? route.task(row.pid) : null);
-      text(pid, row.pid ?? '');
+      text(pid, beside(row) ?? '');
     },
   };
 }

@@ -100,8 +100,8 @@ export const connections = list({
   label: 'Connections',
   none: 'No connection is open. Connections of cordial-http are listed here while they are open.',
   columns: [
-    { ...name, title: 'Connection' },
-    { title: 'Peer', width: 'minmax(9rem, 1fr)', drop: 3, cell: () => cells.plain((row) => row.peer) },
+    // The label of a connection of cordial-http is its client.
+    { ...name, title: 'Connection', width: 'minmax(12rem, 4fr)', cell: () => cells.name((row) => (row.peer && row.peer !== cells.title(row) ? row.peer : row.pid)) },
     { title: 'State', width: '9rem', small: 'sub', cell: cells.stateCell },
     { title: 'Requests', width: '9rem', align: 'end', small: 'tail', cell: () => cells.plain((row) => (row.requests === null || row.requests === undefined ? '–' : many(row.requests, 'request'))) },
     { title: 'Busy', width: '9rem', drop: 2, cell: () => cells.share((row) => row.busy_share, (row) => percent(row.busy_share)) },
