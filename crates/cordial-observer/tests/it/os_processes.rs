@@ -127,7 +127,7 @@ fn a_forked_process_keeps_neither_the_address_nor_the_clients_of_a_stopped_obser
     assert!(!fork::WIFEXITED(status), "the forked process has ended before: {status}");
 }
 
-/// Ways to have a lock of the layer in the moment of a fork.
+/// Logs again and again, so that some thread has the lock of the layer in the moment of a fork.
 async fn log_without_end() {
     loop {
         tracing::warn!("a line that is kept");
