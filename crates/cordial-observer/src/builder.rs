@@ -140,7 +140,7 @@ impl Builder {
 
     /// Prints [`Observer::dump`] to standard error for each SIGUSR1 that the program receives. Unlike with
     /// [`process::snapshot_on_sigusr1`], the text is printed also while all threads of the program are stuck. From the start of the observer on,
-    /// the signal does not end the program. Unix only: on other systems this does nothing.
+    /// the signal does not end the program, and does nothing in a process that was forked from it. Unix only: on other systems this does nothing.
     pub fn dump_on_sigusr1(mut self) -> Builder {
         self.dumps_on_sigusr1 = true;
         self

@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 use tower_service::Service;
 
@@ -60,6 +61,7 @@ pub(super) async fn tcp(shared: &Arc<ObserverShared>, listener: StdListener, app
                 let _ = stream.set_nodelay(true);
                 let _ = notice_lost_client(&stream);
                 spawn_connection(shared, app, &places, stream, address.ip().to_string());
+                yield_now().await;
             }
             Err(error) => pause_after(&error).await,
         }
@@ -77,7 +79,10 @@ pub(super) async fn unix(shared: &Arc<ObserverShared>, listener: &std::os::unix:
     let places = Places::new(MAX_CONNECTIONS);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => spawn_connection(shared, app, &places, stream, "UNIX socket".to_owned()),
+            Ok((stream, _)) => {
+                spawn_connection(shared, app, &places, stream, "UNIX socket".to_owned());
+                yield_now().await;
+            }
             Err(error) => pause_after(&error).await,
         }
     }
@@ -106,6 +111,8 @@ async fn pause_after(error: &io::Error) {
 }
 
 /// Serves one connection in a task of the observer's runtime, or closes the connection if all others keep their places.
+///
+/// The caller yields after it: if many clients connect at once, the request of each is read before its place is given to another one.
 fn spawn_connection<S>(shared: &Arc<ObserverShared>, app: &Router, places: &Arc<Places>, stream: S, client: String)
 where
     S: AsyncRead + AsyncWrite + Socket + Unpin + Send + 'static,

@@ -121,7 +121,8 @@ fn clients_without_the_token_do_not_keep_out_those_that_have_it() {
     );
     let kinds = ["", "GET / HTTP/1.1\r\nHost:", &slow_body, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"];
     for kind in kinds {
-        let mut others: Vec<_> = (0..3 * MAX_CONNECTIONS)
+        // Not many more than there are places: an idle connection, such as the known one, is closed after a while.
+        let mut others: Vec<_> = (0..MAX_CONNECTIONS + 16)
             .map(|_| {
                 let mut stream = client.connect();
                 stream.write_all(kind.as_bytes()).unwrap();
@@ -137,7 +138,7 @@ fn clients_without_the_token_do_not_keep_out_those_that_have_it() {
         }
     }
     let dropped = client.json("/api/overview?history=none")["dropped"]["connections"].clone();
-    assert!(dropped.as_u64() >= Some(128), "{dropped}");
+    assert!(dropped.as_u64() >= Some(4 * 16), "{dropped}");
 }
 
 #[test]
