@@ -25,15 +25,34 @@ fn positions_stand_for_values() {
 
 #[test]
 fn a_placeholder_that_computes_is_never_text_with_plus() {
-    for inner in
-        ["%.gz", "#a", "/b/X", ":1", ":0:2", ":-d", "^a", ",,A", "##", "0#", "0%", "uniq", "choose_k", "slot", "host"]
-    {
-        for position in ["", "1", "-1"] {
-            let written = format!("{{{position}{inner}}}");
-            let result = run(&["map", "--plus", "echo", &written, ":::", "abc"], b"");
-            assert_eq!((result.status, result.stdout.as_slice()), (255, &b""[..]), "{written}");
-            assert!(result.stderr.contains(&format!("{written} is not supported")), "{}", result.stderr);
-        }
+    for inner in [
+        "%.gz",
+        "1%.gz",
+        "-1%.gz",
+        "#a",
+        "1#a",
+        "/b/X",
+        "1/b/X",
+        ":1",
+        "1:1",
+        "2:0:2",
+        ":-d",
+        "1:-d",
+        "^a",
+        "1,,A",
+        "##",
+        "0#",
+        "0%",
+        "uniq",
+        "1uniq",
+        "2choose_k",
+        "slot",
+        "1host",
+    ] {
+        let written = format!("{{{inner}}}");
+        let result = run(&["map", "--plus", "echo", &written, ":::", "abc"], b"");
+        assert_eq!((result.status, result.stdout.as_slice()), (255, &b""[..]), "{written}");
+        assert!(result.stderr.contains(&format!("{written} is not supported")), "{}", result.stderr);
     }
     check_outputs(&[
         (&["echo", "{1%c}", "{1:1}", ":::", "abc"], b"", b"{1%c} {1:1} abc\n"),
