@@ -219,7 +219,8 @@ fn a_stop_ends_all_calls_and_a_dropped_pool_has_no_worker() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         pool.stop().await;
-        assert_eq!(spin.await, Err(Exit::Killed));
+        // Not killed, if the worker had not begun with the call.
+        assert!(matches!(spin.await, Err(Exit::Killed | Exit::Shutdown(_))));
         assert_eq!(waiting.await, Err(Exit::Shutdown(Some("the pool was stopped".into()))));
         let error = pool.call(SQUARE, 3).await.unwrap_err();
         assert_eq!(error.downcast_ref::<PoolError>(), Some(&PoolError::Stopped));
