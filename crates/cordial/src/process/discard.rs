@@ -60,6 +60,30 @@ impl<T> Drop for HeldValues<T> {
     }
 }
 
+/// A value of the user that is kept beside others, such as the function of one child of many. Dropping it discards the value: where
+/// several such values are dropped together, a second destructor that panics would otherwise abort the program.
+#[derive(Debug)]
+pub(crate) struct HeldValue<T> {
+    /// `None` only while `drop` discards the value.
+    value: Option<T>,
+}
+
+impl<T> HeldValue<T> {
+    pub(crate) fn new(value: T) -> HeldValue<T> {
+        HeldValue { value: Some(value) }
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect("only `drop` removes the value")
+    }
+}
+
+impl<T> Drop for HeldValue<T> {
+    fn drop(&mut self) {
+        discard_in_place(&mut self.value);
+    }
+}
+
 fn report_panic(call: &mut dyn FnMut()) {
     if let Err(Unwound::Panic(caught)) = unwind::catch_dyn(call) {
         unwind::ignore_panic(|| telemetry::lost_panic(&caught));

@@ -119,7 +119,7 @@ pub use shutdown::Shutdown;
 
 pub(crate) use child_slot::{Admission, ChildRegistry, ChildSlot, Parent};
 pub(crate) use current::is_ended_by_signal;
-pub(crate) use discard::{HeldValues, discard, discard_in_place, discard_in_turn};
+pub(crate) use discard::{HeldValue, HeldValues, discard, discard_in_place, discard_in_turn};
 pub(crate) use exit_signal::end_with;
 pub(crate) use groups::{GroupCounters, GroupCounts, GroupKey};
 pub(crate) use guardian::{ExitReceiver, Guardian, ShutdownRequest};

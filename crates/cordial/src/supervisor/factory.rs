@@ -10,13 +10,14 @@ use tokio::sync::oneshot;
 
 use crate::error::Ignore;
 use crate::exit::{Exit, IntoExit};
-use crate::process::{Outcome, box_if_large, discard};
+use crate::process::{HeldValue, Outcome, box_if_large};
 use crate::supervisor::restart::Restart;
 
 /// The future of one incarnation.
 type ChildFuture = Pin<Box<dyn Future<Output = Result<(), Exit>> + Send>>;
 
-type CreateFuture = Box<dyn FnMut(InitAck) -> ChildFuture + Send>;
+/// The function of the user. Held on its own, because a supervisor drops the functions of all its children together.
+type CreateFuture = HeldValue<Box<dyn FnMut(InitAck) -> ChildFuture + Send>>;
 
 /// Creates the futures of a child. Clones share the user's function. `create` takes the function out of the mutex, so
 /// that no lock is held while the function runs, and puts it back afterwards.
@@ -79,11 +80,11 @@ impl Factory {
         Fut: Future + Send + 'static,
         Fut::Output: Outcome,
     {
-        Factory::new(Box::new(move |ack| {
+        Factory::new(move |ack| {
             let future = factory();
             ack.send(InitResult::Started);
             box_if_large!(future: Fut => of_future(future))
-        }))
+        })
     }
 
     /// Creates the factory of [`ChildSpec::init`](crate::ChildSpec::init): the child has started when the outer future is
@@ -96,14 +97,14 @@ impl Factory {
         Inner::Output: Outcome,
         E: IntoExit,
     {
-        Factory::new(Box::new(move |ack| {
+        Factory::new(move |ack| {
             let outer = factory();
             box_if_large!(outer: Outer => of_outer(outer, ack))
-        }))
+        })
     }
 
-    fn new(create: CreateFuture) -> Factory {
-        Factory(Arc::new(Mutex::new(Some(create))))
+    fn new(create: impl FnMut(InitAck) -> ChildFuture + Send + 'static) -> Factory {
+        Factory(Arc::new(Mutex::new(Some(HeldValue::new(Box::new(create))))))
     }
 
     /// Creates the future of the next incarnation. Runs code of the user, which may panic.
@@ -115,14 +116,14 @@ impl Factory {
                 match self.1 {
                     FactoryUse::Repeated => *self.0.lock() = self.2.take(),
                     // Drops values of the user.
-                    FactoryUse::Once => self.2.take().into_iter().for_each(discard),
+                    FactoryUse::Once => drop(self.2.take()),
                 }
             }
         }
         let create = self.lock().take();
         let mut taken = Taken(self, factory_use, create);
         let create = taken.2.as_mut().expect("an incarnation starts after the last one is gone, so no other call runs");
-        create(ack)
+        create.get_mut()(ack)
     }
 
     /// Creates the future and runs it. Polled by the process of the child, so that the factory runs

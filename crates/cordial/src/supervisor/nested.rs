@@ -4,7 +4,7 @@ use super::factory::FactoryUse;
 use super::startable::{ChildPosition, Startable, StartedSupervisor};
 use crate::error::StartError;
 use crate::pid::Pid;
-use crate::process::discard;
+use crate::process::HeldValue;
 
 /// How the incarnations of a child that is a supervisor start.
 pub(super) enum NestedSupervisor {
@@ -15,7 +15,8 @@ pub(super) enum NestedSupervisor {
     HandedOver(HandedOver),
 }
 
-type BuildSupervisor = Box<dyn FnMut(ChildPosition) -> Result<StartedSupervisor, StartError> + Send>;
+/// The function of the user. Held on its own, because a supervisor drops the functions of all its children together.
+type BuildSupervisor = HeldValue<Box<dyn FnMut(ChildPosition) -> Result<StartedSupervisor, StartError> + Send>>;
 
 /// A supervisor that can be handed over while it runs.
 pub(super) trait Adoptable: Send {
@@ -52,7 +53,7 @@ impl NestedSupervisor {
         F: FnMut() -> S + Send + 'static,
         S: Startable,
     {
-        NestedSupervisor::Built(Some(Box::new(move |position| builder().start_as_child(position))))
+        NestedSupervisor::Built(Some(HeldValue::new(Box::new(move |position| builder().start_as_child(position)))))
     }
 
     /// Starts the next incarnation. Runs code of the user, which may panic.
@@ -63,9 +64,9 @@ impl NestedSupervisor {
     ) -> Result<StartedSupervisor, StartError> {
         match self {
             NestedSupervisor::Built(build) => {
-                let started = build.as_mut().expect("a temporary child is started once")(position);
+                let started = build.as_mut().expect("a temporary child is started once").get_mut()(position);
                 if factory_use == FactoryUse::Once {
-                    discard(build.take());
+                    drop(build.take());
                 }
                 started
             }

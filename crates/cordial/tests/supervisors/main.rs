@@ -7,6 +7,7 @@ mod harness;
 
 mod abandoned;
 mod backoff;
+mod destructors;
 mod elixir_dynamic_supervisor;
 mod events;
 mod first_start;
