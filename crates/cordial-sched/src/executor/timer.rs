@@ -23,6 +23,14 @@ impl Executor {
     }
 }
 
+impl Timer {
+    /// Returns whether the program has forked since the executor was started, and this is the forked process: the timer is never ready.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        self.executor.is_forked()
+    }
+}
+
 impl Future for Timer {
     type Output = ();
 

@@ -21,11 +21,28 @@ struct Parts {
     others: usize,
     /// What the task did when the timeout elapsed, if that is known.
     state: Option<String>,
+    source: LimitSource,
+}
+
+/// What has set the limit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LimitSource {
+    /// The wait for a task or a server.
+    Wait,
+    /// The call of [`within`](crate::within).
+    Within,
 }
 
 impl TimedOut {
     pub(crate) fn new(limit: Duration, pid: Pid, label: Option<Arc<str>>, spawned_at: Option<Location>) -> TimedOut {
-        TimedOut(Arc::new(Parts { limit, pid, label, spawned_at, others: 0, state: None }))
+        let source = LimitSource::Wait;
+        TimedOut(Arc::new(Parts { limit, pid, label, spawned_at, others: 0, state: None, source }))
+    }
+
+    /// Creates the error of [`within`](crate::within), which the process `pid` has called, or code outside of any process.
+    pub(crate) fn of_within(limit: Duration, pid: Pid) -> TimedOut {
+        let parts = TimedOut::new(limit, pid, None, None).into_parts();
+        TimedOut(Arc::new(Parts { source: LimitSource::Within, ..parts }))
     }
 
     pub(crate) fn with_others(self, others: usize) -> TimedOut {
@@ -68,8 +85,15 @@ impl TimedOut {
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { limit, pid, label, spawned_at, others, state } = &*self.0;
-        write!(f, "took longer than its limit of {limit:?} (")?;
+        let Parts { limit, pid, label, spawned_at, others, state, source } = &*self.0;
+        write!(f, "took longer than its limit of {limit:?}")?;
+        if *source == LimitSource::Within {
+            if *pid != Pid::NO_PROCESS {
+                write!(f, " (in process {pid})")?;
+            }
+            return f.write_str("; call `within` with another limit, or with `Timeout::Infinity` for none");
+        }
+        f.write_str(" (")?;
         match spawned_at {
             Some(location) => write_task(f, *pid, label.as_deref(), location)?,
             None => write_name(f, *pid, label.as_deref())?,

@@ -9,7 +9,7 @@ use cordial_sched::Timer;
 use pin_project_lite::pin_project;
 
 use super::in_scope::InScope;
-use crate::exit::{Exit, TimedOut};
+use crate::exit::{Exit, Refusal, TimedOut};
 use crate::pid::Pid;
 use crate::process::{Scope, ScopeDeadline, current, current_runtime, current_scope, ends_at_this_await};
 use crate::timeout::Timeout;
@@ -23,7 +23,8 @@ use crate::timeout::Timeout;
 ///
 /// # Errors
 ///
-/// [`Exit::Timeout`] when the deadline has passed.
+/// [`Exit::Timeout`] when the deadline has passed. In a forked process, where no thread is left to notice that, [`Exit::Refused`] if
+/// the future is not ready at once.
 ///
 /// # Cancel safety
 ///
@@ -91,8 +92,13 @@ impl<F: Future> Future for Within<F> {
                     return Poll::Ready(Ok(output));
                 }
                 let WithinState::Running(Some((timer, limit))) = this.state else { return Poll::Pending };
-                if !limit.is_zero() && Pin::new(timer).poll(cx).is_pending() {
-                    return Poll::Pending;
+                if !limit.is_zero() && Pin::new(&mut *timer).poll(cx).is_pending() {
+                    if !timer.is_forked() {
+                        return Poll::Pending;
+                    }
+                    *this.state = WithinState::Done;
+                    this.future.drop_future();
+                    return Poll::Ready(Err(Exit::Refused(Refusal::Forked)));
                 }
                 *limit
             }
@@ -103,7 +109,7 @@ impl<F: Future> Future for Within<F> {
             return Poll::Pending;
         }
         let own = current().unwrap_or(Pid::NO_PROCESS);
-        Poll::Ready(Err(Exit::Timeout(TimedOut::new(elapsed, own, None, None))))
+        Poll::Ready(Err(Exit::Timeout(TimedOut::of_within(elapsed, own))))
     }
 }
 

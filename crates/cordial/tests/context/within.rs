@@ -36,10 +36,22 @@ fn when_the_deadline_passes_the_future_is_dropped_with_what_it_owns() {
         });
         let Err(Exit::Timeout(timed_out)) = exit.await else { panic!("no timeout") };
         assert_eq!(begun.elapsed(), 2 * SECOND);
-        assert!(timed_out.to_string().contains("2s"), "{timed_out}");
+        let own = process::current().unwrap();
+        let text = format!(
+            "took longer than its limit of 2s (in process {own}); call `within` with another limit, or with `Timeout::Infinity` for none"
+        );
+        assert_eq!(timed_out.to_string(), text);
         sleep(SECOND).await;
         assert!(process::info(pid.await.unwrap()).is_none());
     });
+}
+
+#[test]
+fn the_error_names_no_process_outside_of_any() {
+    let exit = futures::executor::block_on(within(SECOND / 100, pending::<()>())).unwrap_err();
+    let text =
+        "took longer than its limit of 10ms; call `within` with another limit, or with `Timeout::Infinity` for none";
+    assert_eq!(exit.to_string(), text);
 }
 
 #[test]

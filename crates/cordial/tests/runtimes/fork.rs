@@ -172,6 +172,9 @@ fn each_call_for_processes_of_the_parent_process_is_refused() {
     let silent = cordial::run(async { ServerRef::builder(|| Silent).mailbox(1).unlinked().start() }).unwrap();
     // One is in the hand of the server, one in its mailbox, and one waits for room.
     let [mut in_hand, mut queued] = [(); 2].map(|()| silent.call(()));
+    let within_an_hour = || Box::pin(cordial::within(3600 * SECOND, std::future::pending::<()>()));
+    let mut begun = within_an_hour();
+    assert!(block_on(async { (&mut begun).now_or_never() }).is_none());
     assert!(block_on(async { (&mut in_hand).now_or_never() }).is_none());
     while silent.mailbox().length > 0 {
         std::thread::yield_now();
@@ -275,6 +278,9 @@ fn each_call_for_processes_of_the_parent_process_is_refused() {
         assert!(process::snapshot_on_sigusr1().is_err_and(|error| error.to_string().contains("forked")));
         block_on(cordial::shutdown_requested());
         assert!(cordial::is_shutdown_requested());
+        assert!(is_refused(&block_on(begun).unwrap_err()));
+        assert!(is_refused(&block_on(within_an_hour()).unwrap_err()));
+        assert_eq!(block_on(cordial::within(60 * SECOND, async { 1 })), Ok(1), "nothing has to wait");
         assert!(matches!(Runtime::builder().install(), Err(BuildError::Forked)));
         subprocess::report("the rest");
     });
