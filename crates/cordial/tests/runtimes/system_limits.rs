@@ -166,6 +166,22 @@ fn a_runtime_that_gets_too_few_files_is_an_error() {
 }
 
 #[test]
+fn a_program_that_gets_no_files_for_its_signal_handlers_says_so() {
+    if subprocess::case().is_none() {
+        assert_eq!(subprocess::run(test_name!(), "").reports(), ["refused", "run"]);
+        return;
+    }
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    set_limit(Resource::Nofile, 0);
+    let text = runtime.run(async {}).unwrap_err().to_string();
+    set_limit(Resource::Nofile, 1000);
+    assert!(text.starts_with("the handlers of SIGINT and SIGTERM cannot be installed: Too many open files"), "{text}");
+    subprocess::report("refused");
+    assert_eq!(runtime.run(async { 7 }), Ok(7));
+    subprocess::report("run");
+}
+
+#[test]
 fn refused_stand_ins_are_reported_by_one_event() {
     if subprocess::case().is_none() {
         let Some(command) = other_user::command() else { return };

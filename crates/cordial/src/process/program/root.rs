@@ -6,7 +6,7 @@
 //!  second signal   the root and every process that descends from it are killed; `run` returns within 100 ms
 //! ```
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::panic::Location;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -216,7 +216,10 @@ where
     }
     let signals = match OsSignals::listen(runtime) {
         Ok(signals) => signals,
-        Err(error) => return refused(Exit::from(error)),
+        Err(error) => {
+            let text = format!("the handlers of SIGINT and SIGTERM cannot be installed: {error}");
+            return refused(Exit::from(io::Error::new(error.kind(), text)));
+        }
     };
     let live = runtime.roots().begin();
     let mut root = match Spawn::new(spawned_at).root(&live).start(runtime, future, Ok) {
