@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::deadline;
 use super::join::{JoinControl, OrExit, PollJoin, ProcessJoin, flatten};
+use super::large_output::Unboxed;
 use crate::exit::{Exit, IntoExit, TimedOut};
 use crate::pid::Pid;
 use crate::process::{capped, discard_in_turn, ends_at_this_await, named_limit};
@@ -69,7 +70,7 @@ pub struct Task<T> {
 
 enum TaskState<T> {
     Running(ProcessJoin<T>),
-    /// Running, after `or_exit`.
+    /// Running, after `or_exit`, or with a large output.
     Mapped(Box<dyn PollJoin<T>>),
     /// The result is known without a process: the task was made by `completed` or refused, or `poll_result` has kept
     /// its failure.
@@ -166,6 +167,14 @@ impl<T> Task<T> {
 }
 
 impl<T: 'static> Task<T> {
+    /// Creates the handle of a process whose output is in a box.
+    pub(super) fn from_boxed_join(join: ProcessJoin<Box<T>>, limit: CompactTimeout) -> Task<T>
+    where
+        T: Send,
+    {
+        Task { state: TaskState::Mapped(Box::new(Unboxed::new(join))), timeout: limit }
+    }
+
     pub(super) fn from_result(result: Result<T, Exit>) -> Task<T> {
         Task { state: TaskState::Ready(ReadyResult::new(result)), timeout: Timeout::default().into() }
     }

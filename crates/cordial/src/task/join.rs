@@ -1,8 +1,9 @@
 //! The join handle inside a [`Task`](crate::Task), through which the result of the process arrives.
 //!
 //! ```text
-//!  Task<T> ──┬── ProcessJoin<T>                    after `spawn`: no allocation
-//!            └── Box<dyn PollJoin<T>> ── OrExit ── after `or_exit`: the type of the process output is erased
+//!  Task<T> ──┬── ProcessJoin<T>                      after `spawn`: no allocation
+//!            └── Box<dyn PollJoin<T>> ─┬─ OrExit ─── after `or_exit`: the type of the process output is erased
+//!                                      └─ Unboxed ── after `spawn`, if the output is large
 //! ```
 
 use std::marker::PhantomData;

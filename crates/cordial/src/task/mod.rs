@@ -9,7 +9,7 @@
 //! The modules, in the order in which they build on each other. Each imports only earlier ones:
 //!
 //! - `deadline`: a timeout that is counting down, and the report that it elapsed.
-//! - `join`: the join handle inside a `Task`; what dropping it does.
+//! - `join`: the join handle inside a `Task`; what dropping it does. `large_output`: the same for an output in a box.
 //! - `handle`: `Task` itself, its await and its drop.
 //! - `start`: the functions that start tasks. `builder`: the same, with a label and a span.
 //! - `wait`, `shutdown`: waiting for one task, ending one task.
@@ -19,6 +19,8 @@
 
 mod deadline;
 mod join;
+
+mod large_output;
 
 mod handle;
 

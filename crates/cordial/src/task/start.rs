@@ -5,9 +5,12 @@ use std::panic::Location;
 
 use super::handle::Task;
 use super::join::{Ownership, ProcessJoin};
+use super::large_output::BoxOutput;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{InheritedScope, Outcome, RuntimeHandle, Spawn, box_if_large, with_spawning_runtime};
+use crate::process::{
+    InheritedScope, LARGEST_UNBOXED, Outcome, RuntimeHandle, Spawn, box_if_large, with_spawning_runtime,
+};
 use crate::telemetry;
 
 impl<T: Send + 'static> Task<T> {
@@ -106,10 +109,15 @@ impl<T: Send + 'static> Task<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let (spawned_at, supervisor) = (spawn.spawned_at, spawn.child_slot.as_ref().map(|slot| slot.parent().pid));
-        match spawn.start(runtime, future, Ok) {
-            Ok(spawned) => Task::from_join(ProcessJoin::new(spawned, ownership), runtime.await_limit()),
-            Err(refusal) => Task::refused(spawned_at, supervisor, refusal),
-        }
+        let limit = runtime.await_limit();
+        let task = if const { size_of::<T>() > LARGEST_UNBOXED } {
+            let spawned = spawn.start(runtime, BoxOutput::new(future), Ok);
+            spawned.map(|spawned| Task::from_boxed_join(ProcessJoin::new(spawned, ownership), limit))
+        } else {
+            let spawned = spawn.start(runtime, future, Ok);
+            spawned.map(|spawned| Task::from_join(ProcessJoin::new(spawned, ownership), limit))
+        };
+        task.unwrap_or_else(|refusal| Task::refused(spawned_at, supervisor, refusal))
     }
 
     /// Returns a task without a process, whose result is the refusal. Emits the event `refused`.

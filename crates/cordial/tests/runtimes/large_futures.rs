@@ -148,6 +148,32 @@ fn large_futures_start_in_every_way() {
     assert_eq!(runtime.block_on(all), Ok(Ok(())));
 }
 
+/// In a debug build the future, the process and the await copy the output several times each. tokio returns one of this size.
+#[test]
+fn large_outputs_are_returned() {
+    const LARGE: usize = 64 * 1024;
+    async fn output() -> [u8; LARGE] {
+        yield_now().await;
+        [1; LARGE]
+    }
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let all = async {
+        let plain = Task::spawn(async { Task::spawn(output()).await.map(|output| output.len()) });
+        let linked = Task::spawn(async { Task::spawn_link(output()).await.map(|output| output.len()) });
+        let supervised = Task::spawn(async {
+            let tasks = TaskSupervisor::start();
+            tasks.spawn(output()).await.map(|output| output.len())
+        });
+        let dropped = Task::spawn(async {
+            let task = Task::spawn(output());
+            matches!(process::monitor(task.pid()).await, Exit::Normal | Exit::NoProcess)
+        });
+        assert_eq!([plain.await, linked.await, supervised.await], [const { Ok(Ok(LARGE)) }; 3]);
+        assert_eq!(dropped.await, Ok(true));
+    };
+    assert_eq!(runtime.block_on(all), Ok(()));
+}
+
 /// A future that is larger than the stacks of workers and I/O threads.
 #[test]
 fn a_huge_future_runs_if_it_fits_on_the_stack_of_the_thread_that_spawns_it() {

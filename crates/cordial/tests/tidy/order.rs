@@ -42,7 +42,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "inspect stop", "inspector", "program",
     ] },
     Order { folder: "cordial/src/task", rows: &[
-        "deadline join", "handle", "start", "builder", "wait", "shutdown", "await_many yield_many",
+        "deadline join", "large_output", "handle", "start", "builder", "wait", "shutdown", "await_many yield_many",
     ] },
     Order { folder: "cordial/src/stream", rows: &[
         "failure kept_input progress retry try_source", "options", "window spawner", "completions item_future", "deadlines", "in_flight", "active",
