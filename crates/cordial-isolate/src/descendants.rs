@@ -86,7 +86,7 @@ fn kill_all(find: impl Fn(&mut Vec<Found>)) {
                 // The others have had the same time.
                 limit = Duration::ZERO;
             }
-            // An orphan may have become a child of this program, which nothing else waits for.
+            // An orphan may have become a child of this program. Nothing else reaps it.
             let _ = waitid(WaitId::PidFd(process.pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
         }
     }

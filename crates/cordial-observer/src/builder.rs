@@ -188,7 +188,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`ServeError`]: the path cannot be bound, `PATH.lock` is the file of another program, or the token is too short.
+    /// [`ServeError`]: the path cannot be bound, `PATH.lock` is locked or, if it is not empty, the file of another program, or the token is too short.
     #[cfg(unix)]
     pub fn serve_unix(self, path: impl AsRef<Path>) -> Result<Observer, ServeError> {
         let socket = crate::server::UnixSocket::bind(path.as_ref())?;

@@ -15,7 +15,7 @@ use crate::shared::ObserverShared;
 ///
 /// A process that was forked from the program has no thread of the observer: its [`dump`](Observer::dump) and its [`router`](Observer::router)
 /// answer with a sentence that says so, and its [`stop`](Observer::stop) does nothing. The forked process inherits the listening
-/// socket: if the program ends without `stop`, the address stays in use, and clients that connect wait, until the forked process ends or executes
+/// socket: outside of Linux, or if the program ends without `stop`, the address stays in use, and clients that connect wait, until the forked process ends or executes
 /// another program. So a program that forks, to become a daemon for example, starts its observer after the fork.
 #[derive(Debug)]
 pub struct Observer {

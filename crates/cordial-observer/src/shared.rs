@@ -49,7 +49,7 @@ impl std::fmt::Debug for Options {
 }
 
 /// How many answers to wrong tokens may be delayed at once. Fewer than the places for connections, so that others have places meanwhile.
-const MAX_WRONG_TOKENS: usize = 32;
+const MAX_WRONG_TOKENS: usize = 16;
 
 /// What the thread of the observer and its router share.
 #[derive(Debug)]

@@ -24,17 +24,25 @@ enum UnservedReason {
     Differs { worker: String },
 }
 
-/// How many names an error has: those of a large table would not fit into a frame.
+/// How many names an error has, and how many bytes of them: those of a large table would not fit into a frame.
 const MAX_NAMES: usize = 50;
+const MAX_BYTES: usize = 4000;
 
 impl Unserved {
     pub(crate) fn unknown(name: &str, mut known: Vec<String>) -> Unserved {
-        let n_more = known.len().saturating_sub(MAX_NAMES);
+        let mut n_bytes = 0;
+        let fits = |name: &&String| {
+            n_bytes += name.len();
+            n_bytes <= MAX_BYTES
+        };
+        let n_shown = known.iter().take(MAX_NAMES).take_while(fits).count();
+        let n_more = known.len() - n_shown;
         if n_more > 0 {
-            known.truncate(MAX_NAMES);
-            known.push(format!("and {n_more} more"));
+            known.truncate(n_shown);
+            known.push(format!("{}{n_more} more", if n_shown == 0 { "" } else { "and " }));
         }
-        Unserved { reason: UnservedReason::Unknown { name: name.to_owned(), known }, caller: None }
+        let name = name.chars().take(MAX_BYTES).collect();
+        Unserved { reason: UnservedReason::Unknown { name, known }, caller: None }
     }
 
     pub(crate) fn differs(worker: Signature) -> Unserved {
@@ -83,5 +91,7 @@ mod tests {
         let text = Unserved::unknown("square", names(100_000)).to_string();
         assert!(text.ends_with("function-49, and 99950 more") && text.len() < 2000, "{text}");
         assert!(Unserved::unknown("square", names(50)).to_string().ends_with("function-49"));
+        let long = Unserved::unknown(&"s".repeat(60_000), vec!["n".repeat(5000), "cube".to_owned()]).to_string();
+        assert!(long.ends_with("which has: 2 more") && long.len() < 5000, "{} bytes", long.len());
     }
 }

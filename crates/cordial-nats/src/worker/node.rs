@@ -28,7 +28,7 @@ pub(crate) struct NodeState {
     slots: usize,
     functions: Vec<String>,
     started: SystemTime,
-    /// The calls and jobs that run, and the jobs whose results are handed over.
+    /// The calls that run, the jobs that have arrived or run, and those whose results are handed over.
     running: Mutex<HashMap<RunKey, Arc<CancellationToken>>>,
     n_hand_overs: watch::Sender<usize>,
     is_draining: AtomicBool,

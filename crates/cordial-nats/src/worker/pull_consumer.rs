@@ -56,7 +56,7 @@ struct Requests {
 /// What a message of the server means.
 pub(super) enum PullEvent {
     Job(Box<ReceivedJob>),
-    /// The end of a request.
+    /// The end of a request, or a heartbeat that was late.
     Nothing,
     /// The requests are lost, for this reason. The consumer has to be made again.
     Lost(String),
@@ -72,7 +72,9 @@ impl PullConsumer {
         let (connection, lease) = (shared.connection.clone(), shared.lease);
         let (received, node) = (requests.clone(), node.clone());
         let handler = move |message| {
-            if let Some(event) = receive(&connection, &node, lease, &mut lock(&received), message) {
+            // Held until the event is sent: `ask` counts a job as open, or as one of the events.
+            let mut requests = lock(&received);
+            if let Some(event) = receive(&connection, &node, lease, &mut requests, message) {
                 let _ = to.send(event);
             }
             None
@@ -81,11 +83,11 @@ impl PullConsumer {
         Ok(PullConsumer { inbox, events, handling, requests })
     }
 
-    /// Asks for jobs until `n_free` are asked for.
+    /// Asks for jobs until `n_free` are asked for, or have arrived and were not taken.
     pub(super) async fn ask(&mut self, shared: &ClusterShared, group: &str, n_free: usize) -> Result<(), NetError> {
         let n_missing = {
             let mut requests = lock(&self.requests);
-            let n_missing = n_free.saturating_sub(requests.n_open);
+            let n_missing = n_free.saturating_sub(requests.n_open + self.events.len());
             if n_missing == 0 {
                 return Ok(());
             }
@@ -150,7 +152,7 @@ impl PullConsumer {
     }
 }
 
-/// Takes a message of the server, on the thread of the connection. `None` if it is a heartbeat.
+/// Takes a message of the server, on the thread of the connection. `None` for a heartbeat that was not late.
 fn receive(
     connection: &Connection,
     node: &Arc<NodeState>,
@@ -173,7 +175,7 @@ fn receive(
             let reply = message.reply.as_ref().filter(|_| !is_late && registered.is_some());
             let lease = reply.map(|reply| {
                 let kind = KeepAliveKind::Lease(lease);
-                connection.keep_alive(kind, reply.to_string(), cancellation.clone(), Instant::now())
+                connection.keep_alive(kind, reply.to_string(), cancellation.clone(), sent_after)
             });
             let received = ReceivedJob { message, is_late, sent_after, cancellation, registered, lease };
             Some(PullEvent::Job(Box::new(received)))

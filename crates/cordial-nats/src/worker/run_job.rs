@@ -128,6 +128,10 @@ impl JobRun {
                 }
             }
         };
+        if cancellation.reason() == Some(CancelReason::Cancelled) {
+            // During the claim.
+            return self.delivery.settle("+ACK");
+        }
         let started = SystemTime::now();
         let runner = match settings.find(&job.function, job.fingerprint) {
             Ok(runner) => runner,

@@ -12,11 +12,15 @@ use crate::processes::{self, HOLD, LEASE, OS_PID, Process, RECORD, Record, optio
 
 const LIMIT: Duration = Duration::from_secs(40);
 
+/// Returns what the server says of the consumer of the group `g`.
+async fn consumer_info(client: &async_nats::Client) -> serde_json::Value {
+    let answer = client.request("$JS.API.CONSUMER.INFO.cordial-jobs-g.workers", "".into()).await.unwrap();
+    serde_json::from_slice(&answer.payload).unwrap()
+}
+
 /// Returns how many jobs of the group `g` are delivered and not acknowledged.
 async fn n_delivered(client: &async_nats::Client) -> u64 {
-    let answer = client.request("$JS.API.CONSUMER.INFO.cordial-jobs-g.workers", "".into()).await.unwrap();
-    let info: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
-    info["num_ack_pending"].as_u64().unwrap()
+    consumer_info(client).await["num_ack_pending"].as_u64().unwrap()
 }
 
 #[test]
@@ -42,11 +46,38 @@ fn jobs_that_arrive_while_all_threads_are_blocked_keep_their_leases_and_can_be_c
             assert_eq!(job.timeout(LIMIT).await, Ok(3));
         }
         assert!(cancelled.cancel().await.unwrap());
+        // The thread that takes the request to end the job answers this one after it.
+        while !cluster.nodes().await.unwrap().iter().any(|node| node.name == "blocked") {}
         std::fs::write(processes::release_of(&log), "").unwrap();
         assert_eq!(waiting.timeout(LIMIT).await, Ok(blocked.id()));
         while n_delivered(&client).await > 0 {}
         let numbers: Vec<u64> = runs(&log).iter().map(|(number, _)| *number).collect();
         assert!(!numbers.contains(&2), "the job was cancelled before it had begun: {numbers:?}");
+    });
+}
+
+#[test]
+fn a_worker_asks_for_no_more_jobs_than_it_has_free_slots_while_jobs_wait_in_it() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("runs");
+        let _blocked = Process::worker_of("unhelped", &server.url(), "blocked", 4);
+        for number in 0..2 {
+            let record = Record { log: log.display().to_string(), number, ms: 0 };
+            drop(cluster.submit(HOLD, record).group("g").attempts(1).await.unwrap());
+        }
+        wait_runs(&log, 2).await;
+        // Two of these wait in the worker until its threads are free.
+        let jobs = submit(&cluster, &log, 2..10, 200).await;
+        while n_delivered(&client).await < 4 {}
+        std::fs::write(processes::release_of(&log), "").unwrap();
+        for job in jobs {
+            assert!(job.timeout(LIMIT).await.is_ok());
+        }
+        let delivered = consumer_info(&client).await["delivered"]["consumer_seq"].as_u64();
+        assert_eq!(delivered, Some(10), "none of the ten jobs was given back and delivered again");
     });
 }
 
@@ -58,12 +89,16 @@ fn a_worker_that_stops_says_so_while_it_finishes_a_job() {
         let log = dir.path().join("runs");
         let worker = cluster.worker(processes::functions()).group("g").slots(2).grace(LIMIT);
         let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
-        assert!(!cluster.nodes().await.unwrap()[0].is_draining);
+        let is_draining = || async {
+            let nodes = cluster.nodes().await.unwrap();
+            nodes.first().map(|node| node.is_draining)
+        };
+        while is_draining().await != Some(false) {}
         let record = Record { log: log.display().to_string(), number: 7, ms: 0 };
         let job = cluster.submit(HOLD, record).group("g").await.unwrap();
         wait_runs(&log, 1).await;
         let stop = Task::spawn(async move { tree.stop().await.is_clean() });
-        while !cluster.nodes().await.unwrap()[0].is_draining {}
+        while is_draining().await != Some(true) {}
         std::fs::write(processes::release_of(&log), "").unwrap();
         assert_eq!(job.timeout(LIMIT).await, Ok(7));
         assert_eq!(stop.timeout(Timeout::Infinity).await, Ok(true));

@@ -89,7 +89,8 @@ async fn access(shared: &Arc<ObserverShared>, parts: &Parts) -> Access {
 }
 
 /// Checks a token. The refusal of a wrong one is logged, and delayed. While many are delayed, no other token is looked at, whether it is right or
-/// wrong: so a client with many connections does not try tokens faster. A connection whose client has shown the token before is not concerned.
+/// wrong: so a client with many connections does not try tokens faster. A connection whose client has shown the token before is not concerned; a mounted
+/// observer does not know its connections.
 pub(super) async fn check_token(shared: &Arc<ObserverShared>, parts: &Parts, token: &str) -> Result<(), Refusal> {
     let client = parts.extensions.get::<Client>();
     let check = shared.token_checks.clone().try_acquire_owned().ok();

@@ -64,19 +64,21 @@ impl TimedOut {
         self.0.limit
     }
 
-    /// Returns the task that exceeded the timeout; of several tasks, the first in input order.
+    /// Returns the task that exceeded the timeout; of several tasks, the first in input order. For [`within`](crate::within), it is the
+    /// calling process, or a pid that no process has if the caller is not one.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.0.pid
     }
 
-    /// Returns the label of the task.
+    /// Returns the label of the task. `None` for [`within`](crate::within).
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         self.0.label.as_deref()
     }
 
-    /// Returns where the task was spawned; `None` if the task had ended when the timeout elapsed.
+    /// Returns where the task was spawned; `None` if the task had ended when the timeout elapsed, and for
+    /// [`within`](crate::within).
     #[must_use]
     pub fn spawned_at(&self) -> Option<&Location> {
         self.0.spawned_at.as_ref()

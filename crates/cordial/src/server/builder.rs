@@ -13,7 +13,7 @@ use super::shared::{CreateState, Options, ServerRef, ServerShared};
 use crate::backoff::Backoff;
 use crate::error::StartError;
 use crate::exit::Exit;
-use crate::process::{Shutdown, current_runtime};
+use crate::process::{HeldValue, Shutdown, current_runtime};
 use crate::supervisor::{Restart, TaskSupervisor};
 
 /// The options of a server. Created by [`ServerRef::builder`].
@@ -37,7 +37,7 @@ impl<S: Server> ServerBuilder<S> {
             trap_exits: None,
             spawned_at: Location::caller(),
         };
-        let create = Box::new(create);
+        let create: CreateState<S> = HeldValue::new(Box::new(create));
         ServerBuilder { options, capacity: DEFAULT_CAPACITY, max_restarts: None, is_unlinked: false, create }
     }
 

@@ -8,10 +8,10 @@ use super::behavior::Server;
 use super::factory_owner::FactoryOwnerId;
 use super::mailbox::DEFAULT_CAPACITY;
 use super::run;
-use super::shared::{Options, ServerRef, ServerShared, short_type_name};
+use super::shared::{CreateState, Options, ServerRef, ServerShared, short_type_name};
 use crate::error::StartError;
 use crate::pid::Pid;
-use crate::process::{ChildSlot, Shutdown, current, current_runtime};
+use crate::process::{ChildSlot, HeldValue, Shutdown, current, current_runtime};
 use crate::supervisor::{Adopted, ChildSpec, Restart, ServerChild};
 
 impl<S: Server> ServerRef<S> {
@@ -73,7 +73,8 @@ impl ChildSpec {
             trap_exits: None,
             spawned_at: Location::caller(),
         };
-        let shared = ServerShared::new(current_runtime(), DEFAULT_CAPACITY, options, Box::new(create));
+        let create: CreateState<S> = HeldValue::new(Box::new(create));
+        let shared = ServerShared::new(current_runtime(), DEFAULT_CAPACITY, options, create);
         let guard = FactoryGuard::new(&shared);
         guard.begin(None);
         let spec = spec_in_tree(&shared, guard);

@@ -12,13 +12,13 @@ use super::mailbox::{Lengths, Mailbox};
 use crate::backoff::Backoff;
 use crate::exit::{Exit, TimedOut};
 use crate::pid::Pid;
-use crate::process::{MailboxInfo, NextIncarnation, RuntimeHandle, Serving, Shutdown};
+use crate::process::{HeldValue, MailboxInfo, NextIncarnation, RuntimeHandle, Serving, Shutdown};
 use crate::supervisor::{Restart, TaskSupervisor};
 use crate::task::timed_out;
 use crate::{telemetry, unwind};
 
-/// Creates the state of each incarnation.
-pub(super) type CreateState<S> = Box<dyn FnMut() -> S + Send>;
+/// Creates the state of each incarnation. Held on its own, because a supervisor drops the functions of all its children together.
+pub(super) type CreateState<S> = HeldValue<Box<dyn FnMut() -> S + Send>>;
 
 /// Registers a server for the exits that it traps.
 pub(super) type TrapExits<S> = fn(&mut Context<S>);
@@ -96,7 +96,8 @@ impl<S: Send + 'static> ServerShared<S> {
         }
         let create = lock(&self.create).take();
         let mut taken = Taken(self, create);
-        taken.1.as_mut().expect("an incarnation starts after the last one is gone, so no other call runs")()
+        let create = taken.1.as_mut();
+        create.expect("an incarnation starts after the last one is gone, so no other call runs").get_mut()()
     }
 
     pub(super) fn own_supervisor(&self) -> MutexGuard<'_, Option<TaskSupervisor>> {

@@ -2,7 +2,8 @@
 
 use std::future::{pending, ready};
 
-use cordial::{ChildSpec, Restart, Strategy, Supervisor, SupervisorBuilder, TaskSupervisor, testing};
+use cordial::server::{Server, ServerRef};
+use cordial::{ChildSpec, Exit, Restart, Strategy, Supervisor, SupervisorBuilder, TaskSupervisor, process, testing};
 use futures::FutureExt;
 
 use crate::harness::events;
@@ -47,10 +48,23 @@ fn one_for_one() -> SupervisorBuilder {
     Supervisor::builder(Strategy::OneForOne)
 }
 
-/// Six children whose factories are bombs.
+struct Idle;
+
+impl Server for Idle {}
+
+fn server(id: &str) -> ChildSpec {
+    let bomb = Bomb;
+    let create = move || {
+        let _ = &bomb;
+        Idle
+    };
+    ChildSpec::server(id, create).1
+}
+
+/// Eight children whose factories are bombs.
 fn bombs() -> SupervisorBuilder {
-    let tree = one_for_one().child(task("a")).child(task("b")).child(init("c"));
-    tree.child(init("d")).child(nested("e")).child(nested("f"))
+    let tree = one_for_one().child(task("a")).child(task("b")).child(init("c")).child(init("d"));
+    tree.child(nested("e")).child(nested("f")).child(server("g")).child(server("h"))
 }
 
 #[test]
@@ -63,7 +77,7 @@ fn every_factory_whose_destructor_panics_is_emitted_and_no_process_ends_with_it(
             drop(bombs());
             drop(bombs().start());
             assert!(bombs().child(task("a")).start().await.is_err(), "there are two children with this id");
-            let failed = ChildSpec::init("g", || ready(Err::<std::future::Pending<()>, _>("out of order")));
+            let failed = ChildSpec::init("failed", || ready(Err::<std::future::Pending<()>, _>("out of order")));
             assert!(bombs().child(failed).start().await.is_err());
             assert!(bombs().start().await.expect("every child starts").stop().await.is_clean());
             // The supervisor is stopped before its first poll.
@@ -79,7 +93,27 @@ fn every_factory_whose_destructor_panics_is_emitted_and_no_process_ends_with_it(
         });
     });
     // A supervisor that was refused has one child more, and so has the task supervisor that has ended.
-    assert_eq!(events::named(&emitted, "lost_panic").len(), 6 + 6 + 7 + 6 + 6 + 6 + 4);
+    assert_eq!(events::named(&emitted, "lost_panic").len(), 8 + 8 + 9 + 8 + 8 + 8 + 4);
     let crashes = events::named(&emitted, "crash");
     assert!(!crashes.iter().any(|crash| crash.field("exit").contains("boom")), "{crashes:?}");
+}
+
+#[test]
+fn a_server_whose_function_has_a_destructor_that_panics_notifies_its_monitors() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
+    testing::run(async {
+        let bomb = Bomb;
+        let create = move || {
+            let _ = &bomb;
+            Idle
+        };
+        let server = ServerRef::builder(create).unlinked().start();
+        let pid = server.pid();
+        let ended = process::monitor(pid);
+        drop(server);
+        process::exit(pid, Exit::Killed);
+        assert_eq!(ended.await, Exit::Killed);
+    });
 }

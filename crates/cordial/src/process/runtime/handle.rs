@@ -71,7 +71,7 @@ impl RuntimeHandle {
         self.executor.is_forked()
     }
 
-    /// Checks that the program has not forked since the runtime was started.
+    /// Checks that the calling code is not in a forked process.
     ///
     /// # Errors
     ///
