@@ -1,7 +1,6 @@
 //! Observers and what the operating system does to their program: a fork, and SIGUSR1. Each test runs itself again as such a program.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
