@@ -118,8 +118,7 @@ fn top_shows_each_view_in_a_terminal_and_leaves_it_as_it_was() {
     let mut session = Session::start(&format!("stty rows 24 cols 80; cordial top '{}'", observed.address));
     session.wait_for("LABEL OR PLACE");
     session.wait_for("second");
-    for (key, text) in [("2", "SUPERVISES"), ("3", "CONSUMER OR PLACE"), ("4", "no process has crashed"), ("?", "Keys")]
-    {
+    for (key, text) in [("2", "SUPERVISES"), ("3", "READY"), ("4", "no process has crashed"), ("?", "Keys")] {
         session.type_in(key.as_bytes());
         until_drawn(&mut session, text);
     }

@@ -231,10 +231,10 @@ fn a_command_in_an_index_that_the_line_or_another_value_begins_does_not_run() {
         "x=b[; y={}; z=]; echo $(($x$y$z))",
     ] {
         let result = run(&[line, ":::", evil]);
-        assert!(result.stderr.contains("may be in an index"), "{line}: {}", result.stderr);
+        assert!(result.stderr.contains("has an index (a ["), "{line}: {}", result.stderr);
     }
     let result = run(&["h={1}; m={2}; echo $(($h*60+$m))", ":::", "a[", ":::", "0$(touch ran)]"]);
-    assert!(result.stderr.contains("may be in an index"), "{}", result.stderr);
+    assert!(result.stderr.contains("has an index (a ["), "{}", result.stderr);
     for line in [
         "[ $((1+CORDIAL_INDEX)) -gt 1 ] && echo {}",
         "[[ $CORDIAL_INDEX -gt 0 ]] && echo {}",

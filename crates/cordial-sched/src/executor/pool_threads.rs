@@ -93,7 +93,7 @@ impl SysmonHooks for Executor {
     }
 
     fn threads_refused(&self, error: io::Error) {
-        let limit = thread_limit::reached_limit();
+        let limit = thread_limit::reached_limit(&error);
         self.call_hooks_later(move |hooks| hooks.threads_refused(&error, limit.as_ref()));
     }
 

@@ -44,7 +44,7 @@ impl Executor {
         let start = move || Executor::start_here(options, hooks);
         let thread = std::thread::Builder::new().name("cordial-start".to_owned()).spawn(start);
         let thread = thread.map_err(|error| {
-            let limit = thread_limit::reached_limit();
+            let limit = thread_limit::reached_limit(&error);
             ThreadsRefused { needed: 1, granted: 0, limit, error }
         })?;
         thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
@@ -82,7 +82,7 @@ impl Executor {
         let runtime = build_tokio(options.workers, &core, io_watch.clone()).map_err(|error| match error {
             TokioError::System(error) => ExecutorError::System(error),
             TokioError::Thread { granted, error } => {
-                let limit = thread_limit::reached_limit();
+                let limit = thread_limit::reached_limit(&error);
                 ExecutorError::Threads(ThreadsRefused { needed: n_threads, granted, limit, error })
             }
         })?;
@@ -95,7 +95,7 @@ impl Executor {
         let has_timer = timer_started.is_ok();
         if let Err(error) = timer_started.and_then(|()| pool_threads::start(&executor, pool, &options, sysmon)) {
             let granted = options.workers + usize::from(has_timer) + pool.threads().counts().active;
-            let limit = thread_limit::reached_limit();
+            let limit = thread_limit::reached_limit(&error);
             executor.close(Duration::MAX);
             return Err(ThreadsRefused { needed: n_threads, granted, limit, error }.into());
         }

@@ -44,7 +44,7 @@ pub(crate) fn check_threads(needed: usize) -> Result<(), ThreadsRefused> {
     let refused = (0..needed).find_map(|_| taken.take_one().err());
     // The limit is read while the threads exist: `reached_limit` looks for a limit without room.
     let refused = refused.map(|error| {
-        let (granted, limit) = (taken.threads.len(), reached_limit());
+        let (granted, limit) = (taken.threads.len(), reached_limit(&error));
         ThreadsRefused { needed, granted, limit, error }
     });
     taken.give_back();

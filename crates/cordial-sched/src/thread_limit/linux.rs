@@ -35,6 +35,11 @@ pub(super) fn reached_limit() -> Option<ThreadLimit> {
     address_space().or_else(control_group).or_else(whole_system).or_else(user)
 }
 
+/// Returns the limit of the address space, if there is one.
+pub(super) fn limit_of_address_space() -> Option<ThreadLimit> {
+    getrlimit(Resource::As).current.map(|max_bytes| ThreadLimit::AddressSpace { max_bytes })
+}
+
 fn address_space() -> Option<ThreadLimit> {
     let max_bytes = getrlimit(Resource::As).current?;
     (!has_room_within(max_bytes, BYTES_OF_THREAD + BYTES_OF_START)).then_some(ThreadLimit::AddressSpace { max_bytes })

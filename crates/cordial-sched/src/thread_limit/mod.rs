@@ -50,10 +50,12 @@ pub enum ThreadLimit {
     },
 }
 
-/// Returns the limit that was reached. To be called while the system refuses a thread. `None` if the system does not
-/// show it.
-pub(crate) fn reached_limit() -> Option<ThreadLimit> {
-    system::reached_limit()
+/// Returns the limit that was reached when a thread was refused with this error. To be called while the system refuses it. `None` if the system
+/// does not show the limit.
+pub(crate) fn reached_limit(refusal: &io::Error) -> Option<ThreadLimit> {
+    // Found by `check_address_space`. A second look might find room: for a moment, glibc maps twice as much as the heap of a thread takes.
+    let is_checked = refusal.kind() == io::ErrorKind::OutOfMemory && refusal.get_ref().is_some();
+    if is_checked { system::limit_of_address_space() } else { system::reached_limit() }
 }
 
 /// A thread that is about to be started.

@@ -6,6 +6,10 @@ pub(super) fn reached_limit() -> Option<ThreadLimit> {
     None
 }
 
+pub(super) fn limit_of_address_space() -> Option<ThreadLimit> {
+    None
+}
+
 pub(super) fn has_room_for_first_threads() -> bool {
     true
 }

@@ -32,7 +32,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Stream>, state
         ("FAILED", Constraint::Length(COUNT)),
         ("RUNNING", Constraint::Length(COUNT_OF_COUNT)),
         ("READY", Constraint::Length(COUNT)),
-        ("CONSUMER OR PLACE", Constraint::Fill(1)),
+        ("LABEL OR PLACE", Constraint::Fill(1)),
     ];
     let (headings, widths): (Vec<_>, Vec<_>) = of_width(columns, is_narrow).into_iter().unzip();
     frame.render_widget(Table::new(rows, widths).header(Row::new(headings).style(BOLD)), area);

@@ -6,8 +6,6 @@
 //!  second signal   the root and every process that descends from it are killed; `run` returns within 100 ms
 //! ```
 
-use std::error::Error;
-use std::fmt;
 use std::io::{self, Write};
 use std::panic::Location;
 use std::pin::pin;
@@ -218,7 +216,10 @@ where
     }
     let signals = match OsSignals::listen(runtime) {
         Ok(signals) => signals,
-        Err(error) => return refused(Exit::error(HandlersNotInstalled(error))),
+        Err(error) => {
+            let handlers = if cfg!(unix) { "the handlers of SIGINT and SIGTERM" } else { "the handler of Ctrl-C" };
+            return refused(io::Error::new(error.kind(), format!("{handlers} cannot be installed: {error}")).into());
+        }
     };
     let live = runtime.roots().begin();
     let mut root = match Spawn::new(spawned_at).root(&live).start(runtime, future, Ok) {
@@ -273,21 +274,4 @@ async fn kill<T>(runtime: &RuntimeHandle, root: Pid, signal: OsSignal, mut repor
     let is_member = |pid, entry: &Entry| pid == root || entry.root() == Some(root);
     report.add(kill_group(runtime, &is_member, AFTER_SECOND_SIGNAL).await);
     RunOutcome { result: Err(Exit::Killed), was_asked: true, cut_short_by: Some(signal), report: report.take() }
-}
-
-/// The program cannot receive the signals that ask it to stop.
-#[derive(Debug)]
-struct HandlersNotInstalled(io::Error);
-
-impl fmt::Display for HandlersNotInstalled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let handlers = if cfg!(unix) { "the handlers of SIGINT and SIGTERM" } else { "the handler of Ctrl-C" };
-        write!(f, "{handlers} cannot be installed")
-    }
-}
-
-impl Error for HandlersNotInstalled {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.0)
-    }
 }
