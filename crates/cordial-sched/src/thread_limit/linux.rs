@@ -15,10 +15,9 @@ use super::ThreadLimit;
 /// adds.
 const BYTES_OF_THREAD: u64 = 3 << 20;
 
-/// The address space that is left to allocations when the threads of an executor start. The first
-/// of them is the stack for signal handlers, which the standard library maps in each new thread:
-/// the program aborts if there is no room for it.
-const BYTES_OF_START: u64 = 4 << 20;
+/// The address space that is left to the program when the threads of an executor start: for its allocations, and for a thread or two of its own. The
+/// first allocation is the stack for signal handlers, which the standard library maps in each new thread: the program aborts if there is no room for it.
+const BYTES_OF_START: u64 = 8 << 20;
 
 /// The address space that glibc takes for the heap of a thread.
 const BYTES_OF_HEAP: u64 = 64 << 20;

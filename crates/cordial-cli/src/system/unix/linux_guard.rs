@@ -45,12 +45,16 @@ const READ_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 const SEARCHES: u32 = 10;
 const SEARCH_INTERVAL: Duration = Duration::from_millis(40);
 
+/// The address space for the thread that starts the guard and for allocations: one that fails aborts the program.
+const ROOM_FOR_START: usize = 8 << 20;
+
 /// Starts the guard and returns the pipe to it. The guard ends when the pipe is closed.
 ///
 /// # Errors
 ///
-/// When the system cannot start a process or a thread.
+/// When the system cannot start a process or a thread, or the address space has no room for one.
 pub(crate) fn start_guard(run_name: &str) -> io::Result<(File, Child)> {
+    Vec::<u8>::new().try_reserve_exact(ROOM_FOR_START).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new("/proc/self/exe");
     command.arg("guard").env_clear().env(GUARDED_RUN_VARIABLE, run_name).current_dir("/").process_group(0);
