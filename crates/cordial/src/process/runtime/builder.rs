@@ -89,7 +89,7 @@ impl Builder {
     ///
     /// The operating system may refuse a stand-in before that. Tasks then wait until a poll returns, and the event
     /// `threads_refused` says so once. Where the address space is limited (`ulimit -v`), a stand-in is not started if it would
-    /// leave less than an eighth of it, and a runtime is not built if its threads would leave less than 4 MiB: an allocation
+    /// leave less than an eighth of it, and a runtime is not built if its threads would leave less than 8 MiB: an allocation
     /// that fails ends the program.
     pub fn max_threads(self, max_threads: usize) -> Builder {
         Builder { max_threads, ..self }
