@@ -1,6 +1,7 @@
 //! Leases and requests to end a job, while code of the user blocks all threads of its runtime from the delivery on; and what a worker that stops
 //! says of itself.
 
+use std::path::Path;
 use std::time::Duration;
 
 use cordial::{Strategy, Supervisor, Task, Timeout};
@@ -23,6 +24,20 @@ async fn n_delivered(client: &async_nats::Client) -> u64 {
     consumer_info(client).await["num_ack_pending"].as_u64().unwrap()
 }
 
+/// Starts a worker of four slots whose two threads are blocked by the jobs 0 and 1. It has asked for two more jobs before.
+async fn blocked_worker(cluster: &Cluster, url: &str, log: &Path) -> Process {
+    let worker = Process::worker_of("unhelped", url, "blocked", 4);
+    for number in 0..2 {
+        drop(cluster.submit(HOLD, record(log, number)).group("g").attempts(1).await.unwrap());
+    }
+    wait_runs(log, 2).await;
+    worker
+}
+
+fn record(log: &Path, number: u64) -> Record {
+    Record { log: log.display().to_string(), number, ms: 0 }
+}
+
 #[test]
 fn jobs_that_arrive_while_all_threads_are_blocked_keep_their_leases_and_can_be_cancelled() {
     with_server(|server| async move {
@@ -30,15 +45,9 @@ fn jobs_that_arrive_while_all_threads_are_blocked_keep_their_leases_and_can_be_c
         let client = async_nats::connect(server.url()).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("runs");
-        let blocked = Process::worker_of("unhelped", &server.url(), "blocked", 4);
-        let hold = |number| Record { log: log.display().to_string(), number, ms: 0 };
-        for number in 0..2 {
-            drop(cluster.submit(HOLD, hold(number)).group("g").attempts(1).await.unwrap());
-        }
-        // Its two threads are blocked now. It has asked for two more jobs before.
-        wait_runs(&log, 2).await;
+        let blocked = blocked_worker(&cluster, &server.url(), &log).await;
         let waiting = cluster.submit(OS_PID, ()).group("g").attempts(1).await.unwrap();
-        let cancelled = cluster.submit(RECORD, hold(2)).group("g").attempts(1).await.unwrap();
+        let cancelled = cluster.submit(RECORD, record(&log, 2)).group("g").attempts(1).await.unwrap();
         while n_delivered(&client).await < 4 {}
         // This one runs elsewhere, for longer than the lease.
         let _other = Process::worker(&server.url(), "other", 4);
@@ -63,12 +72,7 @@ fn a_worker_asks_for_no_more_jobs_than_it_has_free_slots_while_jobs_wait_in_it()
         let client = async_nats::connect(server.url()).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("runs");
-        let _blocked = Process::worker_of("unhelped", &server.url(), "blocked", 4);
-        for number in 0..2 {
-            let record = Record { log: log.display().to_string(), number, ms: 0 };
-            drop(cluster.submit(HOLD, record).group("g").attempts(1).await.unwrap());
-        }
-        wait_runs(&log, 2).await;
+        let _blocked = blocked_worker(&cluster, &server.url(), &log).await;
         // Two of these wait in the worker until its threads are free.
         let jobs = submit(&cluster, &log, 2..10, 200).await;
         while n_delivered(&client).await < 4 {}
@@ -94,8 +98,7 @@ fn a_worker_that_stops_says_so_while_it_finishes_a_job() {
             nodes.first().map(|node| node.is_draining)
         };
         while is_draining().await != Some(false) {}
-        let record = Record { log: log.display().to_string(), number: 7, ms: 0 };
-        let job = cluster.submit(HOLD, record).group("g").await.unwrap();
+        let job = cluster.submit(HOLD, record(&log, 7)).group("g").await.unwrap();
         wait_runs(&log, 1).await;
         let stop = Task::spawn(async move { tree.stop().await.is_clean() });
         while is_draining().await != Some(true) {}
