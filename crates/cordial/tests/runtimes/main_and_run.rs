@@ -245,6 +245,43 @@ fn the_first_signal_asks_the_root_to_shut_down() {
     })
 }
 
+/// The thread of a run may notice a signal late: here it shares a processor with a busy thread of a higher priority.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_a_run_within_the_root_has_handled_does_not_end_the_program() {
+    use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
+    if subprocess::case().is_none() {
+        for signal in SIGNALS.into_iter().cycle().take(20) {
+            let mut subprocess = subprocess::start(test_name!(), "");
+            subprocess.wait_for("ready");
+            subprocess.send(signal);
+            let ran = subprocess.finish();
+            assert_eq!((ran.status.code(), ran.stderr.as_str()), (Some(0), ""), "{:?}", ran.status);
+        }
+        return;
+    }
+    // The threads of the runtime start here, so they may use every processor.
+    Task::spawn(async {}).wait().unwrap();
+    let allowed = sched_getaffinity(None).unwrap();
+    let mut first = CpuSet::new();
+    first.set((0..CpuSet::MAX_CPU).find(|&cpu| allowed.is_set(cpu)).unwrap());
+    sched_setaffinity(None, &first).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the thread has to compete with the thread of the run")]
+    std::thread::spawn(|| {
+        loop {
+            std::hint::spin_loop();
+        }
+    });
+    rustix::process::setpriority_process(Some(gettid()), 19).unwrap();
+    exit_with(cordial::main(async {
+        cordial::run(async {
+            subprocess::report("ready");
+            std::future::pending::<()>().await
+        })?;
+        Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    }))
+}
+
 trait MapOwned {
     fn map_owned(&self) -> Vec<String>;
 }

@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, FutureExt as _, select};
 
 use super::os_signals::{OsSignal, OsSignals};
 use crate::exit::Exit;
@@ -241,8 +241,10 @@ where
                 }
             }
         };
+        // A run within the root may have handled a signal, and ended the root, before this thread noticed the signal.
+        is_signaled |= signals.next().now_or_never().is_some();
         // Code outside of any process learns of the end of the root when its descendants are asked to shut down.
-        let was_asked = live.notice.is_given();
+        let was_asked = is_signaled || live.notice.is_given();
         drop(live);
         // Guardians that belong to the runtime outlive the run.
         let is_member = |_, entry: &Entry| {
