@@ -31,7 +31,7 @@ async function send(path, options, limit = TIMEOUT_MS) {
   } catch {
     if (response.ok && response.status !== 204) throw new ApiError(response.status, 'The answer of the server was cut off.');
   }
-  if (!response.ok) throw new ApiError(response.status, body?.error ?? `The server answered with status ${response.status}.`, body);
+  if (!response.ok) throw new ApiError(response.status, body?.error ?? `The server answered with status ${response.status}`, body);
   return body;
 }
 
@@ -53,7 +53,7 @@ export async function probe(path) {
     const response = await fetch(path, { signal: controller.signal, cache: 'no-store', credentials: 'same-origin' });
     if (response.ok) return;
     const body = await response.json().catch(() => null);
-    throw new ApiError(response.status, body?.error ?? `The server answered with status ${response.status}.`, body);
+    throw new ApiError(response.status, body?.error ?? `The server answered with status ${response.status}`, body);
   } catch (error) {
     throw error instanceof ApiError ? error : new ApiError(0, 'The program does not answer: it has ended, or the network is down.');
   } finally {

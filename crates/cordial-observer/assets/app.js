@@ -118,7 +118,8 @@ live.addEventListener('restart', () => {
   live.restartedAt = Date.now();
 });
 setInterval(() => live.status === 'lost' && problems.show(strip), 1000);
-// The views write their filters into the address without this event: it says that a link or the address bar was used, if only for another filter.
+// A view that writes its filters into the address causes no such event. So the address was changed from outside, and the view is made anew, even if
+// only the filters differ.
 window.addEventListener('hashchange', () => {
   address = null;
   show();

@@ -5,7 +5,7 @@ import { h, text, attribute } from './dom.js';
 import { duration, place } from './format.js';
 import * as route from './route.js';
 
-/** Kinds that a name without a label does not mention. */
+/** The kinds that the title of a process without a label does not mention. */
 const PLAIN = ['task', 'child'];
 const KINDS = { task_set: 'task of a set', stream_item: 'item', task_supervisor: 'supervisor' };
 

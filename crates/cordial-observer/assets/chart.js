@@ -3,7 +3,7 @@
 import { h, s, text } from './dom.js';
 import { clock } from './format.js';
 
-/** The axis of a young program is shorter: these are numbers of points. */
+/** The axis of a program that has run for a short time has as many points as the first of these numbers that is large enough. */
 const SPANS = [60, 120, 300, 600];
 
 /** Rounds up to 1, 2 or 5 times a power of ten, so that the scale seldom changes. */
@@ -63,7 +63,7 @@ export class Chart {
     new ResizeObserver(() => this.draw()).observe(this.element);
   }
 
-  /** Shows a series. `span` is the number of points of the whole axis, once there are as many. */
+  /** Shows a series. `span` is the number of points of the axis when the series is complete. */
   show(series, span) {
     this.series = series;
     this.span = SPANS.find((shorter) => shorter >= series.length && shorter < span) ?? span;

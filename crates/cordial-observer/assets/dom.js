@@ -8,7 +8,7 @@ const SVG = 'http://www.w3.org/2000/svg';
  */
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\u{e0000}-\u{e0fff}]/gu;
 
-/** Writes such characters as `\u202e`, so that a label cannot imitate another one or turn the text behind it around. */
+/** Writes hidden characters as `\u202e`, so that a label cannot imitate another one or turn the text behind it around. */
 export function visible(value) {
   return String(value).replace(HIDDEN, (character) => {
     const code = character.codePointAt(0).toString(16);

@@ -2,7 +2,7 @@
 
 const GROUPED = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
-/** A count: `1,204`, and `3.1 M` from ten million on. */
+/** A count: `1,204`, and from ten million on `12.3 M`. */
 export function count(value) {
   if (value === null || value === undefined) return '–';
   if (value >= 1e10) return `${(value / 1e9).toFixed(1)} G`;

@@ -4,7 +4,7 @@ import { h } from './dom.js';
 import { VIEWS } from './header.js';
 
 const KEYS = [
-  ['1 … 9, 0', 'go to a view, in the order of their names'],
+  ['1 … 9, 0', 'go to the first to the tenth view'],
   ['/', 'go to the filter'],
   ['↑ ↓ PgUp PgDn Home End', 'move in rows'],
   ['→ ←', 'open and close a branch of the tree'],

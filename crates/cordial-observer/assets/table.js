@@ -6,12 +6,12 @@ import { count } from './format.js';
 import * as route from './route.js';
 import { Rows } from './rows.js';
 
-const KEPT = 2_000;
-const MOST = 200;
+const MAX_CACHED = 2_000;
+const MAX_REQUESTED = 200;
 /** The space between two columns, in rem: as in the style sheet. */
 const GAP = 1.25;
 
-/** What stays the same of a row: its process, or its number. */
+/** What identifies a row: its process, or its number. */
 function keyOf(row) {
   return row && (row.pid ?? row.id ?? row.n);
 }
@@ -155,7 +155,7 @@ export class Table {
     }
     this.loading = true;
     const offset = this.rows.from ?? 0;
-    const limit = Math.min(MOST, Math.max(30, (this.rows.to ?? 0) - offset, this.rows.visible + 12));
+    const limit = Math.min(MAX_REQUESTED, Math.max(30, (this.rows.to ?? 0) - offset, this.rows.visible + 12));
     const asked = { ...this.parameters(), offset, limit };
     try {
       const answer = await get(this.path, { ...asked, offset: String(offset) });
@@ -174,7 +174,7 @@ export class Table {
   /** Shows rows that have arrived. Until then, the table shows the rows of the filter and the order before. */
   take(answer, offset) {
     const cached = JSON.stringify(this.parameters());
-    if (this.cache.size > KEPT || this.cached !== cached) this.cache.clear();
+    if (this.cache.size > MAX_CACHED || this.cached !== cached) this.cache.clear();
     this.cached = cached;
     const top = Number(this.inputs.find((input) => input.name === 'top')?.value);
     const matched = Math.min(answer.matched, top || Infinity);

@@ -3,7 +3,7 @@
 import { Bar } from './chart.js';
 import { title } from './cells.js';
 import { h, keyed, text, attribute } from './dom.js';
-import { ago, duration, many, place } from './format.js';
+import { duration, many, place } from './format.js';
 import { live } from './live.js';
 import { link, sentence } from './problems.js';
 import * as route from './route.js';
@@ -65,7 +65,7 @@ function fillWarning(item, warning) {
   text(item.parts.sentence, sentence(warning));
   text(item.parts.advice, warning.advice);
   attribute(item.parts.sentence, 'href', link(warning));
-  const since = warning.since_at_ms ? ` since ${ago(warning.since_at_ms).replace(' ago', '')}` : '';
+  const since = warning.since_at_ms ? ` for ${duration(Math.max(0, Date.now() - warning.since_at_ms))}` : '';
   text(item.parts.about, `${warning.kind.replaceAll('_', ' ')}${since}${warning.place ? ` · ${place(warning.place)}` : ''}`);
 }
 

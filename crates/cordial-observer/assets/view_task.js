@@ -132,8 +132,7 @@ export function task({ id }) {
     const links = found.links ?? [];
     if (found.connection) parts.push(['Client', found.connection.peer]);
     parts.push(['Links', links.length ? links.map((process) => [link(process), ' ']) : 'none']);
-    const monitors = Array.isArray(found.monitors) ? found.monitors.length : found.monitors;
-    parts.push(['Monitors', monitors ? `${many(monitors, 'process watches', 'processes watch')} it` : 'none']);
+    parts.push(['Monitors', found.monitors ? many(found.monitors, 'monitor') : 'none']);
     parts.push(['Exits', found.traps_exits ? 'it receives the exits of linked processes as messages' : 'it ends if a linked process fails']);
     return h('dl', { class: 'facts' }, parts.map(([term, value]) => [h('dt', {}, term), h('dd', {}, value)]));
   }
@@ -158,7 +157,7 @@ export function task({ id }) {
 
   function crashesOf() {
     if (!found.crashes?.length) return '';
-    return [h('h3', {}, 'Crashes of this child'), h('ul', { class: 'plain-list' }, found.crashes.map((crash) => h('li', {}, h('span', { class: 'dot critical' }), h('a', { href: route.to('crash', String(crash.n)) }, crash.message || crash.exit_kind), h('span', { class: 'muted' }, ` ${ago(crash.at_ms)}`))))];
+    return [h('h3', {}, found.task.child_id ? 'Crashes of this child' : 'Crashes of processes spawned at the same place'), h('ul', { class: 'plain-list' }, found.crashes.map((crash) => h('li', {}, h('span', { class: 'dot critical' }), h('a', { href: route.to('crash', String(crash.n)) }, crash.message || crash.exit_kind), h('span', { class: 'muted' }, ` ${ago(crash.at_ms)}`))))];
   }
 
   function draw() {
@@ -181,9 +180,9 @@ export function task({ id }) {
       h('h3', {}, 'Life'), lifeline(found.lifeline?.length ? found.lifeline : [{ at_ms: from, what: 'spawned', detail: row.place }], from, Date.now()),
       log(found.log),
       h('h3', {}, 'Spawned at'), h('p', { class: 'place' }, row.place ?? 'an unknown place'),
-      h('h3', {}, 'Polls of the processes from there, by their length'), histogram(found.poll_durations),
+      h('h3', {}, 'Polls of all processes that were spawned there, by length'), histogram(found.poll_durations),
       found.callers?.length ? [h('h3', {}, 'Callers'), path(found.callers, cells.title(row))] : '',
-      h('h3', {}, 'Beside it'), beside(),
+      h('h3', {}, 'Links and monitors'), beside(),
       supervision(), children(), crashesOf());
   }
 
