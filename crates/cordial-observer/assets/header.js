@@ -50,6 +50,7 @@ export class Header {
       return { view, link, number };
     });
     nav.append(...this.links.map((entry) => entry.link));
+    new ResizeObserver(() => this.showCurrent()).observe(nav);
   }
 
   nextTheme() {
@@ -88,7 +89,13 @@ export class Header {
     for (const { view, link } of this.links) {
       const here = view.name === (PARENTS[name] ?? name);
       attribute(link, 'aria-current', here ? 'page' : null);
-      if (here) link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
     }
+    this.showCurrent();
+  }
+
+  /** Scrolls the list of views to the one that is shown. */
+  showCurrent() {
+    const current = this.links.find(({ link }) => link.hasAttribute('aria-current'));
+    current?.link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   }
 }

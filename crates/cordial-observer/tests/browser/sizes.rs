@@ -40,3 +40,14 @@ fn nothing_is_cut_off_from_a_phone_to_a_large_screen() {
         }
     });
 }
+
+#[test]
+fn the_current_view_stays_visible_in_the_list_of_views_when_the_window_becomes_narrow() {
+    browse("", async |page, _| {
+        page.resize(1280, 800, "light").await;
+        page.go("#/audit").await;
+        page.resize(360, 740, "light").await;
+        let visible = "((link) => link.left >= 0 && link.right <= innerWidth)(document.querySelector('nav a[aria-current]').getBoundingClientRect())";
+        page.wait(visible).await;
+    });
+}
