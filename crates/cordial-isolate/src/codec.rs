@@ -63,7 +63,7 @@ pub(crate) fn encode<T: Serialize + 'static>(value: &T) -> Result<Vec<u8>, Codec
 pub(crate) fn encode_owned<T: Serialize + 'static>(value: T) -> Result<Vec<u8>, CodecError> {
     let mut value = Some(value);
     if let Some(bytes) = (&mut value as &mut dyn Any).downcast_mut::<Option<Vec<u8>>>() {
-        return Ok(bytes.take().unwrap_or_default());
+        return Ok(bytes.take().expect("it was put there two lines above"));
     }
     encode(value.as_ref().expect("only a `Vec<u8>` is taken"))
 }

@@ -23,7 +23,7 @@ pub struct Carried {
     pub(crate) traceparent: Option<String>,
 }
 
-/// The values of the present call that belong to no key of the table of functions.
+/// The values of the current call that belong to no key of the table of functions.
 static OTHERS: Inherited<Vec<(String, Vec<u8>)>> = Inherited::new();
 
 /// Returns the bytes that the crate that carries the call has added under this name with [`Carried::with`]. `None` outside of such a call.

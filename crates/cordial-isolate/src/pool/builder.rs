@@ -34,7 +34,7 @@ impl PoolBuilder {
     ///
     /// An allocation beyond that fails. Rust code then aborts, and its call is lost with
     /// [`LostCause::MemoryLimit`](cordial::LostCause::MemoryLimit). All calls of a worker together have this memory: what one
-    /// call leaks, later calls lack. Memory that is shared with other processes, and maps of files, may be 1 GiB larger.
+    /// call leaks, later calls lack. With memory that is shared with other processes, and with mapped files, it may have 1 GiB more.
     pub fn memory(mut self, bytes: u64) -> PoolBuilder {
         self.config.memory = Some(bytes);
         self
@@ -88,7 +88,7 @@ impl PoolBuilder {
     }
 
     /// Sets the worker binary. Its `main` has to begin with [`cordial_isolate::main`](crate::main) or
-    /// [`cordial_isolate::init`](crate::init), with the same functions. If it is a script, it has to begin that binary by `exec`. Default:
+    /// [`cordial_isolate::init`](crate::init), with the same functions. A script in its place has to start that binary by `exec`. Default:
     /// this program.
     pub fn program(mut self, path: impl Into<PathBuf>) -> PoolBuilder {
         self.config.program = Some(path.into());

@@ -9,7 +9,7 @@ use cordial::LostCause;
 use rustix::io::Errno;
 
 use super::config::Config;
-use super::output::MemoryWords;
+use super::output::AllocationFailure;
 
 const SIGABRT: i32 = 6;
 const SIGKILL: i32 = 9;
@@ -20,15 +20,17 @@ pub(super) fn cause_of(
     cause: LostCause,
     broken: Option<Arc<str>>,
     config: &Config,
-    memory: MemoryWords,
+    allocation_failure: AllocationFailure,
     oom_kills: &mut OomKills,
 ) -> LostCause {
     let LostCause::Signal { number, .. } = cause else { return cause };
     match (number, config.memory, config.cpu_time) {
         // A worker without memory aborts after it has written a backtrace, which may take longer than the limit of processor time.
-        (SIGXCPU, Some(limit), _) if memory == MemoryWords::Aborts => LostCause::MemoryLimit { limit },
+        (SIGXCPU, Some(limit), _) if allocation_failure == AllocationFailure::Aborts => {
+            LostCause::MemoryLimit { limit }
+        }
         (SIGXCPU, _, Some(limit)) => LostCause::CpuLimit { limit },
-        (SIGABRT, Some(limit), _) if memory != MemoryWords::Nothing => LostCause::MemoryLimit { limit },
+        (SIGABRT, Some(limit), _) if allocation_failure != AllocationFailure::None => LostCause::MemoryLimit { limit },
         (SIGKILL, _, _) if oom_kills.has_grown() => LostCause::OutOfMemory,
         (SIGKILL, _, _) => match broken {
             // The pool kills a worker whose socket cannot be used.

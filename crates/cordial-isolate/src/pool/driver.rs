@@ -29,7 +29,7 @@ use crate::init::Initialized;
 const FIRST_DELAY: Duration = Duration::from_millis(10);
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
-/// A worker has started well if it has answered a call, or was idle for this long. The end of a worker that has not counts as a failed
+/// A worker is proven once it has answered a call, or was idle for this long. The end of a worker that was not proven counts as a failed
 /// attempt to start one, because the next worker may end in the same way.
 const UNTIL_PROVEN: Duration = Duration::from_secs(1);
 
@@ -508,13 +508,13 @@ impl Driver {
         let os_pid = connection.process.os_pid.as_raw_nonzero().get();
         connection.finish_lines(caller);
         let stderr = connection.process.stderr.last_lines();
-        let memory = connection.process.stderr.memory;
+        let allocation_failure = connection.process.stderr.allocation_failure;
         let mut state = self.shared.lock();
         state.remove_idle(id);
         let Some(worker) = state.workers.get_mut(&id) else { return };
         let was_ended = worker.was_ended();
         let was_ready = worker.was_ready;
-        // A worker that has not died by itself after its socket was closed was killed for that.
+        // Only if the pool had to kill the worker for its socket: the status of a worker that has died by itself says more.
         let broken = worker.broken.clone().filter(|_| worker.end == End::Killed);
         let died_early = !worker.is_proven && matches!(worker.end, End::None | End::Broken { .. });
         let call: Option<Call> = worker.call.take();
@@ -527,7 +527,7 @@ impl Driver {
             *counter += 1;
         }
         drop(state);
-        let cause = cause_of(cause, broken, &self.shared.config, memory, &mut self.oom_kills);
+        let cause = cause_of(cause, broken, &self.shared.config, allocation_failure, &mut self.oom_kills);
         if let Some(call) = call {
             let ran_for = call.since.map_or(Duration::ZERO, |since| now().saturating_duration_since(since));
             let reply = if was_ended {
@@ -557,7 +557,7 @@ impl Driver {
         self.finish(id);
     }
 
-    /// Kills the processes that a worker has started, which has exited, and reaps the worker, unless its group has time left after SIGTERM.
+    /// Kills the processes that an exited worker has started, and reaps the worker, unless its group has time left after SIGTERM.
     fn finish(&mut self, id: u64) {
         let mut state = self.shared.lock();
         if let Some(worker) = state.workers.get_mut(&id) {

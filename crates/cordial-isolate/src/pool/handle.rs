@@ -27,7 +27,7 @@ const BEYOND_GRACE: Duration = Duration::from_secs(2);
 ///
 /// Dropping the last handle kills the workers, and waits for their end, at most 200 ms. A call that runs holds a handle.
 ///
-/// It is not a sandbox: a worker may do whatever this program may do.
+/// A pool is not a sandbox: a worker may do whatever this program may do.
 ///
 /// # Examples
 ///

@@ -16,26 +16,26 @@ const READ: usize = 64 << 10;
 /// What programs write when they abort because memory was refused: Rust, C++, and the C library.
 const OUT_OF_MEMORY: [&[u8]; 4] = [b"memory allocation of", b"bad_alloc", b"out of memory", b"Cannot allocate memory"];
 
-/// What a line says about memory.
+/// Whether a program has reported that an allocation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum MemoryWords {
-    Nothing,
-    /// Memory was refused. The program may go on.
-    Refused,
-    /// Rust aborts because memory was refused.
+pub(super) enum AllocationFailure {
+    None,
+    /// An allocation failed. The program may go on.
+    Reported,
+    /// An allocation failed, and Rust aborts.
     Aborts,
 }
 
-impl MemoryWords {
-    fn of(line: &[u8]) -> MemoryWords {
+impl AllocationFailure {
+    fn of(line: &[u8]) -> AllocationFailure {
         if line.starts_with(OUT_OF_MEMORY[0]) {
-            return MemoryWords::Aborts;
+            return AllocationFailure::Aborts;
         }
-        // First bytes are compared first: comparing all words at each place takes longer than reading the line.
+        // First bytes are compared first: comparing all texts at each place takes longer than reading the line.
         let is_at = |start: usize| {
             OUT_OF_MEMORY.iter().any(|words| line[start] == words[0] && line[start..].starts_with(words))
         };
-        if (0..line.len()).any(is_at) { MemoryWords::Refused } else { MemoryWords::Nothing }
+        if (0..line.len()).any(is_at) { AllocationFailure::Reported } else { AllocationFailure::None }
     }
 }
 
@@ -72,8 +72,8 @@ pub(super) struct Output {
     /// Where a panic was, and its message, if a backtrace has pushed these two lines out of the last ones.
     panicked: Vec<Vec<u8>>,
     pub(super) stream: StdStream,
-    /// What the call has written about memory. A backtrace may have followed.
-    pub(super) memory: MemoryWords,
+    /// What the call has reported. A backtrace may have followed.
+    pub(super) allocation_failure: AllocationFailure,
 }
 
 impl Output {
@@ -85,7 +85,7 @@ impl Output {
             last: VecDeque::new(),
             panicked: Vec::new(),
             stream,
-            memory: MemoryWords::Nothing,
+            allocation_failure: AllocationFailure::None,
         }
     }
 
@@ -139,7 +139,7 @@ impl Output {
             self.line.clear();
             return;
         }
-        self.memory = self.memory.max(MemoryWords::of(&self.line));
+        self.allocation_failure = self.allocation_failure.max(AllocationFailure::of(&self.line));
         // The oldest line gives its memory to the next one.
         let next = if self.last.len() == KEPT_LINES { self.last.pop_front().unwrap_or_default() } else { Vec::new() };
         if says_panicked(&next) {
@@ -163,7 +163,7 @@ impl Output {
         self.last.clear();
         self.panicked.clear();
         self.line.clear();
-        self.memory = MemoryWords::Nothing;
+        self.allocation_failure = AllocationFailure::None;
     }
 
     /// Returns the last lines of the call, the oldest first. If a panic with a longer backtrace was among them, the first ones are its place and

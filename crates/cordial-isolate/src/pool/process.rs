@@ -94,13 +94,13 @@ impl Process {
         }
     }
 
-    /// Kills what the process, which has exited, has started and what has left its group.
+    /// Kills the processes that this one, which has exited, has started, and that have left its group.
     pub(super) fn kill_orphans(&self) {
         descendants::kill_orphans(&self.mark);
     }
 
-    /// Reaps the process, which has exited, and those of its group, which were killed and have become children of this program: orphans do, if it is
-    /// process 1 of a container or has asked for them.
+    /// Reaps the process, which has exited, and the killed processes of its group that have become children of this program. Orphans do so if
+    /// this program is process 1 of a container, or a subreaper.
     pub(super) fn reap(&mut self) {
         let limit = now() + descendants::UNTIL_DEAD;
         loop {

@@ -140,7 +140,7 @@ pub(super) enum End {
     Term { kill_at: Instant },
     /// It was asked to exit, as it runs no call; SIGKILL follows at this time.
     Retire { kill_at: Instant },
-    /// Its socket is closed or has carried no frames, for this reason; SIGKILL follows at this time.
+    /// Its socket is closed, or has carried bytes that are not frames; SIGKILL follows at this time.
     Broken { kill_at: Instant },
     /// It got SIGKILL.
     Killed,
@@ -454,7 +454,7 @@ impl Worker {
     }
 
     /// Ends a worker whose socket cannot be used, unless it is ending anyway. Most often the worker has just died,
-    /// which closed its socket. A worker that is still starting may have been loaded without its socket, and is about to say so.
+    /// which closed its socket. A worker that is still starting may have lost its socket, and is about to report that.
     pub(super) fn end_broken(&mut self, reason: &str, config: &Config) {
         if matches!(self.end, End::None | End::Asked { .. }) {
             let kill_at = if self.was_ready { now() + UNTIL_EXIT } else { later(self.started, config.start_timeout) };

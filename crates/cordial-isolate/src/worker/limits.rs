@@ -10,8 +10,8 @@ use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// How much address space a worker may map beyond its memory limit: maps of files, and reservations of the allocator. It bounds shared
-/// memory, which the limit for data does not count.
+/// How much address space a worker may map beyond its memory limit, for mapped files and reservations of the allocator. The limit for the
+/// address space also bounds shared memory, which the limit for data does not count.
 const SPARE_ADDRESS_SPACE: u64 = 1 << 30;
 
 /// Lets the process allocate this many bytes beyond what it has.

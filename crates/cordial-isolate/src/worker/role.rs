@@ -70,25 +70,25 @@ pub(super) enum Role {
     Worker(WorkerSettings, OwnedFd),
 }
 
-/// Its parent is the pool, and it has a group of its own: it is no process that a worker has started.
+/// Why a process cannot serve that is a worker, because its parent is the pool and it leads its group.
 const NO_SOCKET: &str =
     "standard input is not the socket of the pool any more; leave it as it is up to `cordial_isolate::init` or `main`";
 
-/// Its pool is gone, or has started another program that has started this one, also in another PID namespace.
+/// Why a process cannot serve that has the socket, but not the pool as its parent.
 const OTHER_PARENT: &str = "its parent is not the program with the pool: that one is gone, or has started another program, which has to begin this one by `exec`, in the same PID namespace (no `unshare --fork`)";
 
 impl Role {
     /// Returns the role of this process. A process is a worker if the environment variable names the socket at its standard input. A process
-    /// that a worker starts has the variable too, and another standard input and parent. The process that has made the socket cannot be
-    /// compared: in another PID namespace, it has no number.
+    /// that a worker starts has the variable too, and another standard input and parent. The pid of the process at the other end of the socket
+    /// is not compared: in another PID namespace it is 0.
     pub(super) fn find() -> Role {
         let Some(settings) = std::env::var(VARIABLE).ok().as_deref().and_then(WorkerSettings::decode) else {
             return Role::NoWorker;
         };
         match socket_number(stdin()) {
             Ok(socket) if socket == settings.socket => {}
-            // In a container, the pool may be the process that orphans get as their parent; these are in the group of a worker, or
-            // have a session of their own.
+            // In a container, the pool may be the process that orphans get as their parent. An orphan is in the group of a worker, or
+            // leads a session.
             _ if parent() == Some(settings.parent) && leads_its_group() && !leads_its_session() => {
                 return Role::Unable(NO_SOCKET);
             }

@@ -137,8 +137,7 @@ fn try_serve(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) 
                         asked_to_stop = true;
                     }
                 }
-                // Runs the destructors of C libraries, as the end of any program does.
-                // Its pool kills what it has started.
+                // Runs the destructors of C libraries, as the end of any program does. The pool kills what this worker has started.
                 Kind::Retire => process::exit(0),
                 Kind::Ready | Kind::Done | Kind::Stuck => {}
             }
