@@ -25,7 +25,7 @@ impl Attempt {
         &self.job
     }
 
-    /// Returns which attempt it is, counted from 1: how many runs of the job have begun, with this one. No two runs have the same number.
+    /// Returns the number of the attempt: how many runs of the job have begun, including this one. No two runs have the same number.
     /// A delivery that was lost, or given back, before it ran does not count as an attempt.
     #[must_use]
     pub fn number(&self) -> u32 {

@@ -33,7 +33,7 @@ use crate::wire::{NODE, State, end_of_call, header, too_much_carried, write_carr
 /// After how long without a heartbeat a node counts as down: more than three periods of the heartbeat.
 const SILENCE: Duration = Duration::from_millis(2500);
 
-/// How long a caller waits before it asks again after all slots were taken, at first, and at most.
+/// How long a caller waits, after all slots were taken, before it asks again: the first time, and at most.
 const FIRST_BUSY: Duration = Duration::from_millis(2);
 const LAST_BUSY: Duration = Duration::from_millis(100);
 

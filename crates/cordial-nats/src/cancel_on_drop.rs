@@ -17,7 +17,7 @@ const TRY_FOR: Duration = Duration::from_secs(30);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// How long the end of the program is delayed at most by cancellations whose processes have not begun.
+/// How long cancellations whose processes were not yet polled delay the end of the program at most.
 const LAST_CHANCE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Cancels a job when it is dropped, unless it was [disarmed](CancelOnDrop::disarm).
@@ -41,8 +41,9 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
         let shared = self.shared.clone();
-        let (cancelled, is_over) = oneshot::channel::<()>();
-        let (ended, last_chance) = mpsc::channel::<()>();
+        // Both senders are dropped when the cancellation is over.
+        let (over_for_process, is_over) = oneshot::channel::<()>();
+        let (over_for_drop, is_over_blocking) = mpsc::channel::<()>();
         // On the thread of the connection, which begins at once: the calling process, and its runtime, may be ending.
         self.shared.connection.run(async move {
             let tries = async {
@@ -51,10 +52,10 @@ impl Drop for CancelOnDrop {
                 }
             };
             let _ = timeout(TRY_FOR, tries).await;
-            drop((cancelled, ended));
+            drop((over_for_process, over_for_drop));
         });
-        // At the end of the program, a process that waits for it has its grace time.
-        let last_chance = LastChance(Some((last_chance, Instant::now() + LAST_CHANCE_LIMIT)));
+        // The program waits at its end for a process that has opted in to graceful shutdown, and so for the cancellation.
+        let last_chance = LastChance(Some((is_over_blocking, Instant::now() + LAST_CHANCE_LIMIT)));
         Task::start(async move {
             let _graceful = shutdown_requested();
             last_chance.disarm();
@@ -63,10 +64,10 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Waits for the end of a cancellation when it is dropped. The program may end before the process has begun, and so before that has asked for
-/// grace time: then it is dropped without a poll.
+/// Blocks on drop until the cancellation is over or the deadline has passed. It is dropped while armed if the program ends before the first
+/// poll of the process, which has then not opted in to graceful shutdown.
 ///
-/// The time runs for all of them at once.
+/// The deadline is fixed at the start, so the waits of many cancellations are not added up.
 struct LastChance(Option<(mpsc::Receiver<()>, Instant)>);
 
 impl LastChance {
@@ -77,8 +78,8 @@ impl LastChance {
 
 impl Drop for LastChance {
     fn drop(&mut self) {
-        if let Some((cancelled, deadline)) = self.0.take() {
-            let _ = cancelled.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        if let Some((is_over, deadline)) = self.0.take() {
+            let _ = is_over.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         }
     }
 }

@@ -22,10 +22,10 @@ use crate::net::{API_LIMIT, NetError, OutgoingMessage, direct_get, publish_to_st
 use crate::streams::refused;
 use crate::wire::{FUNCTION, HISTORY, REASON, SUBMITTER, escaped, header};
 
-/// How long the text of one failed attempt is kept, in bytes: a panic can have a large message.
+/// The largest number of bytes of the text of one failed attempt: a panic can have a large message.
 const MAX_REASON: usize = 2000;
 
-/// How long the history of a dead letter may be, in bytes. A stream refuses a message with more than 64 KiB of headers.
+/// The largest number of bytes of the history of a dead letter. A stream refuses a message with more than 64 KiB of headers.
 const MAX_HISTORY: usize = 32 * 1024;
 
 /// How a failed attempt of a job ended.

@@ -60,7 +60,7 @@ pub struct Job<Out> {
 /// Where the result will come from.
 #[derive(Debug)]
 pub(crate) enum ResultSource {
-    /// The subscription for all jobs of this program without a key. The job has a number in it, and is published later.
+    /// The subscription for all jobs of this program without a key, which finds this one by its number. The job is published later.
     Numbered(Waiter),
     /// A subscription for one job with a key, made before the job is published.
     Keyed(Subscription),

@@ -1,4 +1,5 @@
-//! Functions on other machines, over [NATS JetStream](https://docs.nats.io): calls, and jobs that survive the crash of every part.
+//! Functions on other machines, over [NATS JetStream](https://docs.nats.io): calls, and jobs that survive a crash of their submitter, of a
+//! worker or of the server.
 //!
 //! ```no_run
 //! use cordial::{Strategy, Supervisor};
@@ -14,7 +15,7 @@
 //!     Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await
 //! }
 //!
-//! // Where the work is asked for:
+//! // In a program that has work for them:
 //! async fn ask(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //!     let length: usize = cluster.call(LENGTH, "now".to_owned()).await?;
 //!     let job = cluster.submit(LENGTH, "whatever happens".to_owned()).group("texts").key("text-7").await?;
@@ -36,7 +37,7 @@
 //!
 //! This crate implements no consensus, no membership and no storage: each mechanism is one of JetStream's or NATS's own, and
 //! its module names it. The page `docs/fleet.md` of the repository says what production needs and which permissions each role
-//! needs. It is not a sandbox: a client that may publish to a group may run its functions.
+//! needs. A worker is not a sandbox: a client that may publish to a group may run its functions.
 //!
 //! # The protocol
 //!
@@ -56,9 +57,9 @@
 //!     │                                 │◄─ +ACK: the job leaves its stream ──────┤
 //! ```
 //!
-//! A failed attempt is given back with `-NAK` and a delay. A job whose attempts have all begun is not run again: it goes to the stream of dead
-//! letters, with what is known of its attempts, and its result says so. Between the result and `+ACK` a worker may die: then the
-//! job is delivered again, and the worker that gets it finds the result.
+//! After a failed attempt, the worker gives the job back with `-NAK` and a delay. After the last attempt that its submitter allows, the job goes
+//! to the stream of dead letters, with what is known of its attempts, and its result says so. If a worker dies between the result and `+ACK`,
+//! the job is delivered again, and the worker that gets it finds the result.
 //!
 //! | state of a job | where it is |
 //! |---|---|

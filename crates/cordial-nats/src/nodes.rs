@@ -29,7 +29,7 @@ pub struct Node {
     pub group: String,
     /// How many jobs and calls it runs at once.
     pub slots: usize,
-    /// How many run or have arrived, with the jobs whose results are on their way to the server.
+    /// How many of them run or have arrived, including the jobs whose results are on their way to the server.
     pub running: usize,
     /// The names of its functions.
     pub functions: Vec<String>,

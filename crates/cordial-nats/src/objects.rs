@@ -59,7 +59,7 @@ pub struct ObjectReader {
     cluster: Cluster,
     description: Description,
     digest: Digest,
-    /// The number in the stream after which the next piece is.
+    /// The sequence number of the last piece that was read.
     last: u64,
     n_read: u64,
     n_bytes: u64,

@@ -141,9 +141,9 @@ impl Options {
         Options { transport: Transport::Plain, ..self }
     }
 
-    /// Sets which functions say what travels with calls and jobs of this program: the values of
-    /// [inherited keys](Functions::travels), and the [trace context](Functions::trace_context). The worker needs the same in its table.
-    /// Default: the functions that [`cordial_isolate::main`] has got; otherwise nothing travels.
+    /// Sets the table of functions that says what travels with calls and jobs of this program: which values of
+    /// [inherited keys](Functions::travels), and whether the [trace context](Functions::trace_context). The table of the worker needs the same.
+    /// Default: the table that was passed to [`cordial_isolate::main`]; otherwise nothing travels.
     pub fn travels(self, functions: &Functions) -> Options {
         Options { travels: Some(functions.clone()), ..self }
     }

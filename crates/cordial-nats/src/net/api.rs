@@ -101,7 +101,7 @@ fn stored(answer: Message) -> Result<Option<StoredMessage>, NetError> {
     }
 }
 
-/// Returns the first message of a subject with this number in the stream or a higher one, and its number, by a direct get.
+/// Returns the first message of a subject whose sequence number is at least `from`, and that number, by a direct get.
 pub(crate) async fn direct_get_next(
     connection: &Connection,
     stream: &str,

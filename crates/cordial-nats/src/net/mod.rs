@@ -8,7 +8,7 @@
 //!    └───── messages ◄────┴ subscriptions
 //! ```
 //!
-//! The thread runs no code of the user, but for the subscriber of `tracing` when a result cannot be handed over. So code of the user
+//! The thread runs no code of the user, except the subscriber of `tracing` when a result cannot be handed over. So code of the user
 //! that blocks every worker of the runtime, or every thread of tokio, neither breaks the connection nor loses the lease of a job.
 
 mod api;

@@ -106,7 +106,7 @@ async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectErr
             }
         });
     };
-    // Not a task: it renews leases while code of the user occupies every thread of the runtime.
+    // A thread, not a task: it renews leases while code of the user occupies every thread of the runtime.
     let started = thread::Builder::new().name("cordial-nats".to_owned()).spawn(run);
     started.map_err(|error| ConnectError::Thread(Arc::new(error)))?;
     let is_tls_needed = options.transport == Transport::Safe;

@@ -191,9 +191,9 @@ async fn forward(
 /// Ends a subscription at the server, and not yet at this client. Returns a subscription to a message that the server sends after all those of
 /// the first one.
 ///
-/// `Subscriber::drain` forgets the subscription when it reads next, and loses what arrives later. So the server gets the number of messages
-/// after which the subscription ends. It reads a number of more than nine digits as "at once", in each version from 2.9 to 2.15, and this
-/// client would count to it.
+/// `Subscriber::drain` forgets the subscription when it reads next, and loses what arrives later. So the request to unsubscribe names a number
+/// of messages after which the subscription ends. Each server from 2.9 to 2.15 reads a number of more than nine digits as "at once", while
+/// this client counts up to it, and so keeps the subscription.
 async fn unsubscribe(client: &Client, subscriber: &mut Subscriber) -> Option<Subscriber> {
     subscriber.unsubscribe_after(u64::MAX).await.ok()?;
     let inbox = client.new_inbox();

@@ -9,8 +9,8 @@
 //! do the runs of a job that the server has lost, and that was submitted again with its key: the numbers go on, and the attempts begin anew.
 //!
 //! Claims are kept as long as results. A job may be older, with long delays between its attempts: then the last claim that is left says how
-//! many runs there were, and without one each delivery counts as a run. Where no delay, and no lease, is that long, a job without claims has
-//! waited and not run, and what was given back before it ran is no run.
+//! many runs there were, and without one each delivery counts as a run. If no delay and no lease is that long, a job without claims has never
+//! run, however often it was delivered.
 
 use std::time::Duration;
 

@@ -5,9 +5,9 @@
 //! sends a heartbeat while a request is open: without one, the consumer starts again with another inbox. The server drops requests
 //! whose inbox has no subscription.
 //!
-//! A job may wait in a socket for a long time: its worker was frozen, or the network was interrupted. A long time between two messages
-//! shows that: the second one may have been sent right after the first, and so may those that arrive with it. Such a job is looked at before it
-//! runs, because its lease may have run out, and the consumer starts again after these messages.
+//! A job may wait in a socket for a long time: its worker was frozen, or the network was interrupted. The consumer recognizes this by a long
+//! gap between two messages: the server may have sent the second one, and those that arrive with it, right after the first. The lease of such
+//! a job may have run out, so the worker looks for a result before it runs the job, and the consumer starts again after these messages.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -72,7 +72,7 @@ impl PullConsumer {
         let (connection, lease) = (shared.connection.clone(), shared.lease);
         let (received, node) = (requests.clone(), node.clone());
         let handler = move |message| {
-            // Held until the event is sent: `ask` counts a job as open, or as one of the events.
+            // Held until the event is sent, so that `ask` counts each job once: as open, or as one of the events.
             let mut requests = lock(&received);
             if let Some(event) = receive(&connection, &node, lease, &mut requests, message) {
                 let _ = to.send(event);
@@ -180,7 +180,7 @@ fn receive(
             let received = ReceivedJob { message, is_late, sent_after, cancellation, registered, lease };
             Some(PullEvent::Job(Box::new(received)))
         }
-        // What is in doubt is noticed at once.
+        // Wakes `next`, which then reports that messages were late.
         Some(100) => requests.is_in_doubt.then_some(PullEvent::Nothing),
         // The time of a request is over, or a limit of the consumer was reached: the header says how many jobs it did not get.
         Some(408 | 409) if pending_of(&message).is_some() => {

@@ -1,7 +1,7 @@
 //! One delivery of a job.
 //!
 //! ```text
-//!  delivered ─► late, or not the first time: result there already? ─► acknowledged
+//!  delivered ─► late, with a key, or again: result there already? ─► acknowledged
 //!      │ no
 //!      ├─ late, and the lease is over ─► left alone: delivered elsewhere
 //!      ▼
