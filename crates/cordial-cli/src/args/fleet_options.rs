@@ -70,7 +70,7 @@ pub(crate) struct WorkerOptions {
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "5s")]
     pub(crate) grace: Duration,
 
-    /// Run every command that arrives: each user who may publish to the group can then do everything that this user can do
+    /// Run every command that arrives: each user who may publish to the group can then do everything that your account can do
     #[arg(long)]
     pub(crate) allow_commands: bool,
 

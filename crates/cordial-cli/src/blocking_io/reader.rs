@@ -8,9 +8,9 @@ use crate::system::{self, Descriptor};
 /// The size of a chunk in bytes: large enough that a read costs little per value.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// Starts a thread that passes chunks of the input to `take`, the last of which is empty or an
-/// error. The thread ends after that, or when `take` returns false. It is not waited for, because
-/// it may be in a read that does not return.
+/// Starts a thread that passes chunks of the input to `take`; the last chunk is empty or an error.
+/// The thread ends after that, or when `take` returns false. It is not waited for, because it may be
+/// in a read that does not return.
 ///
 /// # Errors
 ///

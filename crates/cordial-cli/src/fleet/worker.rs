@@ -21,7 +21,7 @@ use crate::text::io_error;
 pub(crate) fn run(options: WorkerOptions) -> ExitCode {
     if !options.allow_commands {
         print_message(format_args!(
-            "a worker runs every command that arrives: each user who may publish to the group {:?} can then do everything that this user can do; add --allow-commands to start it",
+            "a worker runs every command that arrives: each user who may publish to the group {:?} can then do everything that your account can do; add --allow-commands to start it",
             options.group
         ));
         return ExitReason::Error.into();
@@ -71,7 +71,7 @@ async fn serve(options: WorkerOptions, groups: GroupTable, run_name: String) -> 
     let tree = tree.map_err(|error| error.to_string())?;
     let _ = writeln!(
         StandardError,
-        "cordial: the worker {} serves the group {:?}; each user who may publish there may run commands as this user",
+        "cordial: the worker {} serves the group {:?}; each user who may publish there may run commands with the rights of your account",
         cluster.name(),
         options.group
     );

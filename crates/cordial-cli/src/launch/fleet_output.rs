@@ -76,7 +76,7 @@ impl<'a> FleetOutput<'a> {
     async fn take_until(&mut self, output: usize, n: u32) -> Result<(), String> {
         while self.n_taken[output] < n {
             let number = 2 * self.n_taken[output] + u32::from(output == 1);
-            let run = self.runs.last().copied().unwrap_or_default();
+            let run = *self.runs.last().expect("`begin` is called before a piece is taken");
             let piece = self.fleet.cluster.piece(&self.job, run, number).await;
             let piece = piece.map_err(|error| error.to_string())?.ok_or("a piece of its output is gone")?;
             self.write(output, &piece).await?;

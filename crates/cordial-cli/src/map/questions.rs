@@ -11,7 +11,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::oneshot;
@@ -111,19 +111,19 @@ impl Questions {
         self.asked = Some(Asked { item, answer: Box::pin(answer) });
     }
 
-    /// Returns the answer to the last question; `Skip` if no question is open.
+    /// Returns the answer to the question that is open.
     pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
-        let Some(asked) = &mut self.asked else { return Poll::Ready(Answer::Skip) };
-        let Poll::Ready(answer) = asked.answer.as_mut().poll(cx) else { return Poll::Pending };
-        let item = self.asked.take().map(|asked| asked.item);
-        Poll::Ready(match (answer, item) {
-            (Some(Ok(true)), Some(item)) => {
+        let asked = self.asked.as_mut().expect("an answer is polled while a question is open");
+        let answer = ready!(asked.answer.as_mut().poll(cx));
+        let Asked { item, .. } = self.asked.take().expect("its answer was polled above");
+        Poll::Ready(match answer {
+            Some(Ok(true)) => {
                 self.n_accepted += 1;
                 Answer::Run(item)
             }
-            (Some(Ok(_)), _) => Answer::Skip,
-            (Some(Err(error)), _) => Answer::Failed(error),
-            (None, _) => Answer::Stop,
+            Some(Ok(false)) => Answer::Skip,
+            Some(Err(error)) => Answer::Failed(error),
+            None => Answer::Stop,
         })
     }
 }

@@ -57,7 +57,7 @@ fn block_length(file: &SplicedFile, at: u64, size: usize, separator: &Separator)
     if file.length().ok()?.checked_sub(at)? <= size as u64 {
         return None;
     }
-    // The thread that starts commands does not wait for the disk then.
+    // So that the thread that starts commands does not wait for the disk.
     file.read_ahead(at, size);
     [TAIL_BYTES, size].into_iter().find_map(|length| {
         let before = size - length;

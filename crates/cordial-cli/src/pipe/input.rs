@@ -74,10 +74,7 @@ impl SharedBlocks {
     /// Lets the commands take blocks from the rest of the input, which is `None` if the input has ended. Called when all commands
     /// have started.
     pub(super) fn open(&self, rest: Option<mpsc::Receiver<io::Result<Block>>>) {
-        // Never contended: commands take the lock only after this.
-        if let Ok(mut blocks) = self.blocks.try_lock() {
-            *blocks = rest;
-        }
+        *self.blocks.try_lock().expect("commands take the lock only after this") = rest;
         self.is_open.send_replace(true);
     }
 

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! Standard input of the connection stays open while the command runs. It ends when the item has to end, when `cordial` is
-//! killed, and when the connection breaks: in each case the watch ends the process group, first with SIGTERM. It is not a child of
-//! the command, which would find a process that it has not started, and OUTER waits for it: in a container, process 1 may
-//! not wait for the children of others.
+//! killed, and when the connection breaks: in each case the watch ends the process group, first with SIGTERM. The watch is not a child
+//! of the command, which would otherwise find a child that it has not started. OUTER waits for the watch, because process 1 of a
+//! container may not reap orphans.
 //!
 //! `ssh` exits with 255 if its connection has failed, and if the command has exited with 255. In the second case the script
 //! leaves a mark on the machine, an empty directory, for which `cordial` then asks.

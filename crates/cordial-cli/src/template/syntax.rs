@@ -61,9 +61,9 @@ impl Syntax {
 
     /// Sets another text for the placeholder `written`, such as `{.}`.
     pub(crate) fn rename(mut self, written: &str, text: Vec<u8>) -> Syntax {
-        if let Ok(Some((placeholder, _))) = Syntax::default().parse_prefix(written.as_bytes()) {
-            self.renamed.push((text, placeholder));
-        }
+        let parsed = Syntax::default().parse_prefix(written.as_bytes());
+        let (placeholder, _) = parsed.ok().flatten().expect("`written` is a placeholder");
+        self.renamed.push((text, placeholder));
         self
     }
 

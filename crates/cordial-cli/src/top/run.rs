@@ -78,7 +78,7 @@ fn shown(options: TopOptions) -> Result<Option<StopSignal>, String> {
     let mut terminal = ratatui::try_init().map_err(refused)?;
     let ended = serve(&mut terminal, &Ends { wants, updates, confirmed, answers, stops });
     if let Err(hangup) = wait_for_key(Duration::ZERO) {
-        // Its destructor would print that the cursor cannot be shown, and panic if standard error is the same terminal.
+        // The destructor of `terminal` would print that the cursor cannot be shown, and panic if standard error is the same terminal.
         std::mem::forget(terminal);
         return Ok(Some(hangup));
     }

@@ -178,10 +178,10 @@ impl TopState {
         self.n_rows = 0;
     }
 
-    /// Shows the list that is this many places after the present one.
+    /// Shows the list that is this many places after the current one.
     fn show_next(&mut self, n: usize) {
-        let present = VIEWS.iter().position(|view| *view == self.wanted.view).unwrap_or_default();
-        self.show(VIEWS[(present + n) % VIEWS.len()]);
+        let current = VIEWS.iter().position(|view| *view == self.wanted.view).expect("`VIEWS` has every view");
+        self.show(VIEWS[(current + n) % VIEWS.len()]);
     }
 
     fn sort_by(&mut self, sort: usize) {

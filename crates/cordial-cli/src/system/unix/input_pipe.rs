@@ -30,7 +30,7 @@ const MAX_WRITE_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct InputPipe {
     pipe: Arc<OwnedFd>,
-    /// The size of the largest block that it was to hold. On systems other than Linux it stays the default.
+    /// The size of the largest block for which the pipe was enlarged. On systems other than Linux it stays the default.
     capacity: usize,
     /// Registered with tokio when the pipe is full for the first time.
     registered: Option<AsyncFd<Arc<OwnedFd>>>,
