@@ -47,7 +47,7 @@ pub(super) enum Input {
 /// The records of a run.
 pub(super) enum ConfigRecords {
     Open(Box<RunRecords>),
-    /// They are opened when the fleet is reached, so that a run that cannot begin leaves no files. The command is in them.
+    /// They are opened when the fleet is reached, so that a run that cannot begin leaves no files. This is the command that they record.
     Later(Box<CommandTemplate>),
 }
 
@@ -133,7 +133,7 @@ impl Config {
         };
         check_machine(&options)?;
         // Once, because the file of -c may be a pipe.
-        let shares = options.concurrency.number(system::max_concurrency())?;
+        let n_at_once = options.concurrency.number(system::max_concurrency())?;
         if options.remote.is_used() && command.calls_function() {
             return Err(
                 "the command is a function of bash, which other machines do not know: write it into a script, and send that with --transferfile".to_owned(),
@@ -146,11 +146,11 @@ impl Config {
             false => None,
         };
         let (input, terminal) = if options.pipe.is_on() {
-            let (origin, blocks) = block_options(&options, &template, sources, shares)?;
+            let (origin, blocks) = block_options(&options, &template, sources, n_at_once)?;
             (Input::Blocks(origin, Box::new(blocks)), None)
         } else {
             check_without_pipe(&options)?;
-            let sources = arguments::sources(&options.items, sources, &template, shares)?;
+            let sources = arguments::sources(&options.items, sources, &template, n_at_once)?;
             let terminal = options.launch.tty.then(|| open_terminal(&options, &sources)).transpose()?;
             (Input::Items(sources), terminal.map(Arc::new))
         };
@@ -158,10 +158,10 @@ impl Config {
         Ok(Config {
             fleet_files: if is_fleet { Some(fleet::files(&options, &syntax)?) } else { None },
             limit: match (&terminal, &remote) {
-                _ if is_fleet => fleet::limit(&options.concurrency, shares),
+                _ if is_fleet => fleet::limit(&options.concurrency, n_at_once),
                 (Some(_), _) => SlotLimit::new(1, 1),
                 (None, Some(remote)) => SlotLimit::new(remote.slots, remote.slots),
-                (None, None) => slot_limit(&options.concurrency, shares),
+                (None, None) => slot_limit(&options.concurrency, n_at_once),
             },
             remote,
             terminal,

@@ -93,10 +93,10 @@ fn shared_directory(workdir: Option<&Path>) -> Result<Vec<u8>, String> {
     system::argument_bytes(current.join(workdir.unwrap_or(Path::new(""))).into())
 }
 
-/// Returns how many items are sent at once.
-pub(super) fn limit(concurrency: &Concurrency, shares: usize) -> SlotLimit {
+/// Returns how many items are sent at once. `given` is the number that `-c` stands for.
+pub(super) fn limit(concurrency: &Concurrency, given: usize) -> SlotLimit {
     match concurrency {
         Concurrency::Percent(100) => SlotLimit::new(SENT_AHEAD, SENT_AHEAD),
-        _ => SlotLimit::new(shares, shares),
+        _ => SlotLimit::new(given, given),
     }
 }
