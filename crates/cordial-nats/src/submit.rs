@@ -42,6 +42,9 @@ const MAX_BACKOFF: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long a submit tries.
 const SUBMIT_LIMIT: Duration = Duration::from_millis(2900);
 
+/// The longest time that a submit tries: a later moment may be too late for an `Instant`.
+const MAX_LIMIT: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// How long one try may take before the message is sent again.
 const TRY_LIMIT: Duration = Duration::from_millis(1400);
 
@@ -134,9 +137,9 @@ impl<In, Out> Submit<In, Out> {
     }
 
     /// Sets for how long the submit tries to reach the server. Each try has the same message id, which the server recognizes
-    /// within the [window](crate::Options::duplicate_window), so that there is one job. Default: 2.9 s.
+    /// within the [window](crate::Options::duplicate_window), so that there is one job. At most 30 days. Default: 2.9 s.
     pub fn timeout(self, limit: Duration) -> Self {
-        Submit { limit, ..self }
+        Submit { limit: limit.min(MAX_LIMIT), ..self }
     }
 }
 

@@ -9,13 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_nats::Message;
 use tokio::sync::Notify;
 
-use crate::wire::State;
+use crate::wire::{HEARTBEAT, State};
 
-/// How many messages of one wait may be unread: a call gets few.
-const CAPACITY: usize = 64;
-
-/// How many of them may not be heartbeats. A program whose threads are blocked reads no heartbeats, and still has to get the outcome.
-const RESERVED: usize = 8;
+/// How many messages of one wait may be unread. A call gets few, and a question to all nodes one for each node.
+const CAPACITY: usize = 65_536;
 
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
@@ -53,10 +50,11 @@ impl Waiters {
         // Delivered under the lock: after `close`, no message is on its way.
         let waiters = self.lock();
         let Some(unread) = waiters.get(&number) else { return false };
-        let is_heartbeat = message.headers.as_ref().and_then(State::of).is_none();
-        let limit = if is_heartbeat { CAPACITY - RESERVED } else { CAPACITY };
+        // Any unread message shows that the node is alive, as a heartbeat does. So a program whose threads are blocked gathers no heartbeats.
+        // An outcome may have the payload of a heartbeat, but has a state.
+        let is_heartbeat = message.payload == HEARTBEAT && message.headers.as_ref().and_then(State::of).is_none();
+        let limit = if is_heartbeat { 1 } else { CAPACITY };
         let mut messages = unread.lock();
-        // A full queue belongs to a wait that has what it needs.
         if messages.len() < limit {
             messages.push_back(message.clone());
             unread.delivered.notify_one();
@@ -111,8 +109,8 @@ mod tests {
     use super::*;
     use crate::wire::STATE;
 
-    fn message(headers: Option<HeaderMap>) -> Message {
-        let (subject, payload) = ("_INBOX.x.0".into(), "".into());
+    fn message(headers: Option<HeaderMap>, payload: &'static [u8]) -> Message {
+        let (subject, payload) = ("_INBOX.x.0".into(), payload.into());
         Message { subject, reply: None, payload, headers, status: None, description: None, length: 0 }
     }
 
@@ -121,13 +119,24 @@ mod tests {
         let waiters = Arc::new(Waiters::default());
         let mut waiter = waiters.add();
         for _ in 0..1000 {
-            assert!(waiters.deliver(&message(None)));
+            assert!(waiters.deliver(&message(None, HEARTBEAT)));
         }
         let mut done = HeaderMap::new();
         done.insert(STATE, State::Done.as_str());
-        assert!(waiters.deliver(&message(Some(done))));
-        let last = waiter.close().pop_back().unwrap();
-        assert_eq!(State::of(&last.headers.unwrap()), Some(State::Done));
-        assert!(!waiters.deliver(&message(None)));
+        assert!(waiters.deliver(&message(Some(done), HEARTBEAT)));
+        let mut unread = waiter.close();
+        assert_eq!(unread.len(), 2);
+        assert_eq!(State::of(&unread.pop_back().unwrap().headers.unwrap()), Some(State::Done));
+        assert!(!waiters.deliver(&message(None, HEARTBEAT)));
+    }
+
+    #[test]
+    fn the_answers_of_many_nodes_all_wait_to_be_read() {
+        let waiters = Arc::new(Waiters::default());
+        let mut waiter = waiters.add();
+        for _ in 0..1000 {
+            assert!(waiters.deliver(&message(None, b"{}")));
+        }
+        assert_eq!(waiter.close().len(), 1000);
     }
 }

@@ -145,6 +145,9 @@ pub(crate) fn too_much_carried(size: usize) -> String {
     )
 }
 
+/// The payload of a heartbeat to the caller of a call.
+pub(crate) const HEARTBEAT: &[u8] = b"beat";
+
 /// Returns the request to a node to end the call whose answers go to this inbox.
 pub(crate) fn end_of_call(inbox: &str) -> Bytes {
     Bytes::from(format!("end {inbox}"))

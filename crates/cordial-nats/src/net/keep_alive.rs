@@ -8,8 +8,8 @@
 //! "no responders", and the call is ended.
 //!
 //! A job enters the table when it arrives, on the thread, because code of the user may block every worker before the run begins. A call enters it
-//! when it begins. Most runs end before their first renewal, so the thread is woken only when it has not looked at the table for a while
-//! because it was empty.
+//! when it begins. Most runs end before their first renewal, so an entry wakes the thread only if the thread has stopped looking at the table,
+//! which it does while the table is empty.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,9 +21,10 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::cancellation::{CancelReason, CancellationToken};
+use crate::wire::HEARTBEAT;
 
 /// How often a caller gets a heartbeat of its call.
-const HEARTBEAT: Duration = Duration::from_millis(700);
+const HEARTBEAT_PERIOD: Duration = Duration::from_millis(700);
 
 /// The kind of a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +134,7 @@ impl KeepAlives {
         for (key, renewed) in &mut table.by_key {
             let (every, payload) = match renewed.kind {
                 KeepAliveKind::Lease(lease) => (lease / 3, Bytes::from_static(b"+WPI")),
-                KeepAliveKind::Caller => (HEARTBEAT, Bytes::from_static(b"beat")),
+                KeepAliveKind::Caller => (HEARTBEAT_PERIOD, Bytes::from_static(HEARTBEAT)),
             };
             if now.duration_since(renewed.sent) >= every {
                 let number = renewed.n_sent + 1;

@@ -70,7 +70,8 @@ fn a_backoff_without_an_end_is_a_job_like_any_other() {
     with_server(|server| async move {
         let cluster = Cluster::connect(server.url()).await.unwrap();
         let tree = start_worker(&cluster, "g", 1).await;
-        let job = cluster.submit(DOUBLE, 1).group("g").backoff(Duration::MAX, Duration::MAX).await.unwrap();
+        let submit = cluster.submit(DOUBLE, 1).group("g").backoff(Duration::MAX, Duration::MAX).timeout(Duration::MAX);
+        let job = submit.await.unwrap();
         assert_eq!(job.timeout(10 * SECOND).await, Ok(2));
         tree.stop().await;
     });
