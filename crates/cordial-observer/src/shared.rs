@@ -187,7 +187,7 @@ impl ObserverShared {
             pid = entry.pid.as_deref(),
             allowed = entry.allowed,
             result = %entry.result,
-            "observer"
+            "a client has acted, or was refused"
         );
         if self.options.audit.is_some() {
             let own = self.clone();

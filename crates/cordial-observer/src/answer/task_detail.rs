@@ -31,6 +31,8 @@ const MAX_DETAIL: usize = 1000;
 pub(crate) enum Gone {
     /// There is no process with this pid.
     Unknown,
+    /// The process lives, but there are more processes than a scan lists.
+    LeftOut,
     /// The process has ended while the observer watched it.
     Seen(Ended),
 }
@@ -89,9 +91,8 @@ pub(crate) fn task_detail(
 }
 
 fn gone(collector: &mut Collector, pid: Pid) -> Gone {
-    // A scan leaves out processes if there are too many: such a process has not ended.
     if collector.inspector.info(pid).is_some() {
-        return Gone::Unknown;
+        return Gone::LeftOut;
     }
     let (lifeline, ended_at_ms) = collector.watched.life(pid, collector.clock.now_ms()).unwrap_or_default();
     match (collector.crashes.of_pid(pid), ended_at_ms) {

@@ -47,7 +47,7 @@ struct WatchedProcess {
     ended_at_ms: Option<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct DetailPoint {
     busy: f32,
     polls: f32,
@@ -171,15 +171,8 @@ impl WatchedProcess {
     fn record(&mut self, scan: &Scan, index: usize) {
         let row = &scan.rows()[index];
         let mailbox = scan.mailbox(self.pid).map(|mailbox| mailbox.length);
-        if self.points.len() == MAX_POINTS {
-            self.points.pop_front();
-            self.first_at_ms += 1000;
-        }
-        if self.points.is_empty() {
-            self.first_at_ms = scan.at_ms;
-        }
         let (busy, polls) = (scan.busy_share(index) as f32, scan.polls_per_second(index) as f32);
-        self.points.push_back(DetailPoint { busy, polls, mailbox });
+        self.push(scan.at_ms, DetailPoint { busy, polls, mailbox });
         let before = self.seen.clone();
         self.seen = Seen { state: row.state, polls: row.polls, long_polls: row.long_polls, ..self.seen };
         if row.polls != before.polls || row.state == State::Running {
@@ -187,6 +180,19 @@ impl WatchedProcess {
             self.seen.waits = false;
         }
         self.note(scan.at_ms, &before);
+    }
+
+    /// Adds a point for each second since the last point: a scan may come later than after one second, or earlier.
+    fn push(&mut self, at_ms: u64, point: DetailPoint) {
+        if self.points.is_empty() {
+            self.first_at_ms = at_ms;
+        }
+        let n_due = (at_ms.saturating_sub(self.first_at_ms) + 500) / 1000 + 1;
+        let n_new = n_due.saturating_sub(self.points.len() as u64);
+        self.points.extend(std::iter::repeat_n(point, n_new.min(MAX_POINTS as u64) as usize));
+        let n_old = self.points.len().saturating_sub(MAX_POINTS);
+        self.points.drain(..n_old);
+        self.first_at_ms += 1000 * n_due.saturating_sub(self.points.len() as u64);
     }
 
     /// Adds what has happened between two scans.

@@ -181,6 +181,10 @@ async fn task_detail(State(shared): Observed, Extension(caller): Extension<Calle
         }
         Err(Gone::Seen(ended)) => Err(Refusal::ended(format!("the process {pid} has ended: {}", ended.exit), ended)),
         Err(Gone::Unknown) => Err(Refusal::new(StatusCode::NOT_FOUND, unknown)),
+        Err(Gone::LeftOut) => {
+            let error = format!("the process {pid} lives, but the program has more processes than the observer lists");
+            Err(Refusal::new(StatusCode::NOT_FOUND, error))
+        }
     }
 }
 

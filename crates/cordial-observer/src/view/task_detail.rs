@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Crash, LogLine, Reference, Rights, Supervision, Task, TreeNode};
 
 /// The answer of `GET /api/tasks/{pid}`, where `pid` is `1.2.3` or `<1.2.3>`. For a process whose crash is in the log, or that was
-/// watched when it ended, the status is 410, and for any other pid that is not alive 404, each with a [`Failure`](super::Failure).
+/// watched when it ended, the status is 410, and for any other pid that is not listed 404, each with a [`Failure`](super::Failure).
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskDetail {

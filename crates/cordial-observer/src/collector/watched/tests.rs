@@ -46,6 +46,27 @@ fn the_life_of_a_process_has_its_first_poll_its_waits_and_its_end() {
 }
 
 #[test]
+fn a_late_scan_is_a_point_for_each_second_since_the_one_before() {
+    cordial::testing::run(async {
+        let own = process::current().unwrap();
+        let mut watched = Watched::default();
+        let mut last = Scan::new(&process::inspector(), 0, None);
+        watched.past(&last, last.index_of(own).unwrap());
+        let mut history_after = |seconds: &[u64]| {
+            for second in seconds {
+                last = scan(*second, &last);
+                watched.record(&last);
+            }
+            let history = watched.past(&last, last.index_of(own).unwrap()).history;
+            (history.first_at_ms, history.polls.len())
+        };
+        assert_eq!(history_after(&[1, 2, 12, 12]), (1000, 12));
+        assert_eq!(history_after(&[700]), (101_000, 600));
+        assert_eq!(history_after(&[9000, 9001]), (8_402_000, 600));
+    });
+}
+
+#[test]
 fn a_process_that_was_polled_before_says_so() {
     cordial::testing::run(async {
         let own = process::current().unwrap();
