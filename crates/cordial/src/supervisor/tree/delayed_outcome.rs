@@ -44,7 +44,7 @@ impl TreeState {
 
     /// Records the delayed starts that have succeeded. To be called after an exit was read and before it is handled: the child may have
     /// started and then exited.
-    pub(super) fn take_in_started(&mut self) {
+    pub(super) fn record_delayed_starts(&mut self) {
         let mut due = Vec::new();
         while let Some((start, input)) = self.delayed_starts.next().now_or_never() {
             let DelayedStart { key, pid, .. } = start;

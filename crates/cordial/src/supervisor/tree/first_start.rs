@@ -44,8 +44,12 @@ fn stopped(reason: StopReason) -> StartFailure {
 enum Waited {
     /// The child is to be started again.
     Due,
-    /// Its start, which was delayed, has ended.
-    Ended(StartOutcome),
+    /// The child has started, after a delay.
+    Started,
+    /// The start of the child, which was delayed, has failed.
+    Failed(StartError),
+    /// The child was stopped, and is not started again by this start of its supervisor.
+    Stopped,
 }
 
 /// What ended the wait of a step.
@@ -67,25 +71,23 @@ impl TreeState {
     /// Starts a child for the first time. A child with a backoff is tried again until it has started.
     async fn start_first(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StartFailure> {
         loop {
-            let mut outcome = self.start_child(key, StartCause::First, signals).await.map_err(stopped)?;
-            if let StartOutcome::Delayed = outcome {
-                outcome = match self.wait_for_child(key, signals).await.map_err(stopped)? {
-                    Waited::Ended(outcome) => outcome,
-                    // The child was stopped together with a sibling.
-                    Waited::Due => continue,
-                };
-            }
-            let error = match outcome {
+            let error = match self.start_child(key, StartCause::First, signals).await.map_err(stopped)? {
                 StartOutcome::Started(_) => return Ok(()),
-                StartOutcome::Ignored => {
+                // There is no handle yet that could terminate the child, but an inspector can restart it: that stops the child now,
+                // and starts it after the other children.
+                StartOutcome::Ignored | StartOutcome::Terminated => {
                     if self.children[key].spec.restart == Restart::Temporary {
                         self.children.remove(key);
                     }
                     return Ok(());
                 }
                 StartOutcome::Failed(error) => error,
-                // Do not happen: there is no handle yet, so there are no calls; and a delayed start was waited for.
-                StartOutcome::Terminated | StartOutcome::Delayed => StartError::Refused(Refusal::SupervisorStopped),
+                StartOutcome::Delayed => match self.wait_for_child(key, signals).await.map_err(stopped)? {
+                    Waited::Started | Waited::Stopped => return Ok(()),
+                    Waited::Failed(error) => error,
+                    // The child was stopped together with a sibling.
+                    Waited::Due => continue,
+                },
             };
             self.emit_start_failed(signals.pid(), key, &error);
             if !self.schedule_next_attempt(key, &error, signals.pid()) {
@@ -96,7 +98,11 @@ impl TreeState {
             }
             discard(error);
             match self.wait_for_child(key, signals).await.map_err(stopped)? {
-                Waited::Due | Waited::Ended(_) => {}
+                Waited::Due => {}
+                Waited::Stopped => return Ok(()),
+                Waited::Started | Waited::Failed(_) => {
+                    unreachable!("a child that waits for its backoff is not starting")
+                }
             }
         }
     }
@@ -120,8 +126,8 @@ impl TreeState {
         true
     }
 
-    /// Waits until the child `key`, which has failed to start, is to be started again, or until its start, which is delayed,
-    /// has ended. Meanwhile the children that have started are restarted as usual.
+    /// Waits until the child `key`, which has failed to start, is to be started again, until its start, which is delayed, has
+    /// ended, or until the child was stopped. Meanwhile the children that have started are restarted as usual.
     async fn wait_for_child(&mut self, key: u32, signals: &mut ExitSignals) -> Result<Waited, StopReason> {
         if let Some(start_is_delayed) = self.start_is_delayed.take() {
             unwind::ignore_panic(|| start_is_delayed.send(()));
@@ -130,16 +136,22 @@ impl TreeState {
             // As after each step of the supervisor: the report covers only its stop, and there may be many failed attempts.
             discard(self.report.take());
             let exit = self.exits.try_next();
-            self.take_in_started();
-            if let Some(ChildStatus::Running(pid)) = self.children.get(key).map(|child| child.status) {
+            self.record_delayed_starts();
+            let ended = match self.children.get(key).map(|child| child.status) {
+                Some(ChildStatus::Running(_)) => Some(Waited::Started),
+                // A call of an inspector has stopped the child, or the child is temporary and was stopped together with a sibling.
+                Some(ChildStatus::Stopped) | None => Some(Waited::Stopped),
+                Some(ChildStatus::Starting(_) | ChildStatus::RestartAt(_)) => None,
+            };
+            if let Some(ended) = ended {
                 // An exit that came after the start is handled as that of any child.
                 exit.into_iter().for_each(|exit| self.exits.put_back(exit));
-                return Ok(Waited::Ended(StartOutcome::Started(pid)));
+                return Ok(ended);
             }
             if let Some(exit) = exit {
                 if let Some(error) = self.failed_start(key, &exit) {
                     discard(exit);
-                    return Ok(Waited::Ended(StartOutcome::Failed(error)));
+                    return Ok(Waited::Failed(error));
                 }
                 self.child_exited(exit, signals).await?;
                 continue;
@@ -170,11 +182,11 @@ impl TreeState {
                     match (error, other == key) {
                         (Some(error), true) => {
                             self.not_started(key, StartCause::First);
-                            return Ok(Waited::Ended(StartOutcome::Failed(error)));
+                            return Ok(Waited::Failed(error));
                         }
                         (Some(error), false) => self.delayed_start_failed(other, error, signals).await?,
                         (None, true) if self.children[key].status == ChildStatus::Running(pid) => {
-                            return Ok(Waited::Ended(StartOutcome::Started(pid)));
+                            return Ok(Waited::Started);
                         }
                         (None, _) => {}
                     }

@@ -79,7 +79,7 @@ impl TreeState {
         }
         let (restart, is_significant) = (child.spec.restart, child.spec.is_significant);
         if self.is_start_delayed(key) {
-            self.take_in_started();
+            self.record_delayed_starts();
         }
         let is_starting = self.is_start_delayed(key);
         self.process_gone(key, at);

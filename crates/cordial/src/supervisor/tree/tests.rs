@@ -1,7 +1,10 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::backoff::Backoff;
 use crate::supervisor::restart::Restart;
 use crate::supervisor::spec::ChildSpec;
 use crate::supervisor::strategy::Strategy;
@@ -36,6 +39,64 @@ fn an_exit_during_the_second_of_two_calls_leads_to_a_restart() {
         assert_eq!((first, second), (Ok(()), Ok(())));
         sleep(SECOND).await;
         assert_eq!(tree.which_children().await[0].incarnation, 2);
+        tree.stop().await;
+    });
+}
+
+/// A nested supervisor whose child has a backoff and never starts.
+fn never_starts() -> ChildSpec {
+    let backoff = Backoff::exponential(Duration::from_secs(1), Duration::from_secs(1));
+    let child =
+        move || ChildSpec::init("fails", || async { Err::<std::future::Pending<()>, _>("not yet") }).backoff(backoff);
+    ChildSpec::supervisor("nested", move || Supervisor::builder(Strategy::OneForOne).child(child()))
+}
+
+/// The first start waited forever for the removed child.
+#[test]
+fn a_start_goes_on_after_a_temporary_child_was_stopped_together_with_a_sibling() {
+    testing::run(async {
+        let crashes = ChildSpec::task("crashes", || sleep(Duration::from_secs(5))).restart(Restart::Permanent);
+        let tree = Supervisor::builder(Strategy::OneForAll)
+            .child(crashes)
+            .child(never_starts().restart(Restart::Temporary))
+            .child(ChildSpec::task("last", std::future::pending::<()>));
+        let tree = tokio::time::timeout(Duration::from_secs(60), tree.start()).await.expect("the start ends").unwrap();
+        let ids: Vec<_> = tree.which_children().await.into_iter().map(|child| child.id).collect();
+        assert_eq!(ids.iter().map(|id| &**id).collect::<Vec<_>>(), ["crashes", "last"]);
+        tree.stop().await;
+    });
+}
+
+/// The start failed, as if the supervisor had been stopped.
+#[test]
+fn an_inspector_restarts_a_child_that_hangs_in_the_first_start_of_its_supervisor() {
+    testing::run(async {
+        let attempts = Arc::new(AtomicU32::new(0));
+        let counter = attempts.clone();
+        let hangs_once = ChildSpec::init("hangs once", move || {
+            let is_first = counter.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                if is_first {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, std::io::Error>(std::future::pending::<()>())
+            }
+        });
+        let tree = Supervisor::builder(Strategy::OneForOne)
+            .child(hangs_once)
+            .child(ChildSpec::task("other", std::future::pending::<()>));
+        let restart = async {
+            sleep(Duration::from_secs(1)).await;
+            let processes = process::snapshot().processes;
+            let hanging = processes.iter().find(|process| process.child_id.as_deref() == Some("hangs once")).unwrap();
+            process::inspector().restart(hanging.pid).await
+        };
+        let (tree, restarted) = futures_util::future::join(tree.start(), restart).await;
+        let tree = tree.unwrap();
+        let children = tree.which_children().await;
+        assert_eq!(children[0].pid, Some(restarted.unwrap()));
+        assert!(children[1].pid.is_some());
+        assert_eq!(attempts.load(Ordering::SeqCst), 2);
         tree.stop().await;
     });
 }
