@@ -142,12 +142,23 @@ impl fmt::Display for RestartError {
                 write!(f, "child {id:?} is temporary, so it is never started again; shut it down instead")
             }
             RestartError::SupervisorStopped => f.write_str("the supervisor of the process is stopping or has ended"),
-            RestartError::NotStarted(error) => write!(f, "the child was stopped, and was not started again: {error}"),
+            RestartError::NotStarted(error) => {
+                f.write_str("the child was stopped, and was not started again: ")?;
+                error.fmt(f)
+            }
         }
     }
 }
 
-impl Error for RestartError {}
+/// As for the errors of the module `error`: the text includes that of the cause, so `source` returns the source of the cause.
+impl Error for RestartError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            RestartError::NotStarted(error) => error.source(),
+            _ => None,
+        }
+    }
+}
 
 /// Implemented by the state of a supervisor, so that a snapshot can show it.
 pub(crate) trait Supervise: fmt::Debug + Send + Sync {
@@ -162,4 +173,21 @@ pub(crate) trait Supervise: fmt::Debug + Send + Sync {
 
     /// Returns whether the supervisor waits for this child to start.
     fn is_starting(&self, child: Pid) -> bool;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+
+    #[test]
+    fn an_error_of_a_restart_keeps_the_sources_of_its_cause() {
+        let exit = Exit::from_texts("no configuration", vec!["no such file".to_owned()]);
+        let error = RestartError::NotStarted(StartError::Child { id: "db".into(), exit });
+        let text =
+            "the child was stopped, and was not started again: the child \"db\" failed to start: no configuration";
+        assert_eq!(error.to_string(), text);
+        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("no such file"));
+        assert_eq!(format!("{error:#}"), format!("{text}: no such file"));
+    }
 }
