@@ -1,4 +1,4 @@
-//! Children in the order of a time.
+//! Children in the order of the times at which they are due.
 //!
 //! One type for all such sets, because `BTreeSet` is slow to compile, and is compiled again for each type of element.
 

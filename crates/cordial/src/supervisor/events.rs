@@ -28,7 +28,8 @@ pub(super) fn gave_up(
         None => format!("{} in a row", plural(restarts + 1, "failure")),
     };
     // Formatting an error of the user runs user code, which may panic.
-    let reason = unwind::catch_cold(|| format!("{reason:#}")).unwrap_or_default();
+    let reason = unwind::catch_cold(|| format!("{reason:#}"));
+    let reason = reason.unwrap_or_else(|_| "an error whose `Display` panicked".to_owned());
     StopReason::RestartLimit(
         runtime
             .restart_limit_exits()

@@ -37,7 +37,7 @@ impl Pace {
     }
 
     /// Records that an incarnation has run for this long after it had finished starting.
-    pub(super) fn has_run_for(&mut self, time: Duration) {
+    pub(super) fn record_run(&mut self, time: Duration) {
         if time > self.backoff.max() {
             self.start_over();
         }

@@ -18,9 +18,9 @@ fn an_incarnation_that_ran_for_longer_than_the_longest_delay_starts_the_count_ag
     let mut pace = pace(Backoff::exponential(SECOND, 8 * SECOND).give_up_after(3));
     for _ in 0..100 {
         assert!(pace.failed(7).unwrap() < 2 * SECOND);
-        pace.has_run_for(8 * SECOND);
+        pace.record_run(8 * SECOND);
         assert!(pace.failed(7).unwrap() >= 2 * SECOND);
-        pace.has_run_for(8 * SECOND + Duration::from_nanos(1));
+        pace.record_run(8 * SECOND + Duration::from_nanos(1));
     }
     assert!(pace.failed(7).is_ok() && pace.failed(7).is_ok());
     assert_eq!(pace.failed(7), Err(ExceededLimit::Failures(3)));

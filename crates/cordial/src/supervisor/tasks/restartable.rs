@@ -105,7 +105,7 @@ pub(super) struct RestartableChild {
 pub(super) enum RestartProgress {
     /// The child has finished starting, or this is its first start.
     Done,
-    /// The first attempt is to be made, or is being made, since this time.
+    /// The first attempt has been due, or under way, since this time.
     FirstAttempt { since: Duration },
     /// The restart is delayed, or an attempt has failed.
     Later,
@@ -248,7 +248,7 @@ impl RestartableChildren {
             }
             if matches!(step, StartStep::End(_)) {
                 child.watch = None;
-                child.never_started();
+                child.prevent_restart_if_never_started();
             } else {
                 starting.insert(next, index);
             }
@@ -326,7 +326,7 @@ impl RestartableChildren {
 
     /// Prevents the restart of a child that has never finished starting, unless it has a backoff.
     pub(super) fn not_started(&self, index: u32) {
-        self.with(index, RestartableChild::never_started);
+        self.with(index, RestartableChild::prevent_restart_if_never_started);
     }
 
     /// Prevents all further starts, and removes the children that wait for a restart.
@@ -472,7 +472,7 @@ impl RestartableTable {
 
 impl ChildRegistry for RestartableChildren {
     fn next_incarnation(&self, index: u32) -> NextIncarnation {
-        // Another child may have the index by now. The factory of the child that was removed says then that nothing follows.
+        // Another child may have the index by now. Then the mailbox of the removed child is closed when its factory is dropped.
         match self.lock().children.get(index as usize) {
             Some(_) => NextIncarnation::Comes,
             None => NextIncarnation::Never,
@@ -514,7 +514,7 @@ impl ChildRegistry for RestartableChildren {
                     None => false,
                 };
             if let (Some(started_at), Some(pace)) = (child.started_at.take(), &mut child.pace) {
-                pace.has_run_for(now.saturating_sub(started_at));
+                pace.record_run(now.saturating_sub(started_at));
             }
             child.state = RestartableState::Waiting;
             child.restart_progress = match child.restart_progress {
@@ -543,7 +543,7 @@ impl ChildRegistry for RestartableChildren {
 
 impl RestartableChild {
     /// Prevents the restart if the child has never finished starting and has no backoff.
-    fn never_started(&mut self) {
+    fn prevent_restart_if_never_started(&mut self) {
         if !self.has_started && self.pace.is_none() {
             self.state = RestartableState::Terminated;
         }

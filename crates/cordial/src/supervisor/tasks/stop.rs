@@ -70,7 +70,7 @@ struct ChildrenStop {
     without_limit: Vec<Pid>,
     /// Those that were killed. Some of them may have been abandoned since.
     killed: Vec<Stopped>,
-    /// One that was abandoned is there twice if all children were killed after that.
+    /// A child that was abandoned is listed twice if all children were killed after that.
     abandoned: Vec<Stopped>,
 }
 

@@ -166,7 +166,7 @@ impl TreeChild {
     pub(super) fn process_gone(&mut self, at: Duration) -> StopReport {
         self.status = ChildStatus::Stopped;
         if let (Some(started_at), Some(pace)) = (self.started_at.take(), &mut self.pace) {
-            pace.has_run_for(at.saturating_sub(started_at));
+            pace.record_run(at.saturating_sub(started_at));
         }
         let report = self.report.take().map(|report| report.get()).unwrap_or_default();
         self.abandoned.extend(report.abandoned.iter().map(|stopped| stopped.pid));

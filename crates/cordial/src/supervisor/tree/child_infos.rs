@@ -177,14 +177,14 @@ impl ChildInfos {
         described.collect()
     }
 
-    /// Returns the id of the child with this process, and whether that child is started again.
+    /// Returns the id and the restart policy of the child with this process.
     pub(super) fn of_process(&self, pid: Pid) -> Option<(Arc<str>, Restart)> {
         let children = self.lock();
         let child = children.values().find(|child| child.process == Some(pid))?;
         Some((child.info.id.clone(), child.info.restart))
     }
 
-    /// Returns whether this process is a child that has not finished starting. It may not have been published yet.
+    /// Returns whether this process of a child has not finished starting. A process that was not published yet has not.
     pub(super) fn is_starting(&self, pid: Pid) -> bool {
         let is_running = |child: &PublishedChild| child.process == Some(pid) && child.info.state == ChildState::Running;
         !self.lock().values().any(is_running)

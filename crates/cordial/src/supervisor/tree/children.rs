@@ -141,10 +141,8 @@ impl ChildTable {
 
     /// Returns the first child whose status is `RestartAt`, and the time of its restart.
     pub(super) fn first_restart(&self) -> Option<(Duration, u32)> {
-        self.restarting().find_map(|(key, child)| match child.status {
-            ChildStatus::RestartAt(at) => Some((at, key)),
-            _ => None,
-        })
+        let (key, child) = self.restarting().next()?;
+        Some((child.restart_at().expect("the status of a child in `restarting` is `RestartAt`"), key))
     }
 
     /// Returns the first child whose status is `Starting`.

@@ -132,11 +132,11 @@ impl TreeState {
     /// Returns whether a child may be deleted now, while another child is starting: no earlier call
     /// about this child and no exit of it waits to be handled.
     pub(super) fn may_delete_during_start(&mut self, id: &str) -> bool {
-        let is_known = self.children.key(id).is_none_or(|key| {
+        let is_settled = self.children.key(id).is_none_or(|key| {
             let child = &self.children[key];
             child.pid().is_none() || self.exits.peek_of(key, child.incarnation).is_none()
         });
-        is_known && !self.calls.has_waiting(id)
+        is_settled && !self.calls.has_waiting(id)
     }
 
     /// Stops all children one after another, in reverse start order, and removes them. If the supervisor is killed
