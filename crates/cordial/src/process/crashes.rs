@@ -162,7 +162,7 @@ fn without_user_values(exit: Exit) -> Exit {
     Exit::from_texts(text, sources)
 }
 
-/// Returns the beginning of a text that is too long, and its length.
+/// Cuts a text that is too long, and appends its length.
 fn cut(text: &str) -> String {
     if text.len() <= MAX_TEXT {
         return text.to_owned();

@@ -12,7 +12,7 @@ pub(crate) fn discard<T>(value: T) {
 
 /// Like `discard`, but drops the value where it is, because it may be too large for the stack.
 pub(crate) fn discard_in_place<T>(value: &mut Option<T>) {
-    report_panic(&mut || *value = None);
+    call_and_report_panic(&mut || *value = None);
 }
 
 /// Like `discard`, for a value that may hold another such value, and so on: a long chain of them does not overflow the stack.
@@ -21,7 +21,7 @@ pub(crate) fn discard_in_turn<T: 'static>(value: T) {
     drop_in_turn(move || discard(value));
 }
 
-/// Values of the user that are passed on together. If the list is dropped before, each value is discarded on its own: in a list of the
+/// Values of the user that are passed on together. If the list is dropped before that, each value is discarded on its own: in a list of the
 /// standard library, a second destructor that panics while the first panic unwinds would abort the program.
 #[derive(Debug)]
 pub(crate) struct HeldValues<T>(Vec<T>);
@@ -55,7 +55,7 @@ impl<T> Drop for HeldValues<T> {
     fn drop(&mut self) {
         while let Some(last) = self.0.len().checked_sub(1) {
             // In place, because a value may be too large for the stack.
-            report_panic(&mut || self.0.truncate(last));
+            call_and_report_panic(&mut || self.0.truncate(last));
         }
     }
 }
@@ -84,7 +84,7 @@ impl<T> Drop for HeldValue<T> {
     }
 }
 
-fn report_panic(call: &mut dyn FnMut()) {
+fn call_and_report_panic(call: &mut dyn FnMut()) {
     if let Err(Unwound::Panic(caught)) = unwind::catch_dyn(call) {
         unwind::ignore_panic(|| telemetry::lost_panic(&caught));
     }

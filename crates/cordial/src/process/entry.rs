@@ -179,8 +179,8 @@ impl Entry {
         self.rare.as_mut()?.guardian.as_deref_mut()
     }
 
-    /// Returns whether the process is neither a child nor a guardian.
-    pub(crate) fn is_unowned(&self) -> bool {
+    /// Returns whether the process is neither a child nor a guardian, so that no supervisor has a part in its end.
+    pub(crate) fn is_plain(&self) -> bool {
         self.child_slot.is_none() && self.guardian().is_none()
     }
 

@@ -75,7 +75,8 @@ impl SpawnInfo {
             1 => Purpose::StreamItem,
             2 => Purpose::SetTask,
             3 => Purpose::Connection,
-            _ => Purpose::Any,
+            0 => Purpose::Any,
+            other => unreachable!("no purpose has the number {other}"),
         }
     }
 }

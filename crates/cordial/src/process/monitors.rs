@@ -89,7 +89,7 @@ impl Future for Monitor {
         let exit = match &mut self.state {
             MonitorState::NoProcess => Exit::NoProcess,
             MonitorState::Refused(refusal) => Exit::Refused(refusal.clone()),
-            // The process has stayed in the parent process.
+            // The monitored process exists only in the program that has forked.
             MonitorState::Monitoring { runtime, .. } if runtime.is_forked() => Exit::Refused(Refusal::Forked),
             // A process that ends sends its exit. The sender is dropped without a value only if the
             // runtime drops its process table.

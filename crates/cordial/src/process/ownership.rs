@@ -21,7 +21,7 @@ pub(crate) fn shutdown_request(runtime: &RuntimeHandle, own: Pid) -> ShutdownReq
 /// Makes `guardian` end with `owner`. Called by the process `owner`, after the two were linked.
 pub(crate) fn attach_to_owner(runtime: &RuntimeHandle, owner: Pid, guardian: Pid) {
     let number = runtime.with(guardian, |entry| entry.guardian().map(|guardian| guardian.number));
-    // A guardian without a number has ended already.
+    // A guardian that is not in the table has ended already.
     let Some(Some(number)) = number else { return };
     let to_check = runtime.with(owner, |entry| {
         let guardians = &mut entry.rare().guardians;

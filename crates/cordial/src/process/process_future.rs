@@ -156,7 +156,7 @@ where
                     [Some(unwound), dropped.err()]
                 }
             };
-            // Also those of messages that the destructors have sent, and of a poll that has panicked.
+            // Again, for messages that the destructors have sent, and after a poll that has panicked.
             drop_spares();
             let (value, own_exit) = match result {
                 Some(Ok(value)) => (Some(value), Exit::Normal),
@@ -278,7 +278,7 @@ fn end(
             // An error means that the receiver was dropped.
             let _ = unwind::catch_cold(|| monitor.send(exit.clone()).is_ok());
         }
-        // Futures that wait for a request and outlive the process are ready.
+        // Makes the futures ready that wait for a request and outlive the process.
         rare.shutdown_notice.iter().for_each(|notice| notice.give());
     }
     Ended { exit, lineage: entry.lineage.take() }

@@ -1,7 +1,7 @@
 //! What a process inherits from the code that spawns it: values by key, and a deadline.
 //!
 //! ```text
-//!  Scope ──► values: innermost ─► … ─► outermost     each key at most once per scope that was opened
+//!  Scope ──► values: innermost ─► … ─► outermost     each key at most once
 //!      └──► deadline: the earliest of all scopes
 //! ```
 //!

@@ -102,7 +102,7 @@ impl ShutdownState {
         }
     }
 
-    /// Asks the process to shut down with this exit. It is not exiting.
+    /// Asks the process to shut down with this exit. The process must not be exiting.
     pub(crate) fn request(&mut self, reason: &Exit) -> OnRequest {
         match *self {
             ShutdownState::Running => {
@@ -117,9 +117,8 @@ impl ShutdownState {
                 *self = ShutdownState::Requested;
                 OnRequest::RunsOn
             }
-            ShutdownState::Deferred { .. } | ShutdownState::Requested | ShutdownState::Exiting { .. } => {
-                OnRequest::RunsOn
-            }
+            ShutdownState::Deferred { .. } | ShutdownState::Requested => OnRequest::RunsOn,
+            ShutdownState::Exiting { .. } => unreachable!("no signal is applied to a process that is exiting"),
         }
     }
 

@@ -109,7 +109,7 @@ macro_rules! box_if_large {
 
 pub(crate) use box_if_large;
 
-/// A process that is prepared and not started.
+/// A process whose task is reserved. It is not in the table yet.
 struct Begun {
     reserved: Reserved,
     task: TaskRef,

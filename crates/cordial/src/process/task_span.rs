@@ -50,12 +50,12 @@ impl TaskSpan {
         if !telemetry::is_enabled(Level::ERROR) {
             return None;
         }
-        let span =
-            unwind::catch_cold(|| TaskSpan::within(span.unwrap_or_else(Span::current), pid, label, spawned_at)).ok()?;
+        let span = unwind::catch_cold(|| TaskSpan::in_span(span.unwrap_or_else(Span::current), pid, label, spawned_at))
+            .ok()?;
         (!span.span.is_none()).then(|| Box::new(span))
     }
 
-    fn within(current: Span, pid: Pid, label: Option<&str>, spawned_at: &'static Location<'static>) -> TaskSpan {
+    fn in_span(current: Span, pid: Pid, label: Option<&str>, spawned_at: &'static Location<'static>) -> TaskSpan {
         let spawner = POLLED.try_with(|polled| polled.borrow().clone()).ok().flatten();
         let spawner = spawner.filter(|spawner| spawner.id.is_some() && spawner.id == current.id());
         let of_user = spawner.as_ref().map_or_else(|| current.clone(), |spawner| spawner.of_user.clone());

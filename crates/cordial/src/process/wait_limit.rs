@@ -41,7 +41,10 @@ impl WaitLimit {
             WaitLimit::Never => Poll::Pending,
             WaitLimit::OfProcess(deadline) => match poll_own_deadline(cx, *deadline) {
                 Some(polled) => polled,
-                None => self.poll_elsewhere(runtime, cx),
+                None => {
+                    let deadline = *deadline;
+                    self.poll_elsewhere(deadline, runtime, cx)
+                }
             },
             WaitLimit::Timer(timer) => Pin::new(&mut **timer).poll(cx),
         }
@@ -67,10 +70,9 @@ impl WaitLimit {
         timer.map_or(WaitLimit::Never, |timer| WaitLimit::Timer(Box::new(timer)))
     }
 
-    /// Goes on with a timer, because the wait has left its process.
+    /// Goes on with a timer for the same deadline, because the wait has left its process.
     #[cold]
-    fn poll_elsewhere(&mut self, runtime: &RuntimeHandle, cx: &mut Context<'_>) -> Poll<()> {
-        let WaitLimit::OfProcess(deadline) = *self else { return Poll::Pending };
+    fn poll_elsewhere(&mut self, deadline: Deadline, runtime: &RuntimeHandle, cx: &mut Context<'_>) -> Poll<()> {
         *self = WaitLimit::with_timer(deadline.time().saturating_duration_since(runtime.executor().now()), runtime);
         self.poll(runtime, cx)
     }

@@ -89,8 +89,8 @@ impl Inspector {
         self.runtime.number().get()
     }
 
-    /// Returns whether the runtime was shut down or is being shut down: no process can be spawned on it any more. That is also true in a process that was
-    /// forked from the one with the runtime.
+    /// Returns whether the runtime was shut down or is being shut down: no process can be spawned on it any more. That is also
+    /// true in a process that was forked from the one with the runtime.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
         self.runtime.is_forked() || self.runtime.executor().is_closed()
@@ -115,7 +115,7 @@ impl Inspector {
     }
 
     /// Returns how many processes are alive, and how many have been spawned and have ended. Takes about ten nanoseconds for each
-    /// slot of the process table, which has about as many slots as processes were alive at once. Allocates no memory.
+    /// slot of the process table, which has about as many slots as processes were ever alive at once. Allocates no memory.
     #[must_use]
     pub fn totals(&self) -> Totals {
         Totals::of(&self.runtime)

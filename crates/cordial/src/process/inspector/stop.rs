@@ -23,7 +23,7 @@ use crate::process::stop::{LateEnds, Polls, StopOutcome, describe, stop_all, sto
 /// How long an answer waits for a process that was killed and is in no poll.
 const WAIT_AFTER_KILL: Duration = Duration::from_secs(1);
 
-/// The data about a process that are read before it is stopped.
+/// What is read about a process before it is stopped.
 struct Target {
     stopped: Stopped,
     /// The parent, if there is one, and the slot of the process there.
@@ -77,9 +77,9 @@ pub(super) async fn stop_subtree(runtime: &RuntimeHandle, pid: Pid, shutdown: Sh
         // All get the request before the first is woken, so that none handles the end of another as if only that one were
         // stopped.
         let members = subtree.0.clone();
-        let is_member = move |member, entry: &Entry| member == pid || (members.contains(&member) && entry.is_unowned());
+        let is_member = move |member, entry: &Entry| member == pid || (members.contains(&member) && entry.is_plain());
         let exit = monitor_on(runtime, pid);
-        let stopped = within(runtime, shutdown, stop_all(runtime, &is_member, shutdown, LateEnds::Limit)).await;
+        let stopped = await_within(runtime, shutdown, stop_all(runtime, &is_member, shutdown, LateEnds::Limit)).await;
         let of_pid = |stopped: &Stopped| stopped.pid == pid;
         let ending = match &stopped {
             Some(stopped) if stopped.killed.iter().any(of_pid) && !runtime.is_alive(pid) => match shutdown {
@@ -108,7 +108,7 @@ pub(super) async fn stop_subtree(runtime: &RuntimeHandle, pid: Pid, shutdown: Sh
     let mut rest = ReportBuilder::default();
     rest.add(stop_within(runtime, &is_member, shutdown).await);
     if shutdown != Shutdown::Infinity {
-        // Supervisors whose owner is stuck in a poll, and children that take longer than the grace time of this stop.
+        // The rest are supervisors whose owner is stuck in a poll, and children that take longer than the grace time of this stop.
         rest.add(stop_all(runtime, &is_member, Shutdown::BrutalKill, LateEnds::Limit).await);
     }
     let mut rest = rest.take();
@@ -130,7 +130,7 @@ fn forget_requested_kills(runtime: &RuntimeHandle, report: &mut StopReport, shut
 async fn end(runtime: &RuntimeHandle, target: &Target, shutdown: Shutdown) -> Ending {
     let pid = target.stopped.pid;
     let exit = monitor_on(runtime, pid);
-    match within(runtime, shutdown, stop_one(runtime, pid, shutdown)).await {
+    match await_within(runtime, shutdown, stop_one(runtime, pid, shutdown)).await {
         Some(StopOutcome::Killed(_)) => Ending::Killed,
         Some(StopOutcome::Abandoned(_)) | None if runtime.is_alive(pid) => still_alive(runtime, pid),
         Some(StopOutcome::Abandoned(_)) | None => Ending::Killed,
@@ -150,7 +150,7 @@ fn still_alive(runtime: &RuntimeHandle, pid: Pid) -> Ending {
 }
 
 /// Awaits a stop for its grace time and [`WAIT_AFTER_KILL`]. Returns `None` if that has not sufficed.
-async fn within<T>(runtime: &RuntimeHandle, shutdown: Shutdown, stop: impl Future<Output = T>) -> Option<T> {
+async fn await_within<T>(runtime: &RuntimeHandle, shutdown: Shutdown, stop: impl Future<Output = T>) -> Option<T> {
     let limit = match shutdown {
         Shutdown::After(grace) => grace.saturating_add(WAIT_AFTER_KILL),
         Shutdown::BrutalKill => WAIT_AFTER_KILL,

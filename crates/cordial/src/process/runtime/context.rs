@@ -23,7 +23,7 @@ use crate::unwind::{self, PanicReports};
 thread_local!(static CONTEXT: ProcessContext = const { ProcessContext::new() });
 
 // The context of a thread whose `CONTEXT` was destroyed: destructors of other thread-locals, and handlers of `atexit`, run after
-// that. Never destroyed, and empty except during `within`, so nothing is leaked.
+// that. Never destroyed, and empty except during `as_thread_of`, so nothing is leaked.
 thread_local!(static ENDING: ManuallyDrop<ProcessContext> = const { ManuallyDrop::new(ProcessContext::new()) });
 
 /// How many messages a process sends in one poll.
@@ -33,11 +33,11 @@ const SENDS_IN_A_POLL: u32 = 64;
 struct ProcessContext {
     /// The runtime that started the thread, if a runtime did. Never changes.
     own: OnceCell<RuntimeHandle>,
-    /// The runtime of the current call of `within`. Takes precedence over `own`.
+    /// The runtime of the current call of `as_thread_of`. Takes precedence over `own`.
     borrowed: RefCell<Option<Rc<RuntimeHandle>>>,
     is_borrowed: Cell<bool>,
     process: Cell<Option<Pid>>,
-    /// The task of that process, taken from it until `as_process` returns.
+    /// The task of that process, which its future lends until `as_process` returns.
     task: RefCell<Option<TaskRef>>,
     /// The address of the data of the waker of that process.
     waker: Cell<usize>,
@@ -85,8 +85,8 @@ impl ProcessContext {
         f(runtime)
     }
 
-    /// Returns the runtime of the current call of `within`. Cloned, so that the cell is not borrowed while it is used: that may call
-    /// `within`.
+    /// Returns the runtime of the current call of `as_thread_of`. Cloned, so that the cell is not borrowed while code that may call
+    /// `as_thread_of` uses the runtime.
     #[cold]
     fn borrowed(&self) -> Option<Rc<RuntimeHandle>> {
         self.borrowed.borrow().clone()
@@ -106,7 +106,7 @@ impl ProcessContext {
 
     /// Returns the process, if it is one of `runtime` and no scope is open.
     #[inline]
-    fn usual_process(&self, runtime: &RuntimeHandle) -> Option<Pid> {
+    fn process_without_scope(&self, runtime: &RuntimeHandle) -> Option<Pid> {
         let process = self.process.get()?;
         (process.runtime() == runtime.number() && self.scope.borrow().is_none()).then_some(process)
     }
@@ -221,7 +221,7 @@ pub(super) fn adopt(runtime: RuntimeHandle) {
 }
 
 /// Calls `body` as if this thread belonged to the runtime and ran no process.
-pub(super) fn within(runtime: RuntimeHandle, body: impl FnOnce()) {
+pub(super) fn as_thread_of(runtime: RuntimeHandle, body: impl FnOnce()) {
     struct Restore(Option<Rc<RuntimeHandle>>, Option<Pid>, Option<Scope>, PanicReports);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -279,7 +279,7 @@ pub(crate) fn with_own_task<R>(
     })
 }
 
-/// Returns the address of the task of the calling process, if `cx` is that of its poll.
+/// Returns the address of the data of the waker of the calling process, if `cx` is that of its poll.
 #[inline]
 pub(crate) fn own_waker_address(cx: &std::task::Context<'_>) -> Option<usize> {
     with_context(|context| context.is_own(cx).then(|| context.waker.get()))
@@ -288,7 +288,7 @@ pub(crate) fn own_waker_address(cx: &std::task::Context<'_>) -> Option<usize> {
 /// A wait with a limit of a second or more that the calling process has begun.
 pub(crate) struct LongWait {
     pub(crate) process: Pid,
-    /// The address of the task of the process.
+    /// The address of the data of the waker of the process.
     pub(crate) waker: usize,
     /// The deadline, as a number. The process is woken then at the latest.
     pub(crate) until: u64,
@@ -296,8 +296,8 @@ pub(crate) struct LongWait {
     pub(crate) now: u64,
 }
 
-/// Begins a wait with a limit of a second or more, if nothing about it is unusual. `None` if the limit is shorter, if a scope is open, if
-/// `cx` is not that of the poll of a process of `runtime`, in a simulation, and in a forked process.
+/// Begins a wait with a limit of a second or more, on the fast path. `None` if the limit is shorter, if a scope is open, if `cx` is not
+/// that of the poll of a process of `runtime`, in a simulation, and in a forked process.
 #[inline]
 pub(crate) fn begin_long_wait(
     cx: &std::task::Context<'_>,
@@ -305,7 +305,7 @@ pub(crate) fn begin_long_wait(
     runtime: &RuntimeHandle,
 ) -> Option<LongWait> {
     with_context(|context| {
-        let process = context.usual_process(runtime)?;
+        let process = context.process_without_scope(runtime)?;
         let waker = context.waker.get();
         if waker != cx.waker().data().addr() {
             return None;
@@ -317,13 +317,13 @@ pub(crate) fn begin_long_wait(
     })
 }
 
-/// Counts a message as [`may_send_in_this_poll`] does, if nothing about it is unusual, and returns its sender and the time of the coarse
-/// clock. `None`, and then nothing was counted, if the process may not send, if a scope is open, if the calling code is not a process of
+/// Counts a message as [`may_send_in_this_poll`] does, on the fast path, and returns its sender and the time of the coarse clock.
+/// `None`, and then nothing was counted, if the process may not send, if a scope is open, if the calling code is not a process of
 /// `runtime`, in a simulation, and in a forked process.
 #[inline]
 pub(crate) fn quick_sender(runtime: &RuntimeHandle) -> Option<(Pid, u64)> {
     with_context(|context| {
-        let process = context.usual_process(runtime)?;
+        let process = context.process_without_scope(runtime)?;
         let sends = context.sends.get();
         if sends >= SENDS_IN_A_POLL {
             return None;
@@ -370,7 +370,7 @@ pub(crate) fn take_spare_cast() -> Option<SpareCast> {
     with_context(|context| context.spares.take_cast())
 }
 
-/// Drops what was kept during the poll of a process, which ends. It may hold the last reference to a server.
+/// Drops what was kept during the poll of a process, when that poll ends. It may hold the last reference to a server.
 #[inline]
 pub(in crate::process) fn drop_spares() {
     // Again and again, because what is dropped may send messages in turn.
@@ -379,7 +379,7 @@ pub(in crate::process) fn drop_spares() {
     }
 }
 
-/// Returns the time in which `after` will have passed, if `cx` is that of the poll of the calling process. The inner `None` is a time that
+/// Returns the time at which `after` will have passed, if `cx` is that of the poll of the calling process. The inner `None` is a time that
 /// no clock can show.
 #[inline]
 pub(in crate::process) fn own_deadline(cx: &std::task::Context<'_>, after: Duration) -> Option<Option<Deadline>> {
@@ -415,12 +415,12 @@ pub(in crate::process) fn as_process<R>(
             let pid = runtime.pid_of_task(task.as_ref().expect("the process lends its task to one poll at a time"));
             let before = (context.process.replace(Some(pid)), context.waker.replace(waker.data().addr()));
             // Moved: a clone would change the reference count twice in each poll.
-            let lender = context.task.replace(task.take());
-            let outer = context.scope.replace(scope.take());
+            let outer_task = context.task.replace(task.take());
+            let outer_scope = context.scope.replace(scope.take());
             context.sends.set(0);
             let result = body(runtime, pid);
-            *scope = context.scope.replace(outer);
-            *task = context.task.replace(lender);
+            *scope = context.scope.replace(outer_scope);
+            *task = context.task.replace(outer_task);
             context.process.set(before.0);
             context.waker.set(before.1);
             result

@@ -17,7 +17,7 @@ impl Hooks for RuntimeShared {
     }
 
     fn on_foreign_thread(&self, executor: &Executor, body: &mut dyn FnMut()) {
-        context::within(RuntimeHandle::new(executor.with_local_count()), body);
+        context::as_thread_of(RuntimeHandle::new(executor.with_local_count()), body);
     }
 
     fn sampled(&self, key: Key, time: Duration) {

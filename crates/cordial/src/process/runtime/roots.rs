@@ -42,7 +42,7 @@ impl Roots {
         self.lock().notice.clone()
     }
 
-    /// Gives the notice to all roots, also to those that run later, because the runtime is shut down.
+    /// Gives the notice of the roots that run now and later, because the runtime is shut down.
     pub(crate) fn close(&self) {
         let notice = {
             let mut state = self.lock();

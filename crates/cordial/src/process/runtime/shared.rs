@@ -48,8 +48,8 @@ const REPORT_EVERY_MS: u64 = 1000;
 /// The reports of long polls of the processes of one spawn location, and how long all their polls lasted.
 #[derive(Debug, Default)]
 struct LongPollsOfLocation {
-    /// Whether a long poll was recorded while it lasted. May be `false` although ends of long polls were recorded.
-    is_recorded: bool,
+    /// Whether a long poll was reported while it lasted.
+    is_reported: bool,
     /// When the end of a long poll was last reported, in milliseconds on the coarse clock.
     reported_at: Option<u64>,
     /// How many long polls have ended since then without a report.
@@ -106,7 +106,7 @@ impl RuntimeShared {
     pub(super) fn is_first_long_poll_of(&self, spawned_at: &'static Location<'static>) -> bool {
         let mut long_polls = self.long_polls.lock().unwrap_or_else(PoisonError::into_inner);
         let of_location = reports_of(&mut long_polls, spawned_at);
-        !std::mem::replace(&mut of_location.is_recorded, true)
+        !std::mem::replace(&mut of_location.is_reported, true)
     }
 
     /// Counts a poll of a process that was spawned at this location: it is about to return, and has lasted for this long.

@@ -103,7 +103,8 @@ async fn kill_all(
     rounds: &mut (dyn Iterator<Item = Duration> + Send),
 ) -> Vec<Stopped> {
     let mut polls = Polls::now(runtime);
-    // A guardian that waits for a stuck process abandons it after the same time, and ends a moment later.
+    // Not awaited in the next round. A guardian that waits for a stuck process abandons that process after the same time, and ends a
+    // moment later: in the next round.
     let mut stuck: SortedMap<Pid, PollId> = SortedMap::default();
     for round in rounds {
         let is_awaited = |pid, entry: &Entry| stuck.get(pid).is_none() && (group.is_member)(pid, entry);

@@ -36,8 +36,8 @@ pub(crate) async fn collect_in_order(
         is_member(pid, entry).then_some(owner)
     };
     stop_guardians(report, runtime, &with_owner).await;
-    let is_unowned = |pid, entry: &Entry| is_member(pid, entry) && entry.is_unowned();
-    report.add(stop_all(runtime, &is_unowned, shutdown, LateEnds::Await).await);
+    let is_plain = |pid, entry: &Entry| is_member(pid, entry) && entry.is_plain();
+    report.add(stop_all(runtime, &is_plain, shutdown, LateEnds::Await).await);
     stop_guardians(report, runtime, &|pid, entry| is_member(pid, entry).then_some(None)).await;
 }
 
