@@ -69,7 +69,7 @@ impl Backoff {
         self.max
     }
 
-    /// Returns whether the operation is not tried again after `n` failures in a row.
+    /// Returns whether `n_failures` failures in a row are too many to try the operation again.
     pub(crate) fn is_over_after(self, n_failures: u32) -> bool {
         self.max_failures.is_some_and(|max_failures| n_failures >= max_failures.get())
     }

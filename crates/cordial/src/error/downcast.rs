@@ -40,8 +40,8 @@ impl Exit {
     }
 }
 
-/// Returns the cause of an error: the error whose text is part of its own text or, if there is none, its source.
-/// `source` skips a cause of the first kind.
+/// Returns the next error of a chain: the one whose text `error` includes in its own text, which `source` skips, or else the
+/// `source` of `error`.
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(Exit::Error(error)) = error.downcast_ref() {
         return Some(&**error);

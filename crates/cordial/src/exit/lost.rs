@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use super::{Exit, Location};
 
-/// What ran a process elsewhere is gone: an OS process of this machine, or a node. There is no result, and the work may have been
-/// done in part.
+/// The OS process or the node in which a process ran is gone. There is no result, and the work may have been done in part.
 ///
 /// `Display` prints the cause, the function and where it was spawned; `{:#}` adds the last lines of standard error.
 ///
-/// The crates that run functions elsewhere make it: `cordial-isolate` and `cordial-nats`. Other code can make one with
-/// [`Lost::builder`].
+/// The crates `cordial-isolate` and `cordial-nats`, which run functions elsewhere, make this report. Other code can make one
+/// with [`Lost::builder`].
 ///
 /// # Elixir
 ///
@@ -156,7 +155,7 @@ impl Lost {
         self.spawned_at.as_ref()
     }
 
-    /// Returns where it ran, such as `OS process 4711`.
+    /// Returns where the function ran, such as `OS process 4711`.
     #[must_use]
     pub fn place(&self) -> Option<&str> {
         self.place.as_deref()
@@ -237,7 +236,7 @@ impl LostBuilder {
         LostBuilder { lost: Lost { spawned_at: Some(location.into()), ..self.lost } }
     }
 
-    /// Sets where it ran, such as `OS process 4711`. Default: unknown.
+    /// Sets where the function ran, such as `OS process 4711`. Default: unknown.
     pub fn place(self, place: impl Into<Arc<str>>) -> LostBuilder {
         LostBuilder { lost: Lost { place: Some(place.into()), ..self.lost } }
     }

@@ -78,7 +78,7 @@ pub enum Exit {
     NoProcess,
     /// The process was never started.
     Refused(Refusal),
-    /// The process ran elsewhere, and what ran it is gone: an OS process of this machine, or a node.
+    /// The process ran elsewhere, and the OS process or the node in which it ran is gone.
     Lost(Arc<Lost>),
 }
 
@@ -143,7 +143,7 @@ impl Exit {
         matches!(self, Exit::Panic(_))
     }
 
-    /// Returns whether what ran the process elsewhere is gone.
+    /// Returns whether the process ran elsewhere, and the OS process or the node in which it ran is gone.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         matches!(self, Exit::Lost(_))
@@ -202,8 +202,8 @@ impl Error for Exit {
     }
 }
 
-/// For tests: panics are equal if message and location are, errors if their texts are, timeouts if limit, task,
-/// number of other pending tasks and what the task did are.
+/// For tests. Two panics are equal if their messages and locations are, two errors if their texts are, and two timeouts if all
+/// that they print is.
 impl PartialEq for Exit {
     fn eq(&self, other: &Exit) -> bool {
         match (self, other) {

@@ -39,7 +39,7 @@ impl TimedOut {
         TimedOut(Arc::new(Parts { limit, pid, label, spawned_at, others: 0, state: None, source }))
     }
 
-    /// Creates the error of [`within`](crate::within), which the process `pid` has called, or code outside of any process.
+    /// Creates the error of a call of [`within`](crate::within) by the process `pid`: [`Pid::NO_PROCESS`] outside of any process.
     pub(crate) fn of_within(limit: Duration, pid: Pid) -> TimedOut {
         let parts = TimedOut::new(limit, pid, None, None).into_parts();
         TimedOut(Arc::new(Parts { source: LimitSource::Within, ..parts }))

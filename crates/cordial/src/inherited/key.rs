@@ -78,15 +78,15 @@ impl<T: Send + Sync + 'static> Inherited<T> {
     ///
     /// That of the future, which is dropped in the scope.
     pub fn scope<F: Future>(&'static self, value: T, future: F) -> Scoped<F> {
-        let open = OpenScope { key: self.address(), value: Arc::new(value), reach: self.reach };
-        Scoped { open: Some(open), future: InScope::new(None, future) }
+        let unopened = UnopenedScope { key: self.address(), value: Arc::new(value), reach: self.reach };
+        Scoped { unopened: Some(unopened), future: InScope::new(None, future) }
     }
 
     /// Returns the value of the innermost scope. `None` outside of any scope of this key.
     #[must_use]
     pub fn get(&'static self) -> Option<Arc<T>> {
-        // The downcast succeeds: a value has the type of its key.
-        current_scope()?.value(self.address())?.downcast().ok()
+        let value = current_scope()?.value(self.address())?;
+        Some(value.downcast().expect("a value has the type of its key"))
     }
 
     fn address(&'static self) -> usize {
@@ -100,8 +100,8 @@ impl<T> fmt::Debug for Inherited<T> {
     }
 }
 
-/// A scope that the first poll opens inside of the scope in which it runs.
-struct OpenScope {
+/// A scope that is not open yet: the first poll opens it inside of the scope in which that poll runs.
+struct UnopenedScope {
     key: usize,
     value: Arc<dyn std::any::Any + Send + Sync>,
     reach: Reach,
@@ -111,7 +111,7 @@ pin_project! {
     /// The future of [`Inherited::scope`].
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Scoped<F> {
-        open: Option<OpenScope>,
+        unopened: Option<UnopenedScope>,
         #[pin]
         future: InScope<F>,
     }
@@ -122,7 +122,7 @@ impl<F: Future> Future for Scoped<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        if let Some(OpenScope { key, value, reach }) = this.open.take() {
+        if let Some(UnopenedScope { key, value, reach }) = this.unopened.take() {
             let scope = Scope::with_value(current_scope().as_ref(), key, value, reach);
             *this.future.as_mut().scope() = Some(scope);
         }

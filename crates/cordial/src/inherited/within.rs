@@ -18,7 +18,7 @@ use crate::timeout::Timeout;
 ///
 /// The deadline caps the limit of every await of a task, of every item of a stream, and of every call or cast to a server that
 /// begins in the future, and in the tasks that it spawns: `Task::spawn`, streams and sets, and what these spawn. Processes
-/// without an owner, which `Task::start` and supervisors start, have no part in it. Of two deadlines, one inside of the other,
+/// without an owner, which `Task::start` and supervisors start, are not affected. Of two deadlines, one inside of the other,
 /// the earlier one counts. With a limit of zero the future is polled once.
 ///
 /// # Errors
@@ -73,7 +73,7 @@ impl<F: Future> Future for Within<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Exit>> {
         let mut this = self.project();
-        let elapsed = match this.state {
+        let exceeded = match this.state {
             WithinState::Unpolled => {
                 let (scope, running) = open(*this.limit);
                 *this.future.as_mut().scope() = scope;
@@ -84,7 +84,7 @@ impl<F: Future> Future for Within<F> {
             WithinState::Running(None) => None,
             WithinState::Done => return Poll::Pending,
         };
-        let elapsed = match elapsed {
+        let exceeded = match exceeded {
             Some(limit) => limit,
             None => {
                 if let Poll::Ready(output) = this.future.as_mut().poll(cx) {
@@ -109,7 +109,7 @@ impl<F: Future> Future for Within<F> {
             return Poll::Pending;
         }
         let own = current().unwrap_or(Pid::NO_PROCESS);
-        Poll::Ready(Err(Exit::Timeout(TimedOut::of_within(elapsed, own))))
+        Poll::Ready(Err(Exit::Timeout(TimedOut::of_within(exceeded, own))))
     }
 }
 
