@@ -5,6 +5,8 @@
 //!                          │                              │  └─ returns a `Later` ─► Later ──▲
 //!                          └── limit, or the future is dropped ──► Gone: the server skips it, or drops the answer
 //! ```
+//!
+//! `Unsent` and `Sent` are one phase, `Pending`. The future distinguishes them by `progress`, which it reads without the lock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -33,7 +35,7 @@ pub(super) trait AnyCall<R>: Send + Sync {
     fn limit(&self) -> Timeout;
     fn set_limit(&self, limit: Timeout);
     fn is_sent(&self) -> bool;
-    /// Polls the future of the call, which holds this reference, or `None` once it was ready with a value.
+    /// Polls the call. The future has taken `self` from `holder`. `poll` puts it back there, or keeps it for the next call.
     fn poll(
         self: Arc<Self>,
         holder: &mut Option<Arc<dyn AnyCall<R>>>,
@@ -54,7 +56,7 @@ where
     progress: AtomicU8,
     /// The `WaitLimit`, as a number, if it needs no timer. 0: it is in `state`.
     wait_limit: AtomicU64,
-    /// The address of the task that `state.waker` wakes. 0: that is another waker, or none.
+    /// The address of the data of `state.waker`, if that wakes a process of ours. 0: it does not.
     woken: AtomicUsize,
     /// Not held while code of the user runs: a destructor, a waker.
     state: SpinLock<CallState<M, <S::Reply as Reply>::Value>>,
@@ -62,7 +64,7 @@ where
 
 struct CallState<M, R> {
     phase: Phase,
-    /// Set while the phase is `Sent`.
+    /// Set while the phase is `Pending`.
     message: Option<M>,
     /// Set while the phase is `Answered`, if the answer is a value.
     value: Option<R>,
@@ -84,8 +86,8 @@ const READY: u8 = 2;
 /// The phase of a call. It holds neither the message nor the answer, so exchanging it copies little.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Not sent, or in the mailbox.
-    Sent,
+    /// The message is not sent, or is in the mailbox.
+    Pending,
     InHand,
     /// A task answers the call.
     Later(Pid),
@@ -101,7 +103,7 @@ where
 {
     pub(super) fn new(server: ServerRef<S>, limit: u64, message: M) -> CallCell<S, M> {
         let state = CallState {
-            phase: Phase::Sent,
+            phase: Phase::Pending,
             message: Some(message),
             value: None,
             exit: None,
@@ -140,7 +142,7 @@ where
         // Dropped outside of the lock, because a timer holds a waker, which may run code of the user.
         let _last_limit = {
             let mut state = self.state.lock();
-            state.phase = Phase::Sent;
+            state.phase = Phase::Pending;
             state.message = Some(message);
             state.scope = None;
             state.ticket = None;
@@ -160,7 +162,7 @@ where
                     state.value = Some(value);
                     state.waker.take_woken()
                 }
-                Phase::Sent | Phase::Gone | Phase::Answered => {
+                Phase::Pending | Phase::Gone | Phase::Answered => {
                     drop(state);
                     return discard(value);
                 }
@@ -178,7 +180,7 @@ where
                     drop(state);
                     return discard(exit);
                 }
-                Phase::Sent | Phase::InHand | Phase::Later(_) => {
+                Phase::Pending | Phase::InHand | Phase::Later(_) => {
                     state.phase = Phase::Answered;
                     state.exit = Some(exit);
                     (state.waker.take_woken(), state.message.take())
@@ -255,7 +257,7 @@ where
         envelope: Arc<CallCell<S, M>>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
-        // Usually nothing has to be considered.
+        // The usual case: the calling process has no open scope, and the limit is a second or more.
         let Some(wait) = begin_long_wait(cx, self.limit.load(Ordering::Relaxed), &self.server.0.runtime) else {
             return self.send_after_checks(envelope, cx);
         };
@@ -475,7 +477,7 @@ where
     /// Takes the message, to handle it. `None` if the caller has given up.
     pub(super) fn take_message(&self) -> Option<(M, Option<Scope>)> {
         let mut state = self.state.lock();
-        if state.phase != Phase::Sent {
+        if state.phase != Phase::Pending {
             return None;
         }
         state.phase = Phase::InHand;

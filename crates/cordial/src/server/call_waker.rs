@@ -45,7 +45,7 @@ impl CallWaker {
             CallWaker::Process(task) => WokenCaller::Process(task.take_woken()),
             CallWaker::Other(_) => match self.take() {
                 CallWaker::Other(waker) => WokenCaller::Other(waker),
-                _ => WokenCaller::None,
+                CallWaker::None | CallWaker::Process(_) => unreachable!("it is `Other`"),
             },
         }
     }

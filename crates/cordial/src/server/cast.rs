@@ -186,7 +186,7 @@ where
 
     #[inline(always)]
     fn send_at(&mut self, sent: Sent, scope: Option<Scope>, cx: &mut TaskContext<'_>) -> Poll<Result<(), Exit>> {
-        let Some(message) = self.message.take() else { return Poll::Ready(Err(Exit::NoProcess)) };
+        let message = self.message.take().expect("the message is there until it is sent, and it is sent once");
         let (shared, process) = (&self.server.0, sent.sender);
         match shared.mailbox.send_unboxed(Message { message, scope }, sent, WhenFull::WaitForRoom) {
             Ok(Accepted::Queued) => Poll::Ready(Ok(())),
@@ -198,7 +198,8 @@ where
                     Timeout::After(limit) => WaitLimit::begin(limit, &shared.runtime, cx),
                     Timeout::Infinity => WaitLimit::Never,
                 };
-                self.waiting = Some(RoomWait { room: room.unwrap_or_default(), ticket, wait_limit });
+                self.waiting =
+                    Some(RoomWait { room: room.expect("a cast that waits has a `Room`"), ticket, wait_limit });
                 self.wait(cx)
             }
             Err((message, reason)) => {
@@ -216,7 +217,7 @@ where
 impl<S: Server, M> CastOf<S, M> {
     /// Waits for room.
     fn wait(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Exit>> {
-        let Some(waiting) = &mut self.waiting else { return Poll::Ready(Err(Exit::NoProcess)) };
+        let waiting = self.waiting.as_mut().expect("called only while the message waits");
         let shared = &self.server.0;
         if let Err(refusal) = shared.runtime.refuse_forked() {
             return Poll::Ready(Err(Exit::Refused(refusal)));
@@ -226,7 +227,7 @@ impl<S: Server, M> CastOf<S, M> {
             return Poll::Ready(result);
         }
         ready!(waiting.wait_limit.poll(&shared.runtime, cx));
-        let RoomWait { room, ticket, .. } = self.waiting.take().expect("set above");
+        let RoomWait { room, ticket, .. } = self.waiting.take().expect("the message waits");
         if !shared.withdraw(ticket) {
             // The message has just got room, or the server has just stopped.
             return room.poll(cx);

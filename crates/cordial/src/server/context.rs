@@ -23,7 +23,7 @@ pub struct Context<S> {
     pub(super) exits: Option<Trap<S>>,
     pub(super) requested: Requested,
     pub(super) handled_in_poll: u32,
-    /// Whether the last message was not in the mailbox.
+    /// Whether the mailbox has the next turn, because the last message was not in it.
     pub(super) mail_is_next: bool,
     /// The next message or event, from `next_of` until `take_other` takes it.
     pub(super) next: Option<Next<S>>,

@@ -30,6 +30,8 @@ use crate::process::{NextIncarnation, current_task, discard};
 /// How many messages there is room for by default.
 pub(super) const DEFAULT_CAPACITY: usize = 1024;
 
+const ENVELOPE_OF_ENTRY: &str = "an entry of the mailbox stands for an envelope";
+
 /// A message in a mailbox, with the way to answer its sender.
 pub(super) trait Envelope: Send {
     /// Answers the sender, if it waits for an answer: the message is not handled. Must not panic.
@@ -160,6 +162,16 @@ pub(super) enum WhenFull {
     Wait,
     /// The future of a cast, which waits for room alone.
     WaitForRoom,
+}
+
+/// What becomes of the messages in the mailbox when a process of the server has ended.
+enum Unhandled {
+    /// The next process handles them.
+    Keep,
+    /// They are answered. After a `stop`, a further process may handle later ones.
+    Answer,
+    /// They are answered, and later ones are refused: no further process follows.
+    AnswerAndClose,
 }
 
 /// How many messages are in the mailbox, and since when.
@@ -299,7 +311,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
             (envelope, room)
         };
         if let Some(room) = room {
-            room.got();
+            room.admitted();
         }
         Poll::Ready(envelope)
     }
@@ -316,7 +328,8 @@ impl<T: Envelope + 'static> Mailbox<T> {
         state.skipped += 1;
     }
 
-    /// Records that a message which was not in the mailbox is in hand: that of a timer, or a trapped exit. Counts the message that was in hand until now as handled.
+    /// Records that a message which was not in the mailbox is in hand: that of a timer, or a trapped exit. Counts the message that was
+    /// in hand until now as handled.
     pub(super) fn take_in_hand(&self, name: &'static str) {
         let mut state = self.lock();
         self.is_in_hand_handled.store(false, Ordering::Relaxed);
@@ -356,7 +369,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
 
     /// Ends an incarnation, and answers what cannot be handled any more.
     pub(super) fn end(&self, pid: Pid, exit: &Exit, next: NextIncarnation) {
-        let (replaced, failed, is_over) = {
+        let (replaced, failed, unhandled) = {
             let mut state = self.lock_and_count();
             let replaced = state.last_exit.replace(exit.clone());
             if state.pid == pid {
@@ -364,14 +377,14 @@ impl<T: Envelope + 'static> Mailbox<T> {
                 state.is_running = false;
                 state.receiver = None;
             }
-            let is_over =
-                next == NextIncarnation::Never || state.factory_owner.is_over() || state.stop_asked != StopAsked::No;
-            // After a `stop` that a further process may follow, the messages are answered, but the mailbox stays open.
-            (
-                replaced,
-                std::mem::take(&mut state.failed),
-                is_over.then_some(next == NextIncarnation::Never || state.factory_owner.is_over()),
-            )
+            let unhandled = if next == NextIncarnation::Never || state.factory_owner.is_over() {
+                Unhandled::AnswerAndClose
+            } else if state.stop_asked != StopAsked::No {
+                Unhandled::Answer
+            } else {
+                Unhandled::Keep
+            };
+            (replaced, std::mem::take(&mut state.failed), unhandled)
         };
         // Without the lock, because an exit may hold an error of the user, whose destructor may panic.
         discard(replaced);
@@ -379,14 +392,15 @@ impl<T: Envelope + 'static> Mailbox<T> {
             let exit = exit_of_unanswered(exit);
             failed.into_iter().for_each(|envelope| envelope.fail(&exit));
         }
-        match is_over {
-            None => {}
-            Some(true) => self.close(),
-            Some(false) => self.answer_all(),
+        match unhandled {
+            Unhandled::Keep => {}
+            Unhandled::Answer => self.answer_all(),
+            Unhandled::AnswerAndClose => self.close(),
         }
     }
 
-    /// Closes the mailbox, because no further process follows: answers its messages, and refuses later ones. Does nothing while a process runs.
+    /// Closes the mailbox, because no further process follows: answers its messages, and refuses later ones. Does nothing while a
+    /// process runs.
     pub(super) fn close(&self) {
         {
             let mut state = self.lock();
@@ -416,10 +430,10 @@ impl<T: Envelope + 'static> Mailbox<T> {
         };
         for queued in queue {
             let envelope = match queued.place {
-                Place::Envelopes => envelopes.pop_front(),
-                Place::Lane(lane) => Some(lanes.pop_envelope(lane)),
+                Place::Envelopes => envelopes.pop_front().expect(ENVELOPE_OF_ENTRY),
+                Place::Lane(lane) => lanes.pop_envelope(lane),
             };
-            envelope.into_iter().for_each(|envelope| envelope.fail(&exit));
+            envelope.fail(&exit);
         }
         for (_, waiting) in waiting {
             waiting.envelope.fail(&exit);
@@ -555,7 +569,7 @@ impl<T> MailboxState<T> {
     }
 
     fn pop_envelope(&mut self) -> T {
-        self.envelopes.pop_front().expect("an entry of the mailbox stands for an envelope")
+        self.envelopes.pop_front().expect(ENVELOPE_OF_ENTRY)
     }
 
     /// Counts the message in hand, if there is one, as handled.

@@ -20,8 +20,8 @@
 //!
 //! # Events
 //!
-//! The message that a server handles at the moment is *in hand*. A server emits the [events of every process](crate#events), and of every child: `crash`, `restart`, `give_up`, `slow_start`,
-//! `start_failed`, `long_poll`. These are its own:
+//! The message that a server handles at the moment is *in hand*. A server emits the [events of every process](crate#events), and
+//! of every child: `crash`, `restart`, `give_up`, `slow_start`, `start_failed`, `long_poll`. These are its own:
 //!
 //! | event | level | emitted when | fields |
 //! |---|---|---|---|

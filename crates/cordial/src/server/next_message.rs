@@ -30,7 +30,7 @@ impl<S: 'static> Unboxed<Item<S>> for NoMessage {
 
 /// Waits for the next message.
 pub(super) async fn next<S: Server>(ctx: &mut Context<S>) -> Next<S> {
-    if begins(ctx).await {
+    if take_turn(ctx).await {
         poll_fn(|cx| poll_next::<S, NoMessage>(ctx, cx, &mut None)).await;
     }
     take_other(ctx)
@@ -45,11 +45,11 @@ where
     S: Server,
     U: Unboxed<Item<S>>,
 {
-    begins(ctx).await && poll_fn(|cx| poll_next(ctx, cx, unboxed)).await
+    take_turn(ctx).await && poll_fn(|cx| poll_next(ctx, cx, unboxed)).await
 }
 
 /// Lets other processes run if this one has handled many messages. Returns false if the server stops.
-async fn begins<S: Server>(ctx: &mut Context<S>) -> bool {
+async fn take_turn<S: Server>(ctx: &mut Context<S>) -> bool {
     if let Some(exit) = ctx.stop.take() {
         ctx.next = Some(Next::Stop(exit));
         return false;
@@ -74,7 +74,7 @@ where
     U: Unboxed<Item<S>>,
 {
     if ctx.task.as_ref().is_some_and(TaskRef::is_ending) {
-        // The process was killed, or a linked one has ended it, in the poll that goes on. It ends when this poll returns: the messages
+        // The process was killed, or a linked one has ended it, during this poll. It ends when this poll returns: the messages
         // that wait are for the next incarnation.
         return Poll::Pending;
     }

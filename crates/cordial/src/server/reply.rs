@@ -54,7 +54,7 @@ impl<T: Send + Unpin + 'static> Reply for T {
 }
 
 /// A reply that follows after the handler has returned. Created by [`Context::reply_later`](crate::server::Context::reply_later).
-#[must_use = "without being returned from the handler, the future is not run"]
+#[must_use = "the future runs only if the handler returns this value"]
 pub struct Later<T> {
     pub(super) future: BoxFuture<'static, T>,
     pub(super) spawned_at: &'static Location<'static>,

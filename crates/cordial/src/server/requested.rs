@@ -12,7 +12,7 @@ pub(super) struct Requested {
 }
 
 impl Requested {
-    /// Makes the calling process one that shuts down by itself.
+    /// Opts the calling process in to graceful shutdown.
     pub(super) fn new() -> Requested {
         Requested { request: shutdown_requested(), is_armed: false }
     }

@@ -18,7 +18,7 @@ struct RoomState {
 
 impl Room {
     /// Reports that the message is in the mailbox.
-    pub(super) fn got(&self) {
+    pub(super) fn admitted(&self) {
         self.set(Ok(()));
     }
 

@@ -108,17 +108,18 @@ impl<S: Send + 'static> ServerShared<S> {
     /// calls `attach_first`; either call may come first.
     pub(super) fn attach(self: &Arc<ServerShared<S>>, pid: Pid) {
         self.mailbox.begin(pid);
-        self.serve(pid);
+        self.register(pid);
     }
 
     /// Makes the process `pid`, which was just started, the one of the first incarnation, unless an incarnation has begun.
     pub(super) fn attach_first(self: &Arc<ServerShared<S>>, pid: Pid) {
         if self.mailbox.begin_first(pid) {
-            self.serve(pid);
+            self.register(pid);
         }
     }
 
-    fn serve(self: &Arc<ServerShared<S>>, pid: Pid) {
+    /// Puts the server into the table entry of its process, so that the end of the process reaches the mailbox.
+    fn register(self: &Arc<ServerShared<S>>, pid: Pid) {
         let serving: Arc<dyn Serving> = self.clone();
         let replaced = self.runtime.with(pid, |entry| entry.rare().serving.replace(serving));
         if replaced.is_none() && self.mailbox.with(|state| state.is_running && state.pid == pid) {
