@@ -131,7 +131,7 @@ impl Task<()> {
     /// [ends the stream](crate::StreamTimeout::EndStream) earlier, the error is not delivered.
     ///
     /// After [`zip_input_on_exit`](AsyncStream::zip_input_on_exit), the input of a failure is `Some(item)`, or `None` if the source has
-    /// failed; its index is then the number of items before.
+    /// failed; its index is then the number of items before it.
     ///
     /// # Examples
     ///

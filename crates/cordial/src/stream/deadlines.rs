@@ -163,9 +163,9 @@ impl SharedDeadlines {
         let executor = self.runtime.executor();
         let Some(mut timer) = executor.timer(at.saturating_duration_since(executor.now())) else { return };
         let waker = Waker::from(self.clone());
-        if Pin::new(&mut timer).poll(&mut Context::from_waker(&waker)).is_pending() {
-            state.timer = Some((at, timer));
-        }
+        let armed = Pin::new(&mut timer).poll(&mut Context::from_waker(&waker));
+        assert!(armed.is_pending(), "the first poll of a timer arms it, and is never ready");
+        state.timer = Some((at, timer));
     }
 
     /// Runs the actions of all deadlines that have passed.

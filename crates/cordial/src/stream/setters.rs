@@ -68,8 +68,8 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
         self
     }
 
-    /// Sets the timeout of each attempt of an item, counted from its spawn. Default: 5 s. One of a second or more may elapse up to 20 ms
-    /// late.
+    /// Sets the timeout of each attempt of an item, counted from its spawn. Default: 5 s. A timeout of a second or more may
+    /// elapse up to 20 ms late.
     ///
     /// The timeout elapses also while the stream is not polled. With zero, an item is polled once: it returns its value in
     /// that poll, or has exceeded its timeout.

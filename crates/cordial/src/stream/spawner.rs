@@ -11,7 +11,7 @@ pub(crate) trait Spawner {
     /// Returns `Ready` when one more process may start. The capacity stays reserved until the next `spawn`.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Starts a process on `runtime`. `spawn` has the line that created the stream, and the label of the item. `recipient`
+    /// Starts a process on `runtime`. `spawn` has the location where the stream was created, and the label of the item. `recipient`
     /// receives the output of `future`.
     fn spawn<F, R>(
         &mut self,

@@ -28,7 +28,7 @@ pin_project! {
 #[derive(Clone, Default)]
 struct SharedError(Arc<Mutex<Option<Exit>>>);
 
-/// The side of the stream that delivers the error of its source.
+/// The error of a source, as the stream takes it to deliver it.
 pub(super) struct SourceError<I> {
     error: SharedError,
     /// Makes the input of the failure.
@@ -36,7 +36,7 @@ pub(super) struct SourceError<I> {
 }
 
 impl<S: TryStream> TrySource<S> {
-    /// Returns the source, and what delivers its error.
+    /// Returns the source, and its error for the stream.
     pub(super) fn new(source: S) -> (TrySource<S>, SourceError<Option<S::Ok>>) {
         let error = SharedError::default();
         (TrySource { source, error: error.clone() }, SourceError { error, no_input: || None })
