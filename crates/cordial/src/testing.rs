@@ -35,8 +35,8 @@ use crate::process::{
 ///
 /// # Panics
 ///
-/// If the root process ends without a value; the message shows its exit, the seed, and which other processes have crashed. Also if no process can make progress any
-/// more: a real program would hang.
+/// If the root process ends without a value; the message shows its exit, the seed, and which other processes have crashed. Also if
+/// no process can make progress any more: a real program would hang.
 ///
 /// # Examples
 ///

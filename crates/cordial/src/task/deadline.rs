@@ -19,7 +19,8 @@ pub(super) enum Deadline {
 }
 
 impl Deadline {
-    /// Starts counting down, to the deadline of the scope at the latest. A deadline that is later than the clock can represent never elapses.
+    /// Starts counting down, to the deadline of the scope at the latest. A deadline that is later than the clock can represent never
+    /// elapses.
     pub(super) fn new(runtime: &RuntimeHandle, timeout: Timeout) -> Deadline {
         match capped(timeout) {
             Timeout::After(Duration::ZERO) => Deadline::Elapsed,

@@ -116,7 +116,7 @@ impl<T> Unpin for Task<T> {}
 
 impl<T> Task<T> {
     /// Sets the timeout of the await. Default: 5 s, or the [`await_limit`](crate::process::Builder::await_limit) of the runtime.
-    /// One of a second or more may elapse up to 20 ms late.
+    /// A timeout of a second or more may elapse up to 20 ms late.
     ///
     /// # Elixir
     ///

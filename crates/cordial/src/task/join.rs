@@ -125,7 +125,8 @@ impl<T: Send> JoinControl for ProcessJoin<T> {
     }
 
     fn poll_timeout(&mut self, timeout: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        // Such a timeout may drop a waker of the user, which must not happen while the task of the process is borrowed.
+        // A timeout of the handle itself may drop a waker of the user, which must not happen while the task of the process is
+        // borrowed.
         if self.join.has_own_timeout() {
             return self.join.poll_timeout(timeout, None, cx);
         }
@@ -190,7 +191,7 @@ where
 }
 
 /// Turns an inner `Err` into an exit.
-pub(super) fn flatten<U, E>(result: Result<Result<U, E>, Exit>) -> Result<U, Exit>
+pub(crate) fn flatten<U, E>(result: Result<Result<U, E>, Exit>) -> Result<U, Exit>
 where
     E: IntoExit,
 {

@@ -40,4 +40,4 @@ pub use handle::Task;
 pub use yield_many::{OnTimeout, YieldMany};
 
 pub(crate) use deadline::timed_out;
-pub(crate) use join::Ownership;
+pub(crate) use join::{Ownership, flatten};

@@ -21,8 +21,8 @@ impl<T: Send + 'static> Task<T> {
     /// of the task run in the current tracing span. If the runtime was shut down, or this thread is ending and its thread-locals
     /// are gone, the await returns [`Exit::Refused`].
     ///
-    /// A future of more than 2 KiB is moved to the heap at once. On a thread with a stack of 2 MiB, as workers have, one of 768 KiB
-    /// can be spawned. The caller needs room for the future: a larger one has to be made on the heap, with `Box::pin`.
+    /// A future of more than 2 KiB is moved to the heap at once. On a thread with a stack of 2 MiB, as workers have, a future
+    /// of 768 KiB can be spawned. The caller needs room for the future: a larger one has to be made on the heap, with `Box::pin`.
     ///
     /// # Elixir
     ///

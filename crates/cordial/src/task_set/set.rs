@@ -20,6 +20,7 @@ use crate::pid::Pid;
 use crate::process::{
     GroupKey, Purpose, RuntimeHandle, Spawn, box_if_large, current, ends_at_this_await, with_spawning_runtime,
 };
+use crate::task::flatten;
 
 /// Tasks of one kind with one owner. Their results are taken as they end.
 ///
@@ -143,15 +144,13 @@ impl<U: Send + 'static, E: IntoExit + Send + 'static> TaskSet<Result<U, E>> {
 
 /// Returns a future of a permit. It takes its place in the queue now, and not in its first poll: several workers may poll tasks
 /// for the first time at once, in any order.
-fn permit_in_turn(permits: Arc<Semaphore>) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send {
-    let mut permit = match permits.clone().try_acquire_owned() {
-        Ok(permit) => Either::Left(ready(Some(permit))),
-        // The semaphore is never closed, so an error does not happen.
-        Err(_) => Either::Right(Box::pin(async move { permits.acquire_owned().await.ok() })),
-    };
+fn permit_in_turn(permits: Arc<Semaphore>) -> impl Future<Output = OwnedSemaphorePermit> + Send {
+    let acquired = permits.clone().try_acquire_owned();
+    let waits = async move { permits.acquire_owned().await.expect("the semaphore is never closed") };
+    let mut permit = acquired.map_or_else(|_| Either::Right(Box::pin(waits)), |permit| Either::Left(ready(permit)));
     if let Either::Right(waits) = &mut permit {
         // Unconstrained: in a task that has used up its budget of polls, tokio would not give it a place now.
-        let first_poll = unconstrained(poll_fn(|cx| Poll::Ready(waits.as_mut().poll(cx).map(|permit| permit))));
+        let first_poll = unconstrained(poll_fn(|cx| Poll::Ready(waits.as_mut().poll(cx))));
         let first = pin!(first_poll).poll(&mut Context::from_waker(Waker::noop()));
         if let Poll::Ready(Poll::Ready(permit)) = first {
             return Either::Left(ready(permit));
@@ -163,10 +162,6 @@ fn permit_in_turn(permits: Arc<Semaphore>) -> impl Future<Output = Option<OwnedS
 /// Not generic, so that it is not compiled again for each type of set.
 fn sort_by_number(failed: &mut [(u64, Exit)]) {
     failed.sort_unstable_by_key(|(number, _)| *number);
-}
-
-fn flatten<U, E: IntoExit>(result: Result<Result<U, E>, Exit>) -> Result<U, Exit> {
-    result.and_then(|value| value.map_err(|error| Exit::from(error.into_boxed())))
 }
 
 impl<T, O: Send + 'static> TaskSet<T, O> {
