@@ -32,7 +32,6 @@
 //! | header | the part of a task with a fixed address; one task after another uses it |
 //! | alarm | the time at which a task is woken at the latest; all waits of the task share it |
 //! | owner slot | the part of the header that owns the task while the task waits to be woken |
-//! | key | the name of a task in its [`Table`]: the index of a slot, and its generation, that is, how often the slot was used |
 //! | remote | the part of a worker that other threads use: its queue, to steal from, and the progress of its polls |
 //! | searcher | the one worker that looks for tasks for a while before it sleeps; while it searches, pushes wake no other worker |
 //! | long poll | a poll that does not return for some milliseconds: the task computes or blocks |
@@ -40,7 +39,6 @@
 //! | stand-in | the thread that takes the place of a blocked thread |
 //! | parked thread | a thread that waits to become a worker again, after its long poll has returned |
 //! | sysmon | the thread that finds long polls, as in Go's runtime |
-//! | timer thread | the thread on which timeouts elapse; it also looks for threads of tokio that are stuck |
 //! | coarse clock | a clock that costs one load, and is late by some milliseconds |
 //! | tick clock | a clock of the system that costs some loads, and is late by a tick or two |
 

@@ -62,8 +62,8 @@ impl HookCalls {
                 state = self.lock();
                 continue;
             }
-            let is_open = |state: &mut HookCallsState| state.waiting.is_empty() && !state.is_closed;
-            let waited = self.changed.wait_timeout_while(state, IDLE_TIMEOUT, is_open);
+            let is_idle = |state: &mut HookCallsState| state.waiting.is_empty() && !state.is_closed;
+            let waited = self.changed.wait_timeout_while(state, IDLE_TIMEOUT, is_idle);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
             if state.waiting.is_empty() {
                 state.has_thread = false;

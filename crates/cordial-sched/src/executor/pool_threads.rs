@@ -34,7 +34,8 @@ pub(super) fn new_pool(options: &Options, scheduler: &SchedulerRef, sysmon: &Par
         // Keeps the executor alive for as long as the worker runs.
         let (executor, scheduler) = (Executor::of(core), scheduler.clone());
         let run = move || {
-            // The C library takes the heap of a thread at its first allocation. From then on the heap is in use.
+            // glibc takes the heap of a thread at its first allocation. After that, the address space in use includes the
+            // heap, so this thread no longer counts as starting.
             drop(black_box(Box::new(index)));
             drop(starts);
             let Some(pool) = executor.pool() else { return };

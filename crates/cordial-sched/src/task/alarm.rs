@@ -7,7 +7,7 @@ use crate::sync::{AtomicU64, Ordering};
 pub(crate) struct Alarm {
     /// In nanoseconds since the start of the executor. 0: no wake-up will come.
     at: AtomicU64,
-    /// The timeout that will wake the task. 0, or one that has elapsed: there is none.
+    /// The timeout that will wake the task. There is none if this is 0 or a timeout that has elapsed.
     timeout: AtomicU64,
 }
 

@@ -196,7 +196,7 @@ pub(crate) fn poll(mut runnable: Runnable, end: impl FnOnce()) {
     }
 }
 
-/// Leaves a reference to the task that this thread polls, and that ends in this poll: the end of the task needs one.
+/// Keeps a reference for the end of the task that this thread polls, and that ends in this poll.
 #[inline]
 pub(crate) fn leave_reference(header: Arc<Header<Runnable>>) {
     let _ = CONTEXT.try_with(|context| context.left.set(Some(header)));

@@ -39,8 +39,8 @@ impl TaskRef {
         schedule::wake(&self.0);
     }
 
-    /// Leaves this reference to the end of the task, which the calling thread polls and which ends in this poll: it saves the counting of
-    /// another one.
+    /// Gives this reference to the task, which the calling thread polls and which ends in this poll: its end needs a
+    /// reference, and need not count a new one.
     #[inline]
     pub fn leave(self) {
         schedule::leave_reference(self.0);

@@ -15,8 +15,9 @@ use super::ThreadLimit;
 /// adds.
 const BYTES_OF_THREAD: u64 = 3 << 20;
 
-/// The address space that is left to the program when the threads of an executor start: for its allocations, and for a thread or two of its own. The
-/// first allocation is the stack for signal handlers, which the standard library maps in each new thread: the program aborts if there is no room for it.
+/// The address space that is left to the program when the threads of an executor start: for its allocations, and for a
+/// thread or two of its own. The first of these is the stack for signal handlers, which the standard library maps in each
+/// new thread: the program aborts if there is no room for it.
 const BYTES_OF_START: u64 = 8 << 20;
 
 /// The address space that glibc takes for the heap of a thread.

@@ -50,8 +50,8 @@ pub enum ThreadLimit {
     },
 }
 
-/// Returns the limit that was reached when a thread was refused with this error. To be called while the system refuses it. `None` if the system
-/// does not show the limit.
+/// Returns the limit that was reached when a thread was refused with this error, or `None` if the system does not show it.
+/// To be called at once, because every thread that ends makes room below the limit.
 pub(crate) fn reached_limit(refusal: &io::Error) -> Option<ThreadLimit> {
     // Found by `check_address_space`. A second look might find room: for a moment, glibc maps twice as much as the heap of a thread takes.
     let is_checked = refusal.kind() == io::ErrorKind::OutOfMemory && refusal.get_ref().is_some();

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use super::*;
 
-/// Returns whether the clock was not earlier than the exact one for some ticks.
+/// Returns whether the clock was never earlier than the exact one, over some ticks.
 #[expect(clippy::disallowed_methods, reason = "compared with the exact clock")]
 fn is_never_earlier() -> bool {
     let (clock, started) = (TickClock::start(), Instant::now());

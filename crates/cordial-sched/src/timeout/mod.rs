@@ -202,12 +202,12 @@ impl Timeouts {
         }
     }
 
-    /// Runs the timer thread until the executor has closed and nothing is armed. `look` is called with the current time after each
-    /// sweep until the executor has closed, and returns when it has to be called again at the latest.
-    pub(crate) fn run_timer_thread(&self, parker: &Parker, mut look: impl FnMut(Instant) -> Option<Instant>) {
+    /// Runs the timer thread until the executor has closed and nothing is armed. `after_sweep` is called with the current
+    /// time until the executor has closed, and returns when it has to be called again at the latest.
+    pub(crate) fn run_timer_thread(&self, parker: &Parker, mut after_sweep: impl FnMut(Instant) -> Option<Instant>) {
         while !self.after_close.is_closed() {
             let now = Instant::now();
-            let next = [self.sweep(now), look(now)].into_iter().flatten().min();
+            let next = [self.sweep(now), after_sweep(now)].into_iter().flatten().min();
             match next {
                 Some(next) => parker.park_deadline(next.max(now + RESOLUTION).into_std()),
                 None => parker.park(),
@@ -292,7 +292,7 @@ impl Timeouts {
             self.notify();
         }
         let shard = u32::try_from(index + 1).ok().and_then(NonZeroU32::new).expect("one shard for each worker");
-        let key = u32::try_from(key).expect("fewer timeouts than fit into memory");
+        let key = u32::try_from(key).expect("a shard has fewer than 2^32 timeouts");
         ArmedTimeout { shard, key }
     }
 

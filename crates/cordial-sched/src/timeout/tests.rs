@@ -22,7 +22,7 @@ impl Wake for UnparkWaker {
 /// A timeout as in `Timer`: armed, waited for, disarmed. `start_thread` stands for `Timeouts::start_thread`.
 fn elapse(timeouts: &Arc<Timeouts>, now: Instant, start_thread: impl Fn()) {
     let parker = Parker::new();
-    // A timeout with the same deadline, which is disarmed at once, so that `trim` has an entry to remove.
+    // A timeout with the same deadline, which is disarmed at once, so that `trim` looks for the earliest deadline anew.
     let twin = timeouts.insert(now, Target::Waker(Waker::noop().clone()));
     let armed = timeouts.insert(now, Target::Waker(Arc::new(UnparkWaker(parker.unparker().clone())).into()));
     timeouts.disarm(twin);

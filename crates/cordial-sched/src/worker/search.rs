@@ -2,7 +2,7 @@
 //! a burst of work.
 //!
 //! A task in the LIFO slot of another worker is about to run there, so the searcher does not steal it at first sight.
-//! Only if that worker stays in one poll from one round to the next, the task is stuck behind that poll.
+//! It steals the task if that worker is in the same poll a round later: then the task is stuck behind that poll.
 
 use std::time::{Duration, Instant};
 
