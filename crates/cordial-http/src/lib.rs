@@ -82,8 +82,8 @@
 //!
 //! As a child of a [`cordial::Supervisor`], the server is `ChildSpec::task("http", …)` with a
 //! [`shutdown`](cordial::ChildSpec::shutdown) that is longer than its grace time. Under a `TaskSupervisor` that outlives the
-//! server ([`under`](Serve::under)), connections
-//! answer what is in flight after a crash of the process that accepts them, within the grace time.
+//! server ([`under`](Serve::under)), connections answer what is in flight also if the process that accepts them crashes,
+//! within the grace time.
 //!
 //! # Clients that misbehave
 //!
@@ -127,7 +127,7 @@
 //! |---|---|---|
 //! | `accept_failed`: the listener returned an error, such as too many open files; the server waits up to 500 ms and tries again | warn, at most one a second | error, left_out (errors since the last event) |
 //! | `connection_cut_off`: the grace time was over before a request was answered | warn | |
-//! | `client_too_slow`: a connection is closed because it exceeded a limit, also without a request for so long | debug | limit (`header_limit` or `write_limit`) |
+//! | `client_too_slow`: a connection is closed because its client exceeded a limit, or sent no request for as long as `header_limit` | debug | limit (`header_limit` or `write_limit`) |
 //! | `connection_failed`: the client closed it in the middle of a request, sent something other than HTTP, or the handshake failed | debug | error |
 //!
 //! A panic is the event `crash` of `cordial`. Its label is the address of the client, for streams of HTTP/2 as well, or with

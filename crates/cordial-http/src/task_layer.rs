@@ -25,7 +25,7 @@ const LONGEST_PATH: usize = 100;
 /// | exceeds the [`limit`](TaskLayer::limit) | 504 | is asked to shut down |
 /// | finds the supervisor full, stopping or ended | 503 | is not started; emits `refused` |
 /// | is killed or asked to shut down by others | 503 | |
-/// | ends with [`cordial::exit`] | 503 for `Shutdown` and `Killed`, 500 otherwise | |
+/// | ends with [`cordial::exit`] | 504 for `Timeout`, 503 for `Refused`, `Shutdown` and `Killed`, 500 otherwise | |
 ///
 /// These responses have an empty body, which the type of the body has to have as its default; the bodies of axum, tonic and
 /// `http_body_util` do. They carry the [`Exit`] as an extension, for an outer layer that makes a body of its own.

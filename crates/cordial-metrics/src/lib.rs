@@ -52,6 +52,9 @@ pub fn record(statistics: &Statistics) {
 /// Sets the gauges and counters of the mailboxes of servers, for example every ten seconds. A server is named by its label, or else
 /// by the location of its start; servers of one name are counted together.
 ///
+/// A snapshot shows only living servers. So the gauges of a name without a server keep their last values, and its counters,
+/// which never fall, stand still after a restart until the new servers have handled more than those before.
+///
 /// # Examples
 ///
 /// ```
@@ -80,7 +83,7 @@ pub fn record_mailboxes(snapshot: &Snapshot) {
     }
 }
 
-/// Converts a number of threads or tasks, which is far below 2^32.
+/// Converts a number of threads, tasks or messages, which is far below 2^32.
 fn in_f64(n: usize) -> f64 {
     f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }
@@ -89,7 +92,7 @@ fn in_f64(n: usize) -> f64 {
 /// filters of other layers do not affect it.
 ///
 /// The event of a start has the level `TRACE`. This layer enables it, so every start of a process emits an event. To
-/// avoid that cost, filter the event out; `cordial_starts_total` then stays 0.
+/// avoid that cost, filter the event out; then `cordial_starts_total` stays 0, and `cordial_processes` only falls.
 pub fn layer<S>() -> impl Layer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
