@@ -187,14 +187,14 @@ async fn run_in(
     let exits_soon = may_delay_reading
         && tokio::select! {
             biased;
-            exited = group.wait_exit_timeout(READ_DELAY, WaitMode::Async) => exited.map_err(unreadable)?,
+            exited = group.wait_exit_timeout(READ_DELAY, WaitMode::Async) => exited.map_err(not_watched)?,
             () = cordial::shutdown_requested() => false,
         };
     if exits_soon
         && !stdout.as_ref().is_some_and(|pipe| system::may_have_data(pipe, FORK_TO_EXEC))
         && !stderr.as_ref().is_some_and(|pipe| system::may_have_data(pipe, FORK_TO_EXEC))
     {
-        let status = group.finish().map_err(unreadable)?;
+        let status = group.finish().map_err(not_watched)?;
         return Ok(reply(ended(status), empty(), empty()));
     }
     let stdout = stdout.map(tokio::process::ChildStdout::from_std).transpose().map_err(unreadable)?;
@@ -207,7 +207,7 @@ async fn run_in(
         let (of_out, of_err) = (is_over.subscribe(), is_over.subscribe());
         let mut reading = std::pin::pin!(async { tokio::try_join!(out.read(of_out), err.read(of_err)) });
         let mut read = None;
-        let deadline = limit.map(|limit| started + limit);
+        let deadline = limit.and_then(|limit| started.checked_add(limit));
         let mut time_is_over = std::pin::pin!(async {
             match deadline {
                 Some(deadline) => sleep_until(deadline).await,
@@ -219,7 +219,7 @@ async fn run_in(
             tokio::select! {
                 biased;
                 exited = group.wait_exit() => {
-                    exited.map_err(unreadable)?;
+                    exited.map_err(not_watched)?;
                     break (false, false);
                 }
                 () = &mut asked => break (true, false),
@@ -260,10 +260,14 @@ async fn run_in(
         }
         is_timed_out
     };
-    let status = group.finish().map_err(unreadable)?;
+    let status = group.finish().map_err(not_watched)?;
     let ended = if is_timed_out { Ended::TimedOut } else { ended(status) };
     let (stdout, stderr) = (out.finish().await?, err.finish().await?);
     Ok(reply(ended, stdout, stderr))
+}
+
+fn not_watched(error: io::Error) -> Exit {
+    Exit::from(format!("cordial cannot wait for the exit of a command: {}", io_error::describe(&error)))
 }
 
 fn unreadable(error: io::Error) -> Exit {

@@ -251,7 +251,11 @@ impl RecordReader {
                         }
                         Value::Whole(std::mem::take(&mut self.joined))
                     }
-                    value => value,
+                    // The end of a line that continues, or a whole one.
+                    value => {
+                        self.joined.clear();
+                        value
+                    }
                 };
                 self.edit.apply(value, &mut record.values);
                 record.ends_line = ends_line;
@@ -271,5 +275,32 @@ impl RecordReader {
         let mut record = Record { values: Vec::new(), ends_line: true };
         self.edit.apply(Value::Whole(std::mem::take(&mut self.joined)), &mut record.values);
         Some(Ok(record))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::sync::mpsc;
+
+    use super::super::read_ahead::ReadAhead;
+    use super::super::separator::ItemSeparator;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_continues_on_one_that_is_too_long_does_not_continue_on_the_next() {
+        let (sender, receiver) = mpsc::channel(2);
+        sender.send(Ok(b"a \ntoo long\nb\n".to_vec())).await.unwrap();
+        sender.send(Ok(Vec::new())).await.unwrap();
+        let splitter = Splitter::new(ReadAhead(receiver), ItemSeparator::Byte(b'\n'), 3);
+        let (values, edit) = (Values::Input(splitter), ValueEdit::default());
+        let mut reader = RecordReader { values, edit, joins_lines: true, joined: Vec::new() };
+        let mut values = Vec::new();
+        while let Some(record) = poll_fn(|cx| reader.poll_next(cx)).await {
+            values.extend(record.unwrap().values);
+        }
+        let too_long = Value::TooLong { start: b"too long".to_vec(), length: 8 };
+        assert_eq!(values, [too_long, Value::Whole(b"b".to_vec())]);
     }
 }

@@ -13,6 +13,7 @@ use super::source::{ItemSource, Values};
 use super::splitter::Splitter;
 use super::value_count::ValueCount;
 use super::value_edit::ValueEdit;
+use crate::blocking_io;
 use crate::item::Value;
 use crate::stop::token::StopToken;
 use crate::system::{Descriptor, StandardInput};
@@ -65,17 +66,15 @@ impl Source {
 }
 
 /// Reads a line byte by byte, because what follows belongs to another reader.
-fn read_line(input: &mut impl Read, separator: ItemSeparator) -> io::Result<Option<Vec<u8>>> {
+fn read_line(input: &mut (impl Read + Descriptor), separator: ItemSeparator) -> io::Result<Option<Vec<u8>>> {
     let end = if let ItemSeparator::Byte(delimiter) = separator { delimiter } else { b'\n' };
     let mut line = Vec::new();
     let mut byte = [0];
     loop {
-        match input.read(&mut byte) {
-            Ok(0) => return Ok((!line.is_empty()).then_some(line)),
-            Ok(_) if byte[0] == end => return Ok(Some(line)),
-            Ok(_) => line.push(byte[0]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        match blocking_io::read(input, &mut byte)? {
+            0 => return Ok((!line.is_empty()).then_some(line)),
+            _ if byte[0] == end => return Ok(Some(line)),
+            _ => line.push(byte[0]),
         }
     }
 }
@@ -103,9 +102,10 @@ impl Sources {
         let only = if self.sources.len() == 1 { self.sources.pop() } else { None };
         let values = match only.map(|source| source.origin) {
             Some(Origin::Stdin) => {
-                self.splitter(stdin.take().ok_or("standard input was read before")?, Arc::clone(&count))?
+                let stdin = stdin.take().ok_or("standard input was read before")?;
+                Values::Input(self.splitter(stdin, Arc::clone(&count))?)
             }
-            Some(Origin::File { file, .. }) => self.splitter(file, Arc::clone(&count))?,
+            Some(Origin::File { file, .. }) => Values::Input(self.splitter(file, Arc::clone(&count))?),
             Some(Origin::Words(words)) => {
                 let mut lists = Lists::default();
                 lists.add(self.list(words), Combination::All);
@@ -138,10 +138,10 @@ impl Sources {
         &self,
         input: impl Read + Descriptor + Send + 'static,
         count: Arc<ValueCount>,
-    ) -> Result<Values, String> {
+    ) -> Result<Splitter, String> {
         let chunks = ReadAhead::start(input, self.separator, count)
             .map_err(|error| format!("cannot start the thread that reads the items: {}", io_error::describe(&error)))?;
-        Ok(Values::Input(Splitter::new(chunks, self.separator, self.max_value_bytes)))
+        Ok(Splitter::new(chunks, self.separator, self.max_value_bytes))
     }
 
     /// Returns the values of a list of the command line.
@@ -151,7 +151,7 @@ impl Sources {
 
     /// Reads all values of an input.
     async fn read(&self, input: impl Read + Descriptor + Send + 'static, name: &str) -> Result<Vec<Value>, String> {
-        let Values::Input(mut splitter) = self.splitter(input, Arc::default())? else { return Ok(Vec::new()) };
+        let mut splitter = self.splitter(input, Arc::default())?;
         let mut values = Vec::new();
         while let Some(split) = std::future::poll_fn(|cx| splitter.poll_next(cx)).await {
             let split =

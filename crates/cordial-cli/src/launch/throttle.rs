@@ -38,7 +38,7 @@ impl Throttle {
     /// Dropping the future loses nothing.
     pub(super) async fn wait(&mut self) {
         if let (Some(delay), Some(last)) = (self.delay, self.last_start) {
-            time::sleep_until(last + delay).await;
+            time::sleep(delay.saturating_sub(last.elapsed())).await;
         }
         if self.max_load.is_some() || self.min_free_memory.is_some() {
             while self.is_check_due() && self.is_busy() {
@@ -65,5 +65,18 @@ impl Throttle {
     fn is_busy(&self) -> bool {
         let is_loaded = self.max_load.is_some_and(|max| system::load_average().is_ok_and(|load| load > max));
         is_loaded || self.min_free_memory.is_some_and(|min| system::free_memory().is_ok_and(|free| free < min))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_longest_delay_is_waited_for() {
+        let mut throttle = Throttle::new(Some(Duration::MAX), None, None);
+        throttle.wait().await;
+        throttle.record_start();
+        assert!(time::timeout(Duration::from_millis(10), throttle.wait()).await.is_err());
     }
 }

@@ -73,10 +73,17 @@ fn status(result: &Result<(), ItemFailure>) -> Value {
         Err(
             failure @ (ItemFailure::NotStarted { .. }
             | ItemFailure::NotRun
+            | ItemFailure::NoHost
+            | ItemFailure::FileNotSent(_)
             | ItemFailure::ItemTooLong { .. }
             | ItemFailure::ArgumentTooLong { .. }
             | ItemFailure::NulByte { .. }
-            | ItemFailure::NotUnicode),
+            | ItemFailure::NotUnicode
+            | ItemFailure::NotANumber
+            | ItemFailure::NotAName
+            | ItemFailure::IsIndex
+            | ItemFailure::IsExpanded
+            | ItemFailure::OnlyInBash(_)),
         ) => json!({ "not_started": failure.to_string() }),
         Err(failure) => json!({ "error": failure.to_string() }),
     }
@@ -149,4 +156,17 @@ async fn write_base64<W: AsyncWrite + Unpin>(
 
 async fn write_field_start<W: AsyncWrite + Unpin>(name: &str, output: &mut W) -> Result<(), CopyError> {
     output.write_all(format!(",\"{name}\":\"").as_bytes()).await.map_err(CopyError::Write)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_that_the_shell_would_evaluate_was_not_started() {
+        for failure in [ItemFailure::NotANumber, ItemFailure::NotAName, ItemFailure::IsIndex, ItemFailure::IsExpanded] {
+            let text = failure.to_string();
+            assert_eq!(status(&Err(failure)), json!({ "not_started": text }));
+        }
+    }
 }
