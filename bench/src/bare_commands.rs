@@ -1,5 +1,5 @@
-//! What does it cost to run a program that does nothing, if nothing else is done? Two threads start `true` and wait for it.
-//! It gets one argument, as from `cordial map`: without one, the `true` of coreutils does not read the locale, which saves a
+//! What does it cost to run a program that does nothing, if nothing else is done? Two threads start `true` and wait for its exit.
+//! `true` gets one argument, as from `cordial map`: without one, the `true` of coreutils does not read the locale, which saves a
 //! quarter of its time.
 
 use std::ffi::{CStr, CString};

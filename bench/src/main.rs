@@ -11,7 +11,7 @@ mod usage;
 use measure::{Bench, Pair};
 
 fn main() {
-    // Each line starts the worker processes of one library: in a worker process it never returns.
+    // In a worker process of one of these libraries, its line runs the worker and never returns.
     cordial_isolate::init(rows::isolate::functions());
     procspawn::init();
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -139,7 +139,7 @@ pub(crate) fn line(row: &Row, pairs: &[Pair]) -> String {
         Budget::None => (String::new(), String::new()),
     };
     let has_peer = peer.is_finite() && peer > 0.0;
-    let (ratio, spread) = if has_peer {
+    let (ratio, spread) = if has_peer && !ours.is_nan() {
         (format!("{:.2}", median(&ratios)), format!("{:.2}..{:.2}", ratios[0], ratios[ratios.len() - 1]))
     } else {
         (String::new(), String::new())
@@ -149,8 +149,10 @@ pub(crate) fn line(row: &Row, pairs: &[Pair]) -> String {
 }
 
 impl Unit {
+    /// A value that could not be measured is an empty text.
     fn show(self, value: f64) -> String {
         match self {
+            _ if value.is_nan() => String::new(),
             Unit::Seconds => format!("{:.1?}", Duration::from_secs_f64(value)),
             Unit::Bytes => format!("{value:.0} B"),
             Unit::PerSecond => format!("{value:.0}/s"),
@@ -168,4 +170,24 @@ pub(crate) fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
 
 pub(crate) fn median(sorted: &[f64]) -> f64 {
     sorted[sorted.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Budget, Pair, Row, Unit, line};
+
+    fn cells(unit: Unit, pair: Pair) -> Vec<String> {
+        let row = Row { unit, ..Row::new("name", |_| unreachable!(), Budget::None) };
+        line(&row, &[pair]).split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_side_that_could_not_be_measured_has_no_number() {
+        for unit in [Unit::Seconds, Unit::Bytes] {
+            assert_eq!(cells(unit, Pair { ours: f64::NAN, peer: f64::NAN }), ["name"]);
+        }
+        assert_eq!(cells(Unit::Seconds, Pair { ours: f64::NAN, peer: 2.0 }), ["name", "2.0s"]);
+        assert_eq!(cells(Unit::Seconds, Pair { ours: 1.0, peer: f64::NAN }), ["name", "1.0s"]);
+        assert_eq!(cells(Unit::Seconds, Pair { ours: 1.0, peer: 2.0 }), ["name", "1.0s", "2.0s", "0.50", "0.50..0.50"]);
+    }
 }

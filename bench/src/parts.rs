@@ -1,4 +1,4 @@
-//! What a process does that runs one part of the program: it measures one number.
+//! The parts of this program that run in an OS process of their own. Each measures one number.
 
 use std::hint::black_box;
 use std::io::Read;
@@ -121,8 +121,8 @@ fn nap() -> tokio::time::Sleep {
 /// What a task of these bursts has on the heap: three pieces of these sizes.
 type Pieces = (Box<[u8; 48]>, Box<[u8; 88]>, Box<[u8; 152]>);
 
-/// Returns the resident memory of two threads without any runtime that take turns in allocating the pieces of a burst. Each
-/// thread frees half of the pieces of each burst.
+/// Returns the resident memory of a process without a runtime, after its two threads have taken turns to allocate the pieces of a
+/// burst. Each thread frees half of the pieces of each burst.
 fn after_bare_bursts(bursts: Bursts) -> f64 {
     let (barrier, others_half) = (Barrier::new(2), Mutex::new(Vec::new()));
     let give_half = || std::mem::take(&mut *others_half.lock().expect("no thread panics"));

@@ -20,7 +20,7 @@ const WINDOW: Duration = Duration::from_millis(1500);
 /// The time that a yielding task computes before it yields.
 const SLICE: Duration = Duration::from_micros(200);
 
-/// The share of one processor that each of `LONG` computations gets at least, beside `YIELDING` tasks that compute for
+/// The smallest share of one processor that one of `LONG` computations gets, beside `YIELDING` tasks that compute for
 /// 200 µs and yield.
 pub(crate) fn share<const LONG: usize, const YIELDING: usize>(bench: &Bench) -> Pair {
     beside(bench, LONG, YIELDING, || share_of(WINDOW), f64::min)

@@ -165,7 +165,7 @@ async fn consume(url: String, n: u64, at_once: usize) {
     tree.stop().await;
 }
 
-/// Sends a request to the server, which is a message to a stream or a request to its API.
+/// Publishes a message to a stream, or sends a request to the API of the server, and waits for the answer.
 async fn ask(client: &Client, subject: String, headers: Option<HeaderMap>, body: String) {
     let mut request = Request::new().payload(body.into());
     if let Some(headers) = headers {

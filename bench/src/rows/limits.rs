@@ -38,7 +38,7 @@ pub(crate) fn blocked(bench: &Bench) -> Pair {
     Pair { ours: percentile(ours, 100), peer: percentile(peer, 100) }
 }
 
-/// Blocks all threads of the tokio runtime that the caller belongs to, from about this moment on. The future is ready afterwards.
+/// Blocks all threads of the tokio runtime that the caller belongs to, from about this moment on. The future is ready when they are free again.
 fn block_tokio(n_threads: usize) -> impl Future<Output = ()> {
     let all_block = Arc::new(Barrier::new(n_threads));
     let block = |_| {

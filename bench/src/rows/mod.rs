@@ -268,7 +268,7 @@ pub(crate) const ALL: &[Row] = &[
     Row { pairs: 5, ..Row::new("kill of an isolated call that computes", isolate::kill, Ours(1e-3, 0.3e-3)) },
 ];
 
-/// A row of the share of a processor.
+/// A row whose values are shares of one processor.
 const fn share(name: &'static str, measure: fn(&Bench) -> Pair) -> Row {
     Row { unit: Unit::Share, pairs: 1, ..Row::new(name, measure, Ratio(0.5, 1.0)) }
 }

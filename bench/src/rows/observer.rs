@@ -1,8 +1,8 @@
 //! How much speed does a program lose while it is observed, and does the page stay live?
 //!
 //! The program has 100 k tasks that wait, and spawns tasks as fast as it can. An open page reads the stream of events, and asks
-//! for the 100 busiest tasks once a second. A browser runs on another machine, or at least is no part of the program: the page reads on a
-//! thread of its own, and the processor time of that thread is subtracted.
+//! for the 100 busiest tasks once a second. A real page is no part of the program that it observes. So this one reads on a thread of its
+//! own, whose processor time is subtracted.
 
 use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
@@ -143,7 +143,7 @@ pub(crate) fn events_beside_a_million(bench: &Bench) -> Pair {
     Pair { ours, peer }
 }
 
-/// Spawns and awaits [`RATE`] tasks a second for [`SECONDS`]. A machine that spawns fewer is reported.
+/// Spawns and awaits [`RATE`] tasks a second for [`SECONDS`]. Reports a machine that spawns fewer.
 #[expect(clippy::print_stderr, reason = "a remark on the row, which is printed to standard output")]
 fn spawn_at_rate(bench: &Bench) {
     let started = now();
@@ -177,7 +177,7 @@ async fn longest_gap(address: SocketAddr, token: &str, time: Duration) -> f64 {
             longest = last.map_or(0.0, |last: Instant| last.elapsed().as_secs_f64()).max(longest);
             last = Some(now());
         }
-        // The mark may be cut in two.
+        // The beginning of the next event may be here already.
         text.drain(..text.len().saturating_sub(EVENT.len()));
     }
     longest
@@ -205,7 +205,7 @@ fn spawn_all(bench: &Bench) -> f64 {
     started.elapsed().as_secs_f64() / f64::from(SPAWNED)
 }
 
-/// Does what an open page does, until it is aborted.
+/// Does what an open page does, until the future is dropped.
 async fn page(address: SocketAddr, token: String) {
     let mut events = request(address, &token, "/api/events").await;
     let mut buffer = vec![0; 64 * 1024];

@@ -54,16 +54,15 @@ async fn spawn_million() -> u64 {
 
 const MILLION: u32 = 1_000_000;
 
-/// The cost of context that crosses spawns: a million tasks of ours that inherit a value which no task reads, to as many that
-/// inherit none.
+/// The cost of inheritance: a million tasks of ours that inherit a value which no task reads, to as many that inherit none.
 pub(crate) fn inheriting(bench: &Bench) -> Pair {
     let ours = timed(|| _ = bench.ours(NUMBER.scope(7, spawn_million())));
     let peer = timed(|| _ = bench.ours(spawn_million()));
     Pair { ours: ours.as_secs_f64() / f64::from(MILLION), peer: peer.as_secs_f64() / f64::from(MILLION) }
 }
 
-/// The cost of context that is not used: a million tasks of ours that are spawned outside of a scope that stays open in another process,
-/// and after one that was closed, to as many without both.
+/// The cost of inherited values where they are not used: a million tasks of ours that are spawned outside of any scope, while another
+/// process is in one and after this process has left one, to as many in a program without scopes.
 pub(crate) fn outside_of_a_scope(bench: &Bench) -> Pair {
     let ours = async {
         let _open = Task::spawn(NUMBER.scope(7, std::future::pending::<()>()));
@@ -100,10 +99,11 @@ pub(crate) fn one_by_one(bench: &Bench) -> Pair {
     bench.pair(N, ours, peer)
 }
 
-/// Every task panics. A panic hook that does nothing replaces the hooks of both sides, so the cost
+/// Every task panics. A panic hook that does nothing replaces the hooks of both sides meanwhile, so the cost
 /// of our hook is not measured.
 pub(crate) fn panicking(bench: &Bench) -> Pair {
     const N: u32 = 100_000;
+    let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let ours = async {
         let tasks: Vec<Task<()>> = (0..N).map(|_| Task::spawn(async { panic!("expected") })).collect();
@@ -123,5 +123,7 @@ pub(crate) fn panicking(bench: &Bench) -> Pair {
         }
         panics
     };
-    bench.pair(N, ours, peer)
+    let pair = bench.pair(N, ours, peer);
+    panic::set_hook(hook);
+    pair
 }
