@@ -1,8 +1,8 @@
 //! What does it cost to run a program that does nothing on another machine, once for each of many items?
 //!
 //! `cordial map --nats`, with one `cordial worker` of two slots, beside peers that run two commands at once as well: HyperQueue and HyperShell,
-//! both from PyPI, and GNU parallel over an sshd of this machine. The worker, the cluster of HyperQueue and the sshd have started before; HyperShell has no part
-//! that could, so the time of one item is subtracted from its time. A peer that is not installed has no number.
+//! both from PyPI, and GNU parallel over an sshd of this machine. The worker, the cluster of HyperQueue and the sshd have started before;
+//! HyperShell has no part that could, so the time of one item is subtracted from its time. A peer that is not installed has no number.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
