@@ -56,8 +56,7 @@ pub(crate) struct CommandReply {
     pub(crate) node: String,
     pub(crate) ended: Ended,
     pub(crate) duration: Duration,
-    /// A random number that identifies this run of the job in the names of pieces. The number of the attempt does not: after a run that was
-    /// given back, the next one has the same number.
+    /// The number of the attempt, under which its pieces are kept.
     pub(crate) run: u32,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,
