@@ -49,6 +49,11 @@ pub(crate) struct Effect {
 }
 
 impl Effect {
+    /// Returns whether the signal is delivered to a process that runs on.
+    pub(crate) fn is_message(&self) -> bool {
+        self.message.is_some()
+    }
+
     /// Wakes the process and delivers the message to its traps. Must not be called under a lock, because it runs wakers of
     /// the user.
     pub(crate) fn act(self) {

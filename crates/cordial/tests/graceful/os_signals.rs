@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cordial::{Exit, Runtime, process};
+use cordial::{Exit, Runtime, Task, process};
 use rustix::process::Signal;
 
 use crate::harness::subprocess;
@@ -90,6 +90,89 @@ fn handlers_are_given_back_after_the_last_of_several_runs() {
     subprocess.wait_for("waits");
     subprocess.send(Signal::TERM);
     assert_eq!(subprocess.finish().status.signal(), Some(Signal::TERM.as_raw()));
+}
+
+/// No process is left that could be asked, so the signal does what it does without a run. `main` returns the status of its root.
+#[test]
+fn a_signal_that_comes_when_the_root_has_ended_is_not_lost() {
+    let raise = |signal: Signal| signal_hook::low_level::raise(signal.as_raw()).unwrap();
+    // The case, the signal that ends the program, and its reports before that.
+    let cases: [(&str, Option<Signal>, &[&str]); 4] = [
+        ("in the last poll of the root", Some(Signal::TERM), &[]),
+        ("in the last poll of a root that fails", Some(Signal::TERM), &[]),
+        ("while the descendants are stopped", Some(Signal::TERM), &["the child has ended"]),
+        ("while the descendants of a program are stopped", None, &["the child has ended", "main has returned"]),
+    ];
+    let Some(case) = subprocess::case() else {
+        for (case, signal, reports) in cases {
+            let ran = subprocess::run(test_name!(), case);
+            assert_eq!(ran.status.signal(), signal.map(Signal::as_raw), "{case}: {:?} {}", ran.status, ran.stderr);
+            assert_eq!(ran.reports, reports, "{case}");
+        }
+        return;
+    };
+    let start_child = async move || {
+        let (is_ready, ready) = tokio::sync::oneshot::channel();
+        Task::start(async move {
+            let requested = cordial::shutdown_requested();
+            is_ready.send(()).unwrap();
+            requested.await;
+            raise(Signal::TERM);
+            subprocess::report("the child has ended");
+        });
+        ready.await.unwrap();
+    };
+    match &*case {
+        "in the last poll of the root" => drop(cordial::run(async move { raise(Signal::TERM) })),
+        "in the last poll of a root that fails" => drop(cordial::run(async move {
+            raise(Signal::TERM);
+            panic!("no luck")
+        })),
+        "while the descendants are stopped" => drop(cordial::run(async move { start_child().await })),
+        "while the descendants of a program are stopped" => {
+            assert_eq!(cordial::main(async move { start_child().await }), std::process::ExitCode::SUCCESS);
+            subprocess::report("main has returned");
+            return;
+        }
+        other => panic!("there is no case {other:?}"),
+    }
+    subprocess::report("the signal was lost");
+}
+
+/// The root of the run that ends last had ended before the signal came.
+#[test]
+fn a_signal_that_another_run_has_handled_does_not_end_the_program() {
+    if subprocess::case().is_some() {
+        let (has_handled, handled) = tokio::sync::oneshot::channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let result = cordial::run(async {
+                    let (is_ready, ready) = tokio::sync::oneshot::channel();
+                    Task::start(async move {
+                        let requested = cordial::shutdown_requested();
+                        is_ready.send(()).unwrap();
+                        requested.await;
+                        subprocess::report("the first root has ended");
+                        handled.await.unwrap();
+                    });
+                    ready.await.unwrap();
+                });
+                assert_eq!(result, Ok(()));
+            });
+            run_until_asked();
+            has_handled.send(()).unwrap();
+        });
+        subprocess::report("both have ended");
+        return;
+    }
+    let mut subprocess = subprocess::start(test_name!(), "");
+    let mut reports = [subprocess.next_report(), subprocess.next_report()];
+    reports.sort();
+    assert_eq!(reports.map(Option::unwrap), ["ready", "the first root has ended"]);
+    subprocess.send(Signal::TERM);
+    subprocess.wait_for("has ended");
+    subprocess.wait_for("both have ended");
+    assert!(subprocess.finish().status.success());
 }
 
 /// A handler that was there before the first run is called during runs and between them, and then it alone decides.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cordial::{Exit, Runtime, Task, process};
+use cordial::{ChildSpec, Exit, Runtime, Shutdown, Strategy, Supervisor, Task, process};
 use rustix::process::Signal;
 use tokio::sync::oneshot;
 
@@ -168,10 +168,11 @@ const SIGNALS: [Signal; 2] = [Signal::TERM, Signal::INT];
 /// The first signal is a shutdown request to the root. The root decides what it does then, and with which status it ends.
 #[test]
 fn the_first_signal_asks_the_root_to_shut_down() {
-    let cases: [(&str, i32, &[&str]); 7] = [
+    let cases: [(&str, i32, &[&str]); 8] = [
         ("opted in", 0, &["requested", "finished"]),
         ("opted in and returns the shutdown of a task in another error", 0, &["requested"]),
         ("a run within the root", 0, &["root dropped"]),
+        ("a run within the root that begins after the signal", 0, &["Err(was shut down)"]),
         ("opted in and fails", 1, &["requested"]),
         ("not opted in", 0, &["root dropped"]),
         ("not opted in, with descendants", 0, &["root dropped", "child finished"]),
@@ -227,6 +228,14 @@ fn the_first_signal_asks_the_root_to_shut_down() {
             cordial::run(not_opted_in)?;
             Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
         }),
+        "a run within the root that begins after the signal" => cordial::main(async {
+            subprocess::report("ready");
+            while !cordial::is_shutdown_requested() {
+                std::thread::yield_now();
+            }
+            let result = cordial::run(std::future::pending::<()>());
+            subprocess::report(format_args!("{result:?}"));
+        }),
         "not opted in" => cordial::main(not_opted_in),
         "not opted in, with descendants" => cordial::main(async {
             start_graceful(async || {
@@ -245,21 +254,11 @@ fn the_first_signal_asks_the_root_to_shut_down() {
     })
 }
 
-/// The thread of a run may notice a signal late: here it shares a processor with a busy thread of a higher priority.
+/// Makes the calling thread, which is about to run a program, notice a signal late: it shares a processor with a busy thread of a
+/// higher priority.
 #[cfg(target_os = "linux")]
-#[test]
-fn a_signal_that_a_run_within_the_root_has_handled_does_not_end_the_program() {
+fn run_late() {
     use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
-    if subprocess::case().is_none() {
-        for signal in SIGNALS.into_iter().cycle().take(20) {
-            let mut subprocess = subprocess::start(test_name!(), "");
-            subprocess.wait_for("ready");
-            subprocess.send(signal);
-            let ran = subprocess.finish();
-            assert_eq!((ran.status.code(), ran.stderr.as_str()), (Some(0), ""), "{:?}", ran.status);
-        }
-        return;
-    }
     // The threads of the runtime start here, so they may use every processor.
     Task::spawn(async {}).wait().unwrap();
     let allowed = sched_getaffinity(None).unwrap();
@@ -273,11 +272,56 @@ fn a_signal_that_a_run_within_the_root_has_handled_does_not_end_the_program() {
         }
     });
     rustix::process::setpriority_process(Some(gettid()), 19).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_a_run_within_the_root_has_handled_does_not_end_the_program() {
+    if subprocess::case().is_none() {
+        for signal in SIGNALS.into_iter().cycle().take(20) {
+            let mut subprocess = subprocess::start(test_name!(), "");
+            subprocess.wait_for("ready");
+            subprocess.send(signal);
+            let ran = subprocess.finish();
+            assert_eq!((ran.status.code(), ran.stderr.as_str()), (Some(0), ""), "{:?}", ran.status);
+        }
+        return;
+    }
+    run_late();
     exit_with(cordial::main(async {
         cordial::run(async {
             subprocess::report("ready");
             std::future::pending::<()>().await
         })?;
+        Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    }))
+}
+
+/// The second signal comes just before the root ends. It cuts short what follows, which would last for ever here.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_signal_at_the_end_of_the_root_is_not_lost() {
+    if subprocess::case().is_none() {
+        for _ in 0..10 {
+            let mut subprocess = subprocess::start(test_name!(), "");
+            subprocess.wait_for("ready");
+            subprocess.send(Signal::INT);
+            assert_eq!(subprocess.finish().status.code(), Some(143));
+        }
+        return;
+    }
+    run_late();
+    exit_with(cordial::main(async {
+        let deaf = || async {
+            let _guard = process::defer_shutdown();
+            std::future::pending::<()>().await
+        };
+        let deaf = ChildSpec::task("deaf", deaf).shutdown(Shutdown::Infinity);
+        Supervisor::builder(Strategy::OneForOne).child(deaf).start().await?;
+        let request = opt_in().await;
+        subprocess::report("ready");
+        request.await;
+        signal_hook::low_level::raise(Signal::TERM.as_raw()).unwrap();
         Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     }))
 }

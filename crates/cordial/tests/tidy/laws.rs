@@ -2,7 +2,7 @@
 
 /// Every static of `cordial`, by file and name, except thread-locals. Two runtimes in one OS process share nothing else.
 const STATICS: &[(&str, &str)] = &[
-    ("process/program/os_signals/unix.rs", "DEFAULTS"), // signal handlers belong to the whole program
+    ("process/program/os_signals/unix.rs", "PROGRAM"), // signal handlers belong to the whole program
     ("process/runtime/default.rs", "DEFAULT"),
     ("process/runtime/default.rs", "INSTALLING"),
     ("process/runtime/default.rs", "INSTALLER"),

@@ -5,6 +5,9 @@
 //!  root has ended  the processes that descend from it are stopped in order: supervisors first, then all others in 5 s
 //!  second signal   the root and every process that descends from it are killed; `run` returns within 100 ms
 //! ```
+//!
+//! If the first signal comes when the root has ended, no process can be asked. Then it ends the program when `run` is about to
+//! return. `main` returns the status of the root, because the program ends anyway.
 
 use std::io::{self, Write};
 use std::panic::Location;
@@ -12,7 +15,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use futures_util::future::{Either, FutureExt as _, select};
+use futures_util::future::{Either, select};
 
 use super::os_signals::{OsSignal, OsSignals};
 use crate::exit::Exit;
@@ -20,7 +23,7 @@ use crate::pid::Pid;
 use crate::process::entry::Entry;
 use crate::process::outcome::Outcome;
 use crate::process::report::{ReportBuilder, StopReport};
-use crate::process::runtime::{RuntimeHandle, assert_may_block, spawner, try_default_runtime};
+use crate::process::runtime::{RuntimeHandle, assert_may_block, is_exiting, spawner, try_default_runtime};
 use crate::process::shutdown::Shutdown;
 use crate::process::signal::Signal;
 use crate::process::spawn::{Spawn, box_if_large};
@@ -38,6 +41,16 @@ pub(super) struct RunOutcome<T> {
     cut_short_by: Option<OsSignal>,
     /// The processes that did not end when they were asked to.
     report: StopReport,
+    /// Dropped when the result is passed on: a signal that no run has handled may end the program then.
+    signals: Option<OsSignals>,
+}
+
+impl<T> RunOutcome<T> {
+    /// Returns the result, unless the program ends because of a signal that no run has handled.
+    pub(super) fn into_result(self) -> Result<T, Exit> {
+        drop(self.signals);
+        self.result
+    }
 }
 
 /// Runs a future as the root process of a program, on the default runtime. Blocks until the
@@ -58,6 +71,10 @@ pub(super) struct RunOutcome<T> {
 /// To finish work after Ctrl-C, await `shutdown_requested` in a `select!` with the work, or pass it to the server:
 /// `axum::serve(listener, app).with_graceful_shutdown(cordial::shutdown_requested())`. Listening to `tokio::signal` does not
 /// opt in to graceful shutdown.
+///
+/// A signal that comes when the root process has ended ends the program, as it would have without `run`, when the other processes
+/// have been stopped. If a process that was asked to shut down, and has not opted in, calls `run`, then the new root
+/// is asked at once. If several runs are in progress, a signal asks all of their roots.
 ///
 /// The signals are noticed also while all threads of tokio are blocked. When the last `run` of the program has returned, its
 /// signal handlers are given back: a later `run` takes them again, and until then a signal ends the program, as it would have
@@ -100,7 +117,7 @@ where
     assert_may_block("cordial::run");
     let spawned_at = Location::caller();
     let runtime = try_default_runtime()?;
-    box_if_large!(future: F => run_on(runtime, future, spawned_at)).result
+    box_if_large!(future: F => run_on(runtime, future, spawned_at)).into_result()
 }
 
 /// Runs a future as the root process of a program, as [`run`] does, and converts its end into the exit status for `fn main`.
@@ -160,6 +177,7 @@ where
     };
     let spawned_at = Location::caller();
     let outcome = box_if_large!(future: F => run_on(runtime, future, spawned_at));
+    outcome.signals.iter().for_each(OsSignals::disregard_rest);
     if !outcome.report.is_clean() {
         let _ = writeln!(std::io::stderr(), "Stopped: {}", outcome.report);
     }
@@ -205,8 +223,13 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let refused =
-        |exit| RunOutcome { result: Err(exit), was_asked: false, cut_short_by: None, report: StopReport::default() };
+    let refused = |exit| RunOutcome {
+        result: Err(exit),
+        was_asked: false,
+        cut_short_by: None,
+        report: StopReport::default(),
+        signals: None,
+    };
     // Before tokio is used, which panics where the thread-locals of the thread are gone.
     if let Err(refusal) = spawner() {
         return refused(Exit::Refused(refusal));
@@ -227,8 +250,17 @@ where
         Err(refusal) => return refused(Exit::Refused(refusal)),
     };
     let pid = root.pid;
-    signals.block_on(async {
-        let mut is_signaled = false;
+    let ask = || {
+        let request = runtime.apply(pid, Signal::Sent { from: None, reason: Exit::Shutdown(None) });
+        let is_notified = request.is_message();
+        request.act();
+        is_notified
+    };
+    // A process that was asked to shut down, and has not opted in, ends when its poll returns. It waits for this run.
+    let caller_ends = is_exiting();
+    let mut outcome = signals.block_on(async {
+        let mut is_signaled = caller_ends;
+        let mut is_notified = is_signaled && ask();
         let result = loop {
             match select(&mut root.join, pin!(signals.next())).await {
                 Either::Left((reply, _)) => break reply.take(),
@@ -237,12 +269,15 @@ where
                 }
                 Either::Right(_) => {
                     is_signaled = true;
-                    runtime.signal(pid, Signal::Sent { from: None, reason: Exit::Shutdown(None) });
+                    is_notified = ask();
                 }
             }
         };
+        if is_notified || matches!(result, Err(Exit::Shutdown(_))) {
+            signals.set_handled();
+        }
         // A run within the root may have handled a signal, and ended the root, before this thread noticed the signal.
-        is_signaled |= signals.next().now_or_never().is_some();
+        is_signaled = is_signaled || signals.take_numbered().is_some();
         // Code outside of any process learns of the end of the root when its descendants are asked to shut down.
         let was_asked = is_signaled || live.notice.is_given();
         drop(live);
@@ -264,10 +299,15 @@ where
             }
         };
         match cut_short_by {
-            None => RunOutcome { result, was_asked, cut_short_by, report: report.take() },
+            None => RunOutcome { result, was_asked, cut_short_by, report: report.take(), signals: None },
             Some(signal) => kill(runtime, pid, signal, report).await,
         }
-    })
+    });
+    if outcome.cut_short_by.is_some() {
+        signals.set_handled();
+    }
+    outcome.signals = Some(signals);
+    outcome
 }
 
 /// Ends a run after the second signal. The report lists the processes that were killed or abandoned before, and those that are
@@ -275,5 +315,11 @@ where
 async fn kill<T>(runtime: &RuntimeHandle, root: Pid, signal: OsSignal, mut report: ReportBuilder) -> RunOutcome<T> {
     let is_member = |pid, entry: &Entry| pid == root || entry.root() == Some(root);
     report.add(kill_group(runtime, &is_member, AFTER_SECOND_SIGNAL).await);
-    RunOutcome { result: Err(Exit::Killed), was_asked: true, cut_short_by: Some(signal), report: report.take() }
+    RunOutcome {
+        result: Err(Exit::Killed),
+        was_asked: true,
+        cut_short_by: Some(signal),
+        report: report.take(),
+        signals: None,
+    }
 }

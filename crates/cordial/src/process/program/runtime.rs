@@ -114,7 +114,7 @@ impl Runtime {
     {
         assert_may_block("Runtime::run");
         let spawned_at = Location::caller();
-        box_if_large!(future: F => run_on(&self.handle, future, spawned_at)).result
+        box_if_large!(future: F => run_on(&self.handle, future, spawned_at)).into_result()
     }
 
     /// Takes a snapshot of the processes of this runtime.

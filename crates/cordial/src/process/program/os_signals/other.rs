@@ -32,4 +32,15 @@ impl OsSignals {
             None => std::future::pending().await,
         }
     }
+
+    /// Takes a signal that another run has noticed already. Here every run notices all of them itself.
+    pub(in crate::process::program) fn take_numbered(&self) -> Option<OsSignal> {
+        None
+    }
+
+    /// Says that the signals that the run has taken need no other effect. The handler stays, so they have none.
+    pub(in crate::process::program) fn set_handled(&self) {}
+
+    /// Says the same of the signals that have come since.
+    pub(in crate::process::program) fn disregard_rest(&self) {}
 }

@@ -3,16 +3,21 @@
 //! ```text
 //!  signal ─► handler of `signal-hook` ─► the handler that was there before
 //!                                     ─► no run: the default action, if there was no other handler before the first run
-//!                                     ─► a run:  sets a flag, and writes to the pipe
+//!                                     ─► sets the flag of the program, and writes to the pipe of each run
 //!  waker of the run ───────────────────────────────────────► writes to the pipe ─► the thread of the run polls
 //! ```
 //!
 //! The thread that called `run` reads the pipe itself. So a signal is noticed at once even if all threads of tokio are
 //! blocked, and no thread is started for it.
 //!
+//! The first thread that polls after a signal clears the flag and numbers the signal; every run takes the signals by their numbers. A
+//! run may take a signal too late to do anything about it, because its root has ended. So a run says which signals it has handled,
+//! and when the last run ends, a signal that none of them has handled does what it would have done without a run.
+//!
 //! A handler cannot be removed without unsafe code, so the handler of `signal-hook` stays installed after the first run. Between runs it
 //! does what would have happened without it.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -38,33 +43,31 @@ fn number(signal: OsSignal) -> i32 {
     }
 }
 
-/// Receives both signals for one run. Dropping it gives the handlers back.
+/// Receives both signals for one run. Dropping it ends the run: it gives the handlers back.
 pub(in crate::process::program) struct OsSignals {
     pipe: Arc<Pipe>,
-    received: Vec<(OsSignal, Arc<AtomicBool>)>,
-    actions: Vec<Action>,
-    /// Whether the run was counted, so that its end is counted too.
-    is_counted: bool,
+    /// The numbers of the signals that the run has taken.
+    taken: Cell<Numbers>,
+    /// Unregistered when the run ends.
+    _wakes: Vec<Action>,
 }
+
+/// For each of `SIGNALS`, the number of the latest one.
+type Numbers = [u64; SIGNALS.len()];
 
 impl OsSignals {
     /// Installs the signal handlers.
     pub(in crate::process::program) fn listen(_runtime: &RuntimeHandle) -> io::Result<OsSignals> {
-        lock_defaults().prepare()?;
+        lock_program().prepare()?;
         let pipe = Arc::new(Pipe::new()?);
-        let mut signals = OsSignals { pipe, received: Vec::new(), actions: Vec::new(), is_counted: false };
-        for signal in SIGNALS {
-            let received = Arc::<AtomicBool>::default();
-            // Actions are called in the order of their registration: the flag is set before the thread of the run wakes up.
-            signals.actions.push(Action(flag::register(number(signal), received.clone())?));
-            let writer = signals.pipe.writer.try_clone()?;
-            signals.actions.push(Action(low_level::pipe::register(number(signal), writer)?));
-            signals.received.push((signal, received));
-        }
+        let wakes = SIGNALS.map(|signal| {
+            let writer = pipe.writer.try_clone()?;
+            low_level::pipe::register(number(signal), writer).map(Action)
+        });
+        let wakes = wakes.into_iter().collect::<io::Result<_>>()?;
         // Until here a signal ends the program. From here on it is received.
-        lock_defaults().begin_run();
-        signals.is_counted = true;
-        Ok(signals)
+        let taken = Cell::new(lock_program().begin_run());
+        Ok(OsSignals { pipe, taken, _wakes: wakes })
     }
 
     /// Polls the future on the calling thread, again after each signal.
@@ -82,23 +85,38 @@ impl OsSignals {
 
     /// Waits for the next signal, inside of `block_on`, which wakes the future. Dropping the future loses nothing.
     pub(in crate::process::program) fn next(&self) -> impl Future<Output = OsSignal> + Unpin {
-        poll_fn(|_| self.take().map_or(Poll::Pending, Poll::Ready))
+        poll_fn(|_| {
+            lock_program().number_received();
+            self.take_numbered().map_or(Poll::Pending, Poll::Ready)
+        })
     }
 
-    fn take(&self) -> Option<OsSignal> {
-        let mut received = self.received.iter().filter(|(_, received)| received.swap(false, Ordering::SeqCst));
-        received.next().map(|(signal, _)| *signal)
+    /// Takes a signal that another run has noticed already, and may have handled.
+    pub(in crate::process::program) fn take_numbered(&self) -> Option<OsSignal> {
+        let mut taken = self.taken.get();
+        let signal = lock_program().signals.iter().zip(&mut taken).find_map(|(of_program, taken)| {
+            let is_new = of_program.n_received > *taken;
+            *taken += u64::from(is_new);
+            is_new.then_some(of_program.signal)
+        });
+        self.taken.set(taken);
+        signal
+    }
+
+    /// Says that the signals that the run has taken need no other effect.
+    pub(in crate::process::program) fn set_handled(&self) {
+        lock_program().set_handled(self.taken.get());
+    }
+
+    /// Says the same of the signals that have come since.
+    pub(in crate::process::program) fn disregard_rest(&self) {
+        lock_program().set_all_handled();
     }
 }
 
 impl Drop for OsSignals {
     fn drop(&mut self) {
-        let is_last = self.is_counted && lock_defaults().end_run();
-        self.actions.clear();
-        // A signal that came after the last poll of the run, and before its end.
-        if is_last && let Some(signal) = self.take() {
-            lock_defaults().act(signal);
-        }
+        lock_program().end_run();
     }
 }
 
@@ -146,67 +164,103 @@ impl Wake for Pipe {
     }
 }
 
-/// What the signals do while no run listens. Signal handlers belong to the whole program, and so does this.
-static DEFAULTS: Mutex<Defaults> = Mutex::new(Defaults { n_runs: 0, actions: Vec::new() });
+/// The signals of the program. Signal handlers belong to the whole program, and so does this.
+static PROGRAM: Mutex<ProgramSignals> = Mutex::new(ProgramSignals { n_runs: 0, signals: Vec::new() });
 
 #[derive(Debug)]
-struct Defaults {
+struct ProgramSignals {
     n_runs: usize,
     /// Empty before the first run.
-    actions: Vec<DefaultAction>,
+    signals: Vec<ProgramSignal>,
 }
 
-/// What one signal does while no run listens.
 #[derive(Debug)]
-struct DefaultAction {
+struct ProgramSignal {
     signal: OsSignal,
     /// While it is set, the signal ends the program. `None` if another handler decides, or if the signal is ignored.
     ends_program: Option<Arc<AtomicBool>>,
+    /// Set by the handler.
+    is_received: Arc<AtomicBool>,
+    /// How often the flag was cleared during a run: the number of the latest signal.
+    n_received: u64,
+    /// The number of the latest signal that a run has handled.
+    handled: u64,
 }
 
-fn lock_defaults() -> MutexGuard<'static, Defaults> {
-    DEFAULTS.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock_program() -> MutexGuard<'static, ProgramSignals> {
+    PROGRAM.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Defaults {
-    /// Registers the default actions, before the first run.
+impl ProgramSignals {
+    /// Registers the actions that stay, before the first run.
     fn prepare(&mut self) -> io::Result<()> {
-        for signal in SIGNALS.into_iter().skip(self.actions.len()) {
+        for signal in SIGNALS.into_iter().skip(self.signals.len()) {
             let number = number(signal);
             let ends_program = (!is_taken(number)).then(|| Arc::new(AtomicBool::new(true)));
             if let Some(ends_program) = &ends_program {
                 flag::register_conditional_default(number, ends_program.clone())?;
             }
-            self.actions.push(DefaultAction { signal, ends_program });
+            // Actions are called in the order of their registration: the flag is set before the thread of a run wakes up.
+            let is_received = Arc::<AtomicBool>::default();
+            flag::register(number, is_received.clone())?;
+            self.signals.push(ProgramSignal { signal, ends_program, is_received, n_received: 0, handled: 0 });
         }
         Ok(())
     }
 
-    fn begin_run(&mut self) {
+    /// Returns the numbers of the signals that are not for this run.
+    fn begin_run(&mut self) -> Numbers {
+        if self.n_runs == 0 {
+            // Between two runs, other handlers have received them.
+            self.set_all_handled();
+        }
         self.n_runs += 1;
         self.set_flags();
+        let mut numbers = Numbers::default();
+        for (number, signal) in numbers.iter_mut().zip(&self.signals) {
+            *number = signal.n_received;
+        }
+        numbers
     }
 
-    /// Returns whether no run is left.
-    fn end_run(&mut self) -> bool {
+    /// Ends a run. If it was the last one, a signal that no run has handled does now what it does while no run listens.
+    fn end_run(&mut self) {
+        self.number_received();
         self.n_runs -= 1;
         self.set_flags();
-        self.n_runs == 0
-    }
-
-    fn set_flags(&self) {
-        for ends_program in self.actions.iter().filter_map(|action| action.ends_program.as_ref()) {
-            ends_program.store(self.n_runs == 0, Ordering::SeqCst);
+        if self.n_runs > 0 {
+            return;
+        }
+        let is_unhandled =
+            |signal: &&ProgramSignal| signal.n_received > signal.handled && signal.ends_program.is_some();
+        if let Some(signal) = self.signals.iter().find(is_unhandled) {
+            let _ = low_level::emulate_default_handler(number(signal.signal));
         }
     }
 
-    /// Does what the signal does while no run listens.
-    fn act(&self, signal: OsSignal) {
-        let ends_program = |action: &DefaultAction| {
-            action.signal == signal && action.ends_program.as_ref().is_some_and(|ends| ends.load(Ordering::SeqCst))
-        };
-        if self.actions.iter().any(ends_program) {
-            let _ = low_level::emulate_default_handler(number(signal));
+    /// Numbers the signals that have come since the last call.
+    fn number_received(&mut self) {
+        for signal in &mut self.signals {
+            signal.n_received += u64::from(signal.is_received.swap(false, Ordering::SeqCst));
+        }
+    }
+
+    fn set_handled(&mut self, numbers: Numbers) {
+        for (signal, number) in self.signals.iter_mut().zip(numbers) {
+            signal.handled = signal.handled.max(number);
+        }
+    }
+
+    fn set_all_handled(&mut self) {
+        self.number_received();
+        for signal in &mut self.signals {
+            signal.handled = signal.n_received;
+        }
+    }
+
+    fn set_flags(&self) {
+        for ends_program in self.signals.iter().filter_map(|signal| signal.ends_program.as_ref()) {
+            ends_program.store(self.n_runs == 0, Ordering::SeqCst);
         }
     }
 }
