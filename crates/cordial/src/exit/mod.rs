@@ -27,6 +27,7 @@ pub use lost::{Lost, LostBuilder, LostCause};
 pub use panic_report::{PanicReport, PanicReportBuilder};
 pub use refusal::Refusal;
 pub use timed_out::TimedOut;
+pub(crate) use timed_out::{LimitSource, NamedLimit};
 
 /// How a process ended. Cheap to clone.
 ///

@@ -13,7 +13,7 @@ pub struct TimedOut(Arc<Parts>);
 
 #[derive(Clone, PartialEq, Eq)]
 struct Parts {
-    limit: Duration,
+    limit: NamedLimit,
     pid: Pid,
     label: Option<Arc<str>>,
     spawned_at: Option<Location>,
@@ -21,28 +21,52 @@ struct Parts {
     others: usize,
     /// What the task did when the timeout elapsed, if that is known.
     state: Option<String>,
+}
+
+/// A limit as an error names it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NamedLimit {
+    duration: Duration,
     source: LimitSource,
 }
 
-/// What has set the limit.
+/// What has set a limit.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum LimitSource {
+pub(crate) enum LimitSource {
     /// The wait for a task or a server.
     Wait,
-    /// The call of [`within`](crate::within).
+    /// A call of [`within`](crate::within) around the wait.
+    Scope,
+    /// The call of [`within`](crate::within) that returns the error.
     Within,
 }
 
+impl NamedLimit {
+    pub(crate) fn new(duration: Duration, source: LimitSource) -> NamedLimit {
+        NamedLimit { duration, source }
+    }
+}
+
+impl From<Duration> for NamedLimit {
+    /// Names the limit of a wait.
+    fn from(duration: Duration) -> NamedLimit {
+        NamedLimit::new(duration, LimitSource::Wait)
+    }
+}
+
 impl TimedOut {
-    pub(crate) fn new(limit: Duration, pid: Pid, label: Option<Arc<str>>, spawned_at: Option<Location>) -> TimedOut {
-        let source = LimitSource::Wait;
-        TimedOut(Arc::new(Parts { limit, pid, label, spawned_at, others: 0, state: None, source }))
+    pub(crate) fn new(
+        limit: impl Into<NamedLimit>,
+        pid: Pid,
+        label: Option<Arc<str>>,
+        spawned_at: Option<Location>,
+    ) -> TimedOut {
+        TimedOut(Arc::new(Parts { limit: limit.into(), pid, label, spawned_at, others: 0, state: None }))
     }
 
     /// Creates the error of a call of [`within`](crate::within) by the process `pid`: [`Pid::NO_PROCESS`] outside of any process.
     pub(crate) fn of_within(limit: Duration, pid: Pid) -> TimedOut {
-        let parts = TimedOut::new(limit, pid, None, None).into_parts();
-        TimedOut(Arc::new(Parts { source: LimitSource::Within, ..parts }))
+        TimedOut::new(NamedLimit::new(limit, LimitSource::Within), pid, None, None)
     }
 
     pub(crate) fn with_others(self, others: usize) -> TimedOut {
@@ -61,7 +85,7 @@ impl TimedOut {
     /// Returns the timeout that was exceeded.
     #[must_use]
     pub fn limit(&self) -> Duration {
-        self.0.limit
+        self.0.limit.duration
     }
 
     /// Returns the task that exceeded the timeout; of several tasks, the first in input order. For [`within`](crate::within), it is the
@@ -87,8 +111,9 @@ impl TimedOut {
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { limit, pid, label, spawned_at, others, state, source } = &*self.0;
-        write!(f, "took longer than its limit of {limit:?}")?;
+        let Parts { limit, pid, label, spawned_at, others, state } = &*self.0;
+        let NamedLimit { duration, source } = limit;
+        write!(f, "took longer than its limit of {duration:?}")?;
         if *source == LimitSource::Within {
             if *pid != Pid::NO_PROCESS {
                 write!(f, " (in process {pid})")?;
@@ -107,7 +132,14 @@ impl fmt::Display for TimedOut {
         if let Some(state) = state {
             write!(f, ": {state}")?;
         }
-        f.write_str("; give it another limit with `.timeout(..)`, or `Timeout::Infinity` for none")
+        f.write_str(match source {
+            LimitSource::Scope => {
+                "; this is the limit of `within`, which the wait is a part of: call `within` with another one, or with `Timeout::Infinity` for none"
+            }
+            LimitSource::Wait | LimitSource::Within => {
+                "; give it another limit with `.timeout(..)`, or `Timeout::Infinity` for none"
+            }
+        })
     }
 }
 

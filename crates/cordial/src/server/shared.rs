@@ -10,7 +10,7 @@ use super::envelope::Item;
 use super::laters::Laters;
 use super::mailbox::{Lengths, Mailbox};
 use crate::backoff::Backoff;
-use crate::exit::{Exit, TimedOut};
+use crate::exit::{Exit, NamedLimit, TimedOut};
 use crate::pid::Pid;
 use crate::process::{HeldValue, MailboxInfo, NextIncarnation, RuntimeHandle, Serving, Shutdown};
 use crate::supervisor::{Restart, TaskSupervisor};
@@ -142,7 +142,7 @@ impl<S: Send + 'static> ServerShared<S> {
 
     /// Returns the exit of a sender whose limit has passed.
     #[cold]
-    pub(super) fn timed_out(&self, limit: Duration) -> Exit {
+    pub(super) fn timed_out(&self, limit: NamedLimit) -> Exit {
         let pid = self.mailbox.with(|state| state.pid);
         let known = timed_out(&self.runtime, pid, limit);
         let known = known.unwrap_or_else(|| TimedOut::new(limit, pid, self.options.label.clone(), None));

@@ -25,7 +25,7 @@ use std::time::Duration;
 use cordial_sched::{Deadline, Instant, PollId, Timer};
 
 use super::completions::NotifySlot;
-use crate::exit::TimedOut;
+use crate::exit::{NamedLimit, TimedOut};
 use crate::pid::Pid;
 use crate::process::{ABANDON_AFTER, Polls, RuntimeHandle, abandon};
 use crate::task::timed_out;
@@ -55,8 +55,8 @@ struct SlotDeadline {
 
 /// What the timer does when a deadline passes.
 enum DeadlineAction {
-    /// Kills the process, which has exceeded this timeout.
-    Kill(Pid, Duration),
+    /// Kills the process, which has exceeded its timeout. The error names this limit.
+    Kill(Pid, NamedLimit),
     /// Abandons the process if its poll has not returned. It was killed before, unless its timeout was zero.
     /// The `PollId` names the poll that it was in when this deadline was set.
     Abandon(Pid, Option<PollId>, TimedOut),
@@ -71,11 +71,11 @@ impl Deadlines {
         Deadlines(Arc::new(SharedDeadlines { runtime, completions, state: Mutex::default() }))
     }
 
-    /// Starts the timeout of the process in this slot.
-    pub(super) fn set_timeout(&self, slot: usize, pid: Pid, timeout: Duration) {
+    /// Starts the timeout of the process in this slot. The error names the limit.
+    pub(super) fn set_timeout(&self, slot: usize, pid: Pid, timeout: Duration, named: NamedLimit) {
         // Not the exact clock, because each attempt of an item gets a timeout.
         let at = self.0.runtime.executor().deadline(timeout).map(Deadline::time);
-        self.0.set(slot, at, DeadlineAction::Kill(pid, timeout));
+        self.0.set(slot, at, DeadlineAction::Kill(pid, named));
     }
 
     /// Starts a timeout of zero: the process kills itself after its first poll, and is abandoned if that poll does not
@@ -83,7 +83,8 @@ impl Deadlines {
     pub(super) fn set_single_poll(&self, slot: usize, pid: Pid) {
         let zero = Duration::ZERO;
         // The process may have exited already.
-        let timed_out = timed_out(&self.0.runtime, pid, zero).unwrap_or_else(|| TimedOut::new(zero, pid, None, None));
+        let timed_out =
+            timed_out(&self.0.runtime, pid, zero.into()).unwrap_or_else(|| TimedOut::new(zero, pid, None, None));
         self.0.set_after(slot, ABANDON_AFTER, DeadlineAction::Abandon(pid, None, timed_out));
     }
 
@@ -172,10 +173,10 @@ impl SharedDeadlines {
     fn run_due(self: &Arc<SharedDeadlines>) {
         for (slot, action) in self.take_due() {
             match action {
-                DeadlineAction::Kill(pid, timeout) => {
+                DeadlineAction::Kill(pid, limit) => {
                     // The report is made before the kill, while the process is in the table. A process that is not in the
                     // table has ended in time, and its reply has arrived or is about to arrive.
-                    let timed_out = timed_out(&self.runtime, pid, timeout);
+                    let timed_out = timed_out(&self.runtime, pid, limit);
                     if timed_out.is_some_and(|timed_out| self.set_abandon(slot, pid, timed_out)) {
                         self.runtime.kill(pid);
                     }

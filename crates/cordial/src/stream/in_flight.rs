@@ -16,7 +16,7 @@ use slab::Slab;
 use super::completions::{AttemptReply, CompletionSender, Completions};
 use super::deadlines::Deadlines;
 use crate::backoff::{Backoff, Delays};
-use crate::exit::{Exit, Refusal, TimedOut};
+use crate::exit::{Exit, NamedLimit, Refusal, TimedOut};
 use crate::pid::Pid;
 use crate::process::{GroupKey, RuntimeHandle, discard};
 use crate::timeout::Timeout;
@@ -141,6 +141,7 @@ impl<I, O: Send + 'static> InFlight<I, O> {
         slot: usize,
         started: Result<Pid, Refusal>,
         timeout: Timeout,
+        named: NamedLimit,
     ) -> Option<SlotEvent<O>> {
         let item = &mut self.slots[slot];
         item.n_attempts += 1;
@@ -151,7 +152,7 @@ impl<I, O: Send + 'static> InFlight<I, O> {
         item.phase = ItemPhase::Running { pid, attempt: self.latest_attempt };
         match timeout {
             Timeout::After(Duration::ZERO) => self.deadlines.set_single_poll(slot, pid),
-            Timeout::After(timeout) => self.deadlines.set_timeout(slot, pid, timeout),
+            Timeout::After(timeout) => self.deadlines.set_timeout(slot, pid, timeout, named),
             Timeout::Infinity => {}
         }
         None

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cordial_sched::Timer;
 
-use crate::exit::{Location, TimedOut};
+use crate::exit::{Location, NamedLimit, TimedOut};
 use crate::pid::Pid;
 use crate::process::{RuntimeHandle, capped};
 use crate::timeout::Timeout;
@@ -39,7 +39,7 @@ impl Deadline {
 }
 
 /// Describes a process that exceeded its timeout. `None` if the process has left the process table.
-pub(crate) fn timed_out(runtime: &RuntimeHandle, pid: Pid, timeout: Duration) -> Option<TimedOut> {
+pub(crate) fn timed_out(runtime: &RuntimeHandle, pid: Pid, limit: NamedLimit) -> Option<TimedOut> {
     let known = runtime.with(pid, |entry| (entry.label().cloned(), Location::from(entry.spawned_at)));
-    known.map(|(label, spawned_at)| TimedOut::new(timeout, pid, label, Some(spawned_at)))
+    known.map(|(label, spawned_at)| TimedOut::new(limit, pid, label, Some(spawned_at)))
 }

@@ -3,12 +3,11 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use super::deadline;
 use super::join::{JoinControl, OrExit, PollJoin, ProcessJoin, flatten};
 use super::large_output::Unboxed;
-use crate::exit::{Exit, IntoExit, TimedOut};
+use crate::exit::{Exit, IntoExit, NamedLimit, TimedOut};
 use crate::pid::Pid;
 use crate::process::{capped, discard_in_turn, ends_at_this_await, named_limit};
 use crate::timeout::{CompactTimeout, Timeout};
@@ -231,9 +230,9 @@ impl<T: Send> Task<T> {
     }
 
     /// Describes this task for [`Exit::Timeout`].
-    pub(super) fn timed_out(&self, timeout: Duration) -> TimedOut {
-        let known = self.control().and_then(|join| deadline::timed_out(&join.runtime(), join.pid(), timeout));
-        known.unwrap_or_else(|| TimedOut::new(timeout, self.pid(), None, None))
+    pub(super) fn timed_out(&self, limit: NamedLimit) -> TimedOut {
+        let known = self.control().and_then(|join| deadline::timed_out(&join.runtime(), join.pid(), limit));
+        known.unwrap_or_else(|| TimedOut::new(limit, self.pid(), None, None))
     }
 }
 

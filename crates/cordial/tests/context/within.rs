@@ -87,6 +87,47 @@ fn a_shorter_limit_of_an_await_stays() {
     });
 }
 
+/// The deadline may be far from the wait that it ends: the error says which limit has to be changed.
+#[test]
+fn the_error_of_a_wait_names_the_limit_of_the_deadline_and_who_has_set_it() {
+    struct Stuck;
+    impl Server for Stuck {}
+    impl Handle<()> for Stuck {
+        type Reply = ();
+        async fn handle(&mut self, (): (), _: &mut Context<Stuck>) {
+            pending().await
+        }
+    }
+    testing::run(async {
+        let (sender, ended) = tokio::sync::oneshot::channel();
+        let result = within(2 * SECOND, async {
+            sleep(SECOND).await;
+            // The task is not dropped at the deadline: its waits end, and it goes on.
+            let task = Task::spawn(async {
+                let _guard = process::defer_shutdown();
+                let server = ServerRef::start(|| Stuck);
+                let many = Task::await_many([stuck()]).timeout(Timeout::Infinity);
+                let items = Task::async_stream([()], |()| pending::<()>()).timeout(60 * SECOND).collect();
+                let (one, call, many, items) = tokio::join!(stuck(), server.call(()), many, items);
+                let items = items.into_iter().map(Result::unwrap_err);
+                let waits = [one.unwrap_err(), call.unwrap_err(), many.unwrap_err()];
+                let _ = sender.send(waits.into_iter().chain(items).collect::<Vec<Exit>>());
+            });
+            task.timeout(Timeout::Infinity).await
+        });
+        assert!(result.await.unwrap_err().is_timeout());
+        let exits = ended.await.unwrap();
+        assert_eq!(exits.len(), 4);
+        for exit in exits {
+            let text = exit.to_string();
+            assert!(text.starts_with("took longer than its limit of 2s (process <"), "{text}");
+            let advice = "; this is the limit of `within`, which the wait is a part of: call `within` with another one, or with \
+                 `Timeout::Infinity` for none";
+            assert!(text.ends_with(advice), "{text}");
+        }
+    });
+}
+
 #[test]
 fn of_two_deadlines_the_earlier_one_counts() {
     testing::run(async {

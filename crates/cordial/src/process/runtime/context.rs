@@ -11,7 +11,7 @@ use cordial_sched::{Deadline, Executor, TaskRef};
 
 use super::default::{default_runtime, is_default_runtime_forked, started_default_runtime, try_default_runtime};
 use super::handle::RuntimeHandle;
-use crate::exit::Refusal;
+use crate::exit::{LimitSource, NamedLimit, Refusal};
 use crate::pid::Pid;
 use crate::process::discard::discard;
 use crate::process::lineage::Lineage;
@@ -512,10 +512,14 @@ pub(crate) fn capped(limit: Timeout) -> Timeout {
 
 /// Returns the limit that an error names: that of the wait, or that of the deadline if it was set shorter, and not the time
 /// that was left.
-pub(crate) fn named_limit(limit: Timeout) -> Duration {
+pub(crate) fn named_limit(limit: Timeout) -> NamedLimit {
     let of_scope = current_scope().and_then(|scope| scope.deadline()).map(|deadline| deadline.limit);
-    match limit {
-        Timeout::After(limit) => of_scope.map_or(limit, |of_scope| of_scope.min(limit)),
-        Timeout::Infinity => of_scope.unwrap_or(Duration::MAX),
+    let of_wait = match limit {
+        Timeout::After(limit) => limit,
+        Timeout::Infinity => Duration::MAX,
+    };
+    match of_scope {
+        Some(of_scope) if of_scope < of_wait => NamedLimit::new(of_scope, LimitSource::Scope),
+        _ => of_wait.into(),
     }
 }
