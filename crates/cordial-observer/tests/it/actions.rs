@@ -160,6 +160,7 @@ fn a_restart_gives_the_child_a_new_process() {
     let path = format!("/api/tree?parent={}", supervisor.to_string().trim_matches(['<', '>']));
     let child = || program.client.json(&path)["rows"][0]["pid"].as_str().unwrap_or_default().to_owned();
     wait_until("the supervisor", || program.client.get(&path).status == 200);
+    wait_until("its child", || !child().is_empty());
     let before = child();
     let answer = program.client.act("restart", &before).json();
     assert_eq!(answer["outcome"], "ended", "{answer}");

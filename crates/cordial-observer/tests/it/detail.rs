@@ -1,7 +1,7 @@
 //! Everything about one process.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use cordial::{ChildSpec, Strategy, Supervisor, Task, process};
@@ -128,13 +128,11 @@ fn the_last_log_lines_are_shown_if_the_program_keeps_them() {
 #[test]
 fn a_connection_shows_its_client_and_its_requests() {
     let program = Program::new();
-    let requests = Arc::new(AtomicU64::new(0));
-    let counted = requests.clone();
+    let requests = Arc::new(AtomicU64::new(3));
     let pid = program.start("connection", async {
-        process::set_connection("192.0.2.7:40312", counted);
+        process::set_connection("192.0.2.7:40312", requests);
         std::future::pending().await
     });
-    requests.fetch_add(3, Ordering::Relaxed);
     wait_until("the connection", || program.client.json("/api/connections")["matched"] == 1);
     let row = program.client.json("/api/connections")["rows"][0].clone();
     assert_eq!((row["peer"].as_str(), row["requests"].as_u64()), (Some("192.0.2.7:40312"), Some(3)), "{row}");
