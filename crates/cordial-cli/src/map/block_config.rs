@@ -66,7 +66,7 @@ pub(super) fn block_options(
         _ => None,
     };
     let is_split = items.null || items.delimiter.is_some() || items.words;
-    let has_values = items.colsep.is_some() || items.header.is_some() || items.trim.is_some() || items.eof().is_some();
+    let has_values = items.colsep.is_some() || items.trim.is_some() || items.eof().is_some();
     let is_packed = items.context || items.multiple || items.xargs || items.max_lines().is_some();
     let checks = [
         (
@@ -74,9 +74,11 @@ pub(super) fn block_options(
             "--pipe needs a command, which reads a block from its standard input",
         ),
         (is_split, "with --pipe, records end with --recend: write --recend '\\0' for -0"),
+        (has_values, "--colsep, --trim and -E are about items, and with --pipe there are none: leave them out"),
         (
-            has_values,
-            "--colsep, --header, --trim and -E are about items, and with --pipe there are none: leave them out",
+            items.header.is_some(),
+            "--header with --pipe is not supported: drop the first line with tail -n +2 FILE, and repeat it in a line for the shell, such as \
+             '(head -n 1 FILE; cat) | COMMAND'",
         ),
         (items.max_records() == Some(0), "-N 0 has no meaning with --pipe: write -N 1 for one record in each block"),
         (
@@ -121,9 +123,9 @@ pub(super) fn block_options(
     if let Some((_, message)) = checks.into_iter().find(|(is_wrong, _)| *is_wrong) {
         return Err(message.to_owned());
     }
-    let size = match options.pipe.block {
-        None => DEFAULT_BLOCK_BYTES as u64,
-        Some(BlockOption::Bytes(size)) => size,
+    let (size, shares) = match options.pipe.block {
+        None => (DEFAULT_BLOCK_BYTES as u64, None),
+        Some(BlockOption::Bytes(size)) => (size, None),
         Some(BlockOption::PerSlot(number)) => {
             let length = file.map(File::metadata).transpose().map_err(|error| {
                 format!(
@@ -132,7 +134,10 @@ pub(super) fn block_options(
                 )
             })?;
             match length.filter(std::fs::Metadata::is_file) {
-                Some(metadata) => metadata.len().div_ceil(number.saturating_mul(n_slots as u64)).max(1),
+                Some(metadata) => {
+                    let n_blocks = number.saturating_mul(n_slots as u64);
+                    (metadata.len().div_ceil(n_blocks).max(1), Some((metadata.len(), n_blocks)))
+                }
                 None => {
                     return Err("--block -N needs the size of a file: add -a FILE, or write --block SIZE".to_owned());
                 }
@@ -147,6 +152,7 @@ pub(super) fn block_options(
     let blocks = BlockOptions {
         separator: Separator::new(&end, &bytes(recstart)),
         size: usize::try_from(size).map_err(|_| "--block is larger than memory".to_owned())?,
+        shares,
         records: items.max_records(),
         n_sharing: options.pipe.round_robin.then_some(n_slots),
     };

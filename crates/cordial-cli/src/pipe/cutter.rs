@@ -9,6 +9,21 @@ pub(super) enum BlockSize {
     Bytes(usize),
     /// This many records.
     Records(usize),
+    /// This many bytes of input in this many blocks of about the same size, or in fewer if a record is longer than a block.
+    Shares { left: u64, n_left: u64 },
+}
+
+impl BlockSize {
+    /// Returns the largest number of bytes of the next block, if its records may be shorter.
+    fn bytes(self) -> Option<usize> {
+        match self {
+            BlockSize::Bytes(size) => Some(size),
+            // One more than is left, so that the end of the input is seen, and a last record without an end is no further block.
+            BlockSize::Shares { left, n_left: 0 | 1 } => Some(left.saturating_add(1) as usize),
+            BlockSize::Shares { left, n_left } => Some(left.div_ceil(n_left).max(1) as usize),
+            BlockSize::Records(_) => None,
+        }
+    }
 }
 
 /// Finds the end of the next block.
@@ -27,24 +42,30 @@ impl Cutter {
         Cutter { separator, size, records: (0, 0), searched: 0 }
     }
 
-    /// Returns the size of blocks and what is between their records, unless blocks are counted in records.
+    /// Returns the size of the next block and what is between its records, unless blocks are counted in records.
     pub(super) fn bytes(&self) -> Option<(usize, &Separator)> {
-        match self.size {
-            BlockSize::Bytes(size) => Some((size, &self.separator)),
-            BlockSize::Records(_) => None,
+        Some((self.size.bytes()?, &self.separator))
+    }
+
+    /// Counts a block of which the cutter has not decided the end.
+    pub(super) fn count(&mut self, length: u64) {
+        if let BlockSize::Shares { left, n_left } = &mut self.size {
+            // The input may grow.
+            (*left, *n_left) = (left.saturating_sub(length), n_left.saturating_sub(1));
         }
     }
 
     /// Returns the length of the next block, or `None` if more of the input has to be read. `text` begins where the last
     /// block ended, and has at least the bytes of the last call if that returned `None`. It is not empty.
     pub(super) fn next(&mut self, text: &[u8], is_end: bool) -> Option<usize> {
-        let cut = match self.size {
-            BlockSize::Bytes(size) => self.cut_bytes(text, size, is_end),
-            BlockSize::Records(number) => self.cut_records(text, number),
+        let cut = match (self.size, self.size.bytes()) {
+            (BlockSize::Records(number), _) => self.cut_records(text, number),
+            (_, bytes) => self.cut_bytes(text, bytes.unwrap_or(usize::MAX), is_end),
         };
         let cut = if is_end { cut.or(Some(text.len())) } else { cut };
-        if cut.is_some() {
+        if let Some(length) = cut {
             (self.records, self.searched) = ((0, 0), 0);
+            self.count(length as u64);
         }
         cut
     }
@@ -117,7 +138,7 @@ mod tests {
 
     #[test]
     fn records_are_never_cut() {
-        use BlockSize::{Bytes, Records};
+        use BlockSize::{Bytes, Records, Shares};
         for (text, end, start, size, expected) in [
             ("a\nb\nc\n", "\n", "", Bytes(4), &["a\nb\n", "c\n"][..]),
             ("a\nb\nc\n", "\n", "", Bytes(5), &["a\nb\n", "c\n"]),
@@ -134,6 +155,11 @@ mod tests {
             (">a>b>c", "", ">", Records(2), &[">a>b", ">c"]),
             ("a;;b;;;;c", ";;", "", Records(2), &["a;;b;;", ";;c"]),
             ("\n\n\n", "\n", "", Records(2), &["\n\n", "\n"]),
+            ("1\n2\n3\n4\n5\n", "\n", "", Shares { left: 10, n_left: 3 }, &["1\n2\n", "3\n", "4\n5\n"]),
+            ("aaaaaaaa\nb\nc\n", "\n", "", Shares { left: 13, n_left: 3 }, &["aaaaaaaa\n", "b\n", "c\n"]),
+            ("1\n2\n3\n4", "\n", "", Shares { left: 7, n_left: 2 }, &["1\n2\n", "3\n4"]),
+            // The input has grown.
+            ("1\n2\n3\n", "\n", "", Shares { left: 2, n_left: 2 }, &["1\n", "2\n", "3\n"]),
         ] {
             for step in 1..=text.len() + 1 {
                 assert_eq!(cut(text, end, start, size, step), expected, "{text:?} {end:?} {start:?} {size:?} {step}");

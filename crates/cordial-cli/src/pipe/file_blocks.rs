@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::block::{Block, Pool};
+use super::cutter::Cutter;
 use super::separator::Separator;
 use crate::system::SplicedFile;
 
@@ -20,11 +21,10 @@ pub(super) enum Passed {
 }
 
 /// Passes blocks to `take` until the rest of the file is no larger than a block, or a record in it is larger than one. The
-/// blocks are those that a `Cutter` finds.
+/// blocks are those that the cutter would find.
 pub(super) fn pass_blocks(
     file: SplicedFile,
-    size: usize,
-    separator: &Separator,
+    cutter: &mut Cutter,
     pool: &Pool,
     mut take: impl FnMut(io::Result<Block>) -> bool,
 ) -> Passed {
@@ -32,9 +32,11 @@ pub(super) fn pass_blocks(
     let Ok(start) = file.position() else { return Passed::Until(0) };
     let mut at = start;
     // Smaller blocks cost less when they are read into memory.
-    while size >= TAIL_BYTES
+    while let Some((size, separator)) = cutter.bytes()
+        && size >= TAIL_BYTES
         && let Some(length) = block_length(&file, at, size, separator)
     {
+        cutter.count(length as u64);
         pool.admit();
         if !take(Ok(Block::of_file(at - start, &file, at, length, pool))) {
             return Passed::Stopped;

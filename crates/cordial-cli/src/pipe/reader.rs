@@ -15,11 +15,16 @@ use super::separator::Separator;
 use crate::blocking_io;
 use crate::system::{self, Descriptor, SplicedFile};
 
+/// The size of the first buffer, unless blocks are smaller.
+const FIRST_BUFFER_BYTES: usize = 1024 * 1024;
+
 /// How the input is cut, and given to commands.
 pub(crate) struct BlockOptions {
     pub(crate) separator: Separator,
     /// The size of a block in bytes.
     pub(crate) size: usize,
+    /// The length of the input and the number of blocks, if that number is given and not their size.
+    pub(crate) shares: Option<(u64, u64)>,
     /// The number of records in a block; `None` for as many as `size` allows.
     pub(crate) records: Option<usize>,
     /// With `--round-robin`, the number of commands that share the blocks.
@@ -52,12 +57,17 @@ impl Blocks {
         max_blocks: impl Fn() -> usize + Send + Sync + 'static,
     ) -> io::Result<Blocks> {
         system::enlarge_pipe(&input);
-        let BlockOptions { separator, size, records, n_sharing } = options;
-        let cutter = Cutter::new(separator, records.map_or(BlockSize::Bytes(size), BlockSize::Records));
+        let BlockOptions { separator, size, shares, records, n_sharing } = options;
+        let block_size = match (records, shares) {
+            (Some(records), _) => BlockSize::Records(records),
+            (None, Some((left, n_left))) => BlockSize::Shares { left, n_left },
+            (None, None) => BlockSize::Bytes(size),
+        };
+        let cutter = Cutter::new(separator, block_size);
         let (sender, receiver) = mpsc::channel(1);
         let pool = Pool::new(max_blocks);
         blocking_io::start_thread("cordial-input", move || {
-            read_blocks(input, cutter, size, &pool, |block| sender.blocking_send(block).is_ok());
+            read_blocks(input, cutter, &pool, |block| sender.blocking_send(block).is_ok());
         })?;
         let sharing = n_sharing.map(|n_left| Sharing { blocks: SharedBlocks::new(), n_left });
         Ok(Blocks { receiver: Some(receiver), sharing })
@@ -89,24 +99,27 @@ impl Blocks {
     }
 }
 
+/// Returns the size of the buffer in which the next block is found, if its records are shorter.
+fn wanted_bytes(cutter: &Cutter) -> usize {
+    cutter.bytes().map_or(FIRST_BUFFER_BYTES, |(size, _)| size)
+}
+
 /// Passes the blocks of the input to `take`, until it returns false. The last one may be an error.
 fn read_blocks(
     mut input: impl Read + Descriptor,
     mut cutter: Cutter,
-    size: usize,
     pool: &Pool,
     mut take: impl FnMut(io::Result<Block>) -> bool,
 ) {
     let mut offset = 0;
-    if let Some(file) = SplicedFile::new(&input)
-        && let Some((size, separator)) = cutter.bytes()
-    {
-        match file_blocks::pass_blocks(file, size, separator, pool, &mut take) {
+    if let Some(file) = SplicedFile::new(&input) {
+        match file_blocks::pass_blocks(file, &mut cutter, pool, &mut take) {
             Passed::Until(n) => offset = n,
             Passed::Stopped => return,
         }
     }
-    let mut buffer = pool.buffer(size);
+    // It grows with the input, which may be much smaller than a block.
+    let mut buffer = pool.buffer(wanted_bytes(&cutter).min(FIRST_BUFFER_BYTES));
     // The part of the buffer that was read and belongs to no block yet.
     let (mut start, mut end) = (0, 0);
     let mut is_end = false;
@@ -117,7 +130,7 @@ fn read_blocks(
             pool.admit();
             let (bytes, n_rest) = if start == 0 && length > buffer.len() / 2 {
                 let n_rest = end - length;
-                let mut next = pool.buffer(size.max(n_rest));
+                let mut next = pool.buffer(wanted_bytes(&cutter).max(n_rest));
                 next[..n_rest].copy_from_slice(&buffer[length..end]);
                 (mem::replace(&mut buffer, next), Some(n_rest))
             } else {
@@ -138,7 +151,8 @@ fn read_blocks(
             (start, end) = (0, end - start);
         }
         if end == buffer.len() {
-            buffer.resize(2 * buffer.len(), 0);
+            let (doubled, wanted) = (2 * buffer.len(), wanted_bytes(&cutter));
+            buffer.resize(if buffer.len() < wanted { doubled.min(wanted) } else { doubled }, 0);
         }
         match blocking_io::read(&mut input, &mut buffer[end..]) {
             Ok(0) => is_end = true,

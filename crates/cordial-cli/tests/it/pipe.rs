@@ -39,8 +39,28 @@ fn records_are_never_cut() {
         (&["--recstart", ">", "--recend", "\\n", "-N1"], b">a>\n>b\n", "[>a>\n][>b\n]"),
         (&["--recend", "", "--block", "3"], b"abcdefgh", "[abc][def][gh]"),
         (&["--spreadstdin", "--block-size", "1M"], b"a\n", "[a\n]"),
+        // Larger than memory.
+        (&["--block", "1000T"], b"a\n", "[a\n]"),
     ] {
         assert_eq!(blocks(options, input), expected, "{options:?} {input:?}");
+    }
+}
+
+#[test]
+fn a_file_is_cut_into_as_many_blocks_as_are_wanted() {
+    let dir = TestDir::new();
+    let lines: String = (1..=100_000).map(|n| format!("{n}\n")).collect();
+    for (name, text) in [("small", &lines[..3893]), ("large", &lines), ("open", lines.trim_end())] {
+        fs::write(dir.path(name), text).unwrap();
+        for (slots, per_slot) in [(1, 1), (2, 2), (3, 7)] {
+            let path = dir.path(name);
+            let (slots_option, block) = (format!("-c{slots}"), format!("-{per_slot}"));
+            let args = ["map", "--pipe", &slots_option, "--block", &block, "-a", path.to_str().unwrap(), "wc -l"];
+            let result = run(&args, b"");
+            let n_lines: Vec<usize> = stdout(&result).lines().map(|line| line.trim().parse().unwrap()).collect();
+            assert_eq!(n_lines.len(), slots * per_slot, "{name} {args:?}");
+            assert_eq!(n_lines.iter().sum::<usize>(), text.matches('\n').count(), "{name} {args:?}");
+        }
     }
 }
 
@@ -240,7 +260,8 @@ fn options_that_contradict_blocks_are_refused() {
         (&["--pipe", "-x", &ran], "-s, -x, --plus and --link are about items"),
         (&["--pipe", "--plus", &ran], "-s, -x, --plus and --link are about items"),
         (&["--pipe", "--link", &ran], "-s, -x, --plus and --link are about items"),
-        (&["--pipe", "--colsep", ",", &ran], "--colsep, --header, --trim and -E are about items"),
+        (&["--pipe", "--colsep", ",", &ran], "--colsep, --trim and -E are about items"),
+        (&["--pipe", "--header", ":", &ran], "such as '(head -n 1 FILE; cat) | COMMAND'"),
         (&["--pipe-part", &ran], "--pipe-part cuts a file: add -a FILE"),
         (&["--pipe", "--block", "-2", &ran], "--block -N needs the size of a file"),
         (&["--pipe", "--block", "0", &ran], "expected a size such as 500K"),
