@@ -47,8 +47,16 @@ const SCRIPTED: [&[u8]; 5] = [b"awk", b"gawk", b"mawk", b"sed", b"jq"];
 /// Programs for which the value of an option in single quotes has no meaning.
 const WITH_OPTIONS: [&[u8]; 7] = [b"perl", b"python", b"python3", b"ruby", b"find", b"sh", b"bash"];
 
+/// Programs in whose words `$(…)` has a meaning of its own.
+const EXPANDING: [&[u8]; 4] = [b"make", b"gmake", b"bmake", b"m4"];
+
 /// Variables that exist only for the commands of a run, so that a word with one is for a shell.
 const VARIABLES: [&[u8]; 4] = [b"$PARALLEL_SEQ", b"$PARALLEL_JOBSLOT", b"${PARALLEL_SEQ}", b"${PARALLEL_JOBSLOT}"];
+
+/// What a word looks like, for the message.
+const CONDITION: &str = "a pipe or a condition";
+const REDIRECTION: &str = "a redirection";
+const END: &str = "the end of a command";
 
 /// Checks that no word is an operator of a shell. `has_item` returns whether a word contains a placeholder.
 ///
@@ -57,6 +65,13 @@ const VARIABLES: [&[u8]; 4] = [b"$PARALLEL_SEQ", b"$PARALLEL_JOBSLOT", b"${PARAL
 /// A message, when a word seems to be an operator.
 pub(super) fn check(words: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Result<(), String> {
     let Some((program, arguments)) = words.split_first() else { return Ok(()) };
+    if !arguments.is_empty() && has_item(program) && begins_line(program) {
+        return Err(format!(
+            "{} is the name of a program here, because several words run without a shell: add --shell, or write the command in \
+             quotes as one word; or add -q to run a program of this name",
+            display::quoted(program)
+        ));
+    }
     for (at, word) in arguments.iter().enumerate() {
         let (before, after) = (&arguments[..at], &arguments[at + 1..]);
         let is_before = |names: &[&[u8]]| words[..=at].iter().any(|word| names.contains(&file_name(word)));
@@ -73,56 +88,111 @@ pub(super) fn check(words: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Resu
         }
         let is_script = option.is_some_and(|option| option.ends_with(b"c"));
         let is_separator = option.is_some_and(|option| is_separating(&words[..at], option));
-        if is_script || is_separator || is_before(&PASSING) || word.iter().any(u8::is_ascii_whitespace) {
+        if is_script || is_separator || is_before(&PASSING) {
             continue;
         }
         let comparing = words[..=at].iter().rposition(|word| COMPARING.contains(&file_name(word)));
         let is_compared = comparing.is_some();
+        let follows_item = || before.iter().any(|word| has_item(word));
+        let what = match substitution(word, after) {
+            Some(what) if !is_compared && !is_before(&EXPANDING) => Some(what),
+            _ if word.iter().any(u8::is_ascii_whitespace) => {
+                operator_before_blank(word, follows_item()).filter(|_| !is_compared && !is_value)
+            }
+            _ => None,
+        };
+        if let Some(what) = what {
+            return Err(refusal(word, program, what));
+        }
+        if word.iter().any(u8::is_ascii_whitespace) {
+            continue;
+        }
         // `grep -l '2>&1'` and `grep '$PARALLEL_SEQ'` search for this text.
         let is_pattern = comparing.is_some_and(|start| words[start + 1..=at].iter().all(|word| word.starts_with(b"-")));
         let next_is_command = after.first().is_some_and(|next| system::is_command(next));
         let what = match &word[..] {
-            b"|" | b"|&" | b"||" | b"&&" if next_is_command => "a pipe or a condition",
+            b"|" | b"|&" | b"||" | b"&&" if next_is_command => CONDITION,
             word if !is_compared
                 && !is_value
                 && (begins_command(word) || (word.ends_with(b"|") && has_item(word) && next_is_command)) =>
             {
-                "a pipe or a condition"
+                CONDITION
             }
             word if !is_pattern && VARIABLES.iter().any(|name| memmem::find(word, name).is_some()) => "a variable",
-            b"2>&1" | b">&2" | b"1>&2" | b"2>/dev/null" | b">/dev/null" | b"&>/dev/null" if !is_pattern => {
-                "a redirection"
-            }
+            b"2>&1" | b">&2" | b"1>&2" | b"2>/dev/null" | b">/dev/null" | b"&>/dev/null" if !is_pattern => REDIRECTION,
             b">" | b">>" | b"2>" | b"2>>" | b"&>" | b"<"
                 if !is_compared && !after.is_empty() && before.iter().chain(&after[..1]).any(|word| has_item(word)) =>
             {
-                "a redirection"
+                REDIRECTION
             }
-            word if !is_compared
-                && (!is_value || has_item(word))
-                && is_file_of_redirection(word)
-                && before.iter().any(|word| has_item(word)) =>
-            {
-                "a redirection"
+            word if !is_compared && (!is_value || has_item(word)) && is_file_of_redirection(word) && follows_item() => {
+                REDIRECTION
             }
-            b";" if next_is_command && !ends_exec(before) => "the end of a command",
+            b";" if next_is_command && !ends_exec(before) => END,
             word if !is_compared
                 && !ends_exec(before)
                 && (!(is_value || has_value(word)) || has_item(word))
                 && separates(word, next_is_command) =>
             {
-                "the end of a command"
+                END
             }
             _ => continue,
         };
-        return Err(format!(
-            "{} is an argument of {} here, and not {what}, because several words run without a shell: add --shell, or write \
-             the command in quotes as one word; or add -q to pass it as an argument",
-            display::quoted(word),
-            display::quoted(program),
-        ));
+        return Err(refusal(word, program, what));
     }
     Ok(())
+}
+
+fn refusal(word: &[u8], program: &[u8], what: &str) -> String {
+    format!(
+        "{} is an argument of {} here, and not {what}, because several words run without a shell: add --shell, or write \
+         the command in quotes as one word; or add -q to pass it as an argument",
+        display::quoted(word),
+        display::quoted(program),
+    )
+}
+
+/// Returns whether the word of the program is the beginning of a line for a shell: `x={};`, `LANG={}`, `ls {}`. A program whose path
+/// has a blank is none.
+fn begins_line(word: &[u8]) -> bool {
+    let name = word.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+    let is_assignment = name > 0 && !word[0].is_ascii_digit() && word.get(name) == Some(&b'=');
+    let first = word.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    let is_operator = |byte: &u8| b";|&<>`".contains(byte);
+    is_assignment || word.iter().any(is_operator) || (first.len() < word.len() && system::is_command(first))
+}
+
+/// Returns what a shell would substitute in a word: `$(basename {})`, `` `basename {}` ``, or `$((` whose end may be in a word after it.
+fn substitution(word: &[u8], after: &[Vec<u8>]) -> Option<&'static str> {
+    let begins_command = |text: &[u8]| {
+        let end = text.iter().position(|byte| byte.is_ascii_whitespace() || b")`;|".contains(byte));
+        end.is_some_and(|end| end > 0 && system::is_command(&text[..end]))
+    };
+    let is_calculation = |at: usize| {
+        let rest = std::iter::once(&word[at..]).chain(after.iter().map(|word| &word[..]));
+        word[at..].starts_with(b"$((") && rest.into_iter().any(|text| memmem::find(text, b"))").is_some())
+    };
+    if memmem::find_iter(word, b"$((").any(is_calculation) {
+        return Some("a calculation");
+    }
+    let substitutes = |start: &[u8]| memmem::find_iter(word, start).any(|at| begins_command(&word[at + start.len()..]));
+    (substitutes(b"$(") || substitutes(b"`")).then_some("a command substitution")
+}
+
+/// Returns the operator of a shell at the start of a word that has blanks: `| tee log`, `> log 2>&1`. `follows_item` is whether a
+/// word before it has a placeholder.
+fn operator_before_blank(word: &[u8], follows_item: bool) -> Option<&'static str> {
+    let mut parts = word.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty());
+    let (first, next) = (parts.next()?, parts.next()?);
+    match first {
+        // A line of a table ends as it begins.
+        b"|" | b"|&" | b"||" | b"&&" if system::is_command(next) && !word.ends_with(b"|") => Some(CONDITION),
+        b";" if system::is_command(next) => Some(END),
+        b"2>&1" | b">&2" | b"1>&2" | b"2>/dev/null" | b">/dev/null" | b"&>/dev/null" => Some(REDIRECTION),
+        b">" | b">>" | b"2>" | b"2>>" | b"&>" | b"<" if follows_item => Some(REDIRECTION),
+        _ if follows_item && is_file_of_redirection(first) => Some(REDIRECTION),
+        _ => None,
+    }
 }
 
 fn file_name(word: &[u8]) -> &[u8] {

@@ -3,7 +3,8 @@
 use super::check;
 
 fn is_refused(line: &str) -> bool {
-    let words: Vec<Vec<u8>> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+    // A blank within a word is written as ␣.
+    let words: Vec<Vec<u8>> = line.split(' ').map(|word| word.replace('␣', " ").into_bytes()).collect();
     check(&words, |word| word.windows(2).any(|pair| pair == b"{}")).is_err()
 }
 
@@ -40,6 +41,25 @@ fn operators_are_refused_where_a_shell_was_meant() {
         "awk '{print}' {}",
         "perl -e 'print' {}",
         "find {} -name '*.log'",
+        "echo {} |␣tee {}.log",
+        "make {} 2>&1␣|␣tee␣log",
+        "make 2>/dev/null␣|␣wc {}",
+        "gzip -c {} >␣{}.gz",
+        "gzip -c {} >{}.gz␣2>&1",
+        "cd {} &&␣ls␣-l",
+        "echo {} ;␣date",
+        "sort {} <␣x",
+        "mv {} $(basename␣{}␣.c).cc",
+        "sort {} -o `basename␣{}`.sorted",
+        "echo $(date) {}",
+        "echo $(( {} + 1 ))",
+        "echo x$((1+{}))",
+        "a={}; echo␣$a",
+        "LANG={} ls",
+        "cd␣{}; ls",
+        "[␣-f␣{}␣] && ls",
+        "ls␣{} -l",
+        "cat␣{}|wc -l",
     ] {
         assert!(is_refused(line), "{line}");
     }
@@ -97,6 +117,24 @@ fn operators_are_arguments_of_programs_that_take_them() {
         "echo '{}'",
         "grep 'x' {}",
         "echo >",
+        "echo |␣{}␣|␣date␣|",
+        "echo |␣date␣|␣{}␣|",
+        "echo >␣a␣quoted␣line {}",
+        "git commit -m >␣{}",
+        "git commit -m ;␣date␣{}",
+        "echo a␣|␣date {}",
+        "sed $(date)␣{}",
+        "make X=$(shell␣date) {}",
+        "sh -c echo␣$(date)␣{}",
+        "ssh {} echo␣$(date)",
+        "echo $(no-such-program␣{})",
+        "echo a`␣{}",
+        "echo $({}) $((",
+        "a={};",
+        "{} -l",
+        "./{}=x -l",
+        "no-such-program␣{} -l",
+        "/usr/my␣tools/{} -l",
     ] {
         assert!(!is_refused(line), "{line}");
     }

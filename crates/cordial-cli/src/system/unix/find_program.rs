@@ -49,6 +49,14 @@ const BUILT_IN: [&[u8]; 30] = [
     b"while",
 ];
 
+/// What to do about words that were meant for a shell.
+const WITH_SHELL: &str = "with --shell, the words are a line for the shell";
+
+/// Returns whether a word that names no program has syntax of a shell: `cat;`, `LANG=C`, `(cd`, `[[`.
+fn looks_like_line(name: &[u8]) -> bool {
+    name.iter().any(|byte| b" \t\n;&|<>$`=(){}[]!'\"".contains(byte))
+}
+
 /// Returns the program that is started for a word.
 ///
 /// Returns `Program::Searched` if the system has to find the program each time: PATH is empty, or contains relative
@@ -68,7 +76,10 @@ pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Progra
     let path = Path::new(OsStr::from_bytes(name));
     if name.contains(&b'/') {
         let path = workdir.map_or_else(|| path.to_owned(), |workdir| workdir.join(path));
-        check(&path, &shown)?;
+        check(&path, &shown).map_err(|message| match path.exists() || !looks_like_line(name) {
+            true => message,
+            false => format!("{message}; {WITH_SHELL}"),
+        })?;
         return Ok(Program::File(if path.is_absolute() {
             path
         } else {
@@ -89,8 +100,8 @@ pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Progra
             if is_built_in(name) {
                 return Err(format!("{shown} is a part of the shell, and no program: add --shell"));
             }
-            let advice = match name.iter().any(|byte| b" ;&|<>$`".contains(byte)) {
-                true => "with --shell, the words are a line for the shell",
+            let advice = match looks_like_line(name) {
+                true => WITH_SHELL,
                 false => "check that it is installed and spelled correctly",
             };
             Err(format!("there is no program named {shown} in any directory of PATH: {advice}"))
