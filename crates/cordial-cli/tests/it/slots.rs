@@ -142,3 +142,15 @@ fn sigusr2_runs_one_fewer_and_at_least_one() {
     assert_eq!(running.lines().count(), 60);
     assert!(running.lines().rev().take(20).all(|n| n == "1"), "{running}");
 }
+
+#[test]
+fn several_commands_run_at_once_where_few_files_are_allowed() {
+    let dir = TestDir::new();
+    // Each command waits for the other one.
+    let script = format!(
+        "ulimit -n 50; cd {}; \"$0\" map -c0 --timeout 1m --shell 'touch {{}}; until [ -e a ] && [ -e b ]; do sleep 0.01; done' ::: a b",
+        dir.text()
+    );
+    let result = shell(&script);
+    assert_eq!((result.status, result.stderr.as_str()), (0, ""));
+}
