@@ -156,12 +156,12 @@ impl ItemOptions {
         given.into_iter().find_map(|(is_given, option)| is_given.then_some(option))
     }
 
-    /// Returns an option whose value can only be attached, and was left out.
-    pub(crate) fn without_value(&self) -> Option<&'static str> {
+    /// Returns an option whose value can only be attached, and was left out: its spellings, and the one to write.
+    pub(crate) fn without_value(&self) -> Option<(&'static str, &'static str)> {
         let given = [
-            (matches!(self.optional_lines, Some(None)), "-l"),
-            (matches!(self.optional_eof, Some(None)), "-e"),
-            (matches!(self.optional_replace, Some(None)), "-i"),
+            (matches!(self.optional_lines, Some(None)), ("-l or --max-lines", "-l")),
+            (matches!(self.optional_eof, Some(None)), ("-e or --eof", "-e")),
+            (matches!(self.optional_replace, Some(None)), ("-i or --replace", "-i")),
         ];
         given.into_iter().find_map(|(is_given, option)| is_given.then_some(option))
     }

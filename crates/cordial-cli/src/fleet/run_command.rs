@@ -177,7 +177,7 @@ async fn run_in(
         Ok(group) => group,
         Err(error) => {
             let advice =
-                system::start_advice(&words[0], &error).map(|advice| format!("; {advice}")).unwrap_or_default();
+                system::start_advice(&words[0], false, &error).map(|advice| format!("; {advice}")).unwrap_or_default();
             let reason = format!("{}{advice}", io_error::describe(&error));
             return Ok(reply(Ended::NotStarted(reason), empty(), empty()));
         }

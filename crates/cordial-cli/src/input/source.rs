@@ -15,6 +15,7 @@ use super::value_count::ValueCount;
 use super::value_edit::ValueEdit;
 use crate::item::{Item, Value};
 use crate::stop::token::{StopLevel, StopToken};
+use crate::text::display;
 
 /// Where records come from.
 pub(super) enum Values {
@@ -140,8 +141,8 @@ impl ItemSource {
         }
         if !fits && self.grouping.is_limit_given {
             return Err(io::Error::other(format!(
-                "item {} does not fit on a command line of {} bytes; allow more with -s",
-                self.index + 1,
+                "{} does not fit on a command line of {} bytes; allow more with -s",
+                display::quoted(&record.values.iter().map(Value::bytes).collect::<Vec<_>>().join(&b' ')),
                 self.grouping.max_bytes
             )));
         }

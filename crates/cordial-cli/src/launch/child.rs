@@ -117,7 +117,7 @@ pub(super) async fn run(
     let mut group = match ProcessGroup::start(spawner, &words, &variables, &config.groups).await {
         Ok(group) => group,
         Err(error) => {
-            let advice = system::start_advice(&words[0], &error);
+            let advice = system::start_advice(&words[0], config.template.program().is_none(), &error);
             return Outcome { typed: typed(), ..without_process(ItemFailure::NotStarted { error, advice }) };
         }
     };

@@ -87,6 +87,14 @@ impl GivenCommand {
         }
     }
 
+    /// Returns the name of the program, unless the command is a line for a shell.
+    pub(super) fn program(&self) -> Option<&[u8]> {
+        match self.kind {
+            CommandKind::Words => self.words.first().map(Vec::as_slice),
+            CommandKind::Line(_) | CommandKind::ItemIsLine(_) => None,
+        }
+    }
+
     /// Returns whether the command is a function that bash has exported, or a line with one.
     pub(super) fn calls_function(&self) -> bool {
         let functions = system::exported_functions();

@@ -116,19 +116,17 @@ impl Config {
             true => block_syntax(&options)?,
             false => arguments::syntax(&mut options.items, &mut sources)?,
         };
-        let template = command.template(&syntax)?;
+        let template = command.template(&syntax).map_err(|message| match command.program() {
+            // The value of an option may have been taken for the program.
+            Some(name) if options.items.without_value().is_some() => {
+                find_program(name, &options).err().unwrap_or(message)
+            }
+            _ => message,
+        })?;
         fleet::check(&options, command.calls_function())?;
         let is_searched = options.dry_run || options.remote.is_used() || options.fleet.nats.is_some();
         let program = match template.program().filter(|_| !is_searched) {
-            Some(name) => system::find_program(name, options.workdir.as_deref()).map_err(|message| {
-                match options.items.without_value() {
-                    Some(option) => {
-                        let value = String::from_utf8_lossy(name);
-                        format!("{message}; if it is the value of {option}, attach it: {option}{value}")
-                    }
-                    None => message,
-                }
-            })?,
+            Some(name) => find_program(name, &options)?,
             None => Program::Searched,
         };
         check_machine(&options)?;
@@ -193,6 +191,17 @@ impl Config {
             false => ProgressMode::choose(self.options.bar, self.output == OutputMode::Ungrouped),
         }
     }
+}
+
+/// Finds the program of the command.
+fn find_program(name: &[u8], options: &MapOptions) -> Result<Program, String> {
+    system::find_program(name, options.workdir.as_deref()).map_err(|message| match options.items.without_value() {
+        Some((spellings, option)) => {
+            let value = String::from_utf8_lossy(name);
+            format!("{message}; if it is the value of {spellings}, attach it: {option}{value}")
+        }
+        None => message,
+    })
 }
 
 /// Returns how many commands run at once: `initial` at first, and a limit for later changes.

@@ -244,7 +244,7 @@ pub(crate) fn describe_exit(status: ExitStatus) -> String {
 }
 
 /// Returns what to do about a command that cannot be started, or `None` if the text of the error says enough.
-pub(crate) fn start_advice(program: &OsStr, error: &io::Error) -> Option<String> {
+pub(crate) fn start_advice(program: &OsStr, _: bool, error: &io::Error) -> Option<String> {
     let shown = display::quoted(program.as_encoded_bytes());
     match error.kind() {
         ErrorKind::NotFound => Some(format!("check that {shown} is installed and in PATH")),

@@ -41,14 +41,15 @@ impl CommandTemplate {
     /// A message, when a placeholder is not supported, or cannot be beside other text.
     pub(crate) fn words(words: &[Vec<u8>], syntax: &Syntax) -> Result<Self, String> {
         Syntax::check_computed(words)?;
-        let mut words = words.iter().map(|word| word::split(word, syntax)).collect::<Result<Vec<_>, String>>()?;
+        let given = words;
+        let mut words = given.iter().map(|word| word::split(word, syntax)).collect::<Result<Vec<_>, String>>()?;
         if syntax.beside_text() == BesideText::Refused
             && let Some(at) = words.iter().position(|pieces| word::is_beside_text(pieces))
         {
             return Err(format!(
                 "the placeholder in {} is beside other text, which GNU parallel would insert only once for several items: -N N \
                  or -X repeats the word for each item",
-                display::quoted(&word::written(&words[at])),
+                display::quoted(&given[at]),
             ));
         }
         let has_placeholder = words.iter().flatten().any(|piece| piece.placeholder().is_some());

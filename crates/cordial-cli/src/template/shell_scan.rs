@@ -171,8 +171,8 @@ impl Scanner<'_> {
             }
             _ => {
                 return Err(format!(
-                    "{} is inside quotes in {}: remove the quotes, since cordial quotes the item itself; or write \"$1\"; \
-                     or choose another placeholder with -I",
+                    "{} is inside quotes in {}: remove the quotes, or end them before it and begin them again after it, since cordial \
+                     quotes the item itself; or choose another placeholder with -I",
                     String::from_utf8_lossy(&self.rest()[..length]),
                     display::quoted(self.line)
                 ));

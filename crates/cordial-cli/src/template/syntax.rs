@@ -174,10 +174,12 @@ impl Syntax {
         if is_renamed {
             return Ok(None);
         }
-        if placeholder.is_none() && self.is_plus && (is_computed(inner) || is_computed(without_position(inner))) {
+        if placeholder.is_none()
+            && self.is_plus
+            && let Some(advice) = computed_advice(inner).or_else(|| computed_advice(without_position(inner)))
+        {
             return Err(format!(
-                "{{{}}} is not supported: a line for --shell can compute its value, as in --shell 'f={{}}; echo ${{f#*/}}'; \
-                 without --plus it is text",
+                "{{{}}} is not supported: {advice}; without --plus it is text",
                 display::escaped(inner)
             ));
         }
@@ -230,9 +232,22 @@ fn without_position(inner: &[u8]) -> &[u8] {
     if digits == 0 { inner } else { &unsigned[digits..] }
 }
 
-/// Returns whether the text between braces is a placeholder of GNU parallel with `--plus` that computes a text.
-fn is_computed(inner: &[u8]) -> bool {
-    let others: [&[u8]; 10] =
-        [b"##", b"0#", b"0%", b"uniq", b"choose_k", b"slot", b"host", b"sshlogin", b"hgrp", b"agrp"];
-    others.contains(&inner) || (inner.len() > 1 && b":#%/^,".contains(&inner[0]))
+/// Returns what to write instead of a placeholder that GNU parallel computes with `--plus`; `None` if it is none.
+fn computed_advice(inner: &[u8]) -> Option<&'static str> {
+    Some(match inner {
+        b"##" => "the number of all items is not known before they are read; count them first, for example with wc -l",
+        b"0#" => "printf adds zeros, as in --shell 'printf \"%03d\\n\" {#}'",
+        b"0%" => "printf adds zeros, as in --shell 'printf \"%03d\\n\" {%}'",
+        b"slot" => "{%} is the number of the slot",
+        b"host" | b"sshlogin" | b"hgrp" | b"agrp" => {
+            "a line for the shell knows its machine, as in --shell 'echo $(hostname) {}'"
+        }
+        b"uniq" | b"choose_k" => {
+            "a line for the shell can leave combinations out, as in --shell 'if [ {1} != {2} ]; then …; fi'"
+        }
+        [first, _, ..] if b":#%/^,".contains(first) => {
+            "a line for the shell can compute its value, as in --shell 'f={}; echo ${f#*/}'"
+        }
+        _ => return None,
+    })
 }

@@ -62,11 +62,6 @@ pub(super) fn is_beside_text(pieces: &[Piece]) -> bool {
     pieces.len() > 1 && pieces.iter().filter_map(Piece::placeholder).any(Placeholder::is_for_all)
 }
 
-/// Returns a word as a person would write it, with `{}` for every placeholder.
-pub(super) fn written(pieces: &[Piece]) -> Vec<u8> {
-    pieces.iter().flat_map(|piece| piece.text().unwrap_or(b"{}")).copied().collect()
-}
-
 /// Calls `add` for each text that fills the word, and for each end of a word (`None`). A word of placeholders for values
 /// that the item does not have is left out, as an empty text without quotes is by a shell.
 fn expand(pieces: &[Piece], insertion: &Insertion<'_>, beside_text: BesideText, mut add: impl FnMut(Option<&[u8]>)) {

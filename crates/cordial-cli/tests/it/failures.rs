@@ -31,6 +31,16 @@ fn a_failure_message_names_item_command_and_reason() {
             stderr: "cordial: item 1 \"no-such-command\" failed: {} -l: cannot be started: No such file or directory; check that \"no-such-command\" is installed and in PATH\n\
                      cordial: 1 of 1 item failed\n",
         },
+        // GNU parallel would give the item to a shell.
+        Case {
+            args: &["map", "l{}"],
+            input: b"s /bin/ls\n",
+            status: 1,
+            stdout: b"",
+            stderr: "cordial: item 1 \"s /bin/ls\" failed: l{}: cannot be started: No such file or directory; \"ls /bin/ls\" is taken as the \
+                     name of one program, because items are not split into words: without a command, each item is a line for the shell\n\
+                     cordial: 1 of 1 item failed\n",
+        },
     ]);
 }
 

@@ -97,7 +97,7 @@ fn one_command_gets_as_many_items_as_fit_or_fewer() {
     for (args, message) in [
         (
             &["map", "-s", "10", "--xargs", "echo"],
-            "item 1 does not fit on a command line of 10 bytes; allow more with -s",
+            "cannot read the items: \"123456\" does not fit on a command line of 10 bytes; allow more with -s",
         ),
         (
             &["map", "-x", "-n2", "-s12", "echo"],

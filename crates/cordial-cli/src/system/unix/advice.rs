@@ -16,11 +16,17 @@ pub(crate) fn is_resource_shortage(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::AGAIN | Errno::NOMEM))
 }
 
-/// Returns what to do about a command that cannot be started, or `None` if the text of the error says enough.
-pub(crate) fn start_advice(program: &OsStr, error: &io::Error) -> Option<String> {
+/// Returns what to do about a command that cannot be started, or `None` if the text of the error says enough. `is_item` is whether
+/// the name of the program depends on the item.
+pub(crate) fn start_advice(program: &OsStr, is_item: bool, error: &io::Error) -> Option<String> {
     let bytes = program.as_bytes();
     let shown = display::quoted(bytes);
     match (Errno::from_io_error(error), error.kind()) {
+        // With --shell it would be the name of one program too, because the shell gets items in quotes.
+        (_, ErrorKind::NotFound) if is_item && bytes.iter().any(u8::is_ascii_whitespace) => Some(format!(
+            "{shown} is taken as the name of one program, because items are not split into words: without a command, each item is \
+             a line for the shell"
+        )),
         (_, ErrorKind::NotFound) if bytes.contains(&b'/') => {
             Some(format!("check that {shown} exists, and the interpreter that its first line names"))
         }
