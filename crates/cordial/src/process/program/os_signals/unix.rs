@@ -225,12 +225,13 @@ impl ProgramSignals {
 
     /// Ends a run. If it was the last one, a signal that no run has handled does now what it does while no run listens.
     fn end_run(&mut self) {
-        self.number_received();
         self.n_runs -= 1;
         self.set_flags();
         if self.n_runs > 0 {
             return;
         }
+        // After the flags: a signal that comes between the two has ended the program.
+        self.number_received();
         let is_unhandled =
             |signal: &&ProgramSignal| signal.n_received > signal.handled && signal.ends_program.is_some();
         if let Some(signal) = self.signals.iter().find(is_unhandled) {
