@@ -84,6 +84,7 @@ impl<T: Send + Sync + 'static> Inherited<T> {
 
     /// Returns the value of the innermost scope. `None` outside of any scope of this key.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "the address of a key belongs to one key, which has one type")]
     pub fn get(&'static self) -> Option<Arc<T>> {
         let value = current_scope()?.value(self.address())?;
         Some(value.downcast().expect("a value has the type of its key"))

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use super::behavior::{Handle, Server};
 use super::cycle;
-use super::mailbox::{Accepted, NotSent, Sent, WhenFull};
 use super::message::Message;
 use super::room::Room;
+use super::sending::{Accepted, NotSent, Sent, WhenFull};
 use super::shared::{ServerRef, ServerShared, short_type_name};
 use crate::exit::Exit;
 use crate::process::{

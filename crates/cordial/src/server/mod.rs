@@ -45,6 +45,8 @@ mod requested;
 mod room;
 mod timers;
 
+mod sending;
+
 mod mailbox;
 
 mod laters;
