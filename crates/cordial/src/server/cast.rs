@@ -227,11 +227,14 @@ impl<S: Server, M> CastOf<S, M> {
             return Poll::Ready(result);
         }
         ready!(waiting.wait_limit.poll(&shared.runtime, cx));
-        let RoomWait { room, ticket, .. } = self.waiting.take().expect("the message waits");
-        if !shared.withdraw(ticket) {
-            // The message has just got room, or the server has just stopped.
-            return room.poll(cx);
+        if !shared.withdraw(waiting.ticket) {
+            // The message has just got room, or the server has just stopped: the thread that took the message reports that in a moment.
+            waiting.wait_limit = WaitLimit::Never;
+            let result = ready!(waiting.room.poll(cx));
+            self.waiting = None;
+            return Poll::Ready(result);
         }
+        self.waiting = None;
         Poll::Ready(Err(self.timed_out()))
     }
 

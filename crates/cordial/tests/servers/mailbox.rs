@@ -1,11 +1,16 @@
 //! The bound of the mailbox, and senders that wait for room.
 
-use cordial::server::TryCastError;
-use cordial::{Exit, Task, testing};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{self, Waker};
+
+use cordial::server::{Cast, Context, TryCastError};
+use cordial::{Exit, Refusal, Task, testing};
+use futures::poll;
 use tokio::time::Instant;
 
 use crate::harness::children::{Log, settle};
-use crate::work::{SECOND, Say, Slow, Worker};
+use crate::work::{SECOND, Say, Slow, With, Worker};
 
 #[test]
 fn the_mailbox_has_room_for_1024_messages_by_default() {
@@ -72,6 +77,42 @@ fn a_cast_that_finds_no_room_ends_at_its_limit_and_its_message_is_not_handled() 
         assert_eq!(log.take(), "started in-hand queued");
         // Messages that have never got room are not counted.
         assert_eq!(server.mailbox().skipped, 0);
+    });
+}
+
+/// A cast that is polled once more when this is dropped.
+struct PollsOnDrop(Arc<Mutex<Option<Cast>>>);
+
+impl Drop for PollsOnDrop {
+    fn drop(&mut self) {
+        let mut cast = self.0.lock().unwrap();
+        let polled = Pin::new(cast.as_mut().unwrap()).poll(&mut task::Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+    }
+}
+
+/// The limit passes after the mailbox has taken the message out, and before it reports the result. Usually another thread does both; here
+/// the destructor of an earlier message runs in between.
+#[test]
+fn a_limit_that_passes_while_the_mailbox_answers_the_cast_leaves_its_result() {
+    testing::run(async {
+        let server = Worker::builder(&Log::default()).mailbox(1).start();
+        server.cast(Slow(3, "")).await.unwrap();
+        settle().await;
+        server.cast(Say("queued")).await.unwrap();
+        let late = Arc::new(Mutex::new(None));
+        let guard = PollsOnDrop(late.clone());
+        let mut first = server.cast(With(move |_: &mut Context<Worker>| {
+            drop(guard);
+            std::future::ready(())
+        }));
+        assert!(poll!(&mut first).is_pending());
+        let mut second = server.cast(Say("second")).timeout(SECOND);
+        assert!(poll!(&mut second).is_pending());
+        *late.lock().unwrap() = Some(second);
+        assert!(server.stop().await.is_clean());
+        let second = late.lock().unwrap().take().unwrap();
+        assert_eq!(second.await, Err(Exit::Refused(Refusal::ServerStopped)));
     });
 }
 
