@@ -10,7 +10,7 @@ use super::shared::ServerRef;
 use super::timers::Timers;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Exits, current_task};
+use crate::process::{Exits, current_task, discard_in_place};
 
 /// What a server can do while it handles a message.
 pub struct Context<S> {
@@ -52,6 +52,13 @@ impl<S: Send + 'static> Context<S> {
             mail_is_next: false,
             next: None,
         }
+    }
+}
+
+/// An exit may hold an error of the user, and is dropped here while a handler or another destructor unwinds.
+impl<S> Drop for Context<S> {
+    fn drop(&mut self) {
+        discard_in_place(&mut self.stop);
     }
 }
 

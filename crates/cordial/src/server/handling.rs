@@ -11,7 +11,7 @@ use super::shared::ServerRef;
 use super::timers::Timer;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::trap_exits;
+use crate::process::{HeldValue, trap_exits};
 
 impl<S: Server> Context<S> {
     /// Returns a handle to the server itself, for tasks that send it messages.
@@ -81,7 +81,7 @@ impl<S: Server> Context<S> {
         F: FnMut() -> M + Send + 'static,
     {
         assert!(!period.is_zero(), "`every` with a period of zero would never let the server rest; use a longer one");
-        self.timers.every(period, Box::new(move || Message::item(message())))
+        self.timers.every(period, HeldValue::new(Box::new(move || Message::item(message()))))
     }
 
     /// Sends a message to this incarnation when it has handled no message of its mailbox for the length of `delay`, and again
@@ -106,11 +106,11 @@ impl<S: Server> Context<S> {
             delay.is_none_or(|delay| !delay.is_zero()),
             "`idle_timeout` with a delay of zero would never let the server rest; use a longer one"
         );
-        self.timers.idle(delay, Box::new(move || Message::item(message())));
+        self.timers.idle(delay, HeldValue::new(Box::new(move || Message::item(message()))));
     }
 
     /// Ends the process with this exit, once the handler has returned and its message is answered. An abnormal exit is a crash,
-    /// after which a supervisor restarts the server.
+    /// after which a supervisor restarts the server. Of several exits, the last one counts.
     ///
     /// # Elixir
     ///

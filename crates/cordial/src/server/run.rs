@@ -19,7 +19,7 @@ use super::mailbox::Envelope;
 use super::next_message::next;
 use super::shared::{ServerRef, ServerShared};
 use crate::exit::{Exit, Location};
-use crate::process::{Shutdown, current, discard_in_place};
+use crate::process::{HeldValue, Shutdown, current, discard_in_place};
 use crate::telemetry;
 use crate::unwind::{self, Unwound};
 
@@ -72,8 +72,10 @@ impl<S: Server> Running<S> {
         match ended {
             Ok(exit) => {
                 self.ctx.server.0.mailbox.finish();
-                self.stopping(&exit).await;
-                Err(exit)
+                // Held, because `stopping` may panic, and the exit may hold an error of the user.
+                let mut exit = HeldValue::new(Some(exit));
+                self.stopping(exit.get_mut().as_ref().expect("taken below")).await;
+                Err(exit.get_mut().take().expect("set above"))
             }
             Err(Unwound::Checkpoint) => unwind::unwind_to_catch(),
             Err(Unwound::Panic(panic)) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cordial_sched::Instant;
 
-use crate::process::{RuntimeHandle, discard};
+use crate::process::{HeldValue, RuntimeHandle, discard};
 use crate::sorted_map::SortedMap;
 
 /// A timer of a server. Dropping it cancels it.
@@ -54,7 +54,8 @@ struct Idle<T> {
     create: Create<T>,
 }
 
-pub(super) type Create<T> = Box<dyn FnMut() -> T + Send>;
+/// Creates the message of each tick. Held on its own, because it may be dropped while a handler, or this function, unwinds.
+pub(super) type Create<T> = HeldValue<Box<dyn FnMut() -> T + Send>>;
 
 /// Cancels timers, whatever their messages are.
 trait Cancel: Send + Sync {
@@ -188,7 +189,7 @@ impl<T: Send + 'static> Timers<T> {
                 let late = now.saturating_duration_since(due).as_nanos() % period.as_nanos();
                 let wait = period - Duration::from_nanos(u64::try_from(late).unwrap_or(0));
                 let next = now.checked_add(wait);
-                let message = create();
+                let message = create.get_mut()();
                 let mut table = lock(&self.table);
                 if let Some(due) = next.filter(|_| table.creating == Some(id)) {
                     table.insert(id, Scheduled { due, kind: Kind::Every(period, create) });
@@ -201,7 +202,7 @@ impl<T: Send + 'static> Timers<T> {
                     return None;
                 }
                 idle.since = now;
-                Some((idle.create)())
+                Some(idle.create.get_mut()())
             }
         }
     }

@@ -2,15 +2,19 @@
 
 use std::any::Any;
 use std::fmt;
-use std::future::pending;
+use std::future::{Ready, pending, ready};
 use std::time::Duration;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
 use cordial::{Exit, Restart, Runtime, Task, Timeout, process, testing};
 use futures::poll;
 
+use crate::harness::children::Log;
+use crate::work::{Say, With, Worker};
+
 const SECOND: Duration = Duration::from_secs(1);
 
+#[derive(Debug)]
 struct Bomb;
 
 impl Drop for Bomb {
@@ -41,6 +45,17 @@ impl Handle<Wait> for Armed {
     async fn handle(&mut self, _: Wait, _: &mut Context<Self>) {
         let _bomb = Bomb;
         pending().await
+    }
+}
+
+/// A server whose `stopping` panics.
+struct StopsBadly;
+struct End;
+
+impl Handle<End> for StopsBadly {
+    type Reply = ();
+    async fn handle(&mut self, _: End, ctx: &mut Context<Self>) {
+        ctx.stop(Exit::error(BombError(Bomb)));
     }
 }
 
@@ -92,6 +107,68 @@ fn a_killed_server_whose_handler_and_state_have_destructors_that_panic_does_not_
         tokio::time::sleep(Duration::from_millis(1)).await;
         process::exit(server.pid(), Exit::Killed);
         assert!(call.await.unwrap().is_err());
+    });
+}
+
+/// An error with such a destructor.
+#[derive(Debug)]
+struct BombError(Bomb);
+
+impl fmt::Display for BombError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an error with a destructor that panics")
+    }
+}
+
+impl std::error::Error for BombError {}
+
+impl Server for StopsBadly {
+    async fn stopping(&mut self, _: &Exit) {
+        panic!("planned panic of `stopping`");
+    }
+}
+
+#[test]
+fn what_a_handler_leaves_in_its_context_does_not_abort_the_program_when_the_handler_panics() {
+    testing::run(async {
+        let server = Worker::builder(&Log::default()).restart(Restart::Permanent).max_restarts(9, SECOND).start();
+        let idle = With(|ctx: &mut Context<Worker>| -> Ready<()> {
+            let bomb = Bomb;
+            ctx.idle_timeout(Some(SECOND), move || {
+                let _bomb = &bomb;
+                Say("idle")
+            });
+            panic!("planned panic of a handler");
+        });
+        assert!(matches!(server.call(idle).await, Err(Exit::Panic(_))));
+        let stop = With(|ctx: &mut Context<Worker>| -> Ready<()> {
+            ctx.stop(Exit::error(BombError(Bomb)));
+            panic!("planned panic of a handler");
+        });
+        assert!(matches!(server.call(stop).await, Err(Exit::Panic(_))));
+        let tick = With(|ctx: &mut Context<Worker>| {
+            let bomb = Bomb;
+            ctx.every(SECOND, move || -> Say {
+                let _bomb = &bomb;
+                panic!("planned panic of the function of a timer");
+            })
+            .detach();
+            ready(())
+        });
+        assert_eq!(server.call(tick).await, Ok(()));
+        tokio::time::sleep(2 * SECOND).await;
+        assert_eq!(server.call(Say("next")).await, Ok(4));
+    });
+}
+
+#[test]
+fn a_stopping_that_panics_with_an_exit_whose_destructor_panics_does_not_abort_the_program() {
+    testing::run(async {
+        let server = ServerRef::builder(|| StopsBadly).unlinked().start();
+        let end = server.call(End).await;
+        assert_eq!(end, Ok(()));
+        let exit = server.ended().await;
+        assert!(exit.to_string().contains("planned panic of `stopping`"), "{exit}");
     });
 }
 
