@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::behavior::Server;
 use super::factory_owner::FactoryOwnerId;
@@ -171,6 +172,10 @@ impl<S: Server> ServerChild for SupervisedServer<S> {
         if let Adopted::Running(pid) = &adopted {
             // The parent is running this code, so it admits the child.
             let _ = parent.children.registered(index, *pid);
+            if self.shared.awaits_request.load(Ordering::Relaxed) {
+                // The server has stopped itself, and the supervisor that it has asked has no child any more.
+                self.shared.runtime.request_shutdown(*pid);
+            }
         }
         Ok(adopted)
     }

@@ -11,7 +11,7 @@ use super::sending::{NotSent, Sent, WhenFull};
 use super::shared::ServerRef;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{self, StopOutcome, StopReport, monitor_on, stop_one};
+use crate::process::{self, Sender, StopOutcome, StopReport, monitor_on, sender, stop_one};
 
 impl<S: Server> ServerRef<S> {
     /// Starts a server with default options. `create` makes the state of each incarnation, in its process.
@@ -66,7 +66,7 @@ impl<S: Server> ServerRef<S> {
     /// Sends a message, and waits only while the mailbox is full: for at most 5 s from the first poll, unless
     /// [`timeout`](Cast::timeout) sets another limit. `Ok` means that the message is in the mailbox. Messages get room in the
     /// order in which they were sent. A process that has cast 64 messages in one poll lets other processes run before it sends
-    /// the next one.
+    /// the next one. A cast of the server to itself does not wait: if the mailbox is full, it is an [`Exit::Error`].
     ///
     /// # Elixir
     ///
@@ -93,8 +93,9 @@ impl<S: Server> ServerRef<S> {
         if shared.runtime.is_forked() {
             return Err(TryCastError::Stopped(message));
         }
-        let sent = Sent { at: shared.runtime.coarse_now(process::current()), sender: None };
-        match shared.mailbox.send_unboxed(Message { message, scope: None }, sent, WhenFull::Refuse) {
+        let Sender { process, carried, .. } = sender();
+        let sent = Sent { at: shared.runtime.coarse_now(process), sender: None };
+        match shared.mailbox.send_unboxed(Message { message, scope: carried }, sent, WhenFull::Refuse) {
             Ok(_) => Ok(()),
             Err((Message { message, .. }, NotSent::Stopped(_))) => Err(TryCastError::Stopped(message)),
             Err((Message { message, .. }, NotSent::Full | NotSent::ToItself(_))) => Err(TryCastError::Full(message)),
@@ -106,7 +107,9 @@ impl<S: Server> ServerRef<S> {
     /// [`Refusal::ServerStopped`](crate::Refusal::ServerStopped). When the grace time of the server is over, it is killed; the report
     /// then names it.
     ///
-    /// A server that is a permanent child is then started again by its supervisor.
+    /// A server that is a permanent child is then started again by its supervisor. If no process is running, such as while a supervisor
+    /// of a tree delays a restart, there is nothing to stop: [`terminate_child`](crate::Supervisor::terminate_child) ends such a
+    /// child.
     ///
     /// In a handler of the server itself, `stop` returns an empty report at once: the server stops after this message.
     ///
@@ -128,10 +131,7 @@ impl<S: Server> ServerRef<S> {
         let pid = self.pid();
         if process::current() == Some(pid) {
             // The server would wait for its own end.
-            match own_supervisor {
-                Some(own_supervisor) => own_supervisor.request_stop(),
-                None => shared.runtime.request_shutdown(pid),
-            }
+            shared.stop_itself(pid);
             return StopReport::default();
         }
         if let Some(own_supervisor) = own_supervisor {

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll};
 
 use cordial_sched::TaskRef;
@@ -82,6 +83,10 @@ where
         let exit = if ctx.server.0.mailbox.is_stop_asked() { Exit::Normal } else { Exit::Shutdown(None) };
         ctx.next = Some(Next::Stop(exit));
         return Poll::Ready(false);
+    }
+    if ctx.server.0.awaits_request.load(Ordering::Relaxed) {
+        // Not the end: a supervisor that sees the process end before it handles the stop might start another one.
+        return Poll::Pending;
     }
     if ctx.timers.has_idle() && !ctx.server.0.mailbox.is_empty() {
         ctx.timers.touch();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -61,6 +62,8 @@ pub(super) struct ServerShared<S> {
     pub(super) runtime: RuntimeHandle,
     pub(super) mailbox: Mailbox<Item<S>>,
     pub(super) options: Options<S>,
+    /// Whether the process has called `stop` itself, and takes no further message: its supervisor is about to ask it to shut down.
+    pub(super) awaits_request: AtomicBool,
     /// Taken out while it runs.
     create: Mutex<Option<CreateState<S>>>,
     /// The supervisor of a server that was not handed over.
@@ -78,6 +81,7 @@ impl<S: Send + 'static> ServerShared<S> {
         Arc::new(ServerShared {
             mailbox: Mailbox::new(capacity),
             options,
+            awaits_request: AtomicBool::new(false),
             create: Mutex::new(Some(create)),
             own_supervisor: Mutex::new(None),
             laters: Laters::new(runtime.clone()),
@@ -104,9 +108,23 @@ impl<S: Send + 'static> ServerShared<S> {
         lock(&self.own_supervisor)
     }
 
+    /// Makes the process `pid`, which runs this code, take no further message, and asks for its end.
+    pub(super) fn stop_itself(&self, pid: Pid) {
+        // Under the lock, so that a supervisor which takes the server over sees the stop, or is seen here.
+        let own_supervisor = self.own_supervisor();
+        match &*own_supervisor {
+            Some(own_supervisor) => {
+                self.awaits_request.store(true, Ordering::Relaxed);
+                own_supervisor.request_stop();
+            }
+            None => self.runtime.request_shutdown(pid),
+        }
+    }
+
     /// Makes the current process `pid` the one of the next incarnation. For the first incarnation, the code that starts it
     /// calls `attach_first`; either call may come first.
     pub(super) fn attach(self: &Arc<ServerShared<S>>, pid: Pid) {
+        self.awaits_request.store(false, Ordering::Relaxed);
         self.mailbox.begin(pid);
         self.register(pid);
     }

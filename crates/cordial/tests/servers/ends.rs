@@ -104,6 +104,27 @@ async fn stops_itself(server: &ServerRef<Worker>, log: &Log) {
 }
 
 #[test]
+fn a_server_that_stops_itself_handles_no_further_message() {
+    for restart in [Restart::Temporary, Restart::Permanent] {
+        testing::run(async move {
+            let log = Log::default();
+            let server = Worker::builder(&log).restart(restart).start();
+            let stop = With(|ctx: &mut Context<Worker>| {
+                ctx.send_after(Duration::ZERO, Say("timer")).detach();
+                let own = ctx.server();
+                Box::pin(async move { own.stop().await.is_clean() })
+            });
+            let (stop, queued, cast) =
+                tokio::join!(server.call(stop), server.call(Say("queued")), server.cast(Say("cast")));
+            assert_eq!((stop, queued, cast), (Ok(true), Err(STOPPED), Ok(())));
+            assert_eq!(server.ended().await, Exit::Normal);
+            settle().await;
+            assert_eq!(log.take(), "started stopping: ended normally");
+        });
+    }
+}
+
+#[test]
 fn the_caller_of_a_late_answer_is_refused_when_the_server_ends_without_a_fault() {
     testing::run(async {
         let server = Worker::start(&Log::default());
