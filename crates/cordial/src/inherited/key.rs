@@ -15,7 +15,8 @@ use crate::process::{Reach, Scope, current_scope};
 /// A key. Its value is visible to the future of a [`scope`](Inherited::scope), and to everything that is spawned in it.
 ///
 /// Inherited by: tasks, items of streams, tasks of sets, children of supervisors (from where the child or the supervisor is
-/// started, by all incarnations), servers (from where they are started), and all that these spawn. A supervisor that belongs to
+/// started, by all incarnations), servers (from where they are started; the incarnations after a server was handed over to a
+/// supervisor, from where that took it), and all that these spawn. A supervisor that belongs to
 /// the runtime (`unlinked`) inherits nothing, and neither do the children that it starts by itself. Code in `tokio::spawn`,
 /// `spawn_blocking` and plain threads inherits nothing: `tokio` does not know of the scope.
 ///
@@ -55,8 +56,8 @@ impl<T: Send + Sync + 'static> Inherited<T> {
         Inherited { reach: Reach::Spawns, _address: AtomicBool::new(false), value: PhantomData }
     }
 
-    /// Lets messages to [servers](crate::server) carry the value to the handler, by `call` and `cast`. Default: a handler sees what
-    /// was in scope where its server was started.
+    /// Lets messages to [servers](crate::server) carry the value to the handler: those of `call`, `cast` and `try_cast`, not those of
+    /// timers. Default: a handler sees what was in scope where its server was started.
     ///
     /// # Examples
     ///

@@ -18,7 +18,8 @@ use crate::timeout::Timeout;
 ///
 /// The deadline caps the limit of every await of a task, of every item of a stream, and of every call or cast to a server that
 /// begins in the future, and in the tasks that it spawns: `Task::spawn`, streams and sets, and what these spawn. Processes
-/// without an owner, which `Task::start` and supervisors start, are not affected. Of two deadlines, one inside of the other,
+/// without an owner, which `Task::start` and supervisors start, are not affected, and neither are the handlers of servers: when
+/// the deadline passes, the call is given up, and a handler that has begun goes on. Of two deadlines, one inside of the other,
 /// the earlier one counts. With a limit of zero the future is polled once.
 ///
 /// # Errors

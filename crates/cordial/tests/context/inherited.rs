@@ -164,6 +164,32 @@ fn a_server_inherits_from_where_it_is_started_and_a_call_carries_what_its_key_sa
     });
 }
 
+/// A message whose handler sends which request it sees.
+struct Report(mpsc::UnboundedSender<Option<u32>>);
+
+impl Handle<Report> for Sees {
+    type Reply = ();
+    async fn handle(&mut self, Report(seen): Report, _: &mut Context<Self>) {
+        seen.send(REQUEST.get().map(|request| *request)).unwrap();
+    }
+}
+
+#[test]
+fn casts_carry_what_calls_carry() {
+    testing::run(async {
+        let server = ServerRef::start(|| Sees);
+        let (sender, mut seen) = mpsc::unbounded_channel();
+        let send = async {
+            server.cast(Report(sender.clone())).await.unwrap();
+            assert!(server.try_cast(Report(sender.clone())).is_ok());
+        };
+        REQUEST.scope(7, send).await;
+        assert!(server.try_cast(Report(sender)).is_ok());
+        let seen = [seen.recv().await, seen.recv().await, seen.recv().await];
+        assert_eq!(seen, [Some(Some(7)), Some(Some(7)), Some(None)]);
+    });
+}
+
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tasks of tokio are what is tested")]
 fn code_outside_of_any_process_has_scopes_too_and_tokio_spawn_inherits_nothing() {
