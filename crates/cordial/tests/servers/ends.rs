@@ -125,6 +125,32 @@ fn a_server_that_stops_itself_handles_no_further_message() {
 }
 
 #[test]
+fn a_server_that_stops_itself_while_a_tree_takes_it_over_is_started_again() {
+    for (seed, n_yields) in (0..10).flat_map(|seed| (0..20).map(move |n| (seed, n))) {
+        testing::run_seeded(seed, async move {
+            let server = Worker::start(&Log::default());
+            settle().await;
+            let stop = With(|ctx: &mut Context<Worker>| {
+                let own = ctx.server();
+                Box::pin(async move { own.stop().await.is_clean() })
+            });
+            let spec = server.child_spec();
+            let tree = async {
+                for _ in 0..n_yields {
+                    tokio::task::yield_now().await;
+                }
+                Supervisor::builder(Strategy::OneForOne).child(spec).start().await.unwrap()
+            };
+            let (stop, tree) = tokio::join!(server.call(stop), tree);
+            assert_eq!(stop, Ok(true));
+            settle().await;
+            assert_eq!(server.call(Say("next")).await, Ok(4), "{n_yields}");
+            tree.stop().await;
+        });
+    }
+}
+
+#[test]
 fn the_caller_of_a_late_answer_is_refused_when_the_server_ends_without_a_fault() {
     testing::run(async {
         let server = Worker::start(&Log::default());
