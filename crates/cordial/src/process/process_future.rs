@@ -23,7 +23,7 @@ use super::discard::{discard, discard_in_place};
 use super::entry::{Entry, EventSubject};
 use super::lineage::Lineage;
 use super::ownership::order_by_start;
-use super::runtime::{RuntimeHandle, as_process, drop_spares, is_exiting, with_current_runtime};
+use super::runtime::{RuntimeHandle, as_process, drop_spares, is_exiting, while_dropping, with_current_runtime};
 use super::scope::Scope;
 use super::serving::NextIncarnation;
 use super::shutdown_state::ShutdownState;
@@ -141,7 +141,7 @@ where
                     let output = std::task::ready!(polled);
                     result = Some((this.into_result)(output));
                 }
-                this.future.set(None);
+                while_dropping(|| this.future.set(None));
                 Poll::Ready(())
             });
             let unwound = match polled {
@@ -151,7 +151,7 @@ where
                     // The future is `None` already if its destructor has panicked.
                     let dropped = unwind::catch_cold(|| {
                         let _entered = this.span.as_deref().map(TaskSpan::enter);
-                        this.future.set(None);
+                        while_dropping(|| this.future.set(None));
                     });
                     [Some(unwound), dropped.err()]
                 }

@@ -100,8 +100,9 @@ fn the_error_of_a_wait_names_the_limit_of_the_deadline_and_who_has_set_it() {
     }
     testing::run(async {
         let (sender, ended) = tokio::sync::oneshot::channel();
-        let result = within(2 * SECOND, async {
-            sleep(SECOND).await;
+        // Longer than the default limit of the waits, of which they have only the rest.
+        let result = within(61 * SECOND, async {
+            sleep(60 * SECOND).await;
             // The task is not dropped at the deadline: its waits end, and it goes on.
             let task = Task::spawn(async {
                 let _guard = process::defer_shutdown();
@@ -120,7 +121,7 @@ fn the_error_of_a_wait_names_the_limit_of_the_deadline_and_who_has_set_it() {
         assert_eq!(exits.len(), 4);
         for exit in exits {
             let text = exit.to_string();
-            assert!(text.starts_with("took longer than its limit of 2s (process <"), "{text}");
+            assert!(text.starts_with("took longer than its limit of 61s (process <"), "{text}");
             let advice = "; this is the limit of `within`, which the wait is a part of: call `within` with another one, or with \
                  `Timeout::Infinity` for none";
             assert!(text.ends_with(advice), "{text}");

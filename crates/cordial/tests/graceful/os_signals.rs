@@ -153,14 +153,15 @@ fn a_signal_that_another_run_has_handled_does_not_end_the_program() {
                         is_ready.send(()).unwrap();
                         requested.await;
                         subprocess::report("the first root has ended");
-                        handled.await.unwrap();
+                        // On a slow machine, this task may be killed before.
+                        let _ = handled.await;
                     });
                     ready.await.unwrap();
                 });
                 assert_eq!(result, Ok(()));
             });
             run_until_asked();
-            has_handled.send(()).unwrap();
+            let _ = has_handled.send(());
         });
         subprocess::report("both have ended");
         return;

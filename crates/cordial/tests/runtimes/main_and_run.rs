@@ -156,6 +156,15 @@ fn descendants_of_the_root_are_shut_down_when_the_root_has_exited() {
     assert!(process::info(elsewhere.pid()).is_some());
 }
 
+/// Cleans up in a run of its own, whose root has to be polled more than once.
+fn clean_up() {
+    let cleaned = cordial::run(async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        subprocess::report("cleaned up");
+    });
+    assert_eq!(cleaned, Ok(()));
+}
+
 /// Awaits a task that was asked to shut down, and returns its exit in another error.
 async fn shut_down_a_task() -> std::io::Result<()> {
     let task = Task::spawn(std::future::pending::<()>());
@@ -168,13 +177,15 @@ const SIGNALS: [Signal; 2] = [Signal::TERM, Signal::INT];
 /// The first signal is a shutdown request to the root. The root decides what it does then, and with which status it ends.
 #[test]
 fn the_first_signal_asks_the_root_to_shut_down() {
-    let cases: [(&str, i32, &[&str]); 8] = [
+    let cases: [(&str, i32, &[&str]); 10] = [
         ("opted in", 0, &["requested", "finished"]),
         ("opted in and returns the shutdown of a task in another error", 0, &["requested"]),
         ("a run within the root", 0, &["root dropped"]),
         ("a run within the root that begins after the signal", 0, &["Err(was shut down)"]),
         ("opted in and fails", 1, &["requested"]),
         ("not opted in", 0, &["root dropped"]),
+        ("opted in and cleans up in another run", 0, &["requested", "cleaned up"]),
+        ("not opted in, and cleans up in a run of a destructor", 0, &["cleaned up"]),
         ("not opted in, with descendants", 0, &["root dropped", "child finished"]),
         ("not opted in, in a runtime of its own", 0, &["root dropped", "Err(was shut down)"]),
     ];
@@ -237,6 +248,24 @@ fn the_first_signal_asks_the_root_to_shut_down() {
             subprocess::report(format_args!("{result:?}"));
         }),
         "not opted in" => cordial::main(not_opted_in),
+        "opted in and cleans up in another run" => cordial::main(async {
+            let request = opt_in().await;
+            subprocess::report("ready");
+            request.await;
+            subprocess::report("requested");
+            clean_up();
+        }),
+        "not opted in, and cleans up in a run of a destructor" => cordial::main(async {
+            struct CleansUp;
+            impl Drop for CleansUp {
+                fn drop(&mut self) {
+                    clean_up();
+                }
+            }
+            let _guard = CleansUp;
+            subprocess::report("ready");
+            std::future::pending::<()>().await
+        }),
         "not opted in, with descendants" => cordial::main(async {
             start_graceful(async || {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -278,7 +307,7 @@ fn run_late() {
 #[test]
 fn a_signal_that_a_run_within_the_root_has_handled_does_not_end_the_program() {
     if subprocess::case().is_none() {
-        for signal in SIGNALS.into_iter().cycle().take(20) {
+        for signal in SIGNALS.into_iter().cycle().take(8) {
             let mut subprocess = subprocess::start(test_name!(), "");
             subprocess.wait_for("ready");
             subprocess.send(signal);
@@ -302,7 +331,7 @@ fn a_signal_that_a_run_within_the_root_has_handled_does_not_end_the_program() {
 #[test]
 fn a_second_signal_at_the_end_of_the_root_is_not_lost() {
     if subprocess::case().is_none() {
-        for _ in 0..10 {
+        for _ in 0..5 {
             let mut subprocess = subprocess::start(test_name!(), "");
             subprocess.wait_for("ready");
             subprocess.send(Signal::INT);

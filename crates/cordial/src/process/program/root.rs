@@ -23,7 +23,7 @@ use crate::pid::Pid;
 use crate::process::entry::Entry;
 use crate::process::outcome::Outcome;
 use crate::process::report::{ReportBuilder, StopReport};
-use crate::process::runtime::{RuntimeHandle, assert_may_block, is_exiting, spawner, try_default_runtime};
+use crate::process::runtime::{RuntimeHandle, assert_may_block, is_in_poll, spawner, try_default_runtime};
 use crate::process::shutdown::Shutdown;
 use crate::process::signal::Signal;
 use crate::process::spawn::{Spawn, box_if_large};
@@ -73,8 +73,8 @@ impl<T> RunOutcome<T> {
 /// opt in to graceful shutdown.
 ///
 /// A signal that comes when the root process has ended ends the program, as it would have without `run`, when the other processes
-/// have been stopped. If a process that was asked to shut down, and has not opted in, calls `run`, then the new root
-/// is asked at once. If several runs are in progress, a signal asks all of their roots.
+/// have been stopped. If several runs are in progress, a signal asks all of their roots, and so does a signal that has come shortly
+/// before a process calls `run`, if no root has handled it yet. A `run` in the destructor of a process that ends is not affected.
 ///
 /// The signals are noticed also while all threads of tokio are blocked. When the last `run` of the program has returned, its
 /// signal handlers are given back: a later `run` takes them again, and until then a signal ends the program, as it would have
@@ -237,7 +237,7 @@ where
     if let Err(refusal) = runtime.refuse_forked() {
         return refused(Exit::Refused(refusal));
     }
-    let signals = match OsSignals::listen(runtime) {
+    let signals = match OsSignals::listen(runtime, is_in_poll()) {
         Ok(signals) => signals,
         Err(error) => {
             let handlers = if cfg!(unix) { "the handlers of SIGINT and SIGTERM" } else { "the handler of Ctrl-C" };
@@ -252,15 +252,14 @@ where
     let pid = root.pid;
     let ask = || {
         let request = runtime.apply(pid, Signal::Sent { from: None, reason: Exit::Shutdown(None) });
-        let is_notified = request.is_message();
+        if request.is_message() {
+            // Before the root can call `run` to clean up: that run is not asked as well.
+            signals.set_handled();
+        }
         request.act();
-        is_notified
     };
-    // A process that was asked to shut down, and has not opted in, ends when its poll returns. It waits for this run.
-    let caller_ends = is_exiting();
     let mut outcome = signals.block_on(async {
-        let mut is_signaled = caller_ends;
-        let mut is_notified = is_signaled && ask();
+        let mut is_signaled = false;
         let result = loop {
             match select(&mut root.join, pin!(signals.next())).await {
                 Either::Left((reply, _)) => break reply.take(),
@@ -269,11 +268,11 @@ where
                 }
                 Either::Right(_) => {
                     is_signaled = true;
-                    is_notified = ask();
+                    ask();
                 }
             }
         };
-        if is_notified || matches!(result, Err(Exit::Shutdown(_))) {
+        if matches!(result, Err(Exit::Shutdown(_))) {
             signals.set_handled();
         }
         // A run within the root may have handled a signal, and ended the root, before this thread noticed the signal.

@@ -45,6 +45,8 @@ struct ProcessContext {
     lineage: RefCell<Option<(Pid, Arc<Lineage>)>>,
     /// The scope of the running code, which the processes that it spawns inherit.
     scope: RefCell<Option<Scope>>,
+    /// Whether the future of that process is being dropped.
+    is_dropping: Cell<bool>,
     /// How many messages the process has sent in its current poll.
     sends: Cell<u32>,
     /// The memory of messages that the process has sent in its current poll.
@@ -62,6 +64,7 @@ impl ProcessContext {
             waker: Cell::new(0),
             lineage: RefCell::new(None),
             scope: RefCell::new(None),
+            is_dropping: Cell::new(false),
             sends: Cell::new(0),
             spares: Spares::new(),
         }
@@ -245,6 +248,23 @@ pub(super) fn as_thread_of(runtime: RuntimeHandle, body: impl FnOnce()) {
 /// Returns whether the process that this thread polls ends when its current poll returns. Takes no lock.
 pub(in crate::process) fn is_exiting() -> bool {
     with_context(ProcessContext::is_exiting)
+}
+
+/// Returns whether this thread polls the future of a process, and is not about to drop it.
+pub(in crate::process) fn is_in_poll() -> bool {
+    with_context(|context| context.process.get().is_some() && !context.is_dropping.get())
+}
+
+/// Calls `drop_future`, which drops the future of the process that this thread polls.
+pub(in crate::process) fn while_dropping(drop_future: impl FnOnce()) {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            with_context(|context| context.is_dropping.set(self.0));
+        }
+    }
+    let _restore = Restore(with_context(|context| context.is_dropping.replace(true)));
+    drop_future();
 }
 
 /// Returns whether the process that this thread polls ends at this await, because it was killed or its runtime has stopped.
@@ -510,16 +530,27 @@ pub(crate) fn capped(limit: Timeout) -> Timeout {
     })
 }
 
-/// Returns the limit that an error names: that of the wait, or that of the deadline if it was set shorter, and not the time
-/// that was left.
+/// Returns the limit that the error of a wait names, whose time is over: that of the deadline if that has passed.
 pub(crate) fn named_limit(limit: Timeout) -> NamedLimit {
-    let of_scope = current_scope().and_then(|scope| scope.deadline()).map(|deadline| deadline.limit);
+    limit_with_name(limit, |left, _| left.is_zero())
+}
+
+/// Returns the limit that the error of a wait will name that begins now: that of the deadline if that comes first.
+pub(crate) fn named_limit_of_new_wait(limit: Timeout) -> NamedLimit {
+    limit_with_name(limit, |left, limit| left < limit)
+}
+
+/// Names the limit of the deadline of the scope, if there is one and `is_of_scope` is true of the time that is left and of `limit`.
+fn limit_with_name(limit: Timeout, is_of_scope: fn(Duration, Duration) -> bool) -> NamedLimit {
     let of_wait = match limit {
         Timeout::After(limit) => limit,
         Timeout::Infinity => Duration::MAX,
     };
-    match of_scope {
-        Some(of_scope) if of_scope < of_wait => NamedLimit::new(of_scope, LimitSource::Scope),
-        _ => of_wait.into(),
+    let Some(deadline) = current_scope().and_then(|scope| scope.deadline()) else { return of_wait.into() };
+    let now = with_current_runtime(|runtime| runtime.executor().now());
+    if is_of_scope(deadline.at.saturating_duration_since(now), of_wait) {
+        NamedLimit::new(deadline.limit, LimitSource::Scope)
+    } else {
+        of_wait.into()
     }
 }

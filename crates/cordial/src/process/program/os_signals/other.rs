@@ -13,8 +13,11 @@ pub(in crate::process::program) struct OsSignals {
 }
 
 impl OsSignals {
-    /// Installs the signal handler.
-    pub(in crate::process::program) fn listen(runtime: &RuntimeHandle) -> io::Result<OsSignals> {
+    /// Installs the signal handler. A Ctrl-C that has come before is not taken: tokio does not keep it.
+    pub(in crate::process::program) fn listen(
+        runtime: &RuntimeHandle,
+        _takes_unhandled: bool,
+    ) -> io::Result<OsSignals> {
         let _entered = runtime.executor().tokio().enter();
         Ok(OsSignals { ctrl_c: Mutex::new(tokio::signal::windows::ctrl_c()?) })
     }
@@ -38,7 +41,7 @@ impl OsSignals {
         None
     }
 
-    /// Says that the signals that the run has taken need no other effect. The handler stays, so they have none.
+    /// Says that the signals that the run has taken need no other effect. They have none: tokio has told the system that they were handled.
     pub(in crate::process::program) fn set_handled(&self) {}
 
     /// Says the same of the signals that have come since.

@@ -56,8 +56,12 @@ pub(in crate::process::program) struct OsSignals {
 type Numbers = [u64; SIGNALS.len()];
 
 impl OsSignals {
-    /// Installs the signal handlers.
-    pub(in crate::process::program) fn listen(_runtime: &RuntimeHandle) -> io::Result<OsSignals> {
+    /// Installs the signal handlers. `takes_unhandled`: whether the run also takes signals that have come before it, if no run has handled
+    /// them.
+    pub(in crate::process::program) fn listen(
+        _runtime: &RuntimeHandle,
+        takes_unhandled: bool,
+    ) -> io::Result<OsSignals> {
         lock_program().prepare()?;
         let pipe = Arc::new(Pipe::new()?);
         let wakes = SIGNALS.map(|signal| {
@@ -66,7 +70,7 @@ impl OsSignals {
         });
         let wakes = wakes.into_iter().collect::<io::Result<_>>()?;
         // Until here a signal ends the program. From here on it is received.
-        let taken = Cell::new(lock_program().begin_run());
+        let taken = Cell::new(lock_program().begin_run(takes_unhandled));
         Ok(OsSignals { pipe, taken, _wakes: wakes })
     }
 
@@ -209,7 +213,7 @@ impl ProgramSignals {
     }
 
     /// Returns the numbers of the signals that are not for this run.
-    fn begin_run(&mut self) -> Numbers {
+    fn begin_run(&mut self, takes_unhandled: bool) -> Numbers {
         if self.n_runs == 0 {
             // Between two runs, other handlers have received them.
             self.set_all_handled();
@@ -218,7 +222,7 @@ impl ProgramSignals {
         self.set_flags();
         let mut numbers = Numbers::default();
         for (number, signal) in numbers.iter_mut().zip(&self.signals) {
-            *number = signal.n_received;
+            *number = if takes_unhandled { signal.handled } else { signal.n_received };
         }
         numbers
     }
