@@ -11,8 +11,14 @@ use tokio::sync::Notify;
 
 use crate::wire::{HEARTBEAT, State};
 
-/// How many messages of one wait may be unread. A call gets few, and a question to all nodes one for each node.
-const CAPACITY: usize = 65_536;
+/// How many messages of one wait may be unread. A call gets few.
+const CAPACITY: usize = 64;
+
+/// The same of small messages. A question to all nodes gets one from each.
+const CAPACITY_OF_SMALL: usize = 65_536;
+
+/// The largest payload of a small message, in bytes.
+const SMALL: usize = 4096;
 
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
@@ -53,7 +59,11 @@ impl Waiters {
         // Any unread message shows that the node is alive, as a heartbeat does. So a program whose threads are blocked gathers no heartbeats.
         // An outcome may have the payload of a heartbeat, but has a state.
         let is_heartbeat = message.payload == HEARTBEAT && message.headers.as_ref().and_then(State::of).is_none();
-        let limit = if is_heartbeat { 1 } else { CAPACITY };
+        let limit = match (is_heartbeat, message.payload.len()) {
+            (true, _) => 1,
+            (false, ..=SMALL) => CAPACITY_OF_SMALL,
+            (false, _) => CAPACITY,
+        };
         let mut messages = unread.lock();
         if messages.len() < limit {
             messages.push_back(message.clone());

@@ -81,8 +81,8 @@ pub(super) fn trim(text: &str) -> Result<Trim, String> {
 pub(super) fn header(text: &str) -> Result<Header, String> {
     match text {
         ":" => Ok(Header),
-        _ => Err("expected : for names in the first item of each source; to drop lines, use tail -n +2 FILE; to repeat lines in each block \
-                  of --pipe, use a line for the shell, such as '(head -n 1 FILE; cat) | COMMAND'"
+        _ => Err("expected : for names in the first item of each source; to drop the first line, write tail -n +2 FILE | cordial map …; \
+                  to repeat it in each block of --pipe, make the command '(head -n 1 FILE; cat) | COMMAND'"
             .to_owned()),
     }
 }

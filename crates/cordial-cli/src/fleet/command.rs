@@ -56,7 +56,8 @@ pub(crate) struct CommandReply {
     pub(crate) node: String,
     pub(crate) ended: Ended,
     pub(crate) duration: Duration,
-    /// The number of the attempt, under which its pieces are kept.
+    /// A random number that identifies this run of the job in the names of pieces. The number of the attempt does not: a job that runs for
+    /// longer than results and claims are kept may have two runs of one number.
     pub(crate) run: u32,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,

@@ -82,7 +82,7 @@ impl Runner {
 pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) -> Result<CommandReply, Exit> {
     let attempt =
         cordial_nats::attempt().ok_or_else(|| Exit::from("a command has to be sent as a job, not as a call"))?;
-    let run = attempt.number();
+    let run = fastrand::u32(..);
     // From here on, a request to shut down does not end this process at once.
     let _asked = cordial::shutdown_requested();
     let cluster = &runner.cluster;

@@ -19,8 +19,8 @@ use crate::stop::token::StopLevel;
 use crate::system::{self, Termination};
 use crate::template::CommandLine;
 
-/// On how many machines a command is started, one after another, if each of them is lost.
-const MAX_MACHINES: u32 = 20;
+/// How many runs of a command may begin, one after another, if the machine of each is lost.
+const MAX_ATTEMPTS: u32 = 20;
 
 /// How long a command waits for a server that does not answer, before it fails.
 const SUBMIT_LIMIT: Duration = Duration::from_secs(60);
@@ -73,7 +73,7 @@ async fn run_sent(
     let fleet = &launch.fleet;
     let (started, clock) = (SystemTime::now(), Instant::now());
     let submit = fleet.cluster.submit(COMMAND, request).group(fleet.group.clone());
-    let mut submit = submit.attempts(MAX_MACHINES).timeout(SUBMIT_LIMIT).into_future();
+    let mut submit = submit.attempts(MAX_ATTEMPTS).timeout(SUBMIT_LIMIT).into_future();
     let job = tokio::select! {
         job = &mut submit => job,
         failure = &mut stopped => {

@@ -77,8 +77,8 @@ pub(super) fn block_options(
         (has_values, "--colsep, --trim and -E are about items, and with --pipe there are none: leave them out"),
         (
             items.header.is_some(),
-            "--header with --pipe is not supported: drop the first line with tail -n +2 FILE, and repeat it in a line for the shell, such as \
-             '(head -n 1 FILE; cat) | COMMAND'",
+            "--header with --pipe is not supported: write tail -n +2 FILE | cordial map --pipe '(head -n 1 FILE; cat) | COMMAND', \
+             which repeats the first line for each block",
         ),
         (items.max_records() == Some(0), "-N 0 has no meaning with --pipe: write -N 1 for one record in each block"),
         (

@@ -116,15 +116,15 @@ impl Config {
             true => block_syntax(&options)?,
             false => arguments::syntax(&mut options.items, &mut sources)?,
         };
+        let is_searched = options.dry_run || options.remote.is_used() || options.fleet.nats.is_some();
         let template = command.template(&syntax).map_err(|message| match command.program() {
             // The value of an option may have been taken for the program.
-            Some(name) if options.items.without_value().is_some() => {
+            Some(name) if options.items.without_value().is_some() && !is_searched => {
                 find_program(name, &options).err().unwrap_or(message)
             }
             _ => message,
         })?;
         fleet::check(&options, command.calls_function())?;
-        let is_searched = options.dry_run || options.remote.is_used() || options.fleet.nats.is_some();
         let program = match template.program().filter(|_| !is_searched) {
             Some(name) => find_program(name, &options)?,
             None => Program::Searched,

@@ -38,8 +38,36 @@ const SEPARATING: [(&[u8], u8); 6] =
     [(b"cut", b'd'), (b"paste", b'd'), (b"sort", b't'), (b"join", b't'), (b"column", b's'), (b"xargs", b'd')];
 
 /// Programs that give their arguments to another shell or program.
-const PASSING: [&[u8]; 11] =
-    [b"ssh", b"rsh", b"su", b"tmux", b"screen", b"docker", b"podman", b"kubectl", b"adb", b"watch", b"parallel"];
+const PASSING: [&[u8]; 25] = [
+    b"ssh",
+    b"rsh",
+    b"su",
+    b"tmux",
+    b"screen",
+    b"docker",
+    b"podman",
+    b"kubectl",
+    b"adb",
+    b"watch",
+    b"parallel",
+    b"srun",
+    b"sbatch",
+    b"qsub",
+    b"bsub",
+    b"clush",
+    b"pdsh",
+    b"salt",
+    b"ansible",
+    b"hyperfine",
+    b"nix-shell",
+    b"entr",
+    b"script",
+    b"flock",
+    b"tclsh",
+];
+
+/// Shells, whose script comes after an option with the letter `c`.
+const SHELLS: [&[u8]; 5] = [b"sh", b"bash", b"dash", b"zsh", b"ksh"];
 
 /// Programs whose script is an argument; in single quotes it has no meaning, because the quotes are for a shell.
 const SCRIPTED: [&[u8]; 5] = [b"awk", b"gawk", b"mawk", b"sed", b"jq"];
@@ -86,7 +114,9 @@ pub(super) fn check(words: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Resu
                 display::quoted(program),
             ));
         }
-        let is_script = option.is_some_and(|option| option.ends_with(b"c"));
+        let has_c = |option: &Vec<u8>| option.starts_with(b"-") && !option.starts_with(b"--") && option.contains(&b'c');
+        let is_script =
+            option.is_some_and(|option| option.ends_with(b"c")) || (is_before(&SHELLS) && before.iter().any(has_c));
         let is_separator = option.is_some_and(|option| is_separating(&words[..at], option));
         if is_script || is_separator || is_before(&PASSING) {
             continue;
@@ -94,8 +124,11 @@ pub(super) fn check(words: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Resu
         let comparing = words[..=at].iter().rposition(|word| COMPARING.contains(&file_name(word)));
         let is_compared = comparing.is_some();
         let follows_item = || before.iter().any(|word| has_item(word));
-        let what = match substitution(word, after) {
-            Some(what) if !is_compared && !is_before(&EXPANDING) => Some(what),
+        // `perl -e` and the like: the program of another language.
+        let is_program =
+            option.is_some_and(|option| option.ends_with(b"e") || option.ends_with(b"r") || option == b"--eval");
+        let what = match substitution(word, after, &has_item) {
+            Some(what) if !is_compared && !is_program && !is_before(&EXPANDING) => Some(what),
             _ if word.iter().any(u8::is_ascii_whitespace) => {
                 operator_before_blank(word, follows_item()).filter(|_| !is_compared && !is_value)
             }
@@ -158,25 +191,29 @@ fn begins_line(word: &[u8]) -> bool {
     let name = word.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
     let is_assignment = name > 0 && !word[0].is_ascii_digit() && word.get(name) == Some(&b'=');
     let first = word.split(u8::is_ascii_whitespace).next().unwrap_or_default();
-    let is_operator = |byte: &u8| b";|&<>`".contains(byte);
-    is_assignment || word.iter().any(is_operator) || (first.len() < word.len() && system::is_command(first))
+    is_assignment || word.contains(&b';') || (first.len() < word.len() && system::is_command(first))
 }
 
-/// Returns what a shell would substitute in a word: `$(basename {})`, `` `basename {}` ``, or `$((` whose end may be in a word after it.
-fn substitution(word: &[u8], after: &[Vec<u8>]) -> Option<&'static str> {
-    let begins_command = |text: &[u8]| {
-        let end = text.iter().position(|byte| byte.is_ascii_whitespace() || b")`;|".contains(byte));
-        end.is_some_and(|end| end > 0 && system::is_command(&text[..end]))
-    };
-    let is_calculation = |at: usize| {
-        let rest = std::iter::once(&word[at..]).chain(after.iter().map(|word| &word[..]));
-        word[at..].starts_with(b"$((") && rest.into_iter().any(|text| memmem::find(text, b"))").is_some())
-    };
-    if memmem::find_iter(word, b"$((").any(is_calculation) {
-        return Some("a calculation");
+/// Returns what a shell would substitute in a word, if the item is a part of that: `$(basename {})`, `` `basename {}` ``, or `$((` whose
+/// end may be in a word after it. A word with blanks around it is a text, or a line for another program.
+fn substitution(word: &[u8], after: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Option<&'static str> {
+    if let Some(at) = memmem::find(word, b"$((") {
+        let rest = || std::iter::once(&word[at..]).chain(after.iter().map(|word| &word[..]));
+        let n_words = rest().position(|text| memmem::find(text, b"))").is_some())? + 1;
+        return rest().take(n_words).any(has_item).then_some("a calculation");
     }
-    let substitutes = |start: &[u8]| memmem::find_iter(word, start).any(|at| begins_command(&word[at + start.len()..]));
-    (substitutes(b"$(") || substitutes(b"`")).then_some("a command substitution")
+    let is_substituted = |start: &[u8], end: u8| {
+        let Some(at) = memmem::find(word, start) else { return false };
+        let text = &word[at + start.len()..];
+        let Some(length) = text.iter().position(|byte| *byte == end) else { return false };
+        let around = [&word[..at], &text[length..]];
+        let text = &text[..length];
+        let program = text.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+        !around.iter().any(|part| part.iter().any(u8::is_ascii_whitespace))
+            && has_item(text)
+            && system::is_command(program)
+    };
+    (is_substituted(b"$(", b')') || is_substituted(b"`", b'`')).then_some("a command substitution")
 }
 
 /// Returns the operator of a shell at the start of a word that has blanks: `| tee log`, `> log 2>&1`. `follows_item` is whether a
@@ -184,12 +221,19 @@ fn substitution(word: &[u8], after: &[Vec<u8>]) -> Option<&'static str> {
 fn operator_before_blank(word: &[u8], follows_item: bool) -> Option<&'static str> {
     let mut parts = word.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty());
     let (first, next) = (parts.next()?, parts.next()?);
+    let is_operator = |part: &[u8]| part.iter().any(|byte| b"|&;<>".contains(byte));
+    // `> quoted text` and `> 5` are no redirections.
+    let is_file = || next.iter().any(u8::is_ascii_alphabetic) && parts.clone().all(is_operator);
     match first {
         // A line of a table ends as it begins.
         b"|" | b"|&" | b"||" | b"&&" if system::is_command(next) && !word.ends_with(b"|") => Some(CONDITION),
         b";" if system::is_command(next) => Some(END),
-        b"2>&1" | b">&2" | b"1>&2" | b"2>/dev/null" | b">/dev/null" | b"&>/dev/null" => Some(REDIRECTION),
-        b">" | b">>" | b"2>" | b"2>>" | b"&>" | b"<" if follows_item => Some(REDIRECTION),
+        b"2>&1" | b">&2" | b"1>&2" | b"2>/dev/null" | b">/dev/null" | b"&>/dev/null" if is_operator(next) => {
+            Some(REDIRECTION)
+        }
+        b">" | b">>" | b"2>" | b"2>>" | b"&>" | b"<" if follows_item && (is_file() || next.contains(&b'{')) => {
+            Some(REDIRECTION)
+        }
         _ if follows_item && is_file_of_redirection(first) => Some(REDIRECTION),
         _ => None,
     }

@@ -9,8 +9,9 @@ pub(super) enum BlockSize {
     Bytes(usize),
     /// This many records.
     Records(usize),
-    /// This many bytes of input in this many blocks of about the same size, or in fewer if a record is longer than a block.
-    Shares { left: u64, n_left: u64 },
+    /// This many bytes of input in this many blocks of about the same size, or in fewer if a record is longer than a block. `share` is the
+    /// size of the blocks of what the input has grown by.
+    Shares { left: u64, n_left: u64, share: u64 },
 }
 
 impl BlockSize {
@@ -19,8 +20,9 @@ impl BlockSize {
         match self {
             BlockSize::Bytes(size) => Some(size),
             // One more than is left, so that the end of the input is seen, and a last record without an end is no further block.
-            BlockSize::Shares { left, n_left: 0 | 1 } => Some(left.saturating_add(1) as usize),
-            BlockSize::Shares { left, n_left } => Some(left.div_ceil(n_left).max(1) as usize),
+            BlockSize::Shares { left, n_left: 1, .. } => Some(left.saturating_add(1) as usize),
+            BlockSize::Shares { n_left: 0, share, .. } => Some(share.max(1) as usize),
+            BlockSize::Shares { left, n_left, .. } => Some(left.div_ceil(n_left).max(1) as usize),
             BlockSize::Records(_) => None,
         }
     }
@@ -49,7 +51,7 @@ impl Cutter {
 
     /// Counts a block of which the cutter has not decided the end.
     pub(super) fn count(&mut self, length: u64) {
-        if let BlockSize::Shares { left, n_left } = &mut self.size {
+        if let BlockSize::Shares { left, n_left, .. } = &mut self.size {
             // The input may grow.
             (*left, *n_left) = (left.saturating_sub(length), n_left.saturating_sub(1));
         }
@@ -155,11 +157,12 @@ mod tests {
             (">a>b>c", "", ">", Records(2), &[">a>b", ">c"]),
             ("a;;b;;;;c", ";;", "", Records(2), &["a;;b;;", ";;c"]),
             ("\n\n\n", "\n", "", Records(2), &["\n\n", "\n"]),
-            ("1\n2\n3\n4\n5\n", "\n", "", Shares { left: 10, n_left: 3 }, &["1\n2\n", "3\n", "4\n5\n"]),
-            ("aaaaaaaa\nb\nc\n", "\n", "", Shares { left: 13, n_left: 3 }, &["aaaaaaaa\n", "b\n", "c\n"]),
-            ("1\n2\n3\n4", "\n", "", Shares { left: 7, n_left: 2 }, &["1\n2\n", "3\n4"]),
+            ("1\n2\n3\n4\n5\n", "\n", "", Shares { left: 10, n_left: 3, share: 4 }, &["1\n2\n", "3\n", "4\n5\n"]),
+            ("aaaaaaaa\nb\nc\n", "\n", "", Shares { left: 13, n_left: 3, share: 5 }, &["aaaaaaaa\n", "b\n", "c\n"]),
+            ("1\n2\n3\n4", "\n", "", Shares { left: 7, n_left: 2, share: 4 }, &["1\n2\n", "3\n4"]),
             // The input has grown.
-            ("1\n2\n3\n", "\n", "", Shares { left: 2, n_left: 2 }, &["1\n", "2\n", "3\n"]),
+            ("1\n2\n3\n", "\n", "", Shares { left: 2, n_left: 2, share: 1 }, &["1\n", "2\n", "3\n"]),
+            ("1\n2\n3\n4\n5\n6\n", "\n", "", Shares { left: 4, n_left: 1, share: 4 }, &["1\n2\n", "3\n4\n", "5\n6\n"]),
         ] {
             for step in 1..=text.len() + 1 {
                 assert_eq!(cut(text, end, start, size, step), expected, "{text:?} {end:?} {start:?} {size:?} {step}");

@@ -60,7 +60,7 @@ impl Blocks {
         let BlockOptions { separator, size, shares, records, n_sharing } = options;
         let block_size = match (records, shares) {
             (Some(records), _) => BlockSize::Records(records),
-            (None, Some((left, n_left))) => BlockSize::Shares { left, n_left },
+            (None, Some((left, n_left))) => BlockSize::Shares { left, n_left, share: left.div_ceil(n_left.max(1)) },
             (None, None) => BlockSize::Bytes(size),
         };
         let cutter = Cutter::new(separator, block_size);
@@ -130,7 +130,8 @@ fn read_blocks(
             pool.admit();
             let (bytes, n_rest) = if start == 0 && length > buffer.len() / 2 {
                 let n_rest = end - length;
-                let mut next = pool.buffer(wanted_bytes(&cutter).max(n_rest));
+                // The next block may be the last one, and short.
+                let mut next = pool.buffer(wanted_bytes(&cutter).min(buffer.len()).max(n_rest));
                 next[..n_rest].copy_from_slice(&buffer[length..end]);
                 (mem::replace(&mut buffer, next), Some(n_rest))
             } else {

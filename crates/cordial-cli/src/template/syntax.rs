@@ -239,9 +239,8 @@ fn computed_advice(inner: &[u8]) -> Option<&'static str> {
         b"0#" => "printf adds zeros, as in --shell 'printf \"%03d\\n\" {#}'",
         b"0%" => "printf adds zeros, as in --shell 'printf \"%03d\\n\" {%}'",
         b"slot" => "{%} is the number of the slot",
-        b"host" | b"sshlogin" | b"hgrp" | b"agrp" => {
-            "a line for the shell knows its machine, as in --shell 'echo $(hostname) {}'"
-        }
+        b"hgrp" | b"agrp" => "groups of machines are not supported",
+        b"host" | b"sshlogin" => "a line for the shell knows its machine, as in --shell 'echo $(hostname) {}'",
         b"uniq" | b"choose_k" => {
             "a line for the shell can leave combinations out, as in --shell 'if [ {1} != {2} ]; then …; fi'"
         }

@@ -44,6 +44,12 @@ fn records_are_never_cut() {
     ] {
         assert_eq!(blocks(options, input), expected, "{options:?} {input:?}");
     }
+    let large = "a\n".repeat(2 << 20);
+    for block in ["1000T", "3M"] {
+        let result = run(&["map", "--pipe", "--block", block, "cat"], large.as_bytes());
+        assert_eq!((result.status, result.stderr.as_str()), (0, ""), "{block}");
+        assert!(result.stdout == large.as_bytes(), "{block}");
+    }
 }
 
 #[test]
@@ -261,7 +267,7 @@ fn options_that_contradict_blocks_are_refused() {
         (&["--pipe", "--plus", &ran], "-s, -x, --plus and --link are about items"),
         (&["--pipe", "--link", &ran], "-s, -x, --plus and --link are about items"),
         (&["--pipe", "--colsep", ",", &ran], "--colsep, --trim and -E are about items"),
-        (&["--pipe", "--header", ":", &ran], "such as '(head -n 1 FILE; cat) | COMMAND'"),
+        (&["--pipe", "--header", ":", &ran], "which repeats the first line for each block"),
         (&["--pipe-part", &ran], "--pipe-part cuts a file: add -a FILE"),
         (&["--pipe", "--block", "-2", &ran], "--block -N needs the size of a file"),
         (&["--pipe", "--block", "0", &ran], "expected a size such as 500K"),

@@ -148,7 +148,7 @@ fn several_commands_run_at_once_where_few_files_are_allowed() {
     let dir = TestDir::new();
     // Each command waits for the other one.
     let script = format!(
-        "ulimit -n 50; cd {}; \"$0\" map -c0 --timeout 1m --shell 'touch {{}}; until [ -e a ] && [ -e b ]; do sleep 0.01; done' ::: a b",
+        "ulimit -n 60; cd {}; \"$0\" map -c0 --timeout 1m --shell 'touch {{}}; until [ -e a ] && [ -e b ]; do sleep 0.01; done' ::: a b",
         dir.text()
     );
     let result = shell(&script);

@@ -23,7 +23,7 @@ pub(crate) fn start_advice(program: &OsStr, is_item: bool, error: &io::Error) ->
     let shown = display::quoted(bytes);
     match (Errno::from_io_error(error), error.kind()) {
         // With --shell it would be the name of one program too, because the shell gets items in quotes.
-        (_, ErrorKind::NotFound) if is_item && bytes.iter().any(u8::is_ascii_whitespace) => Some(format!(
+        (_, ErrorKind::NotFound) if is_item && bytes.iter().any(u8::is_ascii_whitespace) && !Path::new(program).exists() => Some(format!(
             "{shown} is taken as the name of one program, because items are not split into words: without a command, each item is \
              a line for the shell"
         )),

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use nix::unistd::{User, getuid};
 use rustix::process::{Resource, getrlimit, nice};
 
-/// The number of files that are open besides those of the commands. Where few files are allowed, there are few threads too, and at
-/// most half of the files are kept for them: if a command cannot start for lack of files, it waits for another one to end.
+/// The number of files that are open besides those of the commands.
 const OWN_FILES: u64 = 64;
+
+/// The same where few files are allowed, and so there are few threads.
+const FEWEST_OWN_FILES: u64 = 25;
 
 /// The number of files for each command: the read ends of two pipes, one file that reports its exit, and two temporary
 /// files for large outputs. The write ends of the pipes are open only while the command starts.
@@ -20,7 +22,8 @@ const FILES_PER_COMMAND: u64 = 5;
 pub(crate) fn max_concurrency() -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let processes = getrlimit(Resource::Nproc).current.unwrap_or(u64::MAX);
-    let limit = ((files - OWN_FILES.min(files / 2)) / FILES_PER_COMMAND).min(processes / 2);
+    let limit =
+        (files.saturating_sub(OWN_FILES.min((files / 2).max(FEWEST_OWN_FILES))) / FILES_PER_COMMAND).min(processes / 2);
     // Without other limits, process ids are the scarcest resource.
     limit.clamp(1, 10_000) as usize
 }
