@@ -73,8 +73,9 @@ impl<T> RunOutcome<T> {
 /// opt in to graceful shutdown.
 ///
 /// A signal that comes when the root process has ended ends the program, as it would have without `run`, when the other processes
-/// have been stopped. If several runs are in progress, a signal asks all of their roots, and so does a signal that has come shortly
-/// before a process calls `run`, if no root has handled it yet. A `run` in the destructor of a process that ends is not affected.
+/// have been stopped; on Windows, such a Ctrl-C has no effect. If several runs are in progress, a signal asks all of their roots,
+/// and so does a signal that has come shortly before a process calls `run`, if no root has handled it yet. A `run` in the destructor
+/// of a process that ends is not affected.
 ///
 /// The signals are noticed also while all threads of tokio are blocked. When the last `run` of the program has returned, its
 /// signal handlers are given back: a later `run` takes them again, and until then a signal ends the program, as it would have
