@@ -41,7 +41,8 @@ impl OsSignals {
         None
     }
 
-    /// Says that the signals that the run has taken need no other effect. They have none: tokio has told the system that they were handled.
+    /// Says that the signals that the run has taken need no other effect. They have none: for Windows, the handler
+    /// of tokio has handled them.
     pub(in crate::process::program) fn set_handled(&self) {}
 
     /// Says the same of the signals that have come since.
