@@ -81,6 +81,12 @@ const EXPANDING: [&[u8]; 4] = [b"make", b"gmake", b"bmake", b"m4"];
 /// Variables that exist only for the commands of a run, so that a word with one is for a shell.
 const VARIABLES: [&[u8]; 4] = [b"$PARALLEL_SEQ", b"$PARALLEL_JOBSLOT", b"${PARALLEL_SEQ}", b"${PARALLEL_JOBSLOT}"];
 
+/// Redirections that need no further word.
+const COMPLETE: [&[u8]; 6] = [b"2>&1", b">&2", b"1>&2", b"2>/dev/null", b">/dev/null", b"&>/dev/null"];
+
+/// Redirections whose file is the next word.
+const FILE_FOLLOWS: [&[u8]; 6] = [b">", b">>", b"2>", b"2>>", b"&>", b"<"];
+
 /// What a word looks like, for the message.
 const CONDITION: &str = "a pipe or a condition";
 const REDIRECTION: &str = "a redirection";
@@ -152,9 +158,11 @@ pub(super) fn check(words: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Resu
                 CONDITION
             }
             word if !is_pattern && VARIABLES.iter().any(|name| memmem::find(word, name).is_some()) => "a variable",
-            b"2>&1" | b">&2" | b"1>&2" | b"2>/dev/null" | b">/dev/null" | b"&>/dev/null" if !is_pattern => REDIRECTION,
-            b">" | b">>" | b"2>" | b"2>>" | b"&>" | b"<"
-                if !is_compared && !after.is_empty() && before.iter().chain(&after[..1]).any(|word| has_item(word)) =>
+            word if !is_pattern && COMPLETE.contains(&word) => REDIRECTION,
+            word if FILE_FOLLOWS.contains(&word)
+                && !is_compared
+                && !after.is_empty()
+                && before.iter().chain(&after[..1]).any(|word| has_item(word)) =>
             {
                 REDIRECTION
             }
@@ -228,12 +236,8 @@ fn operator_before_blank(word: &[u8], follows_item: bool) -> Option<&'static str
         // A line of a table ends as it begins.
         b"|" | b"|&" | b"||" | b"&&" if system::is_command(next) && !word.ends_with(b"|") => Some(CONDITION),
         b";" if system::is_command(next) => Some(END),
-        b"2>&1" | b">&2" | b"1>&2" | b"2>/dev/null" | b">/dev/null" | b"&>/dev/null" if is_operator(next) => {
-            Some(REDIRECTION)
-        }
-        b">" | b">>" | b"2>" | b"2>>" | b"&>" | b"<" if follows_item && (is_file() || next.contains(&b'{')) => {
-            Some(REDIRECTION)
-        }
+        _ if COMPLETE.contains(&first) && is_operator(next) => Some(REDIRECTION),
+        _ if FILE_FOLLOWS.contains(&first) && follows_item && (is_file() || next.contains(&b'{')) => Some(REDIRECTION),
         _ if follows_item && is_file_of_redirection(first) => Some(REDIRECTION),
         _ => None,
     }

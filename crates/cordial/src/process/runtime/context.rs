@@ -250,7 +250,7 @@ pub(in crate::process) fn is_exiting() -> bool {
     with_context(ProcessContext::is_exiting)
 }
 
-/// Returns whether this thread polls the future of a process, and is not about to drop it.
+/// Returns whether this thread polls the future of a process. False while it drops that future.
 pub(in crate::process) fn is_in_poll() -> bool {
     with_context(|context| context.process.get().is_some() && !context.is_dropping.get())
 }
@@ -530,17 +530,17 @@ pub(crate) fn capped(limit: Timeout) -> Timeout {
     })
 }
 
-/// Returns the limit that the error of a wait names, whose time is over: that of the deadline if that has passed.
+/// Returns the limit that the error of an elapsed wait names: that of the deadline of the scope if it has passed.
 pub(crate) fn named_limit(limit: Timeout) -> NamedLimit {
     limit_with_name(limit, |left, _| left.is_zero())
 }
 
-/// Returns the limit that the error of a wait will name that begins now: that of the deadline if that comes first.
+/// Returns the limit that the error of a wait that begins now will name: that of the deadline of the scope if it comes first.
 pub(crate) fn named_limit_of_new_wait(limit: Timeout) -> NamedLimit {
     limit_with_name(limit, |left, limit| left < limit)
 }
 
-/// Names the limit of the deadline of the scope, if there is one and `is_of_scope` is true of the time that is left and of `limit`.
+/// Returns `limit`, or the limit of the deadline of the scope if `is_of_scope` is true of the time left until it and of `limit`.
 fn limit_with_name(limit: Timeout, is_of_scope: fn(Duration, Duration) -> bool) -> NamedLimit {
     let of_wait = match limit {
         Timeout::After(limit) => limit,
