@@ -69,7 +69,7 @@ fn warm_call(bench: &Bench) -> f64 {
     })
 }
 
-/// Seconds per call of a warm worker, to procspawn.
+/// Seconds per call of a warm worker, compared with procspawn.
 pub(crate) fn warm(bench: &Bench) -> Pair {
     let ours = warm_call(bench);
     let peer = procspawn::Pool::new(1).expect("the system has processes");
@@ -108,7 +108,7 @@ fn many_calls(bench: &Bench) -> f64 {
     })
 }
 
-/// Calls per second, to procspawn.
+/// Calls per second, compared with procspawn.
 pub(crate) fn many(bench: &Bench) -> Pair {
     let ours = many_calls(bench);
     let calls = MANY_CALLS / 5;

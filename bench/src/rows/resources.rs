@@ -1,4 +1,4 @@
-//! What does a program cost while its tasks do nothing?
+//! What does the runtime cost while no task runs: memory per waiting task, memory after bursts, context switches?
 
 use std::time::Duration;
 
@@ -15,18 +15,18 @@ pub(crate) fn idle(_: &Bench) -> Pair {
     Pair { ours: subprocess::measure("idle"), peer: f64::NAN }
 }
 
-/// Resident memory after bursts of 100 000 tasks that sleep for 100 ms, and after `SECONDS` without tasks.
+/// Resident memory, measured once: after `N` bursts of 100 000 tasks that sleep for 100 ms, and `SECONDS` without a task.
 pub(crate) fn after_bursts<const N: u32, const SECONDS: u64>(_: &Bench) -> Pair {
     bursts_against("peer", Bursts { n: N, pause: Duration::from_secs(SECONDS) })
 }
 
 /// The same after 10 bursts, and the peer spawns its tasks from a task.
-pub(crate) fn after_bursts_of_a_task(_: &Bench) -> Pair {
+pub(crate) fn after_bursts_vs_peer_in_task(_: &Bench) -> Pair {
     bursts_against("peer-task", TEN_BURSTS)
 }
 
 /// The same after 10 bursts, and the peer is two threads that only allocate and free as much.
-pub(crate) fn after_bare_bursts(_: &Bench) -> Pair {
+pub(crate) fn after_bursts_vs_bare_threads(_: &Bench) -> Pair {
     bursts_against("bare", TEN_BURSTS)
 }
 
