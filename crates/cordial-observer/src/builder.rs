@@ -25,7 +25,8 @@ use crate::view::{ActionKind, AuditEntry, Rights};
 ///
 /// # Errors
 ///
-/// [`ServeError`]: the address is not valid, is in use, or can be reached from other machines.
+/// [`ServeError`]: the address is not valid, is in use, or can be reached from other machines; or the system refuses a thread, an I/O
+/// driver or random bytes.
 ///
 /// # Examples
 ///
@@ -80,8 +81,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Sets the runtime that is observed: [`Runtime::inspector`](cordial::Runtime::inspector). By default it is the runtime of the calling process, and
-    /// outside of any process the default runtime, which starts then.
+    /// Sets the runtime that is observed: [`Runtime::inspector`](cordial::Runtime::inspector). Default: the runtime of the thread that calls `serve`,
+    /// `serve_unix` or `mount`, or else the default runtime, which that call starts if it does not run yet.
     pub fn runtime(mut self, inspector: Inspector) -> Builder {
         self.inspector = Some(inspector);
         self
@@ -100,8 +101,9 @@ impl Builder {
         self
     }
 
-    /// Sets a function that decides about each request, from its head. Without [`token`](Builder::token), it decides alone; with
-    /// a token, it decides about the requests that have the token.
+    /// Sets a function that decides about each request for data or an action, from its head. The files of the page hold no data,
+    /// and are not decided about. Without [`token`](Builder::token), the function decides alone; with a token, it decides about the
+    /// requests that have the token.
     ///
     /// It runs on the thread of the observer and must not block. A panic in it denies the request.
     pub fn authorize(mut self, authorizer: impl Fn(&Parts) -> Access + Send + Sync + 'static) -> Builder {
@@ -115,16 +117,18 @@ impl Builder {
         self
     }
 
-    /// Sets a function that is called with each entry of the audit log: with each action, allowed or not, and each wrong token.
-    /// It runs on the thread of the observer and must not block. The entries are also `tracing` events of target
-    /// `cordial::observer`.
+    /// Sets a function that is called with entries of the audit log: with each action, allowed or not, with each wrong token, and with
+    /// requests that were refused for another reason, such as a foreign `Origin`. Of the latter, the first, second, fourth, eighth and so on of
+    /// one client are passed on. The function runs on the thread of the observer and must not block. What is passed on is also a `tracing`
+    /// event of target `cordial::observer`.
     pub fn on_action(mut self, callback: impl Fn(&AuditEntry) + Send + Sync + 'static) -> Builder {
         self.audit = Some(Box::new(callback));
         self
     }
 
-    /// Sets a function that returns a text for the page of a process, such as the arguments of a task, without secrets. Without
-    /// this function, only labels, places and counts of a process are shown.
+    /// Sets a function that returns a text for the page of a process, such as the arguments of a task, without secrets. The page
+    /// shows this text in addition to what it knows itself: labels, places, counts, [`process::set_details`], crash messages and
+    /// [`log_lines`](Builder::log_lines).
     ///
     /// It runs on the thread of the observer and must not block. If it panics, there is no text.
     pub fn describe(mut self, formatter: impl Fn(&ProcessInfo) -> Option<String> + Send + Sync + 'static) -> Builder {
@@ -138,9 +142,10 @@ impl Builder {
         self
     }
 
-    /// Prints [`Observer::dump`] to standard error for each SIGUSR1 that the program receives. Unlike with
-    /// [`process::snapshot_on_sigusr1`], the text is printed also while all threads of the program are stuck. From the start of the observer on,
-    /// the signal does not end the program, and does nothing in a process that was forked from it. Unix only: on other systems this does nothing.
+    /// Prints [`Observer::dump`] to standard error when the program receives SIGUSR1; signals that arrive while one is being
+    /// answered share one answer. Unlike with [`process::snapshot_on_sigusr1`], the text is printed also while all threads of the
+    /// program are stuck. From the start of the observer on, the signal does not end the program, and does nothing in a process
+    /// that was forked from it. Unix only: on other systems this does nothing.
     pub fn dump_on_sigusr1(mut self) -> Builder {
         self.dumps_on_sigusr1 = true;
         self
@@ -158,7 +163,7 @@ impl Builder {
     /// # Errors
     ///
     /// [`ServeError`]: the address is not valid, is in use, or can be reached from other machines while neither a token nor an
-    /// authorizer is set; or the token is too short.
+    /// authorizer is set; the token is too short or cannot be sent in a header; or the system refuses a thread, an I/O driver or random bytes.
     pub fn serve(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Observer, ServeError> {
         let shown = || format!("{address:?}").trim_matches('"').to_owned();
         let refused = |error| ServeError::Address { address: shown(), error };
@@ -183,12 +188,14 @@ impl Builder {
         )
     }
 
-    /// Starts the observer on a UNIX socket. Only processes of the same user can connect, and they need the token as well. A
-    /// socket that was left behind by a program that has ended is replaced. While the observer runs there is also the file `PATH.lock`.
+    /// Starts the observer on a UNIX socket. Only processes of the same user, and of root, can connect. They need the token as
+    /// well, unless an authorizer is set and no token. A socket that was left behind by a program that has ended is replaced.
+    /// While the observer runs there is also the file `PATH.lock`.
     ///
     /// # Errors
     ///
-    /// [`ServeError`]: the path cannot be bound, `PATH.lock` is locked or, if it is not empty, the file of another program, or the token is too short.
+    /// [`ServeError`]: the path cannot be bound; `PATH.lock` is locked, or is a non-empty file of another program; the token is too short or cannot be
+    /// sent in a header; or the system refuses a thread, an I/O driver or random bytes.
     #[cfg(unix)]
     pub fn serve_unix(self, path: impl AsRef<Path>) -> Result<Observer, ServeError> {
         let socket = crate::server::UnixSocket::bind(path.as_ref())?;
@@ -199,7 +206,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`ServeError`]: the token is too short, or the system refuses a thread.
+    /// [`ServeError`]: the token is too short or cannot be sent in a header, or the system refuses a thread, an I/O driver or random bytes.
     pub fn mount(self) -> Result<Observer, ServeError> {
         self.start(
             Listeners {
