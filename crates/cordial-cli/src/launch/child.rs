@@ -1,18 +1,21 @@
 //! Runs one command to its end, reads its outputs, and limits its time.
 //!
 //! ```text
-//! start ──► running ──────────────────────────► process exited ──► outputs are drained ──► group is killed
-//!              │ timeout, run stopped,             ▲
-//!              │ or output cannot be stored        │
-//!              └──► SIGTERM ── grace ──► SIGKILL ──┘
+//! start ──► running ─────────────────────────► process exited ──► outputs are read ──► group is killed
+//!              │ 1                               ▲
+//!              ├──► SIGTERM ── grace ──► SIGKILL ┘
+//!              │ 2
+//!              └──► SIGKILL, and the outputs are not read
 //! ```
 //!
-//! A command is finished when its process has exited. Its background children are then killed,
-//! because they could hold the pipes open for hours. Some of them still write the last output
-//! (`bash -c 'exec > >(tee log); …'`), so the pipes are read for up to `PIPE_LINGER` before the
-//! kill.
+//! 1: the timeout, the stop of the run, an error of the outputs or of the wait, or a terminal that has stopped the command. Without
+//! a grace period, there is no SIGTERM. 2: nobody waits for the outcome any more.
 //!
-//! Dropping the future at any point kills the process and its group.
+//! A command is finished when its process has exited. Its background processes are then killed, because they could hold the
+//! pipes open for hours. Some of them still write the last output (`bash -c 'exec > >(tee log); …'`), so the pipes are read for
+//! up to `PIPE_LINGER` before the kill.
+//!
+//! Dropping the future kills the process and its group.
 
 use std::io;
 use std::pin::pin;
@@ -39,17 +42,16 @@ use crate::template::CommandLine;
 /// How long the outputs are read after the process has exited, if other processes hold them open.
 const PIPE_LINGER: Duration = Duration::from_millis(100);
 
-/// How long to wait for a process that was killed. A process in an uninterruptible system call may
-/// never exit; its item is then reported without waiting longer.
+/// How long to wait for a process that was killed. A process in an uninterruptible system call may never exit; its item is then
+/// reported without waiting longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long to wait for the exit of a command before its outputs are read. Most commands exit
-/// sooner and write little. Reading their outputs once, after the exit, saves more than half of the
-/// system calls.
+/// How long to wait for the exit of a command before its outputs are read. Most commands exit sooner and write little. Reading
+/// their outputs once, after the exit, saves more than half of the system calls.
 const READ_DELAY: Duration = Duration::from_millis(4);
 
-/// How long a command that another thread starts may be between `fork` and `exec`. Before `exec` it
-/// holds copies of all file descriptors of `cordial`, so it keeps the pipes of this command open.
+/// How long to wait, after the exit of a command, for its pipes to be closed by a child that another thread starts. Between `fork`
+/// and `exec`, that child holds copies of all file descriptors of `cordial`. If it takes longer, the outputs are read.
 const FORK_TO_EXEC: Duration = Duration::from_millis(1);
 
 /// The status with which `ssh` exits if its connection has failed.
@@ -58,7 +60,7 @@ const CONNECTION_FAILED: i32 = 255;
 /// How long the answer of a machine may take: longer than `ssh` waits for one.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The slot of a command, and the machine on which it runs, unless commands run only on this one.
+/// The slot of a command, and with `-S` the machine on which it runs.
 #[derive(Clone, Copy)]
 pub(super) struct CommandSlot<'a> {
     pub(super) slot: usize,
@@ -68,11 +70,12 @@ pub(super) struct CommandSlot<'a> {
 /// The outputs of a command while they are read.
 type Readers = (OutputReader<tokio::process::ChildStdout>, OutputReader<tokio::process::ChildStderr>);
 
-/// Runs the command of an item once. Kills it when `cancelled` resolves.
+/// Runs the command of an item once, on this machine or through the local command that connects to another one. Kills it when
+/// `cancelled` resolves.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future kills the command and its children.
+/// Dropping the future kills the process group of the command.
 pub(super) async fn run(
     config: &LaunchConfig,
     item: &Arc<Item>,
@@ -94,7 +97,7 @@ pub(super) async fn run(
     variables.push(("CORDIAL_INDEX", item.index.to_string().into()));
     variables.push(("CORDIAL_SLOT", slot.to_string().into()));
     variables.push(("CORDIAL_ATTEMPT", attempt.to_string().into()));
-    // Lines for GNU parallel use its names. For other commands the variables are not set, which is cheaper.
+    // Commands that were written for GNU parallel use its names. For others the variables are not set, which is cheaper.
     let uses_names = words.iter().any(|word| memmem::find(word.as_encoded_bytes(), b"PARALLEL_").is_some());
     if uses_names {
         variables.push(("PARALLEL_SEQ", item.index.to_string().into()));
@@ -125,15 +128,15 @@ pub(super) async fn run(
     let sink = |stream| Sink::new(stream, &config.output, item, &config.budget);
     let mut sinks = Some((sink(StdStream::Stdout), sink(StdStream::Stderr)));
 
-    // The first poll writes what the pipe can hold, which is most often the whole input. The pipe of an item without input
-    // stays open while the command runs.
+    // The first poll writes what the pipe can hold, which is most often the whole input. For an item without input, `group` keeps
+    // the pipe, if there is one, open while the command runs.
     let pipe = item.input.as_ref().and_then(|_| group.take_input());
     let mut feeding = pin!(feed(pipe, item.input.as_deref()));
     let mut fed = feeding.as_mut().now_or_never();
     let is_fed = fed.is_some();
 
     let exit = async {
-        // With `--line-buffer`, lines are printed as soon as they are written.
+        // With `--line-buffer`, lines are printed without this delay.
         let may_delay_reading = is_fed
             && !matches!(config.output, OutputTarget::Lines(_))
             && config.timeout.is_none_or(|limit| limit > READ_DELAY);
@@ -164,7 +167,7 @@ pub(super) async fn run(
         && config.spawner.uses_terminal()
         && system::was_interrupted(status)
     {
-        // Ctrl-C has reached only the command, but has to end the run as well.
+        // Ctrl-C has reached only the command, which has the terminal, but has to end the run as well.
         config.stop.interrupt();
         system::interrupt_this_program();
     }
@@ -174,7 +177,7 @@ pub(super) async fn run(
             Err(ItemFailure::InputFailed(error))
         }
         Ok(status) if status.success() => Ok(()),
-        // The command was probably killed together with all others.
+        // The command was probably killed because all commands were.
         Ok(status) if config.stop.level() == StopLevel::Kill && system::was_killed(status) => Err(ItemFailure::Killed),
         Ok(status) => match connection_failure(config, command_slot, remote, status).await {
             Some(failure) => Err(failure),
@@ -202,7 +205,8 @@ pub(super) async fn run(
     }
 }
 
-/// Asks a machine whether the connection of a command has failed, if the status of the command may mean that.
+/// Asks a machine whether the connection of a command has failed, if the status of the command may mean that. Returns the failure,
+/// or `None` if the status is that of the command.
 async fn connection_failure(
     config: &LaunchConfig,
     command_slot: CommandSlot<'_>,
@@ -230,8 +234,8 @@ async fn connection_failure(
     Some(ItemFailure::ConnectionFailed { host: host.host.name.to_string(), reason: command.reason(), is_reachable })
 }
 
-/// Waits until the process of a group exits, and stops the group at the deadline, when the run is stopped, and when
-/// `cancelled` resolves.
+/// Waits until the process of a group exits. Ends the group, with SIGTERM first, at the deadline, when the run is stopped, and
+/// when `read_until_exit` fails; kills it when `cancelled` resolves.
 async fn wait_or_stop(
     config: &LaunchConfig,
     mut group: ProcessGroup,
@@ -273,7 +277,7 @@ async fn wait_or_stop(
     }
     let rest = read_rest(readers).await.map_err(ItemFailure::CaptureFailed);
     match failure {
-        // The run had to end at once; whether SIGTERM or SIGKILL ended the command does not matter.
+        // The run had to end at once: SIGTERM or SIGKILL has ended the command.
         Some(ItemFailure::Stopped) if config.stop.level() == StopLevel::Kill => Err(ItemFailure::Killed),
         Some(failure) => Err(failure),
         None => {
@@ -284,8 +288,12 @@ async fn wait_or_stop(
     }
 }
 
-/// Reads the outputs until the process has exited. A command that the terminal has stopped is a failure, if that is
-/// watched.
+/// Reads the outputs until the process has exited.
+///
+/// # Errors
+///
+/// When the outputs cannot be read or stored, the exit cannot be watched, or, with `StopWatch::On`, the terminal has stopped the
+/// command.
 async fn read_until_exit(group: &mut ProcessGroup, readers: &mut Readers, watch: StopWatch) -> Result<(), ItemFailure> {
     let mut end = pin!(async {
         match watch {
@@ -300,18 +308,18 @@ async fn read_until_exit(group: &mut ProcessGroup, readers: &mut Readers, watch:
         ended = &mut end => return ended,
         read = reading => read.map_err(ItemFailure::CaptureFailed)?,
     };
-    // The process has closed its outputs and keeps running.
+    // The outputs have ended, and the process may still run.
     end.await
 }
 
-/// Reads the rest of the outputs after the exit of the process.
+/// Reads the rest of the outputs after the exit of the process, for up to `PIPE_LINGER`.
 async fn read_rest(readers: &mut Readers) -> io::Result<()> {
     if readers.0.is_open() || readers.1.is_open() {
         let reading = async { tokio::try_join!(readers.0.read_to_end(), readers.1.read_to_end()) };
         if let Ok(read) = time::timeout(PIPE_LINGER, reading).await {
             read?;
         }
-        // After the timeout there may be data of which tokio's driver has not been notified yet.
+        // After the timeout there may be data of which the driver of tokio has not been notified yet.
         readers.0.drain().await?;
         readers.1.drain().await?;
     }
@@ -337,7 +345,7 @@ impl UnreadOutputs {
     ///
     /// # Errors
     ///
-    /// When too many files are open.
+    /// When the system cannot register another file.
     fn into_readers(self, stdout: Sink, stderr: Sink) -> io::Result<Readers> {
         let stdout_pipe = self.0.map(tokio::process::ChildStdout::from_std).transpose()?;
         let stderr_pipe = self.1.map(tokio::process::ChildStderr::from_std).transpose()?;

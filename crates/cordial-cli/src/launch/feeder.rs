@@ -5,15 +5,16 @@ use std::io::{self, ErrorKind};
 use crate::pipe::{Block, BlockBytes, ItemInput};
 use crate::system::InputPipe;
 
-/// Writes the blocks of a command, and closes its input. It is not an error if the command stops reading early.
+/// Writes the blocks of a command to its input, and closes the input. It is not an error if the command closes its input first.
 ///
 /// # Errors
 ///
-/// When the pipe cannot be written for another reason; `UnexpectedEof` when the file of the block has become shorter.
+/// When the pipe cannot be written for another reason, or the file of a block cannot be read; `UnexpectedEof` when that file has
+/// become shorter.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future closes the input, of which a part may be written.
+/// Dropping the future closes the input, to which a part of the blocks may have been written.
 pub(super) async fn feed(pipe: Option<InputPipe>, input: Option<&ItemInput>) -> io::Result<()> {
     let (Some(mut pipe), Some(input)) = (pipe, input) else { return Ok(()) };
     if let Some(block) = input.block()
@@ -29,7 +30,7 @@ pub(super) async fn feed(pipe: Option<InputPipe>, input: Option<&ItemInput>) -> 
     Ok(())
 }
 
-/// Writes a block, and returns whether the command may read more.
+/// Writes a block, and returns whether the command still has its input open.
 async fn write(pipe: &mut InputPipe, block: &Block, input: &ItemInput) -> io::Result<bool> {
     let bytes = block.bytes();
     let (length, is_spliced) = match bytes {

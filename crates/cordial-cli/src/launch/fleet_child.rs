@@ -19,16 +19,16 @@ use crate::stop::token::StopLevel;
 use crate::system::{self, Termination};
 use crate::template::CommandLine;
 
-/// How many runs of a command may begin, one after another, if the machine of each is lost.
+/// How often the job of a command is started at most. It is started again if its machine is lost, or the worker fails to run it.
 const MAX_ATTEMPTS: u32 = 20;
 
-/// How long a command waits for a server that does not answer, before it fails.
+/// How long the submit of a command waits for a server that does not answer, before the item fails.
 const SUBMIT_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long a run that is stopped waits for the answer to a submit, so that the job can be cancelled.
+/// How long an item that has to end waits for the answer to its submit, so that the job can be cancelled.
 const LAST_SUBMIT_LIMIT: Duration = Duration::from_secs(1);
 
-/// Runs the command of an item once. Cancels it when `cancelled` resolves, and when the run is stopped.
+/// Sends the files of an item, and runs its command once. Cancels the job when `cancelled` resolves, and when the run is stopped.
 pub(super) async fn run(
     config: &LaunchConfig,
     launch: &FleetLaunch,
@@ -77,7 +77,7 @@ async fn run_sent(
     let job = tokio::select! {
         job = &mut submit => job,
         failure = &mut stopped => {
-            // The server may have kept the job: then it must not run.
+            // The server may have kept the job, which must not run.
             if let Ok(Ok(job)) = timeout(LAST_SUBMIT_LIMIT, submit).await {
                 let _ = job.cancel().await;
             }
@@ -91,7 +91,7 @@ async fn run_sent(
     let id = job.id().clone();
     let mut output = FleetOutput::new(config, fleet, id.clone(), item);
     let followed = tokio::select! {
-        // A command that has ended counts, also if the run is stopped at the same moment.
+        // If the command has ended, its outcome counts, even if the run is stopped at the same moment.
         biased;
         followed = follow(config, launch, item, slot, job, &mut output) => followed,
         failure = &mut stopped => {
@@ -118,7 +118,7 @@ async fn run_sent(
         stdout,
         stderr,
         attempts: attempt,
-        // By the clock of this machine, so that a wrong clock of another one does not matter.
+        // By the clock of this machine, because that of another one may be wrong. Too late by the time that the reply has taken.
         started: Some(started + clock.elapsed().saturating_sub(duration)),
         duration,
         slot,
@@ -128,8 +128,12 @@ async fn run_sent(
     }
 }
 
-/// Waits for the reply, then fetches outputs and files. With `--line-buffer`, lines are printed meanwhile. Returns the reply, and whether all
-/// that belongs to it has arrived.
+/// Waits for the reply, then fetches outputs and files. With `--line-buffer`, lines are printed meanwhile. Returns the reply, and
+/// the failure if an output or a file could not be fetched.
+///
+/// # Errors
+///
+/// A message, when the job has ended without a reply.
 async fn follow(
     config: &LaunchConfig,
     FleetLaunch { fleet, files }: &FleetLaunch,
@@ -158,7 +162,7 @@ async fn follow(
         };
         match piece {
             Some(piece) if output.add(&piece).await.is_ok() => {}
-            // What is missing is fetched after the reply.
+            // The pieces that are missing are fetched after the reply.
             Some(_) | None => watch = None,
         }
     };
@@ -170,7 +174,7 @@ async fn follow(
     Ok((reply, taken.and(fetched)))
 }
 
-/// Waits until the item has to end, and returns its failure.
+/// Waits until `cancelled` resolves or the run is stopped, and returns the failure of the item.
 async fn wait_stopped(config: &LaunchConfig, cancelled: impl Future<Output = ()>) -> ItemFailure {
     tokio::select! {
         () = cancelled => ItemFailure::Stopped,

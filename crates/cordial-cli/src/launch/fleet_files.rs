@@ -15,12 +15,12 @@ use crate::template::CommandTemplate;
 /// How long the run waits for the server to delete an object.
 const DELETE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Where commands run.
+/// The directory in which commands run, on the machines of the workers.
 #[derive(Debug)]
 pub(crate) enum FleetDirectory {
-    /// It has to exist on the machines of the workers.
+    /// It has to exist there.
     Shared(Vec<u8>),
-    /// It is made there. A relative path begins in the login directory.
+    /// It is made there if it is missing. A relative path begins in the login directory.
     Made(Vec<u8>),
     /// Each item has a directory of its own.
     Own,
@@ -40,10 +40,11 @@ pub(crate) struct FleetFilesConfig {
 /// The files of the commands of a run.
 pub(crate) struct FleetFiles {
     config: FleetFilesConfig,
-    /// The beginning of the names of objects, and of directories that belong to one item.
+    /// A name of the run, in the names of objects, and in those of directories that belong to one item.
     run: String,
     archiver: Archiver,
-    /// The files that are the same for all items are sent once: their objects, in the order of `config.sent`.
+    /// The objects of the files that are the same for all items, which are sent once. There is a cell for each entry of
+    /// `config.sent`; that of an entry that depends on the item stays empty.
     common: Vec<OnceCell<Vec<SentFile>>>,
 }
 
@@ -71,7 +72,8 @@ impl FleetFiles {
     ///
     /// # Errors
     ///
-    /// When a file is not there, or the server does not keep it.
+    /// When the name of a file cannot be filled in, the file is not there or cannot be packed, or the server does not keep it.
+    /// Objects that were sent before stay on the server until they are too old.
     ///
     /// # Cancel safety
     ///
@@ -126,11 +128,11 @@ impl FleetFiles {
         Ok(sent)
     }
 
-    /// Fetches the files that come back. Their objects, and those that were sent for this item alone, are deleted.
+    /// Fetches the files that come back, and deletes their objects. The object of a file that cannot be unpacked stays.
     ///
     /// # Errors
     ///
-    /// When a file of a successful command is not there, or cannot be written.
+    /// When a file that has come back cannot be unpacked, or a file of a successful command has not come back.
     pub(super) async fn fetch(
         &self,
         fleet: &Fleet,
@@ -175,7 +177,7 @@ impl FleetFiles {
     }
 
     async fn delete(&self, fleet: &Fleet, object: &str) {
-        // The server removes an object that stays when it is too old.
+        // An object that is not deleted stays on the server until it is too old.
         let _ = timeout(DELETE_LIMIT, fleet.cluster.delete_object(object)).await;
     }
 }

@@ -1,4 +1,5 @@
-//! The outputs of a command on a fleet: from its reply, from pieces, or with `--line-buffer` from each piece when it is kept.
+//! The outputs of a command on a fleet. Short ones are in the reply, and long ones in pieces that are fetched after the reply. With
+//! `--line-buffer`, each piece is taken when the server has kept it.
 
 use cordial_nats::{JobId, Piece};
 
@@ -14,9 +15,9 @@ pub(super) struct FleetOutput<'a> {
     fleet: &'a Fleet,
     job: JobId,
     sinks: [Sink; 2],
-    /// The runs of the job whose pieces were taken. The last one is that whose pieces are taken now.
+    /// The runs of the job whose pieces were taken. The pieces of the last one are taken now.
     runs: Vec<u32>,
-    /// How many pieces of each output were taken.
+    /// How many pieces of each output of the last run were taken.
     n_taken: [u32; 2],
 }
 
@@ -27,15 +28,15 @@ impl<'a> FleetOutput<'a> {
         FleetOutput { fleet, job, sinks, runs: Vec::new(), n_taken: [0, 0] }
     }
 
-    /// Takes a piece that was just kept, after those before it.
+    /// Takes a piece that was just kept. First fetches the pieces before it that were not taken.
     ///
     /// # Errors
     ///
-    /// A message, if a piece before it is lost, or its bytes cannot be stored.
+    /// A message, if a piece before it cannot be fetched, or bytes cannot be stored.
     pub(super) async fn add(&mut self, piece: &Piece) -> Result<(), String> {
         let is_last = self.runs.last() == Some(&piece.attempt);
         if !is_last && self.runs.contains(&piece.attempt) {
-            // Its machine was frozen, and the job runs elsewhere now.
+            // The piece is of an earlier run, whose machine was frozen; a later run has begun elsewhere.
             return Ok(());
         }
         self.begin(piece.attempt);
@@ -52,7 +53,7 @@ impl<'a> FleetOutput<'a> {
     ///
     /// # Errors
     ///
-    /// A message, if a piece is lost, or its bytes cannot be stored.
+    /// A message, if a piece cannot be fetched, or bytes cannot be stored.
     pub(super) async fn finish(&mut self, run: u32, outputs: [Output; 2]) -> Result<(), String> {
         self.begin(run);
         for (number, output) in outputs.into_iter().enumerate() {
@@ -65,7 +66,7 @@ impl<'a> FleetOutput<'a> {
         Ok(())
     }
 
-    /// Begins to take the output of a run. The command of another run than before writes everything again.
+    /// Begins to take the outputs of a run, unless its pieces were taken last. The command of another run writes everything again.
     fn begin(&mut self, run: u32) {
         if self.runs.last() != Some(&run) {
             self.runs.push(run);
@@ -73,6 +74,7 @@ impl<'a> FleetOutput<'a> {
         }
     }
 
+    /// Fetches the pieces of an output of the last run that come before piece `n` of that output and were not taken.
     async fn take_until(&mut self, output: usize, n: u32) -> Result<(), String> {
         while self.n_taken[output] < n {
             let number = 2 * self.n_taken[output] + u32::from(output == 1);

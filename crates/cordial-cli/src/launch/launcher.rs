@@ -15,8 +15,8 @@ use crate::item::Item;
 use crate::outcome::Outcome;
 use crate::system;
 
-/// Sends requests to the threads that run commands. Clones send to the same threads, which end when
-/// all clones are dropped and all requests have been served.
+/// Sends requests to the threads that run commands. Clones send to the same threads, which end when all clones are dropped and
+/// all requests have been served.
 #[derive(Clone)]
 pub(crate) struct Launcher {
     requests: mpsc::UnboundedSender<Request>,
@@ -25,8 +25,7 @@ pub(crate) struct Launcher {
 }
 
 impl Launcher {
-    /// Returns the number of requests that should exist at once, so that a free slot always finds a
-    /// waiting request.
+    /// Returns the number of requests that should exist at once, so that a free slot finds a waiting request.
     pub(crate) fn wanted_requests(limit: &SlotLimit) -> usize {
         limit.max().saturating_add(WAITING_REQUESTS)
     }
@@ -39,8 +38,7 @@ impl Launcher {
     pub(crate) fn start(config: LaunchConfig) -> io::Result<(Launcher, Receiver<()>)> {
         // A thread can serve any number of slots, so a limit that grows needs no more threads.
         let threads = thread::available_parallelism().map_or(1, usize::from).min(config.limit.get());
-        // The channel is unbounded, but each sender waits for its reply: there are never more requests than the stream
-        // has tasks.
+        // The channel is unbounded, but each task that sends a request waits for the reply, and the stream limits its tasks.
         let (sender, receiver) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let workers = Arc::new(Workers::new(config, receiver, Arc::clone(&waiting)));
@@ -52,7 +50,7 @@ impl Launcher {
                 let _alive = alive;
                 system::unblock_sigchld();
                 runtime.block_on(workers.run(n, threads));
-                // Dropped before `alive`, whose drop shows the end of the thread, because they remove temporary files.
+                // The drop of `alive` reports the end of the thread. The temporary files that these two hold are removed before.
                 drop(runtime);
                 drop(workers);
             })?;
@@ -60,9 +58,9 @@ impl Launcher {
         Ok((Launcher { requests: sender, waiting }, ended))
     }
 
-    /// Requests that the command of an item is run. Commands start in the order of their requests. After the receiver
-    /// was dropped the command is not started, or killed if it still runs a few milliseconds later. Receiving fails
-    /// only if the threads have ended.
+    /// Requests that the command of an item is run. Requests are served in order, except for those that are repeated. After the
+    /// receiver is dropped, the command is not started, or killed within a few milliseconds if it runs. Receiving fails only if
+    /// the threads have ended.
     pub(crate) fn request(&self, item: Arc<Item>, attempt: u32) -> oneshot::Receiver<Outcome> {
         let (reply, receiver) = oneshot::channel();
         self.waiting.fetch_add(1, Ordering::Relaxed);

@@ -1,18 +1,20 @@
 //! The threads that start commands and wait for them.
 //!
 //! ```text
-//! tasks ──► requests ──► workers: one slot per running command ──► replies ──► tasks
-//!           (some wait)           its exit starts the next one
+//! tasks ──► waiting requests ──► slots of the threads, one command each ──► replies ──► tasks
+//!                    ▲                      │ a command exits
+//!                    └──────────────────────┘
 //! ```
 //!
-//! These threads are not workers of the library, for two reasons. First, the exit of one command
-//! has to start the next command directly, without waking the task of its item, the printer, and
-//! the next task; therefore some requests wait here, in the order of the items. Second, starting a
-//! command blocks a thread for a fraction of a millisecond, which must not delay tasks.
+//! These threads are not workers of the library, for two reasons. First, the exit of one command has to start the next command
+//! directly, without waking the task of the first item, the printer, and the task of the next item; therefore some requests
+//! wait here, in the order of the items. Second, starting a command blocks a thread for a fraction of a millisecond, which must
+//! not delay tasks.
 //!
-//! This folder decides neither which items run nor how failures are handled, with two exceptions: no command may start
-//! after the item that halts the run, so ends are counted here; and none may start before the last item of its
-//! slot is recorded.
+//! This folder decides neither which items run nor whether a failed item is tried again, with these exceptions. No command may
+//! start after the item that halts the run, so outcomes are counted here. No command may start before the previous item of its
+//! slot is recorded, so the last attempt of an item is recorded here. An attempt for which processes or files were short, or
+//! whose connection has failed, is repeated here.
 
 mod child;
 mod feeder;

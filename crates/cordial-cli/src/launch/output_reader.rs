@@ -14,9 +14,8 @@ use crate::system::{self, PipeEnd};
 /// The number of bytes that one read may return.
 const BLOCK_BYTES: usize = 16 * 1024;
 
-/// The number of blocks after which the reader yields. Otherwise a command that writes faster than
-/// the reader reads would occupy the thread, which also serves the timeout of this command and
-/// other commands.
+/// The number of blocks after which the reader yields. The thread also serves the timeout of this command and other commands, and
+/// the budget of tokio would let a fast command occupy it for many more blocks.
 const BLOCKS_PER_POLL: usize = 4;
 
 /// Where the bytes of an output go.
@@ -33,11 +32,11 @@ impl Sink {
         }
     }
 
-    /// Captures bytes, or sends the lines that they finish.
+    /// Captures bytes, or sends or holds the lines that they finish.
     ///
     /// # Errors
     ///
-    /// When the bytes have to be kept, and cannot be stored.
+    /// When the bytes have to be captured or held, and cannot be stored.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Sink::Capture(capture) => capture.append(bytes),
@@ -45,11 +44,11 @@ impl Sink {
         }
     }
 
-    /// Sends the last line of an output that is printed line by line.
+    /// Sends or holds the rest of an output that is printed line by line.
     ///
     /// # Errors
     ///
-    /// When the line has to be held, and cannot be stored.
+    /// When lines have to be held, and cannot be stored.
     pub(super) async fn finish(&mut self) -> io::Result<()> {
         match self {
             Sink::Lines(lines) => lines.finish().await,
@@ -60,7 +59,7 @@ impl Sink {
 
 /// One output of a command, and where its bytes go.
 pub(super) struct OutputReader<R> {
-    /// `None` after the end of the output or an error, and if the output is inherited.
+    /// `None` after the end of the output, an error, or `drain`, and if the output is inherited.
     reader: Option<R>,
     sink: Sink,
     block: Vec<u8>,
@@ -76,6 +75,10 @@ impl<R: AsyncRead + PipeEnd + Unpin> OutputReader<R> {
     }
 
     /// Reads to the end of the output.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be read, or its bytes cannot be stored. It is not read any further then.
     ///
     /// # Cancel safety
     ///
@@ -109,6 +112,10 @@ impl<R: AsyncRead + PipeEnd + Unpin> OutputReader<R> {
     }
 
     /// Reads the data that is available without waiting, and closes the output.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be read, or its bytes cannot be stored.
     pub(super) async fn drain(&mut self) -> io::Result<()> {
         let Some(reader) = self.reader.take() else { return Ok(()) };
         let mut data = Vec::new();
@@ -119,11 +126,11 @@ impl<R: AsyncRead + PipeEnd + Unpin> OutputReader<R> {
         self.sink.write(&data).await
     }
 
-    /// Sends the last line of an output that is printed line by line.
+    /// Sends or holds the rest of an output that is printed line by line.
     ///
     /// # Errors
     ///
-    /// When the line has to be held, and cannot be stored.
+    /// When lines have to be held, and cannot be stored.
     pub(super) async fn finish(&mut self) -> io::Result<()> {
         self.sink.finish().await
     }

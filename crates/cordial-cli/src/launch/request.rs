@@ -26,7 +26,7 @@ pub(crate) struct LaunchConfig {
     pub(crate) typed: Arc<str>,
     /// Whether each command is printed before it starts.
     pub(crate) is_verbose: bool,
-    /// The variable that holds the number of the slot, counted from 0.
+    /// The name of the environment variable that holds the number of the slot, counted from 0.
     pub(crate) slot_variable: Option<String>,
     pub(crate) spawner: Spawner,
     /// The other machines, if commands run there.
@@ -36,9 +36,9 @@ pub(crate) struct LaunchConfig {
     pub(crate) output: OutputTarget,
     pub(crate) limit: SlotLimit,
     pub(crate) timeout: Option<Duration>,
-    /// The time between SIGTERM and SIGKILL.
+    /// The time between SIGTERM and SIGKILL. If it is zero, SIGKILL is sent at once.
     pub(crate) grace: Duration,
-    /// The largest number of attempts for an item.
+    /// The largest number of attempts of an item.
     pub(crate) max_attempts: u32,
     pub(crate) throttle: Throttle,
     pub(crate) stop_watch: StopWatch,
@@ -59,7 +59,7 @@ pub(crate) enum StopWatch {
 
 /// Where the outputs of commands go.
 pub(crate) enum OutputTarget {
-    /// Into captures, which are printed when the item is finished.
+    /// Into captures, which are printed after the item is finished.
     Capture,
     /// To the printer, line by line.
     Lines(LineChannel),
@@ -87,9 +87,9 @@ pub(super) struct Request {
     pub(super) item: Arc<Item>,
     /// Counted from 1.
     pub(super) attempt: u32,
-    /// How often the connection to a machine has failed.
+    /// How often the connection for this attempt has failed.
     pub(super) connection_failures: u32,
     pub(super) reply: oneshot::Sender<Outcome>,
-    /// Whether the command was printed before a start that failed because a resource was short.
+    /// Whether the request was served before and put back. The command was then printed, if commands are.
     pub(super) is_shown: bool,
 }

@@ -1,10 +1,10 @@
-//! How many commands may run at once, which may change while the run lasts.
+//! How many commands may run at once. The number may change during the run.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// The number of commands that may run at once. Clones share it.
+/// The number of commands that may run at once. Clones share the number.
 #[derive(Clone, Debug)]
 pub(crate) struct SlotLimit {
     current: Arc<watch::Sender<usize>>,

@@ -6,10 +6,10 @@ use tokio::time::{self, Instant};
 
 use crate::system;
 
-/// The longest time between two checks while the machine is busy.
+/// The time between two checks while the machine is busy.
 const BUSY_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// For this long after a check that found the machine not busy, commands start without another check.
+/// How long commands start without another check after a check that has found the machine not busy.
 const CHECK_VALIDITY: Duration = Duration::from_millis(100);
 
 /// The conditions for a start, and the times of the last start and of the last check that passed.
@@ -60,8 +60,8 @@ impl Throttle {
         self.last_check.is_none_or(|last| last.elapsed() >= CHECK_VALIDITY)
     }
 
-    /// Returns whether the machine is busy. A value that the system does not report counts as not busy; `Config::new`
-    /// has checked that the system reports the values that are used.
+    /// Returns whether the machine is busy. A value that the system does not report counts as not busy. `Config::new` has checked
+    /// that the system reports the values that are used.
     fn is_busy(&self) -> bool {
         let is_loaded = self.max_load.is_some_and(|max| system::load_average().is_ok_and(|load| load > max));
         is_loaded || self.min_free_memory.is_some_and(|min| system::free_memory().is_ok_and(|free| free < min))

@@ -1,7 +1,7 @@
-//! Assigns requests to slots, in the order of their arrival.
+//! Assigns requests to slots, in the order of their arrival, except for those that are put back.
 //!
-//! Starting a command blocks a thread. So there are several threads, at most as many as cores; each has a share of the
-//! slots, and takes the next request when one of its slots is free.
+//! Starting a command blocks a thread. So there are as many threads as cores, but no more than slots at the start. Each has a share
+//! of the slots, and takes the next request when one of its slots is free.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -29,12 +29,11 @@ use crate::stop::token::StopLevel;
 use crate::system::{self, StandardError, WaitMode};
 use crate::text::display::ERASE_BAR;
 
-/// The pause before retrying a start that failed because too many processes or files exist.
+/// The pause of a thread after a request was put back, because too many processes or files exist or its connection has failed.
 const SHORTAGE_RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// The longest time for which the reply of a short command is held back while other requests wait.
-/// Sending replies together saves wake-ups: each send wakes half a dozen threads, which take cores
-/// from the commands.
+/// Sending replies together saves wake-ups: a send may wake several threads, which take cores from the commands.
 const MAX_REPLY_DELAY: Duration = Duration::from_millis(50);
 
 /// The reply of a command that took longer than this is sent at once.
@@ -44,7 +43,7 @@ const SHORT_COMMAND: Duration = Duration::from_millis(100);
 /// requests.
 const FEW_REQUESTS: usize = 4;
 
-/// How often an item is moved to another connection when its own fails.
+/// How often an attempt is repeated at most because its connection has failed.
 const MAX_CONNECTION_FAILURES: u32 = 20;
 
 /// The number of requests that should wait besides those that run.
@@ -68,7 +67,7 @@ pub(super) struct Workers {
 #[derive(Default)]
 struct ReplyBatch {
     replies: Vec<(oneshot::Sender<Outcome>, Outcome)>,
-    /// When the batch has to be sent; `None` if it is empty.
+    /// When the batch has to be sent at the latest; `None` if it is empty.
     deadline: Option<Instant>,
 }
 
@@ -84,17 +83,17 @@ impl ReplyBatch {
     }
 }
 
-/// Requests that were sent. Locked by the thread that waits for the next one.
+/// Requests that were sent and not received, and the conditions for a start. Locked by the thread that waits for the next request.
 struct NewRequests {
     receiver: UnboundedReceiver<Request>,
     throttle: Throttle,
 }
 
-/// Requests that were received and not started: their wait for the throttle was cancelled, or a resource was short.
-/// They are taken before new ones.
+/// Requests that were received and not started: the next one, while it waits for the throttle, and those that were put back. They
+/// are taken before new ones.
 ///
-/// They have a lock of their own: a thread that puts a request back must not wait for the thread that holds the lock of
-/// `NewRequests` until the next request is sent, because there may be no other request.
+/// They have a lock of their own. A thread that waits for the next request holds the lock of `NewRequests` until one is sent. A
+/// thread that puts a request back must not wait for that, because there may be no other request.
 #[derive(Default)]
 struct WaitingRequests {
     requests: Mutex<VecDeque<Request>>,
@@ -135,8 +134,8 @@ impl Slots {
 /// The result of a request.
 enum Served {
     Finished(oneshot::Sender<Outcome>, Box<Outcome>),
-    /// The request is served again. Its process could not be started, because too many processes or files exist, and other
-    /// commands will free some; or the connection to its machine has failed.
+    /// The request is put back, to be served again. Its process could not be started, because too many processes or files exist,
+    /// and other commands will free some; or the connection to its machine has failed.
     Requeued(Request),
 }
 
@@ -154,8 +153,8 @@ impl Workers {
         Workers { config, requests, waiting_requests, slots, replies, running, ended, waiting }
     }
 
-    /// Serves requests on the calling thread, the `n`th of `n_threads`, with its share of the slots. Returns when there are
-    /// no more requests and the commands of this thread have ended.
+    /// Serves requests on the calling thread, the `n`th of `n_threads`, counted from 0, with its share of the slots. Returns when
+    /// there are no more requests and the commands of this thread have ended.
     pub(super) async fn run(&self, n: usize, n_threads: usize) {
         let mut running = FuturesUnordered::new();
         let mut is_open = true;
@@ -189,7 +188,7 @@ impl Workers {
                     () = time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => continue,
                     // Fails only when the sender is gone, and `config` holds it.
                     _ = limit.changed() => continue,
-                    // A thread without slots does not ask for requests, so it does not see their end.
+                    // A thread without a free slot does not ask for requests, so it does not see their end.
                     _ = ended.wait_for(|ended| *ended), if is_open => None,
                 }
             };
@@ -224,11 +223,11 @@ impl Workers {
         tokio::select! {
             biased;
             () = new.throttle.wait() => {}
-            // No more commands start, and the requests that remain are answered at once.
+            // No more commands start: `serve_in` answers the remaining requests at once.
             () = self.config.stop.wait_for(StopLevel::Drain) => {}
         }
         new.throttle.record_start();
-        // Only the thread that holds the lock of the new requests takes a waiting request.
+        // There is one: only the thread that holds the lock of the new requests takes a waiting request.
         self.waiting_requests.lock().pop_front()
     }
 
@@ -286,7 +285,7 @@ impl Workers {
                 None => child::run(config, &item, attempt, command_slot, mode, reply.closed()).await,
             };
             match ran {
-                // Another command that runs will free resources. Without one, trying again is useless.
+                // Another running command will free processes or files. Without one, another try would fail as well.
                 Outcome { result: Err(ItemFailure::NotStarted { error, .. }), .. }
                     if !is_alone && system::is_resource_shortage(&error) =>
                 {
@@ -295,7 +294,7 @@ impl Workers {
                 Outcome { result: Err(ItemFailure::ConnectionFailed { reason, is_reachable, .. }), .. }
                     if connection_failures < MAX_CONNECTION_FAILURES && config.stop.level() == StopLevel::Running =>
                 {
-                    // A machine refuses connections, for example, while many begin at once.
+                    // A machine that can be reached is not left out: it may refuse connections while many begin at once.
                     if let Some((launch, host)) = machine.as_ref().filter(|_| !is_reachable) {
                         leave_out(launch, host, &reason).await;
                     }
@@ -338,7 +337,7 @@ impl Workers {
     }
 }
 
-/// Prints a command to standard error, as `xargs -t` does. One write keeps the line together.
+/// Prints a command to standard error, as `xargs -t` does. The line is written at once, if there is room, so that it stays whole.
 fn show(command: &[u8]) {
     let mut line = [command, b"\n"].concat();
     if io::stderr().is_terminal() {
@@ -353,13 +352,13 @@ fn show(command: &[u8]) {
             Err(error)
                 if error.kind() == io::ErrorKind::WouldBlock && system::wait_until_writable(&StandardError).is_ok() => {
             }
-            // Without a standard error, there is nowhere to print.
+            // If standard error cannot be written, there is nowhere to print.
             Err(_) => return,
         }
     }
 }
 
-/// Marks a machine as failed, so that it gets no further commands, and prints a message.
+/// Marks a machine as failed, so that it gets no further commands. Prints a message the first time.
 async fn leave_out(launch: &RemoteLaunch, host: &HostSlot, reason: &str) {
     if !host.fail_host() {
         return;

@@ -1,5 +1,5 @@
-//! The memory and the files that unprinted items may use, for their values and for their captured
-//! output. A result may wait long for the result of an earlier item, so the total is bounded.
+//! The memory and the files that unprinted items use, for their values and for their captured output. A result may wait long
+//! for the result of an earlier item, so no further items are read while the total is high.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,14 +7,14 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
-/// When captures and items together hold more than this many bytes in memory, further output goes to files.
+/// A capture that would bring the bytes of all captures and items in memory above this number moves to a file.
 pub(super) const MAX_BYTES_IN_MEMORY: usize = 16 * 1024 * 1024;
 
-/// No further item is read while this many captures are in files, or while captures and items hold
-/// twice [`MAX_BYTES_IN_MEMORY`]. The commands of items that were read before may still open more files.
+/// No further item is read while this many captures are in files, or while captures and items hold twice
+/// [`MAX_BYTES_IN_MEMORY`]. The commands of items that were read before may still exceed both limits.
 pub(super) const MAX_FILES: usize = 128;
 
-/// The memory and the files that all unprinted items use together. Clones share it.
+/// Counts the memory and the files that all unprinted items use together. Clones share the counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Budget(Arc<Usage>);
 
@@ -48,8 +48,7 @@ impl Budget {
     }
 }
 
-/// The memory or the file that one item or one capture uses. Dropping the charge gives it back to
-/// the budget.
+/// The memory or the file that one item or one capture uses. Dropping the charge returns them to the budget.
 #[derive(Debug)]
 pub(crate) struct Charge {
     budget: Budget,

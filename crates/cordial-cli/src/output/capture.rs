@@ -1,4 +1,4 @@
-//! One output of a command: in memory while it is small, otherwise in an unnamed temporary file.
+//! One output of a command: in memory while the output and the sum of all outputs are small, otherwise in a temporary file.
 
 use std::env;
 use std::io::{self, Read, Seek, Take, Write};

@@ -1,5 +1,5 @@
-//! Output that is printed while its command runs (`--line-buffer`), in whole lines: when it is written, or with
-//! `--keep-order` when it is the turn of its item.
+//! Output that is printed in whole lines while commands run (`--line-buffer`): when a command has written a line, or with
+//! `--keep-order` when the outputs of all earlier items are printed.
 
 use std::io;
 use std::mem;
@@ -11,13 +11,14 @@ use super::std_stream::StdStream;
 use super::turns::{Turn, Turns};
 use crate::item::Item;
 
-/// The number of batches that may wait to be printed. While the channel is full, commands wait as well.
+/// The number of batches that may wait to be printed. While the channel is full, outputs are not read, so a command that writes
+/// waits as well.
 const CHANNEL_CAPACITY: usize = 16;
 
-/// The number of bytes after which an unfinished line is printed in parts.
+/// A line with more than this many bytes is printed in parts.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 
-/// Lines that one command wrote to one of its outputs.
+/// Lines that one command wrote to one of its outputs, or a message.
 #[derive(Debug)]
 pub(crate) struct LineBatch {
     pub(crate) stream: StdStream,
@@ -28,7 +29,7 @@ pub(crate) struct LineBatch {
 pub(crate) struct LineChannel {
     sender: mpsc::Sender<LineBatch>,
     is_tagged: bool,
-    /// With `--keep-order`: whose lines are printed.
+    /// With `--keep-order`: the items that are not yet fully printed.
     turns: Option<Arc<Turns>>,
 }
 
@@ -38,7 +39,7 @@ impl LineChannel {
         (LineChannel { sender, is_tagged, turns }, receiver)
     }
 
-    /// Returns a sender of messages to the printer.
+    /// Returns a sender for messages to the printer.
     pub(crate) fn messages(&self) -> mpsc::Sender<LineBatch> {
         self.sender.clone()
     }
@@ -51,22 +52,21 @@ impl LineChannel {
     }
 }
 
-/// Cuts the output of a command into lines and sends them to the printer.
+/// Cuts one output of a command into lines, and sends them to the printer or holds them.
 pub(crate) struct LineWriter {
     stream: StdStream,
     sender: mpsc::Sender<LineBatch>,
-    /// With `--keep-order`: the number of the item, and whether it is the turn of the item.
+    /// With `--keep-order`: the items that are not yet fully printed, and the number of this item.
     turn: Option<(Arc<Turns>, u64)>,
     tag: Vec<u8>,
     /// The last line, which the command has not ended with a newline yet.
     unfinished: Vec<u8>,
-    /// Finished lines that wait for space in the channel. They are kept here because the future that sends them may be
-    /// dropped.
+    /// Finished lines that wait for room in the channel. They are kept here because the future that sends them may be dropped.
     unsent: Vec<u8>,
 }
 
 impl LineWriter {
-    /// Sends the lines that these bytes finish.
+    /// Sends or holds the lines that these bytes finish.
     ///
     /// # Errors
     ///
@@ -74,7 +74,8 @@ impl LineWriter {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: unsent lines are sent by the next call of `push` or `finish`.
+    /// The first poll takes the bytes. If the future is dropped later, the next call of `push` or `finish` sends the lines that
+    /// were not sent.
     pub(crate) async fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             if self.unfinished.is_empty() {
@@ -88,7 +89,7 @@ impl LineWriter {
         self.send().await
     }
 
-    /// Sends everything that was not sent, including a last line without a newline.
+    /// Sends or holds everything that was not sent, including a last line without a newline.
     ///
     /// # Errors
     ///
@@ -96,7 +97,7 @@ impl LineWriter {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: another call continues.
     pub(crate) async fn finish(&mut self) -> io::Result<()> {
         self.unsent.append(&mut self.unfinished);
         self.send().await

@@ -1,5 +1,4 @@
-//! What commands write: captured until it is printed, or passed on line by line. How it is printed is decided in
-//! `report`.
+//! What commands write: captured until it is printed, or passed on line by line. `report` decides how it is printed.
 
 mod budget;
 mod capture;

@@ -1,4 +1,4 @@
-//! The name of an output of a command.
+//! The two outputs of a command.
 
 /// One of the two outputs of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

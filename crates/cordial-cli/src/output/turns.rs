@@ -1,12 +1,13 @@
-//! The order of items whose lines are printed while their commands run (`--keep-order --line-buffer`).
+//! The order in which items are printed when lines are printed while commands run (`--keep-order --line-buffer`).
 //!
 //! ```text
-//! items in order   1          2          3
-//!                  first:     its lines are held, in captures
-//!                  printed    │ item 1 is finished and printed
-//!                             ▼
-//!                             its held lines are printed, then each further line when it is written
+//! the lines of    item 1     item 2                                      item 3
+//! item 1 runs     are sent   are held                                    are held
+//! 1 is printed               that are held are printed, others are sent  are held
+//! 2 is printed                                                           that are held are printed, others are sent
 //! ```
+//!
+//! Sent lines go to the printer when they are read.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -16,7 +17,7 @@ use super::budget::Budget;
 use super::capture::Capture;
 use super::std_stream::StdStream;
 
-/// The items that are not yet fully printed, and the lines of all of them but the first.
+/// The items that are not yet fully printed, in order, and the lines that are held for those after the first.
 #[derive(Debug)]
 pub(crate) struct Turns {
     queue: Mutex<Queue>,
@@ -25,12 +26,12 @@ pub(crate) struct Turns {
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// The numbers of the items, in the order in which they are printed.
+    /// The numbers of the items that are not yet fully printed, in the order of printing.
     items: VecDeque<u64>,
     held: HashMap<u64, HeldLines>,
 }
 
-/// The lines of an item that was not the first when its command wrote them.
+/// The lines of an item that was not the first when they were read.
 #[derive(Debug)]
 pub(crate) struct HeldLines {
     pub(crate) stdout: Capture,
@@ -52,7 +53,7 @@ impl Turns {
         Turns { queue: Mutex::default(), budget }
     }
 
-    /// Appends an item. It is printed after those that were appended before.
+    /// Appends an item, which is printed after the items that were appended before.
     pub(crate) fn append(&self, index: u64) {
         self.lock().items.push_back(index);
     }
@@ -78,8 +79,8 @@ impl Turns {
         Ok(Turn::Later)
     }
 
-    /// Removes the first item, which is fully printed, and returns the held lines of the next one. They have to be
-    /// printed before any line that is sent from now on.
+    /// Removes the first item, which is fully printed, and returns the held lines of the next one, if there are any. The caller
+    /// has to print them before it takes further lines from the channel: `hold` lets the lines of that item pass from now on.
     pub(crate) fn advance(&self) -> Option<HeldLines> {
         let mut queue = self.lock();
         queue.items.pop_front();

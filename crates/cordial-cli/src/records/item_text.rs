@@ -1,16 +1,16 @@
-//! How records name an item: exactly, on one line, and readable.
+//! How records name an item: on one line, and readable.
 //!
-//! Each value is quoted as a shell would read it, so that no tab and no newline remains, and different items have different
-//! texts. The text of a value that is too long for a command has only the start of the value and its length. Two such values can
-//! have the same text; both fail.
+//! Each value is quoted for a shell, so that the text of an item has neither a tab nor a newline, and different items have
+//! different texts. There is one exception: the text of a value that is too long for an argument has only the start of the value
+//! and its length. Two such values may have the same text; the items of both fail.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::item::{Item, Value};
 use crate::text::shell_quote;
 
-/// A hash of the text of an item, which is smaller than the text. Two items with the same key are taken for the same item: with
-/// 128 bits, even billions of different items do not collide.
+/// A hash of the text of an item, kept instead of the text to save memory. Two items with the same key count as the same item.
+/// The key has 128 bits, so a collision is improbable even among billions of items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ItemKey(u64, u64);
 
@@ -33,7 +33,7 @@ impl ItemKey {
     }
 }
 
-/// Returns a hash of these bytes. Each seed selects another hash function.
+/// Returns a hash of these bytes. Each seed selects a different hash function.
 pub(super) fn hash(seed: u8, bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     (seed, bytes).hash(&mut hasher);

@@ -1,7 +1,7 @@
 //! The joblog: a line per finished item, with the columns of GNU parallel and one more, for the item.
 //!
-//! A line is written with one `write` as soon as its item is finished, whatever the order in which outputs are
-//! printed. So after a crash the file lists every item that had finished.
+//! A line is written when its item is finished, and its results are saved, whatever the order in which outputs are printed.
+//! So after `cordial` was killed, the file lists the finished items, except for those whose lines were just being written.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
@@ -22,32 +22,37 @@ const HEADER: &[u8] = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval
 /// The header of GNU parallel, whose last column, the command, may not contain the item.
 const HEADER_WITHOUT_ITEM: &[u8] = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 
-/// Begins the last column. GNU parallel takes the item for a part of the command, and a shell takes it for a comment.
+/// Begins the last column. GNU parallel reads this column as a part of the command, and a shell that runs that command reads it
+/// as a comment.
 const ITEM_MARK: &[u8] = b"\t# ";
 
-/// A joblog that is open for appending, and locked.
+/// A joblog that is open for writing. A regular file is locked, and lines are appended to it.
 #[derive(Debug)]
 pub(crate) struct Joblog {
     path: PathBuf,
     file: Mutex<File>,
 }
 
-/// What a joblog holds.
+/// What the joblog of an earlier run holds.
 #[derive(Debug, Default)]
 pub(crate) struct PastJoblog {
     pub(crate) run: PastRun,
-    /// Whether its last line is not complete.
+    /// Whether the last line of the file has no newline.
     pub(crate) is_cut: bool,
 }
 
 impl Joblog {
-    /// Opens a joblog for appending, and reads the records of the earlier run. An unfinished last line is removed.
-    /// A file that is refused stays unchanged.
+    /// Opens a joblog for writing, and reads the records of the earlier run. An unfinished last line is removed.
+    /// A file that is refused for its contents stays unchanged.
     ///
     /// # Errors
     ///
-    /// A message, when the file cannot be read or written, is used by another run, belongs to another command, or is
-    /// not empty although there is no earlier run.
+    /// A message, when
+    /// - the name is not that of a file for GNU parallel, or the file cannot be read or written,
+    /// - another run uses the file,
+    /// - the file is not empty, and `resume` is `No`,
+    /// - the file is not a regular file, and `resume` is not `No`,
+    /// - `read` refuses the file.
     pub(crate) fn open(
         path: &Path,
         resume: Resume,
@@ -55,7 +60,7 @@ impl Joblog {
     ) -> Result<(Joblog, PastJoblog), String> {
         check_name(path)?;
         let cannot_write = |error: io::Error| cannot_write(path, &error);
-        // Terminals and pipes may not be readable.
+        // A terminal or a pipe may be writable without being readable.
         let is_special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
         let mut file = OpenOptions::new()
             .read(!is_special)
@@ -97,7 +102,7 @@ impl Joblog {
     ///
     /// # Errors
     ///
-    /// A message, when the file exists and is not empty.
+    /// A message, when there is a regular file that is not empty, or the name is not that of a file for GNU parallel.
     pub(crate) fn check_new(path: &Path) -> Result<(), String> {
         check_name(path)?;
         match fs::metadata(path) {
@@ -109,18 +114,19 @@ impl Joblog {
         }
     }
 
-    /// Reads the joblog of an earlier run. A file that does not exist has no items.
+    /// Reads the joblog of an earlier run. A file that does not exist has no records.
     ///
     /// # Errors
     ///
-    /// A message, when the file cannot be read, is not a joblog, has an invalid line, or belongs to another command.
+    /// A message, when the file cannot be read, is not a joblog, has no column for the item, has an invalid line, or belongs to
+    /// another command.
     pub(crate) fn read(path: &Path, template: &CommandTemplate) -> Result<PastJoblog, String> {
         let shown = path.display();
         let mut records = Vec::new();
         let mut is_cut = false;
         for_each_line(path, |number, line| {
             let Some(text) = line.strip_suffix(b"\n") else {
-                // The line was being written when the run was killed: its item is run again.
+                // Only a part of the line was written: its item is run again.
                 is_cut = true;
                 return Ok(());
             };
@@ -149,7 +155,7 @@ impl Joblog {
         Ok(PastJoblog { run: PastRun::new(records), is_cut })
     }
 
-    /// Returns the item of a record as it is written in the file.
+    /// Returns the item of a record as it is written in the file; `None` if the file has no such item or cannot be read.
     pub(super) fn item_of(&self, record: &PastRecord) -> Option<Vec<u8>> {
         let mut found = None;
         let read = for_each_line(&self.path, |_, line| {
@@ -162,7 +168,7 @@ impl Joblog {
         read.ok().and(found)
     }
 
-    /// Writes the line of a finished item. `number` is the number of its record.
+    /// Writes the line of a finished item. `number` is the number of the record.
     ///
     /// # Errors
     ///
@@ -175,7 +181,7 @@ impl Joblog {
                 Termination::Exited(code) => (code, 0),
                 Termination::Signaled(signal) => (0, signal),
             },
-            // As GNU parallel does: no status, and SIGTERM.
+            // As in GNU parallel: the exit value is -1, and the signal is SIGTERM.
             Err(ItemFailure::TimedOut(_)) => (-1, 15),
             Err(failure) => (i32::from(failure.status()), 0),
         };
@@ -188,7 +194,7 @@ impl Joblog {
             outcome.stdout.length(),
         )
         .into_bytes();
-        // As in GNU parallel, a line break of the command is a NUL byte here.
+        // As in GNU parallel, a line break of the command is written as a NUL byte.
         line.extend(command.iter().map(|&byte| if byte == b'\n' { 0 } else { byte }));
         line.extend_from_slice(ITEM_MARK);
         line.extend_from_slice(&item_text::item_text(&outcome.item));
@@ -203,11 +209,11 @@ impl Joblog {
     }
 }
 
-/// Checks that GNU parallel would also read the name as that of a file.
+/// Refuses the names that are not those of files for GNU parallel: `-`, which is standard output, and `+FILE`, which appends.
 ///
 /// # Errors
 ///
-/// A message that says which name to use instead.
+/// A message that says what to write instead.
 fn check_name(path: &Path) -> Result<(), String> {
     match path.as_os_str().as_encoded_bytes() {
         b"-" => {
@@ -221,19 +227,19 @@ fn check_name(path: &Path) -> Result<(), String> {
     }
 }
 
-/// Appends a line. If only a part of it fits, that part is removed.
+/// Appends a line, with one `write` if the system takes all of it. A part whose rest cannot be written is removed.
 fn append(file: &mut File, line: &[u8]) -> io::Result<()> {
     let written = file.write(line)?;
     if written < line.len() {
         file.write_all(&line[written..]).inspect_err(|_| {
-            // Otherwise a later line would follow on the same line. Fails for a file that cannot shrink.
+            // Otherwise the next line would continue this one. Fails for a file that is not a regular file.
             let _ = cut_unfinished_line(file);
         })?;
     }
     Ok(())
 }
 
-/// Removes a line that was being written when an earlier run was killed.
+/// Removes the bytes after the last newline, which are the part of a line that was written.
 fn cut_unfinished_line(file: &mut File) -> io::Result<()> {
     let mut end = file.metadata()?.len();
     let mut byte = [0];
@@ -254,11 +260,12 @@ fn cannot_write(path: &Path, error: &io::Error) -> String {
 
 enum ReadError {
     Io(io::Error),
-    /// The end of the sentence "the joblog FILE …".
+    /// What a message says after "the joblog FILE".
     Refused(String),
 }
 
-/// Calls `take` with the number of each line, from 1, and the line with its newline.
+/// Calls `take` with the number of each line, from 1, and the line with its newline, which the last line may lack. Stops at the
+/// first error. A file that does not exist has no lines.
 fn for_each_line(path: &Path, mut take: impl FnMut(u64, &[u8]) -> Result<(), String>) -> Result<(), ReadError> {
     let mut reader = match File::open(path) {
         Ok(file) => BufReader::new(file),
@@ -276,19 +283,19 @@ fn for_each_line(path: &Path, mut take: impl FnMut(u64, &[u8]) -> Result<(), Str
     Ok(())
 }
 
-/// Splits a line before the column of the item, which contains no tab.
+/// Splits a line into the other columns and the item, which contains no tab. `None` if there is no column for the item.
 fn split_item(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let tab = line.iter().rposition(|&byte| byte == b'\t')?;
     Some((&line[..tab], line[tab..].strip_prefix(ITEM_MARK)?))
 }
 
-/// Returns a hash of a command. A NUL byte counts as a line break, because a joblog has the same byte for both.
+/// Returns a hash of a command. A NUL byte counts as a line break, because a joblog has the same byte for the two.
 pub(super) fn command_hash(command: &[u8]) -> u64 {
     let command: Vec<u8> = command.iter().map(|&byte| if byte == 0 { b'\n' } else { byte }).collect();
     item_text::hash(0, &command)
 }
 
-/// Returns the record and the command of a line.
+/// Returns the record and the command of a line; `None` if the line is invalid.
 fn parse_line(line: &[u8]) -> Option<(PastRecord, Vec<u8>)> {
     let (line, item) = split_item(line)?;
     let fields: Vec<&[u8]> = line.splitn(9, |&byte| byte == b'\t').collect();

@@ -1,21 +1,21 @@
 //! The records of an earlier run, and which of them belong to the items of this run.
 //!
-//! Each record has a number and an item. The number is that of the item, unless the list of items has changed between two
-//! runs: then another record may have that number already, and the new record has one that is free. So a number is never
+//! Each record has a number and an item. A new record has the number of its item. If the list of items has changed between two
+//! runs, another record may have that number already; the new record then has a number that is free. So a number is never
 //! used for two items, and a list that has grown, shrunk or changed its order is continued correctly.
 //!
-//! An item that is in the list several times has a record for each of its finished occurrences. Their commands may differ by
-//! the number of the item, so as long as nothing shows that the list has changed, a record is kept for the occurrence with its
-//! number.
+//! An item that is in the list several times has a record for each of its finished occurrences. The commands of these may differ
+//! by the number of the item. So as long as nothing shows that the list has changed, a record is kept for the occurrence that has
+//! its number.
 
 use std::collections::{HashMap, HashSet};
 
 use super::item_text::ItemKey;
 
-/// Which items of an earlier run are run again.
+/// Which items are run although an earlier run may have recorded them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resume {
-    /// All: there is no earlier run.
+    /// All: neither `--resume` nor `--resume-failed` is given.
     No,
     /// `--resume`: items that did not finish.
     Unfinished,
@@ -29,7 +29,7 @@ pub(super) struct PastRecord {
     pub(super) number: u64,
     pub(super) key: ItemKey,
     pub(super) is_success: bool,
-    /// A hash of the command; `None` if the record does not hold it.
+    /// A hash of the command; `None` for a record of `--results`, which does not have the command.
     pub(super) command: Option<u64>,
 }
 
@@ -40,17 +40,19 @@ pub(crate) struct PastRun {
     records: Vec<Entry>,
     /// The numbers of all records, sorted.
     numbers: Vec<u64>,
-    /// For an item with several records, the position from which on its records may be unclaimed.
+    /// For an item without an unclaimed record of its own number: the position in `records` where the search for another one of
+    /// its records begins. Those before it are claimed.
     cursors: HashMap<ItemKey, usize>,
-    /// The items whose results are in the directory of `--results`, by number. Their records may be missing.
+    /// The items whose results are in the directory of `--results`, by number. The joblog may have no records of them.
     occupied: HashMap<u64, ItemKey>,
-    /// Whether an item of this run has the number of the record of another item.
+    /// Whether an item of this run has the number of a record that is not free for it: the record of another item, or one that
+    /// another occurrence of the item has claimed.
     is_list_changed: bool,
-    /// Numbers of items of this run whose record has another number. No record has these.
+    /// Numbers of items of this run whose records have other numbers. No record has these numbers.
     unused: Vec<u64>,
-    /// Numbers without a record that were given to items with other numbers.
+    /// Numbers above all others that were given to new records. A later item may have one of them as its own number.
     given: HashSet<u64>,
-    /// No greater number is in use.
+    /// The greatest number of the records, results and items so far.
     greatest: u64,
     n_claimed: usize,
 }
@@ -62,8 +64,7 @@ struct Entry {
 }
 
 impl PastRun {
-    /// Takes the records in the order in which they were written. A later record of the same item with the same number
-    /// replaces an earlier one.
+    /// Of several records of the same item with the same number, the last one counts.
     pub(super) fn new(mut records: Vec<PastRecord>) -> PastRun {
         // The sort is stable, so the last of equal records is the latest.
         records.sort_by_key(|record| (record.key, record.number));
@@ -92,8 +93,9 @@ impl PastRun {
         self.records.is_empty() && self.occupied.is_empty()
     }
 
-    /// Returns the record of an item, which then belongs to this item alone. Of several, the one with the number of the item is
-    /// preferred. With `is_exact`, only that one is returned.
+    /// Claims a record for an item, and returns it. No other item gets it then. Of several records, the one with the number of the
+    /// item is preferred. With `is_exact`, only that one is claimed. Returns `None` if the item has no unclaimed record, or if its
+    /// records are kept for later occurrences of it.
     pub(super) fn claim(&mut self, index: u64, key: ItemKey, is_exact: bool) -> Option<PastRecord> {
         self.greatest = self.greatest.max(index);
         let position = |record: &PastRecord, number| (record.key, record.number).cmp(&(key, number));
@@ -114,7 +116,7 @@ impl PastRun {
                 }
                 let is_one_of_several = is_same(at + 1) || at.checked_sub(1).is_some_and(is_same);
                 if is_one_of_several && !self.is_list_changed && self.records[at].record.number > index {
-                    // The record is that of a later item.
+                    // The record is that of a later occurrence.
                     self.cursors.insert(key, at);
                     return None;
                 }
@@ -131,7 +133,7 @@ impl PastRun {
         Some(entry.record)
     }
 
-    /// Returns the number for the record of an item that has none: its own number, if that is free.
+    /// Returns the number for a new record of an item: the number of the item, if that is free.
     pub(super) fn new_number(&mut self, index: u64, key: ItemKey) -> u64 {
         self.greatest = self.greatest.max(index);
         let is_occupied = self.occupied.get(&index).is_some_and(|other| *other != key);
@@ -150,7 +152,7 @@ impl PastRun {
         self.records.len() - self.n_claimed
     }
 
-    /// Returns the lowest number of a record that no item of this run has claimed.
+    /// Returns the record with the lowest number that no item of this run has claimed.
     pub(super) fn first_unclaimed(&self) -> Option<PastRecord> {
         let unclaimed = self.records.iter().filter(|entry| !entry.is_claimed).map(|entry| entry.record);
         unclaimed.min_by_key(|record| record.number)

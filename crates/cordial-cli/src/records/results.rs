@@ -1,10 +1,12 @@
 //! The directory of `--results`: what each item wrote, and how it ended.
 //!
 //! ```text
-//! DIR/<number>/item                the item, quoted as in the joblog
-//! DIR/<number>/stdout, stderr      the output of the last attempt
-//! DIR/<number>/status              0, 3, signal 9, timeout, or a sentence. Written last: its presence means that the item is finished
+//! DIR/<number>/item              the item, quoted as in the joblog
+//! DIR/<number>/stdout, stderr    the outputs of the last attempt
+//! DIR/<number>/status            an exit status, such as 0 or 3; signal 9; timeout; or a message
 //! ```
+//!
+//! The number is that of the record. The status is written last: an item with a status is finished.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -18,7 +20,7 @@ use crate::output::Capture;
 use crate::system::{self, Termination};
 use crate::text::{display, io_error};
 
-/// The number of bytes that are copied before the thread attends to its other commands.
+/// The number of bytes that are copied before the task yields to the other commands of its thread.
 const BLOCK_BYTES: usize = 256 * 1024;
 
 /// The results directory of a run.
@@ -30,11 +32,11 @@ pub(crate) struct ResultsDirectory {
 }
 
 impl ResultsDirectory {
-    /// Checks that the name would be that of a directory with GNU parallel as well.
+    /// Checks that the name is that of a directory for GNU parallel as well.
     ///
     /// # Errors
     ///
-    /// A message, when it would not.
+    /// A message, when the name has an ending for which GNU parallel writes one file, or a placeholder.
     pub(crate) fn check_name(path: &Path) -> Result<(), String> {
         let name = path.as_os_str().as_encoded_bytes();
         if [&b".csv"[..], b".tsv", b".json"].iter().any(|end| name.ends_with(end)) {
@@ -54,11 +56,11 @@ impl ResultsDirectory {
         Ok(())
     }
 
-    /// Creates a new directory, and its parents.
+    /// Creates a new directory, and its parents if they are missing.
     ///
     /// # Errors
     ///
-    /// A message, when it exists or cannot be created, or when GNU parallel would not create a directory.
+    /// A message, when `check_name` refuses the name, the directory exists or cannot be created, or another run has just locked it.
     pub(crate) fn create(path: &Path) -> Result<ResultsDirectory, String> {
         Self::check_name(path)?;
         match fs::create_dir_all(path.parent().unwrap_or(path)).and_then(|()| fs::create_dir(path)) {
@@ -75,7 +77,7 @@ impl ResultsDirectory {
     ///
     /// # Errors
     ///
-    /// A message, when it is not a directory or cannot be created, or another run uses it.
+    /// A message, when `check_name` refuses the name, the path is not a directory or cannot be created, or another run uses it.
     pub(crate) fn resume(path: &Path) -> Result<ResultsDirectory, String> {
         Self::check_name(path)?;
         fs::create_dir_all(path).map_err(|error| cannot_create(path, &error))?;
@@ -93,11 +95,11 @@ impl ResultsDirectory {
         Ok(ResultsDirectory { path: path.to_owned(), _lock: lock })
     }
 
-    /// Reads what an earlier run has finished.
+    /// Reads the records of an earlier run. A directory that does not exist has none.
     ///
     /// # Errors
     ///
-    /// A message, when the directory cannot be read, or does not say which item a result belongs to.
+    /// A message, when the directory or the item of a finished result cannot be read.
     pub(crate) fn read(path: &Path) -> Result<PastRun, String> {
         let cannot_read = |path: &Path, error: io::Error| {
             format!("cannot read the results of the earlier run, {}: {}", path.display(), io_error::describe(&error))
@@ -127,8 +129,8 @@ impl ResultsDirectory {
         Ok(PastRun::new(records))
     }
 
-    /// Reserves the numbers of the results of an earlier run: the run may have been killed before it wrote their lines of the
-    /// joblog.
+    /// Reserves the numbers of the results of an earlier run. That run may have been killed after it wrote results, and before it
+    /// wrote their lines of the joblog.
     ///
     /// # Errors
     ///
@@ -138,17 +140,17 @@ impl ResultsDirectory {
         Ok(())
     }
 
-    /// Returns the item of a record as it is written in its directory.
+    /// Returns the item of a record as it is written in the directory of the record; `None` if it cannot be read.
     pub(super) fn item_of(&self, record: &PastRecord) -> Option<Vec<u8>> {
         let item = fs::read(self.path.join(record.number.to_string()).join("item")).ok()?;
         Some(item.strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or(item))
     }
 
-    /// Writes the files of an item. If they cannot be written, the item fails. `number` is the number of its record.
+    /// Writes the files of an item. If they cannot be written, the item fails. `number` is the number of the record.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the item unfinished.
+    /// If the future is dropped after its first poll and before it is ready, the item has no status.
     pub(super) async fn save(&self, number: u64, outcome: &mut Outcome) {
         let directory = self.path.join(number.to_string());
         if let Err((path, error)) = write(&directory, outcome).await {
@@ -161,8 +163,8 @@ fn cannot_create(path: &Path, error: &io::Error) -> String {
     format!("cannot create the results directory {}: {}", path.display(), io_error::describe(error))
 }
 
-/// Returns the status of an item. A status without a newline is incomplete, and is ignored: an earlier version of `cordial` may
-/// have left it.
+/// Returns the status of an item; `None` if it is missing, cannot be read, or has no newline. A status without a newline is
+/// incomplete: an earlier version of `cordial` may have left it.
 fn read_status(directory: &Path) -> Option<Vec<u8>> {
     fs::read(directory.join("status")).ok().filter(|status| status.ends_with(b"\n"))
 }
@@ -171,7 +173,7 @@ async fn write(directory: &Path, outcome: &mut Outcome) -> Result<(), (PathBuf, 
     let (status, item) = (directory.join("status"), directory.join("item"));
     let mut text = item_text(&outcome.item);
     text.push(b'\n');
-    // A joblog of another run may number its items differently.
+    // The joblog may belong to another run than the results, and number its items differently.
     if let Ok(other) = fs::read(&item)
         && other != text
         && read_status(directory).is_some()
@@ -200,7 +202,7 @@ async fn write(directory: &Path, outcome: &mut Outcome) -> Result<(), (PathBuf, 
         Err(ItemFailure::TimedOut(_)) => "timeout".to_owned(),
         Err(failure) => failure.to_string(),
     };
-    // Renamed when it is complete, so that a run that is killed leaves no part of a status.
+    // The file gets its name when it is complete, so that a run that is killed leaves no part of a status.
     let new = directory.join("status.new");
     fs::write(&new, text + "\n").and_then(|()| fs::rename(&new, &status)).map_err(|error| (status, error))
 }

@@ -30,12 +30,12 @@ pub(crate) struct Aborted;
 /// The records of a run.
 #[derive(Debug)]
 pub(crate) struct RunRecords {
-    /// Renders the commands for the joblog.
+    /// Renders the commands for the joblog and for `--dry-run`.
     template: CommandTemplate,
     joblog: Option<Joblog>,
     results: Option<ResultsDirectory>,
     resume: Resume,
-    /// Whether an earlier run was killed while it wrote a line of the joblog.
+    /// Whether the last line of the joblog was not complete.
     was_cut: bool,
     matches: Mutex<Matches>,
     /// The number of items that were skipped although they had failed.
@@ -47,9 +47,10 @@ pub(crate) struct RunRecords {
 #[derive(Debug)]
 struct Matches {
     past: PastRun,
-    /// The items whose record has another number than the item. Entries are removed when their items end.
+    /// The number of the record for each item that is run, if it differs from the number of the item. An entry is removed when its
+    /// item is recorded.
     numbers: HashMap<u64, u64>,
-    /// The first item whose number a record of another item has, and the number that it got instead.
+    /// The first item whose new record gets a greater number than the item has, and that number.
     moved: Option<(u64, u64)>,
 }
 
@@ -66,12 +67,12 @@ impl RunRecords {
         RunRecords { template, joblog, results, resume, was_cut: past.is_cut, matches, skipped_failed, fatal_error }
     }
 
-    /// Returns the command of an item, as it is recorded.
+    /// Returns the command of an item as the joblog records it.
     pub(crate) fn command(&self, item: &Item, slot: usize) -> Vec<u8> {
         self.template.render(item, slot)
     }
 
-    /// Records why the run cannot continue. Of several reasons, the first is kept.
+    /// Keeps the reason why the run cannot continue. Of several reasons, the first is kept.
     pub(crate) fn abort(&self, error: FatalError) -> Aborted {
         let _ = self.fatal_error.set(error);
         Aborted
@@ -82,11 +83,12 @@ impl RunRecords {
         self.fatal_error.get()
     }
 
-    /// Returns whether an item is skipped because an earlier run finished it.
+    /// Returns whether an item is skipped because an earlier run finished it. Claims the record of the item, so it is called once
+    /// for each item.
     ///
     /// # Errors
     ///
-    /// When the earlier run had another command for the item.
+    /// When the joblog has another command for the item.
     pub(crate) fn is_skipped(&self, item: &Item) -> Result<bool, Aborted> {
         let mut matches = self.lock_matches();
         if self.resume == Resume::No || matches.past.is_empty() {
@@ -122,8 +124,8 @@ impl RunRecords {
         Ok(false)
     }
 
-    /// Returns sentences about items that were skipped or recorded in an unexpected way. `is_complete` says whether the
-    /// run has seen all items.
+    /// Returns sentences about records and items that a person may not expect. `is_complete` says whether the run has seen all
+    /// items.
     pub(crate) fn advice(&self, is_complete: bool) -> Vec<String> {
         let matches = self.lock_matches();
         let mut advice = Vec::new();
@@ -165,8 +167,7 @@ impl RunRecords {
         advice
     }
 
-    /// Records the outcome of an item. The outcome becomes a failure if its files of `--results`
-    /// cannot be written.
+    /// Records the outcome of an item. The outcome becomes a failure if its files of `--results` cannot be written.
     ///
     /// # Errors
     ///
@@ -174,7 +175,7 @@ impl RunRecords {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the item without a record.
+    /// If the future is dropped before it is ready, the outcome has no record.
     pub(crate) async fn record(&self, outcome: &mut Outcome) -> Result<(), Aborted> {
         outcome.is_recorded = true;
         if self.results.is_none() && self.joblog.is_none() {

@@ -16,7 +16,7 @@ fn texts(held: Option<HeldLines>) -> Option<(String, String)> {
 #[test]
 fn only_the_lines_of_the_first_item_are_printed_at_once() {
     let turns = Turns::new(Budget::default());
-    // A resumed run may use a free number for a new item.
+    // The order is that of the calls, not that of the numbers.
     [7, 9, 8].into_iter().for_each(|index| turns.append(index));
     let hold = |index, stream, lines: &str| turns.hold(index, stream, lines.as_bytes()).unwrap();
     assert_eq!(hold(7, StdStream::Stdout, "a\n"), Turn::Now);

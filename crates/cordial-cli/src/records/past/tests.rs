@@ -4,7 +4,7 @@ fn record(number: u64, item: &str, is_success: bool) -> PastRecord {
     PastRecord { number, key: ItemKey::new(item.as_bytes()), is_success, command: None }
 }
 
-/// Returns, for each item of a run, the number of its record, with a minus if the item is run.
+/// Returns, for each item of a run, the number of its record, negative if the item is run.
 fn numbers(past: &mut PastRun, items: &[&str]) -> Vec<i64> {
     let number = |(n, item): (usize, &&str)| {
         let (index, key) = (n as u64 + 1, ItemKey::new(item.as_bytes()));
