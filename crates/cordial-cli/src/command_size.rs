@@ -1,13 +1,13 @@
-//! How long a command line becomes.
+//! The length of a command line.
 
 use crate::item::Value;
 
-/// How long a command line becomes, each word with the byte that ends it.
+/// The length of a command line in bytes, as a function of its records. Each word counts with the byte that ends it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CommandSize {
-    /// The bytes of the words that all items have.
+    /// The bytes that do not depend on the records.
     pub(crate) fixed: usize,
-    /// The bytes around the values of each record.
+    /// The bytes of text that are repeated for each record.
     pub(crate) around: usize,
     /// How often each value is in the command line.
     pub(crate) copies: usize,

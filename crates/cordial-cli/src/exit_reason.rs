@@ -11,7 +11,7 @@ pub(crate) enum ExitReason {
     Finished {
         failed: u64,
     },
-    /// The run was halted (`--halt`, `--fail-fast`), and this is the status of the item that has halted it, or 0.
+    /// `--halt` or `--fail-fast` halted the run. This is the status of the item that halted it, or 0 if enough items have succeeded.
     Halted {
         status: u8,
     },

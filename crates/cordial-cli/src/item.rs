@@ -1,4 +1,4 @@
-//! One item: the input of one command. It has one value, or several with `-n` or with several lists after `:::`.
+//! One item: the input of one command. It has one value; or several, for example with `-n`, `--colsep` or several lists.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::pipe::ItemInput;
 /// The values of one command, and its position among the commands.
 #[derive(Debug)]
 pub(crate) struct Item {
-    /// Counted from 1.
+    /// The position of the item, counted from 1.
     pub(crate) index: u64,
     /// With `--pipe`, one value that names the input in messages. It is not an argument of the command.
     pub(crate) values: Vec<Value>,
@@ -42,7 +42,7 @@ impl Item {
         if self.input.is_some() { &[] } else { &self.values }
     }
 
-    /// Returns the values separated by blanks, for messages.
+    /// Returns the values with a space between two of them, for messages.
     pub(crate) fn text(&self) -> Vec<u8> {
         self.values.iter().map(Value::bytes).collect::<Vec<&[u8]>>().join(&b' ')
     }

@@ -15,15 +15,15 @@ use crate::text::io_error;
 pub(crate) enum ItemFailure {
     /// The item is longer than an argument can be.
     ItemTooLong { length: u64 },
-    /// An argument, or a variable of the environment, is too long after the item is inserted.
+    /// An argument of the command, or a variable that holds a part of the item, is too long.
     ArgumentTooLong { length: u64 },
     /// The item contains a NUL byte at this position, counted from 1.
     NulByte { position: usize },
     /// The item is not UTF-8, and the system accepts only text as arguments.
     NotUnicode,
-    /// The item is in a calculation of the shell, and is not a number.
+    /// The shell would calculate with the item, which is not a number.
     NotANumber,
-    /// The line of the shell uses the item as the name of a variable, and it is not a name.
+    /// The line of the shell uses the item as the name of a variable, and the item is not a name.
     NotAName,
     /// The line of the shell calculates with a variable that may hold the item, and would run a command in the index of an array.
     IsIndex,
@@ -55,23 +55,23 @@ pub(crate) enum ItemFailure {
     ReadBackFailed(io::Error),
     /// A file of `--results` could not be written.
     SaveFailed { path: PathBuf, error: io::Error },
-    /// The command was stopped, because the run was stopped.
+    /// The command was stopped because the run was stopped.
     Stopped,
     /// The command was killed because the run had to end at once.
     Killed,
     /// The command was not started because the run was stopped before.
     NotRun,
-    /// No outcome came back for the item, for this reason.
+    /// The outcome of the command is not known, or a fleet could not run the command or carry its files. The text is the reason.
     NoResult(String),
 }
 
 impl ItemFailure {
-    /// Returns whether the run was stopped before the item finished.
+    /// Returns whether the run ended before the item: it was stopped, or no host is left. A resumed run runs the item again.
     pub(crate) fn is_unfinished(&self) -> bool {
         matches!(self, ItemFailure::Stopped | ItemFailure::Killed | ItemFailure::NotRun | ItemFailure::NoHost)
     }
 
-    /// Returns the exit status that a shell would report.
+    /// Returns the status that a shell would report for the command. Failures for which no shell has a status are 1.
     pub(crate) fn status(&self) -> u8 {
         match self {
             ItemFailure::Unsuccessful(status) => match system::termination(*status) {

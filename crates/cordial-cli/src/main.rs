@@ -13,7 +13,8 @@
 //!      └► top   what runs in a program that has an observer, in a terminal
 //! ```
 //!
-//! The library `cordial` limits how many items run at once, restores the order of results, and retries. Everything that
+//! The library `cordial` limits how many items run at once, restores the order of results, and retries. `stop` says how
+//! urgently the run is stopping, and `blocking_io` has the threads that read and write. Everything that
 //! differs between operating systems is in `system`.
 
 mod args;
@@ -42,7 +43,7 @@ use std::process::ExitCode;
 
 use crate::args::{Args, Command};
 
-/// One heap for all threads. The allocator of libc keeps several heaps for its threads. Items are
+/// One heap for all threads. The allocator of glibc keeps several heaps for its threads. Items are
 /// allocated on one thread and freed on another, so all of these heaps would grow.
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

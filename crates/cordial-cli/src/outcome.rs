@@ -20,7 +20,7 @@ pub(crate) struct Outcome {
     /// `None` if no process was started.
     pub(crate) started: Option<SystemTime>,
     pub(crate) duration: Duration,
-    /// Counted from 1; 0 if no outcome came back from the launcher.
+    /// The slot, counted from 1; 0 if no outcome came back from the launcher.
     pub(crate) slot: usize,
     /// The machine, unless commands run only on this one.
     pub(crate) host: Option<Arc<str>>,

@@ -21,12 +21,12 @@ pub(crate) enum Concurrency {
     CoresMinus(usize),
     /// This percentage of the cores, at least one.
     Percent(usize),
-    /// What this file contains, which may change while the run lasts.
+    /// The value that this file contains. The file may change during the run.
     File(PathBuf),
 }
 
 impl Concurrency {
-    /// Returns whether more than one command at once was asked for. The default, one for each core, was not.
+    /// Returns whether the value may mean several commands at once. The default, 100%, does not count.
     pub(crate) fn is_several(&self) -> bool {
         !matches!(self, Concurrency::Percent(100) | Concurrency::Number(1))
     }
@@ -35,7 +35,7 @@ impl Concurrency {
     ///
     /// # Errors
     ///
-    /// A message, when the file cannot be read, or contains something else.
+    /// A message, when the file cannot be read, or contains no number in one of the other forms.
     pub(crate) fn number(&self, max: usize) -> Result<usize, String> {
         // If the number of cores is unknown, one command at a time always works.
         let cores = || thread::available_parallelism().map_or(1, usize::from);
@@ -61,7 +61,7 @@ impl Concurrency {
         })
     }
 
-    /// Parses the value. A file has to exist.
+    /// Parses the value. A text that is not a number has to be the name of a file that exists.
     pub(super) fn parse(text: &str) -> Result<Concurrency, String> {
         match parse_number(text) {
             Some(number) => Ok(number),

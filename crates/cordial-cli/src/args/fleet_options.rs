@@ -39,7 +39,7 @@ pub(crate) struct FleetOptions {
     pub(crate) nats: Option<String>,
 
     /// Run on this group of workers; with --nats, --group is the same [default: default]
-    // Written as `--group NAME`: `attached` replaces it. Without --nats, `--group` is an option of GNU parallel.
+    // `attached` replaces `--group NAME` by this option. Without --nats, `--group` is a flag, as in GNU parallel.
     #[arg(long, value_name = "NAME", help_heading = FLEET, hide = true, requires = "nats")]
     pub(crate) fleet_group: Option<String>,
 

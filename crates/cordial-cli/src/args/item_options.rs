@@ -137,12 +137,12 @@ pub(crate) struct ItemOptions {
 }
 
 impl ItemOptions {
-    /// Returns the given number of records for each command. 0 means one record, which is not inserted.
+    /// Returns the number of records for each command, if `-n` or `-N` gives it. 0 means one record, which is not inserted.
     pub(crate) fn max_records(&self) -> Option<usize> {
         self.max_args.or(self.max_replace_args)
     }
 
-    /// Returns the option with which a command may get more or fewer items than one, as it is written.
+    /// Returns the short spelling of the option with which a command may get more or fewer items than one.
     pub(crate) fn grouping(&self) -> Option<&'static str> {
         let given = [
             (self.max_args.is_some_and(|number| number != 1), "-n"),
@@ -171,18 +171,18 @@ impl ItemOptions {
         self.eof.as_ref().or(self.optional_eof.as_ref().and_then(Option::as_ref))
     }
 
-    /// Returns the number of lines for each command. Without a number, `-l` is one line.
+    /// Returns the number of lines for each command, if `-L` or `-l` is given. Without a number, `-l` is one line.
     pub(crate) fn max_lines(&self) -> Option<NonZeroUsize> {
         self.max_lines.or(self.optional_lines.map(|lines| lines.unwrap_or(NonZeroUsize::MIN)))
     }
 
-    /// Splits each item at tabs.
+    /// Changes the options so that each item is split at tabs; blanks around the parts stay, unless `--trim` is given.
     pub(crate) fn split_at_tabs(&mut self) {
         self.colsep = values::colsep("\\t").ok();
         self.trim.get_or_insert_default();
     }
 
-    /// Returns the placeholders that are written otherwise, and how.
+    /// Returns the placeholders for which an option gives another text, each with that text.
     pub(crate) fn renamed(&self) -> impl Iterator<Item = (&'static str, &OsString)> {
         let texts = [
             ("{.}", &self.extensionreplace),
@@ -195,7 +195,7 @@ impl ItemOptions {
         texts.into_iter().filter_map(|(written, text)| Some((written, text.as_ref()?)))
     }
 
-    /// Returns the text that stands for the item. Without a text, `-i` is `-I {}`.
+    /// Returns the text of `-I` or `-i`, which stands for the item. Without a text, `-i` is `-I {}`.
     pub(crate) fn replace(&self) -> Option<OsString> {
         let optional = self.optional_replace.as_ref().map(|text| text.clone().unwrap_or_else(|| "{}".into()));
         self.replace.clone().or(optional)

@@ -1,4 +1,4 @@
-//! The command line: options, their values and the help text. `map::config` makes the checks that clap cannot make.
+//! The command line: options, their values and the help text. `map` makes the checks that clap cannot make.
 
 mod attached;
 mod concurrency;

@@ -98,7 +98,7 @@ pub(crate) struct MapOptions {
     #[arg(short = 'k', long, alias = "keeporder", help_heading = OUTPUT, overrides_with = "unordered")]
     pub(crate) keep_order: bool,
 
-    /// Print the output of each item when it finishes
+    /// Print the output of each item when the item finishes
     #[arg(long, aliases = ["no-keep-order", "nokeeporder", "nok", "no-k"], help_heading = OUTPUT, overrides_with = "keep_order")]
     pub(crate) unordered: bool,
 
@@ -134,7 +134,7 @@ pub(crate) struct MapOptions {
     #[arg(long, value_name = "N", help_heading = FAILURE, default_value_t = 0, hide_default_value = true)]
     pub(crate) retries: u32,
 
-    /// Stop an item after TIME: 500ms, 30s, 1h30m, 10 (seconds)
+    /// Stop an attempt of an item after TIME: 500ms, 30s, 1h30m, 10 (seconds)
     #[arg(long, value_name = "TIME", help_heading = FAILURE, value_parser = values::timeout)]
     pub(crate) timeout: Option<Duration>,
 
@@ -236,7 +236,7 @@ fn print_rendered(error: &clap::Error) {
     };
 }
 
-/// Returns the definitions.
+/// Returns the definitions of all subcommands.
 pub(super) fn definitions() -> clap::Command {
     // The options for the connection are rare ones of `cordial map`, but not of `cordial worker`.
     Args::command().mut_subcommand("worker", |worker| worker.mut_args(|arg| arg.hide(false)))

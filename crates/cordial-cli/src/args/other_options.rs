@@ -61,7 +61,7 @@ pub(super) fn message(error: &clap::Error) -> Option<String> {
     Some(format!("{name} is not supported: {instead}; see {COMPARISON_PAGE}"))
 }
 
-/// Returns what to use instead of an option that is refused.
+/// Returns what to use instead of a refused option; `None` for any other text.
 fn instead(name: &str) -> Option<&'static str> {
     TABLE.lines().find_map(|line| {
         let fields: Vec<&str> = line.split('\t').collect();
