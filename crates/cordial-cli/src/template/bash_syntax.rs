@@ -3,7 +3,7 @@
 //! People write such lines for GNU parallel, which runs them by the shell of its user. Where `sh` is `dash`, some are errors, and some
 //! do something else in silence: `&>file` runs the command in the background, `{1..3}` is one word, `$RANDOM` is empty.
 //!
-//! What is found is certain: what might be right for `dash` as well, such as the text of a here-document, is not looked at.
+//! The search is for a refusal, so it leaves out what may be right for `dash` as well, such as the text of a here-document.
 
 use super::shell_context::{Opening, opening};
 
@@ -29,10 +29,11 @@ const VARIABLES: [&[u8]; 7] =
 /// Words before a command.
 const KEYWORDS: [&[u8]; 10] = [b"then", b"do", b"else", b"if", b"elif", b"while", b"until", b"time", b"command", b"{"];
 
-/// Returns the first part of a script that only bash knows. `has_variable` says whether the environment has a variable.
+/// Returns the first part of a script that only bash knows. `has_variable` says whether the environment has a variable. The search
+/// ends at a here-document, and at a backquote in double quotes.
 pub(super) fn only_in_bash(script: &[u8], has_variable: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
     let mut is_quoted = false;
-    // Whether each parenthesis that is open stands in quotes. Quotes in it are its own.
+    // For each open parenthesis, whether it is inside double quotes. The quotes that it encloses are independent of those.
     let mut open = Vec::new();
     let mut at = 0;
     while let Some(&byte) = script.get(at) {
@@ -54,7 +55,7 @@ pub(super) fn only_in_bash(script: &[u8], has_variable: impl Fn(&[u8]) -> bool) 
                     _ => 0,
                 };
             }
-            // Shells differ in what quotes mean in there.
+            // Shells differ in what a double quote means in there.
             b'`' if is_quoted => return None,
             _ if is_quoted => {}
             b')' => is_quoted = open.pop().unwrap_or_default(),
@@ -81,7 +82,7 @@ pub(super) fn only_in_bash(script: &[u8], has_variable: impl Fn(&[u8]) -> bool) 
     None
 }
 
-/// Returns the position of the last parenthesis of a calculation, whose text begins after the first two.
+/// Returns the position of the last parenthesis of a calculation. `text` begins after its first two parentheses.
 fn end_of_calculation(text: &[u8]) -> Option<usize> {
     let mut depth = 2_usize;
     text.iter().position(|byte| {
@@ -94,14 +95,15 @@ fn end_of_calculation(text: &[u8]) -> Option<usize> {
     })
 }
 
-/// Returns the length of an operator that begins a text.
+/// Returns the length of an operator of bash at the start of a text. `before` is the byte before the text.
 fn operator(text: &[u8], before: u8) -> Option<usize> {
     let operators: [&[u8]; 4] = [b"<<<", b"<(", b">(", b"|&"];
     let found = operators.iter().find(|operator| text.starts_with(operator)).map(|operator| operator.len());
     found.or_else(|| (text.starts_with(b"&>") && !b"&<>|".contains(&before)).then_some(2))
 }
 
-/// Returns the length of an expansion that begins with the `$` of a text.
+/// Returns the length of the expansion that begins with the `$` of a text, if only bash knows it. Of `$'…'`, it is the length of the
+/// opening.
 fn expansion(script: &[u8], text: &[u8], is_quoted: bool, has_variable: impl Fn(&[u8]) -> bool) -> Option<usize> {
     if text.starts_with(b"$'") && !is_quoted {
         return Some(2);
@@ -143,7 +145,7 @@ fn brace_expansion(text: &[u8]) -> Option<usize> {
     (is_list || is_range).then_some(end + 1)
 }
 
-/// Returns the length of what only bash knows at the start of a command.
+/// Returns the length of the syntax at the start of a command that only bash knows.
 fn command(text: &[u8]) -> Option<usize> {
     let word = &text[..text.iter().take_while(|byte| is_name(byte)).count()];
     let after = &text[word.len()..];
@@ -175,7 +177,7 @@ fn command(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Returns the length up to the `==` of a `[ … ]` or a `test`.
+/// Returns the length of a `[ … ]` or a `test` up to and including its `==`.
 fn comparison(text: &[u8]) -> Option<usize> {
     let mut quote = None;
     let mut at = 0;
@@ -186,7 +188,7 @@ fn comparison(text: &[u8]) -> Option<usize> {
             (None | Some(b'"'), b'$') if rest.starts_with(b"$((") => {
                 at += rest.windows(2).position(|pair| pair == b"))")?;
             }
-            // A command in there may have an `==` of its own.
+            // A command substitution may have an `==` of its own.
             (None | Some(b'"'), b'`') => return None,
             (None | Some(b'"'), b'$') if rest.starts_with(b"$(") => return None,
             (Some(opened), _) if opened == byte => quote = None,
@@ -206,7 +208,7 @@ fn is_name(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || *byte == b'_'
 }
 
-/// Returns whether a script gives a variable a value.
+/// Returns whether a script has an assignment to a variable, or a text that looks like one.
 fn assigns(script: &[u8], name: &[u8]) -> bool {
     let assignment = [name, b"="].concat();
     script.windows(assignment.len()).any(|part| part == assignment)

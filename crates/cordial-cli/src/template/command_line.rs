@@ -7,6 +7,6 @@ use std::ffi::OsString;
 pub(crate) struct CommandLine<'t> {
     /// The program and its arguments.
     pub(crate) words: Vec<OsString>,
-    /// The variables to which the script of a shell line refers.
+    /// The variables that hold parts of the item, for the script of a shell line.
     pub(crate) environment: Vec<(&'t str, OsString)>,
 }

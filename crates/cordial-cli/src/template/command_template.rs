@@ -38,7 +38,7 @@ impl CommandTemplate {
     ///
     /// # Errors
     ///
-    /// A message, when a placeholder is not supported, or cannot be beside other text.
+    /// A message, when a placeholder is not supported, stands for no value, or cannot be beside other text.
     pub(crate) fn words(words: &[Vec<u8>], syntax: &Syntax) -> Result<Self, String> {
         Syntax::check_computed(words)?;
         let given = words;
@@ -63,7 +63,7 @@ impl CommandTemplate {
     ///
     /// # Errors
     ///
-    /// A message, when a placeholder is not supported.
+    /// A message, when a placeholder is not supported, or stands for no value.
     pub(crate) fn name(name: &[u8], syntax: &Syntax) -> Result<Self, String> {
         let words = vec![word::split(name, syntax)?];
         Ok(CommandTemplate::Words(Words { words, beside_text: syntax.beside_text() }))
@@ -73,7 +73,7 @@ impl CommandTemplate {
     ///
     /// # Errors
     ///
-    /// A message, when a placeholder is inside quotes, or is not supported.
+    /// A message, when a placeholder is not supported, or stands where it cannot be replaced, for example inside quotes.
     pub(crate) fn shell(shell: Shell, line: &[u8], syntax: &Syntax) -> Result<Self, String> {
         ShellLine::new(shell, line, syntax).map(CommandTemplate::Shell)
     }
@@ -82,7 +82,8 @@ impl CommandTemplate {
     ///
     /// # Errors
     ///
-    /// When the system does not accept the item as an argument, or a calculation of the shell needs a number.
+    /// When the system does not accept the arguments of the command, when the shell would evaluate the item, or when the item is a
+    /// line that needs bash.
     pub(crate) fn fill(&self, item: &Item, slot: usize) -> Result<CommandLine<'_>, ItemFailure> {
         let values = item.arguments().iter().map(argument).collect::<Result<Vec<&[u8]>, ItemFailure>>()?;
         let insertion = Insertion { values, index: item.index, slot };
@@ -124,7 +125,7 @@ impl CommandTemplate {
             CommandTemplate::Shell(line) => line.render(&insertion),
             CommandTemplate::ItemIsLine(shell) => {
                 let line = insertion.values.join(&b' ');
-                // A record is one line.
+                // A line of the joblog holds one command.
                 match line.contains(&b'\n') {
                     true => [shell.program(), b" -c ", &shell_quote::quote(&line)].concat(),
                     false => line,
@@ -161,7 +162,7 @@ impl CommandTemplate {
         contains_in_order(line, &texts)
     }
 
-    /// Returns how long the command line of an item becomes, at most.
+    /// Returns how long the command line of an item becomes. A number that `{#}` or `{%}` inserts counts as if it were a value.
     pub(crate) fn size(&self) -> CommandSize {
         let mut size = CommandSize::default();
         match self {
@@ -184,7 +185,8 @@ impl CommandTemplate {
         size
     }
 
-    /// Returns whether the command of an item depends on its values.
+    /// Returns whether the command has a placeholder for values of the item, or is the item. A reference to an argument of the
+    /// shell, such as `$1`, does not count.
     pub(crate) fn uses_item(&self) -> bool {
         let is_item =
             |piece: &Piece| piece.placeholder().is_some_and(|it| !matches!(it, Placeholder::Slot | Placeholder::Index));
@@ -195,7 +197,7 @@ impl CommandTemplate {
         }
     }
 
-    /// Returns whether the command of an item depends on the slot in which it runs.
+    /// Returns whether the command has the placeholder of the slot.
     pub(crate) fn uses_slot(&self) -> bool {
         let is_slot = |piece: &Piece| piece.placeholder() == Some(Placeholder::Slot);
         match self {
@@ -205,7 +207,7 @@ impl CommandTemplate {
         }
     }
 
-    /// Returns whether the command of an item contains its number, or the name of the variable that has it.
+    /// Returns whether the command of an item contains the number of the item, or the name of the variable that holds it.
     pub(crate) fn uses_index(&self, item: &Item) -> bool {
         let names_index = |text: &[u8]| text.windows(INDEX_VARIABLE.len()).any(|part| part == INDEX_VARIABLE);
         let is_index =

@@ -86,7 +86,7 @@ fn stem(value: &[u8], number: u8) -> &[u8] {
     extensions_start(value, number).map_or(value, |at| &value[..at])
 }
 
-/// Returns the position of the point before the last extensions, or `None` if there are fewer after the last slash.
+/// Returns the position of the dot before the last extensions, or `None` if there are fewer after the last slash.
 fn extensions_start(value: &[u8], number: u8) -> Option<usize> {
     let mut end = value.len();
     for _ in 0..number {

@@ -11,7 +11,7 @@ pub(crate) enum Placeholder {
     Values(Part),
     /// `{1}`, `{-1.}` and so on: one value of the item, or nothing if the item has fewer.
     Value(Position, Part),
-    /// `{#}`: the number of the command, from 1.
+    /// `{#}`: the number of the item, from 1.
     Index,
     /// `{%}`: the number of the slot, from 1.
     Slot,
@@ -29,7 +29,7 @@ pub(super) struct Insertion<'v> {
 }
 
 impl Position {
-    /// Returns the value at this position.
+    /// Returns the value at this position, or an empty one if the item has fewer.
     pub(super) fn of<'v>(self, values: &[&'v [u8]]) -> &'v [u8] {
         let distance = self.0.unsigned_abs() as usize;
         let at = if self.0 > 0 { distance.checked_sub(1) } else { values.len().checked_sub(distance) };
@@ -61,7 +61,7 @@ impl Placeholder {
         matches!(self, Placeholder::Value(position, _) if !position.is_within(insertion.values.len()))
     }
 
-    /// Returns the one text that replaces the placeholder; for all values, they are joined by blanks.
+    /// Returns the text that replaces the placeholder, as one text: several values have a space between two of them.
     pub(super) fn text<'v>(self, insertion: &Insertion<'v>) -> Cow<'v, [u8]> {
         match self {
             Placeholder::Values(part) => match insertion.values[..] {

@@ -6,14 +6,14 @@ use super::bash_syntax::only_in_bash;
 use crate::system::{self, Program};
 use crate::text::display;
 
-/// Shells that cannot run the script of a line, because they have neither `"$@"` nor `"$*"`.
+/// Shells that cannot run the script of a line, because they have no `"$@"`.
 const UNUSABLE: [&[u8]; 5] = [b"fish", b"csh", b"tcsh", b"nu", b"elvish"];
 
-/// A program that runs the script after `-c`, with the words after it as its arguments.
+/// A program that runs the script after `-c`. The words after the script are `$0` and the arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shell {
     program: Vec<u8>,
-    /// Whether it is the `sh` of this machine, if no option names a shell: the scripts may have been written for bash.
+    /// Whether this is the `sh` of this machine, taken because no option names a shell. Its scripts may have been written for bash.
     is_default: bool,
 }
 
@@ -22,7 +22,7 @@ impl Shell {
     ///
     /// # Errors
     ///
-    /// A message, when the program is known not to be a shell of the POSIX family.
+    /// A message, when the program has no name, or is known not to be a shell of the POSIX family.
     pub(crate) fn new(program: Vec<u8>) -> Result<Shell, String> {
         let shell = Shell { program, is_default: false };
         if shell.name().is_empty() || UNUSABLE.contains(&shell.name()) {
@@ -34,7 +34,7 @@ impl Shell {
         Ok(shell)
     }
 
-    /// Returns the `sh` of any machine.
+    /// Returns the `sh` of the machine that runs the script, which may be another one.
     pub(crate) fn sh() -> Shell {
         Shell { program: b"sh".to_vec(), is_default: false }
     }
@@ -48,11 +48,11 @@ impl Shell {
         Shell { program: b"bash".to_vec(), is_default: false }
     }
 
-    /// Checks that a script does not need bash, if no option names the shell that runs it.
+    /// Checks that a script does not need bash, if no option names a shell and `sh` is `dash`.
     ///
     /// # Errors
     ///
-    /// A message without the script.
+    /// A message that names the part that needs bash.
     pub(crate) fn check(&self, script: &[u8]) -> Result<(), String> {
         let has_variable = |name: &[u8]| system::os_string(name.to_vec()).is_ok_and(|name| env::var_os(name).is_some());
         match only_in_bash(script, has_variable) {

@@ -7,11 +7,11 @@ pub(super) enum Check {
     /// A text that may be a part of a calculation, or become one in a variable. Shells run a command in it only as the index of an
     /// array: `a[$(id)]`. All such texts of an item are checked together, so each alone is accepted.
     NoCommand,
-    /// The name of a variable.
+    /// The name of a variable, or of an element of an array by its number.
     Name,
-    /// The name of a variable, or `NAME=VALUE`.
+    /// The same as `Name`, or `NAME=VALUE`.
     Declaration,
-    /// A text without substitutions.
+    /// A text without `$`, backquotes and backslashes.
     Plain,
 }
 
@@ -29,7 +29,7 @@ impl Check {
     }
 }
 
-/// Returns whether every shell reads a text as one number in a calculation.
+/// Returns whether a text is one number, in which no shell evaluates anything. Shells refuse some of these, such as 08.
 fn is_number(text: &[u8]) -> bool {
     let text = text.trim_ascii();
     let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);

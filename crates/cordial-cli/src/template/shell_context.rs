@@ -3,8 +3,8 @@
 /// The syntax around a position in the line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Context {
-    /// A command: the line itself, or a substitution, with the numbers of its open parentheses and of its open `case`
-    /// words, whose patterns end with a parenthesis.
+    /// A command: the line itself, a substitution, or the text after a `((` that is not a calculation. `parentheses` and `cases`
+    /// count what is open in it: a parenthesis also ends each pattern of `case`.
     Command {
         end: CommandEnd,
         /// Where the simple command at this position begins, as far as the line was read.
@@ -65,7 +65,7 @@ pub(super) struct HereDocument {
 }
 
 impl HereDocument {
-    /// Returns the here-document that begins with `<<` before a text, and the length of its delimiter there.
+    /// Returns the here-document whose `<<` is before a text, and the number of bytes of the text up to the end of its delimiter.
     pub(super) fn begun_by(text: &[u8]) -> (HereDocument, usize) {
         let is_indented = text.starts_with(b"-");
         let mut at = usize::from(is_indented);
@@ -92,7 +92,7 @@ impl Context {
         Context::Command { end, start, parentheses: 0, cases: 0, is_ambiguous: false }
     }
 
-    /// Declares whether the command begins with `((`, and the shell may read it as a calculation.
+    /// Sets whether the command begins with `((`, and the shell may read it as a calculation.
     pub(super) fn ambiguous(mut self, value: bool) -> Context {
         if let Context::Command { is_ambiguous, .. } = &mut self {
             *is_ambiguous = value;

@@ -1,8 +1,8 @@
 //! Follows items through the variables of a shell line, to the places where the shell evaluates a variable.
 //!
 //! `x={}; y=$x; echo $((y))` calculates with the item. Other ways that an item can take (a pipe, the arguments of a function or
-//! of `set`, a file) are not followed. Instead, no item may hold a command for a calculation if the line calculates with
-//! any variable.
+//! of `set`, a file) are not followed. Instead, if the line calculates with any variable, no item may contain a command that
+//! a calculation would run.
 
 use super::placeholder::Placeholder;
 use super::shell_check::Check;
@@ -14,15 +14,15 @@ pub(super) struct Flow {
     evaluated: Vec<(Vec<u8>, Check)>,
     /// Variables that get an item.
     assigned: Vec<(Vec<u8>, Placeholder)>,
-    /// Variables that get the value of another one, which is the first.
+    /// Pairs of a variable and another one that gets its value.
     copied: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether the line calculates with a variable, or with an argument.
     calculates: bool,
 }
 
 impl Flow {
-    /// Returns the variables of a line of which these are evaluated. `calculates` says whether it seems to calculate with
-    /// variables.
+    /// Returns the flow of a line that evaluates these variables, as far as is known before the line is scanned. `calculates` says
+    /// whether the line seems to calculate with variables.
     pub(super) fn new(evaluated: impl Iterator<Item = (Vec<u8>, Check)>, calculates: bool) -> Flow {
         Flow { evaluated: evaluated.collect(), calculates, ..Flow::default() }
     }
@@ -48,7 +48,7 @@ impl Flow {
         self.copied.extend(names.into_iter().map(|name| (from.to_vec(), name)));
     }
 
-    /// Returns what these placeholders have to be because of variables.
+    /// Returns what the placeholders of the line have to be because of variables.
     pub(super) fn checks(mut self, placeholders: impl Iterator<Item = Placeholder>) -> Vec<(Placeholder, Check)> {
         let mut checks = Vec::new();
         let mut at = 0;

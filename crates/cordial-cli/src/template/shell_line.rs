@@ -5,7 +5,7 @@
 //! gzip < {} > {.}.gz   ──►   sh -c 'gzip < "$*" > "$CORDIAL_STEM".gz' sh ITEM…
 //! ```
 //!
-//! A calculation such as `$(({} + 1))` is the exception: the shell would evaluate the item. So it has to be a number. Other
+//! A calculation such as `$(({} + 1))` is the exception: the shell would evaluate the item, so the item has to be a number. Other
 //! places of this kind are in `shell_words`.
 
 use super::command_line::CommandLine;
@@ -27,7 +27,8 @@ pub(crate) struct ShellLine {
     shell: Shell,
     pieces: Vec<ShellPiece>,
     script: Vec<u8>,
-    /// The placeholders that the script finds in variables, and the names of the variables.
+    /// The placeholders whose text the script takes from variables, and the names of these variables. `CORDIAL_INDEX` and
+    /// `CORDIAL_SLOT`, which all commands have, are not among them.
     variables: Vec<(Placeholder, String)>,
     /// The placeholders that the shell evaluates, and what they have to be.
     checks: Vec<(Placeholder, Check)>,
@@ -41,7 +42,8 @@ impl ShellLine {
     ///
     /// # Errors
     ///
-    /// A message, when a placeholder is inside quotes, is not supported, or would stand for several values in one word.
+    /// A message: that of `scan`; or a placeholder would stand for several values in one word, or for an argument that the line
+    /// changes before.
     pub(super) fn new(shell: Shell, line: &[u8], syntax: &Syntax) -> Result<ShellLine, String> {
         let Scanned { mut pieces, checks, mut arguments_change_at } = scan(line, syntax)?;
         let has_placeholder = pieces.iter().any(|piece| matches!(piece, ShellPiece::Placeholder(..)));
@@ -71,7 +73,7 @@ impl ShellLine {
                 display::quoted(line)
             ));
         }
-        // The only value is in a variable then, because "$1" is not always the item.
+        // Where "$1" is not always the item, an item with one value is in a variable instead.
         let has_arguments = arguments_change_at.is_none() || syntax.has_many_values();
         let (mut script, mut variables) = (Vec::new(), Vec::new());
         for piece in &pieces {
@@ -81,7 +83,7 @@ impl ShellLine {
                     let reference = reference(*placeholder, has_arguments, &mut variables);
                     let reference = match (&reference[..], place) {
                         ("*", Place::Words) => r#""$@""#.to_owned(),
-                        // Without the value there is no word, as with GNU parallel.
+                        // If the item has no such value, there is no word, as with GNU parallel.
                         (number, Place::Words) if number.parse::<i32>().is_ok() && syntax.has_many_values() => {
                             format!("${{{number}+\"${{{number}}}\"}}")
                         }
@@ -122,7 +124,7 @@ impl ShellLine {
     ///
     /// # Errors
     ///
-    /// When the shell would evaluate the item, or the system does not accept it as an argument.
+    /// When the shell would evaluate the item, or the system does not accept the item as an argument.
     pub(super) fn fill(&self, insertion: &Insertion<'_>) -> Result<CommandLine<'_>, ItemFailure> {
         for (placeholder, check) in &self.checks {
             let is_name = matches!(check, Check::Name | Check::Declaration);
@@ -171,7 +173,7 @@ impl ShellLine {
         }
     }
 
-    /// Returns the line with the item in the place of the placeholders, quoted.
+    /// Returns the line with the item in the place of the placeholders: quoted, except in a here-document.
     pub(super) fn render(&self, insertion: &Insertion<'_>) -> Vec<u8> {
         let mut line = Vec::new();
         for piece in &self.pieces {
@@ -237,8 +239,8 @@ fn has_index(pieces: &[ShellPiece]) -> bool {
     false
 }
 
-/// Returns whether a line refers to its arguments. References in the body of a function do not count: they mean the arguments of
-/// the function.
+/// Returns whether a line contains `$1`, `$@` or `$*`, with or without a brace. References in the body of a function do not count:
+/// they mean the arguments of the function.
 fn refers_to_arguments(line: &[u8]) -> bool {
     let line = without_functions(line);
     let references = ["$1", "$@", "$*", "${1", "${@", "${*"];

@@ -9,8 +9,8 @@
 //!          └─ $(( ──► arithmetic, up to its ))
 //! ```
 //!
-//! Where the shell would evaluate an item, the item has to be a number or a name. `shell_flow` finds the places that an item
-//! reaches in a variable.
+//! Where the shell would evaluate an item, the item has to be a number, a name or a text without substitutions. `shell_flow`
+//! finds the places that an item reaches in a variable.
 
 use super::placeholder::Placeholder;
 use super::shell_check::Check;
@@ -32,8 +32,8 @@ pub(super) enum ShellPiece {
 pub(super) struct Scanned {
     pub(super) pieces: Vec<ShellPiece>,
     pub(super) checks: Vec<(Placeholder, Check)>,
-    /// The first piece after which `$1` may not be the item: a function has arguments of its own, and `set` and `shift`
-    /// change those of the line.
+    /// The index of the first piece in or after which `$1` may not be the item: a function has arguments of its own, and `set`
+    /// and `shift` change those of the line.
     pub(super) arguments_change_at: Option<usize>,
 }
 
@@ -56,7 +56,9 @@ pub(super) enum Place {
 ///
 /// # Errors
 ///
-/// A message, when a placeholder is inside quotes, or is not supported.
+/// A message, when a placeholder is not supported; when it is inside quotes, in a here-document that the shell does not expand, or
+/// after a `((` that may begin a calculation or a command; when the shell would read its text as a list of an array; or when the line
+/// has a placeholder, and a quote, a parenthesis or a substitution is not closed.
 pub(super) fn scan(line: &[u8], syntax: &Syntax) -> Result<Scanned, String> {
     let contexts = vec![Context::command(CommandEnd::Line, 0)];
     let mut scanner = Scanner {
@@ -104,11 +106,11 @@ struct Scanner<'l> {
     at: usize,
     /// The innermost context is the last.
     contexts: Vec<Context>,
-    /// Here-documents that begin after the end of the current line of the script.
+    /// Here-documents whose text begins after the end of the current line of the script.
     documents: Vec<HereDocument>,
     /// The start of each open `[[`, and the number of contexts there.
     tests: Vec<(usize, usize)>,
-    /// The associative arrays.
+    /// The associative arrays that the line declares.
     keyed: Vec<Vec<u8>>,
     flow: Flow,
     checks: Vec<(Placeholder, Check)>,
@@ -210,7 +212,7 @@ impl Scanner<'_> {
             && last.is_none_or(|byte| !b"<>".contains(byte))
     }
 
-    /// Returns how the shell reads the word at this position, which continues after these bytes.
+    /// Returns how the shell reads the word at this position. `length` is the length of the placeholder or the name here.
     fn reading(&self, length: usize) -> Reading {
         for (n, context) in self.contexts.iter().enumerate().rev() {
             match context {
@@ -298,7 +300,7 @@ impl Scanner<'_> {
         self.flow.evaluate(name, check);
     }
 
-    /// Returns the line with what its placeholders have to be, also those that reach the shell in a variable.
+    /// Returns the pieces, and what their placeholders have to be, also because of variables that get the item.
     fn finish(self) -> Scanned {
         let Scanner { pieces, mut checks, flow, arguments_change_at, .. } = self;
         let placeholders = pieces.iter().filter_map(|piece| match piece {
@@ -451,8 +453,8 @@ impl Scanner<'_> {
             b'e' if is_word_start && cases > 0 && self.is_word(b"esac") => self.take_case(4, -1),
             b')' if end == CommandEnd::Parenthesis && parentheses == 0 && cases == 0 => self.take_and(1, true),
             b'`' if end == CommandEnd::Backquote => self.take_and(1, true),
-            // In bash, `((` begins a calculation, also after a word such as `if`. Other shells take it for two nested
-            // subshells; those seldom contain an item.
+            // In bash, `((` begins a calculation, also after a word such as `if`. `dash` takes it for two nested subshells;
+            // those seldom contain an item.
             b'(' if self.rest().starts_with(b"((") => {
                 let opening = opening(&self.rest()[2..]);
                 if opening == Opening::Calculation {
@@ -540,7 +542,7 @@ impl Scanner<'_> {
         self.enter(1, Context::Brackets { brackets: 0, is_key });
     }
 
-    /// Returns whether a word begins here and ends after these bytes.
+    /// Returns whether this word is here, and ends here.
     fn is_word(&self, word: &[u8]) -> bool {
         let after = self.rest().strip_prefix(word).map(<[u8]>::first);
         after.is_some_and(|next| next.is_none_or(|byte| byte.is_ascii_whitespace() || b";&|()".contains(byte)))

@@ -35,7 +35,7 @@ const NUMBERS: [&[u8]; 5] = [b"RANDOM", b"SRANDOM", b"OPTIND", b"HISTCMD", b"BAS
 const KEYWORDS: [&[u8]; 12] =
     [b"then", b"do", b"else", b"if", b"elif", b"while", b"until", b"!", b"{", b"time", b"builtin", b"command"];
 
-/// Returns how the word at the end of a text is read, which is the beginning of a command.
+/// Returns how the shell reads the last word of `before`, which is the text of a command up to a position in that word.
 pub(super) fn reading(before: &[u8]) -> Reading {
     let mut words = split(before);
     let word = words.pop().unwrap_or_default();
@@ -51,7 +51,7 @@ pub(super) fn reading(before: &[u8]) -> Reading {
     reading_after(&words[skipped..], &word)
 }
 
-/// Returns how a word after these words of a command is read.
+/// Returns how the shell reads a word that follows these words of a command.
 fn reading_after(words: &[Vec<u8>], word: &[u8]) -> Reading {
     let Some((command, arguments)) = words.split_first() else {
         return match assigned_name(word) {
@@ -91,7 +91,7 @@ fn reading_after(words: &[Vec<u8>], word: &[u8]) -> Reading {
     }
 }
 
-/// Returns how an argument of a command that declares variables is read.
+/// Returns how the shell reads an argument of a command that declares variables.
 fn declaration(command: &[u8], arguments: &[Vec<u8>], word: &[u8]) -> Reading {
     let is_option = |word: &&Vec<u8>| word.starts_with(b"-") || word.starts_with(b"+");
     let flags: Vec<u8> = arguments.iter().filter(is_option).flatten().copied().collect();
@@ -109,8 +109,8 @@ fn declaration(command: &[u8], arguments: &[Vec<u8>], word: &[u8]) -> Reading {
     }
 }
 
-/// Returns whether the command at the start of a text defines a function, which has arguments of its own, or changes the
-/// arguments of the line.
+/// Returns whether the command at the start of a text defines a function with the word `function`, or changes the arguments of the
+/// line. A function has arguments of its own.
 pub(super) fn changes_arguments(text: &[u8]) -> bool {
     let end = text.iter().position(|byte| b";&|\n".contains(byte)).unwrap_or(text.len());
     let mut words = text[..end].split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
@@ -128,19 +128,19 @@ pub(super) fn changes_arguments(text: &[u8]) -> bool {
     }
 }
 
-/// Returns the variables of a line that are declared as numbers.
+/// Returns the variables that are numbers: those of bash, and those that the line declares.
 fn numbers(line: &[u8]) -> impl Iterator<Item = Vec<u8>> + use<> {
     let known = NUMBERS.iter().map(|name| name.to_vec());
     known.chain(declared(line, b"integer", b'i')).chain(declared(line, b"float", b'F'))
 }
 
-/// Returns the variables of a line whose values the shell evaluates.
+/// Returns the variables of a line whose values the shell evaluates wherever they are assigned.
 pub(super) fn evaluated(line: &[u8]) -> impl Iterator<Item = (Vec<u8>, Check)> + use<> {
     // The shell expands PS4 with `set -x`.
     numbers(line).map(|name| (name, Check::NoCommand)).chain([(b"PS4".to_vec(), Check::Plain)])
 }
 
-/// Returns whether a line may calculate with a variable or an argument, also in quotes, which may hold a line for another
+/// Returns whether a line may calculate with a variable or an argument, also in quotes, which may contain a line for another
 /// shell. The test command of ksh and mksh calculates with `-eq` and the like.
 pub(super) fn calculates(line: &[u8]) -> bool {
     let starts = line.windows(2).enumerate().filter(|(_, pair)| *pair == b"((").map(|(at, _)| at + 2);
@@ -154,8 +154,8 @@ pub(super) fn calculates(line: &[u8]) -> bool {
         || !declared(line, b"float", b'F').is_empty()
 }
 
-/// Returns whether a line assigns to an element of an array whose index has blanks, as in `b[ $i ]=1`, which no other place
-/// takes for an index.
+/// Returns whether a line assigns to an element of an array whose index has blanks, as in `b[ $i ]=1`. The scanner does not take
+/// these brackets for an index.
 pub(super) fn has_index_with_blanks(line: &[u8]) -> bool {
     line.windows(2).enumerate().any(|(at, pair)| {
         let start = line[..at].iter().rposition(|&byte| byte == b'[');
@@ -164,7 +164,8 @@ pub(super) fn has_index_with_blanks(line: &[u8]) -> bool {
     })
 }
 
-/// Returns whether a calculation that begins here has the name of a variable or an argument. `${#x}` is a number in any case.
+/// Returns whether a calculation that begins here has the name of a variable or an argument. `${#x}` and `${x//[^0-9]/}` do not
+/// count: they are numbers in any case.
 fn names_a_variable(mut text: &[u8]) -> bool {
     while let Some((first, rest)) = text.split_first() {
         if text.starts_with(b"))") {
@@ -189,12 +190,12 @@ fn compares_a_variable(line: &[u8]) -> bool {
     words.windows(3).any(|three| operators.contains(&three[1]) && !(is_number(three[0]) && is_number(three[2])))
 }
 
-/// Returns the associative arrays of a line.
+/// Returns the associative arrays that a line declares.
 pub(super) fn keyed(line: &[u8]) -> Vec<Vec<u8>> {
     declared(line, b"", b'A')
 }
 
-/// Returns the variables that are declared with a command of their own, or with the letter of an option.
+/// Returns the variables that a line declares with this command, or with an option that has this letter.
 fn declared(line: &[u8], command: &[u8], letter: u8) -> Vec<Vec<u8>> {
     let mut names = Vec::new();
     for part in line.split(|byte| b";&|\n(){}".contains(byte)) {
@@ -218,7 +219,7 @@ fn assigned_name(word: &[u8]) -> Option<&[u8]> {
     (rest.starts_with(b"=") || rest.starts_with(b"+=")).then_some(name)
 }
 
-/// Returns the array in whose index the end of a text is, if that is in quotes, as in `unset 'a[`.
+/// Returns the array in whose index a text ends, if the word of the array begins with a quote, as in `unset 'a[`.
 pub(super) fn quoted_array(before: &[u8]) -> Option<&[u8]> {
     let start = before.iter().rposition(u8::is_ascii_whitespace).map_or(0, |at| at + 1);
     let word = &before[start..];
@@ -234,8 +235,8 @@ pub(super) fn name_length(text: &[u8]) -> Option<usize> {
     (length > 0 && !text[0].is_ascii_digit()).then_some(length)
 }
 
-/// Splits the text of a command into words, without quotes. The last word is the one at the end of the text, which may be
-/// empty.
+/// Splits the text of a command into words, and removes their quotes. The last word is the one at the end of the text, and may
+/// be empty.
 fn split(text: &[u8]) -> Vec<Vec<u8>> {
     let (mut words, mut word, mut is_word) = (Vec::new(), Vec::new(), false);
     let (mut quote, mut depth) = (None, 0_u32);

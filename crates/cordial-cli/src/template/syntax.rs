@@ -1,4 +1,4 @@
-//! Which texts are placeholders: those of GNU parallel.
+//! Which texts are placeholders: those of GNU parallel, except those that need Perl.
 
 use super::path_part::Part;
 use super::placeholder::{Placeholder, Position};
@@ -12,7 +12,7 @@ const COMPUTED: &str = "{= … =} is not supported, because it would need Perl: 
 /// The placeholders of a command.
 #[derive(Clone, Debug)]
 pub(crate) struct Syntax {
-    /// The text of `-I`, if there is one. With it, `{1}` is text, as it is for `xargs` and for GNU parallel.
+    /// The text of `-I`, if there is one. If it is not `{}`, `{1}` is text, as it is for `xargs` and for GNU parallel.
     replace: Option<Vec<u8>>,
     /// Other texts for `{.}`, `{/}` and so on.
     renamed: Vec<(Vec<u8>, Placeholder)>,
@@ -82,7 +82,7 @@ impl Syntax {
         Syntax { max_values, ..self }
     }
 
-    /// Declares that the item is not inserted.
+    /// Sets that the item is not inserted.
     pub(crate) fn without_items(self) -> Syntax {
         Syntax { inserts_items: false, ..self }
     }
@@ -116,11 +116,11 @@ impl Syntax {
         (0..text.len()).any(|at| matches!(self.parse_prefix(&text[at..]), Ok(Some(_))))
     }
 
-    /// Checks that no text begins with `{=` in one word and ends with `=}` in a later one.
+    /// Checks that no word has a `{=` with a `=}` in the same or a later word.
     ///
     /// # Errors
     ///
-    /// A message, when there is such a text.
+    /// A message, when there are such words.
     pub(super) fn check_computed(words: &[Vec<u8>]) -> Result<(), String> {
         let has = |word: &[u8], brace: &[u8]| word.windows(2).any(|part| part == brace);
         let start = words.iter().position(|word| has(word, b"{="));
@@ -134,8 +134,8 @@ impl Syntax {
     ///
     /// # Errors
     ///
-    /// A message, when the text begins with a placeholder that is not supported, or that stands for a value that no
-    /// item has.
+    /// A message, when the text begins with a placeholder that is not supported, that stands for a value that no item has, or, with
+    /// `-n 0`, that stands for a value.
     pub(super) fn parse_prefix(&self, text: &[u8]) -> Result<Option<(Placeholder, usize)>, String> {
         match self.find(text)? {
             Some((Placeholder::Values(_) | Placeholder::Value(..), length)) if !self.inserts_items => Err(format!(
@@ -232,7 +232,7 @@ fn without_position(inner: &[u8]) -> &[u8] {
     if digits == 0 { inner } else { &unsigned[digits..] }
 }
 
-/// Returns what to write instead of a placeholder that GNU parallel computes with `--plus`; `None` if it is none.
+/// Returns what to write instead of a placeholder that GNU parallel computes with `--plus`; `None` for any other text.
 fn computed_advice(inner: &[u8]) -> Option<&'static str> {
     Some(match inner {
         b"##" => "the number of all items is not known before they are read; count them first, for example with wc -l",

@@ -31,7 +31,7 @@ impl Piece {
 ///
 /// # Errors
 ///
-/// A message, when the word contains a placeholder that is not supported.
+/// A message, when the word contains a placeholder that is not supported, or stands for no value.
 pub(super) fn split(word: &[u8], syntax: &Syntax) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut text = Vec::new();
@@ -62,8 +62,8 @@ pub(super) fn is_beside_text(pieces: &[Piece]) -> bool {
     pieces.len() > 1 && pieces.iter().filter_map(Piece::placeholder).any(Placeholder::is_for_all)
 }
 
-/// Calls `add` for each text that fills the word, and for each end of a word (`None`). A word of placeholders for values
-/// that the item does not have is left out, as an empty text without quotes is by a shell.
+/// Calls `add` for each text that fills the word, and for each end of a word (`None`). A word that consists of placeholders for
+/// values that the item does not have is left out, as a shell leaves out an empty text without quotes.
 fn expand(pieces: &[Piece], insertion: &Insertion<'_>, beside_text: BesideText, mut add: impl FnMut(Option<&[u8]>)) {
     let mut expand_one = |values: &[&[u8]]| {
         for piece in pieces {
@@ -102,7 +102,7 @@ pub(super) fn fill(pieces: &[Piece], insertion: &Insertion<'_>, beside_text: Bes
     });
 }
 
-/// Returns the words of `fill`, quoted for a shell and separated by blanks; `None` if there are none. Each piece is
+/// Returns the words of `fill`, quoted for a shell, with a space between two of them; `None` if there are none. Each piece is
 /// quoted on its own, so that `CommandTemplate::may_render` can find the quoted texts in a line.
 pub(super) fn render(pieces: &[Piece], insertion: &Insertion<'_>, beside_text: BesideText) -> Option<Vec<u8>> {
     let mut words: Vec<Vec<u8>> = Vec::new();
