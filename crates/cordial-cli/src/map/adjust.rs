@@ -20,7 +20,7 @@ const FILE_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 ///
 /// # Cancel safety
 ///
-/// Dropping the future loses nothing.
+/// Dropping the future may cut off a message that is being printed.
 pub(super) async fn adjust(limit: SlotLimit, mut signals: LimitSignals, concurrency: Concurrency) {
     let by_signals = async {
         loop {
@@ -32,7 +32,7 @@ pub(super) async fn adjust(limit: SlotLimit, mut signals: LimitSignals, concurre
     };
     let by_file = async {
         match &concurrency {
-            // What a pipe contained was read at the start.
+            // A pipe was read to its end at the start of the run.
             Concurrency::File(path) if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) => {
                 follow_file(path, &concurrency, &limit).await;
             }
@@ -42,7 +42,8 @@ pub(super) async fn adjust(limit: SlotLimit, mut signals: LimitSignals, concurre
     tokio::join!(by_signals, by_file);
 }
 
-/// Reads the file again when it changes. If it cannot be read, or contains no number, the limit stays.
+/// Reads the file at an interval, and sets the limit when the number in it has changed. If the file cannot be read, or contains no
+/// number, the limit stays, and a message says so once.
 async fn follow_file(path: &Path, concurrency: &Concurrency, limit: &SlotLimit) {
     let read = || concurrency.number(system::max_concurrency());
     let mut last = Ok(limit.get());
@@ -56,7 +57,7 @@ async fn follow_file(path: &Path, concurrency: &Concurrency, limit: &SlotLimit) 
         }
         match &now {
             Ok(number) => limit.set(*number),
-            // An empty file is being written.
+            // Another program has truncated the file, and is about to write it.
             Err(_) if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0) => continue,
             Err(message) => report(&format!("cordial: {message}; the limit stays {}\n", limit.get())).await,
         }

@@ -23,7 +23,8 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// A message, when a file cannot be opened, or standard input is named twice.
+    /// A message, when a file cannot be opened or is a directory, when no file follows `::::`, when standard input is named twice,
+    /// or when a word is not valid Unicode on Windows.
     pub(super) fn new(options: &mut MapOptions) -> Result<Arguments, String> {
         let words = std::mem::take(&mut options.command);
         let options = &options.items;
@@ -125,7 +126,7 @@ fn separator(options: &ItemOptions) -> ItemSeparator {
     }
 }
 
-/// The number of records in each item.
+/// The largest number of records and of lines in an item. `None` for both: as many as fit on a command line.
 struct Counts {
     max_records: Option<usize>,
     max_lines: Option<usize>,
@@ -143,7 +144,7 @@ impl Counts {
     }
 }
 
-/// Returns whether a command may get more or fewer records than one.
+/// Returns whether a command may get another number of records than one.
 pub(super) fn may_group(options: &ItemOptions) -> bool {
     let Counts { max_records, .. } = Counts::new(options);
     max_records != Some(1) || options.max_records() == Some(0)
@@ -153,10 +154,10 @@ pub(super) fn may_group(options: &ItemOptions) -> bool {
 ///
 /// # Errors
 ///
-/// A message, when a name cannot be read.
+/// A message, when a name cannot be read, or cannot be a name, or when the text of an option is not valid Unicode on Windows.
 pub(super) fn syntax(options: &mut ItemOptions, sources: &mut [Source]) -> Result<Syntax, String> {
     let headers = if options.header.is_some() { headers(options, sources)? } else { Vec::new() };
-    // As in GNU parallel.
+    // As in GNU parallel, a tab in a header makes tabs the separators of columns.
     if options.colsep.is_none() && headers.iter().any(|header| header.contains(&b'\t')) {
         options.split_at_tabs();
     }
@@ -222,6 +223,10 @@ fn names(options: &ItemOptions, headers: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, S
 }
 
 /// Returns the sources, and how their items are made. `shares` is the number of commands that run at once.
+///
+/// # Errors
+///
+/// A message, when the text of `-E` is not valid Unicode on Windows.
 pub(super) fn sources(
     options: &ItemOptions,
     sources: Vec<Source>,
@@ -259,7 +264,7 @@ pub(super) fn items_are_typed(sources: &[Source]) -> bool {
     sources.iter().any(|source| matches!(source.origin, Origin::Stdin)) && io::stdin().is_terminal()
 }
 
-/// Prints that items are read from the terminal, if they are: a run without items otherwise seems to hang.
+/// Prints that items are read from the terminal, if they are and the run is not quiet: the run otherwise seems to hang.
 pub(super) fn announce_terminal(sources: &[Source], is_quiet: bool) {
     if !is_quiet && items_are_typed(sources) {
         let _ = io::stderr().write_all(

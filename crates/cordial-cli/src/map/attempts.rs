@@ -30,7 +30,7 @@ pub(super) struct ItemRun {
     /// The outcome of the last failed attempt. It is kept here because the exit of a task cannot carry the output of a
     /// command.
     failed_outcome: Mutex<Option<Outcome>>,
-    /// Charges the bytes of the item until it has succeeded, or its failure leaves the stream.
+    /// Charges the bytes of the item until the item has succeeded, or its failure has left the stream.
     _charge: Charge,
 }
 
@@ -107,12 +107,12 @@ impl ItemRunner {
     /// Runs an item once.
     ///
     /// The first attempt is requested when this function is called, not when the future is polled,
-    /// so that commands start in the order of the items. A later attempt starts after a pause,
-    /// which ends early if the run is stopped.
+    /// so that commands start in the order of the items. A later attempt is requested after a pause. If the run
+    /// is stopped before, the pause ends early, and the outcome of the attempt before is the last one.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future kills the command and its children.
+    /// Dropping the future kills the command and its children, or keeps the command from starting. The outcome is lost.
     pub(super) fn attempt(
         self: &Arc<Self>,
         run: Arc<ItemRun>,
@@ -156,8 +156,8 @@ impl ItemRunner {
         }
     }
 
-    /// Returns the outcome of the last attempt. The launcher has recorded it, unless it expected a further attempt; then it is
-    /// recorded here.
+    /// Returns the outcome of the last attempt, and records it, unless the launcher has done so or the item is unfinished. The
+    /// launcher does not record an outcome after which it expects a further attempt.
     async fn finish(&self, run: &ItemRun, mut outcome: Outcome) -> Result<Outcome, AttemptFailed> {
         let is_unfinished = outcome.result.as_ref().is_err_and(ItemFailure::is_unfinished);
         if !is_unfinished && !outcome.is_recorded && self.records.record(&mut outcome).await.is_err() {

@@ -31,6 +31,10 @@ pub(super) fn check_without_pipe(options: &MapOptions) -> Result<(), String> {
 
 /// Returns the syntax of the command: it may have `{#}` and `{%}`, and no item is appended. The placeholders of items are
 /// recognized only to be refused.
+///
+/// # Errors
+///
+/// A message, when the text of an option is not valid Unicode on Windows.
 pub(super) fn block_syntax(options: &MapOptions) -> Result<Syntax, String> {
     let replace = options.items.replace().unwrap_or_else(|| "{}".into());
     let mut syntax = Syntax::default().replace(system::argument_bytes(replace)?);
@@ -40,7 +44,7 @@ pub(super) fn block_syntax(options: &MapOptions) -> Result<Syntax, String> {
     Ok(syntax)
 }
 
-/// Checks the options of `--pipe`, and returns the source of the input, and how the input is cut.
+/// Checks the options of `--pipe`, and returns where the input is, and how it is cut.
 ///
 /// # Errors
 ///

@@ -31,8 +31,8 @@ pub(super) fn start(
     stdin: StandardInput,
     limit: SlotLimit,
 ) -> Result<Blocks, String> {
-    // For each slot there is one block that its command reads and one that waits, and two blocks are being cut. Commands that
-    // share the blocks keep their first one until they end, whatever the limit has become.
+    // For each slot there is one block that its command reads and one that waits, and two more blocks are being cut. With
+    // `--round-robin`, each command keeps its first block until the command ends, even if the limit has become smaller.
     let least = options.n_sharing.unwrap_or(0);
     let max_blocks = move || 2 * limit.get().max(least) + 2;
     let blocks = match origin {

@@ -8,7 +8,7 @@ use crate::system;
 use crate::template::{CommandTemplate, Shell, Syntax};
 use crate::text::display;
 
-/// The bytes that make a single word a line for a shell, unless a file has that name.
+/// The bytes that make a single word a line for a shell, unless a program has that name.
 const LINE_BYTES: &[u8] = b" \t\n|&;<>()$`\\\"'*?[";
 
 /// The command as it was given.
@@ -21,7 +21,7 @@ pub(super) struct GivenCommand {
 
 enum CommandKind {
     Words,
-    /// The words, joined by blanks, are a line for this shell.
+    /// The words, with a space between two of them, are a line for this shell.
     Line(Shell),
     /// There are no words: each item is a line for this shell.
     ItemIsLine(Shell),
@@ -32,7 +32,7 @@ impl GivenCommand {
     ///
     /// # Errors
     ///
-    /// A message, when options contradict the words.
+    /// A message, when `--shell-path` names no shell that can be used, or when an option for several items is given without words.
     pub(super) fn new(words: Vec<Vec<u8>>, options: &MapOptions) -> Result<GivenCommand, String> {
         let given_shell = match &options.launch.shell_path {
             Some(path) => Some(Shell::new(system::argument_bytes(path.clone())?)?),
@@ -68,7 +68,8 @@ impl GivenCommand {
     ///
     /// # Errors
     ///
-    /// A message, when a placeholder stands where it cannot be replaced, or a word was meant for a shell.
+    /// A message, when a placeholder is not supported or stands where it cannot be replaced, when a word was meant for a shell, or
+    /// when a line needs bash.
     pub(super) fn template(&self, syntax: &Syntax) -> Result<CommandTemplate, String> {
         match &self.kind {
             CommandKind::Words => {
@@ -95,7 +96,7 @@ impl GivenCommand {
         }
     }
 
-    /// Returns whether the command is a function that bash has exported, or a line with one.
+    /// Returns whether the command is a function that bash has exported, or a line that contains the name of one.
     pub(super) fn calls_function(&self) -> bool {
         let functions = system::exported_functions();
         match &self.kind {

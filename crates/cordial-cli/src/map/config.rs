@@ -1,5 +1,5 @@
-//! The configuration of a run: the options, checked against each other and against the machine. No command is started, and
-//! nothing is overwritten, before all checks have passed.
+//! The configuration of a run: the options, checked against each other and against the machine. No command of an item is
+//! started, and no file is written, before all checks have passed.
 
 use std::sync::Arc;
 
@@ -23,15 +23,15 @@ use crate::text::io_error;
 /// The file of `-c` makes at most this many commands run at once, unless it contains a larger number at the start.
 const MAX_FROM_FILE: usize = 1024;
 
-/// Signals make at most this many more commands run at once.
+/// Without a file of `-c`, signals make at most this many more commands run at once.
 const MAX_FROM_SIGNALS: usize = 128;
 
 /// How the outputs of commands are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OutputMode {
-    /// The output of an item is printed when the item is finished.
+    /// The output of an item is printed as a whole after the item has finished.
     Grouped(Format),
-    /// Each line is printed when it is written; with `is_ordered`, when it is the turn of its item.
+    /// Each line is printed when it is written; with `is_ordered`, not before the turn of its item.
     LineBuffered { is_tagged: bool, is_ordered: bool },
     /// Commands write directly to the outputs of `cordial`.
     Ungrouped,
@@ -47,7 +47,8 @@ pub(super) enum Input {
 /// The records of a run.
 pub(super) enum ConfigRecords {
     Open(Box<RunRecords>),
-    /// They are opened when the fleet is reached, so that a run that cannot begin leaves no files. This is the command that they record.
+    /// The records are opened when the fleet has been reached, so that a run that cannot begin leaves no files. The template is
+    /// the command that they record.
     Later(Box<CommandTemplate>),
 }
 
@@ -56,7 +57,7 @@ impl ConfigRecords {
     ///
     /// # Errors
     ///
-    /// A message, when a file cannot be used.
+    /// A message, when a file or a directory of the records cannot be used, or when options contradict each other.
     pub(super) fn open(self, options: &MapOptions) -> Result<RunRecords, String> {
         match self {
             ConfigRecords::Open(records) => Ok(*records),
@@ -74,9 +75,9 @@ pub(super) struct Config {
     pub(super) remote: Option<Remote>,
     /// The terminal, if commands may use it.
     pub(super) terminal: Option<Arc<Terminal>>,
-    /// Whether items are typed in at the terminal.
+    /// Whether the items are read from the terminal.
     pub(super) items_are_typed: bool,
-    /// The terminal at which to ask before each command, if that is wanted.
+    /// The terminal at which to ask before each command, with `--interactive`.
     pub(super) asked_at: Option<Arc<Terminal>>,
     /// The command as it was typed.
     pub(super) typed: Arc<str>,
@@ -84,7 +85,7 @@ pub(super) struct Config {
     pub(super) output: OutputMode,
     pub(super) halt: HaltPolicy,
     pub(super) records: ConfigRecords,
-    /// Where commands on a fleet run, and their files.
+    /// With a fleet: in which directory its commands run, and which files travel.
     pub(super) fleet_files: Option<FleetFilesConfig>,
     pub(super) options: MapOptions,
 }
@@ -130,7 +131,7 @@ impl Config {
             None => Program::Searched,
         };
         check_machine(&options)?;
-        // Once, because the file of -c may be a pipe.
+        // Read only once here, because the file of -c may be a pipe.
         let n_at_once = options.concurrency.number(system::max_concurrency())?;
         if options.remote.is_used() && command.calls_function() {
             return Err(
@@ -204,7 +205,7 @@ fn find_program(name: &[u8], options: &MapOptions) -> Result<Program, String> {
     })
 }
 
-/// Returns how many commands run at once: `initial` at first, and a limit for later changes.
+/// Returns how many commands run at once: `initial` at first, and how far signals or the file of `-c` can raise that.
 fn slot_limit(concurrency: &Concurrency, initial: usize) -> SlotLimit {
     let system_max = system::max_concurrency();
     let max = match concurrency {

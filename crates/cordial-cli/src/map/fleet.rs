@@ -11,10 +11,10 @@ use crate::system;
 use crate::template::{CommandTemplate, Syntax};
 use crate::text::io_error;
 
-/// How many items are sent ahead unless `-c` says otherwise: the workers run as many at once as they have slots.
+/// How many items are sent at once unless `-c` says otherwise. The workers run as many at once as they have slots.
 const SENT_AHEAD: usize = 64;
 
-/// Refuses options that mean nothing on other machines.
+/// Refuses options that cannot be used with a fleet, and options of a fleet without `--nats`.
 ///
 /// # Errors
 ///
@@ -53,8 +53,8 @@ pub(super) fn check(options: &MapOptions, calls_function: bool) -> Result<(), St
     Ok(())
 }
 
-/// Returns where commands run, and which files travel. If files travel, the directory need not be there, and is that of `-S`: by
-/// default the login directory.
+/// Returns where commands run, and which files travel. If none travel, the directory has to exist on the machines of the workers, and
+/// is by default the current one. Otherwise it is the same as with `-S`, by default the login directory, and is created if necessary.
 ///
 /// # Errors
 ///
@@ -93,7 +93,7 @@ fn shared_directory(workdir: Option<&Path>) -> Result<Vec<u8>, String> {
     system::argument_bytes(current.join(workdir.unwrap_or(Path::new(""))).into())
 }
 
-/// Returns how many items are sent at once. `given` is the number that `-c` stands for.
+/// Returns how many items are sent at once. `given` is the number of `concurrency` on this machine.
 pub(super) fn limit(concurrency: &Concurrency, given: usize) -> SlotLimit {
     match concurrency {
         Concurrency::Percent(100) => SlotLimit::new(SENT_AHEAD, SENT_AHEAD),

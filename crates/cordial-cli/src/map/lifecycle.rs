@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! signal   effect
-//! first    no command is started; running commands receive SIGTERM and have the grace period to exit; their outcomes are printed
+//! first    no further command is started; running commands receive SIGTERM and have the grace period to exit; their outcomes are printed
 //! second   all commands are killed
 //! ```
 
@@ -64,7 +64,7 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
     system::block_sigchld();
     let runtime = Runtime::builder().build();
     let reason = match &runtime {
-        // `Runtime::run` would handle signals itself: a second signal would end the root task
+        // `Runtime::run` would handle signals itself: a second signal would kill the root task
         // before the summary is printed.
         Ok(runtime) => match config.options.observe.as_deref().map_or(Ok(()), |address| observe(address, runtime)) {
             Ok(()) => runtime.block_on(root(config, run_name, state.clone())).unwrap_or_else(|exit| {
@@ -104,7 +104,7 @@ fn new_run_name() -> String {
     format!("{}-{}", std::process::id(), now.as_nanos())
 }
 
-/// Runs the root task, which runs the items and handles signals.
+/// The root task: runs the items and handles signals.
 async fn root(config: Config, run_name: String, state: RunState) -> ExitReason {
     if config.options.observe.is_some() {
         name_root();
@@ -170,7 +170,7 @@ async fn root(config: Config, run_name: String, state: RunState) -> ExitReason {
 }
 
 /// Prints what the first signal has done and what another signal will do, if standard error is a
-/// terminal.
+/// terminal and the run is not quiet.
 async fn announce_stop(grace: Duration, is_quiet: bool) {
     if is_quiet || !io::stderr().is_terminal() {
         return;
@@ -188,8 +188,8 @@ async fn announce_stop(grace: Duration, is_quiet: bool) {
     let _: Result<io::Result<()>, _> = time::timeout(LAST_OUTPUT_TIMEOUT, write).await;
 }
 
-/// Waits until no command runs, and nothing has been printed for `LAST_OUTPUT_TIMEOUT`, because the
-/// reader of the output has stopped reading.
+/// Waits until no command runs, and nothing has been printed for `LAST_OUTPUT_TIMEOUT`: the reader of
+/// the output has then stopped reading.
 async fn output_stalled(groups: &GroupTable, printed: &AtomicU64) {
     let mut before = None;
     loop {

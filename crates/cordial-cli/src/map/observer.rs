@@ -8,11 +8,11 @@ use cordial_observer::{Observer, ServeError};
 use crate::blocking_io::print_message;
 use crate::text::io_error;
 
-/// Starts an observer of the runtime, and prints the address of its page. It ends with the program.
+/// Starts an observer of the runtime, and prints the address of its page. The observer ends with the program.
 ///
 /// # Errors
 ///
-/// A message: the address is not valid, is in use, or can be reached from other machines.
+/// A message, when the address is not valid, can be reached from other machines, or cannot be bound.
 pub(super) fn observe(address: &str, runtime: &Runtime) -> Result<(), String> {
     let observer = Observer::builder().runtime(runtime.inspector()).name("cordial map").serve(address);
     let observer = observer.map_err(|error| match error {

@@ -23,7 +23,7 @@ pub(super) enum RunSource {
 }
 
 impl RunSource {
-    /// Returns the count of values, which grows while the input is read ahead, and the largest number of values of an item.
+    /// Returns the count of records, which grows while the input is read ahead, and the largest number of records in an item.
     pub(super) fn count(&self) -> (Arc<ValueCount>, usize) {
         match self {
             RunSource::Items(items) => items.count(),
@@ -40,12 +40,12 @@ impl RunSource {
 }
 
 /// The stream of items that remain to be run. It waits while the budget is used up, and ends early
-/// if the run cannot continue. Items that it has yielded still run to their end.
+/// if the run is stopped or cannot continue. The items that it has yielded are not affected by its end.
 pub(super) struct PendingItems {
     pub(super) source: RunSource,
     pub(super) records: Arc<RunRecords>,
     pub(super) budget: Budget,
-    /// The number of items that an earlier run finished, or that were declined.
+    /// The number of items that are not run: an earlier run has recorded them, or they were declined.
     pub(super) skipped: Arc<AtomicU64>,
     /// `None` without `--interactive`.
     pub(super) questions: Option<Questions>,

@@ -41,14 +41,14 @@ use crate::stop::token::{StopLevel, StopToken};
 use crate::system::{self, CommandInput, CommandOutput, Program, SpawnConfig, Spawner, StopSignal};
 use crate::text::io_error;
 
-/// How long the last output of a run may take. Its reader may have stopped reading.
+/// How long the last output of a run, or a message beside it, may take. Its reader may have stopped reading.
 pub(super) const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many results beyond the concurrency may wait for the result of an earlier item. `Budget` limits their memory.
 const MAX_RESULTS_AHEAD: usize = 4096;
 
 /// Runs all items, and prints their outcomes and the summary. `run_name` is in the
-/// environment of each command, so that the guard process can find it.
+/// environment of each command, so that the guard process can find the command.
 pub(super) async fn run_items<O, E>(
     config: Config,
     run_name: String,
@@ -136,7 +136,7 @@ where
         run_name,
     };
     let remote = remote.map(|remote| {
-        // The local commands that connect are another program, and do not run in the directory of the commands.
+        // The local commands that connect to the hosts run another program, and not in the directory of `--workdir`.
         let spawn_config = SpawnConfig {
             program: Program::Searched,
             workdir: None,
@@ -192,7 +192,7 @@ where
     let values = source.count();
     let questions = asked_at.map(|terminal| Questions::new(terminal, limit.clone(), stop.clone()));
     let printed = questions.as_ref().map(|questions| questions.printed.clone());
-    // A question is asked when a command may run.
+    // With questions, no request waits: a question is asked only when its command can run.
     let max_concurrency = if questions.is_some() { limit.get() } else { Launcher::wanted_requests(&limit) };
     let pending = PendingItems {
         source,
@@ -250,7 +250,7 @@ async fn connect_fleet(options: &MapOptions) -> Result<Option<Fleet>, String> {
     Ok(Some(fleet))
 }
 
-/// Opens the items. From here on, only this program reads its standard input, and commands have none.
+/// Opens the input. From here on, only this program reads its standard input, and commands do not inherit it.
 async fn open(
     input: Input,
     limit: &SlotLimit,
@@ -305,7 +305,7 @@ where
         Result(Option<Box<Result<Outcome, Failure<Arc<ItemRun>>>>>),
         Lines(LineBatch),
         Message(String),
-        /// Nothing else is ready.
+        /// Neither lines nor a result are ready, and the buffer is not empty.
         Flush,
         Tick,
     }
@@ -354,7 +354,7 @@ where
             Next::Tick => printer.tick().await,
         }
     }
-    // Lines may have arrived after the last poll and before the end of the stream.
+    // Lines may have arrived after `lines` was polled and before the stream ended.
     while let Some(batch) = lines.as_mut().and_then(|lines| lines.try_recv().ok()) {
         printer.print_lines(batch).await?;
     }
@@ -378,7 +378,8 @@ where
     let fatal_error = runner.records.fatal_error();
     let end = match state.stop_signal.get() {
         Some(signal) => RunEnd::Interrupted(*signal),
-        // The signal that the run sends itself may arrive later than the end of the run.
+        // Ctrl-C ended the command that has the terminal. The same signal, which this program then sends to itself, may arrive
+        // after the end of the run.
         None if runner.stop.is_interrupted() => RunEnd::Interrupted(StopSignal::Interrupt),
         None if runner.stop.level() > StopLevel::Running && fatal_error.is_none() => {
             RunEnd::Halted { cause: runner.halt.cause() }

@@ -56,7 +56,7 @@ pub(super) enum Answer {
     Skip,
     /// The run was stopped.
     Stop,
-    /// The terminal cannot be read.
+    /// The question could not be asked, or its answer not be read.
     Failed(io::Error),
 }
 
@@ -90,7 +90,7 @@ impl Questions {
     pub(super) fn ask(&mut self, item: Item, command: Vec<u8>) {
         let question = [&command[..], b" ?..."].concat();
         let (terminal, stop, printed) = (Arc::clone(&self.terminal), self.stop.clone(), self.printed.clone());
-        // With one command at a time, its output is printed before the next question.
+        // With one command at a time, the output of a command is printed before the next question.
         let n_printed = if self.limit.get() == 1 { self.n_accepted } else { 0 };
         let answer = async move {
             let ask = async {

@@ -15,7 +15,8 @@ use crate::text::io_error;
 ///
 /// # Errors
 ///
-/// A message, when options contradict each other, or no machine can be reached.
+/// A message, when options contradict each other, when a file of hosts cannot be read, when a variable of `--env` cannot be copied, or
+/// when no machine can be reached.
 pub(super) fn remote(options: &MapOptions, syntax: &Syntax) -> Result<Option<Remote>, String> {
     let given = &options.remote;
     if !given.is_used() {
@@ -82,7 +83,7 @@ pub(super) fn remote(options: &MapOptions, syntax: &Syntax) -> Result<Option<Rem
     Remote::new(config, |message| drop(writeln!(std::io::stderr(), "cordial: {message}"))).map(Some)
 }
 
-/// Refuses a directory with a placeholder, and a directory together with the host `:`, which is this machine.
+/// Refuses a directory if it has a placeholder, or if one of the hosts is `:`, which is this machine.
 fn check_workdir(workdir: &Path, entries: &[String], syntax: &Syntax) -> Result<(), String> {
     refuse_placeholder(workdir, syntax)?;
     let shown = workdir.display();
@@ -105,6 +106,10 @@ pub(super) fn refuse_placeholder(workdir: &Path, syntax: &Syntax) -> Result<(), 
 }
 
 /// Returns the name and the value of a variable that is copied.
+///
+/// # Errors
+///
+/// A message, when it is not the name of a variable, or when the environment has no such variable.
 pub(super) fn variable(name: &OsString) -> Result<(Vec<u8>, Vec<u8>), String> {
     let shown = name.to_string_lossy();
     let bytes = system::argument_bytes(name.clone())?;

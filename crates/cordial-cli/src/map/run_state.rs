@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock, mpsc};
 
 use crate::system::{GroupTable, StopSignal};
 
-/// The state that is needed after the root task. Clones share it.
+/// What the end of the run needs. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct RunState {
     pub(super) groups: GroupTable,

@@ -2,8 +2,8 @@
 //!
 //! GNU parallel joins the words of a command and gives them to a shell, so `parallel gzip -c {} '>' {}.gz` is common there.
 //! Here the program would get `>` as an argument, and `rm {} '&&' echo done` would remove more than one file. The same words
-//! are also good arguments (`find -exec … \;`, `grep -c '>'`, `expr 1 '|' 2`), so only those are refused whose neighbors show
-//! what was meant: a program after `;`, or an item before `>`.
+//! are also good arguments (`find -exec … \;`, `grep -c '>'`, `expr 1 '|' 2`), so a word is refused only if it shows what was
+//! meant (`2>&1`, `|wc`), or if its neighbors do: a program after `;`, or an item before `>`.
 
 use memchr::memmem;
 
@@ -92,11 +92,12 @@ const CONDITION: &str = "a pipe or a condition";
 const REDIRECTION: &str = "a redirection";
 const END: &str = "the end of a command";
 
-/// Checks that no word is an operator of a shell. `has_item` returns whether a word contains a placeholder.
+/// Checks that no word was meant for a shell: an operator, a substitution, a variable of GNU parallel, inner quotes, or the
+/// beginning of a line in the place of the program. `has_item` returns whether a word contains a placeholder.
 ///
 /// # Errors
 ///
-/// A message, when a word seems to be an operator.
+/// A message that names the word.
 pub(super) fn check(words: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Result<(), String> {
     let Some((program, arguments)) = words.split_first() else { return Ok(()) };
     if !arguments.is_empty() && has_item(program) && begins_line(program) {
@@ -193,8 +194,8 @@ fn refusal(word: &[u8], program: &[u8], what: &str) -> String {
     )
 }
 
-/// Returns whether the word of the program is the beginning of a line for a shell: `x={};`, `LANG={}`, `ls {}`. A program whose path
-/// has a blank is none.
+/// Returns whether the word of the program is the beginning of a line for a shell: `x={};`, `LANG={}`, `ls {}`. The path of a program
+/// may have a blank, so the text before the first blank has to be a command.
 fn begins_line(word: &[u8]) -> bool {
     let name = word.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
     let is_assignment = name > 0 && !word[0].is_ascii_digit() && word.get(name) == Some(&b'=');
@@ -202,8 +203,9 @@ fn begins_line(word: &[u8]) -> bool {
     is_assignment || word.contains(&b';') || (first.len() < word.len() && system::is_command(first))
 }
 
-/// Returns what a shell would substitute in a word, if the item is a part of that: `$(basename {})`, `` `basename {}` ``, or `$((` whose
-/// end may be in a word after it. A word with blanks around it is a text, or a line for another program.
+/// Returns what a shell would substitute in a word, if the item is a part of that: `$(basename {})`, `` `basename {}` ``, or
+/// `$((`, whose end may be in a later word. A substitution with a blank before or after it in its word belongs to a text, or to a line for another
+/// program.
 fn substitution(word: &[u8], after: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Option<&'static str> {
     if let Some(at) = memmem::find(word, b"$((") {
         let rest = || std::iter::once(&word[at..]).chain(after.iter().map(|word| &word[..]));
@@ -224,8 +226,8 @@ fn substitution(word: &[u8], after: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool
     (is_substituted(b"$(", b')') || is_substituted(b"`", b'`')).then_some("a command substitution")
 }
 
-/// Returns the operator of a shell at the start of a word that has blanks: `| tee log`, `> log 2>&1`. `follows_item` is whether a
-/// word before it has a placeholder.
+/// Returns the operator of a shell at the start of a word that has blanks: `| tee log`, `> log 2>&1`. `follows_item` says whether a
+/// word before this one has a placeholder.
 fn operator_before_blank(word: &[u8], follows_item: bool) -> Option<&'static str> {
     let mut parts = word.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty());
     let (first, next) = (parts.next()?, parts.next()?);
@@ -258,7 +260,7 @@ fn is_separating(words: &[Vec<u8>], option: &[u8]) -> bool {
     has(b"delim") || has(b"separator") || SEPARATING.iter().any(is_letter_of)
 }
 
-/// Returns whether a word is a pipe or a condition and the command after it: `|wc`.
+/// Returns whether a word is a pipe or a condition with its command: `|wc`.
 fn begins_command(word: &[u8]) -> bool {
     let operators: [&[u8]; 4] = [b"||", b"&&", b"|&", b"|"];
     let rest = operators.iter().find_map(|operator| word.strip_prefix(*operator));
@@ -279,7 +281,7 @@ fn is_file_of_redirection(word: &[u8]) -> bool {
     begins && !rest.iter().any(|byte| b"<>".contains(byte))
 }
 
-/// Returns whether a `;` after these words ends the command of `find -exec`.
+/// Returns whether a `;` after these words may end the command of `find -exec`.
 fn ends_exec(before: &[Vec<u8>]) -> bool {
     let options: [&[u8]; 4] = [b"-exec", b"-execdir", b"-ok", b"-okdir"];
     before.iter().any(|word| options.contains(&&word[..]))
