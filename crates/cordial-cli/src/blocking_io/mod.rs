@@ -1,4 +1,4 @@
-//! Input and output that may block, on threads of their own.
+//! Input and output that may block: on threads of their own, or on the calling thread.
 //!
 //! tokio's threads for blocking calls do not fit: if the system refuses such a thread, tokio panics in a read, and discards
 //! what was to be written.
@@ -13,7 +13,8 @@ mod writer;
 pub(crate) use reader::{read, start_reader, start_thread};
 pub(crate) use writer::{Writer, write_all};
 
-/// Prints a message of this program to standard error, and waits for room. If standard error is closed, there is nowhere to print it.
+/// Prints a message of this program to standard error, and waits for room. If standard error cannot be written, the message
+/// is lost: there is nowhere to report that.
 pub(crate) fn print_message(message: impl Display) {
     let _ = write_all(&mut StandardError, format!("cordial: {message}\n").as_bytes());
 }

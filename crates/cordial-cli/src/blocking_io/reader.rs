@@ -9,8 +9,8 @@ use crate::system::{self, Descriptor};
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Starts a thread that passes chunks of the input to `take`; the last chunk is empty or an error.
-/// The thread ends after that, or when `take` returns false. It is not waited for, because it may be
-/// in a read that does not return.
+/// The thread ends after that, or when `take` returns false. Nobody waits for its end, because it may
+/// be in a read that does not return.
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ pub(crate) fn start_reader(
     start_thread("cordial-input", body)
 }
 
-/// Starts a thread that may block. It is not waited for.
+/// Starts a thread that may block. Nobody waits for its end.
 ///
 /// # Errors
 ///
@@ -40,7 +40,7 @@ pub(crate) fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> 
     thread::Builder::new().name(name.to_owned()).spawn(body).map(drop)
 }
 
-/// Reads bytes into a buffer, and returns how many; 0 at the end of the input. Blocks until there are some.
+/// Reads bytes into a buffer, and returns how many; 0 at the end of the input. Blocks until there are some, or the input has ended.
 ///
 /// # Errors
 ///

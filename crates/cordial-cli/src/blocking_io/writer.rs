@@ -69,7 +69,7 @@ impl Requests {
         Ok(Requests { requests, replies, in_flight: InFlight::None })
     }
 
-    /// Waits for the reply to the last request, and returns its buffer, which is empty.
+    /// Waits for the reply to the last request, if there is one. Returns an empty buffer: that of the request, if it was written.
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
         if self.in_flight == InFlight::None {
             return Poll::Ready(Ok(Vec::new()));
@@ -99,11 +99,11 @@ fn serve(
     }
 }
 
-/// Writes everything, and waits for room.
+/// Writes and flushes everything, and waits for room.
 ///
 /// # Errors
 ///
-/// If the stream fails.
+/// If the stream fails or accepts no bytes.
 pub(crate) fn write_all(stream: &mut (impl Write + Descriptor), mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match stream.write(bytes) {

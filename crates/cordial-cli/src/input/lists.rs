@@ -1,5 +1,5 @@
-//! Combines several sources of values, such as the lists after `:::`. An item is one value from each source, in all
-//! combinations. The last source varies fastest. Sources that are linked vary together.
+//! Combines several sources of values, such as the lists after `:::`. A combination has one value from each source. All
+//! combinations are returned, and the last source varies fastest; but sources that are linked vary together.
 
 use crate::item::Value;
 
@@ -10,7 +10,7 @@ pub(crate) enum Combination {
     All,
     /// Its first value with the first of the list before it, and so on, up to the end of the shorter list: `:::+`.
     Pairs,
-    /// As with `Pairs`, but a list that ends begins again, up to the end of the longest: `--link`.
+    /// As with `Pairs`, but a list that ends begins again, up to the end of the longest: `--link`. An empty list makes no pairs.
     PairsAgain,
 }
 

@@ -1,5 +1,5 @@
-//! Items from standard input, files and the command line, as a stream. The memory of one input is bounded; several
-//! sources, of which all combinations are items, are read into memory. So are all items with `--halt` and a percentage,
+//! Items from standard input, files and the command line, as a stream. The memory of one input is bounded. Several
+//! sources, whose combinations are the items, are read into memory; and so are all items with `--halt` and a percentage,
 //! which needs the number of items first.
 //!
 //! ```text

@@ -4,8 +4,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ItemSeparator {
     Byte(u8),
-    /// Blanks and newlines, except in quotes, as for `xargs` without options.
+    /// Blanks and newlines, as for `xargs` without options. Blanks in quotes are text; a newline in quotes is an error.
     Words,
-    /// Newlines, except in quotes, as for `xargs -I`: blanks before a line and empty lines have no meaning.
+    /// Newlines, as for `xargs -I`: quotes are removed, and blanks before a line and empty lines have no meaning. A newline in
+    /// quotes is an error.
     QuotedLines,
 }

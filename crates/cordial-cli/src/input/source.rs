@@ -88,12 +88,16 @@ impl ItemSource {
         matches!(&self.reader.values, Values::Lists(lists) if lists.has_empty_list())
     }
 
-    /// Returns the count of records, which grows while the input is read ahead, and the most records of an item.
+    /// Returns the count of records, which grows while the input is read ahead, and the largest number of records in an item.
     pub(crate) fn count(&self) -> (Arc<ValueCount>, usize) {
         (Arc::clone(&self.count), self.grouping.max_records.unwrap_or(1))
     }
 
     /// Reads the whole input into memory, and returns the number of items.
+    ///
+    /// # Errors
+    ///
+    /// When the input cannot be read, or its items do not fit on a command line.
     ///
     /// # Cancel safety
     ///
@@ -135,7 +139,7 @@ impl ItemSource {
                 )));
             }
             self.kept = Some(record);
-            // The number of items does not follow from that of the records.
+            // The number of items no longer follows from the number of records.
             self.count.give_up();
             return Ok(Some(self.take_item()));
         }
@@ -252,7 +256,7 @@ impl RecordReader {
                         }
                         Value::Whole(std::mem::take(&mut self.joined))
                     }
-                    // The end of a line that continues, or a whole one.
+                    // Lines are not joined; or this line is too long, so its item fails, whatever was joined before it.
                     value => {
                         self.joined.clear();
                         value
@@ -266,9 +270,9 @@ impl RecordReader {
         Poll::Ready(Some(Ok(record)))
     }
 
-    /// Ends the reader. Returns the line so far, if it would have continued on a next line.
+    /// Ends the reader. Returns the line so far, if the last line of the input continues on a next one.
     fn last(&mut self) -> Option<io::Result<Record>> {
-        // An empty source from now on: what follows the value that ends the input is not read.
+        // An empty source from now on: what follows the value that ends the input is ignored.
         self.values = Values::Lists(Lists::default());
         if self.joined.is_empty() {
             return None;

@@ -29,7 +29,7 @@ pub(crate) struct Sources {
     /// Whether a line that ends with a blank continues on the next line.
     pub(crate) joins_lines: bool,
     pub(crate) grouping: Grouping,
-    /// Of a value with more bytes, only the start and the length are kept.
+    /// Of a value of a file or of standard input with more bytes, only the start and the length are kept.
     pub(crate) max_value_bytes: usize,
 }
 
@@ -50,8 +50,8 @@ pub(crate) enum Origin {
 }
 
 impl Source {
-    /// Reads the first line of the source, which names its values. Nothing after it is read. `None` if there is
-    /// no line.
+    /// Takes the first item of the source, which names its values; with `--words`, the first line. Nothing after it is
+    /// read. `None` if there is no item.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl Source {
     }
 }
 
-/// Reads a line byte by byte, because what follows belongs to another reader.
+/// Reads a line, or the text before a delimiter, byte by byte, because what follows belongs to another reader.
 fn read_line(input: &mut (impl Read + Descriptor), separator: ItemSeparator) -> io::Result<Option<Vec<u8>>> {
     let end = if let ItemSeparator::Byte(delimiter) = separator { delimiter } else { b'\n' };
     let mut line = Vec::new();
@@ -144,12 +144,12 @@ impl Sources {
         Ok(Splitter::new(chunks, self.separator, self.max_value_bytes))
     }
 
-    /// Returns the values of a list of the command line.
+    /// Returns the values of a list of the command line, up to the value that ends it.
     fn list(&self, words: Vec<Vec<u8>>) -> Vec<Value> {
         words.into_iter().map(Value::Whole).take_while(|value| !self.edit.is_end(value)).collect()
     }
 
-    /// Reads all values of an input.
+    /// Reads all values of an input, up to the value that ends it.
     async fn read(&self, input: impl Read + Descriptor + Send + 'static, name: &str) -> Result<Vec<Value>, String> {
         let mut splitter = self.splitter(input, Arc::default())?;
         let mut values = Vec::new();

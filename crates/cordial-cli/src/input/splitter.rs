@@ -15,7 +15,7 @@ use crate::item::Value;
 /// The number of bytes that are kept of a value that is too long, for messages.
 const KEPT_BYTES: usize = 512;
 
-/// A value of an input, or a part of a line.
+/// A value of an input. With `--words`, a line may have several.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Split {
     pub(super) value: Value,

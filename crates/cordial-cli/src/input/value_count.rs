@@ -12,7 +12,8 @@ pub(crate) struct ValueCount {
 }
 
 impl ValueCount {
-    /// Returns the number of items with this many records each, or `None` before the end of the input was read.
+    /// Returns the number of items with this many records each, or `None` if it is not known: before the end of the input was
+    /// read, and after `give_up`.
     pub(crate) fn n_items(&self, records_per_item: usize) -> Option<u64> {
         // `Acquire` pairs with the `Release` store in `complete`: all records are counted before
         // that store.
@@ -24,12 +25,12 @@ impl ValueCount {
         self.records.fetch_add(records, Ordering::Relaxed);
     }
 
-    /// Declares that the number of items is not known.
+    /// Notes that the number of items does not follow from the number of records.
     pub(super) fn give_up(&self) {
         self.is_given_up.store(true, Ordering::Relaxed);
     }
 
-    /// Declares the count complete. `Release` pairs with the `Acquire` load in `n_items`.
+    /// Notes that all records are counted. `Release` pairs with the `Acquire` load in `n_items`.
     pub(crate) fn complete(&self) {
         self.is_complete.store(true, Ordering::Release);
     }

@@ -1,10 +1,10 @@
-//! The changes to a value before it becomes a part of an item: a value may end the list, lose the blanks around it, or be split into columns.
+//! The changes to a value before it becomes a part of an item: a value may end the list, lose the white space around it, or be split into columns.
 
 use regex::bytes::Regex;
 
 use crate::item::Value;
 
-/// Which blanks around a value are removed.
+/// At which end of a value white space is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trim {
     pub(crate) left: bool,

@@ -24,8 +24,7 @@ impl WordReader {
         WordReader { ends_at_blanks, quote: None, is_escaped: false, has_begun: false, n_lines: 0 }
     }
 
-    /// Reads a byte, and passes the byte of a word to `add`. Returns after the last byte of a word whether a newline
-    /// follows the word.
+    /// Reads a byte, and passes it to `add` if it belongs to a word. If the byte ends a word, returns whether it is a newline.
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ use crate::system::SplicedFile;
 /// Whole records of the input. Dropping the block gives its memory back to the pool.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// The number of bytes before it in the input.
+    /// The number of bytes before the block in the input.
     offset: u64,
     length: usize,
     content: Content,
@@ -107,7 +107,8 @@ impl Pool {
     fn give_back(&self, buffer: Vec<u8>) {
         let mut state = self.lock();
         state.n_blocks -= 1;
-        // The buffer of a small block is a copy of its bytes, and too small for the reader: the largest buffers are kept.
+        // The buffer of a small block is a copy of its bytes, and too small for the reader. So a buffer is kept only if it is at
+        // least as large as the kept ones.
         let is_useful =
             !buffer.is_empty() && state.free.len() < 4 && state.free.iter().all(|other| other.len() <= buffer.len());
         if is_useful {

@@ -10,16 +10,18 @@ pub(super) enum BlockSize {
     /// This many records.
     Records(usize),
     /// This many bytes of input in this many blocks of about the same size, or in fewer if a record is longer than a block. `share` is the
-    /// size of the blocks of what the input has grown by.
+    /// size of the blocks after these, if the input has grown.
     Shares { left: u64, n_left: u64, share: u64 },
 }
 
 impl BlockSize {
-    /// Returns the largest number of bytes of the next block, if its records may be shorter.
+    /// Returns the largest number of bytes of the next block, which only a longer first record exceeds; `None` if records are
+    /// counted.
     fn bytes(self) -> Option<usize> {
         match self {
             BlockSize::Bytes(size) => Some(size),
-            // One more than is left, so that the end of the input is seen, and a last record without an end is no further block.
+            // One more than is left, so that the end of the input is seen: otherwise a last record without an end would become a
+            // block of its own.
             BlockSize::Shares { left, n_left: 1, .. } => Some(left.saturating_add(1) as usize),
             BlockSize::Shares { n_left: 0, share, .. } => Some(share.max(1) as usize),
             BlockSize::Shares { left, n_left, .. } => Some(left.div_ceil(n_left).max(1) as usize),
@@ -44,12 +46,12 @@ impl Cutter {
         Cutter { separator, size, records: (0, 0), searched: 0 }
     }
 
-    /// Returns the size of the next block and what is between its records, unless blocks are counted in records.
+    /// Returns the largest size of the next block and the separator of its records, unless the blocks are counted in records.
     pub(super) fn bytes(&self) -> Option<(usize, &Separator)> {
         Some((self.size.bytes()?, &self.separator))
     }
 
-    /// Counts a block of which the cutter has not decided the end.
+    /// Counts a block. The caller calls this for a block that it has cut itself.
     pub(super) fn count(&mut self, length: u64) {
         if let BlockSize::Shares { left, n_left, .. } = &mut self.size {
             // The input may grow.
@@ -58,7 +60,7 @@ impl Cutter {
     }
 
     /// Returns the length of the next block, or `None` if more of the input has to be read. `text` begins where the last
-    /// block ended, and has at least the bytes of the last call if that returned `None`. It is not empty.
+    /// block ended, is not empty, and has at least the bytes of the last call if that returned `None`.
     pub(super) fn next(&mut self, text: &[u8], is_end: bool) -> Option<usize> {
         let cut = match (self.size, self.size.bytes()) {
             (BlockSize::Records(number), _) => self.cut_records(text, number),

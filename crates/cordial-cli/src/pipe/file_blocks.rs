@@ -12,16 +12,16 @@ use crate::system::SplicedFile;
 /// How much of the end of a block is searched first for the end of its last record.
 const TAIL_BYTES: usize = 64 * 1024;
 
-/// Whether the input goes on.
+/// Whether the caller reads the rest of the input.
 pub(super) enum Passed {
-    /// The number of bytes that were passed. The position of the file is after them.
+    /// The caller reads the rest. This many bytes were passed, and the position of the file is after them.
     Until(u64),
-    /// The run takes no more blocks.
+    /// No more blocks are taken, or an error was passed.
     Stopped,
 }
 
-/// Passes blocks to `take` until the rest of the file is no larger than a block, or a record in it is larger than one. The
-/// blocks are those that the cutter would find.
+/// Passes blocks to `take`, the same that the cutter would find. Ends before a block that has to be read into memory: the last
+/// one, one that is small, one whose first record is longer than it, one that is counted in records, and one that cannot be read.
 pub(super) fn pass_blocks(
     file: SplicedFile,
     cutter: &mut Cutter,
@@ -59,7 +59,7 @@ fn block_length(file: &SplicedFile, at: u64, size: usize, separator: &Separator)
     if file.length().ok()?.checked_sub(at)? <= size as u64 {
         return None;
     }
-    // So that the thread that starts commands does not wait for the disk.
+    // Read ahead, so that the thread that starts commands does not wait for the disk.
     file.read_ahead(at, size);
     [TAIL_BYTES, size].into_iter().find_map(|length| {
         let before = size - length;

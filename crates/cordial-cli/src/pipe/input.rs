@@ -53,10 +53,10 @@ impl ItemInput {
     }
 }
 
-/// The blocks that the commands of `--round-robin` share. A command takes the next one when it has read its previous one.
+/// The blocks that the commands of `--round-robin` share. A command gets the next one when the previous one was written to its input.
 #[derive(Debug)]
 pub(crate) struct SharedBlocks {
-    /// The blocks after those with which the commands were started. `None` until all commands have started.
+    /// The blocks after those with which the commands were started. `None` until `open`, and if the input ended before that.
     blocks: tokio::sync::Mutex<Option<mpsc::Receiver<io::Result<Block>>>>,
     is_open: watch::Sender<bool>,
     error: Mutex<Option<io::Error>>,
@@ -71,8 +71,8 @@ impl SharedBlocks {
         })
     }
 
-    /// Lets the commands take blocks from the rest of the input, which is `None` if the input has ended. Called when all commands
-    /// have started.
+    /// Lets the commands take blocks from the rest of the input, which is `None` if the input has ended. Called once: when the last
+    /// command gets its first block, or when the input has ended before.
     pub(super) fn open(&self, rest: Option<mpsc::Receiver<io::Result<Block>>>) {
         *self.blocks.try_lock().expect("commands take the lock only after this") = rest;
         self.is_open.send_replace(true);

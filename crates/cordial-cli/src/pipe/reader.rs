@@ -45,8 +45,8 @@ struct Sharing {
 }
 
 impl Blocks {
-    /// Starts the thread. It ends with the input, or at the next block after the `Blocks` was dropped. `max_blocks` returns
-    /// how many blocks may exist at once.
+    /// Starts the thread. It ends with the input, or at the next block after the receiver of its blocks was dropped. `max_blocks`
+    /// returns how many blocks may exist at once.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl Blocks {
     }
 }
 
-/// Returns the size of the buffer in which the next block is found, if its records are shorter.
+/// Returns the size of the buffer in which the end of the next block is found, if its records are not longer.
 fn wanted_bytes(cutter: &Cutter) -> usize {
     cutter.bytes().map_or(FIRST_BUFFER_BYTES, |(size, _)| size)
 }
@@ -118,7 +118,7 @@ fn read_blocks(
             Passed::Stopped => return,
         }
     }
-    // It grows with the input, which may be much smaller than a block.
+    // The buffer grows with the input, which may be much smaller than a block.
     let mut buffer = pool.buffer(wanted_bytes(&cutter).min(FIRST_BUFFER_BYTES));
     // The part of the buffer that was read and belongs to no block yet.
     let (mut start, mut end) = (0, 0);
@@ -130,7 +130,7 @@ fn read_blocks(
             pool.admit();
             let (bytes, n_rest) = if start == 0 && length > buffer.len() / 2 {
                 let n_rest = end - length;
-                // The next block may be the last one, and short.
+                // The next buffer is at first no larger than this one, because the next block may be the last one, and short.
                 let mut next = pool.buffer(wanted_bytes(&cutter).min(buffer.len()).max(n_rest));
                 next[..n_rest].copy_from_slice(&buffer[length..end]);
                 (mem::replace(&mut buffer, next), Some(n_rest))

@@ -38,7 +38,7 @@ impl Separator {
         self.finder.find(text.get(from..)?).map(|at| from + at + self.end_length)
     }
 
-    /// Returns where to search for the end of the record that begins at this position.
+    /// Returns the position from which the end of the record that begins at `start` is searched.
     pub(super) fn search_after(&self, start: usize) -> usize {
         // The text at the start of a record is not its end.
         if self.end_length == 0 { start + 1 } else { start }

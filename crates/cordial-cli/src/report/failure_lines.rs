@@ -20,7 +20,7 @@ impl FailureLines {
         self.rows = self.rows.saturating_add(text_rows(text.as_bytes()));
     }
 
-    /// Counts output that appears where the messages appear.
+    /// Counts output on the screen of the messages.
     pub(super) fn add_output(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() && self.needs_rows() {
             self.add_rows(text_rows(bytes));
@@ -47,13 +47,13 @@ impl FailureLines {
         }
     }
 
-    /// Returns whether the messages have to be repeated: some have left the screen, and other output is between them.
+    /// Returns whether the messages have to be repeated: some have left the screen, and other output is between or after them.
     pub(super) fn have_scrolled(&self) -> bool {
         // The summary and the prompt of the shell need rows as well.
         self.is_mixed && self.rows.saturating_add(2) > system::screen_size().rows
     }
 
-    /// Returns whether further rows make a difference: no screen has this many.
+    /// Returns whether other output counts: not before the first message, and not beyond the rows that any screen has.
     fn needs_rows(&self) -> bool {
         (1..10_000).contains(&self.rows)
     }
@@ -64,7 +64,7 @@ impl FailureLines {
     }
 }
 
-/// Returns the number of rows that a text takes on the screen.
+/// Returns about how many rows a text takes on the screen. Each byte counts as a column.
 fn text_rows(text: &[u8]) -> usize {
     let columns = system::screen_size().columns.max(1);
     let lines = text.strip_suffix(b"\n").unwrap_or(text).split(|&byte| byte == b'\n');

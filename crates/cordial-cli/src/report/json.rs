@@ -4,8 +4,8 @@
 //! {"index":3,"item":"a","status":{"code":0},"seconds":0.013,"attempts":1,"stdout":"…","stderr":""}
 //! ```
 //!
-//! `item` is a list if the item has several values. Bytes that are not UTF-8 are encoded in base64, in a field whose
-//! name ends in `_base64`. Outputs may be larger than memory, so they are written block by block.
+//! `item` is a list if the item has several values. A field with bytes that are not UTF-8 is encoded in base64 as a
+//! whole, and its name then ends in `_base64`. Outputs may be larger than memory, so they are written block by block.
 
 use std::io::{self, Read};
 

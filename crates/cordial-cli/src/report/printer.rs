@@ -46,7 +46,7 @@ pub(crate) struct Printer<O, E> {
     has_one_screen: bool,
     progress: ProgressDisplay,
     summary: Summary,
-    /// Incremented whenever something was printed, so that a caller can see whether the outputs are being read.
+    /// Incremented after each outcome and each batch of lines, so that a caller can see whether the outputs are being read.
     printed: Arc<AtomicU64>,
     failures: FailureLines,
     /// Why the held lines of the item that is printed next could not be read, if so.
@@ -68,7 +68,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         }
     }
 
-    /// Returns a counter that is incremented whenever something was printed.
+    /// Returns a counter that is incremented after each outcome and each batch of lines.
     pub(crate) fn printed(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.printed)
     }
@@ -83,7 +83,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         self.summary.exit_reason(end, halt)
     }
 
-    /// Prints the output of a finished item, and a message if the item failed.
+    /// Prints the output of a finished item, and a message if the item failed, unless the item was not run or the run is quiet.
     ///
     /// # Errors
     ///
@@ -145,7 +145,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         Ok(())
     }
 
-    /// Prints lines of an item that is still running.
+    /// Prints lines that a command has written, before the outcome of its item.
     ///
     /// # Errors
     ///
@@ -172,7 +172,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         Ok(())
     }
 
-    /// Prints the lines of an item that were held until its turn. Its outcome has to be printed next.
+    /// Prints the lines of an item that were held until its turn. The next outcome that is printed has to be that of this item.
     ///
     /// # Errors
     ///
@@ -260,7 +260,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         }
     }
 
-    /// Prints the summary, and repeats the messages about failed items if they have scrolled away.
+    /// Prints the summary, unless the run is quiet or nothing failed and everything was run. Repeats the messages about failed
+    /// items if they have scrolled away.
     ///
     /// # Cancel safety
     ///
@@ -288,7 +289,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     }
 }
 
-/// Returns an error of the output, which ends the run. An error of the capture only makes the item fail.
+/// Returns an error of the output, which ends the run. An error of the capture only makes the item fail, if it had succeeded.
 fn fail_if_unreadable(printed: Result<(), CopyError>, outcome: &mut Outcome) -> io::Result<()> {
     match printed {
         Ok(()) => {}

@@ -1,4 +1,4 @@
-//! The progress of a run: a bar if standard error is a terminal, otherwise a line every 30 seconds.
+//! The progress of a run: a bar on the terminal, a line every 30 seconds, or nothing. `ProgressMode::choose` says when.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -27,15 +27,15 @@ const MIN_BAR_COLUMNS: usize = 8;
 pub(crate) struct ProgressCounts {
     /// Counts of the running stream.
     pub(crate) stream: cordial::Progress,
-    /// The count of values, and the number of values per item.
+    /// The count of records, and the number of records in an item.
     pub(crate) values: (Arc<ValueCount>, usize),
-    /// The number of items that are skipped because an earlier run finished them.
+    /// The number of items that are not run: an earlier run has recorded them, or they were declined.
     pub(crate) skipped: Arc<AtomicU64>,
 }
 
 impl ProgressCounts {
-    /// Returns the number of items to run, or `None` before the end of the input was read. An item that will be skipped
-    /// counts until the run has reached it.
+    /// Returns the number of items to run, or `None` if it is not known (see `ValueCount::n_items`). An item that will be
+    /// skipped counts until the run has reached it.
     fn total(&self) -> Option<u64> {
         let (values, values_per_item) = &self.values;
         values.n_items(*values_per_item).map(|total| total.saturating_sub(self.skipped.load(Ordering::Relaxed)))
@@ -54,7 +54,7 @@ impl ProgressCounts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProgressMode {
     Hidden,
-    /// A bar on the last row of the terminal.
+    /// A bar on the row of the cursor.
     Bar,
     /// A line every 30 seconds.
     Lines,

@@ -12,9 +12,9 @@ const MAX_KEPT_FAILURES: usize = 50;
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunEnd {
-    /// All items were run.
+    /// All items were run; or an error that is reported apart has ended the run.
     Finished,
-    /// Enough items have failed, succeeded or ended, for this reason.
+    /// Enough items have failed, succeeded or ended, which `cause` names; or all hosts have failed.
     Halted {
         cause: &'static str,
     },

@@ -131,8 +131,8 @@ impl HaltCounter {
         }
     }
 
-    /// Returns the exit status of a run that was halted, if it is not the number of failed items: as in GNU parallel, 0
-    /// if enough items have succeeded, and otherwise the status of the item if a single one halts the run.
+    /// Returns the exit status of a run that was halted, as in GNU parallel: 0 if enough items have succeeded, and otherwise
+    /// the status of the item if a single one halts the run. `None` if the status is the number of failed items.
     pub(crate) fn exit_status(&self) -> Option<u8> {
         let status = self.decisive.load(Ordering::Relaxed).checked_sub(1)? as u8;
         match self.policy {

@@ -39,7 +39,7 @@ impl StopToken {
         });
     }
 
-    /// Lets no further command start, because Ctrl-C has ended the command that has the terminal.
+    /// Lets no further command start, because Ctrl-C has ended the command that had the terminal.
     pub(crate) fn interrupt(&self) {
         self.is_interrupted.store(true, Ordering::Relaxed);
         self.raise(StopLevel::Drain);

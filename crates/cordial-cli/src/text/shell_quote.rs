@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Returns a word that a POSIX shell reads as these bytes.
+/// Returns a word that a shell reads as these bytes.
 ///
 /// A word with control characters takes the form `$'…'`, so that it stays on one line. bash, zsh, and every shell that
 /// follows POSIX.1-2024 understand this form.
