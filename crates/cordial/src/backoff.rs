@@ -1,7 +1,8 @@
 //! How long to wait before a failed operation is tried again.
 //!
 //! The delays come from the `backon` crate. This module defines the meaning of `max`, and takes the seed of the jitter from the
-//! caller, so that a simulated run is repeatable. Whether to try again at all is the subject of [`Retry`](crate::Retry).
+//! caller, so that a simulated run is repeatable. Which failures are retried is decided elsewhere: by [`Retry`](crate::Retry) in
+//! a stream, by the restart policy in a supervisor.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -30,8 +31,8 @@ pub struct Backoff {
 
 impl Backoff {
     /// Creates delays from `first` on: the first delay is random between `first` and twice `first`, and the range doubles each
-    /// time. No delay is longer than `max`; none is shorter than `first`, unless `max` is. With a `first` of zero every delay is
-    /// zero.
+    /// time until it is `max / 2` to `max`. No delay is longer than `max`; none is shorter than `first`, unless `max` is. With a
+    /// `first` of zero every delay is zero.
     #[must_use]
     pub fn exponential(first: Duration, max: Duration) -> Backoff {
         Backoff { first: first.min(max), max, max_failures: None }
@@ -41,7 +42,7 @@ impl Backoff {
     ///
     /// The supervisor of a child that has failed `n` times in a row gives up, as it does when its restarts exceed
     /// [`max_restarts`](crate::SupervisorBuilder::max_restarts). The count starts again once the child has run for longer
-    /// than the longest delay. An item of a stream has at most `n` attempts.
+    /// than `max`. If all delays are zero, a supervisor ignores `n`. An item of a stream has at most `n` attempts.
     ///
     /// # Panics
     ///

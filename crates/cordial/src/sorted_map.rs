@@ -5,12 +5,13 @@
 //! ```
 //!
 //! Used instead of `BTreeMap`, which takes ten times as long to compile, and is compiled again in each program that
-//! uses this library, for every type of value. A key that is smaller than the last one is inserted in linear time, so
-//! this map is not for keys in random order, unless they are few.
+//! uses this library, for every type of value. A new key that is smaller than the last one is inserted in linear time,
+//! so this map is not for keys in random order, unless they are few.
 
 use std::ops::{Bound, RangeBounds};
 
-/// A map in the order of its keys. Insertion after the last key, and removal, take amortized logarithmic time.
+/// A map in the order of its keys. Insertion after the last key takes amortized constant time, removal amortized logarithmic
+/// time.
 #[derive(Clone, Debug)]
 pub(crate) struct SortedMap<K, V> {
     /// Sorted by key. `None`: the entry was removed. The last entry is `Some`.

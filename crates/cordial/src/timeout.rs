@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// How long to wait for a result. Default: 5 s; for awaits, a runtime can have
-/// [another default](crate::process::Builder::await_limit).
+/// How long to wait for a result. Default: 5 s; a runtime can set [another default](crate::process::Builder::await_limit) for
+/// awaits.
 ///
 /// # Elixir
 ///
@@ -20,8 +20,9 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timeout {
-    /// Waits this long. With zero, only a result that has already arrived is returned. A duration
-    /// too long for the clock means [`Infinity`](Timeout::Infinity).
+    /// Waits this long. With zero, an await returns only a result that has already arrived, and an
+    /// item of a stream or a future in [`within`](crate::within) is polled once. A duration too long
+    /// for the clock means [`Infinity`](Timeout::Infinity).
     After(Duration),
     /// Waits without a timeout.
     Infinity,
@@ -64,7 +65,7 @@ impl CompactTimeout {
 }
 
 impl From<Timeout> for CompactTimeout {
-    /// A timeout of more than 584 years, which is `u64::MAX` nanoseconds, becomes `Infinity`.
+    /// A timeout of `u64::MAX` nanoseconds, which is 584 years, or more becomes `Infinity`.
     fn from(timeout: Timeout) -> CompactTimeout {
         match timeout {
             Timeout::After(timeout) => {

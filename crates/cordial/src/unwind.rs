@@ -95,7 +95,7 @@ struct Checkpoint;
 /// The payload of an unwinding that goes on with a panic which was caught before.
 struct Resumed(Box<Caught>);
 
-/// Calls `f`. If `f` panics, returns the panic as a value.
+/// Calls `f`. If `f` unwinds, returns the panic, or that a `checkpoint` has unwound.
 #[expect(clippy::disallowed_methods, reason = "only this module catches panics")]
 #[inline]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
@@ -141,15 +141,15 @@ fn unwound(payload: Box<dyn Any + Send>) -> Unwound {
     Unwound::Panic(Box::new(Caught { message, location, backtrace, thread: thread_name(), span }))
 }
 
-/// Returns the name of this thread. A handler of `atexit` runs after the thread has given up its name, and asking for it
-/// panics.
+/// Returns the name of this thread. A handler of `atexit` runs after the thread has dropped its name: then
+/// `std::thread::current` panics.
 fn thread_name() -> String {
     let mut name = None;
     catch_silently(|| name = std::thread::current().name().map(str::to_owned));
     name.unwrap_or_else(|| "unnamed".to_owned())
 }
 
-/// Calls `f`, which runs a callback of the user, such as a waker or a subscriber. Discards a panic of `f`, so that the
+/// Calls `f`, which runs a callback of the user, such as a waker or a subscriber. Discards the unwinding of `f`, so that the
 /// caller can go on.
 pub(crate) fn ignore_panic<R>(f: impl FnOnce() -> R) {
     let mut f = Some(f);

@@ -8,7 +8,7 @@ use pin_project_lite::pin_project;
 use crate::process::{Scope, enter_scope};
 
 pin_project! {
-    /// A future that is polled, and dropped, in a scope.
+    /// A future that is polled, and dropped, in a scope. Before its first poll there is no scope to drop it in.
     #[derive(Debug)]
     pub(crate) struct InScope<F> {
         // `None` before the first poll, and where there is no scope.

@@ -14,11 +14,12 @@ use crate::process::{Reach, Scope, current_scope};
 
 /// A key. Its value is visible to the future of a [`scope`](Inherited::scope), and to everything that is spawned in it.
 ///
-/// Inherited by: tasks, items of streams, tasks of sets, children of supervisors (from where the child or the supervisor is
-/// started, by all incarnations), servers (from where they are started; the incarnations after a server was handed over to a
-/// supervisor, from where that took it), and all that these spawn. A supervisor that belongs to
-/// the runtime (`unlinked`) inherits nothing, and neither do the children that it starts by itself. Code in `tokio::spawn`,
-/// `spawn_blocking` and plain threads inherits nothing: `tokio` does not know of the scope.
+/// Inherited by tasks, items of streams, tasks of sets, children of supervisors, servers, and all that these spawn. All
+/// incarnations of a child inherit from where the child or its supervisor is started. A server inherits from where it is
+/// started; after it was handed over to a supervisor, its next incarnations inherit from where the supervisor took it over.
+///
+/// A supervisor that belongs to the runtime (`unlinked`) inherits nothing, and neither do the children that it starts by
+/// itself. Code in `tokio::spawn`, `spawn_blocking` and plain threads inherits nothing: `tokio` does not know of the scope.
 ///
 /// To be used as a `static`; two statics are two keys. While no scope is open, a spawn costs nothing more; in a scope it copies one
 /// pointer.
@@ -43,7 +44,7 @@ use crate::process::{Reach, Scope, current_scope};
 /// ```
 pub struct Inherited<T> {
     reach: Reach,
-    /// Gives the key an address of its own, and keeps a `const` from being used as a key.
+    /// Gives the key an address of its own. Because of its interior mutability, a `const` cannot be used as a key.
     _address: AtomicBool,
     value: PhantomData<fn() -> T>,
 }
@@ -77,7 +78,7 @@ impl<T: Send + Sync + 'static> Inherited<T> {
     ///
     /// # Cancel safety
     ///
-    /// That of the future, which is dropped in the scope.
+    /// That of the future, which is dropped in the scope if it was polled before.
     pub fn scope<F: Future>(&'static self, value: T, future: F) -> Scoped<F> {
         let unopened = UnopenedScope { key: self.address(), value: Arc::new(value), reach: self.reach };
         Scoped { unopened: Some(unopened), future: InScope::new(None, future) }

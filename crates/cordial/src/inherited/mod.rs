@@ -8,7 +8,7 @@
 //!
 //! The modules, in the order in which they build on each other:
 //!
-//! - `in_scope`: a future that is polled in a scope.
+//! - `in_scope`: a future that is polled and dropped in a scope.
 //! - `key`: `Inherited`, a key with a value in each scope.
 //! - `within`: a deadline.
 

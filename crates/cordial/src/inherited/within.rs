@@ -24,8 +24,8 @@ use crate::timeout::Timeout;
 ///
 /// # Errors
 ///
-/// [`Exit::Timeout`] when the deadline has passed. In a forked process, where no thread is left to notice that, [`Exit::Refused`] if
-/// the future is not ready at once.
+/// [`Exit::Timeout`] when the deadline has passed. In a forked process no thread is left to run the timer: there, [`Exit::Refused`] if
+/// a poll of the future is pending.
 ///
 /// # Cancel safety
 ///
@@ -64,7 +64,8 @@ pin_project! {
 
 enum WithinState {
     Unpolled,
-    /// `None` if there is no deadline, or it is beyond the range of the clock.
+    /// The timer of the deadline, and the limit that the error names. `None` if there is no deadline, or it is beyond the range
+    /// of the clock.
     Running(Option<(Timer, Duration)>),
     Done,
 }

@@ -40,24 +40,26 @@ use crate::pid::Pid;
 /// });
 /// ```
 pub trait Server: Sized + Send + 'static {
-    /// Runs before the first message of each incarnation. With `Err`, the server has failed to start. While it runs, messages wait
-    /// in the mailbox, and [`ChildSpec::start_timeout`](crate::ChildSpec::start_timeout) limits it. For the errors of a client, such as
-    /// that of a database, write `.map_err(Exit::error)?`.
+    /// Runs before the first message of each incarnation. With `Err`, the server has failed to start. While `started` runs, messages
+    /// wait in the mailbox, and [`ChildSpec::start_timeout`](crate::ChildSpec::start_timeout) limits its time. For the errors of a
+    /// client, such as that of a database, write `.map_err(Exit::error)?`.
     ///
     /// # Cancel safety
     ///
-    /// The future is dropped unfinished only when the process is killed, or ended by an exit signal of another process.
+    /// The future is dropped unfinished only when the process ends meanwhile: it is killed, an exit signal other than a request to shut
+    /// down ends it, or it calls [`exit`](crate::exit()).
     fn started(&mut self, ctx: &mut Context<Self>) -> impl Future<Output = Result<(), Exit>> + Send {
         let _ = ctx;
         async { Ok(()) }
     }
 
     /// Runs after the last message, for at most the grace time of the server, also after a panic in a handler. `exit`
-    /// is the exit of the process. Does not run after a kill, after the exit of a linked process, or after a `started` that has failed.
+    /// is the exit with which the process is about to end. Does not run after a kill, after an exit signal that ends the process, such
+    /// as that of a linked process, or after a `started` that has failed.
     ///
     /// # Cancel safety
     ///
-    /// The process drops the future when the grace time is over, or when it is killed.
+    /// The process drops the future when the grace time is over, or when the process is killed or ended by an exit signal.
     fn stopping(&mut self, exit: &Exit) -> impl Future<Output = ()> + Send {
         let _ = exit;
         async {}
@@ -67,7 +69,7 @@ pub trait Server: Sized + Send + 'static {
 /// How a server handles one type of message.
 ///
 /// A message that is sent with [`call`](crate::server::ServerRef::call) is answered with the reply; the reply to a
-/// [`cast`](crate::server::ServerRef::cast) is dropped. A panic ends the incarnation, and the call fails with it.
+/// [`cast`](crate::server::ServerRef::cast) is dropped. A panic ends the incarnation, and the call fails with its exit.
 ///
 /// # Elixir
 ///
@@ -84,7 +86,7 @@ pub trait Handle<M>: Server {
     ///
     /// # Cancel safety
     ///
-    /// The future is dropped unfinished only when the process is killed, or ended by an exit signal of another process.
+    /// As that of [`started`](Server::started).
     fn handle(&mut self, message: M, ctx: &mut Context<Self>) -> impl Future<Output = Self::Reply> + Send;
 }
 

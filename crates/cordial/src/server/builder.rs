@@ -52,7 +52,7 @@ impl<S: Server> ServerBuilder<S> {
     ///
     /// # Panics
     ///
-    /// If it is 0, since no message would ever be handled.
+    /// If `capacity` is 0, since no message would ever be handled.
     #[track_caller]
     pub fn mailbox(self, capacity: usize) -> ServerBuilder<S> {
         assert!(capacity > 0, "a mailbox with room for 0 messages takes none; use at least `mailbox(1)`");
@@ -73,9 +73,10 @@ impl<S: Server> ServerBuilder<S> {
         self
     }
 
-    /// Sets how many restarts are allowed within which time, while the server has no supervisor. If one more is needed, the
-    /// server is given up, and the process that has started it ends with [`Exit::Shutdown`] unless it traps exits. Default: 3 within 5 s. As the
-    /// child of a supervisor, the server has the limit of that supervisor.
+    /// Sets how many restarts are allowed within which time, while the server has no supervisor. Default: 3 within 5 s. If one more
+    /// is needed, the server is given up; unless it is [`unlinked`](ServerBuilder::unlinked), the process that has started it then ends
+    /// with [`Exit::Shutdown`] if that process does not trap exits. As the child of a supervisor, the server has the limit of that
+    /// supervisor.
     ///
     /// # Panics
     ///
@@ -138,7 +139,7 @@ impl<S: Server> ServerBuilder<S> {
                     error => Exit::from(error),
                 };
                 shared.mailbox.not_begun(exit);
-                // Its supervisor has no child and gets none.
+                // The supervisor of the server has no child, and gets none.
                 shared.own_supervisor().take();
                 own_supervisor.request_stop();
             }

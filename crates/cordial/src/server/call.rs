@@ -1,4 +1,4 @@
-//! `Call`: a message whose sender waits for the answer. `call_cell` has the state that it shares with the mailbox.
+//! `Call`: a message whose sender waits for the answer. `call_cell` has the state that a `Call` shares with the mailbox.
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,15 +14,16 @@ use crate::timeout::Timeout;
 
 /// A message whose sender waits for the answer. Created by [`ServerRef::call`].
 ///
-/// The message is sent when the future is polled first. Dropping the future gives the call up: a message that is still in the
-/// mailbox is skipped, and the answer to one that is being handled is dropped.
+/// The message is sent when the future is polled first. Dropping the future gives the call up: a message that waits for room is
+/// withdrawn, a message that is in the mailbox is skipped, the answer to a message that is being handled is dropped, and the task of a
+/// [`Later`](crate::server::Later) is asked to shut down.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future gives the call up. `&mut call` can be awaited in `select!`.
 #[must_use = "a call is sent when it is awaited"]
 pub struct Call<R>(
-    /// `None` once the future was ready with a value.
+    /// `None` during a poll, and once the call was kept for the next one. Usually it is kept when the future is ready with a value.
     Option<Arc<dyn AnyCall<R>>>,
 );
 
@@ -48,7 +49,7 @@ impl<R: Send + 'static> Call<R> {
     /// Sets how long the call may take, from its first poll: the waits for room and in the mailbox, and the handler. Default: 5 s,
     /// or the [`await_limit`](crate::process::Builder::await_limit) of the runtime. With zero, the message is not sent.
     ///
-    /// A limit of a second or more passes up to 20 ms late on Linux, because an exact clock would make each call a tenth slower.
+    /// A limit of a second or more may pass up to 20 ms late on Linux, because an exact clock would make each call a tenth slower.
     pub fn timeout(self, limit: impl Into<Timeout>) -> Call<R> {
         if let Some(pending) = &self.0 {
             pending.set_limit(limit.into());

@@ -7,6 +7,8 @@
 //! ```
 //!
 //! `Unsent` and `Sent` are one phase, `Pending`. The future distinguishes them by `progress`, which it reads without the lock.
+//!
+//! A call whose message will not be handled, or whose handler or task ends without a reply, is answered with an exit: in any phase.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -41,7 +43,7 @@ pub(super) trait AnyCall<R>: Send + Sync {
         holder: &mut Option<Arc<dyn AnyCall<R>>>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<R, Exit>>;
-    /// Gives the call up, if it was sent and was not answered.
+    /// Gives the call up, if it was sent and its answer was not taken.
     fn give_up(&self);
 }
 
@@ -71,10 +73,10 @@ struct CallState<M, R> {
     /// Set while the phase is `Answered`, if the answer is an exit.
     exit: Option<Exit>,
     waker: CallWaker,
-    /// The scope in which the handler runs, if the message carries values.
+    /// The scope in which the message was sent, if it carries values.
     scope: Option<Scope>,
     wait_limit: WaitLimit,
-    /// Set while the message waits for room.
+    /// Set if the message had to wait for room.
     ticket: Option<u64>,
 }
 
@@ -86,7 +88,7 @@ const READY: u8 = 2;
 /// The phase of a call. It holds neither the message nor the answer, so exchanging it copies little.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The message is not sent, or is in the mailbox.
+    /// The message is not sent, waits for room, or is in the mailbox.
     Pending,
     InHand,
     /// A task answers the call.
@@ -122,7 +124,7 @@ where
         }
     }
 
-    /// Returns the last call of this process in its present poll, if that is over and was one of this type.
+    /// Returns the call that the present poll of this process has kept, if its type is this one.
     #[inline]
     pub(super) fn spare() -> Option<Arc<CallCell<S, M>>> {
         match take_spare_call()?.downcast() {
@@ -153,7 +155,7 @@ where
     /// Answers the call with a value, unless it was answered before or given up.
     #[inline]
     pub(super) fn answer(&self, value: <S::Reply as Reply>::Value) {
-        // The value is moved once, to its place: it was just written, and to read it again at once takes time.
+        // The value is moved only once, to its place, because to read what was just written takes time.
         let woken = {
             let mut state = self.state.lock();
             match state.phase {
@@ -222,7 +224,7 @@ where
             *holder = Some(self);
             return polled;
         }
-        // The value is moved once: each function that returns it would copy it.
+        // The value is moved only once, because each function that returns it would copy it.
         let answered = self.take_value();
         match answered {
             Some(value) => {
@@ -268,7 +270,7 @@ where
         self.send_at(Sent { at: wait.now, sender: Some(wait.process) }, envelope, cx)
     }
 
-    /// As [`send`](CallCell::send), for any code, and with any limit.
+    /// Like [`send`](CallCell::send), for any code, and with any limit.
     #[inline(never)]
     fn send_after_checks(
         &self,
@@ -444,7 +446,7 @@ where
             let state = &mut *state;
             let last = std::mem::replace(&mut state.phase, Phase::Gone);
             let (value, exit) = (state.value.take(), state.exit.take());
-            // The mailbox keeps the rest until it skips the call.
+            // All that the cell holds is taken out, because the mailbox keeps the cell until it skips the call.
             let wait_limit = std::mem::replace(&mut state.wait_limit, WaitLimit::Never);
             (last, value, exit, (state.waker.take(), wait_limit), state.message.take(), state.ticket.take())
         };
@@ -474,7 +476,7 @@ where
     S: Handle<M>,
     M: Send + 'static,
 {
-    /// Takes the message, to handle it. `None` if the caller has given up.
+    /// Takes the message, to handle it. `None` if the caller has given up, or the call was answered with an exit.
     pub(super) fn take_message(&self) -> Option<(M, Option<Scope>)> {
         let mut state = self.state.lock();
         if state.phase != Phase::Pending {
@@ -493,7 +495,7 @@ where
                     state.phase = Phase::Later(task);
                     false
                 }
-                // Also if the answer was taken already: then the task has ended, and the request has no effect.
+                // The phase is `Gone` also if the answer was taken: then the task has ended, and the request has no effect.
                 Phase::Gone => true,
                 _ => false,
             }

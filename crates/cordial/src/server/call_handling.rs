@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::inherited::InScope;
 use crate::process::{ProcessReply, Recipient};
 
-/// Holds a call while its message is handled. If it is dropped without an answer, the process ends, and its exit is the answer.
+/// Holds a call while its message is handled. If it is dropped with the call, the process is ending, and its exit is the answer.
 struct InHand<S, M>
 where
     S: Handle<M>,
@@ -74,7 +74,7 @@ where
     Ok(next.downcast().expect("its type was just compared"))
 }
 
-/// Handles calls until a message of another type comes.
+/// Handles a call and those of the same type that follow it. Returns what follows them.
 async fn work<S, M, P>(mut cell: Arc<CallCell<S, M>>, server: &mut S, ctx: &mut Context<S>) -> Next<S>
 where
     S: Handle<M>,

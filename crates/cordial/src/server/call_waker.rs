@@ -1,4 +1,4 @@
-//! The waker of a call, which is woken when the call is answered.
+//! The waker of a call, which wakes the caller when the call is answered.
 
 use std::task::{Context, Waker};
 
@@ -10,13 +10,13 @@ use crate::unwind;
 /// Wakes the caller, which waits for the answer.
 pub(super) enum CallWaker {
     None,
-    /// A process of ours. It stays here when it is woken, for the next call of the process.
+    /// A process of ours. This waker stays here when it wakes the process, for the next call of the process.
     Process(TaskRef),
     Other(Waker),
 }
 
-/// A caller that was taken out to be woken. Woken in the second step, after the lock of the call was released.
-#[must_use = "dropping it under the lock keeps the lock longer"]
+/// A caller that was taken out to be woken. `wake` is the second step, after the lock of the call was released.
+#[must_use = "`wake` has to be called, after the lock was released"]
 pub(super) enum WokenCaller {
     None,
     Process(#[expect(dead_code, reason = "dropping it queues the process")] Woken),

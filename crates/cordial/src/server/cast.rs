@@ -172,7 +172,7 @@ where
     S: Handle<M>,
     M: Send + 'static,
 {
-    /// Returns the last cast of this process in its present poll, if that was one of this type.
+    /// Returns the cast that the present poll of this process has kept, if its type is this one.
     #[inline]
     fn spare() -> Option<Box<CastOf<S, M>>> {
         match take_spare_cast()?.downcast() {
@@ -271,12 +271,12 @@ impl<S: Server> ServerShared<S> {
     }
 }
 
-/// Why [`try_cast`](ServerRef::try_cast) has not sent a message, which comes back.
+/// Why [`try_cast`](ServerRef::try_cast) has not sent a message, together with the message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TryCastError<M> {
     /// The mailbox is full, or other messages wait for room.
     Full(M),
-    /// The server has stopped, and is not started again.
+    /// The server has stopped, and is not started again. Also in a forked process.
     Stopped(M),
 }
 

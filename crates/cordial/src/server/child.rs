@@ -21,7 +21,7 @@ impl<S: Server> ServerRef<S> {
     /// there. If no process is running, a new one is started.
     ///
     /// The id of the child is the label, or the name of the type without one. Its restart is `Permanent`, unless the builder has
-    /// set another one. A server has one parent: a second `Supervisor` that has it as a child fails to start.
+    /// set another one. A server has one parent: while that runs, a second `Supervisor` that has the server as a child fails to start.
     ///
     /// # Examples
     ///
@@ -116,7 +116,7 @@ pub(super) fn server_spec<S: Server>(
     }
 }
 
-/// Owns the factory of a server. When it is dropped, no further process is started.
+/// Owns the factory of a server. When it is dropped, no further process is started, unless there is another owner.
 pub(super) struct FactoryGuard<S: Server> {
     shared: Arc<ServerShared<S>>,
     id: FactoryOwnerId,
@@ -173,7 +173,7 @@ impl<S: Server> ServerChild for SupervisedServer<S> {
             // The parent is running this code, so it admits the child.
             let _ = parent.children.registered(index, *pid);
             if self.shared.awaits_request.load(Ordering::Relaxed) {
-                // The server has stopped itself, and the supervisor that it has asked has no child any more.
+                // The server has stopped itself, and the supervisor that was asked to stop it has just lost its child.
                 self.shared.runtime.request_shutdown(*pid);
             }
         }

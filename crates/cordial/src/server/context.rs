@@ -1,4 +1,4 @@
-//! What a handler can do besides handling its message.
+//! `Context`: what a server has besides its state. `handling` has the methods.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub struct Context<S> {
     pub(super) handled_in_poll: u32,
     /// Whether the mailbox has the next turn, because the last message was not in it.
     pub(super) mail_is_next: bool,
-    /// The next message or event, from `next_of` until `take_other` takes it.
+    /// What the server does next, from `next_of` until `take_other` takes it.
     pub(super) next: Option<Next<S>>,
 }
 
@@ -55,7 +55,8 @@ impl<S: Send + 'static> Context<S> {
     }
 }
 
-/// An exit may hold an error of the user, and is dropped here while a handler or another destructor unwinds.
+/// Discards `stop`, because an exit may hold an error of the user, whose destructor may panic, and a `Context` may be dropped while a
+/// handler or another destructor unwinds.
 impl<S> Drop for Context<S> {
     fn drop(&mut self) {
         discard_in_place(&mut self.stop);

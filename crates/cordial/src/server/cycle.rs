@@ -30,8 +30,8 @@ pub(super) fn emit(runtime: &RuntimeHandle, called: Pid) {
     unwind::ignore_panic(|| telemetry::call_cycle(caller, &names.join(" -> ")));
 }
 
-/// Follows the calls backwards from `caller`: who waits for it, who waits for those, and so on, until `called` is found. Returns
-/// the cycle from `caller` to `caller`.
+/// Follows the calls backwards from `caller`: the processes that wait for it, the processes that wait for one of these, and so on,
+/// until `called` is found. Returns the cycle from `caller` to `caller`.
 fn find_cycle(runtime: &RuntimeHandle, caller: Pid, called: Pid) -> Option<Vec<Pid>> {
     // The processes that wait, in the order in which they were found, each with the place in this list of the server that it waits for.
     let mut found = vec![(caller, 0)];

@@ -34,10 +34,10 @@ pub(super) enum Source {
 /// A message whose sender waits for the answer.
 pub(super) trait CallEnvelope<S>: Any + Send + Sync {
     /// Handles the message, unless the caller has given up, and those that follow, as long as they are of the same type. So they
-    /// share one boxed future.
+    /// share one boxed future. Returns what follows them.
     fn work<'a>(self: Arc<Self>, state: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, Next<S>>;
 
-    /// Answers the call, unless it was answered before.
+    /// Answers the call with an exit, unless it was answered before or given up.
     fn fail(&self, exit: Exit);
 
     fn name(&self) -> &'static str;
@@ -45,7 +45,8 @@ pub(super) trait CallEnvelope<S>: Any + Send + Sync {
 
 /// A message whose sender waits for no answer.
 pub(super) trait CastEnvelope<S>: Any + Send {
-    /// Handles the message, and those that follow, as long as they are of the same type. So they share one boxed future.
+    /// Handles the message, and those that follow, as long as they are of the same type. So they share one boxed future. Returns what
+    /// follows them.
     fn work<'a>(self: Box<Self>, source: Source, state: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, Next<S>>;
 
     fn name(&self) -> &'static str;

@@ -11,7 +11,7 @@ pub(super) struct FactoryOwnerId(u64);
 pub(super) struct FactoryOwner {
     last_id: u64,
     id: FactoryOwnerId,
-    /// The supervisor, if the server was handed over to it.
+    /// The supervisor of a tree, once the server is its child.
     parent: Option<Pid>,
     is_over: bool,
 }

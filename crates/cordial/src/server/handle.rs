@@ -41,16 +41,18 @@ impl<S: Server> ServerRef<S> {
         ServerBuilder::new(create)
     }
 
-    /// Sends a message, and waits for the answer: for at most 5 s from the first poll, unless [`timeout`](Call::timeout) sets
-    /// another limit. The limit covers the wait for room in the mailbox, the time in the mailbox, and the handler.
+    /// Sends a message, and waits for the answer: for at most 5 s from the first poll, unless [`timeout`](Call::timeout) or the
+    /// [`await_limit`](crate::process::Builder::await_limit) of the runtime sets another limit. The limit covers the wait for room in
+    /// the mailbox, the time in the mailbox, and the handler.
     ///
     /// | answer | when |
     /// |---|---|
     /// | the reply | the handler, or the task of a [`Later`](crate::server::Later), has returned it |
     /// | [`Exit::Timeout`] | the limit has passed. Its text says what the server was doing: the message in hand, its start, or the wait for a restart |
-    /// | [`Exit::Refused`] | the server has stopped, or ends without a crash before it has answered |
-    /// | [`Exit::Error`] | the server calls itself |
-    /// | any other exit | the server, or the task of a `Later`, has ended with it while it handled the message; or the server has ended with it and is not restarted |
+    /// | [`Exit::Refused`] | the server has stopped, ends without a crash before it has answered, or was refused by the runtime; or the program has forked |
+    /// | an [`Exit::Error`] that says so | the server calls itself |
+    /// | the exit of the server | the server has crashed while it handled the message, or has crashed before and is not restarted |
+    /// | the exit of the task | the task of a `Later` has ended without a value |
     ///
     /// # Elixir
     ///
@@ -64,9 +66,10 @@ impl<S: Server> ServerRef<S> {
     }
 
     /// Sends a message, and waits only while the mailbox is full: for at most 5 s from the first poll, unless
-    /// [`timeout`](Cast::timeout) sets another limit. `Ok` means that the message is in the mailbox. Messages get room in the
-    /// order in which they were sent. A process that has cast 64 messages in one poll lets other processes run before it sends
-    /// the next one. A cast of the server to itself does not wait: if the mailbox is full, it is an [`Exit::Error`].
+    /// [`timeout`](Cast::timeout) or the [`await_limit`](crate::process::Builder::await_limit) of the runtime sets another limit. `Ok`
+    /// means that the message is in the mailbox. Messages get room in the order in which they were sent. A process that has cast 64
+    /// messages in one poll lets other processes run before it sends the next one. A cast of the server to itself does not wait: if the
+    /// mailbox is full, the result is an [`Exit::Error`].
     ///
     /// # Elixir
     ///
@@ -83,7 +86,7 @@ impl<S: Server> ServerRef<S> {
     ///
     /// # Errors
     ///
-    /// [`TryCastError`], with the message, if the mailbox is full or the server has stopped.
+    /// [`TryCastError`], with the message, if the mailbox is full, other messages wait for room, or the server has stopped.
     pub fn try_cast<M>(&self, message: M) -> Result<(), TryCastError<M>>
     where
         S: Handle<M>,
@@ -102,10 +105,10 @@ impl<S: Server> ServerRef<S> {
         }
     }
 
-    /// Stops the server, and waits for the end of its process, whose exit is [`Exit::Normal`]. The message in hand is
-    /// finished, [`stopping`](Server::stopping) runs, and messages that are still in the mailbox are answered with
-    /// [`Refusal::ServerStopped`](crate::Refusal::ServerStopped). When the grace time of the server is over, it is killed; the report
-    /// then names it.
+    /// Stops the server, and waits for the end of its process, whose exit is [`Exit::Normal`] unless it has to be killed. The message in
+    /// hand is finished, [`stopping`](Server::stopping) runs, and messages that are still in the mailbox are answered with
+    /// [`Refusal::ServerStopped`](crate::Refusal::ServerStopped). When the grace time of the server is over, the process is killed; the
+    /// report then names it.
     ///
     /// A server that is a permanent child is then started again by its supervisor. If no process is running, such as while a supervisor
     /// of a tree delays a restart, there is nothing to stop: [`terminate_child`](crate::Supervisor::terminate_child) ends such a
@@ -123,7 +126,7 @@ impl<S: Server> ServerRef<S> {
     pub async fn stop(&self) -> StopReport {
         let shared = &self.0;
         if shared.runtime.is_forked() {
-            // Its process has stayed in the parent process.
+            // The process of the server has stayed in the parent process of the fork.
             return StopReport::default();
         }
         let own_supervisor = shared.own_supervisor().clone();

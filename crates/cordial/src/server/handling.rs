@@ -1,4 +1,4 @@
-//! What a handler can do with its context.
+//! The methods of `Context`.
 
 use std::panic::Location;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::process::{HeldValue, trap_exits};
 impl<S: Server> Context<S> {
     /// Returns a handle to the server itself, for tasks that send it messages.
     ///
-    /// A handler that waits for a [`call`](ServerRef::call) of it would wait for itself, so such a call is answered at once, with
-    /// an [`Exit::Error`].
+    /// A handler that waits for a [`call`](ServerRef::call) to its own server would wait for itself, so such a call is answered at
+    /// once, with an [`Exit::Error`].
     #[must_use]
     pub fn server(&self) -> ServerRef<S> {
         self.server.clone()
@@ -32,7 +32,7 @@ impl<S: Server> Context<S> {
     /// Answers the message after the handler has returned: the future runs as a task of the server, and the server handles the
     /// next messages meanwhile. The caller gets its output, or the exit of the task.
     ///
-    /// The task starts when the handler returns the [`Later`]. It is asked to shut down when its caller gives up, and when the
+    /// The task starts when the handler returns the [`Later`]. The task is asked to shut down when its caller gives up, and when the
     /// process of the server ends. The limit of the call still counts.
     ///
     /// # Elixir
@@ -109,8 +109,9 @@ impl<S: Server> Context<S> {
         self.timers.idle(delay, HeldValue::new(Box::new(move || Message::item(message()))));
     }
 
-    /// Ends the process with this exit, once the handler has returned and its message is answered. An abnormal exit is a crash,
-    /// after which a supervisor restarts the server. Of several exits, the last one counts.
+    /// Ends the process with this exit, once the handler has returned and [`stopping`](Server::stopping) has run. An abnormal exit is
+    /// a crash, after which the server is restarted unless it is [`Temporary`](crate::Restart::Temporary). Of several exits, the last
+    /// one counts.
     ///
     /// # Elixir
     ///

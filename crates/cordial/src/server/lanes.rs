@@ -1,7 +1,8 @@
-//! The messages of a mailbox whose senders wait for no answer: one queue for each type, so that a message in a lane needs no box.
+//! The lanes of a mailbox: one queue for each type of message whose sender waits for no answer, so that a message in a lane needs no
+//! box.
 //!
 //! ```text
-//!  order of the mailbox:   Add   Add   call   Reset   Add          each entry names a lane, or is an envelope itself
+//!  order of the mailbox:   Add   Add   call   Reset   Add          each entry names a lane, or stands for an envelope
 //!                           │     │            │       │
 //!  lane of `Add`:           └─────┴────────────┼───────┘           three messages
 //!  lane of `Reset`:                            └                   one message
@@ -28,7 +29,7 @@ pub(super) trait Unboxed<T>: Send + 'static {
     fn into_envelope(self) -> T;
 }
 
-/// The lanes of a mailbox. There are as many as types of messages have been sent.
+/// The lanes of a mailbox: one for each type of message that was put into a lane.
 pub(super) struct Lanes<T>(Vec<Lane<T>>);
 
 /// Names a lane.
@@ -82,7 +83,7 @@ impl<T: 'static> Lanes<T> {
         LaneIdx(idx)
     }
 
-    /// Moves the first message of a lane to `to`. Returns whether the messages of the lane are of this type.
+    /// Moves the first message of a lane to `to`, if the messages of the lane are of this type. Returns whether they are.
     #[inline(always)]
     pub(super) fn pop_to<U: Unboxed<T>>(&mut self, LaneIdx(idx): LaneIdx, to: &mut Option<U>) -> bool {
         match messages_of::<T, U>(&mut self.0[idx]) {

@@ -1,4 +1,5 @@
-//! The tasks that answer calls after their handler has returned. They end with the process of the server.
+//! The tasks of `reply_later`, which run after the handler has returned. They are asked to shut down when the process of the server
+//! ends.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

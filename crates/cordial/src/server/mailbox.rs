@@ -6,8 +6,8 @@
 //!                                                                           └ no further process: each is answered with the exit
 //! ```
 //!
-//! The lock is held for a few instructions, and never while code of the user runs. A process that waits is woken in two steps: its task is
-//! taken out of its slot under the lock, and is queued after the lock was released.
+//! The lock is held briefly, and never while code of the user runs. A process that waits is woken in two steps: its task is taken out of
+//! its slot under the lock, and is queued after the lock was released.
 //!
 //! A process that takes the last message of the queue will wait next, so it asks to be woken at once, under the same lock. When it has
 //! handled that message, it waits without taking the lock again, unless a sender has woken it meanwhile.
@@ -63,7 +63,7 @@ pub(super) struct MailboxState<T> {
     next_ticket: u64,
     /// The process that runs, once it has waited.
     receiver: Option<TaskRef>,
-    /// The message in hand of a process that is about to end, and the calls that its tasks would have answered.
+    /// The call in hand of a process that is about to end: its handler has unwound, or was dropped.
     failed: Vec<T>,
     pub(super) in_hand: Option<&'static str>,
     /// The process whose call is in hand.
@@ -197,7 +197,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
         Ok(Accepted::Queued)
     }
 
-    /// Sends a message through its lane. It is boxed only while it waits for room.
+    /// Sends a message through its lane. A message that has to wait for room is boxed, and is queued as an envelope.
     ///
     /// # Errors
     ///
@@ -278,7 +278,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
         Poll::Ready(envelope)
     }
 
-    /// Records that the message in hand was handled, and that the process takes no more.
+    /// Counts the message in hand as handled, because the process takes no more.
     pub(super) fn finish(&self) {
         self.lock().count_in_hand();
     }
@@ -300,7 +300,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
         state.caller_in_hand = None;
     }
 
-    /// Keeps a message that its handler has not answered, until the process has ended: the exit is then the answer.
+    /// Keeps a call that its handler has not answered, until the process has ended: the exit is then the answer.
     pub(super) fn not_answered(&self, envelope: T) {
         self.lock().failed.push(envelope);
     }
@@ -323,7 +323,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
         is_first
     }
 
-    /// Records that a process was not started.
+    /// Records why no process was started.
     pub(super) fn not_begun(&self, exit: Exit) {
         let replaced = self.lock().last_exit.replace(exit);
         discard(replaced);
@@ -405,7 +405,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
         }
     }
 
-    /// Asks the process to stop with `Exit::Normal`.
+    /// Records that `stop` was called. A process that is then asked to shut down ends with `Exit::Normal`.
     pub(super) fn ask_to_stop(&self, stopper: Stopper) {
         let _woken = {
             let mut state = self.lock();
@@ -553,7 +553,7 @@ impl<T> MailboxState<T> {
         self.receiver = None;
     }
 
-    /// Returns the answer to the messages that are in the mailbox when it closes.
+    /// Returns the answer to the messages in the mailbox that no process will handle.
     fn exit_of_messages(&self) -> Exit {
         match &self.last_exit {
             Some(exit) if exit.is_abnormal() && self.stop_asked == StopAsked::No => exit.clone(),

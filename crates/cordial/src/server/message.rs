@@ -79,7 +79,7 @@ fn of_same_type<S: 'static, M: 'static>(
     Ok(*next.downcast().expect("its type was just compared"))
 }
 
-/// Handles messages until one of another type comes.
+/// Handles a message and those of the same type that follow it. Returns what follows them.
 async fn work<S, M, P>(first: Box<Message<M>>, mut source: Source, state: &mut S, ctx: &mut Context<S>) -> Next<S>
 where
     S: Handle<M>,
@@ -91,7 +91,7 @@ where
         let Message { message, scope } = next.take().expect("set below");
         match scope_of_handler(scope) {
             None => handle::<S, M, P>(message, state, ctx).await,
-            // Boxed, so that the future has room for one handling and not for two.
+            // Boxed, so that this future has room for one future of `handle`, and not for two.
             scope => Box::pin(InScope::new(scope, handle::<S, M, P>(message, state, ctx))).await,
         }
         if source == Source::Mailbox {
@@ -124,7 +124,7 @@ where
     }
 }
 
-/// Returns the scope in which a message is handled, if that is not the scope of the server: the message carries values.
+/// Returns the scope in which a message is handled. `None` for the scope of the server: the message carries no values.
 #[inline]
 pub(super) fn scope_of_handler(scope: Option<Scope>) -> Option<Scope> {
     scope.and_then(|scope| scope.in_server(current_scope().as_ref()))

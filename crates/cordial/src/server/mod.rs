@@ -20,8 +20,9 @@
 //!
 //! # Events
 //!
-//! The message that a server handles at the moment is *in hand*. A server emits the [events of every process](crate#events), and
-//! of every child: `crash`, `restart`, `give_up`, `slow_start`, `start_failed`, `long_poll`. These are its own:
+//! The message that a server handles at the moment is *in hand*. A server emits the [events of every process](crate#events), such as
+//! `crash` and `long_poll`, and its supervisor those of every child, such as `restart`, `give_up`, `slow_start` and `start_failed`.
+//! These are its own:
 //!
 //! | event | level | emitted when | fields |
 //! |---|---|---|---|
@@ -32,12 +33,12 @@
 //! were handled and skipped. It is in [`process::info`](crate::process::info), in a [`Snapshot`](crate::Snapshot), and in
 //! [`ServerRef::mailbox`].
 //!
-//! # Modules
+//! # Types
 //!
 //! [`Server`] is the state, [`Handle`] handles one type of message, and [`ServerRef`] sends messages.
-//
-//! The modules, in the order in which they build on each other. Each imports only earlier ones, except that `envelope`, `context` and
-//! `shared` are a cycle: a message is handled with a `Context`, which has a handle to the server, whose mailbox holds messages.
+
+// The modules, in the order in which they build on each other. Each imports only earlier ones, except that `envelope`, `context` and
+// `shared` are a cycle: a message is handled with a `Context`, which has a handle to the server, whose mailbox holds messages.
 
 mod factory_owner;
 mod lanes;

@@ -13,10 +13,10 @@ use super::envelope::{Item, Next};
 use super::lanes::Unboxed;
 use crate::exit::Exit;
 
-/// How many messages are handled in one poll. Then other processes get their turn.
+/// How many messages are handled in one poll at most. Then other processes get their turn.
 const MESSAGES_IN_A_POLL: u32 = 64;
 
-/// A type without values, in place of a message type, for a server that takes all messages boxed.
+/// A type without values, in place of a message type, for a poll that takes a message of any type boxed.
 enum NoMessage {}
 
 impl<S: 'static> Unboxed<Item<S>> for NoMessage {
@@ -75,8 +75,8 @@ where
     U: Unboxed<Item<S>>,
 {
     if ctx.task.as_ref().is_some_and(TaskRef::is_ending) {
-        // The process was killed, or a linked one has ended it, during this poll. It ends when this poll returns: the messages
-        // that wait are for the next incarnation.
+        // The process was killed, or a linked one has ended it, during this poll. The process ends when this poll returns: the
+        // messages that wait are for the next incarnation.
         return Poll::Pending;
     }
     if ctx.requested.is_given(cx) {

@@ -1,7 +1,7 @@
 //! The future of a handler: polled where it is, or in a box if it is large.
 //!
-//! The future that handles a message is boxed, and holds that of the handler. A large one would be copied on the stack on its way to
-//! that box, several times without optimizations.
+//! The future that handles a message is boxed, and holds the future of the handler. If the latter is large, it would be copied on the
+//! stack on its way to that box, several times without optimizations.
 
 use std::marker::PhantomData;
 use std::pin::Pin;

@@ -17,7 +17,7 @@ impl Requested {
         Requested { request: shutdown_requested(), is_armed: false }
     }
 
-    /// Returns whether a request has come. Wakes the process when it comes.
+    /// Returns whether a request has come. If not, the process is woken when one comes.
     pub(super) fn is_given(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.is_armed {
             self.is_armed = true;

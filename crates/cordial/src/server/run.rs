@@ -63,7 +63,7 @@ pub(super) async fn start<S: Server>(shared: Arc<ServerShared<S>>) -> Result<Run
 }
 
 impl<S: Server> Running<S> {
-    /// Handles messages until there is a reason to stop.
+    /// Handles messages until there is a reason to stop, and then runs `stopping`.
     pub(super) async fn serve(mut self) -> Result<(), Exit> {
         let ended = {
             let messages = pin!(self.messages());

@@ -18,7 +18,8 @@ use crate::supervisor::{Restart, TaskSupervisor};
 use crate::task::timed_out;
 use crate::{telemetry, unwind};
 
-/// Creates the state of each incarnation. Held on its own, because a supervisor drops the functions of all its children together.
+/// Creates the state of each incarnation. A `HeldValue`, because a supervisor drops the functions of all its children together, and two
+/// destructors that panic would abort the program.
 pub(super) type CreateState<S> = HeldValue<Box<dyn FnMut() -> S + Send>>;
 
 /// Registers a server for the exits that it traps.
@@ -36,8 +37,8 @@ pub(super) type TrapExits<S> = fn(&mut Context<S>);
 /// | end it | [`stop`](ServerRef::stop) |
 ///
 /// The mailbox outlives the processes of the server: messages that wait when a process ends are handled by the next one, in
-/// order. Only the message that was being handled fails, with the exit of the process. If no process follows a crash, all
-/// messages are answered with its exit.
+/// order. Only the message that was being handled, and calls whose [`Later`](crate::server::Later) has not answered them, fail
+/// with the exit of the process. If no process follows a crash, all messages are answered with its exit.
 ///
 /// The server belongs to the process that starts it, and stops when that ends, unless it is
 /// [`unlinked`](crate::server::ServerBuilder::unlinked) or the child of a supervisor.
@@ -66,7 +67,7 @@ pub(super) struct ServerShared<S> {
     pub(super) awaits_request: AtomicBool,
     /// Taken out while it runs.
     create: Mutex<Option<CreateState<S>>>,
-    /// The supervisor of a server that was not handed over.
+    /// The supervisor that belongs to the server alone. `None` for the child of another one, and once no process follows.
     pub(super) own_supervisor: Mutex<Option<TaskSupervisor>>,
     pub(super) laters: Laters<Item<S>>,
 }
@@ -186,7 +187,7 @@ impl<S: Send + 'static> ServerShared<S> {
         Some(format!("{now}; its last process had ended: {}", beginning_of(&exit)))
     }
 
-    /// Returns how events and errors name the server.
+    /// Returns how an error names the server.
     pub(super) fn name(&self) -> String {
         let pid = self.mailbox.with(|state| state.pid);
         match &self.options.label {

@@ -23,10 +23,10 @@ pub struct Timer {
 pub(super) struct Timers<T> {
     runtime: RuntimeHandle,
     table: Arc<Mutex<TimerTable<T>>>,
-    /// Whether there has been a timer.
+    /// Whether there has been a timer or an idle timeout.
     is_used: bool,
     idle: Option<Idle<T>>,
-    /// Sleeps until a time that is not later than the first timer.
+    /// Sleeps until the time that came first at the last poll.
     sleep: Option<(Instant, cordial_sched::Timer)>,
 }
 
@@ -54,7 +54,7 @@ struct Idle<T> {
     create: Create<T>,
 }
 
-/// Creates the message of each tick. Held on its own, because it may be dropped while a handler, or this function, unwinds.
+/// Creates the message of each tick. A `HeldValue`, because it may be dropped while a handler, or this function, unwinds.
 pub(super) type Create<T> = HeldValue<Box<dyn FnMut() -> T + Send>>;
 
 /// Cancels timers, whatever their messages are.
@@ -119,7 +119,7 @@ impl<T: Send + 'static> Timers<T> {
         let mut timers = lock(&self.table);
         timers.last_id += 1;
         let id = timers.last_id;
-        // A time that no clock can show never comes.
+        // A time beyond the range of the clock never comes.
         match self.runtime.executor().now().checked_add(delay) {
             Some(due) => timers.insert(id, Scheduled { due, kind }),
             None => {
@@ -143,7 +143,7 @@ impl<T: Send + 'static> Timers<T> {
         }
     }
 
-    /// Returns the message that is due first. Pending if none is due, and then wakes when one is.
+    /// Returns the message that is due first. `Pending` if none is due: then the process is woken when one is.
     #[inline]
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<T> {
         if self.is_used { self.poll_used(cx) } else { Poll::Pending }
@@ -167,7 +167,7 @@ impl<T: Send + 'static> Timers<T> {
             if self.sleep.as_ref().is_none_or(|(until, _)| *until != due) {
                 self.sleep = self.runtime.executor().timer(due - now).map(|timer| (due, timer));
             }
-            // A time that no clock can show never comes.
+            // A time beyond the range of the clock never comes.
             let Some((_, timer)) = &mut self.sleep else { return Poll::Pending };
             ready!(Pin::new(timer).poll(cx));
             self.sleep = None;
@@ -209,7 +209,7 @@ impl<T: Send + 'static> Timers<T> {
 }
 
 impl Timer {
-    /// Lets the timer run without its handle.
+    /// Lets the timer run on without this handle.
     pub fn detach(mut self) {
         self.id = 0;
     }

@@ -1,4 +1,4 @@
-//! What a stream holds between its first poll and its end: the items in flight, and the window of their results.
+//! The items in flight, the window of their results, and the counters of a stream that was polled and has not ended.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -38,7 +38,7 @@ pub(super) struct ActiveStream<I, O, R> {
     pub(super) progress: Progress,
     /// Whether running items continue when an exit signal ends the process that consumes the stream.
     items_outlive_consumer: bool,
-    /// The key of the stream in the runtime's list of streams.
+    /// The key of the stream in the runtime's list of streams. `None` if the stream began in a forked process.
     key: Option<GroupKey>,
 }
 
@@ -167,14 +167,14 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
 }
 
 impl<I, O, R> ActiveStream<I, O, R> {
-    /// Asks all running items to shut down, and drops all others that have no result yet.
+    /// Asks all running items to shut down, and removes all items that have no result yet.
     fn cancel(&mut self) {
         self.progress.count_cancelled(self.in_flight.n_started());
         self.queue.clear();
         self.in_flight.cancel_all();
     }
 
-    /// Like `cancel`, but only for the items after `idx`.
+    /// Like `cancel`, but only for items with an index above `idx`.
     fn cancel_after(&mut self, idx: usize) {
         let cancelled = self.in_flight.cancel_after(idx);
         self.progress.count_cancelled(cancelled.n_started);

@@ -36,12 +36,14 @@ pin_project! {
     /// `AsyncStream` implements [`Stream`], so all methods of `futures::StreamExt` and
     /// `TryStreamExt` can be called. It is fused: after its last result, polls return `None`.
     ///
+    /// Set the options before the first poll.
+    ///
     /// # User code
     ///
-    /// The source, the closure, the filter of [`Retry`](crate::Retry), clones of inputs and
-    /// conversions of errors run where the stream is polled. If one of them panics, the poll
-    /// panics: all running items are asked to shut down, results that were not delivered are lost,
-    /// and the stream has ended.
+    /// The source, the closures of the stream and of its [`label`](AsyncStream::label), the filters of
+    /// [`Retry`](crate::Retry), clones of inputs and conversions of errors run where the stream is
+    /// polled. If one of them panics, the poll panics: all running items are asked to shut down,
+    /// results that were not delivered are lost, and the stream has ended.
     ///
     /// # Shutdown of the consumer
     ///
@@ -112,7 +114,7 @@ pin_project! {
     {
         // Declared before `source`: running items are asked to shut down before the source is dropped.
         pub(super) state: StreamState<S::Item, O, Result<T, E>>,
-        // `None` once the source has ended: it is dropped at once.
+        // `None` once the source has ended, or a timeout has ended the stream.
         #[pin]
         pub(super) source: Option<S>,
         pub(super) f: F,
@@ -124,8 +126,8 @@ pin_project! {
         pub(super) output_filter: Option<OutputFilter<O>>,
         // Makes the label of the process of an item. `None`: it has none.
         pub(super) label: Option<ItemLabel<S::Item>>,
-        // Returns the input twice: for the attempt, and to keep. `None` if no copy is kept. The input is passed by value,
-        // because a function pointer type with a reference has crashed rustc in incremental builds.
+        // Returns a clone of the input for the attempt, and the input to keep. `None` if the input is not kept. The input is
+        // passed by value, because a function pointer type with a reference has crashed rustc in incremental builds.
         pub(super) clone_input: Option<fn(S::Item) -> (S::Item, S::Item)>,
         // Turns the exit of an item into its error. The input is `Some` if a copy was kept.
         pub(super) into_error: fn(usize, Option<S::Item>, Exit) -> E,
@@ -171,7 +173,7 @@ where
     Fut: Future,
 {
     let (source, source_error) = TrySource::new(source);
-    let f = move |item: Option<S::Ok>| f(item.expect("only the failure of the source has no item"));
+    let f = move |item: Option<S::Ok>| f(item.expect("each item of a `TrySource` is `Some`"));
     AsyncStream { source_error: Some(source_error), ..AsyncStream::new(source, f, spawner, spawned_at) }
 }
 

@@ -1,9 +1,9 @@
 //! The queue in which the processes of a stream deliver their replies, and through which the consumer is woken.
 //!
 //! ```text
-//!  a process ends ────► CompletionSender ─► reply ─────────┐
-//!  a deadline passes ─► Deadlines ────────► notify(slot) ──┴─► Batch ──► take, in the poll of the consumer
-//!                                                          └─► wakes the consumer, if it waits
+//!  a process ends ──────────► CompletionSender ─► reply ─────────┐
+//!  abandoned, or backoff over ──► Deadlines ────► notify(slot) ──┴─► Batch ──► take, in the poll of the consumer
+//!                                                                └─► wakes the consumer, if it waits
 //! ```
 //!
 //! A notification can be spurious: the consumer looks at the slot to find out what has changed. The lists need no bound of
@@ -19,7 +19,7 @@ use cordial_sched::wake_last;
 use crate::process::{ProcessReply, Recipient, discard, discard_in_turn};
 use crate::unwind;
 
-/// Notifies the consumer about a slot.
+/// Adds a notification about a slot, and wakes the consumer.
 pub(super) trait NotifySlot: Send + Sync {
     fn notify(&self, slot: usize);
 }
@@ -29,7 +29,8 @@ pub(super) struct Completions<O> {
     /// Set when an entry is added, cleared by `take`; `true` may be stale. Written under the lock, read without it.
     has_entries: AtomicBool,
     state: Mutex<QueueState<O>>,
-    /// Drops replies. Made where `O` is known to be `'static`, which the destructor of a stream does not know.
+    /// Drops replies. A function pointer that `new` stores, because only `new` has the bound `O: 'static`: `close` is called by the
+    /// destructor of a stream, which cannot have it.
     drop_replies: fn(Vec<AttemptReply<O>>),
 }
 
@@ -37,7 +38,7 @@ struct QueueState<O> {
     batch: Batch<O>,
     /// `Some` while the consumer waits.
     consumer: Option<Waker>,
-    /// Abandoned attempts that have not ended: their replies are dropped.
+    /// Abandoned attempts that have not ended. Their replies are dropped when they arrive.
     abandoned: Vec<u64>,
     /// After `close`: all replies are dropped.
     is_closed: bool,
@@ -49,8 +50,8 @@ pub(super) struct Batch<O> {
     pub(super) notified_slots: Vec<usize>,
 }
 
-/// The reply of the process of one attempt. When the consumer takes the reply, the slot may belong
-/// to another attempt, because the item was cancelled and its slot reused.
+/// The reply of the process of one attempt. When the consumer takes the reply, the slot may be
+/// empty or belong to another attempt, because the item was cancelled.
 pub(super) struct AttemptReply<O> {
     pub(super) slot: usize,
     pub(super) attempt: u64,
@@ -79,8 +80,8 @@ impl<O: 'static> Completions<O> {
 }
 
 impl<O> Completions<O> {
-    /// Returns whether there may be entries. `Relaxed` is enough: `poll` takes the lock and finds
-    /// an entry that this load misses.
+    /// Returns whether there may be entries. `Relaxed` is enough: the consumer waits only after
+    /// `poll`, which takes the lock and finds an entry that this load misses.
     pub(super) fn has_entries(&self) -> bool {
         self.has_entries.load(Ordering::Relaxed)
     }
@@ -156,7 +157,7 @@ impl<O> Completions<O> {
         drop(state);
         // `wake_last`: more items of the stream may be about to end on this thread, and the
         // consumer then takes their replies in one batch. A panic of the waker is caught, because
-        // the caller has more to do: it is a process that ends, or the timer.
+        // the caller, a process that ends or the timer, has more to do.
         if let Some(consumer) = consumer {
             let _ = unwind::catch_cold(|| wake_last(consumer));
         }

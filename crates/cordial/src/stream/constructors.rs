@@ -18,10 +18,10 @@ impl Task<()> {
     /// attempt of an item has a timeout of 5 s. Failures and timeouts are `Err` results, and the other items go on. See
     /// [`AsyncStream`] for the options.
     ///
-    /// Nothing runs before the stream is polled. Input is pulled one by one, when a slot is free,
-    /// so the input can be endless. If the iterator blocks its thread, it delays results that are
-    /// ready, but each of them by at most one call of `next`. Dropping the stream asks all running
-    /// items to shut down.
+    /// Nothing runs before the stream is polled. An item is pulled only when it can start, so the
+    /// input can be endless. If the iterator blocks its thread, it delays results that are ready:
+    /// while a result is ready, a poll of the stream calls `next` of the iterator at most once.
+    /// Dropping the stream asks all running items to shut down.
     ///
     /// Items run, and their timeouts elapse, while the consumer is busy. New items start only when
     /// the stream is polled. The process that polls the stream is the first of the
@@ -77,8 +77,8 @@ impl Task<()> {
         AsyncStream::new(iter(items), f, Unsupervised, Location::caller())
     }
 
-    /// Does the same as [`async_stream`](Task::async_stream), with an async source. A slow source never delays a result
-    /// that is ready.
+    /// Does the same as [`async_stream`](Task::async_stream), with an async source. While the source has no item, the results
+    /// that are ready are delivered.
     ///
     /// # Examples
     ///
@@ -92,8 +92,8 @@ impl Task<()> {
     /// });
     /// ```
     ///
-    /// With a channel as the source, items can be added while results are consumed. The stream ends after all senders were
-    /// dropped.
+    /// With a channel as the source, items can be added while results are consumed. The stream ends when all senders are
+    /// dropped and all results are delivered.
     ///
     /// ```
     /// use cordial::Task;
@@ -125,13 +125,13 @@ impl Task<()> {
     /// Does the same as [`async_stream_from`](Task::async_stream_from), with a source that can fail: a stream of `Result`s, such as the
     /// rows of a query. `f` gets the values.
     ///
-    /// The stream pulls nothing after the first `Err` of the source. The results of the items before it are delivered first, also in an
-    /// [unordered](AsyncStream::unordered) stream; then the error is the last result, as an [`Exit::Error`](crate::Exit::Error), or, if
-    /// the error is an exit, as that exit. It is not retried, and the [counters](AsyncStream::progress) do not count it. If a timeout
-    /// [ends the stream](crate::StreamTimeout::EndStream) earlier, the error is not delivered.
+    /// The stream pulls nothing after the first `Err` of the source. The results of the items before the error are delivered first, also
+    /// in an [unordered](AsyncStream::unordered) stream; then the error is the last result, as an [`Exit::Error`](crate::Exit::Error), or,
+    /// if the error is an exit, as that exit. The source is not polled again, and the [counters](AsyncStream::progress) do not count the
+    /// error. If a timeout [ends the stream](crate::StreamTimeout::EndStream) earlier, the error is not delivered.
     ///
-    /// After [`zip_input_on_exit`](AsyncStream::zip_input_on_exit), the input of a failure is `Some(item)`, or `None` if the source has
-    /// failed; its index is then the number of items before it.
+    /// After [`zip_input_on_exit`](AsyncStream::zip_input_on_exit), the input of the failure of an item is `Some(item)`. The failure of the
+    /// source has the input `None`, and its index is the number of items before the error.
     ///
     /// # Examples
     ///

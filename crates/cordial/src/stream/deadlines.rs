@@ -1,17 +1,17 @@
 //! The timeouts of attempts, and the delays before the next attempts. They elapse also while the stream is not polled.
 //!
 //! ```text
-//!  attempt starts ── timeout ──► killed ── 100 ms ──► abandoned: the slot is notified, the item is `Err(Timeout)`
-//!        │                          └ ended: `Err(Timeout)`, unless its last poll returned or panicked
+//!  attempt starts ── timeout ──► killed ── 100 ms in one poll ──► abandoned: timed out, and the slot is notified
+//!        │                          └ ended: timed out, unless its last poll returned a value or panicked
 //!        └ ended in time: its reply
-//!  attempt failed ── backoff ──► the slot is notified, the next attempt may start
+//!  attempt failed ── backoff ──► the slot is notified, and the item is queued
 //! ```
 //!
-//! One timer serves the whole stream. It is armed for the earliest deadline, and wakes
-//! [`SharedDeadlines`] instead of the consumer. An attempt that returns in time leaves its deadline
-//! in place: the next attempt in its slot overwrites the deadline, or the timer finds that the
-//! process has exited. So setting a timeout reads the clock once and takes one uncontended lock,
-//! and the timer is rearmed about once per timeout period.
+//! One timer serves the whole stream. It is armed for the earliest deadline or for one that was
+//! removed since, and wakes [`SharedDeadlines`] instead of the consumer. An attempt that returns in
+//! time leaves its deadline in place: the next deadline of its slot overwrites it, or the timer
+//! finds that the process has exited. So setting a timeout reads the clock once and takes one lock
+//! that is hardly ever contended, and the timer is rearmed about once per timeout period.
 //!
 //! After a timeout the process is killed, and abandoned if one of its polls lasts for 100 ms after that.
 //! [`Task::shutdown`](crate::Task::shutdown) awaits these steps. Here the timer runs them, because a busy consumer does not
@@ -30,7 +30,7 @@ use crate::pid::Pid;
 use crate::process::{ABANDON_AFTER, Polls, RuntimeHandle, abandon};
 use crate::task::timed_out;
 
-/// The deadlines of one stream, one for each slot. Dropping this value cancels all deadlines.
+/// The deadlines of one stream, at most one for each slot. Dropping this value cancels all deadlines.
 pub(super) struct Deadlines(Arc<SharedDeadlines>);
 
 /// What the stream and its timer share.
@@ -55,14 +55,14 @@ struct SlotDeadline {
 
 /// What the timer does when a deadline passes.
 enum DeadlineAction {
-    /// Kills the process, which has exceeded its timeout. The error names this limit.
+    /// Kills the process, which has exceeded its timeout. The [`TimedOut`] names this limit.
     Kill(Pid, NamedLimit),
-    /// Abandons the process if its poll has not returned. It was killed before, unless its timeout was zero.
-    /// The `PollId` names the poll that it was in when this deadline was set.
+    /// Abandons the process if it is stuck in one poll. The process was killed before, unless its timeout was zero.
+    /// The `PollId` names the poll that the process was in when this deadline was set.
     Abandon(Pid, Option<PollId>, TimedOut),
     /// Does nothing: the process was abandoned, and the consumer has not taken the report of the timeout yet.
     Abandoned(TimedOut),
-    /// Lets the next attempt start.
+    /// Notifies the slot, so that its item is queued for the next attempt.
     Retry,
 }
 
@@ -71,15 +71,14 @@ impl Deadlines {
         Deadlines(Arc::new(SharedDeadlines { runtime, completions, state: Mutex::default() }))
     }
 
-    /// Starts the timeout of the process in this slot. The error names the limit.
+    /// Starts the timeout of the process in this slot. The [`TimedOut`] names the limit `named`.
     pub(super) fn set_timeout(&self, slot: usize, pid: Pid, timeout: Duration, named: NamedLimit) {
-        // Not the exact clock, because each attempt of an item gets a timeout.
+        // `deadline` reads a coarse clock for a long timeout: an exact one for each attempt would cost too much.
         let at = self.0.runtime.executor().deadline(timeout).map(Deadline::time);
         self.0.set(slot, at, DeadlineAction::Kill(pid, named));
     }
 
-    /// Starts a timeout of zero: the process kills itself after its first poll, and is abandoned if that poll does not
-    /// return.
+    /// Starts a timeout of zero: the process kills itself after its first poll, and is abandoned if that poll lasts for 100 ms.
     pub(super) fn set_single_poll(&self, slot: usize, pid: Pid) {
         let zero = Duration::ZERO;
         // The process may have exited already.
@@ -174,7 +173,7 @@ impl SharedDeadlines {
         for (slot, action) in self.take_due() {
             match action {
                 DeadlineAction::Kill(pid, limit) => {
-                    // The report is made before the kill, while the process is in the table. A process that is not in the
+                    // The `TimedOut` is made before the kill, while the process is in the table. A process that is not in the
                     // table has ended in time, and its reply has arrived or is about to arrive.
                     let timed_out = timed_out(&self.runtime, pid, limit);
                     if timed_out.is_some_and(|timed_out| self.set_abandon(slot, pid, timed_out)) {
@@ -182,7 +181,7 @@ impl SharedDeadlines {
                     }
                 }
                 DeadlineAction::Abandon(pid, ..) => {
-                    // Not killed yet if its timeout was zero.
+                    // A process whose timeout is zero was not killed before.
                     self.runtime.kill(pid);
                     abandon(&self.runtime, pid);
                     self.completions.notify(slot);
@@ -194,7 +193,8 @@ impl SharedDeadlines {
     }
 
     /// Takes the actions of all deadlines that have passed, leaves `Abandoned` in place of `Abandon`, and arms the timer for
-    /// the next deadline. A process that is not stuck, because it waits for a thread, gets another deadline.
+    /// the next deadline. A killed process that is not stuck in one poll, for example because it waits for a thread, gets
+    /// another deadline.
     fn take_due(self: &Arc<SharedDeadlines>) -> Vec<(usize, DeadlineAction)> {
         let (now, polls) = (self.runtime.executor().now(), Polls::now(&self.runtime));
         let mut due = Vec::new();

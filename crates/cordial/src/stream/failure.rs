@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::exit::Exit;
 
-/// A failed item: its index, its input, and its exit.
+/// A failed item, or the failure of a [source](crate::Task::try_async_stream_from): the index, the input, and the exit.
 ///
 /// The error type of a stream after [`zip_input_on_exit`](crate::AsyncStream::zip_input_on_exit).
 ///

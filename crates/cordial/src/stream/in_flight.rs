@@ -1,4 +1,4 @@
-//! The items in flight: each in a slot, with the attempt that runs, and the input that is kept for the next attempt.
+//! The items in flight, which have no result yet: each in a slot, with its phase, and its input if that is kept.
 //!
 //! ```text
 //!              ┌────── without a delay ───────┐
@@ -7,6 +7,8 @@
 //!              ▲                              │
 //!              └────── InBackoff ◄────────────┘
 //! ```
+//!
+//! An attempt that is refused ends without having run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +44,7 @@ pub(super) struct InFlightItem<I> {
 }
 
 enum ItemPhase {
-    /// The next attempt starts as soon as the spawner has capacity.
+    /// The slot is in the queue of the stream, or its attempt was refused.
     Queued,
     Running {
         pid: Pid,
@@ -64,7 +66,7 @@ pub(super) enum Completion<O> {
     Value(O),
     Failed(Exit),
     TimedOut(TimedOut),
-    /// The attempt was killed because of its timeout, and its poll did not return.
+    /// The attempt was killed because of its timeout, and one of its polls had not returned 100 ms later.
     Abandoned(TimedOut),
 }
 
@@ -85,7 +87,7 @@ pub(super) enum RetryStart {
 }
 
 impl<I> InFlightItem<I> {
-    /// Returns the process of the attempt that runs or has just ended. `None` if it was refused.
+    /// Returns the process of the attempt that runs or has just ended. `None` if the attempt was refused, or none runs.
     pub(super) fn pid(&self) -> Option<Pid> {
         match self.phase {
             ItemPhase::Running { pid, .. } => Some(pid),
@@ -158,7 +160,7 @@ impl<I, O: Send + 'static> InFlight<I, O> {
         None
     }
 
-    /// Handles a reply. `None` if the slot belongs to another attempt by now.
+    /// Handles a reply. `None` if its attempt is no longer the one that runs in the slot.
     pub(super) fn on_reply(&self, reply: AttemptReply<O>) -> Option<SlotEvent<O>> {
         let AttemptReply { slot, attempt, reply } = reply;
         match self.slots.get(slot)?.phase {
@@ -193,7 +195,7 @@ impl<I, O: Send + 'static> InFlight<I, O> {
         }
     }
 
-    /// Schedules the next attempt of an item whose attempt has ended.
+    /// Schedules the next attempt of an item whose attempt has ended or was refused.
     pub(super) fn retry(&mut self, slot: usize, backoff: Option<Backoff>) -> RetryStart {
         let random = || self.runtime.executor().random();
         let item = &mut self.slots[slot];
@@ -257,7 +259,7 @@ impl<I, O> InFlight<I, O> {
         cancelled
     }
 
-    /// Removes all items. Their processes run on.
+    /// Removes all items, and drops the replies of their processes. Leaves the processes alone.
     pub(super) fn detach_all(&mut self) {
         // In a forked process, another thread may have held the locks at the fork.
         if !self.runtime.is_forked() {

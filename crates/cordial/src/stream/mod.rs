@@ -1,25 +1,25 @@
 //! Parallel streams: input of any length through a bounded number of tasks.
 //!
 //! ```text
-//!  source ──pull──► at most max_concurrency tasks ──► finished, waiting for an older item ──► consumer
-//!  (only when a slot is free)                         (ordered: bounded by max_ahead)
+//!  source ──pull──► at most max_concurrency tasks ──► results that were not delivered ──► consumer
+//!  (only when an item may start)                      (with the tasks, at most max_concurrency + max_ahead)
 //! ```
 //!
 //! [`AsyncStream`] documents the options, how to drain a stream on Ctrl-C, and how to collect it into a `Result`.
 //!
 //! The modules, in the order in which they build on each other. Each imports only earlier ones:
 //!
-//! - `failure`, `progress`, `retry`, `options`: public types, and the settings of a stream. `kept_input`: the bound on the
-//!   inputs of which two of these settings keep a copy.
+//! - `failure`, `progress`, `retry`, `options`: public types, and the settings of a stream. `kept_input`: the bound on inputs
+//!   of which the stream keeps copies.
 //! - `try_source`: a source that can fail.
 //! - `window`: which item may start, and which result is next. Pure: no tasks, no time.
 //! - `spawner`: starts the processes of items. Task supervisors have a spawner of their own.
 //! - `item_future`: the future of an item, which is polled only once if the timeout is zero.
 //! - `completions`: the queue in which processes deliver their results to the consumer.
 //! - `deadlines`: timeouts of attempts, and delays before retries. Kills and abandons processes.
-//! - `in_flight`: the items in their slots, each with its current attempt.
-//! - `active`: everything that a stream holds between its first poll and its end.
-//! - `async_stream`: the public type. `setters` has its options, `constructors` the functions that return one.
+//! - `in_flight`: the items without a result, each in a slot: queued, running, or in a backoff.
+//! - `active`: the items, the results and the counters of a stream that was polled and has not ended.
+//! - `async_stream`: the public type. `setters` has its options, `constructors` the functions of `Task` that return one.
 //! - `poll`: one poll of the stream. `consume`: `next`, `collect`, `partition`.
 
 mod failure;

@@ -7,20 +7,20 @@ use crate::timeout::Timeout;
 /// The default of `max_concurrency` in a simulation, whose runtime has no workers.
 const DEFAULT_IN_SIMULATION: usize = 4;
 
-/// What a stream does when an item exceeds its timeout.
+/// What a stream does when an item exceeds its timeout and is not [retried](crate::AsyncStream::retry).
 ///
 /// # Elixir
 ///
 /// The option `:on_timeout`. In Elixir, its default ends the caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StreamTimeout {
-    /// The item is killed, and its result is `Err(Exit::Timeout)`; the other items go on. The default.
+    /// The result of the item is `Err(Exit::Timeout)`; the other items go on. The default.
     #[default]
     KillTask,
-    /// The stream ends: the `Err(Exit::Timeout)` of the item is its last result, no further item is
-    /// pulled, and the running items are asked to shut down. In an ordered stream, only later items
-    /// are asked to shut down: earlier items go on, and their results come first. If an earlier
-    /// item exceeds its timeout as well, the stream ends with that item.
+    /// The stream ends: the `Err(Exit::Timeout)` of the item is the last result of the stream, no
+    /// further item is pulled, and the running items are asked to shut down. In an ordered stream,
+    /// only later items are asked to shut down: earlier items go on, and their results come first.
+    /// If an earlier item exceeds its timeout as well, the stream ends with that item.
     EndStream,
 }
 
@@ -35,7 +35,7 @@ pub(super) enum Order {
 /// The options of one stream.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StreamOptions {
-    /// `None`: the number of workers.
+    /// `None`: the number of workers; 4 in simulation.
     pub(super) max_concurrency: Option<usize>,
     pub(super) order: Order,
     /// `None`: four times `max_concurrency`.
@@ -50,7 +50,7 @@ impl StreamOptions {
         self.max_concurrency.unwrap_or_else(|| runtime.executor().workers().unwrap_or(DEFAULT_IN_SIMULATION))
     }
 
-    /// Returns how many finished results may wait for an older item.
+    /// Returns how many items, beyond `max_concurrency`, may run or have a result that was not delivered.
     pub(super) fn max_ahead(&self, max_concurrency: usize) -> usize {
         match self.order {
             Order::Input => self.max_ahead.unwrap_or(max_concurrency.saturating_mul(4)),

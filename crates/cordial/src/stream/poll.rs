@@ -3,11 +3,12 @@
 //! ```text
 //!  poll ─► apply completions ─► start queued items ─► pull one item ─┐
 //!            ▲                                                       │
-//!            └────────── until nothing more can start ───────────────┘─► deliver one result, or wait
+//!            └──── while an item was pulled, or a reply arrives ─────┘─► deliver one result, or wait
 //! ```
 //!
-//! During a poll the [`ActiveStream`] is on the stack, and the state of the stream is `Ended`. So a panic in user code (the
-//! source, the closure, the filter of a retry) drops it, which asks all running items to shut down, and the stream has ended.
+//! During a poll the [`ActiveStream`] is a local variable, and the state of the stream is `Ended`. So a panic in user code (the
+//! source, a closure, a filter of a retry) drops the `ActiveStream`, which asks all running items to shut down, and the stream
+//! has ended.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -32,8 +33,8 @@ use crate::process::{
 use crate::timeout::Timeout;
 
 /// How many results a stream delivers in a row before it returns `Pending` once. Without this bound, a consumer that always
-/// finds a result would stay in one poll, on one thread, for as long as the stream lasts. Also bounds how many retries
-/// start in one poll.
+/// finds a result would stay in one poll, on one thread, for as long as the stream lasts. The constant also bounds how many
+/// retries start in one poll.
 const POLL_BUDGET: usize = 16;
 
 type Active<S, O, T, E> = Box<ActiveStream<<S as Stream>::Item, O, Result<T, E>>>;
@@ -46,7 +47,7 @@ where
     Fut::Output: Send + 'static,
     P: Spawner,
 {
-    /// Applies all completions that have arrived.
+    /// Applies all completions that have arrived. In a forked process, fails all items that wait for one.
     fn apply_completions(&mut self, active: &mut Active<S, Fut::Output, T, E>) {
         if active.in_flight.is_forked() {
             // The items have stayed in the parent process, and another thread may have held the lock of the completions.
@@ -91,8 +92,8 @@ where
     }
 
     /// Starts queued items while the spawner has capacity. `n_retries` counts the retries that this
-    /// poll has started. It is bounded, because an item that is refused fails at once and may be
-    /// retried at once.
+    /// poll has started. `POLL_BUDGET` bounds them, because an item that is refused fails at once
+    /// and may be retried at once.
     fn start_queued(&mut self, cx: &mut Context<'_>, active: &mut Active<S, Fut::Output, T, E>, n_retries: &mut usize) {
         let (timeout, named) = (capped(self.options.timeout), named_limit_of_new_wait(self.options.timeout));
         let poll_limit =

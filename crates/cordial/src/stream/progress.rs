@@ -8,6 +8,9 @@ use crate::process::{GroupCounters, GroupCounts};
 
 /// Counters of one stream. Can be read from any thread while the stream is consumed. Clones share the same counters.
 ///
+/// The stream counts while it is polled, and when it is dropped: an item that ends while the consumer is busy is running until
+/// the next poll.
+///
 /// # Examples
 ///
 /// ```
@@ -43,13 +46,13 @@ impl Progress {
         self.0.started.load(Ordering::Relaxed)
     }
 
-    /// Returns how many items returned a value. Without [`or_exit`](crate::AsyncStream::or_exit), an inner `Err` is a value too.
+    /// Returns how many items have returned a value. Without [`or_exit`](crate::AsyncStream::or_exit), an inner `Err` is a value too.
     #[must_use]
     pub fn succeeded(&self) -> usize {
         self.0.succeeded.load(Ordering::Relaxed)
     }
 
-    /// Returns how many items failed in their last attempt.
+    /// Returns how many items have failed and are not retried.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.0.failed.load(Ordering::Relaxed)
@@ -68,7 +71,7 @@ impl Progress {
         self.0.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Returns how many retries were made: attempts after the first one of an item.
+    /// Returns how many retries were decided on: each is one more attempt of an item, which may still wait for its backoff.
     #[must_use]
     pub fn retried(&self) -> usize {
         self.0.retried.load(Ordering::Relaxed)
@@ -81,14 +84,14 @@ impl Progress {
         self.0.abandoned.load(Ordering::Relaxed)
     }
 
-    /// Returns how many attempts have exceeded the timeout of an item, those included that were retried or abandoned.
+    /// Returns how many attempts have ended by their timeout, including attempts that were retried or abandoned.
     #[must_use]
     pub fn timed_out(&self) -> usize {
         self.0.timed_out.load(Ordering::Relaxed)
     }
 
-    /// Returns how many results have arrived and were not taken: they wait for the consumer or for an older item. The number is
-    /// that at the end of the last poll of the stream.
+    /// Returns how many results were not delivered at the end of the last poll of the stream: they wait for the consumer or for
+    /// an older item.
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.0.buffered.load(Ordering::Relaxed)
@@ -149,7 +152,7 @@ impl GroupCounters for ProgressCounters {
     }
 }
 
-/// Adds to a counter. Only the stream writes the counters, and it has one owner: a load and a store are enough, and cheaper than
+/// Adds to a counter. Only the stream writes the counters, through `&mut self`: a load and a store are enough, and cheaper than
 /// `fetch_add`.
 fn add(counter: &AtomicUsize, n: usize) {
     counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);

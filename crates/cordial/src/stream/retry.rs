@@ -48,7 +48,8 @@ impl Retry {
         Retry { backoff: Some(backoff), ..self }
     }
 
-    /// Sets after which exits an item is retried; after any other exit the item fails. Default: after all exits.
+    /// Sets after which exits an item is retried; after any other exit the item fails. Default: after all exits. In a forked
+    /// process, where no attempt can start, no item is retried.
     ///
     /// The filter runs where the stream is polled, once for each failed attempt that has a retry left.
     #[must_use]
@@ -60,10 +61,10 @@ impl Retry {
     /// [`or_exit`](crate::AsyncStream::or_exit) converts the error into an [`Exit`]; another type does not compile. The filter of
     /// [`RetryErr::when`] decides about exits without such an error, such as timeouts and panics.
     ///
-    /// The filter runs where the stream is polled, once for each failed attempt that has a retry left.
+    /// The filter runs where the stream is polled, once for each attempt that returns an `Err` and has a retry left.
     ///
-    /// The filter of [`when`](Retry::when) gets the error as an [`Exit::Error`] instead, which [`Exit::downcast_ref`] can
-    /// downcast, except for an `anyhow::Error` without a context.
+    /// A policy without `when_err` passes the error to the filter of [`when`](Retry::when), as an [`Exit::Error`], which
+    /// [`Exit::downcast_ref`] can downcast, except for an `anyhow::Error` without a context.
     ///
     /// # Examples
     ///

@@ -15,8 +15,10 @@ use crate::exit::{Exit, IntoExit};
 use crate::timeout::Timeout;
 
 impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
-    /// Sets how many items run at once. Default: the number of workers of the runtime that polls the stream; 4 in
+    /// Sets how many items run at once at most. Default: the number of workers of the runtime that polls the stream; 4 in
     /// simulation. With 1, items run one after the other.
+    ///
+    /// An item that waits for its [retry](AsyncStream::retry) counts as running.
     ///
     /// # Panics
     ///
@@ -44,9 +46,9 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
 
     /// Delivers results in the order in which items finish. Default: input order.
     ///
-    /// Each result keeps its slot until it is delivered. To find out which item a failure belongs to, use
-    /// [`zip_input_on_exit`](AsyncStream::zip_input_on_exit). To find out which item a value belongs to, let the item return
-    /// its id together with the value.
+    /// A finished item counts toward [`max_concurrency`](AsyncStream::max_concurrency) until its result is delivered. To find out
+    /// which item a failure belongs to, use [`zip_input_on_exit`](AsyncStream::zip_input_on_exit). To find out which item a value
+    /// belongs to, let the item return its id together with the value.
     ///
     /// # Elixir
     ///
@@ -71,12 +73,13 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     /// Sets the timeout of each attempt of an item, counted from its spawn. Default: 5 s. A timeout of a second or more may
     /// elapse up to 20 ms late.
     ///
-    /// The timeout elapses also while the stream is not polled. With zero, an item is polled once: it returns its value in
-    /// that poll, or has exceeded its timeout.
+    /// The timeout elapses also while the stream is not polled. With zero, an attempt is polled once: the item returns its
+    /// value in that poll, or has exceeded its timeout.
     ///
-    /// An item that exceeds its timeout is killed. If its poll has not returned 100 ms later, the
-    /// item is abandoned: its result is `Err(Exit::Timeout)`, its slot is free, and
-    /// [`Progress::abandoned`] counts it.
+    /// An attempt that exceeds its timeout is killed, and fails with [`Exit::Timeout`], unless the
+    /// poll that is running returns a value or panics. If a poll lasts for 100 ms after the kill,
+    /// the attempt is abandoned: it fails with [`Exit::Timeout`], the stream does not wait for its
+    /// end, and [`Progress::abandoned`] counts it.
     ///
     /// # Examples
     ///
@@ -95,7 +98,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
         self
     }
 
-    /// Sets what happens when an item exceeds its timeout. Default: [`StreamTimeout::KillTask`].
+    /// Sets what happens when an item exceeds its timeout and is not retried. Default: [`StreamTimeout::KillTask`].
     ///
     /// # Examples
     ///
@@ -115,16 +118,16 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
         self
     }
 
-    /// Sets how far an ordered stream runs ahead of a hanging item: at most `max_concurrency + n` items run, or wait for an
-    /// older item. Default: 4 × `max_concurrency`. With 0, each result keeps its slot until it is delivered. An unordered
-    /// stream ignores this option.
+    /// Sets how far an ordered stream runs ahead of a hanging item: at most `max_concurrency + n` items run, or have a result
+    /// that was not delivered. Default: 4 × `max_concurrency`. With 0, a finished item counts toward `max_concurrency` until its
+    /// result is delivered. An unordered stream ignores this option.
     ///
     /// # Examples
     ///
     /// ```
     /// use cordial::Task;
     ///
-    /// // If the first item hangs, the items up to index 11 run, and no others.
+    /// // While the first item hangs, the items up to index 11 start, and no others.
     /// let stream = Task::async_stream(0.., |n: u64| async move { n }).max_concurrency(2).max_ahead(10);
     /// # drop(stream);
     /// ```
@@ -160,19 +163,20 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
 
     /// Retries failed items. Default: no retries.
     ///
-    /// An item has failed when its attempt ends without a value, for example by a panic or by its timeout. For an inner
+    /// An attempt has failed when it ends without a value, for example by a panic or by its timeout. For an inner
     /// `Err` see [`or_exit`](AsyncStream::or_exit). [`Retry`](crate::Retry) says after which exits and which errors an item is
     /// retried.
     ///
-    /// Each attempt runs in a new process, with a new timeout. An item keeps its slot while it waits for its next attempt.
-    /// Its result is an `Err` only after its last attempt, with the exit of that attempt.
+    /// Each attempt runs in a new process, with a new timeout. An item that waits for its next attempt counts toward
+    /// [`max_concurrency`](AsyncStream::max_concurrency). Only the failure of an attempt that is not retried is a result.
     ///
     /// Like a first attempt, a retry starts when the stream is polled, because the filter and the closure run there. So a
     /// consumer that is busy when an item fails, or when a backoff is over, delays the retry. To avoid the delay, let
     /// another task process the results, so that the consumer can always poll the stream.
     ///
     /// A consumer that drains the stream after a request to shut down also waits for retries. To stop retrying then, use the
-    /// filter: `.when(|_| !cordial::is_shutdown_requested())`.
+    /// filter: `.when(|_| !cordial::is_shutdown_requested())`. The filter is called when an attempt fails, so an item that is
+    /// already in its backoff makes one more attempt.
     ///
     /// # Examples
     ///
@@ -201,7 +205,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     }
 
     /// Turns each failure into a [`Failure`], which has the index and the input of the item. Without this option a failure
-    /// is an [`Exit`], and in an unordered stream it does not show which item has failed.
+    /// is an [`Exit`], which does not tell the item; in an unordered stream, neither does the position of the result.
     ///
     /// The stream keeps a copy of each input until its item has a result, so the input has to be `Clone`. An input that cannot be
     /// cloned can be put into an `Arc`.
@@ -284,9 +288,10 @@ impl<S, F, U, X, E, P> AsyncStream<S, F, Result<U, X>, Result<U, X>, E, P>
 where
     S: Stream,
 {
-    /// Turns an inner `Err` into an [`Exit::Error`], and so into a failure for [`retry`](AsyncStream::retry),
-    /// [`zip_input_on_exit`](AsyncStream::zip_input_on_exit) and [`partition`](AsyncStream::partition). An error that is an
-    /// [`Exit`] becomes that exit. Without this option an inner `Err` is part of the value.
+    /// Turns an inner `Err` into an `Err` of the stream, and so into a failure for [`retry`](AsyncStream::retry),
+    /// [`zip_input_on_exit`](AsyncStream::zip_input_on_exit) and [`partition`](AsyncStream::partition). The exit is an
+    /// [`Exit::Error`]; if the error is itself an [`Exit`], also a boxed one, it is that exit. Without this option an inner
+    /// `Err` is part of the value.
     ///
     /// # Examples
     ///
@@ -336,6 +341,7 @@ where
     }
 }
 
+/// Returns a clone of the input for the attempt, and the input itself for the stream to keep.
 fn clone_pair<I: KeptInput>(input: I) -> (I, I) {
     (input.clone(), input)
 }

@@ -8,11 +8,11 @@ use crate::process::{Recipient, RuntimeHandle, Spawn};
 
 /// Starts the processes of a stream.
 pub(crate) trait Spawner {
-    /// Returns `Ready` when one more process may start. The capacity stays reserved until the next `spawn`.
+    /// Returns `Ready` when one more process may start. The capacity for it stays reserved until the next `spawn`.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Starts a process on `runtime`. `spawn` has the location where the stream was created, and the label of the item. `recipient`
-    /// receives the output of `future`.
+    /// receives the output of `future`, or the exit of the process.
     fn spawn<F, R>(
         &mut self,
         runtime: &RuntimeHandle,
@@ -26,11 +26,11 @@ pub(crate) trait Spawner {
         R: Recipient<F::Output> + Send + 'static,
         R::Output: Send + 'static;
 
-    /// Returns whether running items go on when a signal ends the consumer.
+    /// Returns whether running items go on when an exit signal ends the consumer.
     fn items_outlive_consumer(&self) -> bool;
 }
 
-/// Starts processes without a limit and without a supervisor: they belong to the stream alone.
+/// Starts processes without a limit and without a supervisor. Dropping the stream asks them to shut down.
 #[expect(unnameable_types, reason = "the default of a type parameter that users leave out")]
 #[derive(Clone, Copy, Debug)]
 pub struct Unsupervised;

@@ -28,7 +28,7 @@ pin_project! {
 #[derive(Clone, Default)]
 struct SharedError(Arc<Mutex<Option<Exit>>>);
 
-/// The error of a source, as the stream takes it to deliver it.
+/// The stream's side of a [`SharedError`]: takes the error, to deliver it.
 pub(super) struct SourceError<I> {
     error: SharedError,
     /// Makes the input of the failure.
@@ -66,7 +66,7 @@ where
 {
     type Item = Option<S::Ok>;
 
-    /// The stream drops the source when it has ended, so it is not polled after an error.
+    /// Ends at an error. The stream drops a source that has ended, so this source is not polled after an error.
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Option<S::Ok>>> {
         let this = self.project();
         this.source.try_poll_next(cx).map(|item| match item? {

@@ -1,5 +1,7 @@
 //! Which item may start, and which result is next. Pure: no tasks, no time.
 //!
+//! In this module, an item starts when it is pulled, and runs until it has a result: also while it is queued or in a backoff.
+//!
 //! ```text
 //!  index      0   1   2   3   4   5   6   7
 //!             │       │           │       └ not started, like 6
@@ -25,12 +27,12 @@ pub(super) struct Window<R> {
     /// Input order only: the index of the item that is delivered next.
     next: usize,
     /// Input order: one entry for each started item from `next` on, `None` while the item runs.
-    /// Completion order: the finished items.
+    /// Completion order: the results of finished items.
     finished: VecDeque<Option<R>>,
 }
 
 impl<R> Window<R> {
-    /// `max_ahead` is how many results may be held beyond `max_running`.
+    /// `max_ahead` is how many items may be held beyond `max_running`.
     pub(super) fn new(max_running: usize, max_ahead: usize, order: Order) -> Window<R> {
         Window {
             max_running,
@@ -85,8 +87,8 @@ impl<R> Window<R> {
     }
 
     /// Ends the window with `last`, the result of item `idx`. In input order, later items are
-    /// dropped, and earlier items go on: their results come first. In completion order, finished
-    /// results come first, and running items are dropped.
+    /// dropped, and earlier items go on: their results come first. In completion order, the
+    /// results so far come first, and running items are dropped.
     pub(super) fn cut(&mut self, idx: usize, last: R) {
         if self.order == Order::Input {
             self.truncate(idx - self.next);

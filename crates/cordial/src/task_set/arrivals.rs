@@ -17,7 +17,8 @@ pub(super) struct Arrivals<O> {
     n_spawned: AtomicUsize,
     /// Results that the consumer has in its batch. Only the set writes it.
     n_in_batch: AtomicUsize,
-    /// Drops results. Made where `O` is known to be `'static`, which the destructor of a set does not know.
+    /// Drops results. A function pointer that `new` stores, because only `new` has the bound `O: 'static`: `close` is called by
+    /// the destructor of a set, which cannot have it.
     drop_results: fn(Vec<Arrival<O>>),
 }
 
@@ -57,7 +58,7 @@ impl<O: 'static> Arrivals<O> {
 }
 
 impl<O> Arrivals<O> {
-    /// Takes all results. `batch` must be empty. Pending if there are none: then the next one wakes `waker`.
+    /// Moves all results into `batch`, which must be empty. `Pending` if there are none: then the next result wakes `waker`.
     pub(super) fn poll_take(&self, batch: &mut Vec<Arrival<O>>, waker: &Waker) -> Poll<()> {
         let mut state = self.lock();
         if !state.arrived.is_empty() {

@@ -50,19 +50,23 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         Ok(values.into_iter().map(|(_, value)| value).collect())
     }
 
-    /// Ends all tasks, and waits for their ends. All of them are asked at once; those that have opted in to graceful shutdown have
-    /// this grace time, and are killed after it. Results are dropped. Returns the tasks that had to be killed or abandoned.
+    /// Ends all tasks, and waits for their ends. All of them are asked to shut down at once; those that have opted in to graceful
+    /// shutdown have this grace time, and are killed after it. Results are dropped. Returns the tasks that had to be killed or
+    /// abandoned.
+    ///
+    /// [`Shutdown::BrutalKill`] kills all tasks at once, and only abandoned ones are returned. In a forked process nothing is done.
     ///
     /// # Cancel safety
     ///
-    /// After the first poll all tasks have been asked. If the future is dropped before the grace time is over, none is killed.
+    /// After the first poll all tasks have been asked. If the future is dropped before the grace time is over, none is killed for
+    /// exceeding it.
     pub async fn shutdown(self, grace: impl Into<Shutdown>) -> StopReport {
         let Some(runtime) = self.runtime.as_ref().filter(|_| !self.is_forked()) else { return StopReport::default() };
         let shutdown = grace.into();
         let running: Vec<Pid> = self.running.iter().map(|(_, task)| task.pid).collect();
         let mut report = stop_these(runtime, &running, shutdown, LateEnds::Await).await;
         if shutdown == Shutdown::BrutalKill {
-            // These were killed as requested.
+            // These tasks were killed as the caller has requested.
             report.killed.clear();
         }
         report

@@ -66,7 +66,8 @@ pub struct TaskSet<T, O = T> {
     /// Results that were taken from the arrivals, in reverse order, so that `pop` returns the oldest.
     batch: Vec<Arrival<O>>,
     arrivals: Arc<Arrivals<O>>,
-    /// The tasks that were refused, and a failure that was not returned because the process of the consumer ends.
+    /// Failures that are returned before the arrivals: of tasks that were refused, and one that was held back because the
+    /// process of the consumer has to end.
     failed: Vec<(u64, Exit)>,
     pub(super) runtime: Option<RuntimeHandle>,
     permits: Option<Arc<Semaphore>>,
@@ -109,8 +110,8 @@ impl<T: Send + 'static> Default for TaskSet<T> {
 }
 
 impl<U: Send + 'static, E: IntoExit + Send + 'static> TaskSet<Result<U, E>> {
-    /// Turns an inner `Err` of each result into an [`Exit::Error`], also of results that have arrived. Futures that are spawned
-    /// later still output a `Result`.
+    /// Turns an inner `Err` of each result, also of results that have arrived, into an [`Exit::Error`]; an error that is an
+    /// [`Exit`] becomes that exit. Futures that are spawned later still output a `Result`.
     ///
     /// # Examples
     ///
@@ -142,8 +143,8 @@ impl<U: Send + 'static, E: IntoExit + Send + 'static> TaskSet<Result<U, E>> {
     }
 }
 
-/// Returns a future of a permit. It takes its place in the queue now, and not in its first poll: several workers may poll tasks
-/// for the first time at once, in any order.
+/// Returns a future of a permit. The future takes its place in the queue of the semaphore now, and not in its first poll: several
+/// workers may poll tasks for the first time at once, in any order.
 fn permit_in_turn(permits: Arc<Semaphore>) -> impl Future<Output = OwnedSemaphorePermit> + Send {
     let acquired = permits.clone().try_acquire_owned();
     let waits = async move { permits.acquire_owned().await.expect("the semaphore is never closed") };
@@ -166,7 +167,7 @@ fn sort_by_number(failed: &mut [(u64, Exit)]) {
 
 impl<T, O: Send + 'static> TaskSet<T, O> {
     /// Sets how many tasks run at once. The others wait, in the order of their spawns: each is a process already, with a pid,
-    /// but its future is not polled. Default: no limit. To be set before the first spawn: a later call creates another limit,
+    /// but its future is not polled. Default: no limit. To be set before the first spawn: a later call creates a separate limit,
     /// for later spawns only.
     ///
     /// # Panics
@@ -180,8 +181,8 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         self
     }
 
-    /// Starts a task in the set, and returns its pid. If the runtime refuses it, its result is [`Exit::Refused`], and no process has
-    /// the pid.
+    /// Starts a task in the set, and returns its pid. If the runtime refuses the task, its result is [`Exit::Refused`], and the pid
+    /// is that of no process.
     #[track_caller]
     pub fn spawn<F>(&mut self, future: F) -> Pid
     where
@@ -239,7 +240,8 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         }
     }
 
-    /// Waits for the result of the task that ends next. `None` if the set is empty.
+    /// Waits for the next result, in the order in which the tasks end; tasks that were refused come first. `None` if the set is
+    /// empty.
     ///
     /// # Cancel safety
     ///
@@ -248,13 +250,13 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         poll_fn(|cx| self.poll_any(cx)).await.map(|(_, result)| result)
     }
 
-    /// Returns how many results have not been taken.
+    /// Returns how many tasks are in the set: those that run, and those whose result was not taken.
     #[must_use]
     pub fn len(&self) -> usize {
         self.running.len() + self.failed.len()
     }
 
-    /// Returns whether all results have been taken.
+    /// Returns whether no task is in the set: all results have been taken.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -308,7 +310,7 @@ impl<T, O> TaskSet<T, O> {
         self.runtime.as_ref().is_some_and(RuntimeHandle::is_forked)
     }
 
-    /// Asks all tasks to shut down, and drops their results.
+    /// Asks all tasks to shut down, and drops their results. Does nothing in a forked process.
     fn give_up(&mut self) {
         if self.is_forked() {
             return;

@@ -1,12 +1,13 @@
-//! The panic hook: it records what only a hook sees of a panic, and calls the hook that was there before.
+//! The panic hook: it records what only a hook sees of a panic, and calls the hook that was there before, unless the panic is
+//! reported in another way.
 //!
 //! ```text
 //!  the program sets another hook, which does not call ours ─► a panic is caught without a record ─► ours is set again, around
 //!                                                                                                  the other one
 //! ```
 //!
-//! There is no way to ask which hook is set, except to take it. So this is done only for a panic without a record, which is
-//! either the first one that another hook has hidden, or a call of `resume_unwind`.
+//! There is no way to ask which hook is set, except to take it. So the hook is taken only after a panic without a record. Such a
+//! panic is the first one that another hook has hidden, a call of `resume_unwind`, or a panic on a thread that is ending.
 
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
@@ -24,7 +25,7 @@ type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 static INSTALLED: Mutex<Option<Installed>> = Mutex::new(None);
 
 struct Installed {
-    /// The address of the hook. Once the hook is freed, another one may have it.
+    /// The address of the hook. Once the hook is freed, another hook may have the same address.
     address: usize,
     /// Upgrades until the hook is freed.
     alive: Weak<()>,
@@ -35,9 +36,9 @@ struct Installed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PanicReports {
     HookAndEvent,
-    /// The event alone, if a subscriber takes it.
+    /// The event alone if a subscriber takes it, otherwise the hook as well.
     EventOnly,
-    /// The code that runs the simulation: it panics itself if the simulation fails.
+    /// Neither: the code that runs the simulation panics itself if the simulation fails.
     Simulation,
 }
 
@@ -52,8 +53,7 @@ pub(super) struct Record {
 }
 
 thread_local! {
-    /// How many calls of `catch` are on the stack. Inside such a call, a panic is reported as an
-    /// event or an exit.
+    /// How many calls of `catch` are on the stack. A panic inside such a call is caught.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     /// How many outermost calls of `catch` this thread has begun. A record with the number of
     /// an earlier call belongs to a panic that user code has caught.
@@ -63,8 +63,8 @@ thread_local! {
     static SILENT: Cell<bool> = const { Cell::new(false) };
     /// What reports the panics of the processes that this thread polls.
     static REPORTS: Cell<PanicReports> = const { Cell::new(PanicReports::HookAndEvent) };
-    /// Whether our hook runs. If the program has wrapped our hook in its own and ours was set around that one again, our
-    /// outer hook calls our inner one.
+    /// Whether our hook runs. If the program has wrapped our hook in its own, and ours was set around that one again, our
+    /// outer hook calls our inner one, which then only calls the hook before it.
     static RUNS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -144,7 +144,8 @@ fn record(info: &PanicHookInfo<'_>) {
     set_record(Some(Record { location, backtrace: Backtrace::capture(), span, turn: TURN.get() }));
 }
 
-/// Calls `f` with the hook recording panics. Afterwards, `take_record_of_catch` has the record of a panic.
+/// Calls `f`, which must not unwind, while the hook records panics. Afterwards, `take_record_of_catch` returns the record of
+/// a panic that `f` has caught.
 pub(super) fn while_recording<R>(f: impl FnOnce() -> R) -> R {
     if DEPTH.get() == 0 {
         TURN.set(TURN.get().wrapping_add(1));
@@ -172,8 +173,8 @@ pub(super) fn take_record_of_catch() -> Option<Record> {
     record
 }
 
-/// Takes the record of the last panic. `None` also where the thread is ending and the record is gone: then a report has no
-/// location.
+/// Takes the record of the last panic. `None` also if the thread is ending and its thread-locals are gone: then a report has
+/// no location.
 pub(super) fn take_record() -> Option<Record> {
     RECORD.try_with(RefCell::take).ok().flatten()
 }
