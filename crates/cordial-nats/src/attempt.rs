@@ -7,7 +7,7 @@ use cordial_isolate::dispatch::{Carried, carried_value};
 
 use crate::names::JobId;
 
-/// The name under which an attempt is carried to another OS process.
+/// The name under which a call of a pool carries the attempt to another OS process.
 const CARRIED: &str = "cordial_nats.attempt";
 
 /// The job that a function runs for, and the number of the attempt.
@@ -25,7 +25,7 @@ impl Attempt {
         &self.job
     }
 
-    /// Returns the number of the attempt: how many runs of the job have begun, including this one. No two runs have the same number.
+    /// Returns the number of the attempt: how many runs of the job have begun, including this one. No two runs of a job have the same number.
     /// A delivery that was lost, or given back, before it ran does not count as an attempt.
     #[must_use]
     pub fn number(&self) -> u32 {

@@ -33,7 +33,7 @@ use crate::wire::{NODE, State, end_of_call, header, too_much_carried, write_carr
 /// After how long without a heartbeat a node counts as down: more than three periods of the heartbeat.
 const SILENCE: Duration = Duration::from_millis(2500);
 
-/// How long a caller waits, after all slots were taken, before it asks again: the first time, and at most.
+/// How long a caller waits, after a worker was busy, before it asks again: the first time, and at most. Half of it is added or subtracted at random.
 const FIRST_BUSY: Duration = Duration::from_millis(2);
 const LAST_BUSY: Duration = Duration::from_millis(100);
 
@@ -41,13 +41,14 @@ impl Cluster {
     /// Calls a function on any node that serves it, and returns the task that waits for the outcome. At most one node runs it, at most
     /// once.
     ///
-    /// The task is like any other: its await has a limit of 5 s unless [`timeout`](Task::timeout) sets another one. If its
+    /// The task is like any other: its await has a limit of 5 s by default, and [`timeout`](Task::timeout) sets another one. If its
     /// handle is dropped, or the limit passes, the call is killed on its node.
     ///
     /// | what happens | the await returns |
     /// |---|---|
     /// | no worker serves the function | an [`Exit::Error`], at once |
     /// | the function returns, fails or panics | its value, an [`Exit::Error`], an [`Exit::Panic`] |
+    /// | the worker has a function of this name with other types, or a message is too large | an [`Exit::Error`] |
     /// | its node is killed, frozen or cut off | an [`Exit::Lost`] within 3 s |
     /// | its worker stops in order | the outcome within the grace time, or an [`Exit::Lost`] at its end |
     /// | every slot of every worker is taken | the outcome once one is free, or a timeout |
@@ -87,19 +88,19 @@ impl Cluster {
 struct Call {
     shared: Arc<ClusterShared>,
     name: &'static str,
-    /// When a worker took it.
+    /// When a worker has accepted the call.
     started: Option<Instant>,
     spawned_at: &'static Location<'static>,
 }
 
 /// A call that was sent and has no outcome yet. Dropping it ends the call on its node.
 ///
-/// A node that accepts the call later is asked to end it by [`subscribe_calls`](ClusterShared::subscribe_calls).
+/// If a node accepts the call after that, the handler of [`subscribe_calls`](ClusterShared::subscribe_calls) asks it to end the call.
 struct Sent {
     shared: Arc<ClusterShared>,
     waiter: Waiter,
     inbox: String,
-    /// Which node has accepted it.
+    /// Which node has accepted the call.
     node: Option<Arc<str>>,
     is_over: bool,
 }

@@ -17,7 +17,7 @@ const TRY_FOR: Duration = Duration::from_secs(30);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// How long cancellations whose processes were not yet polled delay the end of the program at most.
+/// For how long at most a cancellation delays the end of the program if its process was not polled before.
 const LAST_CHANCE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Cancels a job when it is dropped, unless it was [disarmed](CancelOnDrop::disarm).
@@ -44,7 +44,7 @@ impl Drop for CancelOnDrop {
         // Both senders are dropped when the cancellation is over.
         let (over_for_process, is_over) = oneshot::channel::<()>();
         let (over_for_drop, is_over_blocking) = mpsc::channel::<()>();
-        // On the thread of the connection, which begins at once: the calling process, and its runtime, may be ending.
+        // Runs on the thread of the connection, which begins at once: the calling process, and its runtime, may be ending.
         self.shared.connection.run(async move {
             let tries = async {
                 while cancel(&shared, &id).await.is_err_and(|error| error.is_temporary()) {

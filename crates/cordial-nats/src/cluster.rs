@@ -17,8 +17,8 @@ use crate::streams::{check_jetstream, ensure_common, ensure_files, ensure_jobs, 
 use crate::waiters::Waiters;
 use crate::wire::{State, end_of_call};
 
-/// A connection to a fleet: workers that serve functions, and the streams between them and their callers. Cheap to clone; the
-/// connection ends with the last clone.
+/// A connection to a fleet, which is a set of workers that serve functions, and the streams between them and their callers. Cheap to clone.
+/// The connection ends after the last clone, and the last job, stream and worker that was made with one, has been dropped.
 ///
 /// | to | call |
 /// |---|---|
@@ -28,7 +28,7 @@ use crate::wire::{State, end_of_call};
 /// | wait for a job that another program submitted | [`attach`](Cluster::attach) |
 /// | run a function on many inputs | [`async_stream`](Cluster::async_stream) |
 /// | list the nodes | [`nodes`](Cluster::nodes) |
-/// | list the jobs that failed in each of their attempts | [`dead_letters`](Cluster::dead_letters) |
+/// | list the jobs that failed for good | [`dead_letters`](Cluster::dead_letters) |
 ///
 /// If the connection breaks, the client connects again by itself, to any server that it knows. Requests that are made in the
 /// meantime wait, up to their limits.
@@ -38,7 +38,7 @@ pub struct Cluster {
     travels: Option<Functions>,
 }
 
-/// The state that all clones of a cluster share. Has no value of the user, because the thread of the connection may drop it.
+/// The state that all clones of a cluster share. Holds no value of the user, because the thread of the connection may drop it.
 pub(crate) struct ClusterShared {
     pub(crate) connection: Connection,
     pub(crate) subjects: Subjects,
@@ -56,11 +56,11 @@ pub(crate) struct ClusterShared {
     calls_subscription: OnceCell<oneshot::Sender<()>>,
     /// Locked while a job is looked up in its stream, so that this happens one job at a time.
     pub(crate) look_up_turn: tokio::sync::Mutex<()>,
-    /// What this program has made on the server, or seen there, since it last found a stream deleted.
+    /// What this handle and its clones have made on the server, or seen there, since the last [`forget_streams`](ClusterShared::forget_streams).
     known: Mutex<HashSet<Known>>,
 }
 
-/// What is on the server.
+/// A thing that is on the server.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Known {
     /// The streams that all groups share, with the options of this program.
@@ -76,15 +76,17 @@ enum Known {
 impl Cluster {
     /// Connects to a fleet. A text is the address of a server, or of several with commas between them.
     ///
-    /// A ready [`async_nats::Client`] is accepted as well, with any login, TLS and callbacks. Its runtime has to live, and code of the user
-    /// must not block it: it sends the renewals of leases. A request for which the login has no permission then fails after 3 s instead
-    /// of at once, because the client reports such errors to its own callback.
+    /// A ready [`async_nats::Client`] is accepted as well, with any login, TLS and callbacks. The client sends the renewals of leases on the
+    /// runtime on which it was connected, so that runtime has to live, and code of the user must not block it. A request for which the
+    /// login has no permission then fails after its time limit instead of at once, because the client reports such errors to its own callback.
     ///
     /// The servers need no configuration for the fleet: the first program that needs a stream makes it.
     ///
     /// # Errors
     ///
-    /// Within 3 s, if no server answers, or the server refuses the login, is too old, or keeps no streams; at once if an option is invalid.
+    /// If an option is invalid, a file cannot be read, or the operating system refuses the thread of the connection; if no server answers
+    /// within 2.5 s; if the server refuses the login, offers no safe connection, is too old, or keeps no streams; if JetStream does not answer
+    /// within 2.8 s.
     ///
     /// # Cancel safety
     ///
@@ -151,7 +153,7 @@ impl Cluster {
 }
 
 impl ClusterShared {
-    /// Makes the streams that all groups share, unless this program has done so before.
+    /// Makes or checks the streams that all groups share, unless that was done before.
     pub(crate) async fn ensure_common_streams(&self) -> Result<(), ConnectError> {
         if !self.is_known(&Known::CommonStreams) {
             ensure_common(&self.connection, &self.subjects, self.streams).await?;
@@ -160,7 +162,7 @@ impl ClusterShared {
         Ok(())
     }
 
-    /// Makes the streams of a group and the common ones, unless this program has done so before.
+    /// Makes or checks the streams of a group and the common ones, unless that was done before.
     pub(crate) async fn ensure_streams(&self, group: &Arc<str>) -> Result<(), ConnectError> {
         self.ensure_common_streams().await?;
         let jobs = Known::JobsOf(group.clone());
@@ -171,13 +173,13 @@ impl ClusterShared {
         Ok(())
     }
 
-    /// Creates again the streams that were deleted since this program created or saw them.
+    /// Makes or checks the streams again, because one of them may have been deleted.
     pub(crate) async fn ensure_again(&self, group: &Arc<str>) -> Result<(), ConnectError> {
         self.forget_streams();
         self.ensure_streams(group).await
     }
 
-    /// Makes the object store, unless this program has done so before.
+    /// Makes or checks the object store, unless that was done before.
     pub(crate) async fn ensure_files(&self) -> Result<(), ConnectError> {
         if !self.is_known(&Known::ObjectStore) {
             ensure_files(&self.connection, &self.subjects, self.streams).await?;
@@ -186,7 +188,7 @@ impl ClusterShared {
         Ok(())
     }
 
-    /// Returns whether there is an object store. Does not ask the server once there was one.
+    /// Returns whether there is an object store. Asks the server until it has found one.
     pub(crate) async fn has_files(&self) -> Result<bool, NetError> {
         if !self.is_known(&Known::AnyObjectStore) {
             if !has_stream(&self.connection, &self.subjects.files_stream()).await? {
@@ -197,7 +199,8 @@ impl ClusterShared {
         Ok(true)
     }
 
-    /// Forgets what is on the server, because a stream was deleted: the next [`ensure_streams`](ClusterShared::ensure_streams) asks the server.
+    /// Forgets what is on the server, because a stream may have been deleted: the next [`ensure_streams`](ClusterShared::ensure_streams) asks
+    /// the server.
     pub(crate) fn forget_streams(&self) {
         self.lock_known().clear();
     }
@@ -229,7 +232,7 @@ impl ClusterShared {
             if waiters.deliver(message) {
                 return None;
             }
-            // The call was dropped before a node had accepted it.
+            // The caller has dropped the call before this message has arrived. `Accepted` is answered with a request to end the call.
             let state = message.headers.as_ref().and_then(State::of);
             (state == Some(State::Accepted)).then(|| end_of_call(&message.subject))
         });
@@ -257,7 +260,7 @@ impl fmt::Debug for Cluster {
     }
 }
 
-/// Returns up to 40 characters of the name of the machine, with `-` for those that a name may not have, and a random number.
+/// Returns up to 40 characters of the name of the machine, or `node`, and a random number. Letters and digits stay, other characters become `-`.
 fn default_name() -> String {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     let host: String = host.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();

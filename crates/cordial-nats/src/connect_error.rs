@@ -1,4 +1,4 @@
-//! Why a connection to the fleet failed.
+//! Why a connection to the fleet, or an operation on it, failed.
 
 use std::error::Error;
 use std::fmt;
@@ -7,26 +7,26 @@ use std::sync::Arc;
 
 use crate::names::InvalidName;
 
-/// Why [`Cluster::connect`](crate::Cluster::connect) failed, or what a worker or a submit found wrong with the server.
+/// Why [`Cluster::connect`](crate::Cluster::connect), the start of a worker, or another operation of a [`Cluster`](crate::Cluster) failed.
 ///
-/// Each text says what to do.
+/// The text says what happened, and mostly what to do.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum ConnectError {
-    /// An address cannot be read.
+    /// An address is invalid, or is that of a WebSocket.
     Address {
         /// The address, without a password.
         address: Arc<str>,
         /// What is wrong with it.
         reason: Arc<str>,
     },
-    /// The prefix or the name of the node cannot be a part of a subject.
+    /// The prefix, or the name of a node or a group, cannot be a part of a subject.
     Name(InvalidName),
-    /// A file with credentials or certificates cannot be read.
+    /// A file with credentials or certificates cannot be used.
     File {
         /// The path.
         path: Arc<str>,
-        /// What the operating system says.
+        /// What is wrong with it.
         reason: Arc<str>,
     },
     /// No server answers at the addresses.
@@ -41,7 +41,7 @@ pub enum ConnectError {
         /// The addresses, without passwords.
         servers: Arc<str>,
     },
-    /// The server offers no TLS, its certificate is not trusted, or it requires a certificate of the client.
+    /// The server offers no TLS, its certificate is not trusted, it requires a certificate of the client, or that certificate cannot be used.
     Tls {
         /// The addresses, without passwords.
         servers: Arc<str>,
@@ -58,26 +58,27 @@ pub enum ConnectError {
         /// The addresses, without passwords.
         servers: Arc<str>,
     },
-    /// The server refuses an operation, because the login has no permission or because of a limit of the server.
+    /// An operation failed: the login has no permission, a limit was exceeded, no server of JetStream answers, the connection has ended, or
+    /// an object is damaged.
     Refused {
         /// What was tried.
         what: Arc<str>,
-        /// What the server says.
+        /// Why it failed.
         reason: Arc<str>,
     },
-    /// There is a stream or a consumer of that name, with settings that are not those of a fleet.
+    /// A stream of the fleet, or its consumer, is there already, with settings that differ from those of this program.
     OtherSettings {
-        /// Its name.
+        /// The name of the stream.
         stream: Arc<str>,
         /// What differs.
         difference: Arc<str>,
     },
-    /// The server does not answer any more.
+    /// The server did not answer in time.
     Silent {
         /// What was tried.
         what: Arc<str>,
     },
-    /// The operating system refuses the thread of the connection.
+    /// The thread of the connection, or its runtime, cannot be started.
     Thread(Arc<io::Error>),
 }
 

@@ -1,7 +1,7 @@
-//! Dead letters: jobs that failed in each of their attempts, with what happened in each.
+//! Dead letters: jobs that failed for good, with what happened in each of their attempts.
 //!
-//! How an attempt ended is kept in the stream of the results, under a subject of its own, so that the worker of the last attempt knows
-//! what happened on other nodes. A dead letter is one message: the argument of the job, and its history in a header.
+//! How an attempt failed is kept in the stream of the results, under a subject of its own, so that the worker of the last attempt knows
+//! what happened on other nodes. A dead letter is one message: the argument of the job, and its history in a header if there is room.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -28,7 +28,7 @@ const MAX_REASON: usize = 2000;
 /// The largest number of bytes of the history of a dead letter. A stream refuses a message with more than 64 KiB of headers.
 const MAX_HISTORY: usize = 32 * 1024;
 
-/// How a failed attempt of a job ended.
+/// How an attempt of a job ended that has no result.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {
@@ -47,7 +47,7 @@ pub struct AttemptRecord {
     pub was_stopped: bool,
 }
 
-/// A job that failed in each of its attempts.
+/// A job that failed in the last attempt that it was allowed, or whose function its worker did not serve.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
@@ -55,11 +55,11 @@ pub struct DeadLetter {
     pub id: JobId,
     /// The name of its function.
     pub function: String,
-    /// The program that submitted it.
+    /// The name of the program that submitted it. Empty, like `reason` and `attempts`, if the argument has left no room for headers.
     pub submitter: String,
-    /// Why it is here.
+    /// Why the last attempt failed.
     pub reason: String,
-    /// Its attempts, the first one first.
+    /// Its last attempts, at most 50, the oldest first.
     pub attempts: Vec<AttemptRecord>,
     /// Its argument, encoded.
     pub input: Bytes,
@@ -109,7 +109,7 @@ impl AttemptRecord {
         }
     }
 
-    /// Sends the record to its stream, and does not wait until it is kept: no program depends on it.
+    /// Sends the record to its stream, and does not wait until it is kept: it is only shown in the history of a dead letter.
     pub(crate) fn publish(&self, shared: &ClusterShared, id: &JobId) {
         let subject = shared.subjects.attempt(id, self.number);
         shared.connection.publish(OutgoingMessage::new(subject, serde_json::to_vec(self).unwrap_or_default()));
@@ -147,7 +147,7 @@ pub(crate) async fn add_dead_letter(
     last: Option<&AttemptRecord>,
     reason: &str,
 ) -> Result<(), NetError> {
-    /// More than this many records would not fit into a header.
+    /// So many records fit into a header, even if little is left of their texts. Each one costs a request.
     const MAX_RECORDS: u32 = 50;
     let mut attempts = Vec::new();
     for number in n_attempts.saturating_sub(MAX_RECORDS) + 1..=n_attempts {
@@ -185,7 +185,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// If the name of the group is invalid, or the server does not answer.
+    /// If the name of the group is invalid, the server does not answer, or the login has no permission.
     ///
     /// # Cancel safety
     ///
@@ -205,7 +205,7 @@ impl Cluster {
             let message = match reply {
                 Ok(reply) => reply["message"].clone(),
                 Err(NetError::Api { code: 10037, .. }) => break,
-                // No job has failed since the stream was made, or deleted.
+                // Without the stream, there is no dead letter.
                 Err(failed) if failed.is_no_stream() => break,
                 Err(failed) => return Err(error(failed)),
             };
@@ -219,7 +219,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// If the server does not answer.
+    /// If the server does not answer, or the login has no permission.
     ///
     /// # Cancel safety
     ///

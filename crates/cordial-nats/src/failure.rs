@@ -8,7 +8,8 @@ use cordial::{Exit, Lost, LostCause, PanicReport};
 
 use crate::names::JobId;
 
-/// Adds to the exit of a last attempt that the job is among the dead letters. The kind of the exit stays.
+/// Adds to the exit of a last attempt that the job is among the dead letters. A panic, a loss and an error keep their kinds, and any other exit
+/// becomes an error with its text.
 pub(crate) fn dead_lettered(exit: &Exit, id: &JobId, attempts: Option<&str>) -> Exit {
     let attempt = match attempts {
         Some("1") => "the only attempt".to_owned(),
@@ -59,7 +60,7 @@ pub(crate) fn dead_lettered(exit: &Exit, id: &JobId, attempts: Option<&str>) -> 
     }
 }
 
-/// Returns the exit of a job whose attempts are used up, without one of them having reported how it ended.
+/// Returns the exit of a job whose attempts have all begun, and whose last one has left no result: its node counts as lost.
 pub(crate) fn all_lost(function: &str, attempts: u32, node: &str) -> Exit {
     Lost::builder(LostCause::NodeDown { node: node.into() }).function(function).attempt(attempts).build().into()
 }

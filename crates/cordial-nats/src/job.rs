@@ -40,12 +40,13 @@ type Decode<Out> = Box<dyn Fn(Vec<u8>) -> Result<Out, Exit> + Send + Sync>;
 
 /// A durable job. Returned by [`Cluster::submit`] and [`Cluster::attach`].
 ///
-/// Awaiting it returns the result, or the [`Exit`] that says why there is none. Like the await of a [`Task`], it has a limit of 5 s
-/// unless [`timeout`](Job::timeout) sets another one. After the limit, the job goes on: attach to it again with its
+/// Awaiting it returns the result, or the [`Exit`] that says why there is none. Like the await of a [`Task`], it has a limit of 5 s by
+/// default, and [`timeout`](Job::timeout) sets another one. After the limit, the job goes on: attach to it again with its
 /// [`id`](Job::id).
 ///
-/// If the server has neither the job nor its result any more, because its stream was purged or deleted or its store was lost, the await
-/// returns an [`UnknownJob`]: within 2 s of a new connection to the server, otherwise after 4 to 30 s.
+/// If the server has neither the job nor its result any more, because its stream was purged or deleted, its store was lost, or the result has
+/// expired, the await returns an [`UnknownJob`]: within 2 s of a new connection to the server, otherwise after 4 to 30 s. This takes longer
+/// if many awaits look their jobs up at once. The login needs the permission to look at streams; without it, the await goes on.
 ///
 /// Dropping the handle does not end the job. To end it, call [`cancel`](Job::cancel).
 #[must_use = "a job runs on without its handle; keep its id to get the result later"]
@@ -60,11 +61,11 @@ pub struct Job<Out> {
 /// Where the result will come from.
 #[derive(Debug)]
 pub(crate) enum ResultSource {
-    /// The subscription for all jobs of this program without a key, which finds this one by its number. The job is published later.
+    /// The subscription for all jobs of this program without a key, made before the job is published. The number of the job names its wait.
     Numbered(Waiter),
     /// A subscription for one job with a key, made before the job is published.
     Keyed(Subscription),
-    /// The result may be there already: the server knew the key of the submit.
+    /// The result may be there already: the server knew the job when it was submitted.
     Known,
     /// The result may be there already, or the job may not exist.
     Attached,
@@ -85,7 +86,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// If the name of the group is invalid, or the server does not answer.
+    /// If the name of the group is invalid, the server does not answer, or the login has no permission.
     ///
     /// # Cancel safety
     ///
@@ -97,7 +98,7 @@ impl Cluster {
         served.map_err(|error| refused("look at the workers of a group", error))
     }
 
-    /// Ends a job, as [`Job::cancel`] does.
+    /// Ends a job, as [`Job::cancel`] does. Returns `true` also if the server has neither such a job nor a result of it.
     ///
     /// # Errors
     ///
@@ -167,7 +168,7 @@ impl<Out> Job<Out> {
     ///
     /// # Errors
     ///
-    /// If the server does not answer.
+    /// If the server does not answer, or the login has no permission.
     ///
     /// # Cancel safety
     ///
@@ -176,8 +177,9 @@ impl<Out> Job<Out> {
         self.cluster.is_served(self.id.group()).await
     }
 
-    /// Ends the job: one that waits is removed, one that runs is killed, and every await of the job returns
-    /// `Err(Exit::Shutdown)`. Returns whether this call has ended the job: `false` if it had a result before.
+    /// Ends the job: one that waits is removed, and one that runs is shut down with the [grace](crate::Worker::grace) of its worker. Every
+    /// await of the job returns `Err(Exit::Shutdown)`. Returns whether this call has ended the job: `false` if the job had a result, or was
+    /// cancelled, before.
     ///
     /// # Errors
     ///
@@ -310,12 +312,12 @@ pub(crate) async fn is_lost(shared: &ClusterShared, id: &JobId) -> Result<bool, 
 
 /// Looks the result of a job up.
 pub(crate) async fn look_up(shared: &ClusterShared, id: &JobId) -> Result<Option<StoredMessage>, NetError> {
-    /// With the limit of `has_message`, less than the 3 s within which a submit with a key returns.
+    /// Together with the limit of `has_message`, less than 3 s.
     const GET_LIMIT: Duration = Duration::from_millis(1100);
     let ClusterShared { connection, subjects, .. } = shared;
     let (stream, subject) = (subjects.results_stream(), subjects.of("result", id));
     match direct_get(connection, &stream, &subject, GET_LIMIT).await {
-        // The server does not answer a direct get from a stream that does not exist.
+        // A direct get from a stream that does not exist has no answer.
         Err(error @ (NetError::Silent | NetError::NoResponders)) => {
             match has_message(connection, &stream, &subject).await? {
                 true => Err(error),

@@ -26,18 +26,18 @@
 //!
 //! | | `call` | `submit` |
 //! |---|---|---|
-//! | runs | at most once | at least once; again only if a lease ran out or a run failed |
+//! | runs | at most once | at least once, unless it is cancelled; again only if its lease ran out, its run failed, or its worker stopped |
 //! | results | one | the first one wins, and every await returns it |
-//! | no worker serves it | an error at once | waits in its stream |
+//! | no worker is there | an error at once | waits in its stream |
 //! | the node dies | [`Exit::Lost`](cordial::Exit::Lost) within 3 s | runs elsewhere after at most its lease of 10 s |
 //! | the node stops in order | finishes within the grace time, or is an `Exit::Lost` | finishes within the grace time, or is given back at once after it |
 //! | the submitter dies | the call is killed | runs; attach to its id |
-//! | the server restarts | `Exit::Lost` | runs; nothing that was accepted is lost, if its disk has it |
+//! | the server restarts | an outcome only if all are connected again within 2.5 s, else `Exit::Lost` | runs; what was accepted and is on the disk is kept |
 //! | order | none | none |
 //!
-//! This crate implements no consensus, no membership and no storage: each mechanism is one of JetStream's or NATS's own, and
-//! its module names it. The page `docs/fleet.md` of the repository says what production needs and which permissions each role
-//! needs. A worker is not a sandbox: a client that may publish to a group may run its functions.
+//! This crate implements no consensus, no membership and no storage: the queue, the leases, the storage and the replication are those of
+//! JetStream. The page `docs/fleet.md` of the repository says what production needs and which permissions each role needs. A worker is
+//! not a sandbox: a client that may publish to a group may run its functions.
 //!
 //! # The protocol
 //!
@@ -57,15 +57,15 @@
 //!     │                                 │◄─ +ACK: the job leaves its stream ──────┤
 //! ```
 //!
-//! After a failed attempt, the worker gives the job back with `-NAK` and a delay. After the last attempt that its submitter allows, the job goes
-//! to the stream of dead letters, with what is known of its attempts, and its result says so. If a worker dies between the result and `+ACK`,
-//! the job is delivered again, and the worker that gets it finds the result.
+//! After a failed attempt, the worker gives the job back with `-NAK` and a delay. If the last attempt that the submitter allows fails, or the
+//! worker does not serve the function, the job goes to the stream of dead letters, with what is known of its attempts, and its result says so.
+//! If a worker dies between the result and `+ACK`, the job is delivered again, and the worker that gets it finds the result.
 //!
 //! | state of a job | where it is |
 //! |---|---|
 //! | waits | in its stream, not delivered, or given back with a delay that is not over |
 //! | runs | in its stream, delivered, with a lease |
-//! | done, failed or cancelled | its result is in the stream of results; the job is removed |
+//! | done, dead or cancelled | its result is in the stream of results; the job is removed |
 //! | dead | also in the stream of dead letters |
 //!
 //! # Events

@@ -1,14 +1,14 @@
 //! Names: of groups, jobs and nodes, and the subjects and streams that are made of them.
 //!
-//! A subject of NATS is a list of tokens with dots between them, and `*` and `>` are wildcards. So each name that comes from outside is
-//! checked, or written so that it is one token, before it becomes a part of a subject.
+//! A subject of NATS is a list of tokens with dots between them, and `*` and `>` are wildcards. So each name that a user chooses is
+//! checked, or escaped so that it is one token, before it becomes a part of a subject.
 //!
 //! | subject | what is published there |
 //! |---|---|
 //! | `PREFIX.job.GROUP.ORIGIN.NAME` | a job; kept by the work-queue stream `PREFIX-jobs-GROUP` |
 //! | `PREFIX.result.GROUP.ORIGIN.NAME` | its result; kept by `PREFIX-results`, which refuses a second one |
 //! | `PREFIX.done.GROUP.ORIGIN.NAME` | the accepted result, published again by the server |
-//! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N` | how attempt N ended, if it failed; kept by `PREFIX-results` |
+//! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N` | how attempt N ended, if it failed or its worker stopped; kept by `PREFIX-results` |
 //! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N-claim` | that attempt N begins; kept by `PREFIX-results` |
 //! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N-M` | piece M of the result of attempt N; kept by `PREFIX-results` |
 //! | `PREFIX.dead.GROUP.ORIGIN.NAME` | a dead letter; kept by `PREFIX-dead` |
@@ -26,7 +26,7 @@ const MAX_NAME: usize = 64;
 /// The longest key of a job, in bytes.
 pub(crate) const MAX_KEY: usize = 200;
 
-/// The longest part of the name of a function in a subject, in bytes.
+/// The longest escaped name of a function that a subject contains as a whole, in bytes.
 const MAX_FUNCTION: usize = 600;
 
 /// The origin of jobs whose submitter has chosen a key.
@@ -69,7 +69,7 @@ pub(crate) fn checked(what: &'static str, name: &str) -> Result<Arc<str>, Invali
     Ok(name.into())
 }
 
-/// Writes any text as one token of a subject: letters, digits, `_` and `-` as they are, every other byte as `=` and two digits.
+/// Escapes a text as one token of a subject: ASCII letters, digits, `_` and `-` stay, every other byte becomes `=` and two hexadecimal digits.
 pub(crate) fn token(text: &str) -> String {
     let mut token = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -83,8 +83,8 @@ pub(crate) fn token(text: &str) -> String {
     token
 }
 
-/// Writes the name of a function as one token. A server ends the connection of a client that sends a line of more than 4096 bytes, so of a long name
-/// only the beginning is written, and a hash of all of it (FNV-1a, 64 bits). The call carries the name as well.
+/// Escapes the name of a function as one token. A server ends the connection of a client that sends a line of more than 4096 bytes, so the token of
+/// a long name is its beginning and a hash of the whole name (FNV-1a, 64 bits). A header of the call has the whole name.
 fn function_token(name: &str) -> String {
     let whole = token(name);
     if whole.len() <= MAX_FUNCTION {
@@ -96,7 +96,7 @@ fn function_token(name: &str) -> String {
     format!("{}~{hash:016x}", &whole[..MAX_FUNCTION])
 }
 
-/// Reads what [`token`] has written. `None` for what it never writes.
+/// Undoes [`token`]. `None` if an escape is incomplete, or the bytes are not UTF-8. Other texts that `token` never returns are accepted.
 pub(crate) fn text_of(token: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(token.len());
     let mut rest = token;
@@ -138,7 +138,7 @@ pub struct JobId {
 }
 
 impl JobId {
-    /// Returns the id of the job with this key. Two submits with one key are one job.
+    /// Returns the id of the job with this key: see [`Submit::key`](crate::Submit::key).
     ///
     /// # Errors
     ///
@@ -178,7 +178,7 @@ impl JobId {
         &*self.origin == KEYED
     }
 
-    /// Returns the id as the last tokens of a subject, and as the message id of the job.
+    /// Returns the id as three tokens of a subject. The message id of the job begins with the same text.
     pub(crate) fn tokens(&self) -> String {
         format!("{}.{}.{}", self.group, self.origin, self.name)
     }
@@ -247,12 +247,12 @@ impl Subjects {
         format!("{}.attempt.{}.{attempt}", self.prefix, id.tokens())
     }
 
-    /// Returns the subjects of all that is kept of the attempts of a job.
+    /// Returns the pattern of the subjects of a job's claims, records of attempts, and pieces.
     pub(crate) fn attempts(&self, id: &JobId) -> String {
         format!("{}.*", self.of("attempt", id))
     }
 
-    /// Returns the subject of the claim of a run, which is a subject of the records of attempts.
+    /// Returns the subject of the claim of a run. [`attempts`](Subjects::attempts) matches it.
     pub(crate) fn claim(&self, id: &JobId, number: u32) -> String {
         format!("{}-claim", self.attempt(id, number))
     }

@@ -15,11 +15,11 @@ use crate::names::checked;
 use crate::net::NetError;
 use crate::streams::refused;
 
-/// How long `nodes` waits for the first answers, and for another one after the last.
+/// How long `nodes` waits for the first answer, and for another one after each.
 const FIRST_ANSWER: Duration = Duration::from_millis(600);
 const NEXT_ANSWER: Duration = Duration::from_millis(150);
 
-/// A node of a fleet: a program with a worker.
+/// A node of a fleet: a worker, which has the name of its program.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
@@ -33,15 +33,16 @@ pub struct Node {
     pub running: usize,
     /// The names of its functions.
     pub functions: Vec<String>,
-    /// Whether it takes no new jobs, because it stops.
+    /// Whether it takes no new jobs and calls, because it stops or was asked to drain.
     pub is_draining: bool,
     /// When it started, by its own clock.
     pub started: SystemTime,
 }
 
 impl Cluster {
-    /// Returns the nodes that answer, in the order of their names. Takes about as long as the slowest answer and 150 ms; without nodes,
-    /// 600 ms. A node that is frozen, or cut off, is missing.
+    /// Returns the nodes that answer, in the order of their names. Takes about as long as the slowest answer and 150 ms; 600 ms if nodes are
+    /// there and none answers. A node is missing if it is frozen or cut off, or answers more than 600 ms after the question as the first one,
+    /// or more than 150 ms after the answer before.
     ///
     /// # Errors
     ///
@@ -71,11 +72,12 @@ impl Cluster {
         Ok(nodes)
     }
 
-    /// Asks a node to take no new jobs and calls. What runs there goes on, and its worker ends after that. Returns whether there is such a node.
+    /// Asks a node to take no new jobs and calls. What runs there goes on to its end. After that, its worker does nothing until its supervisor
+    /// shuts it down. Returns whether there is such a node.
     ///
     /// # Errors
     ///
-    /// If the name is invalid, or the server does not answer.
+    /// If the name is invalid, the node does not answer, or the login has no permission.
     ///
     /// # Cancel safety
     ///

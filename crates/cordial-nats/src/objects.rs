@@ -2,7 +2,7 @@
 //!
 //! An object store is a stream with two kinds of subjects, which all clients of NATS know: `$O.STORE.C.ID` for the pieces of
 //! one version of an object, and `$O.STORE.M.NAME` for its description. So `nats object ls PREFIX-files` lists the objects.
-//! Objects that are not deleted go with [their age](crate::Options::keep_results).
+//! Objects that are not deleted expire [as results do](crate::Options::keep_results).
 
 use async_nats::HeaderMap;
 use base64::Engine;
@@ -23,7 +23,7 @@ use crate::wire::MESSAGE_ID;
 /// The size of a piece. Most servers accept messages of 1 MiB.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// How long one try may take, and how often each step is tried: as long as a server needs to come back.
+/// How long most tries may take, and how often each step is tried again: all tries last about a minute, in which a server comes back.
 const TRY_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
 const MAX_TRIES: u32 = 30;
 
@@ -85,14 +85,14 @@ impl std::fmt::Debug for Digest {
 
 impl Cluster {
     /// Begins an object of this name in the object store of the fleet, which other programs can read after it is finished. The
-    /// name may have any characters. An object that has the name already is replaced then.
+    /// name may have any characters. An object that has the name already is replaced when this one is finished.
     ///
     /// The store is the object store `PREFIX-files` of JetStream. Objects are kept as long as
     /// [results](crate::Options::keep_results), unless they are deleted before.
     ///
     /// # Errors
     ///
-    /// If the store is not there and cannot be made, or the server does not answer.
+    /// If the store is not there and cannot be made, has other settings, or the server does not answer.
     ///
     /// # Examples
     ///
@@ -136,7 +136,8 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// If the server has not answered within about a minute, after several tries.
+    /// If the server has not answered within about a minute, after several tries, the login has no permission, or the description of the object is
+    /// damaged.
     ///
     /// # Cancel safety
     ///
@@ -175,7 +176,7 @@ impl ObjectWriter {
     ///
     /// # Errors
     ///
-    /// If the server has not kept them within about a minute, after several tries, or the store is full.
+    /// If the server has not kept them within about a minute, after several tries, the store is full, or the login has no permission.
     ///
     /// # Cancel safety
     ///
@@ -196,7 +197,7 @@ impl ObjectWriter {
     ///
     /// # Errors
     ///
-    /// As [`write`](ObjectWriter::write).
+    /// As [`write`](ObjectWriter::write). If only the removal of the earlier version has failed, the object is there.
     ///
     /// # Cancel safety
     ///
@@ -244,7 +245,7 @@ impl ObjectReader {
         self.description.size
     }
 
-    /// Returns the next piece; `None` after the last one, if the whole object is undamaged.
+    /// Returns the next piece; after the last one, `None`, or an error if the object is damaged.
     ///
     /// # Errors
     ///
@@ -287,7 +288,7 @@ async fn describe(shared: &ClusterShared, name: &str) -> Result<Option<Descripti
     let ClusterShared { connection, subjects, .. } = shared;
     let (stream, subject) = (subjects.files_stream(), subjects.object_description(name));
     let failed = |error| refused(&format!("look the object {name:?} up"), error);
-    // Without a store there is no object, and a question about one has no answer.
+    // Without a store there is no object, and a direct get of one has no answer.
     if !with_tries(|| shared.has_files()).await.map_err(failed)? {
         return Ok(None);
     }

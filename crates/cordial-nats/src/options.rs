@@ -8,7 +8,8 @@ use cordial_isolate::Functions;
 
 use crate::connect_error::without_secrets;
 
-/// How to reach the servers, and how the streams of the fleet are made. All programs of a fleet use the same options for streams.
+/// How to reach the servers, and how the streams of the fleet are made. Give all programs of a fleet the same options for streams: the first
+/// one that needs a stream makes it with its own.
 ///
 /// A text is the address of a server, or of several with commas between them: `nats://host:4222` or `tls://host:4222`. A ready
 /// [`async_nats::Client`] is turned into options as well; see [`Cluster::connect`](crate::Cluster::connect).
@@ -30,7 +31,7 @@ pub struct Options {
     pub(crate) servers: String,
     /// A client that the user has connected.
     pub(crate) client: Option<async_nats::Client>,
-    /// What calls and jobs carry. `None`: what the functions of the program say.
+    /// The table that says what calls and jobs carry. `None`: that of [`cordial_isolate::main`].
     pub(crate) travels: Option<Functions>,
     pub(crate) name: Option<String>,
     pub(crate) prefix: String,
@@ -45,9 +46,9 @@ pub struct Options {
 /// Whether a connection has to be encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
-    /// TLS to every host but the loopback ones.
+    /// TLS is required unless all addresses are loopback ones.
     Safe,
-    /// Whatever the server offers.
+    /// TLS is used only if an address or the server asks for it.
     Plain,
 }
 
@@ -97,8 +98,8 @@ impl Options {
         }
     }
 
-    /// Sets the name of this program: the server lists it, and it is the name of the node if this program has a worker. No
-    /// two nodes may have the same name. Default: the name of the machine and a random number.
+    /// Sets the name of this program: the server lists it, and it is the name of the node if this program has a worker. Give each node
+    /// a name of its own: nothing checks that. Default: the name of the machine and a random number.
     pub fn name(self, name: impl Into<String>) -> Options {
         Options { name: Some(name.into()), ..self }
     }
@@ -135,8 +136,8 @@ impl Options {
         Options { client_certificate: Some((certificate.into(), key.into())), ..self }
     }
 
-    /// Allows a connection without TLS to a host that is not this machine. Default: such a connection needs TLS, and a program whose
-    /// addresses are all of this machine does not follow the server to other addresses that it announces.
+    /// Allows connections without TLS to other machines. Default: if one of the addresses is not a loopback one, each connection needs TLS;
+    /// if all of them are, TLS is not needed, and the client does not connect to other addresses that the server announces.
     pub fn insecure(self) -> Options {
         Options { transport: Transport::Plain, ..self }
     }
@@ -148,8 +149,8 @@ impl Options {
         Options { travels: Some(functions.clone()), ..self }
     }
 
-    /// Sets how long a job stays with a worker that does not renew its lease. A worker renews it three times in that time. A job of a
-    /// node that is gone runs elsewhere after at most this long. Must be the same in all workers of a group, because it is a setting
+    /// Sets how long a job stays with a worker that does not renew its lease. A worker renews it after each third of that time. A job of a
+    /// node that is gone is delivered to another worker after at most this long. Must be the same in all workers of a group, because it is a setting
     /// of their consumer. At least 1 s. Default: 10 s.
     pub fn lease(self, lease: Duration) -> Options {
         Options { lease: lease.max(Duration::from_secs(1)), ..self }
@@ -167,27 +168,28 @@ impl Options {
         self
     }
 
-    /// Sets how many bytes the jobs of a group may have together. A submit beyond that is refused. Default: no limit but the disk.
+    /// Sets how many bytes the jobs of a group may have together. A submit beyond that is refused. Default: no limit but those of the server.
     pub fn max_bytes(mut self, bytes: u64) -> Options {
         self.streams.max_bytes = Some(bytes);
         self
     }
 
     /// Sets how long a result is kept. As long as it is kept, another submit with the same key gets it instead of a second
-    /// run. Default: a day.
+    /// run. At least 1 s. Default: a day.
     pub fn keep_results(mut self, time: Duration) -> Options {
         self.streams.keep_results = time.max(Duration::from_secs(1));
         self
     }
 
-    /// Sets how long a dead letter is kept. Default: 30 days.
+    /// Sets how long a dead letter is kept. At least 1 s. Default: 30 days.
     pub fn keep_dead_letters(mut self, time: Duration) -> Options {
         self.streams.keep_dead = time.max(Duration::from_secs(1));
         self
     }
 
     /// Sets for how long the server recognizes the message id of a submit. Independent of it, a key is recognized while its job
-    /// waits or runs, and while its result is kept. Default: 2 minutes.
+    /// waits or runs, and while its result is kept. At least 100 ms, and at most as long as [results](Options::keep_results) are kept. Default: 2
+    /// minutes.
     pub fn duplicate_window(mut self, time: Duration) -> Options {
         self.streams.duplicate_window = time.clamp(Duration::from_millis(100), self.streams.keep_results);
         self

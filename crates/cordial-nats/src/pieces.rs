@@ -1,7 +1,6 @@
-//! Results that are larger than a message: a job keeps them in pieces, and its submitter reads them after the result.
+//! Results that are larger than a message: a job keeps them in pieces, and its submitter reads them while the job runs, or after the result.
 //!
-//! A piece is a message of the stream of results, on a subject below that of the attempts of its job. So it is deleted with the
-//! results.
+//! A piece is a message of the stream of results, on a subject below that of the attempts of its job. So it expires as the results do.
 
 use bytes::Bytes;
 
@@ -14,17 +13,17 @@ use crate::streams::refused;
 /// How long one try to keep or read a piece may take.
 const TRY_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// How often a job or its submitter tries again. All tries together last about as long as a server needs to come back.
+/// How often a job or its submitter tries again. All tries together last about a minute, in which a server comes back.
 const MAX_TRIES: u32 = 30;
 
-/// How many pieces may wait for a reader that is slower than the job. Further ones are left out, and can be read from the stream.
+/// How many messages may wait for a reader that is slower than the job. Further ones are dropped; their pieces can be read from the stream.
 const WATCHED_PIECES: usize = 8;
 
-/// A piece of the result of a job, seen when it was kept. Returned by [`PieceWatch::next`].
+/// A piece of the result of a job, seen when it was sent. Returned by [`PieceWatch::next`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Piece {
-    /// The number of the attempt that has kept it.
+    /// The number of the attempt that has sent it.
     pub attempt: u32,
     /// The number that the job has chosen.
     pub number: u32,
@@ -39,9 +38,9 @@ pub struct PieceWatch {
 }
 
 impl PieceWatch {
-    /// Returns the next piece. Pieces are left out if the connection was broken, if the job had kept them before the watch
-    /// began, or if the caller is slower than the job: [`Cluster::piece`] returns those. `None` after the connection has
-    /// ended.
+    /// Returns the next piece. Pieces are left out if the connection was broken, if the job had sent them before the watch
+    /// began, or if the caller is slower than the job: [`Cluster::piece`] returns those. A piece that was sent again is returned again. `None`
+    /// after the connection has ended.
     ///
     /// # Cancel safety
     ///
@@ -50,7 +49,7 @@ impl PieceWatch {
         loop {
             let message = self.subscription.next().await?;
             let last = message.subject.as_str().rsplit('.').next().unwrap_or_default();
-            // Without a `-`, it is the record of a failed attempt.
+            // Without a `-`, it is the record of a failed attempt; without a number after it, a claim.
             let Some((attempt, number)) = last.split_once('-') else { continue };
             if let (Ok(attempt), Ok(number)) = (attempt.parse(), number.parse()) {
                 return Some(Piece { attempt, number, bytes: message.payload });
@@ -60,7 +59,7 @@ impl PieceWatch {
 }
 
 impl Cluster {
-    /// Watches the pieces that a job keeps from now on.
+    /// Watches the pieces that a job sends from now on.
     ///
     /// # Errors
     ///
@@ -85,7 +84,8 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// If the server has not kept it within about a minute, after several tries.
+    /// If the server has not kept it within about a minute, after several tries; at once if it is too large, the stream is full, or the login has
+    /// no permission.
     ///
     /// # Cancel safety
     ///
@@ -113,7 +113,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// If the server has not answered within about a minute, after several tries.
+    /// If the server has not answered within about a minute, after several tries; at once if the login has no permission.
     ///
     /// # Cancel safety
     ///

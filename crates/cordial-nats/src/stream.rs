@@ -39,7 +39,8 @@ impl Cluster {
     /// Each item is a [job](Cluster::submit): if its worker is lost, another one runs it. The stream has the defaults of
     /// [`Task::async_stream`], among them a timeout of 5 s for each item, which includes the wait for a free slot, and as many
     /// items at once as this runtime has workers: set [`max_concurrency`](FleetStream::max_concurrency) to the slots of the
-    /// fleet. An item that exceeds its timeout, and all items of a stream that is dropped, are cancelled.
+    /// fleet. An item that exceeds its timeout, and the items in flight of a stream that is dropped, are cancelled if the login
+    /// [may cancel](crate::Job::cancel).
     ///
     /// The memory does not depend on the number of inputs. The results stay in their stream on the server for the time that
     /// [`keep_results`](crate::Options::keep_results) sets.
@@ -81,7 +82,7 @@ impl<I, In, Out> FleetStream<I, In, Out> {
         FleetStream { group: group.into(), ..self }
     }
 
-    /// Sets the largest number of times that an item is started, if it fails or its worker is lost. At least 1. Default: 3.
+    /// Sets how often an item is started at most, as [`Submit::attempts`](crate::Submit::attempts) does for a job. At least 1. Default: 3.
     pub fn attempts(self, n: u32) -> Self {
         FleetStream { attempts: n.max(1), ..self }
     }
@@ -168,7 +169,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the items that run, and loses the results.
+    /// Dropping the future cancels the items in flight, and loses the results.
     pub async fn collect(self) -> Vec<Result<Out, Exit>> {
         self.into_stream().collect().await
     }
@@ -177,7 +178,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the items that run, and loses the results.
+    /// Dropping the future cancels the items in flight, and loses the results.
     pub async fn partition(self) -> (Vec<Out>, Vec<Exit>) {
         self.into_stream().partition().await
     }

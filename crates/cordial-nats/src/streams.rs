@@ -2,10 +2,10 @@
 //!
 //! | JetStream | made with | for |
 //! |---|---|---|
-//! | stream `PREFIX-jobs-GROUP` | retention `workqueue`: an acknowledged job is removed | each job is done by one worker |
+//! | stream `PREFIX-jobs-GROUP` | retention `workqueue`: an acknowledged job is removed | a job that is done is not delivered again |
 //! | | discard `new`: a full stream refuses, and drops nothing | a submit is refused or kept |
 //! | | one message per subject, `discard_new_per_subject` | a key that waits or runs is not queued twice |
-//! | | `duplicate_window` | a submit that is repeated because its answer was lost is kept once |
+//! | | `duplicate_window` | a submit that is sent again because its answer was lost is kept once |
 //! | stream `PREFIX-results` | one message per subject, `discard_new_per_subject` | the first result of a job wins |
 //! | | `republish` of accepted results | submitters wait on a plain subscription, without a consumer for each job |
 //! | | `allow_direct` | a result is looked up by its subject |
@@ -26,7 +26,7 @@ use crate::options::StreamOptions;
 /// The consumer that all workers of a group share.
 pub(crate) const CONSUMER: &str = "workers";
 
-/// How many workers of a group may wait for jobs at once, each with one request or a few.
+/// How many pull requests of all workers of a group together may be open. A worker has one or a few.
 const MAX_WAITING: u64 = 4096;
 
 /// Error codes of JetStream.
@@ -171,7 +171,7 @@ pub(crate) async fn ensure_consumer(
             "deliver_policy": "all",
             "ack_policy": "explicit",
             "ack_wait": nanoseconds(lease),
-            // Deliveries are counted by the workers, which put a job that fails too often among the dead letters.
+            // No limit: the workers count the runs of a job, which are not its deliveries, and make it a dead letter after the last one.
             "max_deliver": -1,
             "max_ack_pending": -1,
             "max_waiting": MAX_WAITING,
@@ -192,7 +192,7 @@ pub(crate) async fn has_stream(connection: &Connection, name: &str) -> Result<bo
     }
 }
 
-/// Returns whether the consumer of the group exists and a worker waits there for jobs, or has a job.
+/// Returns whether the consumer of the group exists and has an open pull request, or a delivery that is neither acknowledged nor terminated.
 pub(crate) async fn is_served(connection: &Connection, subjects: &Subjects, group: &str) -> Result<bool, NetError> {
     let subject = format!("CONSUMER.INFO.{}.{CONSUMER}", subjects.jobs_stream(group));
     match request_api(connection, &subject, &Value::Null).await {
@@ -203,7 +203,7 @@ pub(crate) async fn is_served(connection: &Connection, subjects: &Subjects, grou
     }
 }
 
-/// Returns whether a stream has a message of this subject. Its leader answers, so no replica that lags behind does.
+/// Returns whether a stream has a message of this subject. The leader of the stream answers, never a replica that lags behind.
 pub(crate) async fn has_message(connection: &Connection, stream: &str, subject: &str) -> Result<bool, NetError> {
     const LIMIT: Duration = Duration::from_millis(1700);
     let filter = json!({ "subjects_filter": subject });
@@ -250,7 +250,7 @@ async fn ensure_stream(connection: &Connection, config: Value, options: StreamOp
     }
 }
 
-/// The settings on which the guarantees rest. Limits and ages may differ: an operator may have changed them.
+/// The settings on which the guarantees rest. All others may differ, because an operator may have changed them, unless the user has set them.
 const FIXED: &[&str] = &[
     "subjects",
     "retention",

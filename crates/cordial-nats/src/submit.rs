@@ -1,7 +1,8 @@
 //! `Cluster::submit`: durable jobs.
 //!
-//! A submit is one message to the work-queue stream of its group, with an acknowledgement of the stream. Its message id is the id of the
-//! job, so the stream keeps it once, also if the answer was lost and the message is sent again.
+//! A submit is one message to the work-queue stream of its group, which the stream acknowledges. The message id is the id of the job, so the
+//! stream keeps the message once, also if the answer was lost and the message is sent again. If the job has a key, its result is looked up
+//! before.
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ const DEFAULT_BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Durat
 /// The longest delay. A header has it in milliseconds, and the server takes it in nanoseconds, so it has a limit.
 const MAX_BACKOFF: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// How long a submit tries.
+/// How long a submit tries to publish its job, unless its submitter says otherwise.
 const SUBMIT_LIMIT: Duration = Duration::from_millis(2900);
 
 /// The longest time that a submit tries: a later moment may be too late for an `Instant`.
@@ -67,9 +68,10 @@ impl Cluster {
     /// Submits a job, which runs at least once even if its worker, this program or the server crashes. `.await` returns after the
     /// stream has kept the job.
     ///
-    /// Dropping the future before it is ready cancels a job without a [key](Submit::key), and does not affect one with a key.
+    /// If the future is dropped before it is ready, a job without a [key](Submit::key) is cancelled, and one with a key may or may not have
+    /// been submitted.
     ///
-    /// The first result wins: every await of the job returns it. If its lease runs out while a worker runs it, the job may run
+    /// The first result wins: every await of the job returns it. If the lease of a job runs out while a worker runs it, the job may run
     /// twice; inside the function, [`attempt`](crate::attempt) returns the number of the attempt.
     ///
     /// # Examples
@@ -122,7 +124,8 @@ impl<In, Out> Submit<In, Out> {
 
     /// Sets how often the job is started at most. An attempt has failed if it panics, returns an `Err`, or if its worker is gone. An attempt
     /// that is ended because its worker stops in order does not count. After the last attempt has failed, the job is among the
-    /// [dead letters](Cluster::dead_letters). At least 1. Default: 3.
+    /// [dead letters](Cluster::dead_letters). A job whose function its worker does not serve becomes a dead letter at once. At least 1.
+    /// Default: 3.
     pub fn attempts(self, n: u32) -> Self {
         Submit { attempts: n.max(1), ..self }
     }
@@ -136,8 +139,9 @@ impl<In, Out> Submit<In, Out> {
         Submit { backoff: (first, max.clamp(first, MAX_BACKOFF)), ..self }
     }
 
-    /// Sets for how long the submit tries to reach the server. Each try has the same message id, which the server recognizes
-    /// within the [window](crate::Options::duplicate_window), so that there is one job. At most 30 days. Default: 2.9 s.
+    /// Sets for how long the job is sent again while the server does not answer. Each try has the same message id, which the server recognizes
+    /// within the [window](crate::Options::duplicate_window), so that there is one job. The checks of the streams, and the look-up of a result,
+    /// before the first try have limits of their own, of about 3 s. At most 30 days. Default: 2.9 s.
     pub fn timeout(self, limit: Duration) -> Self {
         Submit { limit: limit.min(MAX_LIMIT), ..self }
     }
@@ -183,20 +187,21 @@ impl<In: 'static, Out: DeserializeOwned + Send + 'static> Submit<In, Out> {
         headers.insert(SUBMITTER, &*shared.name);
         headers.insert(SPAWNED_AT, &*spawned_at.to_string());
         write_carried(&mut headers, &carried).map_err(|size| SubmitError::Carried { size })?;
-        // A job without a key ends with this future, because no program would know its id. A job with a key may have another submitter as well.
+        // If this future is dropped, a job without a key is cancelled, because no program would know its id. A job with a key may have another
+        // submitter as well.
         let unfinished = (!id.is_keyed()).then(|| CancelOnDrop::new(shared.clone(), id.clone()));
         let published = publish(&cluster, &group, &id, headers, payload, limit).await;
         if let Some(unfinished) = unfinished {
             unfinished.disarm();
         }
         let is_known = published?;
-        // The first submit with this key may have a result already, which the subscription has missed.
+        // The first submit with this key, or an earlier try, may have a result already, which the subscription has missed.
         let source = if is_known { ResultSource::Known } else { source };
         Ok(Job::new(cluster, function, id, source))
     }
 }
 
-/// Publishes a job. Returns whether the stream knew it already.
+/// Publishes a job. Returns whether the stream knew its message id, or has a job with its id already.
 async fn publish(
     cluster: &Cluster,
     group: &Arc<str>,
@@ -213,7 +218,7 @@ async fn publish(
         let sent =
             publish_to_stream(&shared.connection, &subject, headers.clone(), payload.clone(), left.min(TRY_LIMIT));
         let error = match sent.await {
-            // The stream recognizes the message id of a job that it has lost, and would not keep the job.
+            // The stream has lost the job, but recognizes its message id. With another id, it keeps the job.
             Ok(true) if id.is_keyed() && is_lost(shared, id).await.unwrap_or(false) => {
                 headers.insert(MESSAGE_ID, &*format!("{}.{:x}", id.tokens(), fastrand::u64(..)));
                 continue;

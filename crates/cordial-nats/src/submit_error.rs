@@ -10,8 +10,8 @@ use crate::connect_error::ConnectError;
 use crate::names::{InvalidName, JobId};
 use crate::wire::too_much_carried;
 
-/// Why [`Cluster::submit`](crate::Cluster::submit) failed. The job was not accepted, except that with
-/// [`Unknown`](SubmitError::Unknown) it may have been.
+/// Why [`Cluster::submit`](crate::Cluster::submit) failed. The job was not accepted, except that it may have been with
+/// [`Unknown`](SubmitError::Unknown), and with [`Fleet`](SubmitError::Fleet) if an earlier try had no answer.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum SubmitError {
@@ -19,7 +19,7 @@ pub enum SubmitError {
     Encode(CodecError),
     /// The name of the group or the key is invalid.
     Name(InvalidName),
-    /// The argument is larger than a message may be.
+    /// The argument and the headers are larger than a message may be.
     TooLarge {
         /// The size of the argument and the headers, in bytes.
         size: usize,
@@ -31,7 +31,7 @@ pub enum SubmitError {
         /// Its size, in bytes.
         size: usize,
     },
-    /// The stream of the group is full.
+    /// The stream of the group, or the storage of the server, is full.
     Full {
         /// The group.
         group: Arc<str>,

@@ -1,12 +1,12 @@
-//! `UnknownJob`: the error of a wait for a job that the server does not have.
+//! `UnknownJob`: the error of a wait for the result of a job of which the server has nothing.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::names::JobId;
 
-/// The server has neither the job nor a result of it, so no wait can end with one. The await of a [`Job`](crate::Job) returns it inside of an
-/// [`Exit::Error`](cordial::Exit::Error).
+/// The server has neither the job nor a result of it, so a wait for the result would never end. The await of a [`Job`](crate::Job) returns this
+/// error inside of an [`Exit::Error`](cordial::Exit::Error).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownJob {
     pub(crate) id: JobId,
@@ -20,7 +20,8 @@ impl UnknownJob {
         &self.id
     }
 
-    /// Returns whether the server had accepted the job from this program. If not, the program has attached to an id.
+    /// Returns whether the awaited handle is that of a [`submit`](crate::Cluster::submit), which the server had accepted, or whose key it knew from an
+    /// earlier submit. `false` for a handle of [`attach`](crate::Cluster::attach).
     #[must_use]
     pub fn was_accepted(&self) -> bool {
         self.was_accepted

@@ -1,4 +1,4 @@
-//! Which wait gets which message: there is one subscription for all unkeyed jobs of this program, and one for all its calls.
+//! Which wait gets which message: there is one subscription for all jobs of this program without a key, and one for all its calls.
 //!
 //! Each wait has a number, which is the last token of the subject. The thread of the connection passes the message on.
 
@@ -11,10 +11,10 @@ use tokio::sync::Notify;
 
 use crate::wire::{HEARTBEAT, State};
 
-/// How many messages of one wait may be unread. A call gets few.
+/// A message that is not small is dropped if this many messages of its wait are unread. A call gets few.
 const CAPACITY: usize = 64;
 
-/// The same of small messages. A question to all nodes gets one from each.
+/// A small message is dropped if this many messages of its wait are unread. A question to all nodes gets one from each.
 const CAPACITY_OF_SMALL: usize = 65_536;
 
 /// The largest payload of a small message, in bytes.
@@ -49,14 +49,15 @@ impl Waiters {
         Waiter { number, unread, waiters: self.clone() }
     }
 
-    /// Passes a message on. Returns whether its wait is still there.
+    /// Passes a message on to its wait. Returns whether that is still there.
     pub(crate) fn deliver(&self, message: &Message) -> bool {
         let number = message.subject.as_str().rsplit('.').next().and_then(|number| number.parse().ok());
         let Some(number) = number else { return false };
         // Delivered under the lock: after `close`, no message is on its way.
         let waiters = self.lock();
         let Some(unread) = waiters.get(&number) else { return false };
-        // Any unread message shows that the node is alive, as a heartbeat does. So a program whose threads are blocked gathers no heartbeats.
+        // A heartbeat is kept only if no other message is unread, because each message shows that the node is alive. So a program whose threads
+        // are blocked does not collect heartbeats.
         // An outcome may have the payload of a heartbeat, but has a state.
         let is_heartbeat = message.payload == HEARTBEAT && message.headers.as_ref().and_then(State::of).is_none();
         let limit = match (is_heartbeat, message.payload.len()) {

@@ -1,4 +1,4 @@
-//! The headers of jobs, results and calls.
+//! The headers of jobs, results, dead letters and calls, and the payloads of heartbeats and of requests to end a call.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ impl JobHeaders {
     }
 
     /// Returns the delay after the failed attempt with this number: twice as long each time, plus a random part of up to the
-    /// same length, so that jobs that failed together are not tried again together.
+    /// same length, so that jobs that failed together are not tried again together. At most the longest delay.
     pub(crate) fn delay_after(&self, attempt: u32) -> Duration {
         let (first, max) = self.backoff;
         let steps = attempt.saturating_sub(1).min(30);
@@ -111,7 +111,7 @@ pub(crate) fn write_signature(headers: &mut HeaderMap, signature: Signature) {
     headers.insert(FINGERPRINT, &*format!("{:016x}", signature.fingerprint()));
 }
 
-/// What a call or a job carries beside its argument may have this many bytes. Headers are limited to 64 KiB.
+/// What a call or a job carries beside its argument may have this many bytes. A stream refuses a message with more than 64 KiB of headers.
 pub(crate) const MAX_CARRIED: usize = 16 * 1024;
 
 /// Adds what a call or a job carries. Returns the number of its bytes if these are too many.
@@ -124,7 +124,7 @@ pub(crate) fn write_carried(headers: &mut HeaderMap, carried: &Carried) -> Resul
         return Err(bytes.len());
     }
     headers.insert(CARRIED, &*STANDARD.encode(bytes));
-    // A header has one line.
+    // A line end in the value would begin another header.
     if let Some(context) = carried.traceparent().filter(|context| context.bytes().all(|byte| byte.is_ascii_graphic())) {
         headers.insert(TRACEPARENT, context);
     }

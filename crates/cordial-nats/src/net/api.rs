@@ -1,4 +1,4 @@
-//! Requests to JetStream: its API, messages for a stream, and the last message of a subject.
+//! Requests to JetStream: its API, messages for a stream, and direct gets of messages of a stream.
 //!
 //! The requests and answers are those that the servers document as `io.nats.jetstream.api.v1`, of version 2.9 and later.
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::connection::Connection;
 use super::net_error::NetError;
 
-/// How long a request to JetStream may take.
+/// How long a request to JetStream may take, unless the caller sets another limit.
 pub(crate) const API_LIMIT: Duration = Duration::from_millis(2800);
 
 #[derive(Debug, Deserialize)]
@@ -77,8 +77,8 @@ fn read_reply(answer: &Message) -> Result<Value, NetError> {
     }
 }
 
-/// Returns the last message of a subject, by a direct get: any replica of the stream answers. Without the stream there is no answer,
-/// not even that there are no responders.
+/// Returns the last message of a subject, or `None` if there is none, by a direct get: any replica of the stream answers. If the stream does not
+/// exist, there is no answer, not even that there are no responders.
 pub(crate) async fn direct_get(
     connection: &Connection,
     stream: &str,

@@ -12,7 +12,7 @@ pub(crate) enum CancelReason {
     LeaseLost,
     /// The job was cancelled.
     Cancelled,
-    /// The caller is gone.
+    /// The caller is gone, or has dropped the call.
     CallerGone,
     /// The worker stops, and its grace time is over.
     WorkerStops,
@@ -23,7 +23,7 @@ pub(crate) enum CancelReason {
 pub(crate) struct CancellationToken {
     reason: Mutex<Option<CancelReason>>,
     notify: Notify,
-    /// The end of the lease, as far as it is confirmed. `None` for a run without a lease.
+    /// The end of the lease, as far as it is confirmed. `None` while no lease is renewed.
     lease_end: Mutex<Option<Instant>>,
 }
 

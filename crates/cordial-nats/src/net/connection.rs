@@ -16,7 +16,7 @@ use super::keep_alive::{KeepAliveGuard, KeepAliveKind, KeepAlives};
 use super::net_error::NetError;
 use super::thread::{Command, MessageHandler, OutgoingMessage, RequestHandler};
 
-/// How many messages of one subscription may wait. The server counts a client as too slow much earlier.
+/// How many messages of one subscription may wait.
 const SUBSCRIPTION_CAPACITY: usize = 65_536;
 
 /// A connection to the servers. Cheap to clone. The thread ends with the last clone.
@@ -26,7 +26,7 @@ pub(crate) struct Connection {
     pub(super) commands: mpsc::UnboundedSender<Command>,
     /// How often the client has connected.
     pub(super) connects: watch::Receiver<u64>,
-    /// The last permission error that the server has reported.
+    /// The last error that the server has reported, for example a missing permission. Never changes with a client that the user has connected.
     pub(super) permission_errors: watch::Receiver<Arc<str>>,
     pub(super) keep_alives: Arc<KeepAlives>,
 }
@@ -53,13 +53,13 @@ pub(crate) struct Handling {
 impl Handling {
     /// Unsubscribes. What the server has sent before is still handled; then the handler is dropped.
     pub(crate) fn drain(&self) {
-        // The channel is full after an earlier call.
+        // Fails after an earlier call, because the channel is full then.
         let _ = self.drain.try_send(());
     }
 }
 
 impl Subscription {
-    /// Returns the next message; `None` after the thread of the connection has ended, and after the last one of a drained subscription.
+    /// Returns the next message; `None` after the thread of the connection has ended, and after the last message of a drained subscription.
     pub(crate) async fn next(&mut self) -> Option<Message> {
         self.messages.recv().await
     }
@@ -74,7 +74,7 @@ impl Subscription {
     }
 }
 
-/// The permission errors that the server reports after this value was created.
+/// The errors that the server reports after this value was created. An error that is followed at once by another may be missed.
 #[derive(Debug)]
 pub(crate) struct PermissionErrors(watch::Receiver<Arc<str>>);
 
@@ -104,7 +104,7 @@ impl Connection {
         self.connects.clone()
     }
 
-    /// Returns a receiver of the permission errors that the server reports from now on.
+    /// Returns a receiver of the errors that the server reports from now on.
     pub(crate) fn permission_errors(&self) -> PermissionErrors {
         let mut permission_errors = self.permission_errors.clone();
         permission_errors.mark_unchanged();
@@ -131,7 +131,7 @@ impl Connection {
         self.publish(OutgoingMessage::new(subject, Bytes::new()));
     }
 
-    /// Waits until everything that was published has left this program, for at most `limit`.
+    /// Waits until what was published with [`publish`](Connection::publish) before has been written to the socket, for at most `limit`.
     pub(crate) async fn flush(&self, limit: Duration) {
         let (flushed, wait) = oneshot::channel();
         let _ = self.commands.send(Command::Flush(flushed));
@@ -210,7 +210,7 @@ impl Connection {
     ) -> Result<Subscription, NetError> {
         let (to, messages) = mpsc::channel(capacity);
         let pass_on = move |message| {
-            // The server drops messages as well, for a client that is too slow.
+            // If the channel is full, the message is lost, as any message of core NATS can be.
             let _ = to.try_send(message);
             None
         };
@@ -244,13 +244,13 @@ impl Connection {
         wait_subscribed(wait).await.map(|()| guard)
     }
 
-    /// Runs a future on the thread of the connection, to its end or to that of the connection. It must not block, nor run code of the user.
+    /// Runs a future on the thread of the connection, to its end or to that of the connection. The future must not block, nor run code of the user.
     pub(crate) fn run(&self, future: impl Future<Output = ()> + Send + 'static) {
         let _ = self.commands.send(Command::Run(Box::pin(future)));
     }
 
-    /// Renews a lease, or sends heartbeats, to `subject`, until the guard is dropped. Requests the end of the run through `cancellation`. A
-    /// lease has begun at `since`, or later.
+    /// Renews a lease, or sends heartbeats, to `subject`, until the guard is dropped. Requests the end of the run through `cancellation` if
+    /// the lease is lost or the caller is gone. A lease has begun at `since`, or later.
     pub(crate) fn keep_alive(
         &self,
         kind: KeepAliveKind,

@@ -1,15 +1,15 @@
 //! `KeepAlives`: the renewals of leases, and the heartbeats to callers, which the thread of the connection sends.
 //!
-//! A lease is the time that JetStream gives a consumer to acknowledge a message, `ack_wait`. The thread renews each lease at a third of
+//! A lease is the time that JetStream gives a consumer to acknowledge a message, `ack_wait`. The thread renews each lease after each third of
 //! that time with the acknowledgement `+WPI` (work in progress), and asks for a confirmation. A lease without a confirmation for
-//! its whole time is lost: the server gives the job to another worker, so the run here is ended.
+//! its whole time is lost: the server may deliver the job to another worker, so the run here is ended.
 //!
 //! A heartbeat goes to the caller of a call every 700 ms. If the subscription of the caller is gone, the server answers it with
 //! "no responders", and the call is ended.
 //!
-//! A job enters the table when it arrives, on the thread, because code of the user may block every worker before the run begins. A call enters it
-//! when it begins. Most runs end before their first renewal, so an entry wakes the thread only if the thread has stopped looking at the table,
-//! which it does while the table is empty.
+//! The thread adds a job to the table when the job arrives, unless it is late, because code of the user may block every worker before the run
+//! begins. A call is added when it begins. Most runs end before their first renewal, so a new entry wakes the thread only if the thread has
+//! stopped looking at the table, which it does while the table is empty.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,9 +41,11 @@ struct KeepAlive {
     kind: KeepAliveKind,
     subject: String,
     cancellation: Arc<CancellationToken>,
+    /// When the last renewal was sent.
     sent: Instant,
     /// How many renewals were sent.
     n_sent: u64,
+    /// When the last renewal that the server has confirmed was sent.
     confirmed: Instant,
 }
 
@@ -75,7 +77,7 @@ impl Drop for KeepAliveGuard {
 }
 
 impl KeepAlives {
-    /// Begins to renew. Returns also whether the thread has to be woken. A lease has begun at `since`, or later.
+    /// Adds a lease or a caller to the table. Returns also whether the thread has to be woken. A lease has begun at `since`, or later.
     pub(super) fn add(
         self: &Arc<KeepAlives>,
         kind: KeepAliveKind,
@@ -109,8 +111,8 @@ impl KeepAlives {
         let is_gone = answer.status == Some(StatusCode::NO_RESPONDERS);
         match renewed.kind {
             KeepAliveKind::Caller if is_gone => renewed.cancellation.cancel(CancelReason::CallerGone),
-            // Without responders, JetStream has no leader for the stream at the moment.
-            // A late answer to an earlier renewal does not count: the lease would seem longer than it is.
+            // "No responders" confirms nothing: the stream has no leader at the moment. Neither does a late answer to an earlier
+            // renewal: `sent` is the time of the last one, so the lease would seem longer than it is.
             KeepAliveKind::Lease(lease) if !is_gone && number == renewed.n_sent => {
                 renewed.confirmed = renewed.sent;
                 renewed.cancellation.extend_lease(renewed.confirmed + lease);
@@ -140,8 +142,8 @@ impl KeepAlives {
                 let number = renewed.n_sent + 1;
                 let reply = format!("{inbox}.{key}.{number}");
                 let renewal = client.publish_with_reply(renewed.subject.clone(), reply, payload);
-                // The client has no room for it while it connects again. The thread does not wait for room, because it has to see
-                // which leases run out.
+                // While the client connects again, its queue may be full. The thread does not wait for room in it, because it has to
+                // see which leases run out.
                 if renewal.now_or_never().is_some() {
                     renewed.sent = now;
                     renewed.n_sent = number;

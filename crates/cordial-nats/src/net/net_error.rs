@@ -25,11 +25,11 @@ pub(crate) enum NetError {
         code: u64,
         description: Arc<str>,
     },
-    /// The thread of the connection has ended, or the answer cannot be read.
+    /// Another failure: the connection has ended, the answer cannot be read, or an object is damaged.
     Broken(Arc<str>),
 }
 
-/// JetStream's number of the error that a stream refuses a message because of a limit.
+/// JetStream's number of the error that a stream has not stored a message, mostly because of a limit.
 const STORE_FAILED: u64 = 10077;
 
 /// JetStream's number of the error that there is no such stream.
@@ -46,7 +46,7 @@ impl NetError {
         matches!(self, NetError::Api { code: STREAM_NOT_FOUND, .. })
     }
 
-    /// Returns whether the stream, or the storage of the server, is full.
+    /// Returns whether the stream, or the storage of the server, is full. A failure of the storage has the same number.
     pub(crate) fn is_full(&self) -> bool {
         const NO_RESOURCES: [u64; 3] = [10023, 10028, 10047];
         match self {

@@ -23,7 +23,7 @@ const CONNECT_LIMIT: Duration = Duration::from_millis(2500);
 /// How often the thread checks whether the client of a user has connected again.
 const WATCH_PERIOD: Duration = Duration::from_millis(500);
 
-/// The longest pause between two attempts to connect again.
+/// The longest pause between two attempts to connect again, before a quarter of it is added or subtracted at random.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
 /// Connects, on a thread of its own, or uses the client of the user.
@@ -159,7 +159,7 @@ async fn client_options(
     let mut client = ConnectOptions::new()
         .name(name)
         .connection_timeout(CONNECT_LIMIT)
-        // A partition does not close the connection: two pings without an answer do.
+        // A partition does not close the connection. The client closes it when the next ping is due after two pings without an answer.
         .ping_interval(Duration::from_secs(2))
         .reconnect_delay_callback(|attempts| {
             let delay = Duration::from_millis(50) * u32::try_from(attempts.min(6)).map_or(64, |n| 1 << n);
@@ -186,7 +186,7 @@ async fn client_options(
     let is_remote = addresses.iter().any(|address| !is_loopback(address.host()));
     let is_safe = options.transport == Transport::Safe;
     if is_safe && !is_remote {
-        // Servers announce the addresses of others, which may be on other machines: the client would go there without TLS.
+        // Servers announce the addresses of others, which may be on other machines: the client would connect there without TLS.
         client = client.ignore_discovered_servers();
     }
     Ok(client.require_tls(is_safe && is_remote))

@@ -67,7 +67,7 @@ pub(super) enum Command {
     Flush(oneshot::Sender<()>),
 }
 
-/// What the thread does at the same time: a future for each subscription, and those of [`Command::Run`].
+/// What the thread does at the same time: a future for each subscription and each flush, and those of [`Command::Run`].
 type Running = FuturesUnordered<BoxFuture<'static, ()>>;
 
 /// Serves commands until all their senders are dropped.
@@ -181,7 +181,7 @@ async fn forward(
             Some(_) = next(&mut last) => break,
         }
     }
-    // The client has them all, and passes them on in order.
+    // The client has received all messages of the subscription, and passes them on in order.
     while let Some(Some(message)) = unconstrained(subscriber.next()).now_or_never() {
         handled.extend(handler(message));
     }

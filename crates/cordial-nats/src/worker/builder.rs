@@ -1,4 +1,4 @@
-//! `Worker`: its settings, and the child that serves.
+//! `Worker`: the options of a worker, and its child specification.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::connect_error::ConnectError;
 use crate::names::{InvalidName, checked};
 use crate::submit::DEFAULT_GROUP;
 
-/// How much longer than its own grace the supervisor waits for a worker, which gives jobs back and sends its last messages.
+/// How much longer than the grace of a worker its supervisor waits: the worker then gives jobs back, and sends its last messages.
 const STOP_RESERVE: Duration = Duration::from_secs(4);
 
 /// A worker about to be started. Created by [`Cluster::worker`]; [`child_spec`](Worker::child_spec) makes it a child of a tree.
@@ -52,7 +52,8 @@ impl Worker {
     /// Sets how many jobs and calls run at once, together. A caller that finds every slot of the fleet taken asks again until its limit, and a job
     /// that arrives when calls have taken the slots is given back at once, which does not use up an attempt. The worker asks the server for
     /// exactly as many jobs as it has free slots. The slot of a job is free when its function has ended, while its result is on its way to
-    /// the server; if the server keeps no results, at most as many jobs as there are slots wait for it. Default: the number of processors.
+    /// the server. The worker asks for no more jobs while the jobs that run, and those whose results are on their way, are twice as many as the
+    /// slots. Default: the number of processors.
     ///
     /// # Panics
     ///
@@ -64,20 +65,20 @@ impl Worker {
     }
 
     /// Runs jobs and calls in this pool of other OS processes, so that each can be killed whatever it does. Give the pool as many
-    /// workers as the worker has slots: otherwise jobs wait for the pool while their lease is renewed. Default: jobs run as processes
-    /// of this runtime, which end only at an await point.
+    /// workers as the worker has slots: otherwise jobs wait for the pool while their lease is renewed. Default: jobs and calls run as
+    /// processes of this runtime, which end only at an await point.
     pub fn isolated(self, pool: Pool) -> Worker {
         Worker { mode: RunMode::Isolated(pool), ..self }
     }
 
     /// Sets how long a stop waits for the jobs and calls that run. After that, they are killed, and the jobs are given back at
-    /// once. Default: 5 s.
+    /// once. A cancelled job has the same time to clean up, if it has opted in to graceful shutdown. Default: 5 s.
     pub fn grace(self, grace: Duration) -> Worker {
         Worker { grace, ..self }
     }
 
     /// Returns the specification of a child with this id. The child has started when the server knows the worker. It is permanent, and its
-    /// shutdown is the [grace](Worker::grace) of the worker and 4 s.
+    /// shutdown is 4 s longer than the [grace](Worker::grace) of the worker.
     ///
     /// When the child is asked to shut down, the worker takes no new jobs, finishes what runs within the grace, and gives the rest back.
     #[track_caller]

@@ -2,7 +2,7 @@
 //!
 //! The server counts deliveries. A delivery that is lost on its way to a worker, that waits in a frozen worker, or that a worker gives back
 //! before it runs, is not a run. So a worker publishes a claim first, to the stream of results, which keeps the first message of a subject and
-//! refuses others: no two runs of a job have the same number, and their numbers have no gaps. The server has acknowledged the claim when the
+//! refuses others: no two runs of a job have the same number, and numbers have no gaps. The server has acknowledged the claim when the
 //! function begins, so a run that kills its worker, or its machine, is counted.
 //!
 //! A run that was ended because its worker stopped in order does not use up an attempt: the worker says so in the record of that run. Neither
@@ -25,7 +25,7 @@ use crate::net::{API_LIMIT, NetError, direct_get, publish_to_stream};
 use crate::streams::subjects_of;
 use crate::wire::JobHeaders;
 
-/// What the worker has to do with a delivery.
+/// What the worker has to do with a delivered job.
 pub(super) enum Claim {
     /// Run the job. This is the number of the run, and how many runs the job may have.
     Run { number: u32, limit: u32 },
@@ -90,7 +90,7 @@ pub(super) async fn claim(
     }
 }
 
-/// Returns the number of the last claim before this delivery, and the claim.
+/// Returns the number of the last claim that the server has, and the claim. 0 if the job has not run.
 async fn last_claim(
     shared: &ClusterShared,
     id: &JobId,

@@ -12,7 +12,8 @@ use super::received_job::ReceivedJob;
 use crate::cluster::ClusterShared;
 use crate::net::{CancelReason, CancellationToken, OutgoingMessage};
 
-/// A delivery that was neither acknowledged nor given back. Dropping it, which happens when the worker stops, gives the job back at once.
+/// A delivery that was neither acknowledged nor given back. Dropping it gives the job back at once, unless its lease has run out or the client
+/// is not connected.
 ///
 /// A server takes `-NAK` of any delivery of a job, also of an earlier one. So a job is not given back after its lease has run
 /// out: another worker may have it then, and a third one would get it as well.
@@ -34,7 +35,7 @@ impl Delivery {
         self.answer(Bytes::from_static(answer.as_bytes()));
     }
 
-    /// Gives the job back, to be delivered again after a delay.
+    /// Gives the job back, to be delivered again after a delay, under the same conditions as a drop.
     pub(super) fn give_back_after(mut self, delay: Duration) {
         if self.may_give_back() {
             self.answer(nak(delay));
@@ -43,20 +44,20 @@ impl Delivery {
         }
     }
 
-    /// Ends the delivery of a run that was ended before it had a result. It is given back at once if the worker stops, and otherwise
-    /// left alone: its lease has run out, or its job is cancelled.
+    /// Ends the delivery of a run that was ended before it had a result. If the worker stops, the job is given back at once. Otherwise nothing is
+    /// sent: the lease has run out, or the job is cancelled.
     pub(super) fn abandon(self) {
         if self.cancellation.reason() != Some(CancelReason::WorkerStops) {
             self.leave();
         }
     }
 
-    /// Leaves the delivery to its lease, which has run out.
+    /// Sends nothing for the delivery.
     pub(super) fn leave(mut self) {
         self.subject = None;
     }
 
-    /// Without a connection, the answer would arrive when the lease may have run out.
+    /// Returns whether the job may be given back. Without a connection, the answer would arrive when the lease may have run out.
     fn may_give_back(&self) -> bool {
         !self.cancellation.is_lease_expired() && self.shared.connection.is_connected()
     }
@@ -76,7 +77,7 @@ impl Drop for Delivery {
     }
 }
 
-/// Gives a delivered job back, at once. One that is late is left to its lease.
+/// Gives a delivered job back at once. A late one is left to its lease.
 pub(super) fn give_back(shared: &Arc<ClusterShared>, received: ReceivedJob) {
     let ReceivedJob { message, is_late, cancellation, lease, .. } = received;
     // Renewals end before the job is given back: the next worker has the lease then.
@@ -98,12 +99,12 @@ fn nak(delay: Duration) -> Bytes {
 pub(super) struct DeliveryInfo {
     /// How often the message was delivered, with this one.
     pub(super) delivery: u32,
-    /// When the server has kept the message, the same in each delivery.
+    /// When the server has stored the message: the same in each delivery.
     pub(super) submitted: String,
 }
 
 impl DeliveryInfo {
-    /// Returns whether the server has kept the message for longer than this, by the clock of this machine.
+    /// Returns whether the server has stored the message longer ago than this, by the clocks of both machines.
     pub(super) fn is_older_than(&self, age: Duration) -> bool {
         let Ok(submitted) = self.submitted.parse() else { return false };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

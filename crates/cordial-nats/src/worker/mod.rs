@@ -1,4 +1,4 @@
-//! Workers: what serves the functions of a fleet.
+//! Workers, which serve the functions of a fleet.
 //!
 //! ```text
 //!                       ┌── a slot each ──► job: lease ─► claim ─► function ─┬─► result ─► acknowledgement

@@ -1,4 +1,4 @@
-//! `NodeState`: what a node answers about itself, and the table of its runs, by which they are ended. Used by the thread of
+//! `NodeState`: what a node answers about itself, and the table through which its runs are ended. Used by the thread of
 //! the connection, so a node answers even while code of the user blocks every worker of its runtime.
 
 use std::collections::HashMap;
@@ -35,7 +35,7 @@ pub(crate) struct NodeState {
     drain: Notify,
 }
 
-/// A run in the table of its node. Dropping it removes it.
+/// An entry of the table of a node. Dropping it removes the run from the table.
 #[derive(Debug)]
 pub(crate) struct Registered {
     node: Arc<NodeState>,
@@ -43,7 +43,7 @@ pub(crate) struct Registered {
     cancellation: Arc<CancellationToken>,
 }
 
-/// A job whose function has ended, and whose result is on its way to the server.
+/// A job whose result is on its way to the server: its function has ended, or is not served or has no attempt left.
 #[derive(Debug)]
 pub(crate) struct HandOver(Arc<NodeState>);
 

@@ -1,9 +1,9 @@
 //! `PullConsumer`: asks the consumer of a group for jobs, for exactly as many as there are free slots.
 //!
 //! A pull request names a number of messages and a time. When the time is over, the server sends the status 408, with the number of
-//! messages that it has not sent. A request is lost if the client connects again or the consumer gets another leader, so the server
-//! sends a heartbeat while a request is open: without one, the consumer starts again with another inbox. The server drops requests
-//! whose inbox has no subscription.
+//! messages that it has not sent. A request is lost if the client connects again or the consumer gets another leader. To find that out, each
+//! request asks the server for heartbeats while it is open: after five seconds without a message, the consumer starts again with another inbox.
+//! The server drops requests whose inbox has no subscription.
 //!
 //! A job may wait in a socket for a long time: its worker was frozen, or the network was interrupted. The consumer recognizes this by a long
 //! gap between two messages: the server may have sent the second one, and those that arrive with it, right after the first. The lease of such
@@ -67,7 +67,7 @@ impl PullConsumer {
         let inbox = shared.connection.new_inbox();
         let requests = Requests { n_open: 0, last_message: Instant::now(), is_in_doubt: false };
         let requests = Arc::new(Mutex::new(requests));
-        // The server sends no more jobs than were asked for.
+        // Needs no bound: the server sends no more jobs than were asked for.
         let (to, events) = mpsc::unbounded_channel();
         let (connection, lease) = (shared.connection.clone(), shared.lease);
         let (received, node) = (requests.clone(), node.clone());
@@ -121,8 +121,8 @@ impl PullConsumer {
         let _ = timeout(DRAIN_LIMIT, rest).await;
     }
 
-    /// Returns the next job or the next end of a request, or `Lost` if the server is silent although jobs were asked for. Dropping the future
-    /// loses nothing.
+    /// Returns the next job or the next end of a request. Returns `Lost` if the server refuses a request, is silent although jobs were asked for,
+    /// or has sent messages that were late, or if the connection has ended. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> PullEvent {
         let requests = self.requests.clone();
         let silence = async {
@@ -180,7 +180,7 @@ fn receive(
             let received = ReceivedJob { message, is_late, sent_after, cancellation, registered, lease };
             Some(PullEvent::Job(Box::new(received)))
         }
-        // Wakes `next`, which then reports that messages were late.
+        // If messages were late, this wakes `next`, which reports that.
         Some(100) => requests.is_in_doubt.then_some(PullEvent::Nothing),
         // The time of a request is over, or a limit of the consumer was reached: the header says how many jobs it did not get.
         Some(408 | 409) if pending_of(&message).is_some() => {

@@ -1,6 +1,6 @@
 //! `ReceivedJob`: a job that has arrived, how old it may be, and its lease.
 //!
-//! The thread of the connection renews the lease from the arrival on, and notes there a request to end the job: code of the user may block every
+//! From the arrival on, the thread of the connection renews the lease, and takes requests to end the job: code of the user may block every
 //! worker of the runtime for longer than the lease before the run begins.
 
 use std::sync::Arc;
@@ -23,9 +23,9 @@ pub(super) struct ReceivedJob {
     /// The server sent the job after this time.
     pub(super) sent_after: Instant,
     pub(super) cancellation: Arc<CancellationToken>,
-    /// Its place in the table of the node. `None` if the message is no job.
+    /// Its entry in the table of the node. `None` if the message is not a job.
     pub(super) registered: Option<Registered>,
-    /// `None` if it is late: its lease is renewed only once it has turned out that no other worker has it.
+    /// `None` if the job is late, or the message is not a job. The renewals of a late job begin with its run, which ends them if the lease is over.
     pub(super) lease: Option<KeepAliveGuard>,
 }
 

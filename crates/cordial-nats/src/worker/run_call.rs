@@ -1,4 +1,4 @@
-//! One call: it is accepted, the caller gets heartbeats while it runs, and then the outcome. It is not repeated.
+//! One call: it is accepted, the caller gets heartbeats while the function runs, and then the outcome. A call is not repeated.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::names::text_of;
 use crate::net::{CancelReason, CancellationToken, KeepAliveKind, OutgoingMessage};
 use crate::wire::{FINGERPRINT, FUNCTION, NODE, STATE, State, header, read_carried};
 
-/// Answers a call for which there is no slot: the caller asks another worker.
+/// Answers a call for which there is no slot: the caller asks again, and the server chooses a worker.
 pub(super) fn refuse_call(shared: &ClusterShared, node: &NodeState, call: &Message) {
     if let Some(inbox) = &call.reply {
         answer(shared, node, inbox, State::Busy, Bytes::new());
@@ -64,7 +64,7 @@ pub(super) async fn run_call(settings: Settings, node: Arc<NodeState>, call: Mes
     answer(&shared, &node, &inbox, State::Done, bytes);
 }
 
-/// Returns the exit of a call whose worker stops before it has ended.
+/// Returns the exit of a call that has not ended before its worker stops.
 fn stopped(node: &NodeState, function: &str) -> Exit {
     let lost = Lost::builder(LostCause::NodeDown { node: node.name.clone() }).function(function);
     lost.place("a worker that has been stopped").build().into()

@@ -5,14 +5,15 @@
 //!      │ no
 //!      ├─ late, and the lease is over ─► left alone: delivered elsewhere
 //!      ▼
-//!    claim ─── all attempts have begun before ─► dead letter ─► result ► acknowledged
+//!    claim ─── all attempts have begun before ─► dead letter ─► result ─► acknowledged
 //!      ▼
 //!   running ── lease lost ─────────► killed; the server delivers the job again
-//!      │    ── cancelled ──────────► killed ─────────────────────────► acknowledged
+//!      │    ── cancelled ──────────► shut down ──────────────────────► acknowledged
 //!      │    ── worker stops ───────► killed; given back: delivered again at once
 //!      ├─ Ok ──────────────────────► result, the first one wins ─────► acknowledged
 //!      ├─ Err, attempts left ──────► record; given back with a delay
 //!      └─ Err, the last attempt ───► dead letter ─► result ──────────► acknowledged
+//!         or not served
 //! ```
 //!
 //! The result is in its stream before the job leaves its own. So a job whose worker is killed between the two is delivered
@@ -46,7 +47,7 @@ use crate::wire::{ATTEMPT as ATTEMPT_HEADER, JobHeaders, NODE, STATE, State, rea
 /// How long one try to hand a result over may take.
 const RESULT_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long a worker waits before it tries again to hand a result over.
+/// How long a worker waits before it repeats a request about a job that has failed.
 const RESULT_RETRY: Duration = Duration::from_millis(200);
 
 /// How long a stop waits until the record that it has ended a run is kept.
@@ -85,7 +86,7 @@ struct JobRun {
     input: Bytes,
     cancellation: Arc<CancellationToken>,
     delivery: Delivery,
-    /// Lasts until the delivery has ended, as the lease does.
+    /// Kept until the delivery has ended, as the lease is.
     registered: Registered,
     lease: KeepAliveGuard,
 }
@@ -163,7 +164,7 @@ impl JobRun {
             }
             Err(exit) => {
                 let record = AttemptRecord::ended(number, &node.name, started, &exit);
-                // If this worker is killed before the job is a dead letter, another worker makes it one, and needs this record.
+                // If this worker is killed before the job is a dead letter, another worker makes it one, and finds this record.
                 record.publish(shared, id);
                 let text = exit.to_string();
                 self.fail_for_good(number, Outcome::from_result(Err(exit)), text, Some(record));
@@ -171,7 +172,7 @@ impl JobRun {
         }
     }
 
-    /// Ends a function before it has a result, and the delivery.
+    /// Ends the function, which has no result yet, and the delivery.
     async fn end(self, task: Task<Vec<u8>>, reason: CancelReason, number: u32, started: SystemTime) {
         let JobRun { settings, node, id, .. } = &self;
         match reason {
@@ -196,8 +197,8 @@ impl JobRun {
         }
     }
 
-    /// Frees the slot, and does the rest on the thread of the connection: no code of the user runs any more, and each answer of the server would
-    /// have to wake another thread.
+    /// Does the rest on the thread of the connection, so that the slot is free when the caller returns. No code of the user runs any more, and on
+    /// a worker of the runtime, each answer of the server would have to wake another thread.
     fn go_on_in_thread<F>(self, rest: impl FnOnce(JobRun) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -211,7 +212,7 @@ impl JobRun {
         });
     }
 
-    /// Puts the job among the dead letters, and hands its last exit over as the result. `last` is how this attempt ended, if it ran.
+    /// Puts the job among the dead letters, and hands its last exit over as the result. `last` is the record of this attempt, if there was one.
     fn fail_for_good(self, number: u32, outcome: Outcome, reason: String, last: Option<AttemptRecord>) {
         let JobRun { id, job, .. } = &self;
         warn!(target: "cordial::fleet", job = %id, function = job.function, attempts = number, reason, "dead_letter");
@@ -259,7 +260,7 @@ impl JobRun {
     }
 }
 
-/// Returns whether the job has a result. Waits for the answer as long as the lease is there: `None` after its end.
+/// Returns whether the job has a result. Asks until the server answers; `None` if the run is cancelled before, for any reason.
 async fn has_result(shared: &ClusterShared, id: &JobId, cancellation: &CancellationToken) -> Option<bool> {
     loop {
         match look_up(shared, id).await {
@@ -274,7 +275,7 @@ async fn has_result(shared: &ClusterShared, id: &JobId, cancellation: &Cancellat
     }
 }
 
-/// Waits after a failed try. Returns `false` if the lease is lost, the job is cancelled, or the worker stops.
+/// Waits after a failed request. Returns `false` if the lease is lost, the job is cancelled, or the worker stops.
 async fn wait_to_try_again(
     shared: &ClusterShared,
     id: &JobId,

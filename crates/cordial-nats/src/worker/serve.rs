@@ -25,7 +25,7 @@ use crate::streams::{ensure_consumer, refused};
 /// The queue group of all workers: a call goes to one of them.
 const QUEUE: &str = "cordial";
 
-/// How long a worker waits after its requests for jobs were lost.
+/// How long a worker waits, after its requests for jobs were lost, before it asks again.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// How long a stop waits until the client has written its messages to the socket.
@@ -116,7 +116,7 @@ impl Serving {
         let stop_request = self.pull(consumer, &mut running, &mut stop).await;
         // Other programs see that the worker takes nothing any more.
         self.node.start_draining();
-        // From here on, the server has no subscription for calls here. Callers whose calls were on their way ask another worker.
+        // Callers whose calls were on their way to this worker ask again, and get another one.
         self.refuse_calls().await;
         shared.connection.flush(FLUSH_LIMIT).await;
         debug!(target: "cordial::fleet", node = &*self.node.name, running = running.len(), "worker_stops");
@@ -260,7 +260,7 @@ fn take_call(settings: &Settings, node: &Arc<NodeState>, running: &mut TaskSet<(
     }
 }
 
-/// Makes another consumer after requests were lost, as soon as the streams can be used.
+/// Makes another consumer after requests were lost. Tries until there is one, and makes or checks the streams before each try.
 async fn restart(settings: &Settings, node: &Arc<NodeState>) -> PullConsumer {
     let shared = &settings.shared;
     loop {
