@@ -1,4 +1,4 @@
-//! Files that travel through the object store of the fleet: archives of `tar`, as those of `-S` that travel through `ssh`.
+//! Files that travel through the object store of the fleet, as archives of `tar`. With `-S`, such archives travel through `ssh`.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -11,13 +11,13 @@ use crate::system::{
 };
 use crate::text::io_error;
 
-/// How much of an archive is read at once.
+/// How much of an archive one read may return.
 const BLOCK_BYTES: usize = 64 * 1024;
 
 /// How much of the messages of `tar` is read.
 const MAX_MESSAGE_BYTES: u64 = 16 * 1024;
 
-/// Runs `tar`.
+/// Packs and unpacks files with `tar`.
 pub(crate) struct Archiver {
     spawner: Spawner,
     groups: GroupTable,
@@ -40,7 +40,7 @@ impl Archiver {
     ///
     /// # Errors
     ///
-    /// A message, if the file cannot be read, or the server does not keep it.
+    /// A message, if `tar` cannot be started or fails, such as for a file that cannot be read, or the server does not keep the object.
     pub(crate) async fn pack(
         &self,
         cluster: &Cluster,
@@ -73,7 +73,8 @@ impl Archiver {
     ///
     /// # Errors
     ///
-    /// A message, if the object is gone, or a file cannot be written.
+    /// A message, if the object cannot be read or is gone, or `tar` cannot be started or fails, such as for a file that cannot be
+    /// written.
     pub(crate) async fn unpack(&self, cluster: &Cluster, object: &str, directory: &Path) -> Result<(), String> {
         std::fs::create_dir_all(directory).map_err(|error| {
             format!("cannot make the directory {}: {}", directory.display(), io_error::describe(&error))
@@ -126,7 +127,7 @@ async fn messages(stderr: impl AsyncRead + Unpin) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Waits for the end of `tar`. The error is its first message.
+/// Waits for the end of `tar`. The error is the first message of `tar`, if it has failed.
 async fn end(mut group: ProcessGroup, messages: &str) -> Result<(), String> {
     group.wait_exit().await.map_err(|error| io_error::describe(&error))?;
     let status = group.finish().map_err(|error| io_error::describe(&error))?;

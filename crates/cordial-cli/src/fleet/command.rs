@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 /// The function that workers serve.
 pub(crate) const COMMAND: Function<CommandRequest, CommandReply> = Function::new("cordial.command").version(2);
 
-/// A command for a worker. Words and names are bytes, as on UNIX.
+/// A command for a worker. Words, values and paths are bytes, as on UNIX.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CommandRequest {
     pub(crate) words: Vec<Vec<u8>>,
-    /// Added to the environment of the worker.
+    /// Names and values, which are added to the environment of the worker.
     pub(crate) variables: Vec<(String, Vec<u8>)>,
-    /// Has to exist on the machine of the worker, unless files travel.
+    /// The directory of the command. It has to exist on the machine of the worker if `files` is `None`.
     pub(crate) workdir: Vec<u8>,
-    /// The files that travel. With them, a relative directory begins in the login directory.
+    /// The files that travel. With them, `workdir` is made if it is missing, and a relative one begins in the login directory.
     pub(crate) files: Option<CommandFiles>,
     pub(crate) timeout: Option<Duration>,
     /// The time between SIGTERM and SIGKILL.
@@ -30,14 +30,14 @@ pub(crate) struct CommandRequest {
 pub(crate) struct CommandFiles {
     /// The files that the worker fetches before it runs the command.
     pub(crate) sent: Vec<SentFile>,
-    /// The files that all commands of the run share in a directory. They are fetched once, and not removed, because another
-    /// command may be using them.
+    /// The files that are the same for all commands of the run. In a directory that several commands share, a worker that
+    /// remembers them does not fetch them again, and does not remove them, because another command may be using them.
     pub(crate) common: Vec<SentFile>,
     /// The files that the worker sends back after the command: names relative to the directory of the command.
     pub(crate) returned: Vec<Vec<u8>>,
-    /// Whether the files are removed after the command.
+    /// Whether the sent and the returned files are removed after the command.
     pub(crate) is_cleaned: bool,
-    /// Whether the directory belongs to the item alone, and is removed as a whole.
+    /// Whether the directory belongs to the item alone. With `is_cleaned`, it is then removed as a whole.
     pub(crate) has_own_directory: bool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct CommandReply {
     pub(crate) run: u32,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,
-    /// The objects of the files that go back, or why there is none.
+    /// For each file that goes back, its object, or a message why there is none.
     pub(crate) returned: Vec<Result<String, String>>,
 }
 
@@ -73,12 +73,12 @@ pub(crate) enum Ended {
     TimedOut,
     /// The command was not started, for this reason.
     NotStarted(String),
-    /// A file that the command needs did not arrive, for this reason.
+    /// The directory could not be made, or a file that the command needs did not arrive, for this reason.
     NotSent(String),
 }
 
-/// One output of a command: the bytes, or the number of pieces that hold them. Those of standard output have even numbers,
-/// and those of standard error odd ones.
+/// One output of a command: the bytes, or the number of pieces that hold them. Pieces of standard output have even numbers, and
+/// pieces of standard error odd ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Output {
     Whole(Vec<u8>),

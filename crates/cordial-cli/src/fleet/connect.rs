@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::args::ServerOptions;
 use crate::text::shell_quote;
 
-/// A fleet, and the group of workers that runs commands.
+/// A fleet, the group of workers that runs the commands of a run, and the number of commands that they were sent.
 #[derive(Clone)]
 pub(crate) struct Fleet {
     pub(crate) cluster: Cluster,
@@ -20,11 +20,11 @@ pub(crate) struct Fleet {
     pub(crate) sent: SentCommands,
 }
 
-/// The number of commands that were sent and have no reply yet. Clones share it.
+/// The number of commands that were sent and have no reply yet. Clones share the number.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SentCommands(Arc<AtomicUsize>);
 
-/// A command that was sent. Dropping it means that it has a reply, or that none is awaited.
+/// Counts a command that was sent, until it is dropped: when the command has a reply, or the reply is no longer awaited.
 #[derive(Debug)]
 pub(crate) struct SentCommand(SentCommands);
 
@@ -48,22 +48,22 @@ impl Drop for SentCommand {
 /// The workers of a group that answer now.
 #[derive(Debug, Default)]
 pub(super) struct AnsweringWorkers {
-    /// The name of one that takes commands.
+    /// The name of a worker that takes commands.
     pub(super) serving: Option<String>,
-    /// How many stop: they finish what runs there.
+    /// How many workers are stopping: they finish what runs there.
     pub(super) n_stopping: usize,
-    /// How many commands run on those, also for other runs.
+    /// How many commands run on the stopping workers, including those of other runs.
     pub(super) n_ending: usize,
 }
 
-/// How long a run waits for a worker of its group.
+/// How long a run waits at its start for a worker of its group.
 const WORKER_WAIT: Duration = Duration::from_millis(1500);
 
-/// How long the command waits for a server that does not listen yet, and the pause between two tries.
+/// How long `connect` waits for a server that does not listen yet, and the pause between two tries.
 const SERVER_WAIT: Duration = Duration::from_millis(1500);
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Connects to the server. A name makes this program a node.
+/// Connects to the server. `name` is the name of this program in the fleet: by default, that of the machine and a random number.
 ///
 /// # Errors
 ///
@@ -93,7 +93,7 @@ pub(crate) async fn connect(url: &str, server: &ServerOptions, name: Option<&str
     let started = Instant::now();
     let connected = loop {
         match Cluster::connect(options.clone()).await {
-            // A script may have started the server in the background a moment before: it does not listen yet.
+            // A script may have started the server in the background a moment before, so that it does not listen yet.
             Err(ConnectError::NoServer { .. }) if started.elapsed() < SERVER_WAIT => sleep(RETRY_DELAY).await,
             connected => break connected,
         }
@@ -112,7 +112,7 @@ impl Fleet {
     ///
     /// # Errors
     ///
-    /// A message, if none does.
+    /// A message, if none does within `WORKER_WAIT`, or the server does not answer.
     pub(crate) async fn wait_served(&self) -> Result<(), String> {
         let deadline = Instant::now() + WORKER_WAIT;
         loop {
@@ -126,7 +126,7 @@ impl Fleet {
         }
     }
 
-    /// Returns the workers of the group that answer now: none if the server does not answer.
+    /// Returns the workers of the group that answer now; none if the connection has ended.
     pub(super) async fn answering_workers(&self) -> AnsweringWorkers {
         let mut workers = AnsweringWorkers::default();
         let nodes = self.cluster.nodes().await.unwrap_or_default();
@@ -141,7 +141,7 @@ impl Fleet {
         workers
     }
 
-    /// Returns the advice how to start a worker.
+    /// Returns advice on how to start a worker.
     pub(super) fn how_to_start(&self) -> String {
         format!(
             "start one with cordial worker --nats {} --group {} --allow-commands",

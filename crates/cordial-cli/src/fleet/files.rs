@@ -1,4 +1,4 @@
-//! The files of one command on the machine of the worker: they arrive before it, leave after it, and are removed.
+//! The files of one command on the machine of the worker. They are fetched before the command, given back after it, and removed.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -22,7 +22,7 @@ pub(super) fn directory(workdir: PathBuf) -> PathBuf {
     }
 }
 
-/// The objects that were unpacked in a directory and are not unpacked there again.
+/// Objects that were unpacked in a directory, or are being unpacked, and are not unpacked there again.
 #[derive(Default)]
 pub(super) struct Unpacked(Mutex<VecDeque<UnpackedObject>>);
 
@@ -30,11 +30,11 @@ pub(super) struct Unpacked(Mutex<VecDeque<UnpackedObject>>);
 struct UnpackedObject {
     object: String,
     directory: PathBuf,
-    /// Set when it is unpacked there.
+    /// Set when the object is unpacked there.
     unpacked: Arc<OnceCell<()>>,
 }
 
-/// How many objects are remembered. One that is forgotten is unpacked again.
+/// How many objects are remembered. A forgotten object is unpacked again when a command needs it.
 const MAX_UNPACKED: usize = 256;
 
 /// How many times a worker tries to unpack a file whose directory other commands may remove.
@@ -60,7 +60,7 @@ impl Unpacked {
 ///
 /// # Errors
 ///
-/// A message with the name of the file.
+/// A message, if the directory cannot be made, or a file cannot be fetched or unpacked.
 pub(super) async fn fetch(
     archiver: &Archiver,
     unpacked: &Unpacked,
@@ -93,8 +93,8 @@ pub(super) async fn fetch(
     Ok(())
 }
 
-/// Packs each file that the command returns into an object, and returns the names of the objects. For a file that cannot be packed
-/// there is a message instead.
+/// Packs each file that the command returns into an object, and returns the names of the objects. For a file that cannot be
+/// packed, there is a message instead.
 pub(super) async fn give_back(
     archiver: &Archiver,
     cluster: &Cluster,
@@ -115,7 +115,8 @@ pub(super) async fn give_back(
     objects
 }
 
-/// Removes the files, and their directories if these are empty; or the directory that belongs to the item alone.
+/// If `is_cleaned` is set, removes the sent and returned files, and their directories if these are empty; or the directory, if it
+/// belongs to the item alone.
 pub(super) fn remove(files: &CommandFiles, directory: &Path) {
     if !files.is_cleaned {
         return;

@@ -6,9 +6,9 @@
 //!        └───────────── status, outputs or their pieces ◄───────────┘
 //! ```
 //!
-//! A command is a job of `cordial-nats`, so it is run again elsewhere if its machine is lost. Files travel through the object store of
-//! the fleet, packed and unpacked by `tar` on both sides. This folder does not decide which
-//! items run, and knows nothing of slots, retries and records: `launch` does.
+//! A command is a job of `cordial-nats`, so it is run again elsewhere if its machine is lost. Files travel through the object
+//! store of the fleet, packed and unpacked by `tar` on both sides. `map` and `launch` decide which items run, and handle the slots,
+//! retries and records of a run; this folder does not.
 
 mod archiver;
 mod command;

@@ -22,10 +22,11 @@ use crate::system::{
 };
 use crate::text::io_error;
 
-/// The size of a piece, and the longest output that is a part of the result: two of them fit into a message of 1 MiB.
+/// What was read of an output becomes a piece from this many bytes on. Two outputs without pieces fit into a result, which is a
+/// message of up to 1 MiB.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// How much one read may return.
+/// For how many bytes there is room before each read.
 const BLOCK_BYTES: usize = 16 * 1024;
 
 /// How long the outputs are read after the process has exited, if other processes hold them open.
@@ -34,11 +35,12 @@ const PIPE_LINGER: Duration = Duration::from_millis(100);
 /// How long to wait for a process that was killed.
 const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long to wait for the exit of a command before its outputs are read: most exit sooner and write nothing, and then
-/// their outputs are not registered.
+/// How long to wait for the exit of a command before its outputs are read. Most commands exit sooner and write nothing; then their
+/// outputs are not registered with tokio.
 const READ_DELAY: Duration = Duration::from_millis(4);
 
-/// How long a command that another thread starts may hold copies of all files of the worker.
+/// How long to wait, after the exit of a command, for its outputs to be closed by a child that another thread starts. Until `exec`,
+/// that child holds copies of all file descriptors of the worker.
 const FORK_TO_EXEC: Duration = Duration::from_millis(1);
 
 /// The state that all commands of a worker share.
@@ -48,7 +50,7 @@ pub(super) struct Runner {
     run_name: String,
     archiver: Archiver,
     unpacked: files::Unpacked,
-    /// The directory of the last command, and what starts commands there. The commands of a run most often have the same one.
+    /// The directory of the last command, and what starts commands there. Most commands of a run have the same directory.
     last: Mutex<Option<(PathBuf, Arc<Spawner>)>>,
 }
 
@@ -78,12 +80,13 @@ impl Runner {
     }
 }
 
-/// Runs a command. When the process is asked to shut down, so is the command, with its grace. Dropping the future kills the command.
+/// Runs a command, with its files. When this process is asked to shut down, the command is ended, with its grace period. Dropping the
+/// future kills the command.
 pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) -> Result<CommandReply, Exit> {
     let attempt =
         cordial_nats::attempt().ok_or_else(|| Exit::from("a command has to be sent as a job, not as a call"))?;
     let run = fastrand::u32(..);
-    // From here on, a request to shut down does not end this process at once.
+    // From here on, this process handles a request to shut down, which would otherwise end it at once.
     let _asked = cordial::shutdown_requested();
     let cluster = &runner.cluster;
     let ended = |ended| CommandReply {
@@ -134,14 +137,14 @@ pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) ->
         }
     };
     reply.returned = files::give_back(&runner.archiver, cluster, &files, &directory, (attempt.job(), run)).await;
-    // If a file of a successful command could not be given back, its files stay there.
+    // If a file of a successful command could not be given back, all files of the command stay.
     if reply.ended != Ended::Exited(0) || reply.returned.iter().all(Result::is_ok) {
         files::remove(&files, &directory);
     }
     Ok(reply)
 }
 
-/// A command whose directory is there.
+/// A command whose directory exists.
 struct PlacedCommand {
     words: Vec<OsString>,
     variables: Vec<(String, Vec<u8>)>,
@@ -286,7 +289,7 @@ struct Reader<'a, R> {
     cluster: &'a Cluster,
     /// The job, and which run of it this is.
     run: (&'a JobId, u32),
-    /// 0 for standard output, 1 for standard error: pieces of the two have even and odd numbers.
+    /// The number of the first piece: 0 for standard output, 1 for standard error. Each further one is 2 more.
     first: u32,
     /// From how many bytes on the buffer is kept as a piece.
     piece_bytes: usize,
@@ -300,8 +303,8 @@ impl<'a, R: AsyncRead + PipeEnd + Unpin> Reader<'a, R> {
         Reader { cluster, run, first, piece_bytes, n_pieces: 0, buffer: Vec::new(), pipe }
     }
 
-    /// Reads to the end of the output, or until `is_over` is true. Must not be dropped before it is ready: the server may have kept a
-    /// piece, which would be sent again with more bytes.
+    /// Reads to the end of the output, or, when `is_over` is true, what the output holds then. If the future is dropped before it is
+    /// ready, there must be no further call: the server may have kept a piece, which would be sent again with more bytes.
     async fn read(&mut self, mut is_over: watch::Receiver<bool>) -> Result<(), Exit> {
         while let Some(pipe) = &mut self.pipe {
             self.buffer.reserve(BLOCK_BYTES);

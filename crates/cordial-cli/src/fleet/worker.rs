@@ -30,7 +30,7 @@ pub(crate) fn run(options: WorkerOptions) -> ExitCode {
     let run_name = format!("worker-{}-{}", std::process::id(), now.as_nanos());
     let (guard, groups) = match system::start_guard(&run_name) {
         Ok((pipe, guard)) => (Some(guard), GroupTable::new(Some(pipe))),
-        // Commands then keep running if SIGKILL kills this process.
+        // Without a guard, commands keep running if SIGKILL kills this process.
         Err(_) => (None, GroupTable::new(None)),
     };
     // Commands must not read the standard input of the worker.

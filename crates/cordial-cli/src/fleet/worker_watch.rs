@@ -1,4 +1,4 @@
-//! Says when no worker of the group takes commands while some wait, and when one does again.
+//! Says when no worker of the group takes commands while some wait, and when a worker takes commands again.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use tokio::time::{Instant, sleep};
 
 use super::connect::{AnsweringWorkers, Fleet};
 
-/// How often the workers are asked.
+/// The time between two questions to the workers.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// How often they are asked after one time without an answer.
+/// The same while commands wait and no worker takes them.
 const SHORT_PERIOD: Duration = Duration::from_millis(250);
 
-/// How long all workers have to be silent before the run says so: a busy machine may delay an answer.
+/// How long no worker may take commands before the run says so: a busy machine may delay an answer.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// Asks the workers of a group for as long as the run lasts. Sends one message when none takes commands while some wait, and one when a
-/// worker takes commands again.
+/// Asks the workers of a group for as long as the run lasts. Sends one message when no worker takes commands while some wait, and
+/// one when a worker takes commands again.
 pub(crate) async fn watch_workers(fleet: Fleet, messages: mpsc::Sender<String>) {
     let mut answered = Instant::now();
     let mut is_reported = false;
-    // Whether a worker has said that it stops, since one has taken commands.
+    // Whether a worker has answered that it stops, since the last time that one took commands.
     let mut has_stopped = false;
     loop {
         let is_silent = answered.elapsed() >= SILENCE;
@@ -34,7 +34,8 @@ pub(crate) async fn watch_workers(fleet: Fleet, messages: mpsc::Sender<String>) 
                 std::mem::take(&mut is_reported)
                     .then(|| format!("the worker {worker} serves the group {:?} now; the commands go on", fleet.group))
             }
-            // No command waits: each one that was sent may run on a worker that finishes what it has. If it does not, that shows when the worker is gone.
+            // Maybe no command waits: the stopping workers run as many commands as this run has sent. If these are not the same
+            // commands, that shows when those workers are gone.
             None if fleet.sent.number() <= n_ending => {
                 answered = Instant::now();
                 None

@@ -32,7 +32,7 @@ pub(crate) struct Remote {
     is_cleaned: bool,
     /// The names and values of variables of the environment that are copied.
     variables: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Holds a file for each connection, with the messages of `ssh`.
+    /// Holds the messages of `ssh`: a file for each slot and each probe.
     logs: TempDir,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct RemoteConfig {
     pub(crate) entries: Vec<String>,
     /// The command that connects.
     pub(crate) ssh: String,
-    /// The number of slots on each machine; `None` for one per core.
+    /// The number of slots on each machine; `None` for the number that its entry gives, or else one per core.
     pub(crate) slots: Option<usize>,
     pub(crate) grace: Duration,
     pub(crate) nice: Option<i32>,
@@ -50,16 +50,17 @@ pub(crate) struct RemoteConfig {
     pub(crate) sent: Vec<CommandTemplate>,
     pub(crate) returned: Vec<CommandTemplate>,
     pub(crate) is_cleaned: bool,
-    /// Names and values of variables.
+    /// The names and values of variables of the environment that are copied.
     pub(crate) variables: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Remote {
-    /// Connects to the machines. Calls `left_out` with a sentence about each machine that cannot be reached.
+    /// Asks the machines for their cores. Calls `left_out` with a sentence about each machine that cannot be reached.
     ///
     /// # Errors
     ///
-    /// A message, when an entry is wrong, or when no machine can be reached.
+    /// A message, when an entry is wrong, no machine can be reached, a temporary directory cannot be created, or the directory of the
+    /// commands is not known.
     pub(crate) fn new(config: RemoteConfig, mut left_out: impl FnMut(&str)) -> Result<Remote, String> {
         let hosts =
             config.entries.iter().map(|entry| Host::parse(entry, &config.ssh)).collect::<Result<Vec<_>, _>>()?;
@@ -102,7 +103,7 @@ impl Remote {
     }
 
     /// Waits for a free slot on a machine. Returns `None` if all machines have failed. The wait has no bound: it ends when
-    /// a command ends.
+    /// a command ends, or when the last machine fails.
     ///
     /// # Cancel safety
     ///
@@ -115,7 +116,8 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// When the command is too long, or a file that is to be sent does not exist.
+    /// When the command is too long, an argument or a name is not Unicode where it has to be, the name of a file cannot be filled
+    /// in, or a file that is to be sent does not exist.
     pub(crate) fn command(
         &self,
         host: &HostSlot,
@@ -139,7 +141,7 @@ impl Remote {
         variables: &[(&str, OsString)],
     ) -> Result<RemoteCommand, ItemFailure> {
         let log = self.logs.path().join(slot.to_string());
-        // The last command in this slot may have left its messages.
+        // The previous command in this slot may have left messages.
         let _ = fs::remove_file(&log);
         let bytes = |text: &OsString| system::argument_bytes(text.clone()).map_err(|_| ItemFailure::NotUnicode);
         let words = words.iter().map(bytes).collect::<Result<Vec<_>, _>>()?;
@@ -197,8 +199,8 @@ enum Directory {
 #[derive(Debug)]
 pub(crate) struct RemoteCommand {
     pub(crate) words: Vec<OsString>,
-    /// The local command that asks the machine whether the command has exited. Run after an exit with 255, which is also the
-    /// status of `ssh` for a failed connection.
+    /// The local command that asks the machine whether the command has exited. It is run after an exit with 255, which may be the
+    /// status of the command, or that of `ssh` for a failed connection.
     pub(crate) question: Vec<OsString>,
     /// The file with the messages of `ssh` about the connection.
     log: PathBuf,
@@ -211,12 +213,13 @@ pub(crate) enum ConnectionAnswer {
     CommandExited,
     /// The connection has failed, and the machine can be reached again.
     ConnectionFailed,
-    /// The machine cannot be reached.
+    /// The machine has not answered.
     None,
 }
 
 impl RemoteCommand {
-    /// Returns the answer that an exit code of the question stands for. `code` is `None` if a signal has ended the question.
+    /// Returns the answer that an exit code of the question stands for. `code` is `None` if the question could not be started, did
+    /// not end in time, or was ended by a signal.
     pub(crate) fn answer(code: Option<i32>) -> ConnectionAnswer {
         match code {
             Some(MARKED) => ConnectionAnswer::CommandExited,
@@ -225,14 +228,18 @@ impl RemoteCommand {
         }
     }
 
-    /// Returns why the connection has failed.
+    /// Returns why the connection has failed, in the words of `ssh` if there are any.
     pub(crate) fn reason(&self) -> String {
         reason(&self.log).unwrap_or_else(|| "the connection was closed".to_owned())
     }
 }
 
-/// Returns the directory on other machines for one of this machine: `.` is the current directory, relative to the login
-/// directory if it is below that. `~/` is removed: a relative path begins in the login directory.
+/// Returns the directory on other machines for the value of `--workdir`. `.` is the current directory, relative to the login
+/// directory if it is below that. `~/` is removed, because a relative path begins in the login directory.
+///
+/// # Errors
+///
+/// A message, when the current directory is not known, or the path is not Unicode where it has to be.
 pub(crate) fn same_directory(path: PathBuf) -> Result<Vec<u8>, String> {
     let path = match path.as_os_str() == "." {
         false => path.strip_prefix("~").map(Path::to_owned).unwrap_or(path),

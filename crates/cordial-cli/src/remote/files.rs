@@ -14,7 +14,7 @@ pub(super) struct ItemFiles {
     pub(super) sent: Vec<Vec<u8>>,
     pub(super) returned: Vec<Vec<u8>>,
     pub(super) is_cleaned: bool,
-    /// Whether the directory belongs to the item alone, and is removed as a whole.
+    /// Whether the directory belongs to the item alone. With `is_cleaned`, it is then removed as a whole.
     pub(super) has_own_directory: bool,
 }
 
@@ -25,8 +25,8 @@ impl ItemFiles {
     }
 
     /// Returns the local script. `run` is the local command that runs the command on the machine, and `connect_with` returns
-    /// one that runs another line there. `mark` is the mark of a command that has exited with the status of a failed
-    /// connection.
+    /// the local command that runs another line there. `mark` is the directory that the command leaves on the machine if it exits
+    /// with the status of a failed connection.
     pub(super) fn script(
         &self,
         directory: &[u8],
@@ -37,7 +37,7 @@ impl ItemFiles {
         let mut script = Vec::new();
         let mut add = |parts: &[&[u8]]| parts.iter().for_each(|part| script.extend_from_slice(part));
         if !self.sent.is_empty() {
-            // Standard input ends when the item has to end: then the command does not begin.
+            // When the item has to end, standard input ends. The script is then killed, so that the command does not begin.
             add(&[b"exec 7<&0; w=$({ cat; kill $$; } <&7 >/dev/null 2>&1 & echo $!); "]);
         }
         for file in &self.sent {
@@ -45,7 +45,7 @@ impl ItemFiles {
             let unpack = in_sh(&[&enter(directory)[..], &self.unpacking(name)].concat());
             add(&[b"r=$({ { tar -cPf - -C ", &quoted(base), b" -- ", &quoted(name), b" </dev/null; echo $? >&4; } | "]);
             add(&[&joined(&connect_with(&unpack)), b" >&2; } 4>&1) || exit; "]);
-            // The file on the machine is missing or incomplete.
+            // `tar` has failed here: the file on the machine is missing or incomplete.
             let message = [b"cordial: cannot send the file ", &file[..]].concat();
             add(&[b"[ \"$r\" = 0 ] || { echo ", &quoted(&message), b" >&2; exit 1; }; "]);
         }
@@ -86,8 +86,8 @@ impl ItemFiles {
         script
     }
 
-    /// Returns the line that unpacks a file. Items that end at the same time remove the directory of the file if it is empty, so
-    /// another file, `.cordial.PID`, is in the directory until the file is unpacked.
+    /// Returns the line that unpacks a file. Items that end at the same time may remove the directory of the file if it is empty. So
+    /// if files are removed, another file, `.cordial.PID`, is in the directory until the file is unpacked.
     fn unpacking(&self, name: &[u8]) -> Vec<u8> {
         let unpack = b"tar -xPf -";
         let Some(folder) = removed_folder(name).filter(|_| self.is_cleaned && !self.has_own_directory) else {
@@ -123,7 +123,8 @@ impl ItemFiles {
     }
 }
 
-/// Splits a path at `/./`: the part behind it is the path on the other machine. Without `/./`, the whole path is.
+/// Splits a path at the first `/./` into a local directory, and the path below it, which is that on the other machine. Without
+/// `/./`, the directory is `.`, and the whole path is that on the other machine.
 pub(crate) fn split_base(path: &[u8]) -> (&[u8], &[u8]) {
     match path.windows(3).position(|part| part == b"/./") {
         Some(at) => (if at == 0 { b"/" } else { &path[..at] }, &path[at + 3..]),
@@ -131,7 +132,8 @@ pub(crate) fn split_base(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Returns the directory of a file that is removed with the file if it is empty. `None` if the path has none, or is absolute.
+/// Returns the directory of a file, which is removed with the file if it is empty. `None` if the path has no directory, or is
+/// absolute.
 fn removed_folder(name: &[u8]) -> Option<&[u8]> {
     let at = name.iter().rposition(|&byte| byte == b'/').filter(|&at| at > 0 && name[0] != b'/')?;
     Some(&name[..at])

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::text::display;
 
-/// The options of `ssh` for each connection. `ssh` must not ask for a password, since several would ask at once; and it
-/// has to notice a machine that no longer answers.
+/// The options for each connection if the command that connects is named `ssh`. It must not ask for a password, since several
+/// would ask at once, and has to notice a machine that no longer answers.
 const SSH_OPTIONS: [&str; 11] = [
     "-T",
     "-o",
@@ -27,12 +27,13 @@ const SSH_OPTIONS: [&str; 11] = [
 pub(crate) struct Host {
     /// As it was given, for messages and for the joblog.
     pub(crate) name: Arc<str>,
-    /// The number of slots that was given before a slash.
+    /// The number of slots that its entry gives before a slash.
     pub(crate) given_slots: Option<usize>,
-    /// The words of the command that connects, without the machine; `None` for this machine, `:`.
+    /// `None` for this machine, `:`.
     login: Option<Login>,
 }
 
+/// How to connect to another machine: the words of the command, and the argument that names the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Login {
     ssh: Vec<String>,
@@ -40,7 +41,7 @@ struct Login {
 }
 
 impl Host {
-    /// Parses one entry of `-S`: `[N/]HOST`, `[N/]USER@HOST[:PORT]`, `[N/]:`, or `[N/]ssh OPTIONS HOST`.
+    /// Parses one entry of `-S`: `[N/][USER@]HOST[:PORT]`, `[N/]:`, or `[N/]ssh OPTIONS HOST`.
     ///
     /// # Errors
     ///
@@ -77,7 +78,7 @@ impl Host {
         }
         if words.is_empty() {
             words = ssh.split_whitespace().map(str::to_owned).collect();
-            // More than one colon is an address of IPv6.
+            // An address of IPv6 has more than one colon.
             if let Some((machine, port)) = destination.split_once(':')
                 && !port.is_empty()
                 && port.bytes().all(|byte| byte.is_ascii_digit())
@@ -94,8 +95,12 @@ impl Host {
         self.login.is_none()
     }
 
-    /// Returns the command that runs a line of the login shell on the machine; `None` for this machine. `ssh` writes what
-    /// it has to say about the connection to the file `log`, if it is the `ssh` of OpenSSH.
+    /// Returns the command that passes a line to the login shell on the machine; `None` for this machine. A command that is named
+    /// `ssh` writes its messages about the connection to the file `log`.
+    ///
+    /// # Errors
+    ///
+    /// When the line is not Unicode, and the system accepts only text as arguments.
     pub(super) fn connect(&self, log: &Path, line: &[u8]) -> Option<Result<Vec<OsString>, crate::system::NotUnicode>> {
         let Login { ssh, destination } = self.login.as_ref()?;
         let mut words: Vec<OsString> = ssh.iter().map(OsString::from).collect();

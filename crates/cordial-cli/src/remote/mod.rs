@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! -S a,b ──► hosts ──► probe: which answer, how many cores ──► pool: a free slot for an item ──► script: what ssh runs there
-//!                                                                └── a host that fails is left out, its items run elsewhere
 //! ```
 //!
-//! Each command has a connection of its own. Its `ssh` is a process like any other command, so limits, output and records
-//! are those of local commands; `launch` knows only that its standard input has to stay open.
+//! Each command has a connection of its own, and its files have further ones. Its `ssh` is a process like any other command, so
+//! limits, output and records are those of local commands. `launch` keeps its standard input open. After an exit that may mean a failed
+//! connection, `launch` asks the host, repeats the attempt, and leaves out a host that does not answer.
 
 mod commands;
 mod files;

@@ -51,8 +51,7 @@ impl HostPool {
         }
     }
 
-    /// Takes a free slot. The outer `None` means that there is none at the moment, the inner one that all machines have
-    /// failed.
+    /// Takes a free slot. The outer `None` means that no slot is free at the moment, the inner one that all machines have failed.
     fn try_take(self: &Arc<Self>) -> Option<Option<HostSlot>> {
         let mut machines = self.lock();
         if machines.iter().all(|machine| machine.has_failed) {
@@ -84,7 +83,7 @@ impl HostSlot {
 impl Drop for HostSlot {
     fn drop(&mut self) {
         self.pool.lock()[self.at].running -= 1;
-        // Wakes one waiter, or the next one to come: one slot has become free.
+        // Wakes one waiter, or the next one to come, because one slot has become free.
         self.pool.freed.notify_one();
     }
 }

@@ -13,8 +13,8 @@ use crate::text::io_error;
 /// A line for the shell that prints the number of cores.
 const LINE: &[u8] = b"nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1";
 
-/// Asks all machines at once, and returns the number of cores of each, or why it cannot be reached. Blocks the thread
-/// until all have answered; `ssh` gives up after its timeout.
+/// Asks all machines at once, and returns the number of cores of each, or why it cannot be reached. `directory` is for the messages
+/// of `ssh`. Blocks the thread until all commands have ended; `ssh` gives up when a machine does not answer.
 pub(super) fn probe_all(hosts: &[&Host], directory: &Path) -> Vec<Result<usize, String>> {
     let started: Vec<_> = hosts
         .iter()
@@ -38,7 +38,7 @@ fn start(host: &Host, log: &Path) -> io::Result<Child> {
 fn finish(child: io::Result<Child>, log: &Path) -> Result<usize, String> {
     let output = child.and_then(Child::wait_with_output).map_err(|error| io_error::describe(&error))?;
     let printed = String::from_utf8_lossy(&output.stdout);
-    // A login script may print before.
+    // A login script may print something before.
     match printed.split_whitespace().last().map(str::parse::<usize>) {
         Some(Ok(cores)) if output.status.success() => Ok(cores.max(1)),
         _ => Err(reason(log).unwrap_or_else(|| {
@@ -49,12 +49,12 @@ fn finish(child: io::Result<Child>, log: &Path) -> Result<usize, String> {
     }
 }
 
-/// Returns what `ssh` says about a connection that has failed, or `None` if it says nothing.
+/// Returns what `ssh` has written to its log about a connection that has failed, or `None` if it has written nothing.
 pub(super) fn reason(log: &Path) -> Option<String> {
     let mut text = Vec::new();
     File::open(log).ok()?.take(64 * 1024).read_to_end(&mut text).ok()?;
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("Warning: "));
-    // The first line says why, the last ones what follows from it.
+    // The first line says what has failed, and later ones what follows from that.
     lines.into_iter().next().map(str::to_owned)
 }

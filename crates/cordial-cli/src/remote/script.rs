@@ -8,20 +8,20 @@
 //! ```
 //!
 //! Standard input of the connection stays open while the command runs. It ends when the item has to end, when `cordial` is
-//! killed, and when the connection breaks: in each case the watch ends the process group, first with SIGTERM. The watch is not a child
-//! of the command, which would otherwise find a child that it has not started. OUTER waits for the watch, because process 1 of a
-//! container may not reap orphans.
+//! killed, and when the connection breaks: in each case the watch ends the process group, first with SIGTERM. OUTER starts the watch,
+//! so that the command does not find a child that it has not started; only if there is no temporary file, INNER does. OUTER waits for
+//! its watch, because process 1 of a container may not reap orphans.
 //!
 //! `ssh` exits with 255 if its connection has failed, and if the command has exited with 255. In the second case the script
-//! leaves a mark on the machine, an empty directory, for which `cordial` then asks.
+//! leaves a mark on the machine, an empty directory, and `cordial` asks whether it is there.
 //!
 //! Words are quoted for the login shell, which need not be a shell of the POSIX family: only with single quotes, and the
 //! scripts have one line.
 
 use std::time::Duration;
 
-/// `$1` is the mark, `$2` is the script INNER, the other arguments are the words of the command. `$t` is a file with the
-/// id of the group.
+/// `$1` is the mark, `$2` is the script INNER, the other arguments are the words of the command. `$t` is a file for the id of the
+/// group; empty if it cannot be created.
 const OUTER: &str = concat!(
     "m=$1; i=$2; shift 2; t=$(mktemp) 2>/dev/null || t=; ",
     "r=setsid; command -v setsid >/dev/null 2>&1 || r=\"perl -e setpgrp;exec@ARGV\"; ",
@@ -34,8 +34,8 @@ const OUTER: &str = concat!(
     "[ $s != 255 ] || mkdir -- \"$m\"; exit $s",
 );
 
-/// `$1` is the file for the id of the group, the other arguments are the words of the command. Without a file, the watch
-/// cannot know the group unless it is a child of its leader.
+/// `$1` is the file for the id of the group, the other arguments are the words of the command. Without a file, INNER starts the
+/// watch itself, because only a child of INNER knows the id.
 const INNER: &str = concat!(
     "if [ -n \"$1\" ]; then echo $$ >\"$1\"; else ",
     "(trap \"\" TERM; exec >/dev/null 2>&1; while read p; do :; done <&3; kill -s TERM -- \"-$$\" || kill -s TERM $$; sleep GRACE; ",
@@ -45,18 +45,18 @@ const INNER: &str = concat!(
 /// The status of `question` if there is a mark.
 pub(super) const MARKED: i32 = 9;
 
-/// The options that all commands on other machines share.
+/// The options that are the same for all commands on other machines.
 #[derive(Clone, Debug)]
 pub(super) struct Script {
     /// The time between SIGTERM and SIGKILL.
     pub(super) grace: Duration,
-    /// By how much the priority is lowered.
+    /// What `nice` adds to the nice value of the command.
     pub(super) nice: Option<i32>,
 }
 
 impl Script {
-    /// Returns the line that runs a command in a directory. The directory is created; an empty one is the login
-    /// directory.
+    /// Returns the line that runs a command in a directory, which is created if it is missing. If `directory` is empty, the command
+    /// runs in the login directory.
     pub(super) fn line(
         &self,
         directory: &[u8],
@@ -86,7 +86,7 @@ impl Script {
     }
 }
 
-/// Returns the line that asks for a mark and removes it: its status says whether there was one.
+/// Returns the line that removes a mark. Its status says whether there was one.
 pub(super) fn question(mark: &str) -> Vec<u8> {
     in_sh(
         &[b"if rmdir -- ", mark.as_bytes(), b" 2>/dev/null; then exit ", MARKED.to_string().as_bytes(), b"; fi"]
@@ -99,7 +99,7 @@ pub(super) fn is_marked(mark: &str) -> Vec<u8> {
     in_sh(&[b"[ -d ", mark.as_bytes(), b" ]"].concat())
 }
 
-/// Returns the start of a script that creates and enters a directory.
+/// Returns the start of a script, which creates and enters a directory unless the name is empty.
 pub(super) fn enter(directory: &[u8]) -> Vec<u8> {
     match directory.is_empty() {
         true => Vec::new(),
@@ -115,8 +115,8 @@ pub(super) fn in_sh(script: &[u8]) -> Vec<u8> {
     [b"exec sh -c ", &quoted(script)[..]].concat()
 }
 
-/// Quotes a word with single quotes, which every shell understands. Quotes and backslashes are outside the quotes, since
-/// fish reads `\'` and `\\` inside them as escapes.
+/// Quotes a word with single quotes, which also shells outside the POSIX family understand. Quotes and backslashes of the word are
+/// outside the quotes, since fish reads `\'` and `\\` inside them as escapes.
 pub(super) fn quoted(word: &[u8]) -> Vec<u8> {
     let mut quoted = vec![b'\''];
     for &byte in word {
