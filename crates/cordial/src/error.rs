@@ -32,8 +32,8 @@ pub enum BuildError {
     },
     /// The default runtime has started already.
     AlreadyInUse,
-    /// The operating system started some of the threads of the runtime, and refused the next one.
-    /// None of these threads is left, so another call may succeed later.
+    /// The operating system refused a thread of the runtime. The threads that it had started have ended, so another call may
+    /// succeed later.
     ThreadsRefused {
         /// The number of threads that the runtime needs: two for each worker, and two.
         needed: usize,
@@ -113,7 +113,7 @@ impl Error for BuildError {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq)]
 pub enum StartError {
-    /// The supervisor is full, is stopping or has ended, or the runtime was shut down.
+    /// The supervisor is full, is stopping or has ended, or the runtime refused the process. The [`Refusal`] says which.
     Refused(Refusal),
     /// The supervisor has two children with this id.
     DuplicateId(Arc<str>),
@@ -126,10 +126,10 @@ pub enum StartError {
     },
     /// The child exists, but is not running: call `restart_child`, or call `delete_child` first.
     AlreadyPresent(Arc<str>),
-    /// A restart of the child is scheduled already.
+    /// A restart of the child is scheduled, or under way.
     Restarting(Arc<str>),
-    /// The last process of the child was abandoned and is still stuck in a poll. The child can be started after that process has
-    /// ended.
+    /// The last process of the child, or a process that it owned, was abandoned and is still stuck in a poll. The child can be
+    /// started after that process has ended.
     StillThere {
         /// Its id.
         id: Arc<str>,
@@ -153,15 +153,16 @@ pub enum StartError {
     /// scheduled.
     Ignored(Arc<str>),
     /// The child had not finished starting when its [`start_timeout`](crate::ChildSpec::start_timeout) was over.
-    /// It was killed. If it is stuck in a poll, it is abandoned.
+    /// Its process was ended, with this error as its exit, unless the process traps exits or is a supervisor: then it was killed.
+    /// If it is stuck in a poll, it is abandoned.
     TimedOut {
         /// Its id.
         id: Arc<str>,
         /// The timeout that was exceeded.
         timeout: Duration,
     },
-    /// The supervisor gave up while it started: a child that had started exceeded a limit of its restarts while another
-    /// child was starting. The exit, which is that of the supervisor, names the child.
+    /// The supervisor gave up while it started: a restart of a child that had started would have exceeded a limit while another
+    /// child was starting. The exit, which is that of the supervisor, names the child whose restart was too many.
     GaveUp(Exit),
     /// The child failed to start.
     Child {
@@ -205,7 +206,7 @@ impl fmt::Display for StartError {
                 f,
                 "the child {id:?} exists, but is not running; start it with `restart_child`, or remove it with `delete_child` first"
             ),
-            StartError::Restarting(id) => write!(f, "a restart of the child {id:?} is scheduled already"),
+            StartError::Restarting(id) => write!(f, "a restart of the child {id:?} is scheduled or under way already"),
             StartError::StillThere { id, pid } => write!(
                 f,
                 "process {pid} of the child {id:?} was abandoned and is still stuck in a poll; wait for its end, for example with `process::monitor`"
@@ -273,9 +274,10 @@ impl Error for NotFound {}
 
 /// The error by which an [`init`](crate::ChildSpec::init) says that its child is not needed.
 ///
-/// The process of the child exits normally, the supervisor continues without the child, and no
-/// restart is counted. The supervisor keeps the specification of the child, without a process,
-/// unless the child is temporary. `start_child` and `restart_child` return [`StartError::Ignored`].
+/// The process of the child exits normally, and the supervisor continues without the child, without another restart. A
+/// [`Supervisor`](crate::Supervisor) keeps the specification of the child, without a process,
+/// unless the child is temporary, and its `start_child` and `restart_child` return [`StartError::Ignored`]. A
+/// [`TaskSupervisor`](crate::TaskSupervisor) removes the child.
 ///
 /// # Elixir
 ///
@@ -319,7 +321,7 @@ pub enum DeleteError {
     NotFound(NotFound),
     /// The child is running: call `terminate_child` first.
     Running,
-    /// A restart of the child is scheduled: call `terminate_child` first.
+    /// A restart of the child is scheduled or under way: call `terminate_child` first.
     Restarting,
 }
 

@@ -19,7 +19,7 @@
 //! ```
 //!
 //! A [`Task`] is a handle that owns its process. Awaiting it returns the value, or the [`Exit`] that says why there is none.
-//! Dropping it asks the process to shut down: the process ends at its next await point, unless it has opted in to graceful
+//! Dropping it asks the process to shut down: the process ends at its current await point, unless it has opted in to graceful
 //! shutdown (see [`shutdown_requested`]). A process that needs no owner is started with [`Task::start`].
 //!
 //! | for | use |
@@ -61,12 +61,12 @@
 //! |---|---|
 //! | process | a future that runs with a pid, links, monitors, callers and one exit; not a process of the operating system |
 //! | exit | how a process ended, as a value: [`Exit`] |
-//! | opt in to graceful shutdown | to call [`shutdown_requested`] or to trap exits: from then on, a request to shut down notifies the process instead of ending it |
+//! | opt in to graceful shutdown | to call [`shutdown_requested`] or to trap exits: from then on, a request to shut down notifies the process instead of ending it. [`process::defer_shutdown`] opts in for a while |
 //! | checkpoint | a call of [`checkpoint`] in a long computation, at which the process can be ended |
 //! | long poll | a poll that lasts longer than `stall_after`, 4 ms by default |
 //! | stand-in | a thread that runs tasks in place of a worker that is in a long poll |
-//! | abandoned | killed, but still in the same poll 100 ms later: no stop waits for such a process any more |
-//! | guardian | a process that owns others, ends after them, and ends with its own owner: every supervisor |
+//! | abandoned | killed, but in one poll for 100 ms since: no stop waits for such a process any more |
+//! | guardian | a process that owns others, ends after them (except those that are abandoned), and ends with its own owner: every supervisor |
 //! | incarnation | one of the processes that a supervisor starts, one after another, for the same child |
 //! | item | an input of a stream |
 //! | attempt | one process that handles an item; a retry is another attempt |
@@ -75,12 +75,14 @@
 //! # Events
 //!
 //! Crashes, restarts and long polls are emitted as `tracing` events of target `cordial::process`. Without a subscriber, a panic in a
-//! task is printed by the panic hook as usual, and [`main`] prints the exit of the root process; nothing else is printed. With a
-//! subscriber, the panic hook is called as well, so that a hook which sends panics to a service receives all of them. To
-//! have each panic reported once, by its event, set [`Panics::EventOnly`](process::Panics::EventOnly).
+//! task is printed by the panic hook as usual, and [`main`] prints why the program fails, and which processes did not end when they
+//! were asked to; nothing else is printed. With a subscriber, the panic hook is called as well, so that a hook which sends panics to
+//! a service receives all of them. To have each panic reported once, by its event, set
+//! [`Panics::EventOnly`](process::Panics::EventOnly).
 //!
-//! The events of a process are emitted in the span in which the process is polled, except that the `crash` event of a
-//! panic is emitted in the span in which the process panicked.
+//! `stop`, `crash` and `long_poll_end` are emitted in the span in which the process is polled, except that the `crash` event of a
+//! panic is emitted in the span in which the process panicked. Every other event is emitted in the span that is current in the
+//! code that emits it, for example `start` in that of the spawner.
 //!
 //! | event | level | fields |
 //! |---|---|---|
@@ -93,24 +95,24 @@
 //! | `io_threads_stuck`: code in `tokio::spawn` computes or blocks, and a thread of tokio has made no progress for 100 ms | warn, at most one a second | stuck (how many threads), io_threads (how many there are), lasted_ms (so far), left_out (threads that were stuck since the last event and were not reported) |
 //! | `threads_refused`: tasks wait behind long polls, and the operating system refuses another thread | warn, once until it grants one | error, limit (absent if the system does not show it) |
 //! | `abandoned`: a killed process whose poll does not return | warn | pid, label, supervisor, incarnation, spawned_at |
-//! | `refused`: spawned on a runtime that was shut down, on a thread whose thread-locals are gone, where the clock of tokio is paused, or under a supervisor that is full, stopping or has ended | error | spawned_at, supervisor, refusal |
-//! | `restart`: a child is restarted | warn | supervisor, label, child, incarnation (the next one), spawned_at, reason, after_ms |
+//! | `refused`: a process was not started, for one of the reasons of [`Refusal`] | error | spawned_at, supervisor, refusal |
+//! | `restart`: a child will be restarted, after `after_ms` | warn | supervisor, label, child, incarnation (the next one), spawned_at, reason, after_ms |
 //! | `restart_waits`: a restart waits for an abandoned process | warn | supervisor, label, child, incarnation (the next one), spawned_at, pid |
-//! | `slow_start`: a child has not finished starting; emitted while that lasts, after 5 s or half of its [`start_timeout`](ChildSpec::start_timeout), and then each time the duration has doubled | warn | supervisor, label, child, incarnation (this one), spawned_at, pid, lasted_ms (so far), timeout_ms |
-//! | `start_failed`: a child failed to start | error; debug if its process has crashed, because its `crash` event is the error | supervisor, label, child, incarnation (this one), spawned_at, reason, backtrace (as in `crash`) |
-//! | `give_up`: a supervisor exceeded its restart limit | error | supervisor, label, child, incarnation (the last one), spawned_at, reason, restarts, window |
+//! | `slow_start`: a child has not finished starting; emitted while that lasts, after 5 s or, if that is sooner, half of its [`start_timeout`](ChildSpec::start_timeout), and then each time the duration has doubled | warn | supervisor, label, child, incarnation (this one), spawned_at, pid, lasted_ms (so far), timeout_ms |
+//! | `start_failed`: a child failed to start; not if [`start_child`](Supervisor::start_child) or [`restart_child`](Supervisor::restart_child) returns the error | error; debug if its process has crashed without a kill, because its `crash` event is the error | supervisor, label, child, incarnation (this one), spawned_at, reason, backtrace (as in `crash`) |
+//! | `give_up`: a child needs a restart, and its supervisor has exceeded a restart limit | error | supervisor, label, child, incarnation (the last one), spawned_at, reason, restarts, window |
 //! | `forced`: a supervisor had to kill or abandon a child | warn | pid, label, supervisor, spawned_at, how |
 //! | `item_timeout`: an attempt of an item of a stream has exceeded its timeout | warn | spawned_at, index (counted from 0), attempt (counted from 1), pid, limit_ms |
 //! | `item_retry`: an attempt has failed, and the item is attempted again | warn | spawned_at, index, attempt (the one that has failed), pid, exit, after_ms |
 //! | `item_failed`: an item has failed, after its last attempt; its result is an error | debug | spawned_at, index, attempt (the last one), pid, exit |
 //! | `mailbox_full`: a message waits for room in the mailbox of a server; not again before the mailbox was half empty | warn | pid, label, spawned_at, capacity, oldest_ms (age of the oldest message), in_hand (type of the message that is being handled), sender, message_type (of the message that waits) |
 //! | `call_cycle`: a server waits for itself, through calls of other servers; emitted when the limit of its call has passed | warn | pid, cycle |
-//! | `lost_panic`: the destructor of a value that was not taken panicked, or `stopping` of a server whose handler had panicked | error | exit, backtrace (as in `crash`) |
+//! | `lost_panic`: a panic that decides no exit: of the destructor of a value that nothing took, of a destructor of a process that had panicked already, or of `stopping` of a server whose handler had panicked | error | exit, backtrace (as in `crash`) |
 //!
 //! `supervisor` is a pid. In events with the field `child`, `child` is the id of the child, and `label` is the label of the
 //! supervisor. In all other events, `label` is the label of the process; the default label of a child of a `Supervisor` is its
 //! id, unless the child is a `TaskSupervisor`. `incarnation` and `supervisor` are set for children only. `restarts` and `window` are the
-//! limit that `max_restarts` sets; the limit of [`Backoff::give_up_after`] has no `window`. The crate `cordial-metrics` counts
+//! limit that `max_restarts` sets; for the limit `n` of [`Backoff::give_up_after`], `restarts` is `n - 1`, and there is no `window`. The crate `cordial-metrics` counts
 //! these events.
 //!
 //! A task is polled in the span that was current when it was spawned, or in a child span of target `cordial::task` if that is

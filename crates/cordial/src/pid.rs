@@ -64,7 +64,7 @@ impl fmt::Debug for Pid {
 }
 
 /// Reads the text that `Display` prints, such as `<1.2.3>`, with or without the angle brackets. The pid need not be that of a
-/// process.
+/// process, but `<0.0.0>`, which a task without a process prints, is not read.
 ///
 /// # Examples
 ///

@@ -102,7 +102,8 @@ pub(crate) fn long_poll(subject: &Subject<'_>, lasted: Duration) {
         %spawned_at, lasted_ms, "a poll computes or blocks for long; other tasks run on other threads; further long polls of tasks that were spawned here are reported when they end, from 100 ms on");
 }
 
-/// Emitted when a long poll has ended. `left_out` polls of processes of the same spawn location were not reported.
+/// Emitted when a poll of 100 ms or more has ended. Since the last such event of the same spawn location, `left_out` polls were not
+/// reported.
 pub(crate) fn long_poll_end(subject: &Subject<'_>, lasted: Duration, left_out: u64) {
     let Subject { pid, label, spawned_at, .. } = *subject;
     let (supervisor, incarnation) = (subject.supervisor(), subject.incarnation());
@@ -199,7 +200,7 @@ pub(crate) fn item_failed(
 pub(crate) fn lost_panic(caught: &Caught) {
     let Caught { message, location, .. } = caught;
     event!(name: "lost_panic", target: TARGET, Level::ERROR, event = "lost_panic",
-        exit = %format_args!("panicked at {location}: {message}"), backtrace = caught.backtrace().map(shown), "a panic that ends no process: in the destructor of a value that was not taken, or in `stopping` after another panic");
+        exit = %format_args!("panicked at {location}: {message}"), backtrace = caught.backtrace().map(shown), "a panic that ends no process: in the destructor of a value that nothing took, or after another panic of the same process");
 }
 
 /// Emits that a process was refused. Ignores a subscriber that panics: it may need thread-locals that an ending thread has lost.
@@ -221,7 +222,7 @@ pub(crate) struct Child<'a> {
     pub(crate) incarnation: u32,
 }
 
-/// Emitted before a restart. The incarnation number is that of the next incarnation.
+/// Emitted when a restart is scheduled, before its delay. The incarnation number is that of the next incarnation.
 pub(crate) fn restart(child: &Child<'_>, reason: &Exit, after: Duration) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
@@ -257,7 +258,8 @@ macro_rules! emit_start_failed {
 
 /// Emitted when a child has failed to start. The incarnation number is that of the incarnation that has not started.
 ///
-/// Not an error if its process has crashed: then the `crash` event has said why, and one error is enough for one failure.
+/// Not an error if its process has crashed without a kill: then the `crash` event, an error, has said why, and one error is enough for
+/// one failure.
 pub(crate) fn start_failed(child: &Child<'_>, reason: &StartError) {
     let exit = match reason {
         StartError::Child { exit, .. } => Some(exit),
@@ -285,7 +287,7 @@ pub(crate) fn give_up(child: &Child<'_>, reason: &Exit, restarts: usize, window:
         "restart limit exceeded; the supervisor stops its children and ends, and its owner is notified");
 }
 
-/// Emitted for each child that a supervisor had to kill or to abandon; `how` says which.
+/// Emitted for each process that a supervisor had to kill or to abandon; `how` says which.
 pub(crate) fn forced(supervisor: Pid, pid: Pid, label: Option<&str>, spawned_at: &exit::Location, how: &'static str) {
     event!(name: "forced", target: TARGET, Level::WARN, event = "forced", %pid, label, %supervisor, %spawned_at, how,
         "child did not end when it was asked to");

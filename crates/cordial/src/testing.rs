@@ -6,7 +6,7 @@
 //! once.
 //!
 //! A panic of a process does not call the panic hook, because a program under test may crash on purpose. If the simulation fails, it
-//! panics once, with a message that shows the exit of the root process and the crashes before it.
+//! panics once, with a message that shows the exit of the root process, or what is still alive, and the crashes before that.
 //!
 //! Do not measure speed in a simulation, and do not block: the virtual clock does not advance while the thread blocks.
 //!
@@ -30,13 +30,13 @@ use crate::process::{
 
 /// Runs a future as the root process of a simulated runtime, with seed 0, and returns its output.
 ///
-/// When the root process has ended, the processes that are still alive are stopped: first the
-/// supervisors, then all others, which are killed after 5 s of virtual time.
+/// When the root process has ended, the processes that are still alive are stopped: first the supervisors that no live process owns,
+/// then all processes without a supervisor, which are killed after 5 s of virtual time, then the supervisors that these owned.
 ///
 /// # Panics
 ///
-/// If the root process ends without a value; the message shows its exit, the seed, and which other processes have crashed. Also if
-/// no process can make progress any more: a real program would hang.
+/// If the root process ends without a value; the message shows its exit, the seed, and which other processes have crashed. If
+/// no process can make progress any more: a real program would hang. On a worker of tokio and inside another simulation.
 ///
 /// # Examples
 ///

@@ -1,9 +1,10 @@
 //! The conversion of panics into values, and the panic hook. No other module catches a panic.
 //!
 //! ```text
-//!  panic! inside a process ─► hook: records location, backtrace and span, and calls the hook that was there before
-//!                          ─► unwinding ─► `catch`: combines that record and the message into a `Caught`
-//!  checkpoint              ─► unwinding without the hook ─► `catch`: `Unwound::Checkpoint`
+//!  panic! inside `catch` ─► hook: records location, backtrace and span, and calls the hook that was there before, unless the
+//!                           panic is reported in another way
+//!                        ─► unwinding ─► `catch`: combines that record and the message into a `Caught`
+//!  checkpoint            ─► unwinding without the hook ─► `catch`: `Unwound::Checkpoint`
 //! ```
 
 mod hook;
@@ -38,8 +39,8 @@ pub(crate) struct Caught {
 }
 
 impl Unwound {
-    /// Returns the exit of a child whose start has unwound. Resumes the unwinding of a `checkpoint`, because that ends the calling
-    /// process, not the child.
+    /// Returns the exit of a child whose start has panicked. If a `checkpoint` has unwound the start, the unwinding is resumed,
+    /// because the checkpoint ends the calling process and not the child.
     pub(crate) fn into_start_failure(self, id: &Arc<str>, spawned_at: &'static std::panic::Location<'static>) -> Exit {
         match self {
             Unwound::Panic(caught) => {
@@ -160,7 +161,7 @@ pub(crate) fn ignore_panic<R>(f: impl FnOnce() -> R) {
     });
 }
 
-/// Calls `f`. If it panics, returns the message of the panic, which the hook ignores.
+/// Calls `f`. If `f` panics, returns the message of the panic, for which the hook does nothing.
 #[expect(clippy::disallowed_methods, reason = "only this module catches panics")]
 pub(crate) fn catch_silently(f: impl FnOnce()) -> Option<String> {
     if cfg!(panic = "abort") {

@@ -6,7 +6,7 @@ use std::io;
 use super::{BuildError, StartError};
 use crate::exit::Exit;
 
-/// How many errors of a chain are looked at. An error that is its own source would have no end.
+/// How many errors of a chain are looked at. The chain of an error that is its own source has no end.
 const MAX_ERRORS: usize = 100;
 
 impl Exit {

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::{self, Write};
 
-/// How many sources are displayed. An error that is its own source would have no end.
+/// How many sources are displayed at most. The chain of an error that is its own source has no end.
 const MAX_SOURCES: usize = 100;
 
 /// Displays an error and its sources, from the outermost to the innermost, with `: ` between them.

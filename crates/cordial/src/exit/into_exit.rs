@@ -5,7 +5,7 @@ use std::error::Error;
 /// An error that can become an [`Exit`](crate::Exit): every type that converts into a boxed error, such as types that implement
 /// [`Error`], text, and `anyhow::Error`.
 ///
-/// It is a trait of its own only for the compiler's message about a type that does not convert.
+/// The trait exists only for the compiler's message about a type that does not convert.
 #[diagnostic::on_unimplemented(
     message = "the error `{Self}` cannot become an `Exit`",
     label = "needs an error that converts into a boxed error",

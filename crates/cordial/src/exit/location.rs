@@ -13,8 +13,8 @@ pub struct Location {
     column: u32,
 }
 
-/// A file name: `&'static` for a spawn location, copied for a panic, because the panic hook only
-/// borrows the location.
+/// A file name: `&'static` for a spawn location of this program; copied for a panic, because the panic hook only borrows the
+/// location, and for a location in another program.
 #[derive(Clone, Hash, PartialEq, Eq, PartialOrd, Ord)]
 enum File {
     Static(&'static str),
@@ -50,8 +50,8 @@ impl Location {
         self.column
     }
 
-    /// Returns the location of a panic that the panic hook has not recorded: of `resume_unwind`, or where the program
-    /// has replaced the hook.
+    /// Returns the location that stands for an unknown one, such as that of a panic that the panic hook has not recorded: of
+    /// `resume_unwind`, or where the program has replaced the hook.
     pub(crate) fn unknown() -> Location {
         Location { file: File::Static("an unknown location"), line: 0, column: 0 }
     }

@@ -8,7 +8,7 @@ use super::{Exit, Location};
 
 /// The OS process or the node in which a process ran is gone. There is no result, and the work may have been done in part.
 ///
-/// `Display` prints the cause, the function and where it was spawned; `{:#}` adds the last lines of standard error.
+/// `Display` prints all that is known except the last lines of standard error, which `{:#}` adds.
 ///
 /// The crates `cordial-isolate` and `cordial-nats`, which run functions elsewhere, make this report. Other code can make one
 /// with [`Lost::builder`].
@@ -47,7 +47,7 @@ pub enum LostCause {
     Signal {
         /// The number of the signal.
         number: i32,
-        /// Its name, such as `SIGSEGV`; `signal 200` for a number without a name.
+        /// Its name, such as `SIGSEGV`, or `signal 200` if none was given.
         name: Arc<str>,
     },
     /// The OS process exited with this code.
@@ -77,7 +77,8 @@ pub enum LostCause {
 }
 
 impl LostCause {
-    /// Returns [`LostCause::Signal`] with the name that the signal has on Linux.
+    /// Returns [`LostCause::Signal`] with the name of the signal on Linux, if it is one of the common signals that end a process, or
+    /// else with `signal` and the number.
     #[must_use]
     pub fn signal(number: i32) -> LostCause {
         let name = match number {

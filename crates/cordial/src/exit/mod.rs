@@ -32,14 +32,15 @@ pub(crate) use timed_out::{LimitSource, NamedLimit};
 /// How a process ended. Cheap to clone.
 ///
 /// `Display` prints one text; of an [`Exit::Error`], the text of the error itself. `{:#}` and `Debug` print the texts
-/// of the [sources](Error::source) of the error as well, for example `no configuration: no such file`.
+/// of the [sources](Error::source) of the error as well, for example `no configuration: no such file`, and of an [`Exit::Lost`]
+/// the last lines of standard error.
 ///
 /// | exit of a process | linked process that does not trap exits | linked process that traps exits |
 /// |---|---|---|
 /// | `Normal` | is not affected | receives it as a value |
 /// | any other | ends with the same exit | receives it as a value |
 ///
-/// `?` converts an [`io::Error`], a [`StartError`](crate::StartError), a boxed error or a text into
+/// `?` converts an [`io::Error`], a [`StartError`](crate::StartError), a [`BuildError`](crate::BuildError), a boxed error or a text into
 /// an `Exit`. For other errors write `.map_err(Exit::error)?` (see [`Exit::error`]), or return them from the task and call
 /// [`Task::or_exit`](crate::Task::or_exit).
 ///
@@ -68,7 +69,8 @@ pub enum Exit {
     Shutdown(Option<Arc<str>>),
     /// The process was killed. A kill cannot be trapped, but `Killed` that arrives over a link can.
     Killed,
-    /// The process exceeded a timeout.
+    /// A limit of this crate was exceeded: that of an await, of a call of a server, of an item of a stream, or of
+    /// [`within`](crate::within).
     Timeout(TimedOut),
     /// The process panicked.
     Panic(Arc<PanicReport>),
@@ -77,7 +79,8 @@ pub enum Exit {
     Error(Arc<dyn Error + Send + Sync>),
     /// There is no such process (any more), or its result was already taken.
     NoProcess,
-    /// The process was never started.
+    /// The process was not started, or the message was not handled. In a forked process, an await of what was started before the
+    /// fork returns this as well.
     Refused(Refusal),
     /// The process ran elsewhere, and the OS process or the node in which it ran is gone.
     Lost(Arc<Lost>),
@@ -131,7 +134,7 @@ impl Exit {
         !matches!(self, Exit::Normal | Exit::Shutdown(_))
     }
 
-    /// Returns whether a limit of this crate was exceeded: of an await, or of an item of a stream. An error of the task that
+    /// Returns whether this is [`Exit::Timeout`]: a limit of this crate was exceeded. An error of the task that
     /// reports a timeout of its own is an [`Exit::Error`].
     #[must_use]
     pub fn is_timeout(&self) -> bool {
@@ -203,8 +206,7 @@ impl Error for Exit {
     }
 }
 
-/// For tests. Two panics are equal if their messages and locations are, two errors if their texts are, and two timeouts if all
-/// that they print is.
+/// For tests. Two panics are equal if their messages and locations are, and two errors if their texts are.
 impl PartialEq for Exit {
     fn eq(&self, other: &Exit) -> bool {
         match (self, other) {

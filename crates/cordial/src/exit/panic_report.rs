@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Location;
 use crate::pid::Pid;
 
-/// The panic that ended a process.
+/// The panic that ended a process, or the start of one.
 pub struct PanicReport {
     pub(crate) message: String,
     pub(crate) location: Location,
@@ -54,7 +54,7 @@ impl PanicReport {
         &self.location
     }
 
-    /// Returns the name of the thread that panicked.
+    /// Returns the name of the thread that panicked; `unnamed` if it has none.
     #[must_use]
     pub fn thread(&self) -> &str {
         &self.thread
@@ -88,7 +88,8 @@ impl PanicReport {
         }
     }
 
-    /// Returns the process that panicked.
+    /// Returns the process that panicked. It is a pid that no process has if the process of a child could not be started because
+    /// the function of [`ChildSpec::supervisor`](crate::ChildSpec::supervisor) panicked.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.pid

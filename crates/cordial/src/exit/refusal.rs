@@ -1,8 +1,8 @@
-//! Why a process was not started.
+//! Why a process was not started, or a message not handled.
 
 use std::fmt;
 
-/// Why a process was not started.
+/// Why a process was not started, or a message of a server not handled.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -14,11 +14,11 @@ pub enum Refusal {
     Forked,
     /// The process table of the runtime is full.
     TooManyProcesses,
-    /// The supervisor has as many running children as `max_children` allows.
+    /// The supervisor has as many children as `max_children` allows, those that wait for a restart included.
     SupervisorFull,
     /// The supervisor is stopping, or has ended.
     SupervisorStopped,
-    /// The supervisor has ended and is going to be restarted: try again later.
+    /// The supervisor has ended or is stopping, and will be restarted: try again later.
     SupervisorRestarting,
     /// The server has stopped, and is not started again; or it stops before it gets to the message.
     ServerStopped,

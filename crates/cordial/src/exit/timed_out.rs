@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Location;
 use crate::pid::Pid;
 
-/// The timeout that was exceeded, and the task that exceeded it.
+/// The timeout that was exceeded, and the task or server that exceeded it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TimedOut(Arc<Parts>);
 
@@ -19,7 +19,7 @@ struct Parts {
     spawned_at: Option<Location>,
     /// How many other tasks had not finished either, if several were awaited.
     others: usize,
-    /// What the task did when the timeout elapsed, if that is known.
+    /// What the task or server did when the timeout elapsed, if that is known.
     state: Option<String>,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct NamedLimit {
 /// What has set a limit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LimitSource {
-    /// The wait for a task or a server.
+    /// The wait for a task or a server itself, or the stream whose item was too slow.
     Wait,
     /// A call of [`within`](crate::within) around the wait.
     Scope,
@@ -88,20 +88,20 @@ impl TimedOut {
         self.0.limit.duration
     }
 
-    /// Returns the task that exceeded the timeout; of several tasks, the first in input order. For [`within`](crate::within), it is the
-    /// calling process, or a pid that no process has if the caller is not one.
+    /// Returns the task or server that exceeded the timeout; of several tasks, the first in input order. For
+    /// [`within`](crate::within), it is the calling process, or a pid that no process has if the caller is not one.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.0.pid
     }
 
-    /// Returns the label of the task. `None` for [`within`](crate::within).
+    /// Returns the label of the task or server, if it has one. `None` for [`within`](crate::within).
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         self.0.label.as_deref()
     }
 
-    /// Returns where the task was spawned; `None` if the task had ended when the timeout elapsed, and for
+    /// Returns where the process was spawned; `None` if there was no such process any more when the timeout elapsed, and for
     /// [`within`](crate::within).
     #[must_use]
     pub fn spawned_at(&self) -> Option<&Location> {
