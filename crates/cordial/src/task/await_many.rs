@@ -19,12 +19,12 @@ impl<T: Send + 'static> Task<T> {
     /// The timeouts of the individual tasks do not apply.
     ///
     /// When a task fails, the future returns its exit at once; when the timeout elapses, it returns
-    /// [`Exit::Timeout`]. In both cases the other tasks are asked to shut down. An empty list is
-    /// ready at once.
+    /// [`Exit::Timeout`]. In both cases the handles of the tasks that still run are dropped, which asks these tasks to shut down,
+    /// except those of [`spawn_nolink`](crate::TaskSupervisor::spawn_nolink). An empty list is ready at once.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future asks all tasks to shut down, and loses the values that have arrived.
+    /// Dropping the future drops the handles of the tasks, as above, and loses the values that have arrived.
     ///
     /// # Elixir
     ///
@@ -56,7 +56,7 @@ pub struct AwaitMany<T> {
     /// The values that have arrived, by index in the input. `None` once this future was ready.
     values: Option<HeldValues<Option<T>>>,
     timeout: Timeout,
-    /// Armed by the first poll that leaves a task pending.
+    /// Armed by the first poll that leaves a task pending. `None` before that, and without a timeout.
     deadline: Option<Deadline>,
 }
 

@@ -38,15 +38,15 @@ impl Task<()> {
 }
 
 impl TaskBuilder {
-    /// Sets the label of the process. Unlike with [`set_label`](crate::process::set_label), its first event and a crash in its
-    /// first poll have the label as well. Default: none.
+    /// Sets the label of the process. Unlike with [`set_label`](crate::process::set_label), the `start` event and the crash of a first
+    /// poll that has not set a label yet have the label as well. Default: none.
     pub fn label(self, label: impl Into<Arc<str>>) -> TaskBuilder {
         TaskBuilder { label: Some(label.into()), ..self }
     }
 
-    /// Sets the span in which the process is polled and in which its events are emitted. A span that the future enters
+    /// Sets the span in which the process is polled and in which its end is emitted as an event. A span that the future enters
     /// by itself, as `tracing`'s `instrument` does, contains the event of a crash only if the crash is a panic: when a
-    /// process is killed or returns an `Err`, that span is no longer known. Default: the span that is current when the task
+    /// process is killed or returns an `Err`, the library does not know that span. Default: the span that is current when the task
     /// is started.
     ///
     /// # Examples

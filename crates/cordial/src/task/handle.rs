@@ -16,14 +16,15 @@ use crate::timeout::{CompactTimeout, Timeout};
 ///
 /// Awaiting the handle returns `Ok` with the output of the future, or `Err` with the [`Exit`] that says why there is no output:
 /// a panic, a kill, or the timeout of the await. The timeout is 5 s, unless [`timeout`](Task::timeout) or, for a whole runtime,
-/// [`await_limit`](crate::process::Builder::await_limit) sets another one. It counts from the first poll. When it elapses, the
-/// await returns [`Exit::Timeout`], and the task is asked to shut down, as by a drop of the handle. A result that has already
-/// arrived never times out.
+/// [`await_limit`](crate::process::Builder::await_limit) sets another one. It counts from the first poll that finds no result. When it
+/// elapses, the await returns [`Exit::Timeout`] and drops the connection to the process, with the effect of a drop of the handle. A
+/// result that has already arrived never times out.
 ///
 /// `&mut task` can be awaited in `select!` and `join_all`. Awaiting a handle whose result was taken returns
 /// [`Exit::NoProcess`].
 ///
-/// Dropping the handle asks the process to shut down, and does not wait for its end. To wait for the end, call
+/// Dropping the handle asks the process to shut down, and does not wait for its end; a process of
+/// [`spawn_nolink`](crate::TaskSupervisor::spawn_nolink) runs on. To wait for the end, call
 /// [`shutdown`](Task::shutdown); under `#[tokio::main]` nothing else waits for the task when the program ends.
 ///
 /// | to | call |
@@ -115,7 +116,7 @@ impl<T> Unpin for Task<T> {}
 
 impl<T> Task<T> {
     /// Sets the timeout of the await. Default: 5 s, or the [`await_limit`](crate::process::Builder::await_limit) of the runtime.
-    /// A timeout of a second or more may elapse up to 20 ms late.
+    /// If an await has begun, the new timeout counts from its next poll. A timeout of a second or more may elapse up to 20 ms late.
     ///
     /// # Elixir
     ///
@@ -148,7 +149,7 @@ impl<T> Task<T> {
         matches!(self.state, TaskState::Taken)
     }
 
-    /// Drops the join handle, if there is one. Its process is asked to shut down, unless it was detached.
+    /// Drops the join handle, if there is one. If the process has not ended and was not detached, it is asked to shut down.
     pub(super) fn release(&mut self) {
         self.state = TaskState::Taken;
     }
@@ -180,7 +181,8 @@ impl<T: 'static> Task<T> {
 }
 
 impl<T: Send> Task<T> {
-    /// Returns the pid of the process. For a task from [`Task::completed`] or a refused task, no process has this pid.
+    /// Returns the pid of the process. No process has this pid if the task is from [`Task::completed`] or was refused, or if its
+    /// result was taken.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.control().map_or(Pid::NO_PROCESS, JoinControl::pid)
@@ -295,7 +297,8 @@ impl<T: Send> fmt::Debug for Task<T> {
     }
 }
 
-/// Returns how long a list of tasks is awaited by default: the limit of the runtime of the first task that has one.
+/// Returns how long a list of tasks is awaited by default: the `await_limit` of the runtime of the first task that has a process, or
+/// else 5 s.
 pub(super) fn default_limit<'a, T: Send + 'a>(mut tasks: impl Iterator<Item = &'a Task<T>>) -> Timeout {
     let runtime = tasks.find_map(Task::control).map(JoinControl::runtime);
     runtime.map_or_else(Timeout::default, |runtime| runtime.await_limit().get())

@@ -35,7 +35,7 @@ pub(super) trait JoinControl: Send + Sync {
 
     fn runtime(&self) -> RuntimeHandle;
 
-    /// Returns whether the result has arrived, so that a poll returns it.
+    /// Returns whether a poll returns a result: it has arrived, or the program has forked.
     fn is_finished(&self) -> bool;
 
     /// Returns `Ready` once `timeout` has elapsed since the first call, on the clock of the runtime.
@@ -95,7 +95,7 @@ impl<T> ProcessJoin<T> {
 
 impl<T: Send> PollJoin<T> for ProcessJoin<T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
-        // In a forked process another thread may have held a lock of the task at the fork.
+        // In a forked process the task must not be touched: another thread may have held one of its locks at the fork.
         if is_forked(&self.join) {
             return Poll::Ready(Err(Exit::Refused(Refusal::Forked)));
         }
@@ -147,8 +147,8 @@ impl<T: Send> JoinControl for ProcessJoin<T> {
 }
 
 impl<T> Drop for ProcessJoin<T> {
-    /// Asks an owned process to shut down. Removes the link first, so that the exit of the process does not end its
-    /// spawner.
+    /// Asks an owned process to shut down, unless its result has arrived. Removes the link first, so that the exit of the process
+    /// does not end its spawner.
     fn drop(&mut self) {
         if self.join.is_finished() || is_forked(&self.join) {
             return;

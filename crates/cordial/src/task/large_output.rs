@@ -1,5 +1,5 @@
-//! Outputs that are large. A value is copied to the stack of each function that returns it, which a large one would overflow. So
-//! the process returns a box, and the handle takes the output out of it.
+//! Large outputs. Each function that returns a value copies it to its stack, and copies of a large value would overflow the stack. So
+//! the process returns the output in a box, and the handle takes it out of the box.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -14,18 +14,18 @@ impl<T: Send> Task<T> {
     /// | returns | when the task |
     /// |---|---|
     /// | `None` | exited as this call requested: with `Shutdown(None)`, or with `Killed` for [`Shutdown::BrutalKill`] |
-    /// | `Some(Ok(value))` | already had a value, or returned one within its grace time; a value always wins |
-    /// | `Some(Err(exit))` | exited in another way, or was killed after its grace time |
-    /// | `Some(Err(Killed))` | was killed, and its poll did not return within 100 ms |
-    /// | `Some(Err(NoProcess))` | has no result any more, because it was taken before |
+    /// | `Some(Ok(value))` | already had a value, or its last poll returned one, even after the request or the kill |
+    /// | `Some(Err(exit))` | exited in another way, or had opted in to graceful shutdown and was killed after its grace time |
+    /// | `Some(Err(Killed))` | was killed, and was abandoned because its poll did not return |
+    /// | `Some(Err(NoProcess))` | has no result any more, because the result was taken before |
     ///
-    /// A task whose poll does not return is *abandoned*: this call returns 100 ms after the kill, and the task ends when
+    /// A killed task that is in one poll for 100 ms is *abandoned*: this call returns without it, and the task ends when
     /// its poll returns. A killed task that waits for a thread ends when it gets one, and this call waits for that. With
     /// [`Shutdown::Infinity`] there is neither a kill nor a limit to the wait.
     ///
-    /// Monitors, links and events report the exit that the first signal decided. They can therefore
-    /// report `Shutdown` although this call returns a value (from the last poll) or `Killed`
-    /// (because a kill followed the request).
+    /// Monitors, links and events do not report what this call returns, but the exit of the process: that of a panic, or else the one
+    /// that the first signal has decided. They can report `Shutdown` where this call returns a value (of the last poll), or `Killed`
+    /// (for an abandoned task that the request had already ended, so that the kill changed nothing).
     ///
     /// # Cancel safety
     ///

@@ -16,13 +16,17 @@ use crate::telemetry;
 impl<T: Send + 'static> Task<T> {
     /// Runs a future in a new process, in parallel with the caller, and returns the handle that owns the process.
     ///
-    /// If the task crashes, the await returns an `Err`; no other process is affected. May be called anywhere: inside a process
-    /// the task runs on the runtime of that process, elsewhere on the default runtime, which starts on first use. The polls
-    /// of the task run in the current tracing span. If the runtime was shut down, or this thread is ending and its thread-locals
-    /// are gone, the await returns [`Exit::Refused`].
+    /// If the task crashes, the await returns an `Err`; the calling process is not affected. May be called anywhere: the task runs on
+    /// the runtime of the calling process, or else on that which has started this thread, or else on the default runtime, which starts
+    /// on first use. The polls of the task run in the current tracing span. If the runtime refuses the task, for example because it
+    /// was shut down, the await returns [`Exit::Refused`]; [`Refusal`] lists the reasons.
     ///
     /// A future of more than 2 KiB is moved to the heap at once. On a thread with a stack of 2 MiB, as workers have, a future
     /// of 768 KiB can be spawned. The caller needs room for the future: a larger one has to be made on the heap, with `Box::pin`.
+    ///
+    /// # Panics
+    ///
+    /// If the default runtime has to start, and the operating system refuses its threads.
     ///
     /// # Elixir
     ///
@@ -48,8 +52,8 @@ impl<T: Send + 'static> Task<T> {
         box_if_large!(future: F => spawn_here(&mut spawn, future))
     }
 
-    /// Does the same as [`spawn`](Task::spawn), and links the task to the calling process: if the
-    /// task exits with anything but [`Exit::Normal`], the calling process ends with the same exit,
+    /// Does the same as [`spawn`](Task::spawn), and links the task to the calling process: if either
+    /// exits with anything but [`Exit::Normal`], the other ends with the same exit,
     /// unless it traps exits. Outside a process there is no link.
     ///
     /// Dropping the handle removes the link before it asks the task to shut down, so that the exit of the task does not end
@@ -132,11 +136,11 @@ impl<T: Send + 'static> Task<T> {
 }
 
 impl Task<()> {
-    /// Runs a future in a new process without a handle, and returns its pid. The process runs until the future ends, or
-    /// until the runtime shuts down.
+    /// Runs a future in a new process without a handle, and returns its pid. The process runs until its future ends or a signal ends
+    /// it. It is stopped when the root process of [`run`](crate::run) from which it descends has ended, and when the runtime shuts down.
     ///
     /// An `Err` is an abnormal exit, as a panic is: it is emitted as an event and delivered to monitors and links. If the
-    /// runtime was shut down, or this thread is ending and its thread-locals are gone, the event `refused` is emitted, and no
+    /// runtime refuses the process, for one of the reasons of [`Refusal`], the event `refused` is emitted, and no
     /// process has the returned pid.
     ///
     /// # Elixir

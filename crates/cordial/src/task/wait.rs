@@ -37,9 +37,10 @@ impl<T: Send> Task<T> {
         block_on(self)
     }
 
-    /// Waits for the result up to a timeout. Returns `None` if the task still runs; the handle can then be used as before.
+    /// Waits for the result up to a timeout. Returns `None` if the task still runs; the handle can then be used as before. If the
+    /// result was taken before, returns [`Exit::NoProcess`].
     ///
-    /// This timeout is independent of the timeout of the await, which counts from the first await.
+    /// This timeout is independent of the timeout of the await, which counts from the first poll of the handle itself.
     ///
     /// # Cancel safety
     ///
@@ -77,7 +78,7 @@ impl<T: Send> Task<T> {
     /// Returns the result if it has arrived. Otherwise drops the handle without ending the task:
     /// the task runs on, and its value is dropped.
     ///
-    /// Returns `None` if the task had not ended. The link to the task, if any, is then removed.
+    /// Returns `None` if the task had not ended, or if its result was taken before. The link to a task that runs on is removed.
     ///
     /// # Elixir
     ///

@@ -36,7 +36,8 @@ impl<T: Send + 'static> Task<T> {
     /// elapses. The caller keeps the handles.
     ///
     /// Returns one entry for each handle, in order: `Some` with the result, which is taken from the handle, or `None` if
-    /// the wait ended before, or if the result had been taken earlier. See [`YieldMany`] for the options.
+    /// the wait ended before the task, if the wait killed the task, or if the result had been taken earlier. See [`YieldMany`] for the
+    /// options.
     ///
     /// # Cancel safety
     ///
