@@ -6,7 +6,8 @@
 pub struct ChildCounts {
     /// All children, with or without a process.
     pub specs: usize,
-    /// The children that are running. A child that is starting or restarting is not counted.
+    /// The children that are running. A child that is restarting is not counted, nor is a child of a
+    /// [`Supervisor`](crate::Supervisor) that is starting.
     pub active: usize,
     /// The children that are supervisors.
     pub supervisors: usize,

@@ -17,9 +17,9 @@ use crate::process::{ExitReceiver, RuntimeHandle, ShutdownRequest, discard, moni
 pub(super) struct ExitSignals {
     pid: Pid,
     runtime: RuntimeHandle,
-    /// Receives the exits and requests that the supervisor traps.
+    /// Receives the requests to shut down, the kill, and the exit of the owner.
     exits: ExitReceiver,
-    /// Notified by each call of `stop`.
+    /// Notified by each call of `stop`, and when an armed `StartGuard` is dropped.
     stop: Arc<Notify>,
 }
 
@@ -53,7 +53,7 @@ impl ExitSignals {
             match (self.request(), exit) {
                 (ShutdownRequest::Kill, _) => return StopReason::Killed,
                 (ShutdownRequest::Shutdown, exit @ Exit::Shutdown(_)) => return StopReason::ShutdownRequested(exit),
-                // This signal arrived before the request, which takes precedence.
+                // The signal arrived before the request. The request takes precedence.
                 (ShutdownRequest::Shutdown, _) => return StopReason::ShutdownRequested(Exit::Shutdown(None)),
                 (ShutdownRequest::None, _) if Some(from) == self.owner() => return StopReason::OwnerExited,
                 // A signal from any process but the owner has no effect.

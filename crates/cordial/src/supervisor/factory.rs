@@ -20,7 +20,7 @@ type ChildFuture = Pin<Box<dyn Future<Output = Result<(), Exit>> + Send>>;
 type CreateFuture = HeldValue<Box<dyn FnMut(InitAck) -> ChildFuture + Send>>;
 
 /// Creates the futures of a child. Clones share the user's function. `create` takes the function out of the mutex, so
-/// that no lock is held while the function runs, and puts it back afterwards.
+/// that no lock is held while the function runs. Afterwards it puts the function back, or drops it if it is called only once.
 #[derive(Clone)]
 pub(super) struct Factory(Arc<Mutex<Option<CreateFuture>>>);
 
@@ -109,7 +109,7 @@ impl Factory {
 
     /// Creates the future of the next incarnation. Runs code of the user, which may panic.
     pub(super) fn create(&self, factory_use: FactoryUse, ack: InitAck) -> ChildFuture {
-        /// Puts the user's function back into the mutex, even if it panics.
+        /// Puts the user's function back into the mutex, or drops it, when the call returns or unwinds.
         struct Taken<'a>(&'a Factory, FactoryUse, Option<CreateFuture>);
         impl Drop for Taken<'_> {
             fn drop(&mut self) {
@@ -130,8 +130,7 @@ impl Factory {
     /// there.
     pub(super) async fn run(self, factory_use: FactoryUse, ack: InitAck) -> Result<(), Exit> {
         let future = self.create(factory_use, ack);
-        // The future may run for long. The supervisor keeps a clone of the factory for further
-        // incarnations.
+        // The future may run for long, and needs the factory no more. The supervisor keeps a clone for further incarnations.
         drop(self);
         future.await
     }

@@ -156,7 +156,8 @@ impl Incarnations {
     }
 }
 
-/// Stops a supervisor when dropped, unless disarmed. The process that awaits the start disarms it when it has the handle.
+/// Stops a supervisor when dropped, unless disarmed. Sent with the outcome of a start, and disarmed by the code that receives it: if
+/// nothing receives the outcome, the supervisor stops.
 #[derive(Debug)]
 pub(super) struct StartGuard(Option<Arc<Notify>>);
 

@@ -1,5 +1,5 @@
 //! The last resort: kills the children of a supervisor whose future is dropped before it has stopped them, for example
-//! because its own code panicked. No child outlives its supervisor.
+//! because its own code panicked. Without it, the children would run on without a supervisor.
 
 /// Calls a function when it is dropped, unless it was disarmed.
 pub(super) struct KillOnDrop<F: FnOnce()>(Option<F>);

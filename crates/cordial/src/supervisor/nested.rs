@@ -1,4 +1,4 @@
-//! Supervisors as children of another supervisor: built for each incarnation, or handed over while running.
+//! Supervisors as children of another supervisor: built for each incarnation, or handed over with their handles.
 
 use super::factory::FactoryUse;
 use super::startable::{ChildPosition, Startable, StartedSupervisor};
@@ -11,25 +11,27 @@ pub(super) enum NestedSupervisor {
     /// A new supervisor is built for each incarnation. `None` after the only incarnation of a
     /// temporary child was built.
     Built(Option<BuildSupervisor>),
-    /// A running supervisor becomes the child. Its handles stay valid for later incarnations.
+    /// A supervisor that has handles becomes the child: the incarnation that runs, or else a new one. The handles stay valid for later
+    /// incarnations.
     HandedOver(HandedOver),
 }
 
 /// The function of the user. Held on its own, because a supervisor drops the functions of all its children together.
 type BuildSupervisor = HeldValue<Box<dyn FnMut(ChildPosition) -> Result<StartedSupervisor, StartError> + Send>>;
 
-/// A supervisor that can be handed over while it runs.
+/// A supervisor that can be handed over, also while it runs.
 pub(super) trait Adoptable: Send {
     /// Makes the supervisor a child of the calling process. Starts an incarnation if none runs.
     fn adopt(&self, position: ChildPosition) -> Result<StartedSupervisor, StartError>;
 
-    /// Ends the adoption by `parent`: another supervisor may adopt it now.
+    /// Ends the adoption by `parent`, so that another supervisor may adopt this one.
     fn release(&self, parent: Pid);
 }
 
 /// A supervisor that was handed over. Dropping this value releases the supervisor.
 pub(super) struct HandedOver {
     supervisor: Box<dyn Adoptable>,
+    /// The supervisor that has adopted it, if one has.
     parent: Option<Pid>,
 }
 

@@ -12,21 +12,22 @@ pub(crate) trait ServerChild: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// If another supervisor has the server as a child.
+    /// If another supervisor has the server as a child, or if the server belongs to another runtime.
     fn claim(&self, parent: Pid) -> Result<(), StartError>;
 
     /// Returns whether a process of the server is running.
     fn is_running(&self) -> bool;
 
-    /// Makes the server a child of the supervisor of this slot. If a process of the server is running, the slot is taken by that
-    /// process, whose pid is returned. Otherwise the slot is returned, for the next process.
+    /// Makes the server a child of the supervisor of this slot. If a process of the server is running under a supervisor of its own,
+    /// that process gets the slot, and its pid is returned. Otherwise the slot is returned, for the next process.
     ///
     /// # Errors
     ///
-    /// If another supervisor has the server as a child.
+    /// As for [`claim`](ServerChild::claim).
     fn adopt(&self, slot: ChildSlot) -> Result<Adopted, StartError>;
 
-    /// Closes the mailbox, because no further process is started unless `restart_child` is called: messages that wait are answered.
+    /// Closes the mailbox and answers the messages in it with an error, because the supervisor does not start the next process by
+    /// itself. A later start opens the mailbox again.
     fn not_restarted(&self);
 }
 

@@ -1,7 +1,7 @@
 //! A short wait of a query, until a supervisor has made the restarts that it makes at once.
 //!
-//! A restart follows the exit that calls for it by some microseconds, unless the child takes long
-//! to start. Code that has seen the exit and then counts the children expects the restarted child,
+//! A restart without a delay follows the exit that calls for it by some microseconds, unless the supervisor is busy or the child
+//! takes long to start. Code that has seen the exit and then counts the children expects the restarted child,
 //! as in OTP.
 
 use std::pin::pin;
@@ -39,7 +39,7 @@ impl Settle {
         unwind::ignore_panic(|| self.changed.notify_waiters());
     }
 
-    /// Waits while a restart is pending, but not for a restart that has been pending for `LIMIT` or
+    /// Waits while a restart is pending, for `LIMIT` at most, and not for a restart that has been pending for `LIMIT` or
     /// longer. `pending_since` returns since when the latest restart has been pending. Cancel safe.
     pub(super) async fn wait(&self, pending_since: impl Fn() -> Option<Duration>) {
         let mut limit = None;

@@ -15,7 +15,7 @@ use crate::process::{
 /// The owner of a supervisor that is not the child of another supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OwnedBy {
-    /// The process that starts it, if there is one. The supervisor stops when that process exits.
+    /// The process that starts it, or the runtime if no process does. The supervisor stops when that process exits.
     Caller,
     /// The runtime.
     Runtime,

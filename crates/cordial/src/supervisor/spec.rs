@@ -24,12 +24,13 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// |---|---|---|---|---|
 /// | [`task`](ChildSpec::task) | the future that the factory returns | the factory has returned | `Temporary` | 5 s |
 /// | [`init`](ChildSpec::init) | the outer future, then the inner one | the outer future is ready | `Permanent` | 5 s |
-/// | [`supervisor`](ChildSpec::supervisor) | a new supervisor | all its children have started | `Permanent` | no limit |
-/// | [`TaskSupervisor::child_spec`](crate::TaskSupervisor::child_spec) | a task supervisor that already runs | at once | `Permanent` | no limit |
+/// | [`server`](ChildSpec::server) | a [server](crate::server) | its [`started`](crate::server::Server::started) has returned | `Permanent` | 5 s |
+/// | [`supervisor`](ChildSpec::supervisor) | a new supervisor | all its children have started; a task supervisor, at once | `Permanent` | no limit |
+/// | [`TaskSupervisor::child_spec`](crate::TaskSupervisor::child_spec) | a task supervisor that has handles, and may run already | at once | `Permanent` | no limit |
 ///
 /// The factory is called once for each incarnation, in the process of the child; the builder of a
-/// supervisor is called in the process of its parent. If the factory panics, or if an outer future
-/// returns `Err`, the child has failed to start. With the error [`Ignore`](crate::Ignore), the
+/// supervisor is called in the process of its parent. If the process ends before the child has started, for example because the
+/// factory panics or the outer future returns `Err`, the child has failed to start. With the error [`Ignore`](crate::Ignore), the
 /// outer future says that the child is not needed. The factory of a temporary child is called once
 /// and then dropped.
 ///
@@ -208,9 +209,9 @@ impl ChildSpec {
         ChildSpec { restart, ..self }
     }
 
-    /// Sets how its supervisor stops the child. The grace time applies only if the process has opted in to graceful
-    /// shutdown, with [`shutdown_requested`](crate::shutdown_requested) or by trapping exits. Any other process is
-    /// stopped at once.
+    /// Sets how its supervisor stops the child. The grace time is for a child that has opted in to graceful
+    /// shutdown, with [`shutdown_requested`](crate::shutdown_requested) or by trapping exits, and for a supervisor. Any other child
+    /// ends at its current await.
     pub fn shutdown(self, shutdown: impl Into<Shutdown>) -> ChildSpec {
         ChildSpec { shutdown: shutdown.into(), ..self }
     }
@@ -218,14 +219,16 @@ impl ChildSpec {
     /// Sets how long the child may take to finish starting, as the table [above](ChildSpec) says. Default: 30 s; no limit
     /// for a child that is a supervisor, because its children have limits of their own.
     ///
-    /// While a start lasts, the event `slow_start` is emitted. When the time is over, the child is killed, and its start has
-    /// failed with [`StartError::TimedOut`](crate::StartError::TimedOut): the call that started it returns that error, the
-    /// event `start_failed` shows it, and so does the exit of the child, unless the child traps exits. A restart is tried again.
+    /// While a start lasts for long, the event `slow_start` is emitted. When the time is over, the child is ended, and its start has
+    /// failed with [`StartError::TimedOut`](crate::StartError::TimedOut). This error is the exit of the child, unless the child traps
+    /// exits or is a supervisor: then the child is killed. [`start_child`](crate::Supervisor::start_child) and
+    /// [`restart_child`](crate::Supervisor::restart_child) return the error; for every other start, the event `start_failed` shows it.
+    /// A restart is tried again.
     /// The time includes one attempt to start, and none of the delays of its [`backoff`](ChildSpec::backoff). For a child that
     /// is a supervisor, it includes all attempts to start the children of that supervisor, with their delays.
     ///
     /// A child that is stuck in a poll cannot be ended. It is abandoned 100 ms later, and its supervisor goes on without it; a
-    /// restart waits until that poll returns.
+    /// restart waits until the abandoned process has ended.
     ///
     /// # Elixir
     ///
@@ -256,14 +259,16 @@ impl ChildSpec {
     /// [`max_restarts`](crate::SupervisorBuilder::max_restarts).
     ///
     /// This is for a child that needs a service that may be unavailable for a while, such as a database. The delays start over
-    /// after an incarnation that ran for longer than the longest delay. [`give_up_after`](Backoff::give_up_after) lets the
+    /// after an incarnation that ran for longer than the longest delay, and after `terminate_child`.
+    /// [`give_up_after`](Backoff::give_up_after) lets the
     /// supervisor give up after many failures in a row. With a first delay of zero nothing is paced, and the restarts are
     /// counted. The supervisor does other work during a delay.
     ///
-    /// The first start is paced as well. If it fails, [`SupervisorBuilder::start`](crate::SupervisorBuilder::start) tries
-    /// again until the child has started, and then starts the next child; meanwhile it restarts the children that
-    /// have started. If that supervisor is itself a child, its parent goes on with other work; the children after it start when
-    /// it has started. A child of [`start_child_with`](crate::TaskSupervisor::start_child_with) is
+    /// The first start is paced as well. If the child fails to start or exceeds its `start_timeout`,
+    /// [`SupervisorBuilder::start`](crate::SupervisorBuilder::start) tries again until the child has started or `give_up_after` is
+    /// reached, and then starts the next child; meanwhile it restarts the children that
+    /// have started. If that supervisor is itself a child, its parent goes on with other work, and starts the next children when
+    /// that supervisor has started. A child of [`start_child_with`](crate::TaskSupervisor::start_child_with) is
     /// tried again like any other restart. [`start_child`](crate::Supervisor::start_child) and
     /// [`restart_child`](crate::Supervisor::restart_child) make one attempt, and return its error.
     ///
@@ -305,7 +310,7 @@ impl ChildSpec {
 
     /// Makes the child significant: its exit may shut down its supervisor, see [`AutoShutdown`](crate::AutoShutdown).
     /// Only exits after which the child is not started again count: the orderly exit of a transient
-    /// child, and any exit of a temporary child.
+    /// child, and any exit of a temporary child. A stop by the supervisor itself, such as `terminate_child`, does not count.
     pub fn significant(self) -> ChildSpec {
         ChildSpec { is_significant: true, ..self }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  start ──────────────────────────────────────────────► outcome: all children have started, or the start has failed
-//!    └─ a child failed and is tried again ─► delayed ──► outcome
+//!    └─ a child, or a child below it, failed and is tried again ─► delayed ──► outcome
 //! ```
 
 use std::pin::pin;
@@ -18,7 +18,7 @@ pub(super) type StartResult = Result<StartGuard, StartError>;
 
 /// Sends how far the start of a supervisor is.
 pub(super) struct StartReply {
-    /// Sends that the start is delayed. `None` once that was sent.
+    /// Sends that the start is delayed. `None` once [`take_delayed`](StartReply::take_delayed) has returned it.
     delayed: Option<oneshot::Sender<()>>,
     outcome: oneshot::Sender<StartResult>,
 }
@@ -32,7 +32,8 @@ pub(super) struct PendingStart {
 
 /// How far a start is.
 pub(super) enum StartUpdate {
-    /// A child of the supervisor has failed to start and is tried again later, so that the start may take long. Returned once.
+    /// A child of the supervisor has failed to start and is tried again later, or its own start is delayed, so that the start of the
+    /// supervisor may take long. Returned at most once.
     Delayed,
     /// The start has ended. `None` if the supervisor has exited without an outcome.
     Ended(Option<StartResult>),

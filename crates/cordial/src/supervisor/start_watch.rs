@@ -31,7 +31,7 @@ pub(super) enum StartStep {
     Wait,
     /// The start has lasted for this long.
     Report(Duration),
-    /// The start has lasted for this long, which is its timeout.
+    /// The start has lasted for at least this long, which is its timeout.
     End(Duration),
 }
 

@@ -50,7 +50,7 @@ pub(super) trait WillRestart: fmt::Debug + Send + Sync {
 #[expect(unnameable_types, reason = "for a sealed trait")]
 pub struct StartedSupervisor {
     pub(super) pid: Pid,
-    /// Receives the outcome once the children of the supervisor have started. `None` if it starts without children.
+    /// Receives the outcome of the start. `None` if the supervisor has started already, because it starts without children.
     pub(super) ready: Option<PendingStart>,
     /// Where the supervisor leaves the report of its stop.
     pub(super) report: ReportSlot,

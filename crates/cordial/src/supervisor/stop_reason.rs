@@ -9,13 +9,13 @@ use crate::exit::Exit;
 pub(super) enum StopReason {
     /// `stop` was called on a handle, or the future that awaited the start was dropped.
     Stopped,
-    /// Its parent or `process::exit` asked it to shut down with this exit.
+    /// It was asked to shut down with this exit: by its parent, by the stop of the program or of the runtime, or by `process::exit`.
     ShutdownRequested(Exit),
     /// The process that owns it has exited.
     OwnerExited,
     /// It was killed.
     Killed,
-    /// It exceeded its restart intensity. The exit names the child.
+    /// It exceeded its restart intensity, or a child has failed too often in a row. The exit names the child.
     RestartLimit(Exit),
     /// Significant children have exited.
     AutoShutdown,
