@@ -57,9 +57,9 @@ impl TaskSupervisorBuilder {
     }
 
     /// Sets how the supervisor stops its tasks, except those started with a [`ChildSpec`](crate::ChildSpec), which has
-    /// a setting of its own. Default: 5 s. The grace time applies only to tasks that have opted in to graceful
-    /// shutdown, with [`shutdown_requested`](crate::shutdown_requested) or by trapping exits. Any other task is stopped
-    /// at once.
+    /// a setting of its own. Default: 5 s. The grace time is for tasks that have opted in to graceful
+    /// shutdown, with [`shutdown_requested`](crate::shutdown_requested) or by trapping exits. Any other task ends at its current
+    /// await.
     pub fn shutdown(self, shutdown: impl Into<Shutdown>) -> TaskSupervisorBuilder {
         TaskSupervisorBuilder { shutdown: shutdown.into(), ..self }
     }

@@ -1,8 +1,8 @@
 //! The children of one incarnation of a task supervisor.
 //!
-//! A start sends no message to the process of the supervisor. Temporary children are in shards, one for each worker
-//! thread, so that threads that start children at the same time do not contend. The limit on the number of children is
-//! one semaphore for all threads; without a limit there is none.
+//! A start sends no message to the process of the supervisor. Children without a specification are in shards, one for each worker
+//! thread, so that threads that start such children at the same time do not contend. The limit on the number of children is
+//! one semaphore for all threads; without a limit there is no semaphore.
 //!
 //! ```text
 //!  start ─► this thread's shard ─► slot in its list ─► process in the process table ─► `registered`
@@ -38,7 +38,7 @@ pub(super) struct TaskChildren {
     drained: Arc<Notify>,
 }
 
-/// The temporary children that were started on one thread.
+/// The temporary children that were started on one worker thread, or on other threads that share its shard.
 #[derive(Debug)]
 struct Shard {
     /// What the children have in common. `None` before the shard is opened and after it is closed.

@@ -38,8 +38,7 @@ use crate::supervisor::child_counts::ChildCounts;
 /// | the same, after a wait while the supervisor is full | [`start_child_when_room`](TaskSupervisor::start_child_when_room) |
 /// | a child without a handle, which may be started again | [`start_child_with`](TaskSupervisor::start_child_with) |
 ///
-/// Many threads can start tasks at the same time without waiting for each other: a start sends no message to the
-/// process of the supervisor.
+/// Many threads can start tasks at the same time: a start sends no message to the process of the supervisor.
 ///
 /// # Elixir
 ///
@@ -94,8 +93,7 @@ impl TaskSupervisor {
         self.shared.children().map(|children| children.running()).unwrap_or_default()
     }
 
-    /// Returns the children that are restarting: they wait for their backoff, an attempt to restart them has failed, or
-    /// they have not finished starting again.
+    /// Returns the children that are restarting: they have exited and wait for their restart, or have not finished starting again.
     #[must_use]
     pub fn waiting_children(&self) -> Vec<WaitingChild> {
         self.shared.children().map(|children| children.restartable.restarting()).unwrap_or_default()
@@ -121,7 +119,7 @@ impl TaskSupervisor {
     /// Stops a child and waits until it has exited. The child is not started again. Its grace time
     /// was set at its start.
     ///
-    /// If the poll of the child does not return, it is abandoned 100 ms after the kill, and this returns `Ok`. For a
+    /// If the poll of the killed child does not return for 100 ms, the child is abandoned, and this returns `Ok`. For a
     /// child that is restarting, pass its [`last_pid`](WaitingChild::last_pid), see
     /// [`waiting_children`](TaskSupervisor::waiting_children).
     ///
@@ -131,8 +129,8 @@ impl TaskSupervisor {
     ///
     /// # Cancel safety
     ///
-    /// After the first poll the child has been asked to shut down. If the future is dropped before the grace time is
-    /// over, the child is not killed.
+    /// After the first poll the child is not started again, and its process, if there is one, has been asked to shut down. If the
+    /// future is dropped before the grace time is over, the child is not killed.
     ///
     /// # Elixir
     ///
@@ -168,8 +166,8 @@ impl TaskSupervisor {
     }
 
     /// Stops all tasks at once, each with its own grace time, and then the supervisor, whose exit is
-    /// [`Exit::Normal`]. Waits for the exit of the supervisor, and returns the tasks that had to be killed or
-    /// abandoned. If the supervisor has already exited, returns the report of its earlier stop.
+    /// [`Exit::Normal`] if it had no other reason to stop. Waits for the exit of the supervisor, and returns the tasks that had to be
+    /// killed or abandoned. If the supervisor has already exited, returns the report of its earlier stop.
     ///
     /// A supervisor that is a permanent child is then started again by its parent.
     ///

@@ -3,8 +3,9 @@
 //! ```text
 //!  TaskSupervisor ─► TasksShared: the options, and the incarnation that runs
 //!  (handle)            └► TaskChildren: the running children; each start goes here, not to the process of the supervisor
-//!                           └► RestartableChildren: those that may be started again
-//!  the process of the supervisor: restarts children; when there is a reason to stop, stops all of them at once
+//!                           └► RestartableChildren: those with a specification, which may be started again
+//!  the process of the supervisor: restarts children, and ends starts that take too long; when there is a reason to stop, stops
+//!                                 all children at once
 //! ```
 
 mod builder;

@@ -1,12 +1,14 @@
-//! The children of a task supervisor that may be started again. Each has a factory and a record.
+//! The children of a task supervisor that were started with a specification. Each has a factory and a record, and may be started
+//! again unless it is temporary.
 //!
 //! ```text
 //!            ┌────────────────────────────────────────┐
 //!            ▼                                        │ restart
 //!  add ─► Running ── exit that calls for a restart ─► Waiting
 //!            │                                        │
-//!            ├─ any other exit ──────────► removed ◄──┤ terminate, close
-//!            └─ terminate ─► Terminated ─ exit ─► removed
+//!            ├─ any other exit, or close ► removed ◄──┤ terminate, close
+//!            └─ terminate, not needed, ─► Terminated ─ exit ─► removed
+//!               first start has failed
 //! ```
 
 use std::collections::BTreeMap;
@@ -36,13 +38,13 @@ use crate::supervisor::settle::Settle;
 use crate::supervisor::start_watch::{StartStep, StartWatch};
 use crate::timeout::Timeout;
 
-/// The restartable children of one incarnation of the supervisor.
+/// The children with a specification of one incarnation of the supervisor.
 #[derive(Debug)]
 pub(super) struct RestartableChildren {
     table: Mutex<RestartableTable>,
     /// Receives the exits that call for a restart. At most one for each child is in the channel.
     exits: mpsc::UnboundedSender<RestartableExit>,
-    /// Notified when a child is removed after `close`.
+    /// Notified when the last child has exited after `close`.
     drained: Arc<Notify>,
     limit: Arc<ChildLimit>,
     settle: Settle,
@@ -82,14 +84,15 @@ pub(super) struct RestartableChild {
     pub(super) lineage: Option<Arc<Lineage>>,
     pub(super) scope: Option<Scope>,
     pub(super) incarnation: u32,
-    /// When the next incarnation starts, on the clock of the supervisor. Set while the child waits and that is decided.
+    /// When the next incarnation starts, on the clock of the supervisor. Set once the restart is scheduled, until it begins.
     pub(super) restart_at: Option<Duration>,
     /// When the present incarnation finished starting. `None` before that, and after its exit.
     pub(super) started_at: Option<Duration>,
     pub(super) start_timeout: Timeout,
     /// Watches the present start, until it has ended. Set by the table.
     pub(super) watch: Option<StartWatch>,
-    /// The process of the present incarnation, or of the last one while the child waits. `None` while it starts.
+    /// The process of the present incarnation, or of the last one while the child waits. `None` until the process of a start is in
+    /// the process table.
     pub(super) pid: Option<Pid>,
     /// The first process, or the latest one that has finished starting. If restarts fail, callers know the child by this
     /// process, since they cannot have seen the later processes.
@@ -115,7 +118,7 @@ pub(super) enum RestartProgress {
 #[must_use = "a process may have to be stopped"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Terminated {
-    /// No process: the child was removed.
+    /// No process that could be stopped: the child was removed, or is removed in a moment by its process, which is exiting.
     Removed,
     /// The process of a restart, which is to be stopped.
     Running(Pid, Shutdown),
@@ -138,7 +141,7 @@ pub(super) struct SlowStart {
 pub(super) enum RestartableState {
     /// It is running or being started.
     Running,
-    /// It is running, and is removed when it exits.
+    /// It is running or being started, and is removed when it exits.
     Terminated,
     /// It has exited, and waits for the decision about its restart or for the restart itself.
     Waiting,
@@ -184,7 +187,7 @@ impl RestartableChildren {
     }
 
     /// Prepares the next incarnation of the child whose last process was `last`. Calls `f` with the child under the lock, as
-    /// [`with`](RestartableChildren::with) does. Returns `None` if the child has been terminated.
+    /// [`with`](RestartableChildren::with) does. Returns `None` if the child has been terminated or removed.
     pub(super) fn begin_restart<R>(&self, index: u32, last: Pid, f: impl FnOnce(&RestartableChild) -> R) -> Option<R> {
         let now = self.settle.clock().now();
         let mut table = self.lock();
@@ -361,7 +364,7 @@ impl RestartableChildren {
         running.filter_map(|(_, child)| child.pid).collect()
     }
 
-    /// Delays the restart of a child that waits.
+    /// Records that the restart of a child is delayed, so that queries do not wait for it.
     pub(super) fn delayed(&self, index: u32) {
         self.with(index, |child| child.restart_progress = RestartProgress::Later);
         self.settle.changed();

@@ -1,4 +1,4 @@
-//! The process of a task supervisor: it restarts children, and stops all of them when it has to stop.
+//! The process of a task supervisor: it restarts children, ends starts that take too long, and stops all children when it has to stop.
 //!
 //! The first start of a child, and the exit of a child that is not started again, do not involve this process, unless the start
 //! takes long.

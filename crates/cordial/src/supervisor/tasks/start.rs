@@ -29,15 +29,15 @@ impl TaskSupervisor {
     }
 
     /// Returns the specification that hands the task supervisor over to a [`Supervisor`](crate::Supervisor). When the
-    /// `Supervisor` starts, the running incarnation becomes its child, and no longer belongs to the process that started
+    /// `Supervisor` starts this child, the running incarnation becomes its child, and no longer belongs to the process that started
     /// it. If no incarnation is running, a new one is started.
     ///
     /// Use this if other code keeps the handle to start tasks. A [`Supervisor`](crate::Supervisor) cannot be handed
     /// over: pass its builder to [`ChildSpec::supervisor`].
     ///
     /// The child is permanent, and its shutdown has no limit, because its tasks have limits of their own. Its id is the
-    /// label, or `"TaskSupervisor"` without one. A task supervisor has one parent: a second `Supervisor` that has it as a
-    /// child fails to start.
+    /// label, or `"TaskSupervisor"` without one. A task supervisor has one parent: a second `Supervisor` cannot start it, and gets
+    /// [`StartError::AlreadySupervised`].
     ///
     /// # Elixir
     ///
@@ -68,7 +68,7 @@ impl TaskSupervisor {
 impl TaskSupervisorBuilder {
     /// Starts the task supervisor. It accepts tasks when this returns.
     ///
-    /// On a runtime that was shut down it refuses all tasks.
+    /// If the runtime refuses its process, for example because the runtime was shut down, it refuses all tasks.
     pub fn start(self) -> TaskSupervisor {
         let shared = TasksShared::new(current_runtime(), self);
         // If the runtime refuses the process, each call of the handle returns the refusal.

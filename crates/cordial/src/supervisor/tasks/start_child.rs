@@ -18,7 +18,7 @@ use crate::task::{Ownership, Task};
 impl TaskSupervisor {
     /// Spawns a task as [`Task::spawn`] does, under this supervisor.
     ///
-    /// If the supervisor is full, is stopping or has ended, awaiting the task returns
+    /// If the supervisor is full, is stopping or has ended, or if the runtime refuses the task, awaiting the task returns
     /// [`Exit::Refused`](crate::Exit::Refused).
     ///
     /// # Elixir
@@ -99,7 +99,7 @@ impl TaskSupervisor {
     ///
     /// # Errors
     ///
-    /// [`StartError::Refused`] if the supervisor is full, is stopping or has ended.
+    /// [`StartError::Refused`] if the supervisor is full, is stopping or has ended, or if the runtime refuses the process.
     ///
     /// # Elixir
     ///
@@ -126,14 +126,14 @@ impl TaskSupervisor {
         box_if_large!(future: F => self.start_temporary(slot, spawned_at, future))
     }
 
-    /// Starts a child as [`start_child`](TaskSupervisor::start_child) does, but waits while `max_children` children are
-    /// running. The futures proceed in the order in which they were first polled. The wait has no timeout, but ends
-    /// when the supervisor exits.
+    /// Starts a child as [`start_child`](TaskSupervisor::start_child) does, but waits while the supervisor is full. The futures
+    /// proceed in the order in which they were first polled. The wait has no timeout, but ends
+    /// when the supervisor begins to stop.
     ///
     /// # Errors
     ///
-    /// [`StartError::Refused`] if the supervisor is stopping, has ended, or is being restarted,
-    /// also if that happens during the wait.
+    /// [`StartError::Refused`] if the supervisor is stopping, has ended, or is being restarted, also if that happens during the wait,
+    /// or if the runtime refuses the process.
     ///
     /// # Cancel safety
     ///
@@ -176,7 +176,8 @@ impl TaskSupervisor {
     /// [`StartError::Refused`] as for [`start_child`](TaskSupervisor::start_child). [`StartError::NotATask`] if the
     /// child is a supervisor. [`StartError::SignificantPermanent`] if the child is significant and permanent, and
     /// [`StartError::SignificantNever`] if it is significant and not permanent, since a task supervisor never shuts
-    /// down automatically.
+    /// down automatically. [`StartError::AlreadySupervised`] if the child is a server that is running, is the child of another
+    /// supervisor, or belongs to another runtime.
     ///
     /// # Elixir
     ///
@@ -287,8 +288,7 @@ impl TaskSupervisor {
         })
     }
 
-    /// Starts a temporary child, and passes its output to `recipient`. Uses the reservation, or without one takes a slot
-    /// at once.
+    /// Starts a temporary child, whose reply goes to `recipient`. Uses the reservation, or takes a slot at once if there is none.
     pub(super) fn start_detached<F, R>(
         &self,
         reservation: Option<Result<Reservation, Refusal>>,

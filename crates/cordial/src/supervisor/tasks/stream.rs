@@ -21,7 +21,7 @@ type SupervisedStream<I, F, O> = AsyncStream<Iter<I>, F, O, O, Exit, Supervised>
 impl TaskSupervisor {
     /// Creates a stream as [`Task::async_stream`](crate::Task::async_stream) does, with items that run as children of
     /// this supervisor. While the supervisor is full, the stream waits. If the supervisor is
-    /// stopping or has ended, each item is `Err(Exit::Refused)`.
+    /// stopping or has ended, each further item is `Err(Exit::Refused)`.
     ///
     /// # Elixir
     ///
