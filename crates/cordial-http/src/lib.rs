@@ -1,9 +1,9 @@
 //! An HTTP server whose connections are children of a task supervisor, and a layer that runs each request as a task.
 //!
-//! `axum::serve`, hyper and tonic start their connections with `tokio::spawn`, and so run handlers on the threads of tokio:
-//! a handler that computes for 2 s delays every connection of its thread by 2 s. [`serve`](serve()) starts them as processes
-//! of `cordial` instead, so that a handler may compute or block. It takes any service of `tower`, such as a router of axum
-//! or a service of tonic, and any service of hyper.
+//! `axum::serve`, tonic and most programs on hyper start connections with `tokio::spawn`, and so run handlers on the threads of
+//! tokio: a handler that computes for 2 s delays every connection of its thread by 2 s. [`serve`](serve()) starts connections
+//! as processes of `cordial` instead, so that a handler may compute or block. It takes any service of `tower`, such as a
+//! router of axum or a service of tonic, and any service of hyper.
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -74,11 +74,11 @@
 //! 1. closes its listener, so that further clients are refused;
 //! 2. closes the connections that have no request in flight, and gives a client that has begun to send headers 500 ms for the
 //!    rest of them;
-//! 3. answers what is in flight, with `connection: close`, for up to the [grace time](Serve::grace) of 4 s;
+//! 3. answers what is in flight, in HTTP/1 with `connection: close`, for up to the [grace time](Serve::grace) of 4 s;
 //! 4. closes the other connections, and returns `Ok(())`.
 //!
-//! A request that has arrived on a connection that was accepted is in flight, also if its process has not run yet. A connection
-//! that waits in the queue of the operating system, for others to end (`max_connections`), or for its handshake is refused.
+//! A request that has arrived on an accepted connection is in flight, also if the process of the connection has not run yet. A
+//! connection that waits in the queue of the operating system, for others to end (`max_connections`), or for its handshake is closed.
 //!
 //! As a child of a [`cordial::Supervisor`], the server is `ChildSpec::task("http", …)` with a
 //! [`shutdown`](cordial::ChildSpec::shutdown) that is longer than its grace time. Under a `TaskSupervisor` that outlives the
@@ -128,10 +128,10 @@
 //! | `accept_failed`: the listener returned an error, such as too many open files; the server waits up to 500 ms and tries again | warn, at most one a second | error, left_out (errors since the last event) |
 //! | `connection_cut_off`: the grace time was over before a request was answered | warn | |
 //! | `client_too_slow`: a connection is closed because its client exceeded a limit, or sent no request for as long as `header_limit` | debug | limit (`header_limit` or `write_limit`) |
-//! | `connection_failed`: the client closed it in the middle of a request, sent something other than HTTP, or the handshake failed | debug | error |
+//! | `connection_failed`: a connection ended with an error: the client closed it in the middle of a request, sent something other than HTTP, or did not answer a ping; or the handshake or the make-service failed | debug | error |
 //!
-//! A panic is the event `crash` of `cordial`. Its label is the address of the client, for streams of HTTP/2 as well, or with
-//! [`TaskLayer`] the method and the path of the request.
+//! A panic is the event `crash` of `cordial`. The label of that event is the address of the client, for streams of HTTP/2 as well,
+//! or with [`TaskLayer`] the method and the path of the request.
 
 mod hyper_service;
 mod listener;
@@ -145,7 +145,7 @@ pub use make::{Shared, shared};
 pub use serve::{Direct, Serve, Serving, serve};
 pub use task_layer::{TaskFuture, TaskLayer, TaskService};
 
-/// The programs in the page, as documentation tests.
+/// The programs in the README, as documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Page;

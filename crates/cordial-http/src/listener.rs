@@ -43,20 +43,21 @@ pub trait Listener: Send + 'static {
     /// A connection.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// The address of the peer. The service of the connection is made for it, and it is the label of the process.
+    /// The address of the peer. The make-service gets it, and its `Debug` text is the label of the process of the connection.
     type Addr: std::fmt::Debug + Send + 'static;
 
     /// Waits for the next connection.
     ///
     /// # Errors
     ///
-    /// Any error is taken as temporary: the server emits the event `accept_failed`, waits for a moment and calls `accept`
-    /// again. Errors that concern a single connection ([`ConnectionAborted`](io::ErrorKind::ConnectionAborted) and its
-    /// like) are skipped at once.
+    /// Any error is taken as temporary: the server emits the event `accept_failed`, at most once a second, waits for a moment
+    /// and calls `accept` again. Errors that concern a single connection
+    /// ([`ConnectionAborted`](io::ErrorKind::ConnectionAborted), [`ConnectionRefused`](io::ErrorKind::ConnectionRefused),
+    /// [`ConnectionReset`](io::ErrorKind::ConnectionReset)) are skipped at once.
     ///
     /// # Cancel safety
     ///
-    /// The server drops the future when it is asked to shut down, and then drops the listener.
+    /// The server drops the future only when the server ends, and then drops the listener.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Self::Addr)>> + Send;
 }
 

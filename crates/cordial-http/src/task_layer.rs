@@ -179,7 +179,7 @@ fn failed<R: Default>(exit: Exit) -> Response<R> {
 fn status(exit: &Exit) -> StatusCode {
     match exit {
         Exit::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
-        // Nothing is wrong with the request: it was not started, or the server is stopping.
+        // Nothing is wrong with the request: its task was not started, or was ended from outside.
         Exit::Refused(_) | Exit::Shutdown(_) | Exit::Killed => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -52,8 +52,9 @@ pub fn record(statistics: &Statistics) {
 /// Sets the gauges and counters of the mailboxes of servers, for example every ten seconds. A server is named by its label, or else
 /// by the location of its start; servers of one name are counted together.
 ///
-/// A snapshot shows only living servers. So the gauges of a name without a server keep their last values, and its counters,
-/// which never fall, stand still after a restart until the new servers have handled more than those before.
+/// A snapshot shows only servers whose process is running, so the gauges of a name without one keep their last values. A server that
+/// is restarted goes on with its counts. The counters of a name never fall: when a server is gone and another one gets its name, they
+/// stand still until the servers of that name have handled more than before.
 ///
 /// # Examples
 ///
@@ -88,8 +89,8 @@ fn in_f64(n: usize) -> f64 {
     f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }
 
-/// Returns the layer that counts the events. It receives all events of `cordial` and no others;
-/// filters of other layers do not affect it.
+/// Returns the layer that counts the events. It receives all events of the target
+/// `cordial::process` and no others; filters of other layers do not affect it.
 ///
 /// The event of a start has the level `TRACE`. This layer enables it, so every start of a process emits an event. To
 /// avoid that cost, filter the event out; then `cordial_starts_total` stays 0, and `cordial_processes` only falls.

@@ -1,5 +1,5 @@
 //! An axum server that shuts down gracefully: on Ctrl-C or SIGTERM it answers the requests that it works on, and refuses new ones.
-//! With the argument `stay` it serves until then; without it, it sends a request to itself, and asks itself to shut down.
+//! With the argument `stay` it serves until Ctrl-C. Without it, it sends itself a request, and asks itself to shut down.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::{error::Error, process::ExitCode, time::Duration};

@@ -1,5 +1,5 @@
-//! Computes the totals of orders in PostgreSQL, twenty at a time. An order that fails stops no other one, a lost connection ends the
-//! run, and Ctrl-C finishes the orders that have begun. The next run takes the orders without a total.
+//! Computes the totals of orders in PostgreSQL, twenty at a time. An order that fails does not affect the others, a lost connection
+//! ends the run, and after Ctrl-C the orders that have begun are finished. The next run takes the orders without a total.
 //! `POSTGRES='host=127.0.0.1 user=postgres connect_timeout=5 tcp_user_timeout=60000' cargo run --example batch`
 #![allow(clippy::print_stdout, dead_code, reason = "an example prints, and a test uses its functions")]
 use std::{env, error::Error, process::ExitCode, sync::Arc, time::Duration};
@@ -15,7 +15,7 @@ const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS orders (id bigint PRIMARY KEY, 
 const OPEN: &str = "SELECT id, content FROM orders WHERE id NOT IN (SELECT id FROM totals) ORDER BY id";
 const INSERT: &str = "INSERT INTO totals VALUES ($1, $2) ON CONFLICT DO NOTHING";
 
-/// Connects. The task, which ends with the client, drives the connection; if it fails, the requests of the client fail.
+/// Connects. The task drives the connection until the client is dropped; if the connection fails, the requests of the client fail.
 pub(crate) async fn connect(url: &str) -> Result<(Client, Task<Result<(), tokio_postgres::Error>>), BoxError> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     Ok((client, Task::spawn(connection)))

@@ -1,5 +1,5 @@
-//! Crawls a site: eight pages at a time, a new one every 5 ms at most, each with limits and retries. Ctrl-C finishes the pages that
-//! have begun. Its argument is the first page; without one, it crawls a local site, some pages of which fail or hang.
+//! Crawls a site: eight pages at a time, at most one new page per 5 ms, each with limits and retries. After Ctrl-C the pages that have
+//! begun are finished. The argument is the first page; without one, it crawls a local site, some pages of which fail or hang.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 use axum::{Router, extract::Path, http::StatusCode, routing::get};
 use cordial::{Backoff, Retry, Task};

@@ -1,4 +1,4 @@
-//! Writes a count to redis and to PostgreSQL, each of which may be unavailable for any time: a child with a backoff is tried again.
+//! Writes a count to redis and to PostgreSQL. Either may be unavailable for any time, because a child with a backoff is started again.
 //! `REDIS=redis://127.0.0.1 POSTGRES='host=127.0.0.1 user=postgres' cargo run --example healing`
 #![allow(clippy::print_stdout, dead_code, reason = "an example prints, and a test uses its `start`")]
 use std::{env, time::Duration};
@@ -7,7 +7,7 @@ use cordial::{Backoff, ChildSpec, Exit, Strategy, Supervisor, Task};
 use tokio::sync::watch::{self, Receiver};
 use tokio::time::timeout;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
-/// The limit of each request, because a server that hangs does not answer.
+/// The limit of each request: a server that hangs never answers.
 const LIMIT: Duration = Duration::from_secs(1);
 /// The longest delay between two attempts to connect.
 pub(crate) const MAX_DELAY: Duration = Duration::from_secs(2);
@@ -34,7 +34,7 @@ async fn postgres(url: String, mut count: Receiver<u64>) -> Result<impl Future<O
         }
     })
 }
-/// Starts a child for each server that has an address. The caller owns the count, so it goes on while a server is unavailable.
+/// Starts a child for each server that has an address. The caller counts, so the count goes on while a server is unavailable.
 pub(crate) async fn start(urls: [Option<String>; 2], count: Receiver<u64>) -> Result<Supervisor> {
     let (backoff, [redis_url, postgres_url]) = (Backoff::exponential(Duration::from_millis(50), MAX_DELAY), urls);
     let (mut tree, copy) = (Supervisor::builder(Strategy::OneForOne), count.clone());

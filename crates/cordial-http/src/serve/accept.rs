@@ -28,7 +28,7 @@ use crate::listener::Listener;
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
-/// How long the server waits for a supervisor that is being restarted.
+/// How long the server waits before the next connection while its supervisor is being restarted.
 const RESTART_WAIT: Duration = Duration::from_millis(10);
 
 /// The accept loop: the listener, and the state that each connection needs.
@@ -59,7 +59,7 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    /// Accepts connections until the task supervisor has ended.
+    /// Accepts connections until one cannot be started because the task supervisor has ended or the runtime refuses it.
     pub(super) async fn run(mut self) -> StartError {
         let permits = Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS)));
         let mut failures = AcceptFailures::default();

@@ -29,14 +29,15 @@ use crate::listener::Listener;
 /// `into_make_service()`, or [`shared`](crate::shared) for one service for all connections. The first bytes of a connection
 /// decide between HTTP/1 and HTTP/2.
 ///
-/// Each connection is a child of a task supervisor, with the address of the client as its label. A panic of the
-/// make-service, the listener or the handshake function is a panic of the process that awaits the server.
+/// Each connection is a child of a task supervisor, with the address of the client as its label. A panic of the listener,
+/// or in a call of the make-service or of the handshake function, is a panic of the process that awaits the server; the
+/// futures that these calls return run in the process of the connection.
 ///
 /// # Errors
 ///
-/// The server returns a [`StartError`] if its task supervisor has ended: it could start no connection any more. With a
-/// supervisor of its own that happens only if the runtime is shut down. Errors of single connections, and of `accept`, are
-/// events.
+/// The server returns a [`StartError`] if it cannot start connections any more: its task supervisor has ended, or the
+/// runtime refuses processes. A supervisor of its own ends only when the runtime is shut down. Errors of single
+/// connections, and of `accept`, are events.
 ///
 /// # Examples
 ///
@@ -67,7 +68,7 @@ pub type Direct<I> = fn(I) -> Ready<io::Result<I>>;
 /// # Cancel safety
 ///
 /// Dropping the future closes the listener, and asks each connection to shut down without waiting: requests in flight are still
-/// answered within the grace time.
+/// answered within the grace time. [`Serving`] names an exception.
 #[must_use = "a server does nothing unless it is awaited"]
 pub struct Serve<L: Listener, M, F = Direct<<L as Listener>::Io>> {
     listener: L,
@@ -128,11 +129,11 @@ impl<L: Listener, M, F> Serve<L, M, F> {
 
     /// Sets how long a client may take to send the headers of a request. Default: 30 s. Then the connection is closed.
     ///
-    /// The time counts from the connect, a [`handshake`](Serve::handshake) included. In HTTP/1, it counts for each further
-    /// request from the end of the previous response, so an open connection without a request is closed as well. In HTTP/2,
-    /// it counts for the first request, and then from the last time the client accepted a part of a response, once no stream is
-    /// open: the client is asked to send no further request (GOAWAY), and has as long again to close the connection.
-    /// [`Duration::MAX`] is no limit.
+    /// The time counts from the start of the connection's process, a [`handshake`](Serve::handshake) included. In HTTP/1, the
+    /// time of each further request counts from the end of the previous response, so an open connection without a request is
+    /// closed as well. In HTTP/2, after the first request, the limit applies while no stream is open, and its time counts from
+    /// when the client last accepted a part of a response: then the client is asked to send no further request (GOAWAY), and
+    /// has as long again to close the connection. [`Duration::MAX`] is no limit.
     pub fn header_limit(mut self, limit: Duration) -> Serve<L, M, F> {
         self.options.header_limit = limit;
         self
@@ -160,7 +161,7 @@ impl<L: Listener, M, F> Serve<L, M, F> {
     /// as well. After that time, their connections are closed, and the event `connection_cut_off` is emitted for each. A
     /// connection whose poll does not return is killed.
     ///
-    /// A supervisor that is set with [`under`](Serve::under) and stops by itself grants its own grace time.
+    /// A supervisor that is set with [`under`](Serve::under) and stops before the server grants the connections its own grace time.
     pub fn grace(mut self, grace: Duration) -> Serve<L, M, F> {
         self.options.grace = grace;
         self

@@ -11,8 +11,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::client_limits::ClientLimits;
 
-/// A response of at most this many bytes is copied into one buffer: the system call that takes several buffers costs more
-/// than the copy.
+/// A vectored write of at most this many bytes is copied into one buffer: the system call that takes several buffers costs
+/// more than the copy.
 const SMALL_WRITE: usize = 1024;
 
 /// A write of at most this many bytes may consist of the frames with which an idle HTTP/2 connection answers pings and
@@ -39,7 +39,7 @@ impl<I: Unpin> ClientIo<I> {
         Pin::new(&mut self.stream)
     }
 
-    /// Notes whether a write was possible.
+    /// Notes whether a write, a flush or a shutdown was possible.
     fn note<T>(&mut self, result: Poll<T>) -> Poll<T> {
         if result.is_pending() {
             self.is_blocked = true;

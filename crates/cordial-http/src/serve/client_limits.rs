@@ -2,7 +2,8 @@
 //!
 //! A timer for each request could cost more than the request itself. So the process of a connection has one timer, which does
 //! not follow the deadlines. When it is armed, it is set to the earliest deadline, or to now plus the shorter of the two limits
-//! if that is earlier. A deadline that is set afterwards is at least that far away, so the timer is never late.
+//! if that is earlier. A deadline that is set afterwards is at least that far away, so the timer is never late. Only
+//! `shorten_header_limit` sets an earlier one, and has the timer armed anew.
 //!
 //! | deadline | set | cleared |
 //! |---|---|---|
@@ -102,7 +103,7 @@ impl ClientLimits {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the limit on headers anew, for a connection that exceeded it.
+    /// Starts the limit on headers anew.
     pub(super) fn restart_header_limit(&self) {
         self.headers_arrived();
         self.start(&self.headers_until, self.header_limit);
@@ -208,7 +209,7 @@ impl Timer for HeaderTimer {
     }
 
     fn now(&self) -> std::time::Instant {
-        // hyper only adds the limit to it.
+        // hyper only adds the limit to this time.
         self.0.accepted.into_std()
     }
 }

@@ -39,8 +39,8 @@ pub(super) struct Connection {
 type BoxError = Box<dyn Error + Send + Sync>;
 
 impl Connection {
-    /// Waits for the handshake and for the service, and serves requests until the client closes the connection, exceeds a
-    /// limit, or this process is asked to shut down and has answered what is in flight.
+    /// Waits for the handshake and for the service, and serves requests until the client closes the connection or exceeds a
+    /// limit, or until this process is asked to shut down and has answered what is in flight, or its grace time is over.
     pub(super) async fn run<H, I, M, S, B>(self, handshake: H, service: M)
     where
         H: Future<Output = io::Result<I>>,
@@ -120,7 +120,7 @@ fn report(ended: Result<(), BoxError>) {
     }
 }
 
-/// Returns the protocol of one connection: HTTP/1 or HTTP/2, as the first bytes of the client say.
+/// Returns the settings of one connection. Its first bytes decide between HTTP/1 and HTTP/2.
 fn builder(options: &Options, label: Arc<str>, limits: &Arc<ClientLimits>) -> auto::Builder<StreamExecutor> {
     let mut builder = auto::Builder::new(StreamExecutor::new(label, limits.clone()));
     let mut http1 = builder.http1();
@@ -150,7 +150,7 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// without an open stream to show that it is still there.
 const REST_OF_HEADERS: Duration = Duration::from_millis(500);
 
-/// How often an HTTP/2 client is asked whether it is still there, and how long it may take to answer.
+/// How long after the last data an HTTP/2 client is sent a ping, and how long it may take to answer.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_LIMIT: Duration = Duration::from_secs(20);
 

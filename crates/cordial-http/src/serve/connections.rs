@@ -66,7 +66,7 @@ impl Connections {
         signal(pids, &Exit::Shutdown(None));
     }
 
-    /// Kills the process of each connection.
+    /// Kills the process of each connection whose process has started.
     pub(super) fn kill(&self) {
         let pids: Vec<Pid> = self.lock().open.values().filter_map(|connection| connection.pid).collect();
         signal(pids, &Exit::Killed);
@@ -84,8 +84,8 @@ fn signal(pids: Vec<Pid>, reason: &Exit) {
 }
 
 impl ConnectionEntry {
-    /// Called by the process of the connection once it has opted in to graceful shutdown. Asks it to shut down if the
-    /// other connections were asked before.
+    /// Called by the process of the connection once it has opted in to graceful shutdown. Asks that process to shut down if
+    /// the other connections were asked before.
     pub(super) fn opted_in(&self) {
         let pid = process::current();
         let is_stopping = {

@@ -31,8 +31,7 @@ impl AcceptFailures {
     }
 }
 
-/// Emits `connection_failed`: the client closed the connection in the middle of a request, the client sent something other than
-/// HTTP, or the handshake failed.
+/// Emits `connection_failed`: the handshake, the make-service or the connection has returned an error.
 pub(super) fn connection_failed(error: &dyn fmt::Display) {
     tracing::debug!(name: "connection_failed", %error, "a connection failed");
 }
@@ -46,7 +45,7 @@ pub(super) fn client_too_slow(limit: ExceededLimit) {
     tracing::debug!(name: "client_too_slow", limit, "a client exceeded a limit, and its connection is closed");
 }
 
-/// Emits `connection_cut_off`: the grace time was over before the response was sent.
+/// Emits `connection_cut_off`: the grace time was over before all responses were sent.
 pub(super) fn connection_cut_off() {
     tracing::warn!(
         name: "connection_cut_off",

@@ -14,7 +14,9 @@
 //! - `accept` is the loop that accepts connections, and `connection` the process of one of them.
 //! - `connections` is the list of those processes.
 //! - `client_limits` and `client_io` limit the time that a client may take.
+//! - `polled_when_woken` saves polls of the timer and of the request to shut down.
 //! - `stream_executor` starts the streams of HTTP/2.
+//! - `events` emits the events. `options` has what the connections of a server share.
 
 mod accept;
 mod builder;

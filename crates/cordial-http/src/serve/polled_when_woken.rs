@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 /// Polls a future only when it was woken, or when the waker of the caller is another one. A connection is polled several times
-/// for each request; its timer and its request to shut down are polled only when they have woken it.
+/// for each request; of its timer and its request to shut down, each is polled only when it has woken the connection.
 #[derive(Debug)]
 pub(super) struct PolledWhenWoken<F> {
     future: F,

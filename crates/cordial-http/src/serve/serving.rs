@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::connections::Connections;
 
-/// How long a server waits for connections that have cut themselves off, and for those that it has killed.
+/// How long a server waits for connections that cut themselves off after the grace time, and then for those that it has killed.
 const END_LIMIT: Duration = Duration::from_millis(200);
 
 /// The future that runs a server: made by awaiting [`Serve`](super::Serve), or by its `into_future`.
@@ -58,8 +58,9 @@ pub(super) struct OpenConnections {
 }
 
 impl OpenConnections {
-    /// Asks each connection to shut down, and waits until all have ended. Those that have not ended after the grace time
-    /// cut themselves off; those that cannot, because they are in a poll that does not return, are killed.
+    /// Asks each connection to shut down, and waits until all have ended. A connection that has not ended after the grace
+    /// time cuts itself off; one that cannot, because it is in a poll that does not return, is killed, and is not waited for
+    /// beyond `END_LIMIT`.
     pub(super) async fn stop(mut self, grace: Duration) {
         self.connections.shut_down();
         let mut ended = mem::replace(&mut self.ended, mpsc::channel(1).1);

@@ -42,7 +42,7 @@ where
         // hyper calls this in a poll of the connection, so the supervisor belongs to that process.
         let streams = self.streams.get_or_init(|| TaskSupervisor::builder().label("HTTP/2 streams").start());
         let (open, label) = (self.limits.stream_begins(), self.label.clone());
-        // A refused stream is dropped as well; the runtime has emitted the event `refused`.
+        // A stream that is refused is dropped as well, and `start_child` has emitted the event `refused`.
         let _ = streams.start_child(async move {
             process::set_label(label);
             stream.await;
