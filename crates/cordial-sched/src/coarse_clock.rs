@@ -1,7 +1,7 @@
 //! A clock that costs one load and advances only when a thread updates it.
 //!
-//! Sysmon updates the clock once in each of its rounds, so it is at most a few milliseconds late while any worker runs.
-//! A thread that wakes a sleeping sysmon updates it too. Use it to measure ages, never to compute a deadline.
+//! Sysmon updates the clock once in each of its rounds, so it is usually at most a few milliseconds late while any
+//! worker is awake. A thread that wakes a sleeping sysmon updates the clock too. Use it to measure ages, never to compute a deadline.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;

@@ -1,8 +1,8 @@
 //! An executor for tasks that may compute or block.
 //!
 //! It runs futures and does not know what they are for: no pids, no links, no exits. The layer
-//! above keeps its own record of each task in a [`Table`], and implements [`Hooks`], which are
-//! called for threads and long polls.
+//! above keeps its own record of each task in a [`Table`], and implements [`Hooks`], the
+//! callbacks of an executor.
 //!
 //! ```text
 //!   reserve        prepare           start              poll ─► Ready ─► output, to the JoinHandle
@@ -14,7 +14,7 @@
 //!
 //! An [`Executor`] has one of two schedulers: worker threads that steal from each other, or a [`Simulation`] with one
 //! thread, an order that follows from a seed, and a virtual clock. Sockets, signals, child processes and `tokio::time` are
-//! tokio's: an executor owns a tokio runtime, and every worker has entered it. A [`Timer`] and the timeout of a join handle
+//! tokio's: an executor comes with a tokio runtime, which every worker has entered. (A simulation has `tokio::time` only.) A [`Timer`] and the timeout of a join handle
 //! are the executor's own, so that they do not depend on tokio's threads.
 //!
 //! # What it is not for
@@ -30,14 +30,14 @@
 //! | word | meaning |
 //! |---|---|
 //! | header | the part of a task with a fixed address; one task after another uses it |
-//! | alarm | the time at which a task is woken at the latest; all waits of the task share it |
+//! | alarm | the time at which a task is woken at the latest, because it waits with a limit; such waits of one task share it |
 //! | owner slot | the part of the header that owns the task while the task waits to be woken |
-//! | remote | the part of a worker that other threads use: its queue, to steal from, and the progress of its polls |
+//! | remote | the part of a worker that other threads use: its queues, to steal from, its unparker, and the progress of its polls |
 //! | searcher | the one worker that looks for tasks for a while before it sleeps; while it searches, pushes wake no other worker |
 //! | long poll | a poll that does not return for some milliseconds: the task computes or blocks |
-//! | blocked thread | a worker thread in a long poll whose place a stand-in has taken |
-//! | stand-in | the thread that takes the place of a blocked thread |
-//! | parked thread | a thread that waits to become a worker again, after its long poll has returned |
+//! | blocked thread | a worker thread that was replaced, usually during a long poll, and has not noticed that yet |
+//! | stand-in | the thread that takes the place of a thread in a long poll |
+//! | parked thread | a thread that was replaced, has noticed that, and waits to become a worker again |
 //! | sysmon | the thread that finds long polls, as in Go's runtime |
 //! | coarse clock | a clock that costs one load, and is late by some milliseconds |
 //! | tick clock | a clock of the system that costs some loads, and is late by a tick or two |

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use try_lock::TryLock;
 
-/// How often a thread tries to take a taken lock before it lets other threads run.
+/// How many times a thread tries to take a lock that is held before it yields the processor.
 const SPIN_STEPS: u32 = 5;
 
-/// How many times it pauses before the first of these tries, for some 10 ns each. Then it pauses for twice as long, and so on.
+/// The number of spin hints, of some 10 ns each, before the first of these tries. Before each further try there are twice as many.
 const FIRST_PAUSES: u32 = 8;
 
-/// How often a thread lets other threads run before it sleeps, and then how often and for how long it sleeps: for a second.
+/// The number of rounds that end with a yield. `SLEEPS` more rounds follow, each of which ends with a sleep of `PAUSE`: a second in all.
 const YIELDS: u32 = 100;
 const SLEEPS: u32 = 1000;
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Notices a fork. Empty until the first executor starts.
+/// Notices a fork. Empty until the first executor with threads starts.
 static FORK_GUARD: OnceLock<forkguard::Guard> = OnceLock::new();
 
 /// Notices forks from now on. To be called before the first thread is started that may hold a lock.
@@ -26,10 +26,10 @@ pub(crate) fn notice_forks() {
     FORK_GUARD.get_or_init(forkguard::new);
 }
 
-/// A lock for a few instructions that run no code of the user and take no other lock, except others of this kind in a fixed order. To take
-/// it costs one atomic exchange, and to give it back a store: half of what a `Mutex` costs. In return, a thread that finds it taken is not
-/// woken when it is given back: the thread tries again and again, lets other threads run in between, and sleeps for a millisecond at a time
-/// if that does not help.
+/// A lock for a few instructions that run no code of the user and take no other lock, except others of this kind in a fixed order. Taking
+/// it costs one atomic exchange, and releasing it one store: half of what a `Mutex` costs. In return, a thread that finds the lock
+/// held is not woken when the lock is released: it tries again and again, yields the processor in between, and after a while sleeps for a
+/// millisecond between two tries.
 pub struct SpinLock<T>(TryLock<T>);
 
 impl<T> SpinLock<T> {
@@ -48,7 +48,7 @@ impl<T> SpinLock<T> {
     }
 
     /// Like [`lock`](SpinLock::lock), but returns `None` in a forked process if the lock was not released within a second: a thread that
-    /// stayed in the parent process may hold it. In any other process this waits on, because the holder will release the lock, even if
+    /// stayed in the parent process may hold it. Does so in every process until [`notice_forks`] was called. Otherwise this waits on, because the holder will release the lock, even if
     /// the system gives it no processor time for more than a second, and a wake-up that gave up would be lost.
     #[inline]
     pub(crate) fn lock_for_a_second(&self) -> Option<impl DerefMut<Target = T> + '_> {
@@ -93,8 +93,9 @@ impl<T> SpinLock<T> {
         None
     }
 
-    /// Tries to take the lock several times, with longer and longer pauses. Each try takes the cache line away from the holder, so a
-    /// thread that tries without pauses slows the holder down; and while this thread pauses, the holder can take the lock several times.
+    /// Tries to take the lock several times, with longer and longer pauses before the tries. Each try takes the cache line away from the
+    /// holder, so tries without pauses would slow the holder down. During a pause, the holder can release the lock and take it again
+    /// several times.
     fn spin(&self) -> Option<try_lock::Locked<'_, T>> {
         for step in 0..SPIN_STEPS {
             for _ in 0..FIRST_PAUSES << step {

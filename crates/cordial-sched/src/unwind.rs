@@ -1,4 +1,4 @@
-//! Panics of tasks, turned into values: no panic ends the thread that runs a task.
+//! Panics of user code, turned into values, so that they do not end threads of the executor.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -21,8 +21,8 @@ fn message_of(payload: Box<dyn Any + Send>) -> String {
     message
 }
 
-/// Ends the calling thread, if it catches no panic further out. Runs its destructors and prints
-/// nothing.
+/// Ends the calling thread by a panic that prints nothing and runs the destructors of the frames on the stack. A caller that catches
+/// panics keeps the thread alive.
 pub(crate) fn end_thread() -> ! {
     resume_unwind(Box::new(()))
 }

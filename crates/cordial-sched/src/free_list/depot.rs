@@ -3,13 +3,13 @@
 //! ```text
 //!  top      ├──────────┤ put ▲ ▼ take
 //!           │          │
-//!  n_unused ├──────────┤ was not taken since the last trim began: idle when the next one begins
-//!  n_idle   ├──────────┤ was not taken between the beginnings of two trims: to be freed
+//!  n_unused ├──────────┤ below: not taken since the last trim began, so idle when the next one begins
+//!  n_idle   ├──────────┤ below: not taken since the trim before that began, so to be freed now
 //!  bottom   └──────────┘
 //! ```
 //!
 //! So a program that does the same work again and again keeps the values that it needs, and a program whose work changes or
-//! ends gives back the memory of those that it no longer needs.
+//! ends frees the values that it no longer needs.
 
 use std::collections::VecDeque;
 
@@ -60,7 +60,7 @@ impl<T> Depot<T> {
         self.n_idle = std::mem::replace(&mut self.n_unused, self.values.len());
     }
 
-    /// Takes up to `n` idle values. Frees the memory of the stack itself with the last of them.
+    /// Takes up to `n` idle values. If no value is left, frees the memory of the stack itself.
     pub(super) fn take_idle(&mut self, n: usize) -> Vec<T> {
         let n = n.min(self.n_idle);
         self.n_idle -= n;

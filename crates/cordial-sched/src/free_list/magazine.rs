@@ -4,14 +4,14 @@ use std::sync::Weak;
 
 use crate::free_list::{BATCH, Recycle, Shards};
 
-/// A magazine with this many values returns some of them.
+/// A magazine with this many values returns half of them.
 const CAPACITY: usize = 2 * BATCH;
 
 pub(crate) struct Magazine<T: Recycle> {
     /// The list that the magazine serves. Dangling at first.
     list: Weak<Shards<T>>,
-    /// Allocated once, for `CAPACITY` values. A new allocation for each batch would end up above the memory of a burst, and keep
-    /// that from being given back.
+    /// Allocated once, for `CAPACITY` values. A new allocation for each batch would lie above the memory of a burst, and keep the
+    /// allocator from giving that memory back to the system.
     pub(super) values: Vec<T>,
 }
 

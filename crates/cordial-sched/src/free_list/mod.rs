@@ -1,17 +1,20 @@
 //! A free list: values that are not in use, kept to be used again.
 //!
 //! ```text
-//!  take ◄── magazine of the thread ◄── 32 at a time ── shard of the thread ◄── half of another shard, or new values
-//!  give ──► magazine of the thread ── 32, once it has 64 ──► shard of the thread
+//!  take ◄── magazine of the thread ◄── up to 32 ── depot of the thread ◄── half of another depot, or new values
+//!  give ──► magazine of the thread ── 32, once it has 64 ──► depot of the thread
 //! ```
 //!
 //! Most values come and go through the magazine of the calling thread, without a lock. A thread has one magazine for
 //! each kind of value, and the magazine serves one free list at a time: the first list that the
-//! thread uses and that still exists. For other lists the thread uses the shards directly. The
+//! thread uses, until that list is gone. For other lists the thread uses the depots directly. The
 //! magazine returns its values when its thread ends. If its list is gone, it disposes of them when
 //! its thread ends or when it begins to serve another list.
 //!
-//! `mod` and `magazine` are a cycle of two files: a magazine returns its values to the shards.
+//! A list has several depots, each under its own lock, so that threads do not contend for one; `shard` says which of them a
+//! thread uses.
+//!
+//! `mod` and `magazine` are a cycle of two files: a magazine returns its values to the depots.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
@@ -28,7 +31,7 @@ mod depot;
 mod magazine;
 mod shard;
 
-/// How many values move at once between a magazine and a shard.
+/// How many values move at once between a magazine and a depot, at most.
 pub(crate) const BATCH: usize = 32;
 
 /// A kind of value that free lists keep.
@@ -36,11 +39,12 @@ pub(crate) trait Recycle: Sized + 'static {
     /// Returns the magazines for this kind of value, one for each thread.
     fn magazine() -> &'static LocalKey<RefCell<Magazine<Self>>>;
 
-    /// Disposes of a value whose free list is gone, or that was not used for long. Runs no user code.
+    /// Disposes of a value whose free list is gone, that was not used for long, or that a magazine returns in a forked process. Runs no
+    /// user code.
     fn dispose(self);
 }
 
-/// The free values of one owner. They are disposed of together with the list.
+/// The free values of one owner. Those in depots are disposed of together with the list, those in magazines later.
 pub(crate) struct FreeList<T: Recycle> {
     shards: Arc<Shards<T>>,
 }
@@ -69,13 +73,13 @@ impl<T: Recycle> FreeList<T> {
         FreeListRef { shards: Arc::downgrade(&self.shards), has_magazines: true }
     }
 
-    /// Like [`downgrade`](FreeList::downgrade), but values are given back to the shards, not to magazines.
+    /// Like [`downgrade`](FreeList::downgrade), but values are given back to the depots, not to magazines.
     pub(crate) fn downgrade_without_magazines(&self) -> FreeListRef<T> {
         FreeListRef { shards: Arc::downgrade(&self.shards), has_magazines: false }
     }
 
-    /// Takes a free value or, if there is none, a value that `make` returns. `make` returns at
-    /// least one value, or `None` if no more can be made.
+    /// Takes a free value or, if there is none in the depots and in the magazine of this thread, a value that `make` returns.
+    /// `make` returns at least one value, or `None` if no more can be made.
     pub(crate) fn take(&self, make: impl Fn() -> Option<Vec<T>>) -> Option<T> {
         let from_magazine = T::magazine().try_with(|magazine| {
             let mut magazine = magazine.borrow_mut();
@@ -89,7 +93,7 @@ impl<T: Recycle> FreeList<T> {
         });
         match from_magazine {
             Ok(Some(value)) => Some(value),
-            // The magazine serves another list, or is destroyed because the thread ends.
+            // The magazine serves another list, or is destroyed because the thread ends, or no more values can be made.
             _ => self.take_without_magazine(make),
         }
     }
@@ -104,8 +108,8 @@ impl<T: Recycle> FreeList<T> {
         value
     }
 
-    /// Makes room for `n` values in each shard, so that giving them back allocates nothing: at the end of a burst, an
-    /// allocation that stays keeps the memory of the burst from being given back.
+    /// Makes room for `n` values in each depot, so that giving them back allocates nothing: at the end of a burst, an allocation
+    /// that stays would keep the allocator from giving the memory of the burst back to the system.
     pub(crate) fn reserve(&self, n: usize) {
         for shard in &self.shards.shards {
             shard.lock().reserve(n);
@@ -122,8 +126,8 @@ impl<T: Recycle> FreeList<T> {
         }
     }
 
-    /// Disposes of idle values: of those that have stayed in their shard since the previous call. Stops as soon as `is_quiet`
-    /// returns `false`: the rest waits for the next call.
+    /// Disposes of idle values: of those that have stayed in their depot since the previous call. Stops when `is_quiet`, which is
+    /// called before each batch, returns `false`: the rest waits for the next call.
     ///
     /// To be called when the owner has nothing to do.
     pub(crate) fn trim(&self, is_quiet: impl Fn() -> bool) {
@@ -169,8 +173,8 @@ impl<T: Recycle> FreeListRef<T> {
 }
 
 impl<T: Recycle> Shards<T> {
-    /// Returns whether the program has forked since the list was made. A thread that stayed in the parent process may have held
-    /// the lock of a shard at the fork.
+    /// Returns whether this is a forked process, and the list was made before the fork. A thread that stayed in the parent process may
+    /// have held the lock of a depot at the fork.
     fn is_forked(&self) -> bool {
         // A guard reports a fork once, so a copy is asked.
         self.fork_guard.as_ref().is_some_and(|guard| guard.clone().detected_fork())
@@ -180,8 +184,8 @@ impl<T: Recycle> Shards<T> {
         &self.shards[shard_of_this_thread(self.shards.len())]
     }
 
-    /// Moves up to `BATCH` values into `batch`, which is empty: from the shard of this thread, else from another shard, else
-    /// new values. It stays empty if there are no values and no more can be made.
+    /// Moves up to `BATCH` values into `batch`, which is empty: from the depot of this thread, else from another depot, else
+    /// new values. `batch` stays empty if there are no values and no more can be made.
     fn take_batch(&self, batch: &mut Vec<T>, make: &impl Fn() -> Option<Vec<T>>) {
         batch.extend(self.own().lock().take(BATCH));
         if !batch.is_empty() {
@@ -194,8 +198,8 @@ impl<T: Recycle> Shards<T> {
         }
     }
 
-    /// Takes half of the values of another shard. Values that one thread takes and another gives
-    /// back return in this way.
+    /// Takes half of the values of another depot. Values that one thread takes and another gives back
+    /// return in this way.
     fn half_of_another(&self) -> Option<Vec<T>> {
         let own = shard_of_this_thread(self.shards.len());
         (1..self.shards.len()).find_map(|step| {

@@ -4,7 +4,7 @@ use std::thread::LocalKey;
 
 use super::*;
 
-/// A value that counts itself in its maker when it is disposed of.
+/// A value that adds one to the count of its maker when it is disposed of.
 struct Counted {
     n_disposed: Arc<AtomicUsize>,
     list: FreeListRef<Counted>,
@@ -69,7 +69,7 @@ fn values_that_are_taken_here_and_given_back_there_come_back() {
 #[test]
 fn every_value_is_disposed_of_once_the_list_is_gone_wherever_it_was() {
     let (list, maker) = (FreeList::new(2), Maker::default());
-    // In the magazine of this thread and in the shards, in use, and in the magazine of a thread that outlives the list.
+    // In the magazine of this thread and in the depots, in use, and in the magazine of a thread that outlives the list.
     let mut values = maker.take(&list, 200);
     let in_use = values.split_off(150);
     values.into_iter().for_each(give);
@@ -94,7 +94,7 @@ fn every_value_is_disposed_of_once_the_list_is_gone_wherever_it_was() {
     drop(maker.take(&next, 1));
     drop(next);
     let n_made = maker.n_made.load(Ordering::SeqCst);
-    // One of the next list was dropped here, and the rest of its batch is still in the magazine.
+    // Of the batch of the next list, one value was dropped here, and the others are still in the magazine.
     assert_eq!(maker.n_disposed.load(Ordering::SeqCst), n_made - BATCH);
 }
 

@@ -22,7 +22,7 @@ const WEAKEST_NICE: i32 = 19;
 /// The identity of a thread of this program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OsThread {
-    /// `None` where `/proc` is not mounted. Then the thread keeps its priority.
+    /// `None` if `/proc` does not show the thread. Then its nice value stays as it is.
     kernel_id: Option<KernelId>,
 }
 
@@ -31,22 +31,22 @@ impl OsThread {
         OsThread { kernel_id: kernel_id() }
     }
 
-    /// Returns the number of the thread, as `/proc` shows it.
+    /// Returns the number of the thread as `/proc` shows it, or `None` if `/proc` does not show the thread.
     pub(crate) fn kernel_id(self) -> Option<u32> {
         self.kernel_id.map(|id| id.in_proc.as_raw_nonzero().get().cast_unsigned())
     }
 
-    /// Returns the processor time that the thread has used, or `None` if it has ended or the kernel keeps no such
-    /// record.
+    /// Returns the processor time that the thread has used, or `None` if the thread has ended, its number is
+    /// unknown, or the kernel keeps no such record.
     pub(crate) fn cpu_time(self) -> Option<Duration> {
         let text = std::fs::read_to_string(format!("/proc/self/task/{}/schedstat", self.kernel_id?.in_proc)).ok()?;
         let nanoseconds = text.split(' ').next()?.parse().ok()?;
         Some(Duration::from_nanos(nanoseconds))
     }
 
-    /// Raises the thread's nice value by [`NICE_STEPS`]. An unprivileged program cannot undo that.
+    /// Raises the thread's nice value by [`NICE_STEPS`], to 19 at most. An unprivileged program cannot undo that.
     ///
-    /// Returns `false` if the system does not allow it. The thread must not have ended.
+    /// Returns `false` if the system does not allow that, or if the number of the thread is unknown. The thread must not have ended.
     pub(crate) fn deprioritize(self) -> bool {
         // `None` would name the thread that makes the call.
         let Some(KernelId { id, .. }) = self.kernel_id else { return false };
@@ -55,7 +55,7 @@ impl OsThread {
     }
 }
 
-/// Gives the calling thread the batch policy: when the kernel wakes it, it no longer preempts the thread that is running.
+/// Gives the calling thread the batch policy: when the kernel wakes the thread, it no longer preempts the thread that is running.
 pub(crate) fn disable_wakeup_preemption() {
     let Ok(own_nice) = getpriority_process(None) else { return };
     // `thread_priority` sets the nice value together with the policy, from a priority between 0 and 99. Find the priority that keeps

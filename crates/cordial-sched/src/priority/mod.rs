@@ -1,7 +1,7 @@
 //! The operating system's scheduling priority of single threads, where a program may change it (Linux).
 //!
-//! A worker thread that computes in a long poll is *deprioritized* if more such threads compute than there are
-//! processors: it gets less time than other threads, and they wait less for it.
+//! A blocked worker thread that computes is *deprioritized* if more such threads compute than there are processors: it
+//! then gets less processor time, and other threads wait less for it.
 //!
 //! A tokio I/O thread that wakes up to handle an event normally preempts the thread that caused the event. Under load
 //! that is two context switches for a few microseconds of work, once for each event. I/O threads therefore *disable

@@ -14,10 +14,9 @@ impl KernelThread {
         KernelThread(kernel_id())
     }
 
-    /// Returns whether the kernel has removed the thread, and no longer counts it. A thread that was joined is taken for gone
-    /// if its number is unknown.
+    /// Returns whether the kernel no longer counts the thread, which was joined. Returns true if its number is unknown.
     pub(super) fn is_gone(self) -> bool {
-        // The call accepts the id of any thread, and sends no signal.
+        // `kill` without a signal, which accepts the id of any thread, not only of a process.
         self.0.is_none_or(|thread| test_kill_process(thread.id) == Err(Errno::SRCH))
     }
 }

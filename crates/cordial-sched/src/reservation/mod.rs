@@ -21,10 +21,11 @@ use crate::thread_limit::{self, NewThread, ThreadsRefused, reached_limit};
 #[cfg_attr(not(target_os = "linux"), path = "other.rs")]
 mod system;
 
-/// Held while an executor starts. Other executors that start, and the stand-ins of others, would take what it has reserved.
+/// Held while an executor starts, so that no other executor starts, and no stand-in of another executor, which would take what
+/// this executor has reserved.
 pub(crate) static STARTING: LazyLock<Mutex<()>> = LazyLock::new(|| Mutex::new(()));
 
-/// The pause between two looks for a thread that is about to disappear, and the number of looks.
+/// The pause between two checks whether a thread is gone, and the number of checks.
 const PAUSE: Duration = Duration::from_micros(50);
 const LOOKS: usize = 2000;
 
@@ -38,7 +39,7 @@ struct ReservedThreads {
 ///
 /// # Errors
 ///
-/// If it does not.
+/// If the system refuses one of them, or the address space has no room for it.
 pub(crate) fn check_threads(needed: usize) -> Result<(), ThreadsRefused> {
     let mut taken = ReservedThreads { threads: Vec::new(), is_over: Arc::default() };
     let refused = (0..needed).find_map(|_| taken.take_one().err());
@@ -61,7 +62,7 @@ pub(crate) fn check_files(needed: usize) -> io::Result<()> {
     pipes.map(drop)
 }
 
-/// Calls `f` on a thread of its own, and waits until the system no longer counts that thread.
+/// Calls `f` on a thread of its own. Then waits, for a limited time, until the system no longer counts that thread.
 ///
 /// # Errors
 ///
@@ -89,7 +90,7 @@ impl ReservedThreads {
         Ok(())
     }
 
-    /// Lets the threads end, and waits until the system no longer counts them.
+    /// Lets the threads end. Then waits, for a limited time, until the system no longer counts them.
     fn give_back(mut self) {
         let _ = self.is_over.set(());
         let threads: Vec<KernelThread> = self.threads.drain(..).filter_map(|thread| thread.join().ok()).collect();
@@ -103,7 +104,7 @@ impl Drop for ReservedThreads {
     }
 }
 
-/// Waits until the system no longer counts these threads: joining a thread returns a moment before that. The wait is bounded:
+/// Waits until the system no longer counts these threads: joining a thread returns a moment before that. Waits for a limited time:
 /// at worst, a thread that is still counted afterwards takes the place of one that the executor needs.
 fn wait_until_gone(threads: &[KernelThread]) {
     for _ in 0..LOOKS {

@@ -1,4 +1,4 @@
-//! The backend for the model checker loom, which runs every interleaving of the threads of a model.
+//! The backend for the model checker loom, which runs the interleavings of the threads of a model.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// Like `SpinLock` in `spin_lock.rs`: the model checker knows only one kind of lock.
+/// Stands for `SpinLock` in `spin_lock.rs`, since loom has no spin lock.
 #[derive(Debug, Default)]
 pub(crate) struct SpinLock<T>(loom::sync::Mutex<T>);
 
@@ -90,7 +90,7 @@ impl Parker {
         self.park();
     }
 
-    /// As `park_timeout`.
+    /// Never reaches the deadline, for the same reason.
     pub(crate) fn park_deadline(&self, _deadline: std::time::Instant) {
         self.park();
     }

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 
-/// Checks the interleavings with at most this many preemptions. A model of three or more threads has too many
-/// interleavings to check all of them.
+/// Runs a model in all interleavings with at most this many preemptions. Most models of three or more threads have too many
+/// interleavings to run all of them.
 pub(crate) fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
@@ -14,8 +14,8 @@ pub(crate) fn count(outcome: &Count) {
     outcome.fetch_add(1, Relaxed);
 }
 
-/// Panics if no run of a model had one of these outcomes: a protocol that never sleeps must not pass for one that loses
-/// no wake-up.
+/// Panics if one of these outcomes was reached in no run of a model. Otherwise a protocol whose threads never sleep would pass as one
+/// that loses no wake-up.
 #[track_caller]
 pub(crate) fn assert_reached<const N: usize>(outcomes: [(&str, &Count); N]) {
     for (name, outcome) in outcomes {

@@ -1,4 +1,4 @@
-//! The backend for a program: std, crossbeam and try-lock.
+//! The backend for a program: std, crossbeam and `spin_lock`.
 
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use std::thread::sleep;
@@ -10,7 +10,7 @@ pub(crate) use crossbeam_utils::sync::{Parker, Unparker};
 
 pub(crate) use crate::spin_lock::SpinLock;
 
-/// A mutex without poisoning: no code that can panic runs under a lock of this crate.
+/// A mutex without poisoning. What it guards is consistent even after a panic of the thread that held it.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
@@ -23,8 +23,8 @@ impl<T> Mutex<T> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Like `lock`, but returns `None` if another thread has not released the lock after a second. This happens in a forked process:
-    /// a thread that stayed in the parent process may have held the lock.
+    /// Like `lock`, but returns `None` if another thread has not released the lock after a second: because it is slow or, in a forked
+    /// process, because it stayed in the parent process.
     pub(crate) fn lock_for_a_second(&self) -> Option<MutexGuard<'_, T>> {
         (0..TRIES).find_map(|_| match self.0.try_lock() {
             Ok(guard) => Some(guard),

@@ -16,8 +16,8 @@ pub(crate) struct KernelId {
 
 /// Returns the numbers of the calling thread; `None` where `/proc` is not mounted, or does not show this program.
 ///
-/// Read from `/proc`, because compiling the part of `rustix` that asks the kernel would cost each program that uses this
-/// library two seconds of processor time.
+/// Reads them from `/proc`, because the part of `rustix` that asks the kernel would add two seconds of processor time to the build of
+/// each program that uses this library.
 pub(crate) fn kernel_id() -> Option<KernelId> {
     parse(&std::fs::read_to_string("/proc/thread-self/status").ok()?)
 }
@@ -26,7 +26,8 @@ pub(crate) fn kernel_id() -> Option<KernelId> {
 fn parse(status: &str) -> Option<KernelId> {
     let number = |text: &str| Pid::from_raw(text.trim().parse().ok()?);
     let in_proc = status.lines().find_map(|line| line.strip_prefix("Pid:")).and_then(number)?;
-    // In each namespace from that of `/proc` to that of the thread. A kernel without namespaces has no such line.
+    // The number of the thread in each pid namespace, from that of `/proc` to the thread's own. A kernel without namespaces has no such
+    // line.
     let in_all = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     let id = match in_all {
         Some(numbers) => number(numbers.split_whitespace().next_back()?)?,

@@ -1,8 +1,8 @@
 //! Linux: limits of the program, of its user, of its control groups, and of the system.
 //!
-//! A refusal does not say which limit was the reason. So each limit is compared with what is in use,
-//! the narrowest first. Nothing counts the threads of a user, so the limit of the user is named if
-//! no other limit is reached.
+//! A refusal does not say which limit was the reason. So the limits are compared with what is in use,
+//! from that of the program to that of the system. Nothing counts the threads of a user, so the limit
+//! of the user, if there is one, is named when no other limit is reached.
 
 use std::fs;
 use std::path::Path;
@@ -15,9 +15,9 @@ use super::ThreadLimit;
 /// adds.
 const BYTES_OF_THREAD: u64 = 3 << 20;
 
-/// The address space that is left to the program when the threads of an executor start: for its allocations, and for a
-/// thread or two of its own. The first of these is the stack for signal handlers, which the standard library maps in each
-/// new thread: the program aborts if there is no room for it.
+/// The address space that is left to the program when the threads of an executor start: for allocations, and for a thread
+/// or two of its own. The first allocation of each new thread is the stack for signal handlers, which the standard library
+/// maps: the program aborts if there is no room for it.
 const BYTES_OF_START: u64 = 8 << 20;
 
 /// The address space that glibc takes for the heap of a thread.
@@ -50,9 +50,9 @@ pub(super) fn has_room_for_first_threads() -> bool {
     getrlimit(Resource::As).current.is_none_or(|max| has_room_within(max, BYTES_OF_THREAD + BYTES_OF_START))
 }
 
-/// Returns whether one more thread and its heap leave an eighth of the address space. Heaps that are not in use yet are
-/// added: those of the threads that are starting, and that of the thread that calls hooks, which starts after the first
-/// long poll.
+/// Returns whether one more thread leaves an eighth of the address space free. The thread is counted with its heap, with the
+/// heaps of the threads that are starting, and with the heap of the thread that calls hooks, which starts after the first
+/// long poll: they may not be in use yet.
 pub(super) fn has_room_for_stand_in(n_starting: usize) -> bool {
     let heaps = BYTES_OF_HEAP.saturating_mul(n_starting as u64 + 2);
     let room = |max: u64| has_room_within(max, BYTES_OF_THREAD.saturating_add(heaps).saturating_add(max / 8));
@@ -63,7 +63,7 @@ pub(super) fn has_room_for_stand_in(n_starting: usize) -> bool {
 fn has_room_within(max_bytes: u64, bytes: u64) -> bool {
     match address_space_in_use() {
         Some(used) => used.saturating_add(bytes) <= max_bytes,
-        // Without `/proc`, this many bytes are allocated and freed again.
+        // Without `/proc`, this many bytes, or more than a heap holds, are allocated and freed again.
         None => usize::try_from(bytes.max(BYTES_OF_MAPPING))
             .is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok()),
     }
@@ -76,10 +76,10 @@ fn address_space_in_use() -> Option<u64> {
     kilobytes.trim().parse::<u64>().ok().map(|kilobytes| kilobytes.saturating_mul(1024))
 }
 
-/// Returns the innermost control group of this program that is full.
+/// Returns the innermost control group of this program that is full, of the first hierarchy that has one.
 fn control_group() -> Option<ThreadLimit> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    // Each line is `number:controllers:path`. The second version has one line, without controllers.
+    // Each line is `number:controllers:path`. Version 2 has one line, without controllers.
     let full = |line: &str| {
         let mut fields = line.splitn(3, ':').skip(1);
         let (controllers, group) = (fields.next()?, fields.next()?);

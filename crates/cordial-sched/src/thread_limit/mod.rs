@@ -1,4 +1,4 @@
-//! What the operating system says about threads that it refuses.
+//! Which limit of the operating system was reached when a thread was refused, and whether the address space has room for one.
 
 use std::error::Error;
 use std::fmt;
@@ -8,12 +8,12 @@ use std::io;
 #[cfg_attr(not(target_os = "linux"), path = "other.rs")]
 mod system;
 
-/// The operating system started some of the threads that were needed, and refused the next one.
+/// The operating system refused one of the threads that were needed, or the address space had no room for it.
 #[derive(Debug)]
 pub struct ThreadsRefused {
     /// The number of threads that were needed.
     pub needed: usize,
-    /// The number of threads that were started. They have ended again.
+    /// The number of threads that were started before that. They end again.
     pub granted: usize,
     /// The limit that was reached, if the system shows it.
     pub limit: Option<ThreadLimit>,
@@ -53,7 +53,8 @@ pub enum ThreadLimit {
 /// Returns the limit that was reached when a thread was refused with this error, or `None` if the system does not show it.
 /// To be called at once, because every thread that ends makes room below the limit.
 pub(crate) fn reached_limit(refusal: &io::Error) -> Option<ThreadLimit> {
-    // Found by `check_address_space`. A second look might find room: for a moment, glibc maps twice as much as the heap of a thread takes.
+    // An error of `check_address_space`. A second check might find room, because for a moment glibc maps twice as much as the heap of a
+    // thread takes.
     let is_checked = refusal.kind() == io::ErrorKind::OutOfMemory && refusal.get_ref().is_some();
     if is_checked { system::limit_of_address_space() } else { system::reached_limit() }
 }
@@ -61,7 +62,7 @@ pub(crate) fn reached_limit(refusal: &io::Error) -> Option<ThreadLimit> {
 /// A thread that is about to be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NewThread {
-    /// One of those that an executor starts with.
+    /// One of those that an executor starts with, or one that replaces a worker of these.
     First,
     /// A stand-in, while this many threads of its executor are starting.
     StandIn { n_starting: usize },
@@ -72,7 +73,7 @@ pub(crate) enum NewThread {
 ///
 /// # Errors
 ///
-/// If `RLIMIT_AS` leaves less.
+/// If the address space below `RLIMIT_AS` has no room for that.
 pub(crate) fn check_address_space(thread: NewThread) -> io::Result<()> {
     let has_room = match thread {
         NewThread::First => system::has_room_for_first_threads(),

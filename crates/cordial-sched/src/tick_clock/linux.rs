@@ -2,11 +2,11 @@
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// By how much the clock may lag, in nanoseconds: two ticks of the slowest kernels (10 ms each), because a busy virtual machine misses
-/// ticks. On such a machine with ticks of 4 ms, the largest lag within a minute was 14 ms.
+/// By how much the clock may be late, in nanoseconds: two ticks of the slowest kernels (10 ms each), because a busy virtual machine
+/// misses ticks. On such a machine with ticks of 4 ms, the largest lag within a minute was 14 ms.
 const LATE_BY: u64 = 20_000_000;
 
-/// The clock, and when it was started.
+/// The clock, with the time from which it counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TickClock {
     /// On the exact clock, in nanoseconds.
@@ -18,7 +18,8 @@ impl TickClock {
         TickClock { started: nanoseconds(clock_gettime(ClockId::Monotonic)) }
     }
 
-    /// Returns the nanoseconds since the start, and up to 20 ms more. `None` on other systems.
+    /// Returns the nanoseconds since the start, plus up to 20 ms: less than the time since the start only if the clock is late by more
+    /// than that. `None` on other systems.
     #[inline]
     pub(crate) fn since_start_or_later(self) -> Option<u64> {
         let late = nanoseconds(clock_gettime(ClockId::MonotonicCoarse));
