@@ -1,11 +1,11 @@
 //! Finds threads of tokio that are stuck: code inside `tokio::spawn` that computes or blocks for long.
 //!
-//! Such a thread has no stand-in. Tasks that tokio has queued behind it wait, and once all of
-//! tokio's threads are stuck, all sockets and tokio's timers wait as well. The only remedy is a
+//! Such a thread has no stand-in. Tasks of tokio may wait behind it, and once all of tokio's threads
+//! are stuck, all tasks, sockets and timers of tokio wait. The only remedy is a
 //! report.
 //!
 //! The timer thread samples the threads of tokio every 100 ms while any of them is awake. An idle program must not wake up
-//! for that, so the watch is off while all of them are parked, and a thread of tokio that wakes up switches it on.
+//! for that, so the watch is switched off when all of them are parked, and a thread of tokio that wakes up switches it on.
 //!
 //! ```text
 //!        a thread of tokio wakes up
@@ -65,7 +65,7 @@ pub(crate) enum Activity {
     Awake(u64, Duration),
 }
 
-/// A report that threads of tokio are stuck. At most one report a second is made.
+/// A report that threads of tokio are stuck. An executor makes at most one report a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StuckIoThreads {
     /// How many threads of tokio are stuck.
@@ -74,8 +74,8 @@ pub struct StuckIoThreads {
     pub n_threads: usize,
     /// How long the first of these threads has been stuck, at least.
     pub lasted: Duration,
-    /// How many times a thread was found to be stuck since the last report and was not reported,
-    /// because it is not stuck any more.
+    /// How many times since the last report a thread was found to be stuck and is not reported, because it
+    /// is no longer stuck.
     pub n_left_out: usize,
 }
 
@@ -85,14 +85,14 @@ pub(crate) struct IoThreadSamples {
     /// One for each thread of tokio.
     samples: Vec<Sample>,
     last_sample: Option<Instant>,
-    /// `None` while the watch is off.
+    /// `None` if the watch was off at the last call of `sample`, or before the first.
     next_sample: Option<Instant>,
     last_report: Option<Instant>,
     /// How many times a thread was found to be stuck since the last report.
     n_found: usize,
 }
 
-/// The activity in which a thread was first seen.
+/// The activity in which a thread was seen last, and since when it was seen in that activity.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     activity: Activity,
@@ -102,7 +102,7 @@ struct Sample {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
-    /// The thread is parked, or was not seen in this activity before.
+    /// The thread is parked, or was seen in this activity for the first time.
     Fresh,
     Stuck,
     /// The thread is stuck, and was reported.
@@ -128,7 +128,7 @@ impl IoWatch {
         self.is_on.load(Ordering::Relaxed)
     }
 
-    /// Switches the watch off, unless a thread is awake when the threads are looked at once more.
+    /// Switches the watch off. Switches it on again if a thread turns out to be awake.
     fn try_switch_off(&self, is_any_awake: impl FnOnce() -> bool) {
         // An exchange: loom does not order a plain store among exchanges.
         self.is_on.swap(false, Ordering::Relaxed);
@@ -153,8 +153,8 @@ impl IoThreadSamples {
         }
     }
 
-    /// Samples the activity of the threads if that is due. Returns when to call this again at the latest, and
-    /// what is to be reported.
+    /// Samples the activity of the threads if that is due. Returns when to call this again at the latest, or `None` while
+    /// the watch is off, and what is to be reported.
     pub(crate) fn sample(
         &mut self,
         watch: &IoWatch,
@@ -173,7 +173,7 @@ impl IoThreadSamples {
                     watch.try_switch_off(is_any_awake);
                 }
             }
-            // The watch was just switched on. It stays on for one period: most threads park before that is over.
+            // The watch was just switched on. It stays on for at least one period, after which most threads are parked.
             None => self.last_sample = None,
         }
         self.next_sample = Some(now + PERIOD);

@@ -10,8 +10,8 @@
 //!         └───────────┴────────┴─────────┘
 //! ```
 //!
-//! User code must not run under the lock of a slot. So the closures that are given to this module only read, change and
-//! move values; they drop nothing and wake nothing.
+//! User code must not run under the lock of a slot. So the closures that are given to this module must only read, change and
+//! move values; they must not drop values of the user or call wakers.
 
 use std::cell::RefCell;
 use std::cmp::Ordering::{Equal, Greater, Less};
@@ -24,8 +24,8 @@ use crate::free_list::{FreeList, Magazine, Recycle};
 use crate::sync::{AtomicU32, Ordering, SpinLock};
 
 /// With this many slots, the allocator usually maps a page on its own, as it does from 128 KiB on.
-/// Pages are never freed, and small pages between the tasks of a burst would keep the memory of
-/// these tasks from being given back.
+/// Pages are freed with the table only, and small pages between the tasks of a burst would keep the
+/// allocator from giving the memory of these tasks back to the system.
 const SLOTS: u32 = 2048;
 const PAGES: u32 = 128;
 const DIRECTORIES: u32 = 256;
@@ -50,7 +50,7 @@ impl Key {
         self.index
     }
 
-    /// Returns how many keys of this slot have been handed out, this key included.
+    /// Returns how many keys of this slot had been handed out when this key was, this key included.
     #[must_use]
     pub fn generation(self) -> NonZeroU32 {
         self.generation
@@ -67,7 +67,7 @@ impl Key {
     }
 }
 
-/// A look-up reads the generation and takes the lock, so the two are side by side.
+/// A look-up reads the generation and takes the lock, so the two are next to each other.
 #[derive(Debug)]
 #[repr(C)]
 struct Slot<V> {
@@ -109,7 +109,8 @@ impl<V> Table<V> {
         }
     }
 
-    /// Reserves a slot and returns its new key, for [`occupy`](Table::occupy). `None` while 67 million tasks are alive.
+    /// Reserves a slot and returns its new key, for [`occupy`](Table::occupy). `None` if all of the 67 million slots are reserved, retired,
+    /// or free in the magazines of other threads.
     ///
     /// # Panics
     ///
@@ -126,18 +127,18 @@ impl<V> Table<V> {
         }
     }
 
-    /// Puts the value of a reserved key into its slot.
+    /// Puts the value of a key that [`reserve`](Table::reserve) has returned into its slot.
     ///
     /// # Panics
     ///
-    /// If `key` is not a key of this table.
+    /// If the index of `key` is larger than any that this table has handed out.
     pub fn occupy(&self, key: Key, value: impl FnOnce() -> V) {
         let slot = self.slot(key.index).expect("a reserved key has a page");
-        // Made in its place, because the value may be large and would be copied.
+        // `value` makes the value in the slot, because a large value would be copied otherwise.
         slot.value.lock().get_or_insert_with(value);
     }
 
-    /// Reads or changes the value of a key. `None` if the table has no such value, or no longer.
+    /// Reads or changes the value of a key. `None` if the key has no value, or no longer has one.
     pub fn with<R>(&self, key: Key, f: impl FnOnce(&mut V) -> R) -> Option<R> {
         let slot = self.slot(key.index)?;
         let mut value = slot.value.lock();
@@ -176,7 +177,7 @@ impl<V> Table<V> {
         f(value_a, value_b)
     }
 
-    /// Removes the value of a key and frees its slot. `None` if there is no such value, or no longer.
+    /// Removes the value of a key and frees its slot. `None` if the key has no value, or no longer has one.
     pub fn remove(&self, key: Key) -> Option<V> {
         let slot = self.slot(key.index)?;
         let value = {
@@ -195,8 +196,8 @@ impl<V> Table<V> {
         keys
     }
 
-    /// Calls `f` with every value, ordered by index. Each slot is locked for its own call only, so values that come or go
-    /// meanwhile may be seen or not.
+    /// Calls `f` with every value, ordered by index. Each slot is locked during its own call only, so `f` may or may not be called with
+    /// values that are added or removed meanwhile.
     ///
     /// # Panics
     ///
@@ -209,7 +210,7 @@ impl<V> Table<V> {
     }
 
     /// Calls `f` with every value from the index `from` on, ordered by index, until `f` returns `Break`. Returns the index after
-    /// that of the last call, to go on from there; `None` after the last value. As `for_each`, locks one slot at a time.
+    /// that of the last call, to go on from there, or `None` if `f` never returned `Break`. As `for_each`, locks one slot at a time.
     ///
     /// # Panics
     ///
@@ -283,7 +284,7 @@ impl<V> Slot<V> {
         Slot { generation: AtomicU32::new(0), value: SpinLock::new(None) }
     }
 
-    /// Returns the value if it belongs to `key`. It is read under the lock, so the generation is that of the value.
+    /// Returns the value if it belongs to `key`. The caller holds the lock of the slot, so the generation is that of the value.
     fn value_of<'a>(&self, value: Option<&'a mut V>, key: Key) -> Option<&'a mut V> {
         value.filter(|_| self.generation.load(Ordering::Relaxed) == key.generation.get())
     }

@@ -2,12 +2,12 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// The alarm of a task, in its header. Set by the task itself, in its polls. Relaxed: a thread that clears it wakes the task
-/// afterwards.
+/// The alarm of a task, in its header. Set by the task itself, in its polls, and cleared by the task or when its timeout elapses.
+/// Relaxed: a thread that clears it for a timeout wakes the task afterwards.
 pub(crate) struct Alarm {
     /// In nanoseconds since the start of the executor. 0: no wake-up will come.
     at: AtomicU64,
-    /// The timeout that will wake the task. There is none if this is 0 or a timeout that has elapsed.
+    /// The number of the timeout that wakes the task at that time. 0, or the number of a timeout that has elapsed, if there is none.
     timeout: AtomicU64,
 }
 
@@ -21,12 +21,12 @@ impl Alarm {
         self.at.load(Ordering::Relaxed)
     }
 
-    /// Sets the time, which is not 0. Before the timeout is armed: one that elapses at once clears what was set before it.
+    /// Sets the time, which is not 0. To be called before the timeout is armed: if that elapses at once, it has to clear this time.
     pub(crate) fn set(&self, at: u64) {
         self.at.store(at, Ordering::Relaxed);
     }
 
-    /// Records the timeout that will wake the task, or has.
+    /// Records the timeout of the alarm, which may have elapsed already.
     pub(crate) fn set_timeout(&self, timeout: u64) {
         self.timeout.store(timeout, Ordering::Relaxed);
     }

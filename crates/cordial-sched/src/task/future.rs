@@ -18,7 +18,7 @@ pub(crate) enum Delivery {
     Discard,
 }
 
-/// The memory of a task: its future until that is ready, then its output until that is taken.
+/// The box of a future. Holds the future until that is ready, then its output until that is taken.
 pub(crate) struct DynFuture(Pin<Box<dyn ErasedCell>>);
 
 /// The operations of a [`FutureCell`] of any type.
@@ -27,13 +27,13 @@ trait ErasedCell: Send {
 
     fn delivery(&self) -> Delivery;
 
-    /// Moves the output into an `Option` of its type.
+    /// Moves the output into `output`, an `Option` of its type.
     fn take_output(self: Pin<&mut Self>, output: &mut dyn Any);
 
     /// Drops the future or the output.
     fn clear(self: Pin<&mut Self>);
 
-    /// Moves a future in, out of an `Option` of its type. Leaves a future of another type where it is.
+    /// Moves the future in `future`, an `Option`, into this cell. Leaves it there if the cell is for futures of another type.
     fn renew(self: Pin<&mut Self>, delivery: Delivery, future: &mut dyn Any);
 }
 
@@ -48,8 +48,7 @@ impl DynFuture {
         DynFuture(Box::pin(FutureCell { delivery, stage: Stage::Running { future } }))
     }
 
-    /// Uses the memory of a task that has ended for the next task, if the types of their futures
-    /// are the same.
+    /// Uses the box of a future that was cleared for `future`, if both have the same type. Makes a new box otherwise.
     // Inlined for the same reason as `new`.
     #[inline(always)]
     pub(crate) fn renew<F>(mut self, delivery: Delivery, future: F) -> DynFuture
@@ -90,7 +89,7 @@ impl DynFuture {
         self.0.as_mut().clear();
     }
 
-    /// Returns whether the memory, once cleared, is worth keeping for the next task.
+    /// Returns whether the box, once cleared, is kept for the next task.
     pub(crate) fn is_worth_keeping(&self) -> bool {
         size_of_val(&*self.0) <= LARGEST_SPARE
     }

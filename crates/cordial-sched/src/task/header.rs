@@ -11,9 +11,9 @@ use crate::task::slot::OwnerSlot;
 ///
 /// `T` is the type that owns a task: `Runnable`.
 pub(crate) struct Header<T> {
-    /// Where the task is while it waits.
+    /// Owns the task while it waits to be woken.
     pub(crate) owner: OwnerSlot<T>,
-    /// Where the task is when it has finished.
+    /// Owns the task from its end until its join handle takes it.
     pub(crate) join: JoinSlot<T>,
     pub(crate) alarm: Alarm,
     /// The key of the task, and its marks. Relaxed: written before the task is started, and see `mark_ending`.
@@ -50,20 +50,20 @@ impl<T> Header<T> {
     ///
     /// # Panics
     ///
-    /// If no task has used the header.
+    /// If no task has used the header yet.
     #[inline]
     pub(crate) fn key(&self) -> Key {
         let bits = self.key.load(Ordering::Relaxed) & !MARKS;
         Key::from_bits(bits).expect("the header was reset for a task")
     }
 
-    /// Marks that the task of `key`, and no other task, has to end. Relaxed: the caller wakes the
-    /// task afterwards.
+    /// Marks that the task has to end, if it is the task of `key`. Relaxed: the caller wakes the task
+    /// afterwards.
     pub(crate) fn mark_ending(&self, key: Key) {
         self.mark(key, IS_ENDING);
     }
 
-    /// Marks that sysmon has found the task of `key`, and no other task, in a poll. Relaxed: a hint, which may come late.
+    /// Marks that sysmon has found the task in a poll, if it is the task of `key`. Relaxed: a hint, which may come late.
     pub(crate) fn mark_sampled(&self, key: Key) {
         self.mark(key, IS_SAMPLED);
     }

@@ -1,8 +1,8 @@
 //! The end of a task: how the thread that finishes it and its join handle agree on which of them gets the finished task.
 //!
-//! A task that was made with a handle ends in its `JoinSlot`, and stays there until the handle
-//! takes it or is dropped. The slot is in the task's header, which the next task uses as soon as
-//! this task has left the slot.
+//! A task that finishes while its handle exists goes into its `JoinSlot`, and stays there until the
+//! handle takes it or is dropped. The slot is in the task's header, which the next task may use
+//! once this task has been retired.
 //!
 //! ```text
 //!            the handle is polled: its waker is kept
@@ -20,15 +20,14 @@
 //!
 //! **One owner at the end.** Of `finish` and `detach`, the later call gets the task, and returns it
 //! to its caller. `poll_join` gets the task only if `finish` came before, and there is one handle,
-//! which is polled or dropped by one thread at a time. So the task leaves the slot exactly once. In
+//! which is polled or dropped by one thread at a time. So exactly one caller gets the task. In
 //! the same critical section the slot becomes `Running` again, before the caller can give the
 //! header to the next task.
 //!
 //! **The handle is woken.** If `poll_join` comes first, its waker is in the slot when `finish` comes, and `finish` takes it out
 //! and wakes it. If `finish` comes first, `poll_join` finds the task. A waker that is replaced by a later poll is not woken.
 //!
-//! **`is_finished` is true only of the task of the handle that asks.** It is a hint that saves the lock and the clone of a
-//! waker. `finish` sets it under the lock (Release); a handle that sees it (Acquire) finds `Finished`, since only the same
+//! **`is_finished` is true only of the task of the handle that asks.** The flag saves `poll_join` the clone of a waker. `finish` sets it under the lock (Release); a handle that sees it (Acquire) finds `Finished`, since only the same
 //! handle could have changed that. It is cleared under the lock, together with `Finished`, by the thread that takes the task.
 //! The next task of the header is made after that, and so is its handle: it does not see the old value.
 //!
@@ -56,13 +55,13 @@ pub(crate) struct JoinSlot<T> {
     state: SpinLock<JoinState<T>>,
     /// Whether the state is `Finished`. Written under the lock.
     is_finished: AtomicBool,
-    /// How often the task was woken by its own poll. Wraps. Written by the owner of the task only. It says nothing about the end of
-    /// the task, and is here because the alignment of this type leaves the room for it: the header must not grow.
+    /// How many polls of the task have woken it. Wraps. Written by the owner of the task only. The number says nothing about the end of
+    /// the task. It is here because the alignment of this type leaves room for it: the header must not grow.
     n_self_wakes: AtomicU32,
 }
 
 enum JoinState<T> {
-    /// The task has not finished. Holds the waker of the handle, once that was polled.
+    /// The task has not finished. Holds the waker of the handle, once the handle was polled.
     Running(Option<Waker>),
     Finished(T),
     /// The task has not finished, and its handle was dropped.
@@ -82,7 +81,7 @@ impl<T> JoinSlot<T> {
     ///
     /// # Panics
     ///
-    /// If the waker of the handle panics. The task is in its slot by then.
+    /// If the waker of the handle panics. The task was put into its slot before that.
     #[must_use = "a task without a handle has to be retired"]
     pub(crate) fn finish(&self, task: T) -> Option<T> {
         let mut state = self.state.lock();
@@ -104,7 +103,8 @@ impl<T> JoinSlot<T> {
         None
     }
 
-    /// Takes the finished task, or keeps the waker until it finishes. Called by the handle, and not again once it is ready.
+    /// Takes the task if it has finished. Otherwise keeps the waker of `cx`, which the end of the task wakes. Called by the handle, and not
+    /// again after it has returned `Ready`.
     pub(crate) fn poll_join(&self, cx: &Context<'_>) -> Poll<T> {
         // Cloned before the lock is taken, and not at all if it is not needed.
         let mut waker = if self.is_finished() { None } else { Some(cx.waker().clone()) };
@@ -134,7 +134,7 @@ impl<T> JoinSlot<T> {
         self.is_finished.load(Ordering::Acquire)
     }
 
-    /// Counts that the task was woken by its own poll. Called by the owner of the task.
+    /// Counts a poll that has woken its own task. Called by the owner of the task.
     #[inline]
     pub(crate) fn count_self_wake(&self) {
         self.n_self_wakes.store(self.n_self_wakes.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);

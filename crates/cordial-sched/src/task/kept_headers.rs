@@ -1,8 +1,8 @@
 //! The headers that a thread keeps alive, so that it can park their tasks again without counting references.
 //!
 //! As soon as a task is in its slot, another thread may take it and finish it. So the thread that parks the task needs its own
-//! reference to the header. To count that reference up and down costs two atomic operations for each poll. A thread parks the same
-//! tasks again and again if they send messages to each other, so it keeps references to the headers that it used last.
+//! reference to the header. To count that reference up and down would cost two atomic operations for each poll. Tasks that send messages
+//! to each other are parked by one thread again and again, so the thread keeps references to a few headers.
 
 use std::sync::Arc;
 
@@ -10,15 +10,16 @@ use crate::task::header::Header;
 use crate::task::runnable::Runnable;
 use crate::task::schedule::HeaderReuse;
 
-/// How many headers a thread keeps. Enough for a process, a server that it calls, a server that the first server calls, and one more task.
+/// How many headers a thread keeps. Enough for a task that calls a server, that server, another server which the first one calls, and one
+/// more task.
 const KEPT: usize = 4;
 
 type HeaderOfTask = Arc<Header<Runnable>>;
 
-/// The headers of the tasks that a thread has parked last.
+/// The headers of tasks that a thread has parked lately.
 pub(crate) struct KeptHeaders {
     headers: [Option<HeaderOfTask>; KEPT],
-    /// The index of the header that is replaced next.
+    /// The index of the header that is replaced next: the one that was kept first.
     next: usize,
 }
 
@@ -27,8 +28,8 @@ impl KeptHeaders {
         KeptHeaders { headers: [const { None }; KEPT], next: 0 }
     }
 
-    /// Puts a task into its slot. Returns the task if it was woken during its poll, and a header that is no longer kept. The caller
-    /// drops that header when `self` is not borrowed, because the header may hold a waker of the user.
+    /// Puts a task into its slot. Returns the task if it was woken during its poll, and a header that is not kept or no longer kept. The
+    /// caller drops that header when `self` is no longer borrowed, because dropping it may drop a waker, which is user code.
     #[inline]
     pub(crate) fn park(&mut self, runnable: Runnable) -> (Option<Runnable>, Option<HeaderOfTask>) {
         let of_task = Arc::as_ptr(runnable.header());
@@ -42,7 +43,7 @@ impl KeptHeaders {
     fn park_unknown(&mut self, runnable: Runnable) -> (Option<Runnable>, Option<HeaderOfTask>) {
         let header = runnable.header().clone();
         if runnable.scheduler().header_reuse() == HeaderReuse::Exact {
-            // With exact reuse, a header to which a reference is kept would not be used for another task.
+            // With exact reuse, a header to which the thread keeps a reference would never be used for another task.
             return (header.owner.put(runnable), Some(header));
         }
         let woken = header.owner.put(runnable);

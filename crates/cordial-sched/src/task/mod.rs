@@ -14,18 +14,19 @@
 //! | queued | in a queue | empty | running or detached | running |
 //! | polled | with the thread that polls it | empty | running or detached | running |
 //! | waiting | in `Header::owner` | the task | running or detached | running |
-//! | finished | in `Header::join` | empty | finished | finished |
+//! | finished | in `Header::join` | empty | finished | finished, or cleared |
 //! | joined | with the handle | empty | running | finished, then cleared |
 //!
-//! In every state but *waiting*, a wake-up only leaves a mark in the owner slot. After *joined*, the task is free again; so is a
-//! detached task that has finished. A header without a `Runnable` is freed with the last reference to it.
+//! In every state but *waiting*, a wake-up only leaves a mark: in the owner slot or, if the task is polled on the thread that wakes
+//! it, in the context of that thread. After *joined*, the task is free again, and so is a detached task that has finished. (A
+//! simulation drops the task instead if a waker to it is left.) A header without a `Runnable` is freed with the last reference to it.
 //!
 //! The files in reading order: `future`, `slot`, `join`, `alarm`, `header`, `runnable`, `waker`, `turns`, `kept_headers`,
 //! `schedule`, `allocator`, `task_ref`.
 //!
 //! `runnable`, `waker`, `kept_headers` and `schedule` form the only import cycle here: a `Runnable` has a waker and a scheduler, both
 //! of which queue a `Runnable`. `header`, `slot` and `join` are generic over the type that owns a task, which keeps them out of this
-//! cycle and lets their loom models check the code that ships.
+//! cycle and lets the loom models of `slot` and `join` check the code that ships.
 
 pub(crate) mod alarm;
 pub(crate) mod allocator;

@@ -1,11 +1,11 @@
 //! The owner of a task: a future, and what it takes to wake and to schedule it.
 //!
-//! A task has one owner at a time, and owning the `Runnable` is owning the task: it is in a queue, with the thread that polls
-//! it, in the slots of its header while it waits and when it has finished, or in a free list between two tasks.
+//! A task has one owner at a time, and owning the `Runnable` is owning the task. The `Runnable` is in a queue, with the thread that
+//! polls it, in a slot of its header while it waits and when it has finished, or in a free list between two tasks.
 //!
 //! ```text
 //!  free list ─► filled ─► queue ─► polled ─┬─ Pending ─► Header::owner ── woken ──► queue
-//!      ▲                                   └─ Ready ───► Header::join ─── joined ──┐
+//!      ▲                                   └─ Ready ───► Header::join ─── joined ──┐ (without a handle: at once)
 //!      └─────────────────────────────── retired ◄──────────────────────────────────┘
 //! ```
 
@@ -30,10 +30,9 @@ struct Task {
     /// The waker that polls get. Made from `header`.
     waker: Waker,
     scheduler: SchedulerRef,
-    /// `None` if no task has used the box, or if the memory of the last future was not worth
-    /// keeping.
+    /// `None` if no task has used this box, or if the box of the last future was not worth keeping.
     future: Option<DynFuture>,
-    /// The reference that the last join handle had, for the next one. Reusing it saves two atomic operations.
+    /// The reference that the last join handle had, for the next handle. Reusing it saves two atomic operations.
     spare_header: Option<Arc<Header<Runnable>>>,
 }
 
@@ -70,7 +69,7 @@ impl Runnable {
         self.0.spare_header.take().unwrap_or_else(|| self.0.header.clone())
     }
 
-    /// Takes the reference of a join handle back, for the handle of the next task.
+    /// Takes the reference of a join handle back, for the handle of the next task. With exact reuse, drops it.
     #[inline]
     pub(crate) fn keep_header(&mut self, of_handle: Option<Arc<Header<Runnable>>>) {
         if self.0.scheduler.header_reuse() == HeaderReuse::Eager {
@@ -97,18 +96,22 @@ impl Runnable {
         header.owner.put(self)
     }
 
-    /// Delivers the output of the future, which is ready, to the join handle, or drops it. `left` may be a reference to the header that the
-    /// caller has left over, so that no new one has to be counted.
+    /// Puts the task, whose future is ready or cleared, into its join slot. Retires the task instead if it has no handle, or its handle was dropped.
+    /// `left` may be a reference to the header that the task has left for its end, so that no new one has to be counted.
+    ///
+    /// # Panics
+    ///
+    /// If the waker of the handle or the destructor of the output panics.
     pub(crate) fn finish(self, delivery: Delivery, left: Option<Arc<Header<Runnable>>>) {
         let without_handle = match delivery {
             Delivery::Join => {
-                // A reference of this thread, because another thread may take the task and free it at once.
+                // This thread needs a reference, because another thread may take the task and free it at once.
                 let left = left.filter(|left| Arc::ptr_eq(left, &self.0.header));
                 let header = left.unwrap_or_else(|| self.0.header.clone());
                 header.join.finish(self)
             }
             Delivery::Discard => {
-                // Before the task is retired, so that its header can be used again.
+                // Dropped before the task is retired, so that the header can be used again.
                 drop(left);
                 Some(self)
             }
@@ -118,10 +121,10 @@ impl Runnable {
         }
     }
 
-    /// Drops the future of a task that no thread can run any more.
+    /// Drops the future of a task that no thread can run any more, and finishes the task.
     pub(crate) fn abort(mut self) {
         let future = self.0.future.as_mut().expect("filled before it was queued");
-        // User code: a panic of it is discarded.
+        // A panic of the user's destructor is discarded.
         let _ = unwind::catch(|| future.clear());
         let delivery = future.delivery();
         self.finish(delivery, None);
@@ -136,11 +139,11 @@ impl Runnable {
         self.0.future.as_mut().expect("it has finished").take_output()
     }
 
-    /// Drops the future or the output, and gives the box and the header to the next task.
+    /// Drops the future or the output, and gives the box and the header to the free list, for the next task.
     ///
     /// # Panics
     ///
-    /// If a destructor of the future or of the output panics. The box and the header are lost then.
+    /// If a destructor of the future or of the output panics. The box and the header are freed then.
     pub(crate) fn retire(mut self) {
         if let Some(future) = &mut self.0.future {
             future.clear();
@@ -162,7 +165,7 @@ impl Runnable {
 
     /// Returns whether the box has the only waker of the task, which has ended.
     fn has_only_waker(&self) -> bool {
-        // The box has two references. Others come only from polls, of which there are no more, and from the layer above.
+        // The box has two references. Others come from polls, of which there are no more, from the handle, and from the layer above.
         let has_only_waker = Arc::strong_count(&self.0.header) == 2;
         // Everything that was done through a dropped waker happens before this.
         fence(Ordering::Acquire);

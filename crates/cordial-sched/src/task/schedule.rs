@@ -2,15 +2,15 @@
 //!
 //! ```text
 //!  wake ─► does this thread poll the task? ── yes ─► noted: it is queued again when the poll returns
-//!            │ no: take the task out of its slot
+//!            │ no: take the task out of its slot, or leave a mark there
 //!            ▼
 //!          does this thread serve the task's scheduler? ── yes ─► LocalSchedule::push: the thread's own queue
 //!            │ no
 //!            ▼
-//!          SchedulerRef::schedule, from any thread ── the scheduler is gone ─► the task is dropped
+//!          Schedule::schedule, from any thread ── the scheduler is gone ─► the future is dropped
 //! ```
 //!
-//! The handle of a scheduler keeps it alive, and so does every thread that runs tasks. A task does not.
+//! A handle on an executor keeps its scheduler alive, and so does every worker. A task does not.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -31,7 +31,7 @@ pub(crate) trait Schedule: Send + Sync {
     fn schedule(self: Arc<Self>, runnable: Runnable);
 }
 
-/// What a thread that serves one scheduler does for the tasks of that scheduler. The fast path of a wake-up.
+/// How a thread that serves one scheduler queues the tasks of that scheduler: the fast path of a wake-up.
 pub(crate) trait LocalSchedule {
     /// Queues a runnable task of this thread's scheduler. Gives back a task of another scheduler.
     fn push(&self, runnable: Runnable, placement: Placement) -> Result<(), Runnable>;
@@ -47,7 +47,7 @@ pub(crate) trait LocalSchedule {
 /// Where a runnable task goes in the queue of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placement {
-    /// Before the other ready tasks: the task was just started or woken.
+    /// Before the other ready tasks: the task was just started, or woken by another task.
     Next,
     /// Behind the other ready tasks: the task was woken during its own poll, or by [`wake_last`].
     Last,
@@ -58,7 +58,7 @@ pub(crate) enum Placement {
 pub(crate) enum HeaderReuse {
     /// Always. A waker that still exists may cause a spurious wake-up of the later task.
     Eager,
-    /// If no waker to it is left when the task ends, so that every poll of a task follows from a wake-up of that task.
+    /// If no waker to it is left when the task ends, so that every poll of a task follows from its start or from a wake-up of that task.
     Exact,
 }
 
@@ -121,10 +121,10 @@ struct ThreadContext {
     polled: Cell<Option<HeaderAddress>>,
     /// Whether that task was woken on this thread since its poll began.
     is_woken: Cell<bool>,
-    /// Whether tasks that are woken now go behind those that are ready.
+    /// Whether tasks that are queued now go behind those that are ready.
     wakes_last: Cell<bool>,
     kept_headers: RefCell<KeptHeaders>,
-    /// The reference that the task which has just ended has left.
+    /// The reference that the polled task has left for its end.
     left: Cell<Option<Arc<Header<Runnable>>>>,
 }
 
@@ -146,7 +146,7 @@ pub(crate) fn enter(local: Rc<dyn LocalSchedule>) {
 
 /// Ends what [`enter`] has begun: the calling thread serves no scheduler any more.
 pub(crate) fn leave() {
-    // Fails on a thread that ends and whose context is destroyed: it serves no scheduler any more.
+    // Fails if the thread ends and its context is destroyed: then it serves no scheduler any more.
     let local = CONTEXT.try_with(|context| context.local.take());
     drop(local);
 }
@@ -164,8 +164,9 @@ pub(crate) fn poll_first_seen() -> Option<u64> {
     CONTEXT.try_with(first_seen).ok().flatten()
 }
 
-/// Polls a task once, then queues, parks or finishes it. Calls `end` when the poll is over: before another thread can poll a task
-/// that is pending, so that never two threads seem to poll it, and after the destructors of a task that has finished.
+/// Polls a task once, then queues, parks or finishes it. Calls `end` when the poll is over. For a task that is pending, that is before
+/// another thread can poll it, so that two threads never seem to poll it at once. For a task that has finished, that is after the join
+/// handle was woken, or after the output was dropped. `end` is not called if the poll or one of these panics.
 #[inline]
 pub(crate) fn poll(mut runnable: Runnable, end: impl FnOnce()) {
     let header = address(runnable.header());
@@ -184,7 +185,7 @@ pub(crate) fn poll(mut runnable: Runnable, end: impl FnOnce()) {
         return end();
     }
     end();
-    // Woken on this thread during the poll: queued at once, and not put into its slot first.
+    // A task that was woken on this thread during its poll is queued at once, and not put into its slot first.
     let runnable = if is_woken {
         runnable.header().join.count_self_wake();
         Some(runnable)
@@ -196,7 +197,7 @@ pub(crate) fn poll(mut runnable: Runnable, end: impl FnOnce()) {
     }
 }
 
-/// Keeps a reference for the end of the task that this thread polls, and that ends in this poll.
+/// Keeps a reference to the header of the task that this thread polls, for the end of that task. The task ends in this poll.
 #[inline]
 pub(crate) fn leave_reference(header: Arc<Header<Runnable>>) {
     let _ = CONTEXT.try_with(|context| context.left.set(Some(header)));
@@ -209,12 +210,12 @@ fn park(runnable: Runnable) -> Option<Runnable> {
     let parked = CONTEXT.try_with(|context| Some(context.kept_headers.borrow_mut().park(runnable.take()?)));
     match parked {
         Ok(Some((woken, _replaced))) => woken,
-        // A thread that ends keeps no headers.
+        // A thread that ends, and whose context is destroyed, keeps no headers.
         _ => runnable.and_then(Runnable::park),
     }
 }
 
-/// Polls a task once. A panic is discarded: the layer above catches the panics that it reports.
+/// Polls a task once. Discards a panic that the layer above has not caught.
 pub(crate) fn poll_caught(runnable: Runnable) {
     let _ = unwind::catch(|| poll(runnable, || {}));
 }
@@ -282,7 +283,7 @@ impl ThreadContext {
 /// Wakes a task so that it runs after all tasks that are ready on this worker. If the ready tasks
 /// wake it as well, one poll serves all of these wake-ups.
 ///
-/// On a thread that is not a worker this is [`Waker::wake`].
+/// On a thread that is not a worker of the task's executor this is [`Waker::wake`].
 pub fn wake_last(waker: Waker) {
     struct Restore(bool);
     impl Drop for Restore {
@@ -294,7 +295,7 @@ pub fn wake_last(waker: Waker) {
     waker.wake();
 }
 
-/// Sets whether tasks that are woken now go behind those that are ready. Returns what was set before.
+/// Sets whether tasks that are queued now go behind those that are ready. Returns what was set before.
 fn set_wakes_last(wakes_last: bool) -> bool {
     CONTEXT.try_with(|context| context.wakes_last.replace(wakes_last)).unwrap_or(false)
 }

@@ -12,11 +12,11 @@ use crate::task::schedule::{self, Placement};
 /// A reference to a task, for the layer above.
 ///
 /// After the task has ended, another task of the same executor may use its header. Then [`wake`](TaskRef::wake) is a
-/// spurious wake-up of that task, and the other methods, except those that mark the task of a key, are about it.
+/// spurious wake-up of that other task, and the other methods are about that task, except those that take a key.
 #[derive(Clone)]
 pub struct TaskRef(Arc<Header<Runnable>>);
 
-/// A task that was woken and is queued when this is dropped.
+/// The result of [`TaskRef::take_woken`]. If that took the task out of its slot, the task is queued when this is dropped.
 #[must_use = "dropping it under a lock keeps the lock longer"]
 pub struct Woken(Option<Runnable>);
 
@@ -39,15 +39,15 @@ impl TaskRef {
         schedule::wake(&self.0);
     }
 
-    /// Gives this reference to the task, which the calling thread polls and which ends in this poll: its end needs a
-    /// reference, and need not count a new one.
+    /// Leaves this reference for the end of the task, which needs one and then need not count a new one. To be called in the
+    /// poll in which the task ends.
     #[inline]
     pub fn leave(self) {
         schedule::leave_reference(self.0);
     }
 
-    /// Wakes the task in two steps. The first one is short and can be made under a lock, so that the task need not be referred to after
-    /// that; the second one, which may wake a thread, is to drop what this returns.
+    /// Wakes the task in two steps. The first is this call, which is short and can be made under a lock. The second is to drop what it
+    /// returns, which may wake a thread, and needs no reference to the task.
     #[inline]
     pub fn take_woken(&self) -> Woken {
         Woken(self.0.owner.take())
@@ -60,21 +60,21 @@ impl TaskRef {
         self.0.mark_ending(key);
     }
 
-    /// Returns whether the task was marked.
+    /// Returns whether the task was marked by [`mark_ending`](TaskRef::mark_ending).
     #[inline]
     #[must_use]
     pub fn is_ending(&self) -> bool {
         self.0.is_ending()
     }
 
-    /// Marks that the task of `key` was found in a poll, if it is the task of this reference.
+    /// Marks that sysmon has found the task in a poll, if it is the task of `key`.
     #[inline]
     pub fn mark_sampled(&self, key: Key) {
         self.0.mark_sampled(key);
     }
 
-    /// Returns whether the task was found in a poll since the last call. A hint, which may come late: then it is about an
-    /// earlier poll.
+    /// Returns whether the task was marked by [`mark_sampled`](TaskRef::mark_sampled), and removes the mark. A hint: the mark may be set
+    /// after the poll in which sysmon found the task.
     #[inline]
     #[must_use]
     pub fn take_sampled(&self) -> bool {
@@ -98,13 +98,13 @@ impl TaskRef {
         self.0.owner.n_polls()
     }
 
-    /// Returns how often the task was woken by its own poll. Wraps.
+    /// Returns how many polls of the task have woken the task itself. Wraps.
     #[must_use]
     pub fn self_wakes(&self) -> u32 {
         self.0.join.n_self_wakes()
     }
 
-    /// Returns whether the task waits to be woken. Otherwise it is in a queue or in a poll. May be outdated at once.
+    /// Returns whether the task waits to be woken. Otherwise it is in a queue or in a poll, or has ended. May be outdated at once.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.0.owner.is_waiting()

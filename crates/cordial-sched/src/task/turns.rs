@@ -1,8 +1,8 @@
 //! Dropping the values of tasks in turn, so that a long chain of them does not overflow the stack.
 //!
 //! The output of a task may hold the handle of another task, whose output holds the handle of a third. Dropping the first handle
-//! drops the first output, and so on. The same is true of futures whose executor is gone: dropping one may wake the next one,
-//! which is dropped then. Beyond a fixed depth, a drop waits until the outermost drop of its thread is done.
+//! drops the first output, and so on. The same happens to futures whose executor is gone: dropping one may wake another task,
+//! whose future is dropped then. Beyond a fixed depth, a drop waits until the outermost drop of its thread is done.
 //!
 //! Up to that depth a drop happens at once, because the destructor around it may wait for it.
 
@@ -23,13 +23,13 @@ struct Turns {
     waiting: RefCell<Vec<WaitingCall>>,
 }
 
-// Never destroyed, so that it is there in the destructors of other thread-locals. Nothing is leaked, since nothing waits when
-// the outermost drop is done.
+// Never destroyed, so that the destructors of other thread-locals can use it. Nothing is leaked: when the outermost drop is done, no
+// call waits, and the memory of the list is freed.
 thread_local!(static TURNS: ManuallyDrop<Turns> = const {
     ManuallyDrop::new(Turns { depth: Cell::new(0), waiting: RefCell::new(Vec::new()) })
 });
 
-/// Calls `call`, which drops values of a task. At once, or, if many such calls are nested on this thread, when the outermost one is
+/// Calls `call`, which drops values of a task: at once or, if many such calls are nested on this thread, when the outermost one is
 /// done.
 ///
 /// # Panics
@@ -48,7 +48,7 @@ pub fn drop_in_turn(call: impl FnOnce() + 'static) {
     });
 }
 
-/// Leaves a call, also when it panics.
+/// Ends a call, also if the call panics.
 struct Leave<'a> {
     turns: &'a Turns,
     depth: usize,

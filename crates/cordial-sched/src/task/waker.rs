@@ -1,9 +1,9 @@
 //! The waker of a task: a reference to its header.
 //!
 //! All tasks that use one header, one after another, share their wakers. A waker that is kept after the end of its task
-//! therefore wakes the next task of the same header, which is polled once for nothing (a *spurious wake-up*). That next task
+//! therefore wakes the next task of the same header, which is then polled for nothing (a *spurious wake-up*). That next task
 //! belongs to the same executor, because the headers of an executor that is gone are not used again: each is freed with
-//! the last waker to it.
+//! the last reference to it.
 
 use std::sync::Arc;
 use std::task::Wake;

@@ -1,6 +1,6 @@
 //! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
 //!
-//! A handle that is not woken is a deadlock. The slot is the shipped one; the task is a box that says which task it is.
+//! A handle that is not woken is a deadlock. The slot is the shipped one. A task is a box with its number.
 
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 use std::task::Wake;
@@ -17,7 +17,7 @@ type Task = Box<u8>;
 /// What two tasks use, one after the other.
 struct Model {
     join: JoinSlot<Task>,
-    /// Written by a task before it finishes. Relaxed: only the end of the task orders it.
+    /// Written by the first task before it finishes. Relaxed: only the end of the task orders it.
     result: AtomicUsize,
 }
 

@@ -67,7 +67,7 @@ fn the_last_poll_sees_every_message() {
         let task = model.slot.take().expect("the task waits in its slot");
         assert_eq!(task.n_seen, 2, "a wake-up was lost");
     });
-    // In one run both messages came before the first poll began; in another each came after a poll.
+    // In one run both messages came before the first poll began. In another, each message led to a poll of its own.
     assert_eq!(FEWEST.load(Ordering::Relaxed), 1);
     assert!(MOST.load(Ordering::Relaxed) >= 3);
 }
