@@ -31,8 +31,8 @@ struct Sleeper {
     unparker: Unparker,
 }
 
-/// Proof that the holder is the one worker that searches. The holder finds every push that comes before
-/// `stop_searching`.
+/// Proof that the holder is the one worker that searches. Pushes wake no worker until the holder has called
+/// `stop_searching`, after which it has to recheck the queues.
 #[must_use = "while a worker counts as searching, pushes wake no other: pass this to `stop_searching`"]
 #[derive(Debug)]
 pub(crate) struct Searching(());
@@ -50,7 +50,8 @@ pub(crate) enum SearchResult {
 #[must_use]
 #[derive(Debug)]
 pub(crate) enum SleepResult<W> {
-    /// The worker did not sleep: its recheck of the queues found this. With `Searching` if it was woken at the same moment.
+    /// The worker did not sleep: its recheck of the queues found this. With `Searching` if a push woke the worker at the same
+    /// moment.
     Found(W, Option<Searching>),
     /// A push woke the worker, which searches now.
     Woken(Searching),
@@ -73,7 +74,8 @@ impl Idle {
         }
     }
 
-    /// Wakes one sleeper, unless a worker is searching already. To be called after every push.
+    /// Wakes one sleeper, unless a worker is searching already. To be called after each push, except for those into the
+    /// caller's own slot or queue, for which there are the next two methods.
     pub(crate) fn notify(&self) {
         // Pairs with the fences in `sleep` and `stop_searching`: either this thread sees the sleeper and no searcher,
         // or the worker sees the push. `RunningThreads::have_all_exited` relies on this fence as well.
@@ -99,8 +101,8 @@ impl Idle {
 
     /// Like [`notify`](Idle::notify), after a push into the caller's own LIFO slot.
     ///
-    /// The caller usually takes the task back a moment later. So at most one worker is woken for nothing in each round of
-    /// sysmon, not one for each push.
+    /// The caller usually takes the task back a moment later. So after a search that took no task, these pushes wake no worker
+    /// until sysmon's next round, or until a search has taken a task.
     pub(crate) fn notify_slot_push(&self) {
         if !self.skips_slot_wakeups.load(Ordering::Relaxed) {
             self.notify();
@@ -109,8 +111,8 @@ impl Idle {
 
     /// Like [`notify`](Idle::notify), after a push into the caller's own queue.
     ///
-    /// If the last searcher skipped the queues because their owners are quick, another worker would
-    /// skip them too.
+    /// If the last searcher took no task and skipped a queue because the polls of its owner are short,
+    /// another worker would skip it too.
     pub(crate) fn notify_queue_push(&self) {
         if !self.skips_queue_wakeups.load(Ordering::Relaxed) {
             self.notify();
@@ -128,7 +130,7 @@ impl Idle {
         self.record_search(SearchResult::Found);
     }
 
-    /// Makes the caller the searcher, unless there is one.
+    /// Makes the caller the searcher, unless there is a searcher already.
     pub(crate) fn start_searching(&self) -> Option<Searching> {
         self.try_set_searching().then_some(Searching(()))
     }
@@ -186,7 +188,7 @@ impl Idle {
         }
     }
 
-    /// Parks sysmon, unless the recheck `is_all_asleep` finds a worker that is awake.
+    /// Parks sysmon, unless the recheck `is_all_asleep` returns `false`.
     pub(crate) fn sysmon_sleep(&self, is_all_asleep: impl FnOnce() -> bool, park: impl FnOnce()) {
         self.is_sysmon_asleep.store(true, Ordering::Relaxed);
         // Pairs with the fence in `wake_sysmon`: either sysmon sees the worker that is awake, or the waker sees the
@@ -198,7 +200,7 @@ impl Idle {
         self.is_sysmon_asleep.store(false, Ordering::Relaxed);
     }
 
-    /// Makes some worker the searcher. Returns `false` if there is one. Relaxed: the flag publishes no other memory.
+    /// Records that a worker searches. Returns `false` if one does already. Relaxed: the flag publishes no other memory.
     fn try_set_searching(&self) -> bool {
         self.is_searching.compare_exchange(false, true, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
@@ -211,7 +213,7 @@ impl Idle {
             sleepers.remove(position);
             self.n_sleepers.store(sleepers.len(), Ordering::Relaxed);
         }
-        // Sysmon may have counted this worker as asleep.
+        // Sysmon may sleep because it has counted this worker as asleep.
         self.wake_sysmon();
         true
     }

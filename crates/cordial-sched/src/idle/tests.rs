@@ -86,7 +86,7 @@ impl Model {
         self.idle.notify();
     }
 
-    /// Runs a worker until it has polled `n` tasks. The last poll never ends.
+    /// Runs a worker until it has polled `n` tasks, and leaves its loop then, as if the last poll never ended.
     fn work(&self, index: usize, n: usize) {
         let parker = Parker::new();
         let worker =
@@ -391,7 +391,7 @@ fn sysmon_does_not_sleep_while_a_worker_that_was_unparked_without_a_push_is_awak
     assert_reached([("spurious", &seen.spurious), ("woken", &seen.woken)]);
 }
 
-/// A sysmon that helps: its rounds move the task in `slot` to the queue.
+/// A sysmon whose rounds move the task in `slot` to the queue.
 struct HelpingSysmon<'a> {
     model: &'a Model,
     slot: &'a Queue,
@@ -438,7 +438,7 @@ impl SysmonOps for HelpingSysmon<'_> {
         }
     }
 
-    /// The pusher is in the same poll from the first round on.
+    /// The slot is taken out in each round, as if the pusher was in the same poll from the first round on.
     fn observe(&mut self) -> bool {
         self.n_rounds += 1;
         if self.slot.take().is_some() {
@@ -460,7 +460,7 @@ impl SysmonOps for HelpingSysmon<'_> {
 }
 
 /// The pusher stays in a poll that never ends, so only sysmon can bring the task in its slot to the sleeper. The hint
-/// that such wake-ups find no task may be old, or be set at any moment.
+/// may be old, or be set at any moment.
 #[test]
 fn a_push_into_a_slot_that_wakes_no_worker_is_found_by_sysmon() {
     let ways = Arc::new(Ways::default());

@@ -25,22 +25,24 @@ pub(crate) const SHORT_POLL: Duration = Duration::from_micros(1);
 /// The shared part of one worker. It outlives the thread, and the next thread with the same index uses it again.
 pub(crate) struct Remote {
     pub(crate) stealer: Stealer<Runnable>,
-    /// The other end of [`Local::lifo_slot`]: its task may be stuck behind the poll that woke it.
+    /// The other end of [`Local::lifo_slot`], because the task there may be stuck behind the poll that woke it.
     lifo_slot: Stealer<Runnable>,
     pub(crate) progress: CachePadded<PollProgress>,
     pub(crate) unparker: Unparker,
-    /// Set by sysmon when a stand-in has replaced this worker, which is in a long poll.
+    /// Whether this worker was replaced and has not noticed that yet. Set by sysmon during a long poll of the worker, or by another
+    /// worker that takes its place back from this one.
     pub(crate) is_blocked: AtomicBool,
     /// The thread that this worker runs on, or ran on last.
     pub(crate) os_thread: Mutex<Option<OsThread>>,
-    /// Kept here while there is no thread.
+    /// The local part, while no thread has it.
     local: Mutex<Option<Local>>,
 }
 
 /// The part of one worker that only its thread uses.
 pub(crate) struct Local {
     pub(crate) queue: Worker<Runnable>,
-    /// The task that was woken last, and nothing else. A queue, because its owner can push without an atomic exchange.
+    /// At most one task: the one that this worker has started or woken last. A queue, because its owner can push without an atomic
+    /// exchange.
     pub(crate) lifo_slot: Worker<Runnable>,
     pub(crate) parker: Parker,
 }
@@ -67,8 +69,8 @@ impl Remote {
         retry(|| self.lifo_slot.steal())
     }
 
-    /// Unparks a worker that was replaced and is in no poll any more: it may have gone to sleep before it was replaced,
-    /// and has to notice.
+    /// Unparks the worker if it was replaced. To be called when it is in no poll: it may have gone to sleep before it was
+    /// replaced, and has to notice that.
     pub(crate) fn unpark_if_blocked(&self) {
         if self.is_blocked.load(Ordering::Relaxed) {
             self.unparker.unpark();

@@ -1,4 +1,4 @@
-//! What a worker publishes about its polls. It reads no clock: sysmon compares the numbers of polls in each round.
+//! What a worker publishes about its polls. The worker reads no clock: sysmon compares the numbers of polls in each round.
 //!
 //! ```text
 //!  worker (`begin`)          sysmon (`current`, `mark_seen_twice`)   reader (`seen_twice`)
@@ -37,7 +37,8 @@ use crate::table::Key;
 /// The progress of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct PollProgress {
-    /// Twice the number of polls that have returned, plus one during a poll. The *number* of a poll is its odd value.
+    /// Twice the number of polls that have returned, plus one during a poll. The *number* of a poll is the value during that
+    /// poll, which is odd.
     polls: AtomicU64,
     /// Index and generation of the key of the task that is polled, or was polled last.
     key: AtomicU64,
@@ -49,7 +50,7 @@ pub(crate) struct PollProgress {
     pub(crate) busy_samples: AtomicU64,
     /// For how long sysmon has found the worker in polls, in microseconds. Only sysmon writes it.
     pub(crate) busy_us: AtomicU64,
-    /// The number of the last poll that sysmon has seen in two rounds, so that it has lasted for about a millisecond.
+    /// The number of the last poll that sysmon has seen in two rounds, and which has lasted for about a millisecond or more.
     seen_twice: AtomicU64,
     /// When sysmon first saw that poll, in milliseconds of the coarse clock.
     first_seen: AtomicU64,
@@ -98,7 +99,7 @@ impl PollProgress {
         (poll == seen_twice).then_some((key, first_seen))
     }
 
-    /// Returns whether sysmon has seen the poll that calls this in two rounds. A hint, and only for the worker itself.
+    /// Returns whether sysmon has seen the current poll in two rounds. A hint, to be called by the worker in that poll.
     pub(crate) fn is_seen_twice(&self) -> bool {
         self.seen_twice.load(Ordering::Relaxed) == self.polls.load(Ordering::Relaxed)
     }

@@ -49,9 +49,10 @@ impl Queues {
             .filter_map(|(index, remote)| Some((index, &**remote.get()?)))
     }
 
-    /// Returns the remotes of all threads that were ever started.
+    /// Returns the remotes of all threads that were ever about to be started.
     pub(crate) fn all_remotes(&self) -> impl Iterator<Item = &Remote> {
-        // They are opened in the order of their indices.
+        // New indices are handed out in order, so those that are not open yet are the last ones. At worst, two threads are about to be
+        // started at this moment, and the one with the higher index is left out.
         self.remotes.iter().map_while(|remote| Some(&**remote.get()?))
     }
 

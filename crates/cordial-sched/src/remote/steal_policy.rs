@@ -1,4 +1,4 @@
-//! When a thief skips a worker: its polls are short, and its queue will be empty in a moment.
+//! When a thief skips a worker: if the polls of that worker are short, and its queue will be empty in a moment.
 //!
 //! A stolen task moves to another processor with all data that it touches, and tasks that wait for it are then woken
 //! from there. For a poll of less than a microsecond that costs more than the poll itself. So stealing pays only if the
@@ -29,7 +29,7 @@ pub(crate) struct StealPolicy {
 struct Measurement {
     finished: u64,
     at: Instant,
-    /// The time per poll in the window before `at`. `None` if no poll returned in it.
+    /// The time per poll in the window before `at`. `None` if no poll has returned in that window.
     time_per_poll: Option<Duration>,
 }
 
@@ -56,7 +56,8 @@ impl StealPolicy {
         self.has_skipped.get()
     }
 
-    /// Returns `None` for a worker that is in a longer poll, or was not measured before.
+    /// Returns the time per poll of the victim, as last measured. `None` if no poll has returned in the last window, or if there was no
+    /// window yet.
     #[expect(clippy::disallowed_methods, reason = "polls last real time")]
     fn time_per_poll(&self, index: usize, victim: &Remote) -> Option<Duration> {
         let (now, finished) = (Instant::now(), victim.progress.finished());

@@ -8,16 +8,17 @@
 //!         its place back from a stand-in
 //! ```
 //!
-//! At most `workers` threads are active, plus blocked threads whose poll has returned and which
-//! have not noticed yet that they were replaced. A *stand-in* is the thread that becomes active for
-//! a blocked thread; it is a worker like any other, with an index that is not below `workers`.
+//! At most `workers` threads are active. A blocked thread whose poll has returned may run tasks as
+//! well, until it notices that it was replaced. A *stand-in* is the thread that becomes active for a
+//! thread in a long poll: a parked thread, or a new one. It is a worker like any other.
 //!
-//! **A thread with an index below `workers` takes its place back** when its poll has returned: a stand-in that is in no long
-//! poll is blocked instead, and parks as soon as it notices. So the same few threads run most tasks, and the memory of a program
-//! stays small: each thread has an arena of glibc of its own, which keeps much of what was freed in it.
+//! **A thread with an index below `workers` takes its place back** when its long poll has returned: an active thread whose
+//! index is not below `workers`, and which is in no long poll, becomes blocked instead, and parks as soon as it notices that. If
+//! there is none, the thread itself parks. So the same few threads run most tasks, and the memory of a program stays small: each thread has an arena of
+//! glibc of its own, which keeps much of what was freed in it.
 //!
-//! All changes of state happen under one lock; they are rare. Each call returns what the caller has
-//! to do next, and of two calls that race, the later call sees the change of the earlier.
+//! All changes of state happen under one lock; they are rare. Calls return what the caller has to do
+//! next, and of two calls that race, the later call sees the change of the earlier.
 //! `README.md` beside this file shows how a blocked thread learns that it was replaced, and which
 //! orderings that needs.
 //!
@@ -34,7 +35,7 @@ pub(crate) enum ThreadState {
     Vacant,
     /// It runs tasks, or sleeps until there are some.
     Active,
-    /// Another thread is active instead: this thread is in a long poll, or has not noticed yet that it was replaced.
+    /// Another thread is active instead: this thread was replaced, usually in a long poll, and has not noticed that yet.
     Blocked {
         /// Its priority is below that of the other threads, which cannot be undone.
         is_deprioritized: bool,
@@ -45,7 +46,7 @@ pub(crate) enum ThreadState {
     Exiting,
 }
 
-/// What a thread has to do after a long poll, or after it has parked.
+/// What a thread has to do after it has noticed that it was replaced, or after it has parked.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resume {
@@ -54,7 +55,7 @@ pub(crate) enum Resume {
     End,
 }
 
-/// The result of the end of a long poll.
+/// The result of [`Threads::resume`].
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Resumed {
@@ -117,7 +118,7 @@ impl Threads {
         self.max_threads
     }
 
-    /// Returns a number that is above the index of every thread, and falls again when threads end.
+    /// Returns a number that is above the index of every thread. It falls again when the threads with the highest indices end.
     pub(crate) fn index_bound(&self) -> usize {
         self.index_bound.load(Ordering::Relaxed)
     }
@@ -145,10 +146,10 @@ impl Threads {
         Some(activation)
     }
 
-    /// Makes a blocked thread active again, because the system has refused its stand-in: the thread
-    /// is not deprioritized, and does not end after its poll. Does nothing if the poll has returned
-    /// meanwhile, if the thread is deprioritized already, or if a thread that has parked meanwhile became active instead
-    /// of the stand-in.
+    /// Makes a blocked thread active again, because the system has refused its stand-in: so it will
+    /// not be deprioritized, and not end after its poll. Does nothing if the thread has resumed, if it
+    /// is deprioritized already, or if `workers` threads are active, because a thread that has parked
+    /// meanwhile became active instead of the stand-in.
     pub(crate) fn stand_in_refused(&self, index: usize) {
         let mut states = self.states.lock();
         let is_blocked = states.get(index) == Some(&ThreadState::Blocked { is_deprioritized: false });
@@ -157,8 +158,8 @@ impl Threads {
         }
     }
 
-    /// Calls `deprioritize` if the thread is still blocked, under the lock, so that it stays blocked meanwhile. Returns whether the
-    /// thread is deprioritized now.
+    /// Calls `deprioritize` if the thread is still blocked, under the lock, so that the thread stays blocked meanwhile. Returns whether
+    /// the thread is deprioritized now.
     pub(crate) fn deprioritize(&self, index: usize, deprioritize: impl FnOnce() -> bool) -> bool {
         let mut states = self.states.lock();
         let Some(ThreadState::Blocked { is_deprioritized }) = states.get_mut(index) else { return false };
@@ -166,7 +167,7 @@ impl Threads {
         *is_deprioritized
     }
 
-    /// Called by a blocked thread whose poll has returned. `may_be_displaced` says of an active stand-in whether the thread may
+    /// Called by a thread that has noticed that it was replaced. `may_be_displaced` says of an active thread whether this thread may
     /// take its place.
     pub(crate) fn resume(&self, index: usize, may_be_displaced: impl Fn(usize) -> bool) -> Resumed {
         let mut states = self.states.lock();
@@ -194,7 +195,7 @@ impl Threads {
         Resumed { resume, displaced }
     }
 
-    /// Called by a parked thread that was unparked, or has waited long enough. Returns what the thread has to do.
+    /// Called by a parked thread that was activated or has waited long enough, or whose pool stops. Returns what the thread has to do.
     pub(crate) fn idle_timeout(&self, index: usize) -> Resume {
         let mut states = self.states.lock();
         match states.get(index) {
@@ -202,13 +203,13 @@ impl Threads {
                 self.set(&mut states, index, ThreadState::Exiting);
                 Resume::End
             }
-            // Blocked: it was displaced before it has noticed that it was activated.
+            // A blocked thread was displaced before it noticed that it was activated.
             Some(ThreadState::Active | ThreadState::Blocked { .. }) => Resume::Run,
             _ => Resume::End,
         }
     }
 
-    /// Frees the index of a thread that has ended. Returns how to replace the thread, if fewer than `workers` threads are
+    /// Frees the index of a thread that ends. Returns how to replace the thread, if fewer than `workers` threads are
     /// active now.
     pub(crate) fn release(&self, index: usize) -> Option<Activation> {
         let mut states = self.states.lock();

@@ -1,6 +1,6 @@
 //! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
 //!
-//! The models run the shipped pool and the shipped loop of a worker (`worker/run_loop.rs`). Sysmon is reduced to what
+//! Most models run the shipped pool and the shipped loop of a worker (`worker/run_loop.rs`). Sysmon is reduced to what
 //! it does with blocked threads; its clock is left out, so that every poll counts as long.
 
 use std::cell::Cell;
@@ -168,7 +168,7 @@ fn a_stand_in_that_is_displaced_before_it_has_noticed_its_activation_runs_on_and
     });
 }
 
-/// The system refuses the stand-in, so the thread is needed when it resumes, or is activated after it has parked.
+/// The system refuses the stand-in, so the thread that it should replace runs on when it resumes, or is activated after it has parked.
 #[test]
 fn a_thread_whose_stand_in_was_refused_runs_and_can_be_replaced_again() {
     let ways = Arc::new(Ways::default());

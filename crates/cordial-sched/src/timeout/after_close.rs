@@ -2,7 +2,7 @@
 //! armed, then ends. For a timeout that is armed later, another thread is started. A simulation has
 //! no timer thread, so there a thread is started also for timeouts that are armed at the close.
 //!
-//! Only polls that have not returned when the executor is closed still need timeouts, and usually there are none.
+//! After the close, timeouts are needed by polls that have not returned and by waits of other executors. Usually there are none.
 //!
 //! ```text
 //!  a thread that arms         the thread that closes      the thread that sweeps
@@ -18,12 +18,13 @@
 //! closed.
 //!
 //! **Armed during the close.** If the closing thread looks into the shard first, the thread that arms sees that the executor has
-//! closed, since that was written before the look. If the thread that arms comes first, the closing thread sees the timeout.
+//! closed, since step 1 of the close comes before that look. If the thread that arms comes first, the closing thread sees the timeout.
 //!
-//! **Armed while the thread ends.** If its recheck comes first, the thread that arms sees that there is no thread. If the
-//! thread that arms comes first, the last look sees the timeout.
+//! **Armed while the sweeping thread ends.** If step 3 of that thread comes first, the thread that arms sees that there is no
+//! thread. If the thread that arms comes first, step 3 sees the timeout.
 //!
-//! **Two threads.** Only the caller that has changed `has_thread` from false to true, in one step, starts a thread.
+//! **No two threads.** Only the caller that has changed `has_thread` from false to true, in one step, starts a thread or goes on
+//! itself.
 //!
 //! `timeout/tests.rs` checks this with loom. The model uses the shards of `Timeouts`, and takes the steps of `arm` and
 //! of the close in the order of `timeout/mod.rs`. A *deadlock* is a timeout that never elapses. What was changed, one

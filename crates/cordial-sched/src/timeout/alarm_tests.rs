@@ -40,7 +40,7 @@ fn an_alarm_that_has_elapsed_is_removed_and_its_place_may_be_that_of_another_tim
     timeouts.disarm_alarm(later, &tasks[0]);
     timeouts.disarm_alarm(of_other, &other);
     assert_eq!(n_armed(&timeouts), 1);
-    // A timer that has elapsed stays until its future has seen that.
+    // The timeout of a timer stays after it has elapsed, until it is disarmed.
     assert_eq!((timeouts.sweep(now), n_armed(&timeouts)), (None, 1));
     assert!(timeouts.poll(timer, &mut Context::from_waker(Waker::noop())).is_ready());
     timeouts.disarm(timer);

@@ -1,9 +1,10 @@
 //! Timeouts: deadlines that rarely elapse, because what they limit ends earlier.
 //!
 //! Arming and disarming a timeout must be cheap, so neither touches a timer wheel: an armed timeout
-//! is in the slab of the shard of its thread. One sweeper sleeps until the earliest deadline, even if
-//! that was disarmed meanwhile, then wakes what has elapsed and looks for the new earliest deadline.
-//! A disarmed deadline costs at most one spurious sweep per timeout period.
+//! is in the slab of a shard, that of the thread that has armed it. One sweeper sleeps until the
+//! earliest deadline, even if the timeout was disarmed meanwhile, then wakes what has elapsed and looks
+//! for the new earliest deadline. So disarmed timeouts cost at most one spurious sweep in the time for
+//! which they were armed.
 //!
 //! The sweeper is a thread of the executor, the *timer thread*, so that timeouts elapse also while code of the user blocks every
 //! thread of tokio. In a simulation the sweeper is a tokio task, because there the clock is tokio's.
@@ -27,8 +28,8 @@
 //!
 //! A notification that comes while the sweeper does not wait is kept, and two of them are one: the token of a parker, or
 //! `tokio::sync::Notify`. **Notified between the look and the wait**: the wait is over at once. **Two notifications for one
-//! wait**: each was given after its change, and the sweeper sees all that came before each of them. So the flag is relaxed, and
-//! the shards need nothing but their locks. A notification of `trim` may come late or never: the sweeper then sweeps for nothing.
+//! wait**: each was given after its change, and the sweeper sees both changes. So the flag is relaxed, and
+//! the shards need nothing but their locks. If a notification of `trim` comes late or not at all, the sweeper sweeps once for nothing.
 //!
 //! `timeout/tests.rs` checks this with loom. What was changed, one at a time, and what the model says:
 //!
@@ -41,9 +42,9 @@
 //!
 //! `timeout/after_close.rs` explains which thread sweeps after the executor has closed.
 //!
-//! Wakers are user code: a waker that blocks holds up all timeouts of the executor, so the sweeper
-//! has no other urgent work. For many deadlines that do elapse, use `tokio::time`: here, each sweep
-//! may go through all armed timeouts.
+//! Wakers are user code, and a waker that blocks holds up all timeouts of the executor. Therefore the
+//! sweeper has no other urgent work. For many deadlines that do elapse, use `tokio::time`: here, each
+//! sweep may go through all armed timeouts.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -63,13 +64,14 @@ use crate::{thread, unwind};
 
 mod after_close;
 
-/// The least time between two sweeps of the timer thread. Each may go through all armed timeouts.
+/// After a sweep, the timer thread sleeps for at least this long unless it is notified, because each sweep may go through all armed
+/// timeouts.
 const RESOLUTION: Duration = Duration::from_millis(1);
 
-/// How often a thread looks at the armed timeouts after the executor has closed.
+/// The pause between two sweeps after the executor has closed.
 const PERIOD_AFTER_CLOSE: Duration = Duration::from_millis(5);
 
-/// Identifies an armed timeout. To be disarmed exactly once.
+/// Identifies an armed timeout. One that was armed with [`Timeouts::arm`] has to be disarmed exactly once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ArmedTimeout {
     /// The number of its shard, counted from one.
@@ -83,11 +85,11 @@ impl ArmedTimeout {
         u64::from(self.shard.get()) << 32 | u64::from(self.key)
     }
 
-    /// Makes a timeout of the number that [`to_bits`](ArmedTimeout::to_bits) has returned.
+    /// Returns the timeout for which [`to_bits`](ArmedTimeout::to_bits) has returned this number.
     ///
     /// # Panics
     ///
-    /// If no timeout has the number.
+    /// If the upper half of the number is 0, as in no number of a timeout.
     pub(crate) fn from_bits(bits: u64) -> ArmedTimeout {
         let [shard, key] = [bits >> 32, bits & u64::from(u32::MAX)].map(|half| u32::try_from(half).unwrap_or(0));
         ArmedTimeout { shard: NonZeroU32::new(shard).expect("a shard is counted from one"), key }
@@ -112,7 +114,7 @@ enum SweeperWaker {
 #[derive(Default)]
 struct Shard {
     armed: Slab<Armed>,
-    /// Not later than the earliest deadline in `armed`.
+    /// Not later than the earliest deadline in `armed` that has not elapsed.
     earliest: Option<Instant>,
     /// Whether a timeout with the deadline `earliest` was disarmed.
     is_stale: bool,
@@ -126,9 +128,9 @@ struct Armed {
 /// The waker or the task that is woken at the deadline.
 enum Target {
     Waker(Waker),
-    /// A task, which learns of it from its alarm. The timeout is removed when it elapses.
+    /// A task, whose alarm is then cleared. Such a timeout is removed when it elapses.
     Task(TaskRef),
-    /// It has elapsed, and stays until it is disarmed.
+    /// Nothing any more: the timeout has elapsed, and stays until it is disarmed.
     Elapsed,
 }
 
@@ -140,7 +142,7 @@ struct Elapsed {
 }
 
 impl Elapsed {
-    /// Takes the target of a timeout, which has elapsed. Returns whether the timeout stays until it is disarmed.
+    /// Takes the target of a timeout that has elapsed. Returns whether the timeout stays until it is disarmed.
     fn take(&mut self, armed: &mut Armed) -> bool {
         match std::mem::replace(&mut armed.target, Target::Elapsed) {
             Target::Waker(waker) => self.wakers.push(waker),
@@ -202,8 +204,8 @@ impl Timeouts {
         }
     }
 
-    /// Runs the timer thread until the executor has closed and nothing is armed. `after_sweep` is called with the current
-    /// time until the executor has closed, and returns when it has to be called again at the latest.
+    /// Runs the timer thread until the executor has closed and nothing is armed. `after_sweep` is called after each sweep, with
+    /// the current time, until the executor has closed. It returns when it has to be called again at the latest.
     pub(crate) fn run_timer_thread(&self, parker: &Parker, mut after_sweep: impl FnMut(Instant) -> Option<Instant>) {
         while !self.after_close.is_closed() {
             let now = Instant::now();
@@ -258,12 +260,12 @@ impl Timeouts {
         next
     }
 
-    /// Arms a timeout: the waker is woken at the deadline, unless it is disarmed before.
+    /// Arms a timeout: the waker is woken at the deadline, unless the timeout is disarmed before.
     pub(crate) fn arm(self: &Arc<Timeouts>, deadline: Instant, waker: Waker) -> ArmedTimeout {
         self.arm_target(deadline, Target::Waker(waker))
     }
 
-    /// Arms the timeout of an alarm: at the deadline the alarm has elapsed, and the task is woken, unless
+    /// Arms the timeout of an alarm: at the deadline the alarm is cleared, and the task is woken, unless
     /// [`disarm_alarm`](Timeouts::disarm_alarm) comes before.
     pub(crate) fn arm_alarm(self: &Arc<Timeouts>, deadline: Instant, task: TaskRef) -> ArmedTimeout {
         self.arm_target(deadline, Target::Task(task))
@@ -296,7 +298,7 @@ impl Timeouts {
         ArmedTimeout { shard, key }
     }
 
-    /// Ready once the deadline has passed. Otherwise replaces the waker.
+    /// Returns ready once the timeout has elapsed in a sweep. Until then, replaces the waker of the timeout by that of `cx`.
     pub(crate) fn poll(&self, timeout: ArmedTimeout, cx: &mut Context<'_>) -> Poll<()> {
         let (shard, key) = self.find(timeout);
         let is_current = match shard.lock().armed.get(key) {
@@ -325,7 +327,7 @@ impl Timeouts {
         drop(removed);
     }
 
-    /// Disarms the timeout of an alarm of `task`. Does nothing if it has elapsed: then its place may be that of another timeout.
+    /// Disarms the timeout of an alarm of `task`. Does nothing if the timeout has elapsed: another one may be in its place then.
     pub(crate) fn disarm_alarm(&self, timeout: ArmedTimeout, task: &TaskRef) {
         let (shard, key) = self.find(timeout);
         let removed = {
@@ -342,7 +344,7 @@ impl Timeouts {
         (&self.shards[shard.get() as usize - 1], key as usize)
     }
 
-    /// To be called when the executor closes. Timeouts of polls that have not returned still elapse.
+    /// To be called when the executor closes. Armed timeouts still elapse.
     pub(crate) fn close(self: &Arc<Timeouts>) {
         if self.begin_close() == Need::Thread {
             self.start_thread();
@@ -362,7 +364,7 @@ impl Timeouts {
     fn start_thread(self: &Arc<Timeouts>) {
         let timeouts = self.clone();
         let sweep = move || timeouts.sweep_after_close(|| sleep(PERIOD_AFTER_CLOSE));
-        // If the operating system refuses the thread, the armed timeouts do not elapse.
+        // If the operating system refuses the thread, neither the armed timeouts nor later ones elapse.
         let _ = thread::start("cordial-timer".to_owned(), Box::new(sweep));
     }
 
@@ -373,7 +375,7 @@ impl Timeouts {
                 self.sweep(Instant::now());
                 pause();
             }
-            // A thread may have armed a timeout since then, and have seen that there is a thread.
+            // Meanwhile, another thread may have armed a timeout and started no thread, because this one was there.
             if self.after_close.thread_ends(|| self.has_armed()) == Need::Nothing {
                 return;
             }
@@ -381,7 +383,7 @@ impl Timeouts {
     }
 }
 
-/// Returns the earliest deadline that has not elapsed.
+/// Returns the earliest deadline of a timeout that has not elapsed.
 fn earliest(armed: &Slab<Armed>) -> Option<Instant> {
     let armed = armed.iter().filter(|(_, armed)| !matches!(armed.target, Target::Elapsed));
     armed.map(|(_, armed)| armed.deadline).min()

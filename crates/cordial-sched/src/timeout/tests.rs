@@ -1,7 +1,7 @@
 //! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
 //!
-//! A timeout that never elapses, and a timer thread that is not notified, are deadlocks. Wakers, shards, the loops of the threads and
-//! what they do after the close are the shipped ones. Time is not part of a model, so every deadline has passed when it is armed.
+//! A timeout that never elapses, and a timer thread that is not notified, are deadlocks. The shards, the notifications and the loops
+//! of the sweeping threads are the shipped ones. Time is not part of a model, so every deadline has passed when it is armed.
 
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 use std::task::Wake;

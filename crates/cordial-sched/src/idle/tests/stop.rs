@@ -5,7 +5,7 @@ use crate::pool::{Callbacks, Pool};
 use crate::threads::Threads;
 use crate::worker::models::TasklessWorker;
 
-/// A pool that stops unparks every worker whose remote is open. A worker that opens its remote later sees that the pool
+/// A pool that stops unparks every worker whose remote is open. A worker whose remote is opened later sees that the pool
 /// is stopping.
 #[test]
 fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
