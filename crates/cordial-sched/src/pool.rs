@@ -22,9 +22,9 @@ pub(crate) struct Pool {
     /// Polls that lasted for `stall_after`. Written by sysmon.
     pub(crate) long_polls: AtomicU64,
     running: RunningThreads,
-    /// The threads that wait in `stop` for the workers to end.
+    /// The threads that wait, or have waited, in `stop` for the workers to end.
     stop_waiters: Mutex<Vec<Unparker>>,
-    /// How many of them are workers of this pool.
+    /// How many of the threads that wait now are workers of this pool.
     n_waiting_workers: AtomicUsize,
     callbacks: Callbacks,
 }
@@ -33,7 +33,8 @@ pub(crate) struct Pool {
 pub(crate) struct Callbacks {
     pub(crate) spawn_worker: SpawnWorker,
     pub(crate) on_foreign_thread: OnForeignThread,
-    /// Called by the last thread of a pool that is stopping.
+    /// Called when all threads of a pool that is stopping have ended: by the last of them, or by the thread that failed to
+    /// start one.
     pub(crate) on_all_exited: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -48,10 +49,10 @@ pub(crate) enum StoppedBy {
 /// Starts a thread that calls `worker::run` with this index. Returns `Ok(false)` if the executor is being dropped.
 pub(crate) type SpawnWorker = Box<dyn Fn(usize) -> io::Result<bool> + Send + Sync>;
 
-/// Calls its argument, which runs tasks, on a thread that is not the executor's own.
+/// Calls its argument, which runs tasks, on a thread that is not a worker of the executor.
 pub(crate) type OnForeignThread = Box<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
 
-/// What the threads of a pool do now, and have done so far.
+/// What the threads of a pool do now, and what they have done so far.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) threads: ThreadCounts,
@@ -95,7 +96,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// If the system refuses to start a thread, even if a thread that has parked meanwhile is activated instead.
+    /// If the system refuses to start a thread, or the address space has no room for it, even if a thread that has parked
+    /// meanwhile is activated instead.
     pub(crate) fn activate(&self, activation: Activation) -> io::Result<bool> {
         match activation {
             Activation::AtLimit => Ok(false),
@@ -138,7 +140,7 @@ impl Pool {
     pub(crate) fn resume(&self, index: usize) -> Resume {
         // Cleared before the state changes: see `threads/README.md`.
         self.queues.remote(index).is_blocked.store(false, Ordering::Relaxed);
-        // A thread without a remote is about to be started, as the first with its index.
+        // A thread without a remote is about to be started, and no thread had its index before.
         let may_be_displaced =
             |other| self.queues.try_remote(other).is_some_and(|remote| remote.progress.seen_twice().is_none());
         let Resumed { resume, displaced } = self.threads().resume(index, may_be_displaced);
@@ -164,7 +166,7 @@ impl Pool {
         self.running.have_all_exited()
     }
 
-    /// Returns whether all threads have ended and left tasks in the queues.
+    /// Returns whether all threads of a pool that is stopping have ended and left tasks in the queues.
     pub(crate) fn has_remaining_tasks(&self) -> bool {
         self.have_all_exited() && self.queues.has_queued()
     }
@@ -237,8 +239,8 @@ impl Pool {
         self.stop_waiters.lock().iter().for_each(Unparker::unpark);
     }
 
-    /// Runs all queued tasks on this thread, because no worker is left. Each was cancelled before, so it only cleans
-    /// up.
+    /// Runs all queued tasks on this thread, because no worker is left. The layer above has cancelled each of them, so a
+    /// task only cleans up.
     ///
     /// Such a task may wake another task, and the wake-up calls this function again, inside the
     /// outer call. That is needed where the first task blocks until the second has run. Beyond a

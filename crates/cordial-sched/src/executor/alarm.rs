@@ -1,5 +1,5 @@
-//! The alarms of tasks: one timeout that all limited waits of a task share. Most waits end long before their limits, so a timeout for
-//! each of them would cost more than the wait.
+//! The alarms of tasks: waits of one task that have a limit share one timeout. Most waits end long before their limits, so a timeout
+//! for each of them would cost more than the wait.
 //!
 //! A task that waits with a limit asks to be woken at the deadline *at the latest*. An earlier wake-up, armed for an earlier wait, is
 //! good enough: the task then asks again, if it still waits. So a task that makes many short waits, each with a limit of 5 s, arms one
@@ -13,13 +13,13 @@
 //!  wait 9, until 10.2 s ── armed: 10.2 s
 //! ```
 //!
-//! A sweep of the timer thread may go through all armed timeouts, so alarms that are far away are rounded down to a time that many
-//! of them share: 50 000 tasks that wait with limits of 5 s cause four sweeps in a second, and not one in each millisecond. A task that
+//! A sweep of the timer thread may go through all armed timeouts, so alarms that are far away are rounded down to times that many
+//! alarms share: 50 000 tasks that wait with limits of 5 s cause four sweeps in a second, and not one in each millisecond. A task that
 //! still waits at the rounded time is polled once more, and then asks for the exact one.
 //!
-//! Only the task itself sets its alarm, in its polls. The timer thread removes the timeout, clears the alarm, and wakes the task,
-//! and the poll that follows sees that: `task/slot.rs`. If the timer thread is late and clears the next alarm as well, the task sets
-//! that again, in that poll.
+//! Only the task itself sets its alarm, in its polls. The timer thread removes the timeout, clears the alarm, and wakes the task. The
+//! poll that follows sees that the alarm is cleared (`task/slot.rs` says why). If the timer thread is late and clears the next alarm
+//! of the task instead, the task sets that alarm again in the poll that follows.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -31,7 +31,7 @@ use crate::timeout::{ArmedTimeout, Instant};
 /// Alarms that are far away come due at multiples of this, in nanoseconds: a quarter of a second, as a power of two.
 const ROUNDED_TO: u64 = 1 << 28;
 
-/// Deadlines of waits that are at least this long, in nanoseconds, are taken from the tick clock.
+/// Deadlines of waits that are at least this long, in nanoseconds, are taken from the tick clock where there is one.
 const LONG: u64 = 1_000_000_000;
 
 /// An alarm is far away if it is due after this. A task that waits for long is then polled early by a quarter of its limit at most.
@@ -48,7 +48,8 @@ pub struct Deadline {
 
 impl Executor {
     /// Returns the time at which `after` will have passed: exactly, or, if `after` is at least a second, up to 20 milliseconds
-    /// later, because an exact clock costs more. `None` if that is in more than 584 years, which is `u64::MAX` nanoseconds.
+    /// later, because an exact clock costs more. `None` if that is more than 584 years (`u64::MAX` nanoseconds) after the start of the
+    /// executor.
     #[inline]
     pub fn deadline(&self, after: Duration) -> Option<Deadline> {
         let core = self.core();
@@ -65,7 +66,8 @@ impl Executor {
     }
 
     /// Begins a wait of `task`, as [`deadline`](Executor::deadline) and [`poll_deadline`](Executor::poll_deadline) do, if its limit is at
-    /// least a second. Returns the deadline as [`Deadline::to_bits`] does. `None` for shorter limits, and in a simulation.
+    /// least a second. Returns the deadline as [`Deadline::to_bits`] does. `None`, if the wait has to begin in another way: for shorter
+    /// limits, for deadlines out of range or in the past, in a simulation, and on systems without a tick clock.
     #[inline]
     pub fn begin_long_wait(&self, task: &TaskRef, nanoseconds: u64) -> Option<u64> {
         let core = self.core();
@@ -90,7 +92,7 @@ impl Executor {
     /// Returns whether a deadline has passed. If not, the task is woken at the deadline or earlier.
     ///
     /// `task` is the one that the calling thread polls, and belongs to this executor. To be called again in each of its polls, as long as it
-    /// waits. Early wake-ups are common. Does nothing in a forked process.
+    /// waits. Early wake-ups are common. In a forked process the task is not woken.
     #[inline]
     pub fn poll_deadline(&self, task: &TaskRef, deadline: Deadline) -> Poll<()> {
         let started = self.core().started;
@@ -122,7 +124,7 @@ impl Executor {
         Poll::Pending
     }
 
-    /// Clears the alarm of a task, which has ended.
+    /// Clears the alarm of a task. To be called when the task ends. In a forked process, the timeout stays armed.
     #[inline]
     pub fn clear_alarm(&self, task: &TaskRef) {
         if let Some(timeout) = task.alarm().take()

@@ -46,12 +46,12 @@ impl HasCore for Core {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PollId {
     worker: usize,
-    /// Its number among the polls of that worker.
+    /// The number of the poll among those of that worker.
     poll: u64,
 }
 
-/// Holds the reference count of a handle and its clones. Each thread that starts tasks has its own, so that threads do not
-/// contend for one counter.
+/// What a handle and its clones share: its `Arc` has their reference count. Each worker and each thread of tokio has a `LocalCount`
+/// of its own, so that these threads do not contend for one counter.
 struct LocalCount {
     core: Arc<dyn HasCore>,
     /// Beside `core`, so that it is reached without a virtual call.
@@ -75,11 +75,11 @@ pub(super) struct Core {
     pub(super) hooks: Arc<dyn Hooks>,
     pub(super) hook_calls: Arc<HookCalls>,
     pub(super) started: Instant,
-    /// Started just before `started`.
+    /// Started just before `started`. Not used in a simulation.
     pub(super) tick_clock: TickClock,
     /// Set before there is a handle.
     pub(super) tokio: OnceLock<tokio::runtime::Handle>,
-    /// Taken by `close`, which shuts it down. `None` in a simulation.
+    /// Taken by `shut_down_tokio`. `None` in a simulation.
     pub(super) tokio_runtime: Mutex<Option<tokio::runtime::Runtime>>,
 }
 
@@ -136,11 +136,11 @@ impl Executor {
 
     /// Returns the milliseconds since the executor was started.
     ///
-    /// For ages, not for deadlines: on a worker the clock is late by up to two milliseconds, and by up to four shortly after all
-    /// workers were asleep.
+    /// For ages, not for deadlines: on a worker the clock is usually late by up to two milliseconds, and by up to four shortly after
+    /// all workers were asleep.
     pub fn coarse_now(&self) -> u64 {
         match &self.core().scheduler {
-            // Sysmon updates the clock while a worker is awake, and the caller is a worker.
+            // The caller is a worker that is awake, so sysmon updates the clock.
             Scheduler::Threads(pool) if self.is_own_worker() => pool.idle.clock.read(),
             Scheduler::Threads(pool) => pool.idle.clock.update(),
             Scheduler::Simulated(_) => {
@@ -159,8 +159,8 @@ impl Executor {
         }
     }
 
-    /// Returns the time as [`coarse_now_in_task`](Executor::coarse_now_in_task) does. `None` in a simulation and in a forked process, where a
-    /// fast path that needs only the time would be wrong.
+    /// Returns the time as [`coarse_now_in_task`](Executor::coarse_now_in_task) does. `None` in a simulation and in a forked process: code
+    /// that takes a fast path if it gets the time must not take it there.
     #[inline]
     pub fn quick_now(&self) -> Option<u64> {
         match &self.core().scheduler {
@@ -169,8 +169,8 @@ impl Executor {
         }
     }
 
-    /// Returns the polls that have lasted for a millisecond or more: of which task, and for how long. The times may be up to
-    /// two milliseconds too short.
+    /// Returns the current polls that have lasted for about a millisecond or more: of which task, and for how long. The times may be up
+    /// to two milliseconds too short. Empty in a simulation.
     pub fn long_polls(&self) -> Vec<(Key, Duration)> {
         let Some(pool) = self.pool() else { return Vec::new() };
         let now = pool.idle.clock.update();
@@ -262,7 +262,7 @@ impl Executor {
                 ThreadState::Parked => WorkerState::Parked,
                 ThreadState::Exiting => WorkerState::Exiting,
             };
-            // A thread without a remote is about to be started, as the first with its index.
+            // A thread without a remote is about to be started, and no thread had its index before.
             Some(describe(index, state, pool.queues.try_remote(index)?, now))
         });
         described.collect()
@@ -274,9 +274,9 @@ impl Executor {
         self.common().is_closed.load(Ordering::SeqCst)
     }
 
-    /// Returns whether the program has forked since the executor was started, so that this process has none of its threads, except
-    /// for a worker that made the fork. Another thread may have held any lock of the executor at the fork, so no lock must be taken.
-    /// Reads one counter.
+    /// Returns whether this is a forked process, and the executor was started before the fork. Then this process has no thread of the
+    /// executor, unless one of them made the fork. Another thread may have held any lock of the executor at the fork, so no lock must
+    /// be taken. Always false in a simulation. Reads one counter.
     #[inline]
     pub fn is_forked(&self) -> bool {
         self.common().is_forked()
@@ -290,8 +290,9 @@ impl Executor {
 
     /// Stops the threads once no task is ready. To be called after the layer above has cancelled every task.
     ///
-    /// Returns how many worker threads are still in a poll after `limit`. Each of them exits when its poll returns. Workers of this
-    /// executor that call `close` themselves do not count, because none of them can exit before its call returns.
+    /// Waits for `limit` at most. Returns how many worker threads have not exited, because they are still in a poll. Each of them exits
+    /// when its poll returns. Workers of this executor that call `close` themselves do not count, because none of them can exit before
+    /// its call returns.
     ///
     /// tokio is shut down once all worker threads have exited, so that timers and sockets work until the last poll has
     /// returned. Does not wait for tokio's threads. In a forked process, which has none of the other threads, it only refuses
@@ -318,8 +319,8 @@ impl Executor {
     }
 
     /// Shuts tokio down if all workers have exited, because a poll that uses a timer or a socket of tokio after its
-    /// shutdown panics or fails. Called by the thread that closes the executor and by the last worker; the later of the
-    /// two finds that all have exited.
+    /// shutdown panics or fails. Called by the thread that closes the executor and by the last worker: the later of the
+    /// two finds that all workers have exited.
     pub(super) fn shut_down_tokio(&self) {
         if self.pool().is_some_and(|pool| !pool.have_all_exited()) {
             return;
@@ -331,8 +332,8 @@ impl Executor {
         }
     }
 
-    /// Calls the hooks on a thread that may block: they may be slow, or panic. If the operating
-    /// system refuses a thread, one of tokio's threads makes the call.
+    /// Calls hooks, which may be slow or panic, on a thread that may block. If the operating system
+    /// refuses that thread, one of tokio's threads makes the call, and those that wait.
     pub(super) fn call_hooks_later(&self, call: impl FnOnce(&dyn Hooks) + Send + 'static) {
         let executor = self.clone();
         let call = move || {
@@ -391,7 +392,7 @@ pub(super) fn tokio_has_no_context() -> bool {
 /// Returns whether the calling thread is in a tokio runtime whose clock is paused: by `start_paused` or by `tokio::time::pause`.
 ///
 /// tokio has no function for that. A clock that was never paused shows a time between two readings of the clock of the
-/// system. A clock that runs again is late by the length of the pause, so only its progress shows that it runs.
+/// system. A clock that was paused and runs again is late by the length of the pause, so only its progress shows that it runs.
 pub fn is_tokio_clock_paused() -> bool {
     let Ok(tokio) = tokio::runtime::Handle::try_current() else { return false };
     // No other kind can pause its clock.
@@ -416,7 +417,7 @@ pub(super) fn spawn_boxed(tokio: &tokio::runtime::Handle, future: impl Future<Ou
     tokio.spawn(boxed);
 }
 
-/// tokio's own `now` would be virtual on the thread of a simulation.
+/// Reads the clock of the system. `Instant::now` of tokio would be virtual on the thread of a simulation.
 #[expect(clippy::disallowed_methods, reason = "this is the clock of the executor")]
 pub(super) fn real_now() -> Instant {
     Instant::from_std(std::time::Instant::now())

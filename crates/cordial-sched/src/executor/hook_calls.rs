@@ -1,7 +1,7 @@
 //! Calls of hooks that may be slow, on a thread of their own.
 //!
-//! The thread is started for a call and ends when none has come for a while. If the system refuses
-//! it, the caller gets the waiting calls back and makes them elsewhere.
+//! The thread is started for a call, and ends when no call has come for a while. If the system
+//! refuses the thread, the caller gets the waiting calls back and makes them elsewhere.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A call of a hook.
 pub(super) type HookCall = Box<dyn FnOnce() + Send>;
 
-/// The calls of one executor. They are made one after the other.
+/// The calls of one executor. Their thread makes one after the other.
 #[derive(Default)]
 pub(super) struct HookCalls {
     state: Mutex<HookCallsState>,
@@ -24,15 +24,15 @@ pub(super) struct HookCalls {
 
 #[derive(Default)]
 struct HookCallsState {
-    /// Without a bound: each long poll adds one call, and lasts for some milliseconds.
+    /// Needs no bound: most calls come from long polls, each of which lasts for some milliseconds and adds one call.
     waiting: VecDeque<HookCall>,
     has_thread: bool,
     is_closed: bool,
 }
 
 impl HookCalls {
-    /// Makes a call later. Returns the calls that the caller has to make, because the system has
-    /// refused the thread.
+    /// Makes a call later. If the system refuses the thread, returns the calls that the caller has to
+    /// make instead.
     #[must_use = "the calls would not be made"]
     pub(super) fn add(self: &Arc<HookCalls>, call: HookCall) -> VecDeque<HookCall> {
         let mut state = self.lock();

@@ -1,4 +1,4 @@
-//! How threads that are not workers queue tasks: the threads of tokio, and threads that belong to no executor.
+//! How threads that are not workers of an executor queue its tasks: the threads of its tokio runtime, and all others.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ impl Schedule for Core {
 }
 
 impl Core {
-    /// Queues a task from a thread that is not a worker. If every thread of the pool has exited, the hook `on_foreign_thread` runs
-    /// the task on this thread. `executor` makes the handle of the executor that the hook needs.
+    /// Queues a task from a thread that is not a worker of this executor. If every thread of the pool has exited, the hook
+    /// `on_foreign_thread` runs the task on this thread. `executor` makes the handle on the executor that the hook needs.
     fn inject(&self, task: Runnable, executor: &dyn Fn() -> Executor) {
         match &self.scheduler {
             Scheduler::Threads(pool) => {
@@ -29,8 +29,8 @@ impl Core {
     }
 }
 
-/// What a thread of tokio uses to queue tasks of the executor whose tokio runtime it belongs to. Most tasks that it wakes are tasks of
-/// that executor; to queue them does not change the reference count of the executor.
+/// What a thread of tokio uses to queue tasks of the executor to whose tokio runtime it belongs. Most tasks that the thread wakes belong
+/// to that executor. Queuing them in this way does not change the reference count of the executor.
 pub(super) struct IoThread {
     pub(super) executor: Executor,
 }

@@ -54,8 +54,9 @@ impl<T> JoinHandle<T> {
     /// Returns ready once `after` has passed since the first call, or since the first call after
     /// [`clear_timeout`](JoinHandle::clear_timeout). Never returns ready if that instant is beyond the range of the clock.
     ///
-    /// `waiter` is the task that the calling thread polls, and its executor, if `cx` is that of its poll. If that is the executor of this
-    /// handle, a wait of a second or more is up to 20 milliseconds longer, as in [`Executor::deadline`], and costs much less.
+    /// `waiter` is the task that the calling thread polls, and the executor of that task, if `cx` belongs to that poll. If this is also
+    /// the executor of the handle, a wait of a second or more is up to 20 milliseconds longer, as in [`Executor::deadline`], and costs
+    /// much less.
     pub fn poll_timeout(
         &mut self,
         after: Duration,
@@ -65,14 +66,14 @@ impl<T> JoinHandle<T> {
         self.timeout.poll(&self.executor, after, waiter, cx)
     }
 
-    /// Returns whether the wait has a timeout that is not the alarm of a task. It holds the waker of the last poll, which the next one may
-    /// drop.
+    /// Returns whether the wait has a timeout that is not the alarm of a task. Such a timeout holds the waker of the last poll, which the
+    /// next poll may drop.
     #[inline]
     pub fn has_own_timeout(&self) -> bool {
         self.timeout.is_armed()
     }
 
-    /// Disarms the timeout, because the wait is over or begins anew.
+    /// Disarms the timeout, because the wait is over or begins anew. Does nothing in a forked process.
     pub fn clear_timeout(&mut self) {
         if !self.executor.is_forked() {
             self.timeout.clear(&self.executor);
@@ -89,7 +90,7 @@ impl<T> Future for JoinHandle<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let header = self.header.as_ref().expect("polled again after it was ready");
         let mut task = std::task::ready!(header.join.poll_join(cx));
-        // Before the task is retired, because a header to which a reference is left may not be used again.
+        // The reference is given back before the task is retired, because a header with other references may not be used again.
         task.keep_header(self.header.take());
         let output = (self.take_output)(&mut task);
         task.retire_empty();

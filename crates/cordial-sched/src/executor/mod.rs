@@ -6,12 +6,12 @@
 //! | `hook_calls` | the thread that calls the hooks that may be slow |
 //! | `hooks` | what the layer above implements |
 //! | `handle` | `Executor`, and what belongs to one executor |
-//! | `io_threads` | tasks that are woken outside of the workers |
+//! | `io_threads` | tasks that are started or woken outside of the workers |
 //! | `pool_threads` | the pool and sysmon, which do not know the executor |
 //! | `timer_thread` | the thread on which timeouts elapse |
-//! | `dropped_timers` | what keeps timers that tokio no longer needs from waking its threads |
+//! | `dropped_timers` | lets tokio forget dropped timers, so that they do not wake its threads |
 //! | `start` | how an executor is made |
-//! | `alarm` | one timeout for all waits of a task |
+//! | `alarm` | one timeout for many waits of a task |
 //! | `wait_timeout` | the limit of the wait for the output of one task |
 //! | `timer`, `join_handle`, `prepare` | what the methods of an executor return |
 //!

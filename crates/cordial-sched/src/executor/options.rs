@@ -14,7 +14,7 @@ pub struct Options {
     /// Whether threads that compute in long polls get a lower priority from the operating system, if there are more of
     /// them than processors.
     pub deprioritize_long_polls: bool,
-    /// Whether `start` first checks that the system grants all threads at once. Without the check, which takes as long as the rest of the
-    /// start, a program that is refused a thread may be left with some memory and files, and its error says less.
+    /// Whether `start` first checks that the system grants all threads at once. The check takes as long as the rest of the start. Without
+    /// it, a program that is refused a thread may be left with some memory and files, and the error says less.
     pub check_threads: bool,
 }

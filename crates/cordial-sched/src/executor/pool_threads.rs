@@ -1,4 +1,4 @@
-//! Connects an executor with its pool and sysmon, which do not know it, and starts their threads.
+//! Connects an executor with its pool and with sysmon, neither of which knows the executor, and starts their threads.
 
 use std::hint::black_box;
 use std::io;
@@ -24,7 +24,7 @@ pub(super) fn new_pool(options: &Options, scheduler: &SchedulerRef, sysmon: &Par
     let starting = Arc::<()>::default();
     let spawn_worker = move |index| {
         let starts = Arc::clone(&starting);
-        // `starting` and `starts` are not counted.
+        // Without `starting` and `starts`, there is one reference for each other thread that is starting.
         let n_starting = Arc::strong_count(&starting) - 2;
         let is_stand_in = index >= workers;
         let _no_start = is_stand_in.then(|| STARTING.lock_for_a_second());

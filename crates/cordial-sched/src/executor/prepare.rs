@@ -33,7 +33,7 @@ pub struct Prepared<T> {
 #[must_use = "a task that is not started never runs"]
 pub struct PreparedDetached(Unstarted);
 
-/// Returns the task to the free tasks when dropped, unless the task was taken before.
+/// A task that is returned to the free tasks when this is dropped, unless the task was taken before.
 struct Unstarted(Option<Runnable>);
 
 impl Executor {
@@ -42,7 +42,7 @@ impl Executor {
     ///
     /// # Panics
     ///
-    /// If the index of `key` is larger than any that a table hands out.
+    /// If the index of `key` has more than 30 bits. No table hands out such a key.
     #[inline]
     pub fn reserve(&self, key: Key) -> Reserved {
         Reserved(Unstarted(Some(self.common().tasks.allocate(key))))
@@ -50,8 +50,8 @@ impl Executor {
 
     /// Gives a task its future. It does not run before [`Prepared::start`].
     ///
-    /// The future must catch its own panics and those of its destructors, and its output must not panic when it is dropped:
-    /// otherwise the panic is discarded, and the join handle is never ready.
+    /// The future must catch its own panics and those of its destructors, and its output must not panic when it is dropped.
+    /// Otherwise the panic is discarded, and, if the future has panicked, the join handle is never ready.
     // Inlined, because the future may be large, and each call on the way to its box would copy it.
     #[inline(always)]
     pub fn prepare<F>(&self, reserved: Reserved, future: F) -> Prepared<F::Output>

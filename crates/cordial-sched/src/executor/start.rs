@@ -22,7 +22,7 @@ use crate::tick_clock::TickClock;
 use crate::timeout::{Instant, Timeouts};
 use crate::{priority, reservation, spin_lock, unwind};
 
-/// How many files tokio opens for its I/O driver, and for signals.
+/// How many files tokio opens for its I/O driver and for signals.
 const FILES_OF_TOKIO: usize = 6;
 
 impl Executor {
@@ -30,8 +30,8 @@ impl Executor {
     ///
     /// # Errors
     ///
-    /// If the operating system refuses a thread or an I/O driver. Nothing is left of the executor
-    /// then.
+    /// If the operating system refuses a thread, a file or an I/O driver. Nothing is left of the executor
+    /// then, except for some memory and files if tokio is refused a thread.
     ///
     /// # Panics
     ///
@@ -51,7 +51,8 @@ impl Executor {
     }
 
     fn start_here(options: Options, hooks: Arc<dyn Hooks>) -> Result<Executor, ExecutorError> {
-        // Without the lock, which a forked process may not get, the start can fail only if threads are short.
+        // A forked process may never get the lock. A start goes on without it: another start at the same time then may take threads that
+        // this one has reserved, so that it fails if the system grants few threads.
         let _starting = reservation::STARTING.lock_for_a_second();
         // The threads of the pool and of tokio, sysmon, and the timer thread.
         let n_threads = options.workers.saturating_mul(2).saturating_add(2);
@@ -117,7 +118,7 @@ impl Executor {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
-            // Only `spawn_blocking` starts threads; everything else runs on the thread that drives the runtime.
+            // tokio starts threads for `spawn_blocking` only; everything else runs on the thread that drives the runtime.
             .on_thread_start(move || drop(core.get().and_then(thread_started)))
             .build()?;
         let started = {
@@ -171,16 +172,17 @@ enum TokioError {
 
 /// Builds the tokio runtime beside the workers.
 ///
-/// The system may refuse a thread that it has granted to [`reservation`] a moment before. tokio
-/// then panics, and its destructors wait for the threads that did start. Therefore tokio is built
-/// inside of async code, where its destructors do not wait. Each thread of tokio first waits for
+/// The system may refuse a thread that it has granted to [`reservation`] a moment before. Then tokio
+/// panics, and its destructors wait for the threads that did start. Therefore tokio is built inside
+/// of async code, where its destructors do not wait. Each thread of tokio first waits for
 /// the end of the build, and ends if the build has failed. In this rare case some memory and the
 /// files of the I/O driver stay allocated: tokio's queue of threads to start refers to itself.
 ///
 /// The reservation ends before tokio starts, although other programs may then take threads. tokio is
-/// refused a thread only if they take more than the executor starts after tokio; if they take fewer,
-/// the executor is refused one, and nothing stays allocated. If the reservation lasted until each
-/// thread starts, tokio would be refused as soon as a single thread is missing.
+/// refused a thread only if they take more threads than the executor starts after tokio. If they take
+/// fewer, the executor is refused a thread, and nothing stays allocated. If each reserved thread was
+/// kept until the executor starts one in its place, tokio would be refused a thread as soon as a
+/// single one is missing.
 fn build_tokio(
     threads: usize,
     core: &Arc<Core>,
@@ -223,8 +225,8 @@ fn build_tokio(
     built
 }
 
-/// Called by tokio's worker threads. Its threads for blocking calls never park in this way, so they
-/// keep their policy.
+/// Called by tokio's worker threads whenever they park. tokio's threads for blocking calls do not call
+/// this, so they keep their policy.
 fn disable_preemption_once() {
     thread_local!(static IS_DISABLED: Cell<bool> = const { Cell::new(false) });
     if !IS_DISABLED.replace(true) {

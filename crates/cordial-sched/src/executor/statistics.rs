@@ -17,9 +17,11 @@ pub struct Statistics {
     pub stand_ins: usize,
     /// Blocked threads whose priority was lowered, because more of them computed than there are processors.
     pub deprioritized: usize,
-    /// Tasks that were started or woken outside of the workers, and wait for a worker to take them.
+    /// Tasks in the injector, from which every worker takes tasks: they were started or woken outside of the workers, or moved from a
+    /// worker that is in a long poll or has stopped.
     pub injected: usize,
-    /// Tasks in the queues of the workers. The task that a worker has woken last, in its LIFO slot, is not counted.
+    /// Tasks in the queues of the workers. The task that a worker has woken last, in its LIFO slot, is not counted. In a simulation, all
+    /// ready tasks.
     pub queued: usize,
     /// Polls that have returned.
     pub polls: u64,
@@ -47,8 +49,8 @@ pub struct ThreadStatistics {
     pub state: WorkerState,
     /// The task that it polls.
     pub polled: Option<Key>,
-    /// How long that poll has lasted, which may be up to two milliseconds too short. `None` if there is no poll, or if it has
-    /// lasted for less than about 1 ms.
+    /// How long that poll has lasted; up to two milliseconds too short. `None` if there is no poll, or if the poll has lasted for less
+    /// than about a millisecond.
     pub in_poll: Option<Duration>,
     /// Tasks in its queue and in its LIFO slot.
     pub queued: usize,
@@ -60,8 +62,8 @@ pub struct ThreadStatistics {
     pub steals: u64,
     /// Times that it went to sleep.
     pub parks: u64,
-    /// The number of the thread in the kernel, as tools such as `top -H` show it. `None` on systems other than Linux, and while
-    /// the thread starts.
+    /// The number of the thread in the kernel, as tools such as `top -H` show it. `None` on systems other than Linux, where `/proc`
+    /// does not show the thread, and while the first thread with this index starts.
     pub kernel_id: Option<u32>,
 }
 
@@ -71,12 +73,12 @@ pub struct ThreadStatistics {
 pub enum WorkerState {
     /// It runs tasks, or sleeps until there are some.
     Active,
-    /// It is in a long poll, and a stand-in is active instead.
+    /// Another thread is active instead: this one is in a long poll, or has not noticed yet that it was replaced.
     Blocked {
         /// Whether its priority was lowered, because more blocked threads computed than there are processors.
         is_deprioritized: bool,
     },
-    /// It was replaced during a long poll, which has returned. It waits to become active again, and exits after 10 s.
+    /// It was replaced and is in no poll. It waits to become active again, and exits after 10 s.
     Parked,
     /// It is about to exit.
     Exiting,

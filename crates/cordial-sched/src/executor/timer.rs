@@ -24,7 +24,7 @@ impl Executor {
 }
 
 impl Timer {
-    /// Returns whether the program has forked since the executor was started, and this is the forked process: the timer is never ready.
+    /// Returns whether this is a forked process, and the executor was started before the fork. Then the timer is never ready.
     #[must_use]
     pub fn is_forked(&self) -> bool {
         self.executor.is_forked()

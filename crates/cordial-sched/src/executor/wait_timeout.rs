@@ -6,7 +6,7 @@
 //!             any other wait ──────────────────────────────► ▼ armed on its own
 //! ```
 //!
-//! Most waits are of the first kind, which neither reads an exact clock nor takes a lock.
+//! Most waits are of the first kind, which neither reads an exact clock nor takes a lock, unless the alarm has to be set.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,8 +19,8 @@ use crate::timeout::ArmedTimeout;
 /// or a deadline with `OF_TASK`.
 pub(super) struct WaitTimeout(u64);
 
-/// The mark of a deadline for which the alarm of the waiting task wakes. It is the highest bit, which no deadline has before 292 years have
-/// passed. In the number of an armed timeout, the highest bits are the index of a shard, which is that of a worker.
+/// Marks a deadline at which the alarm of the waiting task wakes that task. The mark is the highest bit, which no deadline has before 292
+/// years have passed. In the number of an armed timeout, the upper half is the number of a shard, and there are as many shards as workers.
 const OF_TASK: u64 = 1 << 63;
 
 impl WaitTimeout {
@@ -35,7 +35,7 @@ impl WaitTimeout {
     /// Returns ready once `after` has passed since the first call, or since the first call after [`clear`](WaitTimeout::clear). Never returns
     /// ready if that instant is beyond the range of the clock.
     ///
-    /// `waiter` is the task that the calling thread polls, and its executor, if `cx` is that of its poll.
+    /// `waiter` is the task that the calling thread polls, and the executor of that task, if `cx` belongs to that poll.
     pub(super) fn poll(
         &mut self,
         executor: &Executor,
@@ -53,7 +53,7 @@ impl WaitTimeout {
         let deadline = executor.deadline_from_bits(self.0 & !OF_TASK);
         match task {
             Some(task) => executor.poll_deadline(task, deadline),
-            // The handle is polled outside of the task for which the wait began.
+            // The wait began in a task of this executor, and is now polled outside of such a task.
             None => {
                 self.0 = executor.common().timeouts.arm(deadline.time(), cx.waker().clone()).to_bits();
                 Poll::Pending

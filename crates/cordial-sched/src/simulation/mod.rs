@@ -25,15 +25,15 @@ pub(crate) mod queue;
 /// How many tasks are polled before tokio's own tasks get a turn.
 const TURN: usize = 61;
 
-/// When the clock has jumped this far and no task was polled meanwhile, the program counts as stalled.
+/// When the clock has advanced by this much and no task was polled meanwhile, the program counts as stalled.
 const HORIZON: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Nothing is ready, no timer of the coming year is armed, and the main future is pending: the program waits for
-/// itself.
+/// The main future is pending, and no task was polled for a year of the virtual clock: the program waits for itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Stalled;
 
-/// One thread that runs everything in an order that follows from a seed, on a virtual clock. There is no I/O driver.
+/// An executor with one thread, the one that calls [`block_on`](Simulation::block_on): it runs all tasks in an order that follows from
+/// a seed, on a virtual clock. There is no I/O driver.
 pub struct Simulation {
     executor: Executor,
     runtime: tokio::runtime::Runtime,
@@ -59,7 +59,7 @@ impl Simulation {
     ///
     /// # Errors
     ///
-    /// [`Stalled`] if `main` will never be ready.
+    /// [`Stalled`] if `main` is pending and no task was polled for a year of the virtual clock. Most often, `main` would never be ready.
     ///
     /// # Panics
     ///
@@ -77,7 +77,7 @@ impl Simulation {
         let queue = self.executor.simulated_queue().expect("the executor of a simulation has one");
         let mut main = pin!(main);
         let mut n_polls_before = None;
-        // Without `unconstrained`, all tasks together would share one budget of tokio's.
+        // Without `unconstrained`, all tasks together would share one cooperative budget of tokio.
         self.runtime.block_on(tokio::task::unconstrained(async {
             let mut horizon = pin!(tokio::time::sleep(HORIZON));
             poll_fn(|cx| {

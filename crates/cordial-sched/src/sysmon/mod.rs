@@ -1,15 +1,16 @@
 //! Sysmon: a thread that detects long polls and activates other threads meanwhile. Named after a
 //! thread of Go's runtime.
 //!
-//! It runs a round about once a millisecond while any worker is awake, and sleeps without a timer while all are asleep.
-//! A poll that begins shortly after all workers fell asleep is seen some milliseconds late. Sysmon runs no tasks.
+//! Sysmon runs a round about once a millisecond while any worker is awake, blocked or missing. While all workers are asleep,
+//! it sleeps, without a timer unless many free tasks are left to be freed. A poll that begins shortly after all workers fell
+//! asleep is seen some milliseconds late. Sysmon runs no tasks.
 //!
 //! ```text
 //!  a poll begins ── seen in two rounds: the task in its LIFO slot goes to the injector
 //!                ── lasts for stall_after: emitted as an event, and the tasks in its queue go to the injector
 //!                                          if tasks are starving: blocked, and a stand-in becomes active
 //!                ── more blocked threads compute than there are processors: all of them are deprioritized (Linux)
-//!                ── it returns: the thread parks, or exits if it was deprioritized
+//!                ── it returns: the thread takes its place back or parks, or exits if it was deprioritized
 //! ```
 //!
 //! A stopped program, a debugger and a suspended machine make all polls look long. So after a gap between its own
@@ -36,7 +37,7 @@ mod starvation;
 /// The time between two rounds while a worker is awake.
 const PERIOD: Duration = Duration::from_millis(1);
 
-/// A longer gap between two rounds is not explained by a busy machine: the program was stopped.
+/// A longer gap between two rounds is not explained by a busy machine: the program was stopped, or sysmon slept.
 const GAP: Duration = Duration::from_millis(100);
 
 /// Sysmon does not sleep as soon as all workers do, since waking it for every task would cost more.
@@ -48,12 +49,12 @@ const LINGER: Duration = Duration::from_millis(4);
 /// system uses none.
 const COMPUTES_AFTER: Duration = Duration::from_millis(1);
 
-/// How many tasks of a stuck worker's queue one round moves to the injector.
+/// How many tasks of a stuck worker's queue one round moves to the injector at most.
 const MOVED_PER_ROUND: usize = 64;
 
 /// What sysmon calls in the executor.
 pub(crate) trait SysmonHooks {
-    /// A task was found in a poll, and has used about this much time since the round before.
+    /// A task was found in a poll, and was polled for about this long since the round before.
     fn sampled(&self, key: Key, time: Duration);
 
     /// A poll has lasted for `stall_after`. Called once for each poll.
@@ -62,7 +63,7 @@ pub(crate) trait SysmonHooks {
     /// Tasks are starving, and there are `max_threads` threads already. Called once for each such period.
     fn threads_exhausted(&self, max_threads: usize);
 
-    /// The system has refused a thread. Called once until it has granted one.
+    /// The system has refused a thread. Not called again until the system has granted one.
     fn threads_refused(&self, error: io::Error);
 
     /// All workers sleep: frees memory that is kept for reuse and was not used for long. Stops when `is_all_asleep`
@@ -120,17 +121,17 @@ struct SeenPoll {
     poll: Option<u64>,
     /// From when on the poll is measured: from the first round that saw it, or from a later gap between the rounds of sysmon.
     since: Duration,
-    /// When it was first seen, on the coarse clock.
+    /// When the poll was first seen, or when a later gap ended, on the coarse clock.
     first_seen: u64,
     is_reported: bool,
-    /// The processor time of the thread when it was first seen as blocked.
+    /// The processor time of the thread when it was first read during this poll.
     cpu_time: Option<Duration>,
     /// Whether the blocked thread has used processor time for `COMPUTES_AFTER`.
     computes: bool,
 }
 
 impl SeenPoll {
-    /// Returns whether the blocked thread has computed since it was first seen as blocked.
+    /// Returns whether the blocked thread has computed since the first call for this poll.
     fn has_computed(&mut self, thread: OsThread) -> bool {
         if !self.computes
             && let Some(now) = thread.cpu_time()
@@ -150,7 +151,7 @@ struct Round {
     clock: u64,
     /// The time since the round before.
     elapsed: Duration,
-    /// How much time of a worker one sample stands for.
+    /// The busy time that is counted for a worker whose poll is seen for the first time.
     sampled: Duration,
     /// Polls that have returned since the round before.
     n_finished: u64,
@@ -217,7 +218,8 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
             && !self.pool.is_stopping()
             && let Some(activation) = threads.activate_if_missing()
         {
-            // The system refused a thread before. Try again; if it refuses, the next round tries once more.
+            // A worker is missing, because the system refused a thread before. If it refuses again, the next round tries once
+            // more.
             self.activate(activation);
         }
         let (injected, queued) = self.pool.queues.lengths();
@@ -247,8 +249,8 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
         self.pool.queues.has_queued()
     }
 
-    /// A few threads that compute do not delay the others by much, so they keep their full share. Of more threads than
-    /// processors, several wait for each processor, and a thread that wakes up would wait for a time slice of each.
+    /// A few threads that compute do not delay the others by much, so they keep their priority. If there are more of them than
+    /// processors, several wait for each processor, and a thread that wakes up would wait for a time slice of each of these.
     fn deprioritize(&mut self) {
         let Some(limit) = self.settings.deprioritizes_above else { return };
         let threads = self.pool.threads();
@@ -298,14 +300,14 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
         Round { now, clock, elapsed, sampled, n_finished }
     }
 
-    /// Looks at every worker, and moves the tasks behind long polls to the injector. Returns the active workers that
-    /// are stuck, the longest poll first.
+    /// Looks at every worker, records and reports its long poll, and moves the tasks behind it to the injector. Returns the
+    /// active workers that are stuck, the longest poll first.
     fn find_stuck(&mut self, round: &Round) -> Vec<usize> {
         let Settings { stall_after, .. } = self.settings;
         let pool = self.pool;
         let mut stuck: Vec<(Duration, usize)> = Vec::new();
-        // If all the original workers are blocked, the next polls are probably long too. Wait less for those, and not
-        // at all if no poll returns.
+        // If as many threads are blocked as there are workers, the next polls are probably long too. Wait less for those, and
+        // not at all if no poll returns.
         let stuck_after = match pool.threads().counts().blocked >= pool.threads().workers() {
             true if round.n_finished == 0 => Duration::ZERO,
             true => PERIOD,
@@ -356,7 +358,7 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
         stuck.into_iter().map(|(_, index)| index).collect()
     }
 
-    /// Wakes a sleeping worker. If none sleeps, activates stand-ins for stuck workers.
+    /// Wakes a sleeping worker. If none sleeps, activates stand-ins for stuck workers, one for each place at most.
     fn activate_stand_ins(&mut self, stuck: &[usize]) -> StandIns {
         let pool = self.pool;
         if pool.idle.n_sleepers() > 0 {

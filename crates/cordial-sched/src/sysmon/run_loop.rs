@@ -1,6 +1,6 @@
 //! The loop of sysmon, generic over its operations.
 //!
-//! The loom models of `idle` run this loop too, with workers and queues that only count.
+//! The loom models of `idle` run this loop too, with queues that only count.
 
 use crate::idle::Idle;
 
@@ -8,19 +8,20 @@ use crate::idle::Idle;
 pub(crate) trait SysmonOps {
     fn is_stopping(&self) -> bool;
 
-    /// Returns whether all workers sleep and none is blocked.
+    /// Returns whether all workers sleep, and none is blocked or missing.
     fn is_all_asleep(&self) -> bool;
 
     /// Returns whether the workers have been asleep for long enough that sysmon should sleep as well.
     fn should_sleep(&mut self) -> bool;
 
-    /// Parks until a worker wakes up.
+    /// Parks until a worker wakes up, the pool stops, or there is memory to free.
     fn park(&self);
 
     /// Waits for the next round.
     fn wait(&self);
 
-    /// Looks at all workers. Returns whether tasks are starving, in which case it has activated stand-ins.
+    /// Looks at all workers. Returns whether tasks are starving, in which case this has woken a worker or tried to activate
+    /// stand-ins.
     fn observe(&mut self) -> bool;
 
     /// Returns whether a task is in the injector or in the queue of a worker.

@@ -1,4 +1,4 @@
-//! Whether tasks have waited for so long behind long polls that a stand-in is worth its thread.
+//! Whether tasks have waited for so long behind long polls that a stand-in is worth the thread that it takes.
 //!
 //! An additional thread competes for the processors, and waking it costs more than running a few short tasks. So tasks
 //! that will be taken soon are left to the workers that take them. While at least one worker makes progress, tasks may
@@ -28,7 +28,7 @@ pub(crate) struct Observation {
 #[derive(Debug)]
 pub(crate) struct StarvationDetector {
     stall_after: Duration,
-    /// When tasks began to wait too long. `None` while they do not.
+    /// When tasks began to wait too long. `None` while none does.
     since: Option<Duration>,
 }
 
@@ -46,8 +46,8 @@ impl StarvationDetector {
         observation.n_stuck > 0 && self.since.is_some_and(is_late)
     }
 
-    /// Returns whether tasks wait too long: since the round before, polls were not short, or so few returned that at this pace
-    /// the tasks would not all be taken within `stall_after`.
+    /// Returns whether tasks wait too long: since the round before, polls took a microsecond or more on average, or so few polls
+    /// returned that at this pace the tasks would not all be taken within `stall_after`.
     fn is_waiting(&self, observation: &Observation) -> bool {
         let (n_finished, n_waiting) = (u128::from(observation.n_finished), observation.n_waiting as u128);
         let elapsed = observation.elapsed.as_nanos();

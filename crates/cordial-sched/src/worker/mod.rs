@@ -38,7 +38,7 @@ mod search;
 /// Once in this many steps, a worker looks into the injector before its own slot and queue.
 const INJECTOR_INTERVAL: u32 = 61;
 
-/// How many tasks in a row a worker takes from its LIFO slot while there are others in its queue.
+/// How many tasks in a row a worker takes from its LIFO slot while there are tasks in its queue.
 const LIFO_STREAK: u32 = 3;
 
 /// How long a parked thread waits to be activated before it exits.
@@ -56,7 +56,7 @@ struct WorkerThread {
     steal_policy: StealPolicy,
 }
 
-/// Makes the calling thread the worker with this index, until the pool stops or no longer needs it.
+/// Makes the calling thread the worker with this index, until the pool stops or no longer needs the thread.
 ///
 /// The caller has entered a tokio runtime and called `Hooks::thread_started`.
 pub(crate) fn run(pool: &Arc<Pool>, index: usize, scheduler: SchedulerRef) {
@@ -110,20 +110,20 @@ impl WorkerThread {
         }
     }
 
-    /// Runs the loop. The layer above catches the panics of its tasks. A panic that it misses does not end the thread.
+    /// Runs the loop. The layer above catches the panics of its tasks. A panic that the layer above misses does not end the thread.
     fn run_caught(&self) -> LoopEnd {
         loop {
             if let Ok(end) = unwind::catch(|| run_loop::run(self)) {
                 return end;
             }
-            // If the poll itself has panicked, its end is not recorded yet. After a later panic, it is.
+            // After a panic in the poll, or when the task was finished, the end of the poll is not recorded yet.
             if self.remote.progress.current().is_some() {
                 self.remote.progress.end();
             }
         }
     }
 
-    /// Moves the tasks in this worker's slot and queue to the injector, because this thread takes no more tasks.
+    /// Moves the tasks in this worker's slot and queue to the injector, because this thread parks or ends.
     fn hand_over(&self) {
         let Local { queue, lifo_slot, .. } = &self.local;
         while let Some(task) = lifo_slot.pop().or_else(|| queue.pop()) {

@@ -1,11 +1,11 @@
-//! A worker for loom models in which there are no tasks: it sleeps until it is replaced or its pool stops.
+//! A worker for loom models without tasks: it sleeps until it is replaced or its pool stops.
 
 use crate::idle::{Idle, SleepResult};
 use crate::pool::Pool;
 use crate::sync::{Ordering, Parker, Unparker};
 use crate::worker::run_loop::{self, WorkerOps};
 
-/// Runs the shipped loop.
+/// The operations of such a worker, for the shipped loop ([`run_loop::run`]).
 pub(crate) struct TasklessWorker<'a> {
     pub(crate) index: usize,
     pub(crate) pool: &'a Pool,

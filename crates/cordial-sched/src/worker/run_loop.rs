@@ -1,7 +1,8 @@
 //! The loop of a worker, generic over its operations.
 //!
 //! The shipped worker implements [`WorkerOps`] with real queues; the loom models of `idle` and
-//! `threads` implement it with queues that only count. So the models check the loop that ships.
+//! `threads` implement it with queues that only count, or with none. So the models check the loop
+//! that ships.
 
 use crate::idle::{Idle, Searching, SleepResult};
 use crate::sync::Unparker;
@@ -10,7 +11,7 @@ use crate::sync::Unparker;
 pub(crate) trait WorkerOps {
     type Task;
 
-    /// Returns whether the worker was replaced during a long poll.
+    /// Returns whether the worker was replaced, by a stand-in or by a worker that has taken its place back.
     fn is_blocked(&self) -> bool;
 
     fn is_stopping(&self) -> bool;
@@ -18,7 +19,7 @@ pub(crate) trait WorkerOps {
     /// Takes a task: from the worker's own slot or queue, from the injector, or from another worker.
     fn next_task(&self) -> Option<Self::Task>;
 
-    /// Looks into all queues, for a longer time than [`next_task`](WorkerOps::next_task). Called only by the searcher.
+    /// Looks into all queues, for a longer time than [`next_task`](WorkerOps::next_task) does. Called by the searcher only.
     fn search(&self) -> Option<Self::Task>;
 
     /// Checks all queues once more, when the worker is on the list of sleepers already.
@@ -41,7 +42,7 @@ pub(crate) trait WorkerOps {
 
     fn park(&self);
 
-    /// Becomes the searcher, unless there is one.
+    /// Becomes the searcher, unless there is a searcher already.
     #[inline(always)]
     fn start_searching(&self) -> Option<Searching> {
         self.idle().start_searching()
@@ -53,7 +54,7 @@ pub(crate) trait WorkerOps {
         self.idle().stop_searching(searching);
     }
 
-    /// Sleeps until a push or the end of the pool.
+    /// Sleeps until a push, sysmon or the end of the pool unparks the worker, unless the recheck finds a task or the end.
     #[inline(always)]
     fn sleep(&self) -> SleepResult<Option<Self::Task>> {
         sleep(self)
@@ -64,9 +65,9 @@ pub(crate) trait WorkerOps {
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LoopEnd {
-    /// The pool is stopping, and no task is ready.
+    /// The pool is stopping, and no task is in the injector or in a queue.
     Stopping,
-    /// The worker was replaced during a long poll.
+    /// The worker was replaced.
     Blocked,
 }
 
@@ -106,7 +107,7 @@ pub(crate) fn run<W: WorkerOps>(worker: &W) -> LoopEnd {
     }
 }
 
-/// Lets pushes wake a worker again, and wakes one for a push that relied on this search.
+/// Ends the search, so that pushes wake a worker again. Wakes one for a push that came before and relied on the search.
 #[inline(always)]
 fn stop_searching<W: WorkerOps>(worker: &W, searching: &mut Option<Searching>) {
     if let Some(searching) = searching.take() {
@@ -119,7 +120,7 @@ fn stop_searching<W: WorkerOps>(worker: &W, searching: &mut Option<Searching>) {
     }
 }
 
-/// The default of [`WorkerOps::sleep`]. Finds `None` if the pool is stopping.
+/// The default of [`WorkerOps::sleep`]. If the pool is stopping, the recheck finds `None`, and the worker does not sleep.
 #[inline(always)]
 pub(crate) fn sleep<W: WorkerOps + ?Sized>(worker: &W) -> SleepResult<Option<W::Task>> {
     let recheck = || if worker.is_stopping() { Some(None) } else { worker.recheck().map(Some) };

@@ -13,10 +13,10 @@ use crate::remote::Remote;
 use crate::remote::steal_policy::StealPolicy;
 use crate::task::runnable::Runnable;
 
-/// How many rounds a search has.
+/// How many rounds a search has at most.
 const ROUNDS: usize = 20;
 
-/// How long a round of a search lasts.
+/// How long a round of a search lasts at most.
 const ROUND: Duration = Duration::from_micros(10);
 
 /// A thread that yields the processor for longer than this has let another thread run.
@@ -24,8 +24,8 @@ const ANOTHER_RAN: Duration = Duration::from_micros(3);
 
 /// Searches all queues for up to 200 µs.
 ///
-/// It visits the other workers once in a round and only waits in between: each visit takes the cache lines of the
-/// queues away from their owners. Where other threads need the processor, it gives up after one more visit.
+/// Visits the other workers once in a round and only waits in between, because each visit takes the cache lines of the
+/// queues away from their owners. If another thread needs the processor, the search ends after one more visit.
 pub(crate) fn search(
     pool: &Pool,
     own: &Worker<Runnable>,
@@ -56,8 +56,8 @@ pub(crate) fn search(
     None
 }
 
-/// Waits for the end of the round, or for an injected task, which no other worker would take soon. Returns whether
-/// another thread ran on this processor meanwhile.
+/// Waits until the round is over, until a task is injected, which no other worker would take soon, or until another thread has
+/// run on this processor. Returns whether one has.
 #[expect(clippy::disallowed_methods, reason = "a round lasts real time")]
 fn wait_a_round(pool: &Pool) -> bool {
     let started = Instant::now();
