@@ -1,7 +1,7 @@
-//! Everything that differs between operating systems: arguments, process groups, exits of processes, signals and
-//! resource limits.
+//! Everything that differs between operating systems: arguments, programs, process groups and their exits, pipes, standard
+//! streams, the terminal, signals and resources.
 //!
-//! `unix/` and `windows.rs` export the same names, so that code outside this folder never asks on which system it runs.
+//! `unix/` and `windows.rs` export the same names, so that code outside this folder does not ask on which system it runs.
 
 mod argument;
 mod exit;

@@ -8,7 +8,7 @@ pub(crate) struct ScreenSize {
 }
 
 impl Default for ScreenSize {
-    /// Returns the size that is assumed for a terminal that does not report one.
+    /// Returns the size that is assumed where there is no terminal, and for a terminal that does not report its size.
     fn default() -> ScreenSize {
         ScreenSize { rows: 24, columns: 80 }
     }

@@ -1,4 +1,4 @@
-//! The settings with which all commands of a run are started.
+//! The settings with which commands are started.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::program::Program;
 /// The environment variable that names the run to which a command belongs.
 pub(super) const RUN_VARIABLE: &str = "CORDIAL_RUN";
 
-/// Settings that are the same for all commands of a run.
+/// Settings that are the same for all commands of a spawner.
 pub(crate) struct SpawnConfig {
     #[cfg_attr(not(unix), expect(dead_code, reason = "the system searches for programs itself"))]
     pub(crate) program: Program,
@@ -33,11 +33,11 @@ pub(crate) enum CommandOutput {
 /// What a command reads as its standard input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CommandInput {
-    /// Nothing, or the terminal.
+    /// Nothing, because `take_stdin` has opened `/dev/null` as the standard input of `cordial`; or with `--tty` the terminal.
     Inherited,
     /// A pipe to which nothing is written. Its end asks the command to exit.
     Held,
-    /// A pipe to which `cordial` writes a block.
+    /// A pipe to which `cordial` writes blocks, or an archive.
     Piped,
 }
 

@@ -3,11 +3,11 @@
 /// A signal that asks the run to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopSignal {
-    /// SIGINT: a person pressed Ctrl-C.
+    /// SIGINT, which Ctrl-C sends.
     Interrupt,
-    /// SIGTERM: the default signal of `kill` and of service managers.
+    /// SIGTERM, the default signal of `kill` and of service managers.
     Terminate,
-    /// SIGHUP: the terminal was closed.
+    /// SIGHUP, which says that the terminal was closed.
     #[cfg_attr(not(unix), expect(dead_code, reason = "there is no such signal"))]
     Hangup,
 }

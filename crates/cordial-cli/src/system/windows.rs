@@ -41,7 +41,7 @@ pub(crate) trait PipeEnd: AsHandle {}
 
 impl<T: AsHandle> PipeEnd for T {}
 
-/// Returns the bytes of an argument of the command line of `cordial`.
+/// Returns the bytes of an argument, a path or a variable.
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ pub(crate) fn share_stdin() -> io::Result<StandardInput> {
     Ok(io::stdin())
 }
 
-/// Returns the standard input of `cordial`. Commands are started without a standard input.
+/// Returns the standard input of `cordial`. Commands do not inherit it.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
 pub(crate) fn take_stdin() -> io::Result<StandardInput> {
     Ok(io::stdin())
@@ -85,7 +85,7 @@ impl<T> Descriptor for T {}
 /// Standard output.
 pub(crate) struct StandardOutput;
 
-/// Standard error.
+/// Standard error, which has no buffer.
 pub(crate) struct StandardError;
 
 impl Write for StandardOutput {
@@ -113,7 +113,7 @@ pub(crate) fn wait_until_readable(_: &impl Descriptor) -> io::Result<()> {
     Err(ErrorKind::WouldBlock.into())
 }
 
-/// Returns the error of a write, for the reason that `wait_until_readable` names.
+/// Returns the error of a write that has returned `WouldBlock`, for the reason that `wait_until_readable` names.
 pub(crate) fn wait_until_writable(_: &impl Descriptor) -> io::Result<()> {
     Err(ErrorKind::WouldBlock.into())
 }
@@ -161,7 +161,7 @@ pub(crate) fn block_sigchld() {}
 /// Does nothing.
 pub(crate) fn unblock_sigchld() {}
 
-/// Returns whether a process could not be started for lack of memory: a later attempt may succeed.
+/// Returns whether a process could not be started for lack of memory, so that a later attempt may succeed.
 pub(crate) fn is_resource_shortage(error: &io::Error) -> bool {
     error.kind() == ErrorKind::OutOfMemory
 }
@@ -229,7 +229,7 @@ pub(crate) fn termination(status: ExitStatus) -> Termination {
     Termination::Exited(status.code().unwrap_or(-1))
 }
 
-/// Returns the status of a process of another machine.
+/// Returns the status with which a process of another machine has ended.
 pub(crate) fn exit_status(termination: Termination) -> ExitStatus {
     let (Termination::Exited(code) | Termination::Signaled(code)) = termination;
     ExitStatus::from_raw(code.cast_unsigned())
@@ -252,7 +252,7 @@ pub(crate) fn start_advice(program: &OsStr, _: bool, error: &io::Error) -> Optio
     }
 }
 
-/// Returns what to do about output that cannot be stored in a temporary file.
+/// Returns what to do about output that cannot be read, or stored in a temporary file.
 pub(crate) fn capture_advice(_: &io::Error) -> &'static str {
     "set TMP to a directory with free space"
 }
@@ -301,7 +301,7 @@ impl InputPipe {
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` when the command has closed its input.
+    /// `BrokenPipe` when the command has closed its input; another error when the system cannot write to the pipe.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         tokio::io::AsyncWriteExt::write(&mut self.0, bytes).await
     }
@@ -420,7 +420,7 @@ impl Drop for ProcessGroup {
     }
 }
 
-/// Why a terminal has stopped a command: none does here.
+/// Why a terminal has stopped a command. No terminal does that on Windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(dead_code, reason = "the same names as on Unix")]
 pub(crate) enum TerminalStop {
@@ -428,7 +428,7 @@ pub(crate) enum TerminalStop {
     Changes,
 }
 
-/// A terminal that commands may use: there is none.
+/// A terminal that commands may use. There is none on Windows.
 #[derive(Debug)]
 pub(crate) enum Terminal {}
 

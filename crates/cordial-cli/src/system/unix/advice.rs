@@ -11,18 +11,18 @@ use crate::text::display;
 
 const TOO_MANY_FILES: &str = "run fewer commands at once (-c), or allow more open files (ulimit -n)";
 
-/// Returns whether a process could not be started for lack of processes, files or memory: a later attempt may succeed.
+/// Returns whether a process could not be started for lack of processes, files or memory, so that a later attempt may succeed.
 pub(crate) fn is_resource_shortage(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::AGAIN | Errno::NOMEM))
 }
 
-/// Returns what to do about a command that cannot be started, or `None` if the text of the error says enough. `is_item` is whether
-/// the name of the program depends on the item.
+/// Returns what to do about a command that cannot be started, or `None` if the text of the error says enough. `is_item` says
+/// whether the name of the program depends on the item.
 pub(crate) fn start_advice(program: &OsStr, is_item: bool, error: &io::Error) -> Option<String> {
     let bytes = program.as_bytes();
     let shown = display::quoted(bytes);
     match (Errno::from_io_error(error), error.kind()) {
-        // With --shell it would be the name of one program too, because the shell gets items in quotes.
+        // --shell is no help: the shell would get the item in quotes, and take it as the name of one program as well.
         (_, ErrorKind::NotFound) if is_item && bytes.iter().any(u8::is_ascii_whitespace) && !Path::new(program).exists() => Some(format!(
             "{shown} is taken as the name of one program, because items are not split into words: without a command, each item is \
              a line for the shell"
@@ -55,7 +55,7 @@ pub(crate) fn start_advice(program: &OsStr, is_item: bool, error: &io::Error) ->
     }
 }
 
-/// Returns what to do about output that cannot be stored in a temporary file.
+/// Returns what to do about output that cannot be read, or stored in a temporary file.
 pub(crate) fn capture_advice(error: &io::Error) -> &'static str {
     match Errno::from_io_error(error) {
         Some(Errno::MFILE | Errno::NFILE) => TOO_MANY_FILES,

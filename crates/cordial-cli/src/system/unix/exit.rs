@@ -15,7 +15,7 @@ pub(crate) fn was_killed(status: ExitStatus) -> bool {
     status.signal() == Some(Signal::KILL.as_raw())
 }
 
-/// Returns whether a process was killed by Ctrl-C.
+/// Returns whether a process was killed by SIGINT, which Ctrl-C sends.
 pub(crate) fn was_interrupted(status: ExitStatus) -> bool {
     status.signal() == Some(Signal::INT.as_raw())
 }
@@ -28,7 +28,7 @@ pub(crate) fn termination(status: ExitStatus) -> Termination {
     }
 }
 
-/// Returns the status of a process of another machine.
+/// Returns the status with which a process of another machine has ended.
 pub(crate) fn exit_status(termination: Termination) -> ExitStatus {
     match termination {
         Termination::Exited(code) => ExitStatus::from_raw((code & 0xff) << 8),

@@ -10,12 +10,12 @@ use rustix::io::Errno;
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The number of tries, over half a second. If a run is killed while it starts a command, the forked child still holds the lock of
-/// that run until its `exec`.
+/// The number of tries, which take about half a second. If a run is killed while it starts a command, the forked child still holds
+/// the lock of that run until its `exec`.
 const TRIES: u32 = 50;
 
-/// Locks a file or a directory for as long as it is open. Returns false if another process has locked it. Returns true
-/// without a lock where files cannot be locked, as on some network file systems.
+/// Locks a file or a directory until it is closed, here and in each child that has a copy of it. Returns false if another run holds
+/// the lock. Returns true without a lock where files cannot be locked, as on some network file systems.
 pub(crate) fn try_lock(file: &File) -> bool {
     for n in 1..=TRIES {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {

@@ -59,12 +59,12 @@ fn looks_like_line(name: &[u8]) -> bool {
 
 /// Returns the program that is started for a word.
 ///
-/// Returns `Program::Searched` if the system has to find the program each time: PATH is empty, or contains relative
+/// Returns `Program::Searched` if the system has to find the program each time, because PATH is empty, or contains relative
 /// directories, which depend on the working directory.
 ///
 /// # Errors
 ///
-/// A message, when no command could be started: the program does not exist, or cannot be run.
+/// A message, when no command can be started, because the program does not exist or cannot be run.
 pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Program, String> {
     let shown = display::quoted(name);
     if exported_functions().iter().any(|function| function == name) {
@@ -116,13 +116,13 @@ pub(crate) fn is_command(name: &[u8]) -> bool {
         && (is_built_in(name) || exported_functions().iter().any(|function| function == name) || is_program())
 }
 
-/// Returns whether a word is a command or a keyword of a common shell.
+/// Returns whether a word is in `BUILT_IN`.
 fn is_built_in(name: &[u8]) -> bool {
     BUILT_IN.contains(&name)
 }
 
-/// Searches PATH for a program. Returns `None` if PATH is empty or contains relative directories; the error is a file
-/// that has the name and cannot be executed.
+/// Searches PATH for a program. Returns `None` if PATH is empty or contains relative directories. The error is the first file that
+/// has the name and cannot be executed, if there is one.
 fn search(name: &OsStr) -> Option<Result<PathBuf, Option<PathBuf>>> {
     let directories = env::var_os("PATH").unwrap_or_default();
     let directories: Vec<PathBuf> = env::split_paths(&directories).collect();
@@ -144,7 +144,7 @@ fn search(name: &OsStr) -> Option<Result<PathBuf, Option<PathBuf>>> {
     })
 }
 
-/// Returns the file that the system runs for a word.
+/// Returns the file that the system runs for a word; the word itself if there is none in PATH.
 pub(super) fn file_of(word: &OsStr, workdir: Option<&Path>) -> PathBuf {
     if word.as_bytes().contains(&b'/') {
         return workdir.map_or_else(|| word.into(), |workdir| workdir.join(word));
@@ -158,6 +158,10 @@ pub(super) fn file_of(word: &OsStr, workdir: Option<&Path>) -> PathBuf {
 }
 
 /// Checks that the system can start a file.
+///
+/// # Errors
+///
+/// A message, when the file is missing or a directory, may not be executed, or names an interpreter that cannot be started.
 fn check(path: &Path, shown: &str) -> Result<(), String> {
     let cannot_start = |error: &std::io::Error| {
         format!("cannot start the program {shown}: {}; check its path", io_error::describe(error))
@@ -185,7 +189,7 @@ fn check(path: &Path, shown: &str) -> Result<(), String> {
     ))
 }
 
-/// Returns the interpreter that the first line of a script names after `#!`.
+/// Returns the interpreter that the first line of a script names after `#!`. `None` for a file without such a line.
 fn interpreter(path: &Path) -> Option<Vec<u8>> {
     let start = first_bytes(path)?;
     let line = start.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
@@ -194,8 +198,8 @@ fn interpreter(path: &Path) -> Option<Vec<u8>> {
     Some(line.split(is_blank).next()?.to_vec())
 }
 
-/// Returns whether a file that the system does not know how to run is a script for sh: text, as far as its first line
-/// shows.
+/// Returns whether a file that the system does not know how to run is a script for sh: a text, as far as its first line shows. A
+/// file that cannot be read counts as one.
 pub(super) fn is_script_of_sh(path: &Path) -> bool {
     first_bytes(path).is_none_or(|start| {
         let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -210,7 +214,7 @@ fn first_bytes(path: &Path) -> Option<Vec<u8>> {
     Some(start)
 }
 
-/// Returns the names of the functions that a parent, a bash, has exported in the environment.
+/// Returns the names of the functions that a bash which has started this program has exported in the environment.
 pub(crate) fn exported_functions() -> Vec<Vec<u8>> {
     let name = |(variable, _): (OsString, OsString)| {
         let name = variable.into_vec();

@@ -33,7 +33,7 @@ const STOPPED_CHILD_INTERVAL: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GroupTable {
     groups: Arc<Mutex<Groups>>,
-    /// Read-locked while a group is started, write-locked while all groups are suspended.
+    /// Read-locked while a group is started. Write-locked while all groups are suspended, and while inherited children are reaped.
     starts: Arc<RwLock<()>>,
 }
 
@@ -61,8 +61,8 @@ impl GroupTable {
         GroupTable { groups: Arc::new(Mutex::new(Groups { guard_pipe, ..Groups::default() })), ..GroupTable::default() }
     }
 
-    /// Waits until a group may be started. Returns at once, unless this process is being suspended;
-    /// then it returns after the process was continued.
+    /// Waits until a group may be started. Returns at once, unless this process is being suspended, or reaps children that it has
+    /// inherited; then it returns after the process was continued, or has reaped them.
     ///
     /// # Cancel safety
     ///
@@ -71,7 +71,7 @@ impl GroupTable {
         StartPermit(self.starts.read().await)
     }
 
-    /// Waits until no group is being started, and prevents further starts. Returns `None` if a start takes longer than
+    /// Waits until no group is being started, and prevents further starts. Returns `None` if a start takes longer than about
     /// a second.
     ///
     /// # Cancel safety
@@ -107,7 +107,7 @@ impl GroupTable {
         reap()
     }
 
-    /// Reaps ended children that lead no group of the table.
+    /// Reaps ended children that lead no group of the table, until it finds one that does.
     ///
     /// # Cancel safety
     ///
@@ -120,8 +120,8 @@ impl GroupTable {
             let groups = self.lock();
             match orphans::ended_child() {
                 Some(pid) if !groups.running.contains(&pid) => orphans::reap(pid),
-                // A leader is reaped when its item ends. Until then it hides other ended children, which wait for a later
-                // search.
+                // A leader is reaped when its item ends. Until then the system may show it first each time, so that other ended
+                // children wait for a later search.
                 _ => return,
             }
         }
@@ -130,7 +130,7 @@ impl GroupTable {
     /// Sends a signal to all running groups.
     pub(crate) fn signal(&self, signal: Signal) {
         for group in &self.lock().running {
-            // Fails only if all processes of the group have just ended.
+            // Fails only if no process of the group is left, or all of them run as another user, as after `sudo`.
             let _ = kill_process_group(*group, signal);
         }
     }
@@ -163,12 +163,12 @@ impl GroupTable {
 }
 
 impl Groups {
-    /// Sends a message to the guard; the format is described in `guard`.
+    /// Sends a message to the guard, in the format that `guard` describes.
     fn notify_guard(&mut self, message: i32) {
         if let Some(pipe) = &mut self.guard_pipe
             && pipe.write_all(&message.to_ne_bytes()).is_err()
         {
-            // The guard was killed. The run continues without it, as on systems that have none.
+            // The guard has ended. The run continues without it, as on systems that have none.
             self.guard_pipe = None;
         }
     }

@@ -11,26 +11,26 @@ use tokio::io::unix::AsyncFd;
 use super::spliced_file::SplicedFile;
 use super::std_streams::Descriptor;
 
-/// The number of bytes that an enlarged pipe should hold: the most that Linux allows to every user. The writer can be that far
-/// ahead of the reader.
+/// The number of bytes that an enlarged pipe should hold: by default, the most that Linux allows to every user. The writer can be
+/// that far ahead of the reader.
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1024 * 1024;
 
-/// The size of the parts of a pipe. A part that is not full cannot be filled with another page.
+/// The size of a page on most machines. A pipe holds a number of pages, whether they are full or not.
 #[cfg(target_os = "linux")]
 const PAGE_BYTES: usize = 4096;
 
-/// The number of bytes that a pipe holds, unless it is enlarged.
+/// The number of bytes that a pipe most often holds, unless it is enlarged.
 const DEFAULT_BYTES: usize = 64 * 1024;
 
 /// The most bytes of one write, after which the thread attends to its other commands.
 const MAX_WRITE_BYTES: usize = 1024 * 1024;
 
-/// The write end of the pipe. Dropping it ends the input of the command.
+/// The write end of the pipe from which a command reads. Dropping it ends the input of the command.
 #[derive(Debug)]
 pub(crate) struct InputPipe {
     pipe: Arc<OwnedFd>,
-    /// The size of the largest block for which the pipe was enlarged. On systems other than Linux it stays the default.
+    /// The size of the largest block for which the pipe was enlarged; at first, and always on systems other than Linux, the default.
     capacity: usize,
     /// Registered with tokio when the pipe is full for the first time.
     registered: Option<AsyncFd<Arc<OwnedFd>>>,
@@ -47,15 +47,17 @@ impl InputPipe {
         Ok(InputPipe { pipe: Arc::new(pipe), capacity: DEFAULT_BYTES, registered: None })
     }
 
-    /// Makes the pipe hold a block of this many bytes, up to a limit. A block that fits is written without a switch to its
-    /// reader. `is_spliced` says whether it comes from a file: then it may begin in the middle of a page, and take one page more.
+    /// Makes the pipe hold a block of this many bytes, up to a limit. A block that fits is written without a switch to the
+    /// reader. `is_spliced` says whether the block comes from a file. It may then begin in the middle of a page, and take one page
+    /// more.
     pub(crate) fn enlarge(&mut self, bytes: usize, is_spliced: bool) {
         #[cfg(target_os = "linux")]
         {
             let bytes = if is_spliced { bytes.saturating_add(PAGE_BYTES) } else { bytes };
             if bytes > self.capacity {
                 let limit = if bytes <= PIPE_BYTES + PAGE_BYTES { bytes } else { PIPE_BYTES };
-                // Refused if the user has used up the memory for pipes. Then the block is written in parts.
+                // The system refuses a size above its limit, and any larger size if the user has used up the memory for pipes. Then
+                // the block is written in parts.
                 let set = |size| rustix::pipe::fcntl_setpipe_size(&self.pipe, size);
                 let _ = set(limit).or_else(|_| set(limit.min(PIPE_BYTES)));
                 self.capacity = bytes;
@@ -69,7 +71,7 @@ impl InputPipe {
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` when the command has closed its input.
+    /// `BrokenPipe` when the command has closed its input; another error when the system cannot write to the pipe or register it.
     ///
     /// # Cancel safety
     ///
@@ -83,7 +85,8 @@ impl InputPipe {
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` when the command has closed its input.
+    /// `BrokenPipe` when the command has closed its input; another error when the system cannot read the file, write to the pipe or
+    /// register it.
     ///
     /// # Cancel safety
     ///
@@ -93,7 +96,7 @@ impl InputPipe {
         self.when_writable(|pipe| file.splice(pipe, at, length)).await
     }
 
-    /// Calls `attempt` until the pipe has room for it.
+    /// Calls `attempt` until it returns another result than that the pipe has no room, and returns that.
     async fn when_writable(
         &mut self,
         mut attempt: impl FnMut(&OwnedFd) -> rustix::io::Result<usize>,
@@ -125,7 +128,7 @@ impl InputPipe {
 }
 
 /// Makes a pipe hold more bytes, which saves switches between its reader and its writer. Does nothing if the file is not a
-/// pipe, if the user has used up the memory for pipes, and on systems other than Linux.
+/// pipe, if the system refuses the size, and on systems other than Linux.
 pub(crate) fn enlarge_pipe(pipe: &impl Descriptor) {
     #[cfg(target_os = "linux")]
     let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES);

@@ -1,8 +1,8 @@
 //! Waits for the exit of a process through a pidfd, a file that becomes readable when the process exits. Does not reap
 //! the process.
 //!
-//! The system may refuse a pidfd, because too many files are open. The process is not killed for that: instead, a check
-//! every `PAUSE` finds out whether it has exited.
+//! The system may refuse a pidfd, for example because too many files are open. Then a check every `PAUSE` finds out whether the
+//! process has exited.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -42,7 +42,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub(super) enum ExitWatch {
     Notified {
         pidfd: Arc<OwnedFd>,
-        /// Registered with tokio by the first `wait_exit`. A command that ends during `block_until_exit` never needs it.
+        /// Registered with tokio by the first `wait_exit`. For a command that ends during `block_until_exit`, there is no such call.
         registered: Option<AsyncFd<Arc<OwnedFd>>>,
     },
     /// The system has refused a pidfd.
@@ -50,7 +50,7 @@ pub(super) enum ExitWatch {
 }
 
 impl ExitWatch {
-    /// Opens a pidfd.
+    /// Opens a pidfd, or prepares the checks if the system refuses it.
     #[expect(clippy::unnecessary_wraps, reason = "the same signature as on other systems")]
     pub(super) fn new(pid: Pid) -> io::Result<ExitWatch> {
         Ok(match pidfd_open(pid, PidfdFlags::NONBLOCK) {
@@ -59,7 +59,8 @@ impl ExitWatch {
         })
     }
 
-    /// Blocks the thread until the process exits, at most for `timeout`, and returns whether it has exited.
+    /// Blocks the thread until the process exits, at most for `timeout`, and returns whether it has exited. A signal to the thread may
+    /// end the wait early, and false is returned.
     pub(super) fn block_until_exit(&self, timeout: Duration) -> bool {
         match self {
             ExitWatch::Notified { pidfd, .. } => {

@@ -1,14 +1,14 @@
-//! The guard: a small process that kills the running commands when `cordial` is killed by SIGKILL and cannot do it
-//! itself.
+//! The guard: a small process that kills the running commands when `cordial` ends and cannot do it itself, because SIGKILL has
+//! killed it.
 //!
 //! ```text
 //! cordial ── pipe: +4711 (group started) ─ -4711 (group ended) ─ 0 (run is over) ──► guard
 //!    └ SIGKILL ──► the system closes the pipe ────────────────────────────────────► kills the groups that still run
 //! ```
 //!
-//! `cordial` may be killed after it starts a group and before it writes the message. Therefore every command has the
-//! name of its run in its environment. When the pipe is closed without the last message, the guard also searches
-//! `/proc` for group leaders with that name. A process that left its group for a session of its own (`setsid`) is not
+//! `cordial` may be killed after it starts a group and before it writes the message. Therefore commands are started with the
+//! name of their run in the environment. When the pipe is closed without the last message, the guard also searches
+//! `/proc` for group leaders with that name. A process that has left its group for a session of its own (`setsid`) is not
 //! killed; the end of its item does not kill it either.
 //!
 //! The guard is this program with a hidden subcommand, started once per run. While no message
@@ -45,7 +45,8 @@ const READ_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 const SEARCHES: u32 = 10;
 const SEARCH_INTERVAL: Duration = Duration::from_millis(40);
 
-/// The address space for the thread that starts the guard and for allocations: one that fails aborts the program.
+/// The address space that has to be free for the thread that starts the guard, and for allocations. An allocation that fails would
+/// abort the program.
 const ROOM_FOR_START: usize = 8 << 20;
 
 /// Starts the guard and returns the pipe to it. The guard ends when the pipe is closed.
@@ -65,7 +66,7 @@ pub(crate) fn start_guard(run_name: &str) -> io::Result<(File, Child)> {
         loop {
             match spawned.recv_timeout(SEARCH_INTERVAL) {
                 Ok(spawned) => return spawned,
-                // `spawn` waits for `exec`, and Ctrl-Z may have stopped the child before that.
+                // `spawn` returns after the `exec` of the child, and Ctrl-Z may have stopped the child before that.
                 Err(RecvTimeoutError::Timeout) => pre_exec::continue_stopped_children(|_| false),
                 Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the starting thread ended")),
             }
@@ -74,13 +75,13 @@ pub(crate) fn start_guard(run_name: &str) -> io::Result<(File, Child)> {
     Ok((std::os::fd::OwnedFd::from(writer).into(), guard))
 }
 
-/// Runs the guard: the hidden subcommand.
+/// Runs the guard, which is the hidden subcommand.
 pub(crate) fn run_guard() -> ExitCode {
     let run_name = std::env::var(GUARDED_RUN_VARIABLE).unwrap_or_default();
     let mut running = HashSet::new();
     let is_over = read_messages(&mut running).unwrap_or(false);
     for group in &running {
-        // Fails only if all processes of the group have just ended.
+        // Fails only if no process of the group is left, or all of them run as another user, as after `sudo`.
         let _ = kill_process_group(*group, Signal::KILL);
     }
     if !is_over && !run_name.is_empty() {
@@ -92,7 +93,7 @@ pub(crate) fn run_guard() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Reads messages until the pipe is closed, and returns whether the last message said that the run is over.
+/// Reads messages until the pipe is closed, and returns whether one has said that the run is over.
 fn read_messages(running: &mut HashSet<Pid>) -> io::Result<bool> {
     let pipe = rustix::stdio::stdin();
     ioctl_fionbio(pipe, true)?;
@@ -113,7 +114,7 @@ fn read_messages(running: &mut HashSet<Pid>) -> io::Result<bool> {
                 Err(error) => return Err(error.into()),
             }
         }
-        // Without requested events, only the close of the pipe ends this wait early.
+        // No events are requested, so only the close of the pipe ends this wait early.
         poll(&mut [PollFd::new(&pipe, PollFlags::empty())], Some(&READ_INTERVAL))?;
     }
 }

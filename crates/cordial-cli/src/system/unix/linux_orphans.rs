@@ -1,5 +1,5 @@
-//! Reaps processes that this program inherits: as process 1 of a container, or as a child subreaper, it becomes the
-//! parent of every process whose own parent has ended.
+//! Reaps processes that this program inherits. As process 1 of a container, or as a child subreaper, it becomes the parent of
+//! the processes in the container, or of its descendants, whose own parents have ended.
 //!
 //! ```text
 //! cordial (process 1) ── command ── daemon          the command ends ──► cordial ── daemon ──► ends, and would stay a zombie
@@ -16,7 +16,7 @@ use super::group_table::GroupTable;
 /// The time between two searches for inherited processes that have ended.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Reaps inherited processes for as long as the future is polled. Never returns.
+/// Reaps inherited processes for as long as the future is polled, if this program inherits any. Never returns.
 ///
 /// # Cancel safety
 ///

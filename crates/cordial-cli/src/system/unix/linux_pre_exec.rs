@@ -16,8 +16,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::processes::Processes;
 
-/// Continues the stopped children of this process that have not called `exec` yet. `is_known` returns true for children
-/// whose start is complete, which this function leaves stopped.
+/// Continues the stopped children of this process, except for those whose start is complete, for which `is_known` returns true.
+/// The others may not have called `exec` yet.
 pub(super) fn continue_stopped_children(is_known: impl Fn(Pid) -> bool) {
     let Some(processes) = Processes::new() else { return };
     let Some(own) = Processes::own().and_then(|own| own.number()) else { return };

@@ -1,7 +1,7 @@
 //! The processes that `/proc` shows, with their numbers in the pid namespace of this program.
 //!
-//! `/proc` may show an outer namespace, as in a container that has the `/proc` of its host. There a process has another number
-//! than in the calls of this program, where that number may belong to another process.
+//! `/proc` may show an outer namespace, as in a container that has the `/proc` of its host. The number of a process in `/proc` then
+//! differs from its number in the system calls of this program, which may give the number of `/proc` to another process.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ pub(super) struct Process {
     name: String,
     /// `R`, `S`, `T` and others.
     pub(super) state: char,
-    /// The parent. This number and the two below are those of `/proc`; 0 stands for a process of a namespace further out.
+    /// The parent. This number and the two below are those of `/proc`; 0 stands for a process that `/proc` does not show.
     pub(super) parent: i32,
     pub(super) group: i32,
     pub(super) session: i32,
@@ -44,15 +44,15 @@ impl Processes {
         names.filter_map(|entry| entry.file_name().into_string().ok()).filter_map(|name| Process::read(&name))
     }
 
-    /// Returns the number of a process for system calls of this program. `None` if the process has ended, or has no number in the namespace of this
-    /// program.
+    /// Returns the number of a process for system calls of this program. `None` if the process has ended, or has no number in the
+    /// namespace of this program.
     pub(super) fn pid(&self, process: &Process) -> Option<Pid> {
         numbers(&process.name)?.get(self.depth).copied().and_then(Pid::from_raw)
     }
 }
 
 impl Process {
-    /// Returns `None` if there is no such process, or no longer.
+    /// Reads a process. Returns `None` if there is no such process, or no longer.
     fn read(name: &str) -> Option<Process> {
         if !name.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;

@@ -15,7 +15,7 @@ use super::std_streams::Descriptor;
 pub(crate) struct SplicedFile(File);
 
 impl SplicedFile {
-    /// Returns `None` if the input is not a regular file, or is on a file system without `splice`.
+    /// Returns `None` if the input is not a regular file, has nothing to read, or is on a file system without `splice`.
     pub(crate) fn new(input: &impl Descriptor) -> Option<SplicedFile> {
         let is_file = FileType::from_raw_mode(fstat(input).ok()?.st_mode) == FileType::RegularFile;
         if !is_file {
@@ -24,7 +24,7 @@ impl SplicedFile {
         let file = SplicedFile(input.as_fd().try_clone_to_owned().ok()?.into());
         let (_reader, writer) = io::pipe().ok()?;
         let at = file.position().ok()?;
-        // Files without a size, such as those of /proc, give 0 here.
+        // 0 at the end of the file, and for files without a size, such as those of /proc.
         matches!(file.splice(&writer.into(), at, 1), Ok(1)).then_some(file)
     }
 
@@ -69,8 +69,8 @@ impl SplicedFile {
         let _ = fadvise(&self.0, at, (length as u64).try_into().ok(), Advice::WillNeed);
     }
 
-    /// Moves some of the bytes at a position into a pipe, and returns how many. Waits for the disk, but not for room in the
-    /// pipe.
+    /// Moves some of the bytes at a position into a pipe, and returns how many: 0 at the end of the file. Waits for the disk, but not
+    /// for room in the pipe.
     pub(super) fn splice(&self, pipe: &OwnedFd, at: u64, length: usize) -> rustix::io::Result<usize> {
         let mut at = at;
         splice(&self.0, Some(&mut at), pipe.as_fd(), None, length, SpliceFlags::NONBLOCK)

@@ -1,5 +1,5 @@
-//! Linux, macOS and other Unix systems. A part that only Linux offers is in `linux_*.rs`, and
-//! `other_*.rs` replaces it elsewhere.
+//! Linux, macOS and other Unix systems. A file of which most works only on Linux is named `linux_*.rs`, and `other_*.rs` or
+//! `no_spliced_file.rs` replaces it elsewhere.
 
 mod advice;
 mod argument;

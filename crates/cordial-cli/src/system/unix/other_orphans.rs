@@ -1,4 +1,4 @@
-//! Other systems have neither pid namespaces nor subreapers: no process is inherited.
+//! Processes that this program inherits are reaped only on Linux, where it may be process 1 of a container.
 
 use rustix::process::Pid;
 

@@ -1,4 +1,4 @@
-//! Without `/proc` the children of a process cannot be listed.
+//! Children that are stopped before `exec` are continued only on Linux, where `/proc` lists them.
 
 use rustix::process::Pid;
 

@@ -1,11 +1,12 @@
-//! One running command and the processes that it starts. They form a process group, so that all of
-//! them can be killed together, and so that Ctrl-C at a terminal reaches only `cordial`.
+//! One running command and the processes that it starts. They form a process group, so that all of them can be killed together,
+//! and so that without `--tty`, Ctrl-C at a terminal reaches only `cordial`.
 //!
 //! ```text
-//! start ──► running ──► the leader has exited and is not reaped:           ──► finish: kills the rest of the group,
-//!                       its process id, which is the id of the group,          removes the group from the table, reaps the leader
-//!                       cannot belong to another process yet
+//! start ──► running ──► the leader has exited ──► finish
 //! ```
+//!
+//! `finish` kills the rest of the group, removes the group from the table, and reaps the leader. Until then, the process id of the
+//! leader, which is the id of the group, cannot belong to another process.
 
 use std::ffi::OsString;
 use std::io;
@@ -24,18 +25,19 @@ use super::spawner::{Spawned, Spawner};
 use super::terminal::{self, Terminal, TerminalStop};
 use crate::system::exit::WaitMode;
 
-/// The pause before the first check whether the terminal has stopped a command; it doubles up to the second pause.
+/// The pause before the first check whether the terminal has stopped a command. For a command that may not use the terminal, it
+/// doubles up to `MAX_STOP_CHECK_PAUSE`.
 const STOP_CHECK_PAUSE: Duration = Duration::from_millis(50);
 const MAX_STOP_CHECK_PAUSE: Duration = Duration::from_millis(800);
 
-/// How long to wait for the suspension of this program, after it has sent itself the signal.
+/// How long to wait until this program is suspended, after it has sent itself the signal.
 const SUSPEND_TIME: Duration = Duration::from_millis(500);
 
 /// A running group. Dropping it kills the group.
 #[derive(Debug)]
 pub(crate) struct ProcessGroup {
     id: Pid,
-    /// Held while the command may run, unless it was taken.
+    /// The write end of the input, if that is a pipe. Kept open while the command may run, unless it is taken.
     input: Option<InputPipe>,
     outputs: (Option<ChildStdout>, Option<ChildStderr>),
     exit: ExitWatch,
@@ -50,7 +52,8 @@ impl ProcessGroup {
     ///
     /// # Errors
     ///
-    /// When the system cannot start the process; and when its exit cannot be watched, in which case it was killed.
+    /// When the system cannot start the process; and when its exit cannot be watched or its input not be made nonblocking, in which
+    /// case it was killed.
     ///
     /// # Cancel safety
     ///
@@ -83,12 +86,12 @@ impl ProcessGroup {
         }
     }
 
-    /// Takes the pipe to which the input of the command is written; `None` if it is inherited.
+    /// Takes the pipe to which the input of the command is written; `None` if the input is inherited, or was taken.
     pub(crate) fn take_input(&mut self) -> Option<InputPipe> {
         self.input.take()
     }
 
-    /// Takes the read ends of the pipes; `None` for an output that is inherited.
+    /// Takes the read ends of the pipes; `None` for an output that is inherited, or was taken.
     pub(crate) fn take_outputs(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
         (self.outputs.0.take(), self.outputs.1.take())
     }
@@ -116,13 +119,13 @@ impl ProcessGroup {
         }
     }
 
-    /// Asks the command to end: closes its input, if this program holds that, and otherwise sends SIGTERM to all processes of
-    /// the group, then SIGCONT, so that stopped processes receive it.
+    /// Asks the command to end. If this program still holds the write end of its input, closes that. Otherwise sends SIGTERM to all
+    /// processes of the group, then SIGCONT, so that stopped processes receive SIGTERM.
     pub(crate) fn terminate(&mut self) {
         if self.input.take().is_some() {
             return;
         }
-        // Fails only if all processes of the group have just ended.
+        // Fails only if no process of the group is left, or all of them run as another user, as after `sudo`.
         let _ = kill_process_group(self.id, Signal::TERM);
         let _ = kill_process_group(self.id, Signal::CONT);
     }
@@ -132,8 +135,8 @@ impl ProcessGroup {
         let _ = kill_process_group(self.id, Signal::KILL);
     }
 
-    /// Waits until the leader exits, or until the terminal has stopped it, because it may not use the terminal. With
-    /// `--tty` it may; then Ctrl-Z suspends this program with the command.
+    /// Waits until the leader exits, or until the terminal has stopped a leader that may not use the terminal. With `--tty` it may use
+    /// the terminal, and Ctrl-Z suspends this program together with the command.
     ///
     /// # Cancel safety
     ///
@@ -166,7 +169,7 @@ impl ProcessGroup {
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if !self.is_finished {
-            // The leader may not have exited yet. Then it stays unreaped until this program exits.
+            // If the leader has not exited yet, it is not reaped here, but by `reap_unknown` or when this program exits.
             let _ = self.kill_and_reap(WaitOptions::NOHANG);
         }
     }
@@ -179,7 +182,7 @@ async fn wait_terminal_stop(id: Pid, terminal: Option<&Terminal>) -> TerminalSto
         time::sleep(pause).await;
         match terminal {
             Some(terminal) if terminal.suspend_with(id) => time::sleep(SUSPEND_TIME).await,
-            // After Ctrl-Z and `fg`.
+            // After Ctrl-Z and `fg`, this program has the terminal.
             Some(terminal) => terminal.give_to(id),
             None => match terminal::terminal_stop(id) {
                 Some(stop) => return stop,

@@ -1,4 +1,5 @@
-//! Resources of the machine: load, free memory, and the number of commands that may run at once.
+//! Resources of the machine and the user: load, free memory, priority, the number of commands that may run at once, and the login
+//! directory.
 
 use std::fs;
 use std::io;
@@ -7,18 +8,18 @@ use std::path::PathBuf;
 use nix::unistd::{User, getuid};
 use rustix::process::{Resource, getrlimit, nice};
 
-/// The number of files that are open besides those of the commands.
+/// How many files may be open besides those of the commands.
 const OWN_FILES: u64 = 64;
 
 /// The same where few files are allowed, and so there are few threads.
 const FEWEST_OWN_FILES: u64 = 25;
 
-/// The number of files for each command: the read ends of two pipes, one file that reports its exit, and two temporary
-/// files for large outputs. The write ends of the pipes are open only while the command starts.
+/// The number of files for each command without `--pipe`: the read ends of two pipes, one file that reports its exit, and two
+/// temporary files for large outputs. The write ends of the pipes are open only while the command starts.
 const FILES_PER_COMMAND: u64 = 5;
 
-/// Returns the largest number of commands that may run at once within the limits on open files and processes, at most
-/// 10000.
+/// Returns the largest number of commands that may run at once within the limit on open files, and within half of the limit on
+/// processes. At least 1 and at most 10000.
 pub(crate) fn max_concurrency() -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let processes = getrlimit(Resource::Nproc).current.unwrap_or(u64::MAX);
@@ -28,8 +29,8 @@ pub(crate) fn max_concurrency() -> usize {
     limit.clamp(1, 10_000) as usize
 }
 
-/// Adds `by` to the nice value of the calling thread. The threads and commands that it starts
-/// afterwards inherit the value.
+/// Adds `by` to the nice value: on Linux of the calling thread, and elsewhere of this program. Threads and commands that are started
+/// afterwards from there inherit the value.
 ///
 /// # Errors
 ///
@@ -39,11 +40,11 @@ pub(crate) fn lower_priority(by: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the average number of runnable processes during the last minute.
+/// Returns the load average of the last minute: how many threads ran, waited for a core or waited for the disk.
 ///
 /// # Errors
 ///
-/// When the system does not report it.
+/// When the system does not report it in `/proc`.
 pub(crate) fn load_average() -> io::Result<f64> {
     let text = fs::read_to_string("/proc/loadavg")?;
     text.split(' ').next().and_then(|number| number.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
@@ -53,7 +54,7 @@ pub(crate) fn load_average() -> io::Result<f64> {
 ///
 /// # Errors
 ///
-/// When the system does not report it.
+/// When the system does not report it in `/proc`.
 pub(crate) fn free_memory() -> io::Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;
     let number = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB"));
@@ -63,7 +64,7 @@ pub(crate) fn free_memory() -> io::Result<u64> {
         .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// Returns the directory in which a person who logs in begins, as the user database names it.
+/// Returns the login directory of the user of this program, as the user database names it. `None` if the user is not there.
 pub(crate) fn login_directory() -> Option<PathBuf> {
     Some(User::from_uid(getuid()).ok()??.dir)
 }

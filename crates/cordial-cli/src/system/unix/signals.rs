@@ -1,4 +1,4 @@
-//! Signals to `cordial`: to stop the run, to suspend it, to continue it.
+//! Signals to `cordial`: to stop the run, to suspend it, to continue it, and to change how many commands run at once.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use crate::system::stop_signal::StopSignal;
 pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
-    /// `None` if SIGHUP was ignored when `cordial` was started, as under `nohup`.
+    /// `None` if SIGHUP is known to have been ignored when `cordial` was started, as under `nohup`.
     hangup: Option<Signal>,
 }
 
@@ -52,13 +52,14 @@ pub(crate) fn interrupt_this_program() {
     let _ = rustix::process::kill_process(rustix::process::getpid(), RawSignal::INT);
 }
 
-/// Installs a handler, unless the signal was ignored when `cordial` was started: then it stays ignored, here and in the commands.
+/// Installs a handler, unless the system reports that the signal was ignored when `cordial` was started. Then the signal stays
+/// ignored, here and in the commands.
 fn unless_ignored(which: nix::sys::signal::Signal) -> io::Result<Option<Signal>> {
     let is_ignored = ignored_signals().is_some_and(|ignored| ignored & signal_bit(which) != 0);
     if is_ignored { Ok(None) } else { signal(SignalKind::from_raw(which as i32)).map(Some) }
 }
 
-/// Waits for the next signal, or for ever if it is ignored.
+/// Waits for the next signal, or for ever if the signal is ignored.
 async fn receive(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => {
@@ -68,8 +69,7 @@ async fn receive(signal: &mut Option<Signal>) {
     }
 }
 
-/// Returns the signals that this process ignores, one bit each; `None` where the system does not
-/// report them.
+/// Returns the signals that this process ignores, one bit each; `None` where the system does not report them in `/proc`.
 pub(super) fn ignored_signals() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
@@ -81,7 +81,8 @@ pub(super) fn signal_bit(signal: nix::sys::signal::Signal) -> u64 {
     1 << (signal as i32 - 1)
 }
 
-/// Receives SIGUSR1 and SIGUSR2, from the call of `listen` on. Each is `None` if it was ignored when `cordial` was started.
+/// Receives SIGUSR1 and SIGUSR2, from the call of `listen` on. Each is `None` if it is known to have been ignored when `cordial` was
+/// started.
 pub(crate) struct LimitSignals {
     more: Option<Signal>,
     fewer: Option<Signal>,
@@ -127,8 +128,7 @@ impl JobControl {
         Ok(JobControl { suspend: signal(kind(RawSignal::TSTP))?, resume: signal(kind(RawSignal::CONT))? })
     }
 
-    /// Forwards these signals to the groups for as long as the future is polled, and suspends this process with them.
-    /// Never returns.
+    /// Forwards these signals to the groups for as long as the future is polled. Ctrl-Z also suspends this process. Never returns.
     ///
     /// # Cancel safety
     ///
@@ -144,8 +144,7 @@ impl JobControl {
                     groups.signal(RawSignal::TSTP);
                     let _ = rustix::process::kill_process(rustix::process::getpid(), RawSignal::STOP);
                 }
-                // Starts stay paused until here, so that a thread of this process that has not
-                // stopped yet starts nothing.
+                // Starts stay paused until here, so that a thread of this process that has not stopped yet starts nothing.
                 _ = self.resume.recv() => {
                     groups.signal(RawSignal::CONT);
                     paused = None;

@@ -13,7 +13,7 @@ use rustix::termios::tcgetwinsize;
 use crate::system::screen_size::ScreenSize;
 use crate::system::stop_signal::StopSignal;
 
-/// A file that can be waited for.
+/// A file for which a thread can wait until it is readable or writable.
 pub(crate) trait Descriptor: AsFd {}
 
 impl<T: AsFd> Descriptor for T {}
@@ -21,7 +21,7 @@ impl<T: AsFd> Descriptor for T {}
 /// Standard output, without the buffer of the standard library.
 pub(crate) struct StandardOutput;
 
-/// Standard error.
+/// Standard error, which has no buffer.
 pub(crate) struct StandardError;
 
 impl AsFd for StandardOutput {
@@ -59,8 +59,8 @@ impl Write for StandardError {
 /// A duplicate of standard input, from which items are read.
 pub(crate) type StandardInput = File;
 
-/// Returns a duplicate of standard input that leaves the original open: the caller reads a part, and the next reader of
-/// standard input gets the rest.
+/// Returns a duplicate of standard input. The original stays open: the caller reads a part, and the next reader of standard input
+/// gets the rest.
 pub(crate) fn share_stdin() -> io::Result<StandardInput> {
     Ok(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?.into())
 }
@@ -84,7 +84,7 @@ pub(crate) fn screen_size() -> ScreenSize {
     }
 }
 
-/// Returns whether standard output and standard error are the same terminal or file.
+/// Returns whether standard output and standard error are the same terminal, file or pipe.
 pub(crate) fn are_outputs_the_same() -> bool {
     match (fstat(rustix::stdio::stdout()), fstat(rustix::stdio::stderr())) {
         (Ok(stdout), Ok(stderr)) => (stdout.st_dev, stdout.st_ino) == (stderr.st_dev, stderr.st_ino),

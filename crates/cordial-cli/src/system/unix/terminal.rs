@@ -1,8 +1,8 @@
-//! The controlling terminal: which process group may read it, and commands that are stopped because they may not.
+//! The controlling terminal: which process group may read it, and commands that the terminal stops because they may not.
 //!
 //! ```text
-//! --tty:   cordial has the terminal ── start ──► the command has it ── end, or Ctrl-Z ──► cordial has it again
-//! without: cordial has the terminal; a command that reads it receives SIGTTIN, which stops it
+//! with --tty:     cordial has the terminal ── start ──► the command has it ── end, or Ctrl-Z ──► cordial has it again
+//! without --tty:  cordial has the terminal ── a command reads it ──► SIGTTIN stops the command
 //! ```
 
 use std::fs::File;
@@ -20,7 +20,7 @@ const TERMINAL: &str = "/dev/tty";
 pub(crate) enum TerminalStop {
     /// SIGTTIN: the command reads the terminal.
     Reads,
-    /// SIGTTOU: the command changes the terminal, or writes to it.
+    /// SIGTTOU: the command changes the terminal, or with `stty tostop` writes to it.
     Changes,
 }
 
@@ -38,7 +38,7 @@ impl Terminal {
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// When there is none, or the system cannot open it.
     pub(crate) fn open() -> io::Result<Terminal> {
         File::options().read(true).write(true).open(TERMINAL).map(Terminal)
     }
@@ -48,7 +48,8 @@ impl Terminal {
         self.0.try_clone()
     }
 
-    /// Prints a question, and returns whether the answer begins with `y`. Blocks until a line is typed.
+    /// Prints a question, and returns whether the answer begins with `y` or `Y`. Blocks until a line is typed, or the input of the
+    /// terminal ends.
     ///
     /// # Errors
     ///
@@ -57,7 +58,7 @@ impl Terminal {
         let mut terminal = &self.0;
         terminal.write_all(question)?;
         let (mut line, mut block) = (Vec::new(), [0; 256]);
-        // A read returns a line, unless it is long.
+        // A read returns a whole line, unless the line is longer than the block.
         while !line.ends_with(b"\n") {
             match terminal.read(&mut block) {
                 Ok(0) => break,
@@ -75,7 +76,7 @@ impl Terminal {
         own_group().is_some()
     }
 
-    /// Lets a group read the terminal, if the group of this program may read it.
+    /// Gives the terminal to a group, if the group of this program has it.
     pub(super) fn give_to(&self, group: Pid) {
         if own_group().is_some_and(|own| tcgetpgrp(&self.0) == Ok(own)) && tcsetpgrp(&self.0, group).is_ok() {
             // The group may have been stopped meanwhile.
@@ -83,7 +84,7 @@ impl Terminal {
         }
     }
 
-    /// Takes the terminal back from a group.
+    /// Takes the terminal back from a group, if that group has it.
     pub(super) fn take_back(&self, group: Pid) {
         if tcgetpgrp(&self.0) != Ok(group) {
             return;
@@ -101,7 +102,8 @@ impl Terminal {
         }
     }
 
-    /// Suspends this program if the group that has the terminal is stopped, as Ctrl-Z does. Returns whether it was.
+    /// If the leader of a group that has the terminal is stopped, takes the terminal back and suspends this program, as Ctrl-Z
+    /// does. Returns whether the leader was stopped.
     pub(super) fn suspend_with(&self, group: Pid) -> bool {
         if stop_signal(group).is_none() || tcgetpgrp(&self.0) != Ok(group) {
             return false;
@@ -113,7 +115,7 @@ impl Terminal {
     }
 }
 
-/// Returns the process group of this program. `None` if it was made outside of the PID namespace, where it has no number.
+/// Returns the process group of this program. `None` if the group has no number, because it was made outside of the PID namespace.
 fn own_group() -> Option<Pid> {
     Pid::from_raw(getpgrp().as_raw())
 }
