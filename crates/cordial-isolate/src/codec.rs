@@ -1,4 +1,4 @@
-//! Encodes arguments and results as bytes, in the format of postcard.
+//! Encodes arguments and results as bytes, in the format of postcard. A `Vec<u8>` is its own encoding.
 
 use std::any::Any;
 use std::fmt;
@@ -51,7 +51,7 @@ impl fmt::Display for CodecError {
 
 impl std::error::Error for CodecError {}
 
-/// Returns the bytes of a value. Those of a `Vec<u8>` are unchanged: serde would copy them one by one.
+/// Encodes a value. A `Vec<u8>` is only cloned, because serde would serialize it byte by byte.
 pub(crate) fn encode<T: Serialize + 'static>(value: &T) -> Result<Vec<u8>, CodecError> {
     match (value as &dyn Any).downcast_ref::<Vec<u8>>() {
         Some(bytes) => Ok(bytes.clone()),
@@ -59,7 +59,7 @@ pub(crate) fn encode<T: Serialize + 'static>(value: &T) -> Result<Vec<u8>, Codec
     }
 }
 
-/// Does the same as [`encode`], and does not copy a `Vec<u8>`.
+/// Does the same as [`encode`], but moves a `Vec<u8>` instead of cloning it.
 pub(crate) fn encode_owned<T: Serialize + 'static>(value: T) -> Result<Vec<u8>, CodecError> {
     let mut value = Some(value);
     if let Some(bytes) = (&mut value as &mut dyn Any).downcast_mut::<Option<Vec<u8>>>() {
@@ -68,7 +68,7 @@ pub(crate) fn encode_owned<T: Serialize + 'static>(value: T) -> Result<Vec<u8>, 
     encode(value.as_ref().expect("only a `Vec<u8>` is taken"))
 }
 
-/// Returns the value whose bytes these are.
+/// Decodes what [`encode`] has returned.
 pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: Vec<u8>) -> Result<T, CodecError> {
     let mut value = None::<T>;
     if let Some(place) = (&mut value as &mut dyn Any).downcast_mut::<Option<Vec<u8>>>() {

@@ -1,4 +1,4 @@
-//! Kills what a worker has started, also if it has left the process group of the worker (`setsid`, `setpgid`).
+//! Kills the processes that a worker has started, also those that have left its process group (`setsid`, `setpgid`).
 //!
 //! ```text
 //!  pool ─► worker ─► setsid ─► sleep          sleep has inherited the variable of the worker: its mark
@@ -8,7 +8,7 @@
 //! The kernel makes an orphan a child of an ancestor of its parent: of the nearest one that has asked for orphans, or of `init`. So it is enough
 //! to look at the children of the ancestors, instead of at every process of the machine.
 //!
-//! An orphan is not found if it has changed its environment, if `/proc` does not list children, or if `/proc` is that of another PID
+//! An orphan is not found if it was executed without the variable, if `/proc` does not list children, or if `/proc` is that of another PID
 //! namespace, where the numbers mean other processes. So all of this is best effort.
 
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pi
 
 use crate::kernel::{proc_is_own, stat_column};
 
-/// How many times the processes are searched: one may start another while it is being killed.
+/// How many times the processes are searched at most: one may start another while it is being killed.
 const PASSES: usize = 20;
 
 /// How long to wait for the processes that were killed in one pass. On a busy machine, one may need a while to get a core and end; one that
@@ -61,7 +61,7 @@ fn own() -> i32 {
     getpid().as_raw_nonzero().get()
 }
 
-/// Kills what `find` adds, until it adds nothing new.
+/// Kills what `find` adds, until it adds nothing new, or [`PASSES`] times.
 fn kill_all(find: impl Fn(&mut Vec<Found>)) {
     if !proc_is_own() {
         return;

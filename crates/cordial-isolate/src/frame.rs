@@ -42,7 +42,7 @@ pub(crate) enum Kind {
     Ready = 4,
     /// A call has ended.
     Done = 5,
-    /// The call was asked to shut down, has not opted in to that, and does not end.
+    /// The call was asked to shut down, has not opted in to graceful shutdown, and does not end.
     Stuck = 6,
 }
 
@@ -54,7 +54,7 @@ impl Kind {
     }
 }
 
-/// The part of a call besides its argument.
+/// What the frame of a call has besides the argument.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Preface {
     pub(crate) name: String,
@@ -155,7 +155,7 @@ pub(crate) fn check_length(length: usize, max: usize) -> Result<(), TooLarge> {
     if length > max { Err(TooLarge { length, max }) } else { Ok(()) }
 }
 
-/// An argument or a result is larger than a frame may be.
+/// A part of a frame is larger than it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLarge {
     pub(crate) length: usize,

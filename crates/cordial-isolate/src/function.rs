@@ -120,8 +120,8 @@ impl Signature {
         self.name
     }
 
-    /// Returns a hash of the version and of the names of the types (FNV-1a, 64 bits), which is the same in all programs. It
-    /// does not depend on the name of the function.
+    /// Returns a hash of the version and of the names of the types (FNV-1a, 64 bits). It is the same in all programs whose compilers give the
+    /// types the same [names](std::any::type_name), and does not depend on the name of the function.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let version = self.version.to_le_bytes();

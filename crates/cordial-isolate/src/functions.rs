@@ -91,7 +91,7 @@ impl Functions {
     }
 
     /// Adds an async function that can fail. The caller gets its `Ok` value; an `Err` is an [`Exit::Error`] with the text of the
-    /// error and the texts of its sources, or, if the error is an `Exit`, that exit.
+    /// error and the texts of its first 20 sources, or, if the error is an `Exit`, that exit.
     ///
     /// # Panics
     ///

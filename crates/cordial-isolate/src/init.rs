@@ -67,7 +67,7 @@ pub fn init(functions: Functions) {
     initialize(functions, std::env::args_os().skip(1).collect(), None);
 }
 
-/// Stores what a pool needs, also in a worker process: it may have a pool of its own. A worker process then serves the functions.
+/// Stores what a pool needs, also in a worker process, whose functions may start a pool. A worker process then serves the functions.
 fn initialize(functions: Functions, arguments: Vec<OsString>, test: Option<String>) {
     let _ = INITIALIZED.set(Initialized { functions: functions.clone(), arguments, test });
     worker::serve_if_worker(&functions);
@@ -76,12 +76,12 @@ fn initialize(functions: Functions, arguments: Vec<OsString>, test: Option<Strin
 /// Does what [`init`] does, in a test: make it the first line of each test that starts a pool, with the same functions in all tests of
 /// one binary. A worker process then runs the test that was the first to call this function, up to that call.
 ///
-/// The test is found by the name of its thread, which the test harness of Rust has set. A test binary without that harness calls
-/// [`init`] in its `main`.
+/// The test is found by the name of its thread, which the test harness of Rust has set. On the main thread, this function is [`init`]: a test
+/// binary without that harness calls one of them in its `main`.
 ///
 /// # Panics
 ///
-/// On a thread without a name, such as one that the test has started: a worker would run all tests.
+/// On a thread without a name, such as one that the test has started: a worker could not find the test.
 ///
 /// # Examples
 ///

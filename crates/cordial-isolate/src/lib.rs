@@ -1,10 +1,10 @@
-//! Functions with names, and a pool of OS processes that run them. A call can be killed at any instruction, and has limits.
+//! Functions with names, and a pool of OS processes that run them. A call can be killed at any instruction, and can have limits.
 //!
 //! A closure cannot be sent to another OS process. So the functions that another process runs have names:
 //!
 //! - [`Function`]: a name with two types, a constant that callers and workers share.
 //! - [`Functions`]: the table of the code behind the names.
-//! - [`Pool`]: worker processes, which run calls as tasks. [`main`] or [`init`] is the first line of its program.
+//! - [`Pool`]: worker processes, which run calls as tasks. A program with a pool begins with [`main`] or [`init`], a test with [`test_main`].
 //! - [`dispatch`]: how a call reaches its code, for crates that carry calls over other connections.
 //!
 //! The page `docs/isolated.md` of the repository says when to use a pool, what it costs, and how a call can end.

@@ -26,7 +26,7 @@ pub struct Carried {
 /// The values of the current call that belong to no key of the table of functions.
 static OTHERS: Inherited<Vec<(String, Vec<u8>)>> = Inherited::new();
 
-/// Returns the bytes that the crate that carries the call has added under this name with [`Carried::with`]. `None` outside of such a call.
+/// Returns the bytes that were added to the current call under this name with [`Carried::with`]; `None` if there are none, and outside of a call.
 ///
 /// The function and everything that it spawns see them.
 #[must_use]
@@ -65,7 +65,7 @@ impl Carried {
         self.values.push((name, value));
     }
 
-    /// Adds the values and the trace context of `other`. They replace those that are here already.
+    /// Adds the values and the trace context of `other`. A value replaces the one of the same name, and a trace context the one that is here.
     #[cfg_attr(not(any(target_os = "linux", target_os = "macos")), allow(dead_code, reason = "no pool starts here"))]
     pub(crate) fn merge(&mut self, other: Carried) {
         for (name, value) in other.values {
@@ -122,7 +122,7 @@ impl Key {
         let scope = move |bytes, future: EncodedFuture| -> EncodedFuture {
             match codec::decode::<T>(bytes) {
                 Ok(value) => Box::pin(key.scope(value, future)),
-                // A value of another version: the call runs without it.
+                // A value of another type: the call runs without it.
                 Err(_) => future,
             }
         };

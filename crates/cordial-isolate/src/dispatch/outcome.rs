@@ -12,7 +12,7 @@ use super::unserved::Unserved;
 use crate::codec::{self, CodecError};
 use crate::function::Signature;
 
-/// How many sources of an error travel.
+/// How many sources of an error travel at most.
 const MAX_SOURCES: usize = 20;
 
 /// How a call has ended, in the form that travels to the caller: the bytes of its result, or the exit that says why there is
@@ -109,7 +109,7 @@ impl Outcome {
         matches!(self.result, Err(TravelingExit::Unserved(_)))
     }
 
-    /// Returns the bytes of the outcome: those of the result, and one byte after them.
+    /// Returns the bytes of the outcome: those of the result or of the exit, and one byte after them that says which.
     #[must_use]
     pub fn encode(self) -> Vec<u8> {
         match self.result {
@@ -201,7 +201,7 @@ impl From<Exit> for TravelingExit {
             Exit::Shutdown(why) => TravelingExit::Shutdown(why.as_deref().map(str::to_owned)),
             Exit::Killed => TravelingExit::Killed,
             Exit::Lost(lost) => TravelingExit::Lost(Box::new(TravelingLost::from(&**lost))),
-            // A timeout, a refusal or a missing process of the other program: its text says which.
+            // A timeout, a refusal or a missing process of the program that ran the call: the text says which.
             exit => TravelingExit::Error(vec![exit.to_string()]),
         }
     }

@@ -24,7 +24,7 @@ enum UnservedReason {
     Differs { worker: String },
 }
 
-/// How many names an error has, and how many bytes of them: those of a large table would not fit into a frame.
+/// How many names an error has at most, and how many bytes these have together: those of a large table would not fit into a frame.
 const MAX_NAMES: usize = 50;
 const MAX_BYTES: usize = 4000;
 

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use rustix::net::SendFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, set_parent_process_death_signal};
 
-/// Sending to a socket whose other end is closed is an error, and does not send SIGPIPE.
+/// With this flag, a write to a socket whose other end is closed returns an error, and does not raise SIGPIPE.
 pub(crate) const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
 
 /// The option of a pool that this system does not have.
@@ -18,7 +18,7 @@ pub(crate) fn set_parent_death_signal(signal: Signal) -> io::Result<()> {
     Ok(set_parent_process_death_signal(Some(signal))?)
 }
 
-/// Returns a descriptor that becomes readable when the process has exited.
+/// Returns a descriptor that becomes readable when the process has exited. `None` if the kernel gives none.
 pub(crate) fn exit_descriptor(os_pid: Pid) -> Option<OwnedFd> {
     pidfd_open(os_pid, PidfdFlags::empty()).ok()
 }

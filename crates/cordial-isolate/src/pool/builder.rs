@@ -66,8 +66,8 @@ impl PoolBuilder {
 
     /// Sets how long a call may run on after it was asked to shut down, if it has opted in to graceful shutdown. Default: 5 s.
     /// After that, the process group of its worker gets SIGTERM, and 100 ms later SIGKILL. A call that has not opted in has 100
-    /// ms to reach an await or a [`checkpoint`](cordial::checkpoint), before the same signals. With a grace time of zero,
-    /// SIGTERM comes at once.
+    /// ms, or the grace time if that is shorter, to reach an await or a [`checkpoint`](cordial::checkpoint), before the same signals. With a
+    /// grace time of zero, SIGTERM comes at once.
     pub fn grace(mut self, grace: Duration) -> PoolBuilder {
         self.config.grace = grace;
         self
@@ -99,8 +99,9 @@ impl PoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`PoolError`]: the program has not called [`main`](crate::main) or [`init`](crate::init), an option is zero, the first worker does
-    /// not start, or the operating system is neither Linux nor macOS.
+    /// [`PoolError`]: the program has called neither [`main`](crate::main), [`init`](crate::init) nor [`test_main`](crate::test_main), an option is
+    /// zero, the operating system does not allow so many workers or starts no thread, the first worker does not start, or the operating system
+    /// has no pools or lacks an option.
     pub fn start(self) -> Result<Pool, PoolError> {
         let config = self.config;
         let zero = [

@@ -29,7 +29,7 @@ pub(super) enum Reply {
     Done(Vec<u8>),
     /// The worker is gone.
     Lost(LostWorker),
-    /// The pool has ended the worker, because the call was asked to shut down and did not, or because the pool stops.
+    /// The call has this exit: it waited, and was asked to shut down, or its pool was stopped or has given up; or the pool has ended its worker.
     Ended(Exit),
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The options of a pool, checked.
+/// The options of a pool. [`start`](super::builder::PoolBuilder::start) checks them.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) workers: usize,

@@ -75,7 +75,7 @@ pub(super) struct Driver {
     next_worker: u64,
     failures: u32,
     next_start: Instant,
-    /// Receives the outcome of the first start.
+    /// Where the outcome of the first start goes.
     first_start: Option<Sender<Result<(), PoolError>>>,
     buffer: Vec<u8>,
     oom_kills: OomKills,
@@ -95,7 +95,7 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// If the system has no thread.
+    /// If the system does not start a thread.
     pub(super) fn start(
         shared: Arc<PoolShared>,
         woken: UnixStream,
@@ -128,7 +128,7 @@ impl Driver {
         }
     }
 
-    /// Starts the workers that are missing.
+    /// Starts the workers that are missing, unless a delay after a failed attempt is not over.
     fn start_workers(&mut self) {
         loop {
             let state = self.shared.lock();
@@ -166,7 +166,7 @@ impl Driver {
         }
     }
 
-    /// Notes that a worker has not started, and gives up after many attempts.
+    /// Notes that a worker has not started, or has ended early. Gives up if it was the first one, or after many attempts.
     fn start_failed(&mut self, error: PoolError) {
         self.failures += 1;
         let delay = FIRST_DELAY.saturating_mul(1 << self.failures.saturating_sub(1).min(16)).min(LONGEST_DELAY);
@@ -466,7 +466,7 @@ impl Driver {
         let call = worker.call.take();
         self.failures = if worker.is_proven { self.failures } else { 0 };
         worker.is_proven = true;
-        // A call that was asked to shut down has ended in time. If the worker is being killed, its answer came first.
+        // A call that was asked to shut down has ended in time. If the worker is being ended already, that goes on, but the answer counts.
         if matches!(worker.end, End::Asked { .. }) {
             worker.end = End::None;
         }

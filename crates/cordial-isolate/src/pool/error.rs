@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 /// Why a [`Pool`](crate::Pool) does not start, or takes no calls.
 ///
-/// The text says what to do. A call of a pool that takes none ends with an [`Exit::Error`](cordial::Exit::Error) that holds this error.
+/// The text says what happened, and mostly what to do. A call of a pool that takes none ends with an [`Exit::Error`](cordial::Exit::Error) that
+/// holds this error.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PoolError {
@@ -33,14 +34,14 @@ pub enum PoolError {
         /// The reason.
         reason: Arc<str>,
     },
-    /// A worker process has ended, or was killed, before it took calls.
+    /// A worker process has ended, or was killed, before its first call.
     NotReady {
         /// The program.
         program: Arc<str>,
         /// How it has ended, with the last lines that it wrote to standard error.
         reason: Arc<str>,
     },
-    /// No worker has started for many attempts, and none is left.
+    /// Many attempts in a row to start a worker have failed, and no worker that takes calls is left.
     GaveUp {
         /// How many attempts have failed in a row.
         attempts: u32,
@@ -56,7 +57,7 @@ pub enum PoolError {
     },
     /// The pool was stopped.
     Stopped,
-    /// The thread of the pool cannot be started.
+    /// The thread of the pool, or the socket that wakes it, cannot be made.
     NoThread {
         /// The reason.
         reason: Arc<str>,

@@ -20,12 +20,13 @@ use crate::function::{Function, Signature};
 /// How much longer than the grace time of its calls a supervisor waits for a pool.
 const BEYOND_GRACE: Duration = Duration::from_secs(2);
 
-/// A pool of worker processes: this program, started again, once for each call that may run at the same time. Cheap to clone.
+/// A pool of worker processes: this program, or [another](crate::PoolBuilder::program), started once for each call that may run at the same time.
+/// Cheap to clone.
 ///
 /// A call is a task like any other, but can end in more ways: a kill ends it at any instruction, and if its process crashes,
 /// only this call fails, with [`Exit::Lost`].
 ///
-/// Dropping the last handle kills the workers, and waits for their end, at most 200 ms. A call that runs holds a handle.
+/// Dropping the last handle kills the workers, and waits for their end, at most 200 ms. A call that waits or runs holds a handle.
 ///
 /// A pool is not a sandbox: a worker may do whatever this program may do.
 ///
@@ -82,10 +83,10 @@ impl Pool {
     /// |---|---|
     /// | `Ok` | the function has returned |
     /// | [`Exit::Panic`] | it panicked |
-    /// | [`Exit::Error`] | it returned an `Err` ([`add_fallible`](crate::Functions::add_fallible)); the worker does not serve it ([`Unserved`](crate::dispatch::Unserved)); the argument or the result is too large; the pool takes no calls ([`PoolError`](crate::PoolError)) |
+    /// | [`Exit::Error`] | it returned an `Err` ([`add_fallible`](crate::Functions::add_fallible)); the worker does not serve it ([`Unserved`](crate::dispatch::Unserved)); the argument, the result or what [travels](crate::Functions::travels) is too large, or cannot be encoded or decoded; the pool takes no calls ([`PoolError`](crate::PoolError)) |
     /// | [`Exit::Lost`] | its worker process is gone: a crash, an `exit`, a limit, a kill from outside |
     /// | [`Exit::Timeout`] | the limit of the await has passed |
-    /// | [`Exit::Shutdown`], [`Exit::Killed`] | it was asked to shut down, and did so, or had to be killed |
+    /// | [`Exit::Shutdown`], [`Exit::Killed`] | it was asked to shut down, also by a stop of the pool, and did so, or had to be killed |
     #[track_caller]
     pub fn call<In, Out>(&self, function: Function<In, Out>, input: In) -> Task<Out>
     where
@@ -178,7 +179,7 @@ impl Pool {
     }
 
     /// Specifies the pool as a child with the id `pool`: its supervisor stops it, and starts it again if it has
-    /// [given up](crate::PoolError::GaveUp). Its restart is [`Restart::Permanent`]. Its shutdown is longer than the
+    /// [given up](crate::PoolError::GaveUp). Its restart is [`Restart::Permanent`]. Its shutdown is 2 s longer than the
     /// [grace time](crate::PoolBuilder::grace) of its calls.
     ///
     /// Snapshots show its workers below it.

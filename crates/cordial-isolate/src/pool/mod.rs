@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!  Pool ─ call ─► a process of cordial ─ frame ─► worker process ─ Done ─► thread of the pool ─ reply ─► that process ─► Task
-//!                       │ killed: its drop sends SIGKILL to the group of the worker
+//!                       │ killed: the drop of its future sends SIGKILL to the group of the worker
 //! ```
 //!
-//! - `config`, `builder`: the options. `error`: why a pool does not start.
+//! - `config`, `builder`: the options. `error`: why a pool does not start, or takes no calls. `clock`: real time.
 //! - `shared`: the queue and the states of the workers, behind one lock. `call`: what the pool knows of one call. `run_call`: the process
 //!   that submits a call and waits for its reply.
 //! - `driver`: the thread of the pool. `process`: one worker process. `output`: what it writes. `cause`: why it is gone.

@@ -67,7 +67,7 @@ impl StdStream {
 pub(super) struct Output {
     pipe: Option<OwnedFd>,
     line: Vec<u8>,
-    /// The last lines of the call.
+    /// The last lines of the call. Only those of standard error are kept.
     last: VecDeque<Vec<u8>>,
     /// Where a panic was, and its message, if a backtrace has pushed these two lines out of the last ones.
     panicked: Vec<Vec<u8>>,
@@ -77,7 +77,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Makes the output of a pipe, which must be nonblocking.
+    /// Returns a reader for a pipe, which must be nonblocking.
     pub(super) fn new(pipe: OwnedFd, stream: StdStream) -> Output {
         Output {
             pipe: Some(pipe),
@@ -166,8 +166,8 @@ impl Output {
         self.allocation_failure = AllocationFailure::None;
     }
 
-    /// Returns the last lines of the call, the oldest first. If a panic with a longer backtrace was among them, the first ones are its place and
-    /// its message.
+    /// Returns the last lines of the call, at most 20, the oldest first. If a panic with a longer backtrace was among them, the first ones are its
+    /// place, its message, and `...`.
     pub(super) fn last_lines(&self) -> Vec<String> {
         let lines: Vec<String> =
             self.panicked.iter().chain(&self.last).map(|line| String::from_utf8_lossy(line).into_owned()).collect();

@@ -22,7 +22,7 @@ use crate::init::Initialized;
 use crate::kernel;
 use crate::worker::{VARIABLE, WorkerSettings, socket_number};
 
-/// The file of the running program. It still leads to the program that was started if that file was replaced or deleted.
+/// A link to the running program. It leads to the program that was started, also if the file of that was replaced or deleted.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Why it is not known how a worker has ended, if the system has no status of its exit.
@@ -41,7 +41,7 @@ pub(super) struct Process {
     /// The variable in the environment of the worker and of everything that it has started.
     mark: String,
     pub(super) os_pid: Pid,
-    /// Becomes readable when the process has exited. `None` if the system has no such thing; then `has_exited` is called often.
+    /// Becomes readable when the process has exited. `None` if the system has no such descriptor; then `exited` is called often.
     pub(super) exit: Option<OwnedFd>,
     pub(super) stdout: Output,
     pub(super) stderr: Output,

@@ -16,8 +16,8 @@ use crate::frame::{Outgoing, Preface, TooLarge, check_length};
 use crate::function::Signature;
 use crate::init;
 
-/// Runs a call to its end, inside the process that stands for it. Dropping the future kills the worker that runs the call.
-/// `extra` travels with the call beside what the table of this program lets travel.
+/// Runs a call to its end, inside the process that stands for it. Dropping the future kills the worker that runs the call, or takes a waiting
+/// call out of the queue. `extra` travels with the call beside what the table of this program lets travel.
 pub(super) async fn run(
     shared: Arc<PoolShared>,
     signature: Signature,
@@ -78,7 +78,7 @@ pub(super) async fn run(
     }
 }
 
-/// Kills the worker of a call whose future is dropped.
+/// Cancels a call whose future is dropped.
 struct KillOnDrop<'a> {
     shared: &'a PoolShared,
     id: u64,

@@ -33,7 +33,7 @@ use crate::kernel;
 /// How long processes that got SIGTERM have before they get SIGKILL.
 const AFTER_SIGTERM: Duration = Duration::from_millis(100);
 
-/// How long a worker may live on after its socket was closed.
+/// How long a worker that was ready may live on after its socket was found unusable.
 const UNTIL_EXIT: Duration = Duration::from_millis(100);
 
 /// How long a drop of the last handle waits for the end of the workers.
@@ -112,7 +112,7 @@ pub(super) struct Worker {
     pub(super) end: End,
     /// Why its socket cannot be used.
     pub(super) broken: Option<Arc<str>>,
-    /// Whether it has taken calls.
+    /// Whether it has reported that it takes calls.
     pub(super) was_ready: bool,
     /// Whether it has answered a call, or was idle for long.
     pub(super) is_proven: bool,
@@ -151,7 +151,7 @@ pub(super) enum End {
 pub(super) enum Asked {
     /// It waited for a worker, and was removed.
     NotStarted,
-    /// Its worker was notified.
+    /// Its worker was notified, or is being ended.
     Running,
     /// It has ended already.
     Ended,
@@ -213,7 +213,7 @@ impl PoolShared {
         Ok(())
     }
 
-    /// Ends a call whose caller is gone: kills the worker that runs it.
+    /// Ends a call whose caller is gone: takes it out of the queue, or kills the worker that runs it.
     pub(super) fn cancel(&self, id: u64) {
         let mut state = self.lock();
         if state.queue.remove(&id).is_some() {
@@ -227,7 +227,7 @@ impl PoolShared {
         self.wake(&mut state);
     }
 
-    /// Asks a call to shut down. Its worker is killed if that takes longer than the grace time.
+    /// Asks a call to shut down, or takes it out of the queue. Its worker is ended if the call takes longer than the grace time.
     pub(super) fn ask_to_stop(&self, id: u64) -> Asked {
         let mut state = self.lock();
         if state.queue.remove(&id).is_some() {
@@ -307,7 +307,7 @@ impl PoolState {
         self.workers.values_mut().find(|worker| worker.call.as_ref().is_some_and(|running| running.id == call))
     }
 
-    /// Returns how many workers can take calls, now or after the call that they run.
+    /// Returns how many workers take calls, now or later.
     pub(super) fn n_lasting(&self) -> usize {
         self.workers.values().filter(|worker| worker.is_lasting()).count()
     }
@@ -331,7 +331,7 @@ impl PoolState {
         self.idle.retain(|idle| *idle != id);
     }
 
-    /// Gives waiting calls to idle workers. Returns whether the thread of the pool has something to do.
+    /// Gives waiting calls to idle workers, and raises the target if calls still wait. Returns whether the thread of the pool has something to do.
     pub(super) fn dispatch(&mut self, config: &Config) -> bool {
         let mut has_work = false;
         while !self.queue.is_empty() && self.n_running() < config.workers {
@@ -393,7 +393,7 @@ impl Worker {
         self.since = now();
     }
 
-    /// Returns whether the worker takes calls, now or after the one that it runs.
+    /// Returns whether the worker takes calls, now, or once it has started or has ended the call that it runs.
     fn is_lasting(&self) -> bool {
         self.state != WorkerState::Ending && !self.is_last
     }
@@ -488,12 +488,12 @@ impl Worker {
         }
     }
 
-    /// Returns whether the pool has ended the worker.
+    /// Returns whether the pool has ended the worker for another reason than its socket.
     pub(super) fn was_ended(&self) -> bool {
         matches!(self.end, End::Term { .. } | End::Killed) && self.broken.is_none()
     }
 
-    /// Lets an idle worker exit.
+    /// Asks a worker that runs no call to exit, or kills it if it cannot be asked.
     pub(super) fn retire(&mut self) {
         let sent = Outgoing::new(Kind::Retire, 0, Vec::new()).send(&self.socket, SendFlags::DONTWAIT);
         if matches!(sent, Ok(true)) {

@@ -22,9 +22,9 @@ pub struct PoolStatistics {
     pub killed: u64,
     /// How many workers were started.
     pub started: u64,
-    /// How many workers have exited after as many calls as [`recycle_after`](crate::PoolBuilder::recycle_after) allows.
+    /// How many workers were asked to exit after as many calls as [`recycle_after`](crate::PoolBuilder::recycle_after) allows.
     pub recycled: u64,
-    /// How many attempts to start a worker have failed.
+    /// How many attempts to start a worker have failed, those included whose worker has ended by itself within a second and before its first call.
     pub failed_starts: u64,
 }
 

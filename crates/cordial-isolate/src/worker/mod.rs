@@ -1,13 +1,14 @@
 //! A worker process: from the first line of `main` to its end.
 //!
 //! ```text
-//!  main thread      READ a frame ─ Call ─► start a task ── back to READ         end of file, or the parent-death signal:
+//!  serving thread   READ a frame ─ Call ─► start a task ── back to READ         end of file, or the parent-death signal:
 //!                    │  Stop ─► ask the task to shut down                        SIGKILL to its own process group
 //!                    │  Retire ─► exit
 //!  runtime                     the task ends ─► another task sends Done
 //! ```
 //!
-//! The main thread never runs a function, so it sees the end of file even while all other threads compute.
+//! The serving thread is the one that has called `init`, or, inside of a runtime of tokio, one that was started for this. It never runs a
+//! function, so it sees the end of file even while all other threads compute.
 
 #[cfg_attr(target_os = "macos", path = "limits/macos.rs")]
 mod limits;

@@ -16,7 +16,7 @@ use crate::kernel;
 /// The environment variable that makes a process a worker.
 pub(crate) const VARIABLE: &str = "CORDIAL_ISOLATE_WORKER";
 
-/// The first descriptor for the socket: low ones are those that C libraries expect to be standard streams.
+/// The lowest descriptor that the socket may get: C libraries expect the ones below to be standard streams.
 const SOCKET_FROM: i32 = 3;
 
 /// The settings that the pool gives to a worker: the value of [`VARIABLE`].
@@ -26,7 +26,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) parent: i32,
     /// The number that the system gives to the worker's end of the socket: no other socket of the machine has it.
     pub(crate) socket: u64,
-    /// The number of the worker, among all that this process has started: what the worker starts inherits the variable, and is found by it.
+    /// The number of the worker, among all that the process of its pool has started. What the worker starts inherits the variable, and is found by
+    /// it.
     pub(crate) worker: u64,
     /// The largest argument or result.
     pub(crate) max_payload: usize,
@@ -70,11 +71,11 @@ pub(super) enum Role {
     Worker(WorkerSettings, OwnedFd),
 }
 
-/// Why a process cannot serve that is a worker, because its parent is the pool and it leads its group.
+/// Why a worker cannot serve whose parent is the pool, and which leads its group, but which has not the socket as its standard input.
 const NO_SOCKET: &str =
     "standard input is not the socket of the pool any more; leave it as it is up to `cordial_isolate::init` or `main`";
 
-/// Why a process cannot serve that has the socket, but not the pool as its parent.
+/// Why a process cannot serve whose standard input is the socket, but whose parent is not the pool.
 const OTHER_PARENT: &str = "its parent is not the program with the pool: that one is gone, or has started another program, which has to begin this one by `exec`, in the same PID namespace (no `unshare --fork`)";
 
 impl Role {

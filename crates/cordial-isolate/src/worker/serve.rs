@@ -1,4 +1,4 @@
-//! The loop of the main thread of a worker.
+//! The loop of the serving thread of a worker.
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -27,7 +27,7 @@ const UNTIL_STUCK: Duration = Duration::from_millis(100);
 /// The number of no call.
 const NO_CALL: u64 = 0;
 
-/// What the main thread and the processes of a worker share.
+/// What the serving thread and the processes of a worker share.
 struct WorkerShared {
     socket: OwnedFd,
     settings: WorkerSettings,
@@ -42,8 +42,8 @@ pub(super) fn serve(functions: &Functions, settings: &WorkerSettings, socket: Ow
     if tokio::runtime::Handle::try_current().is_err() {
         serve_here(functions, settings, socket);
     }
-    // `init` was called within `#[tokio::main]`, or `test_main` within `#[tokio::test]`. That runtime drives nothing any more, because
-    // this thread never returns to it. So what serves must not belong to it.
+    // `init` was called within `#[tokio::main]`, or `test_main` within `#[tokio::test]`. This thread never returns to that runtime, which
+    // may have no other one to drive it. So what serves must not belong to it.
     std::thread::scope(|scope| {
         let serving = std::thread::Builder::new().spawn_scoped(scope, || serve_here(functions, settings, socket));
         if let Err(error) = serving {
@@ -86,7 +86,7 @@ fn try_serve(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) 
         Ok(()) | Err(cordial::BuildError::AlreadyInUse) => {}
         Err(error) => return Err(io::Error::other(error)),
     }
-    // Starts the threads, which count for the memory limit.
+    // Starts the threads before the memory limit is set, because the limit does not include what the worker has then.
     Task::spawn(async {}).wait().map_err(io::Error::other)?;
     let mut cpu_timer = settings.cpu_time.map(CpuTimer::new).transpose()?;
     let max_payload = settings.max_payload;
@@ -211,7 +211,7 @@ impl WorkerShared {
         frame.send(&self.socket, SendFlags::empty()).map(drop)
     }
 
-    /// Starts a call, and returns its number and its process.
+    /// Starts a call, and returns its number and its process. `None` if the function is not served: the call is answered then.
     fn start(self: &Arc<WorkerShared>, functions: &Functions, frame: Frame) -> io::Result<Option<(u64, Pid)>> {
         let number = frame.call;
         let Some((preface, input)) = frame.into_call() else {
