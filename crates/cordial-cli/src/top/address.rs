@@ -1,4 +1,4 @@
-//! Where an observer is reached, and the token that it asks for.
+//! The address of an observer, and the token that it asks for.
 
 /// The address of an observer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +11,8 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// Reads an address as a program prints it, `http://127.0.0.1:4000/?token=…`, or `HOST:PORT`. `token` is used if the address
-    /// has none.
+    /// Reads an address as a program prints it, `http://127.0.0.1:4000/?token=…`, or the same without `http://`. `token` is used if
+    /// the address has no token.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl Address {
     }
 }
 
-/// Decodes `%` and two digits.
+/// Decodes each `%` that two hexadecimal digits follow.
 fn decoded(text: &str) -> String {
     let mut bytes = text.bytes();
     let mut decoded = Vec::new();

@@ -1,4 +1,5 @@
-//! The task that asks the observer for what the screen shows: once a second, and at once when that changes.
+//! The tasks that ask the observer: for what the screen shows, a second after the last answer and at once when that changes; and to
+//! carry out actions.
 
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -13,16 +14,16 @@ use super::address::{Address, encoded};
 use super::client::{act, get};
 use super::state::{Detail, SORTS, View, Wanted};
 
-/// The time between two rounds.
+/// The time between the end of one round and the next, unless something else is wanted before.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// How many points of the past are kept, of one second each.
+/// How many points of the past are kept. There is one for each second.
 const PAST: usize = 300;
 
-/// How many children of one process the tree shows.
+/// How many children of one process, and how many roots, the tree shows.
 const CHILDREN: usize = 100;
 
-/// How many branches of the tree are fetched.
+/// How many requests one round sends for the tree: one for the roots, and one for each expanded process.
 const MAX_BRANCHES: usize = 60;
 
 /// The result of one round.
@@ -56,7 +57,7 @@ pub(super) struct Branch {
 
 pub(super) enum BranchNode {
     Process(Box<TreeNode>),
-    /// There are more rows than are shown.
+    /// So many more rows are not shown.
     More(usize),
 }
 
@@ -66,7 +67,7 @@ pub(super) enum Full {
     Crash(Box<CrashDetail>),
 }
 
-/// The last minutes, one value per second, the newest last.
+/// The last minutes: one value per second, the newest one last.
 #[derive(Clone, Default)]
 pub(super) struct Past {
     pub(super) utilization: Vec<f64>,
@@ -125,8 +126,8 @@ pub(super) struct ActionOutcome {
     pub(super) result: Result<String, String>,
 }
 
-/// Carries out actions until the main thread has ended. Each has a task of its own: the program may answer late, for example because
-/// the children of a supervisor use up their grace times, and the next action does not wait for that.
+/// Carries out actions until the main thread has ended. Each action has a task of its own. The program may answer late, for example
+/// because the children of a supervisor use up their grace times, and the next action does not wait for that.
 pub(super) async fn carry_out(
     address: Address,
     mut confirmed: UnboundedReceiver<ConfirmedAction>,
@@ -144,7 +145,7 @@ pub(super) async fn carry_out(
 
 /// Fetches until the main thread has ended.
 pub(super) async fn fetch(address: Address, mut wanted: watch::Receiver<Wanted>, updates: Sender<Update>) {
-    // The start of the observed program, and its past.
+    // The id of the start of the observed program, and its past.
     let mut known: Option<(String, Past)> = None;
     loop {
         let now = wanted.borrow_and_update().clone();
@@ -163,7 +164,7 @@ pub(super) async fn fetch(address: Address, mut wanted: watch::Receiver<Wanted>,
 }
 
 async fn screenful(address: &Address, wanted: Wanted, known: &mut Option<(String, Past)>) -> Result<Screenful, String> {
-    // The past is fetched once; from then on each round adds a point.
+    // The past is fetched once for each start of the program, and after an error. Other rounds add a point.
     let path = if known.is_some() { "/api/overview?history=none" } else { "/api/overview" };
     let overview: Overview = get(address, path).await?;
     let past = match known {
@@ -211,7 +212,8 @@ async fn rows(address: &Address, wanted: &Wanted) -> Result<Rows, String> {
     })
 }
 
-/// Fetches the roots of the tree, and the children of each process that is expanded, from the first row on.
+/// Fetches the roots of the tree, and then the children of the expanded processes from the first row on, in up to `MAX_BRANCHES`
+/// requests.
 async fn tree(address: &Address, wanted: &Wanted) -> Result<Vec<Branch>, String> {
     let mut rows = Vec::new();
     let mut n_fetched = 1;
@@ -236,7 +238,7 @@ async fn tree(address: &Address, wanted: &Wanted) -> Result<Vec<Branch>, String>
     Ok(rows)
 }
 
-/// Returns the rows of one process, the first row last.
+/// Returns the rows for the children of one process or for the roots, the first row last.
 fn branches(list: List<TreeNode>, depth: usize) -> Vec<Branch> {
     let n_more = list.matched.saturating_sub(list.rows.len());
     let nodes = list.rows.into_iter().map(|node| BranchNode::Process(Box::new(node)));

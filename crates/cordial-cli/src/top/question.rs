@@ -1,4 +1,4 @@
-//! Which action is chosen for a process, and what the program has answered. Pure.
+//! Which action is chosen for a process, and what the program has answered. Does no input or output.
 
 use cordial_observer::view::{ActionKind, Rights};
 use crossterm::event::KeyCode;
@@ -18,7 +18,7 @@ pub(super) struct Question {
     pub(super) pid: String,
     /// The actions that the program allows, with what they do.
     kinds: Vec<(ActionKind, &'static str)>,
-    /// The line that is selected; the first one does nothing.
+    /// The line that is selected. The first line does nothing.
     pub(super) selected: usize,
     pub(super) stage: Stage,
 }
@@ -33,7 +33,7 @@ pub(super) enum Stage {
     Answered(Result<String, String>),
 }
 
-/// What `top` does after a key.
+/// What `top` does after a key about a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     None,
@@ -73,7 +73,7 @@ impl Question {
     /// Applies a key. Nothing happens to the process before a line is selected and confirmed with Enter.
     pub(super) fn key(&mut self, code: KeyCode) -> Decision {
         match (&self.stage, code) {
-            // An action that was sent goes on, and its answer is not shown.
+            // After Esc, an action that was sent goes on, and its answer is not shown.
             (_, KeyCode::Esc) | (Stage::Answered(_), _) => Decision::Close,
             (Stage::Sent(_), _) => Decision::None,
             (Stage::Asked, KeyCode::Up | KeyCode::Char('k')) => {

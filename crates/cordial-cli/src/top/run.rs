@@ -27,7 +27,8 @@ use crate::text::io_error;
 /// How long to wait for a key before the screen is drawn again.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How long the main thread may take to end the program after a signal. It draws, which takes milliseconds.
+/// How long the main thread may take to end the program after a signal: it draws, which takes milliseconds. Also how long
+/// `end_program` may take to restore the terminal.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Runs the command, and returns the exit status of the program.
@@ -42,7 +43,7 @@ pub(crate) fn run(options: TopOptions) -> ExitCode {
     }
 }
 
-/// Shows the processes until the person ends the program, or a signal does, which is returned.
+/// Shows the processes until the person ends the program, or a signal does, which is returned. With `--once`, prints them once.
 fn shown(options: TopOptions) -> Result<Option<StopSignal>, String> {
     let token = options.token.or_else(|| std::env::var("CORDIAL_OBSERVER_TOKEN").ok());
     let address = Address::parse(&options.address, token)?;
@@ -82,7 +83,7 @@ fn shown(options: TopOptions) -> Result<Option<StopSignal>, String> {
         std::mem::forget(terminal);
         return Ok(Some(hangup));
     }
-    // The terminal is left as it was, also after an error.
+    // The terminal is restored even after an error.
     let restored = ratatui::try_restore();
     restored.and(ended).map_err(refused)
 }
@@ -91,7 +92,7 @@ fn shown(options: TopOptions) -> Result<Option<StopSignal>, String> {
 /// the rest of a key of which a part has arrived, or inside of a write to a terminal that takes nothing.
 async fn end_program(signal: StopSignal) {
     let restored = cordial::Task::spawn(async {
-        // In this order, because only the second one writes, which may block.
+        // In this order, because the first one begins without a write, which may block: it disables the raw mode.
         let _ = ratatui::try_restore();
         let _ = crossterm::execute!(io::stdout(), crossterm::cursor::Show);
     });
@@ -153,7 +154,7 @@ fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopS
                     KeyEffect::Quit => return Ok(None),
                     KeyEffect::Do(kind, pid) => {
                         let csrf = screenful.as_ref().map(|screenful| screenful.overview.csrf.clone());
-                        // The task that carries it out ends after this thread.
+                        // Fails only if the task that carries out actions has ended, which it does after this thread.
                         let _ = confirmed.send(ConfirmedAction { kind, pid, csrf: csrf.unwrap_or_default() });
                     }
                 }
@@ -167,8 +168,8 @@ fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopS
     }
 }
 
-/// Clears the terminal and forgets what it shows. `Terminal::clear` would ask the terminal where its cursor is, and not every terminal
-/// answers.
+/// Clears the terminal and forgets what it shows. `Terminal::clear` would ask the terminal where its cursor is, and not every
+/// terminal answers.
 fn redraw(terminal: &mut DefaultTerminal) -> io::Result<()> {
     terminal.backend_mut().clear()?;
     // Resets the buffer of what is shown.
@@ -180,7 +181,7 @@ fn redraw(terminal: &mut DefaultTerminal) -> io::Result<()> {
 fn take_rows(state: &mut TopState, screenful: &Screenful) {
     match &screenful.list {
         Rows::Tasks(tasks) => {
-            // With another offset, the rows are those of another part of the list, and those of this part are still being fetched.
+            // With another offset, these are the rows of another part of the list. The rows of this part are still being fetched.
             if tasks.offset == state.wanted.first {
                 state
                     .set_rows(tasks.rows.iter().map(|task| RowKey::Process(task.pid.clone())).collect(), tasks.matched);

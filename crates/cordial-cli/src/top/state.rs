@@ -1,4 +1,4 @@
-//! What the person has chosen to see, and what each key changes. Pure.
+//! What the person has chosen to see, and what each key changes. Does no input or output.
 
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ pub(super) enum Detail {
 pub(super) enum RowKey {
     Process(String),
     Crash(u64),
-    /// A row that stands for no process, such as "12 more".
+    /// A row that stands for neither a process nor a crash, such as "12 more".
     None,
 }
 
@@ -61,10 +61,10 @@ pub(super) struct TopState {
     pub(super) wanted: Wanted,
     /// The selected row, counted from the first of the whole list.
     pub(super) selected: usize,
-    /// Whether a person has selected a row of this list, and which process that is.
+    /// Whether a person has selected a row of this list, and which process or crash that is, if it is known.
     has_chosen: bool,
     chosen: Option<RowKey>,
-    /// Rows of the list, and the index of the first of them. `Wanted::first` may be newer.
+    /// Rows of the list, and the index of the first of them in the whole list. `Wanted::first` may have changed since.
     pub(super) keys: Vec<RowKey>,
     keys_from: usize,
     /// How many rows the whole list has.
@@ -78,7 +78,7 @@ pub(super) struct TopState {
     pub(super) is_paused: bool,
     /// How far a detail or the help is scrolled.
     pub(super) scrolled: u16,
-    /// Whether a branch of the tree was expanded or collapsed.
+    /// Whether `set_roots` was called, or a branch of the tree was expanded or collapsed.
     has_changed_tree: bool,
 }
 
@@ -114,8 +114,8 @@ impl TopState {
         }
     }
 
-    /// Sets the number of rows of the list, and the rows from `Wanted::first` on. The process that a person has selected stays
-    /// selected while it is among them.
+    /// Sets the number of rows of the list, and the rows from `Wanted::first` on. The process or crash that a person has selected
+    /// stays selected while it is among these.
     pub(super) fn set_rows(&mut self, keys: Vec<RowKey>, n_rows: usize) {
         let chosen = self.chosen.take();
         (self.keys, self.keys_from, self.n_rows) = (keys, self.wanted.first, n_rows);
@@ -124,27 +124,27 @@ impl TopState {
         self.note_chosen();
     }
 
-    /// Notes which process a person has selected, if that row is there.
+    /// Notes which process or crash a person has selected, if that row is there.
     fn note_chosen(&mut self) {
         let key = self.selected_key().filter(|key| self.has_chosen && **key != RowKey::None);
         self.chosen = key.cloned();
     }
 
-    /// Sets the roots of the tree. At first, up to three roots are expanded: a program whose only root is collapsed would
-    /// show nothing.
+    /// Takes the roots of the tree. The first time, expands them if there are at most three, unless a key has changed the tree before:
+    /// a program whose only root is collapsed would show nothing below it.
     pub(super) fn set_roots(&mut self, roots: &[String]) {
         if !std::mem::replace(&mut self.has_changed_tree, true) && roots.len() <= 3 {
             self.wanted.expanded.extend(roots.iter().cloned());
         }
     }
 
-    /// Sets how many rows the screen has room for.
+    /// Sets for how many rows of the list the screen has room.
     pub(super) fn set_height(&mut self, rows: usize) {
         self.wanted.rows = rows.max(1);
         self.select(self.selected);
     }
 
-    /// Returns the selected row, if it is there.
+    /// Returns the selected row, if it was fetched.
     fn selected_key(&self) -> Option<&RowKey> {
         self.keys.get(self.selected.checked_sub(self.keys_from)?)
     }

@@ -12,7 +12,7 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if is_shown(c) { c } else { '\u{fffd}' }).collect()
 }
 
-/// Escapes the control characters of a text of the observed program, except line ends: a terminal would obey them.
+/// Escapes the control characters of a text of the observed program, which a terminal would obey, except for newlines.
 pub(super) fn escaped(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let mut escaped = String::with_capacity(text.len());
@@ -46,7 +46,7 @@ pub(super) fn duration(milliseconds: u64) -> String {
     }
 }
 
-/// Returns a number in at most six characters, if it is less than 10¹²: `999`, `12.3k`, `123.4k`, `4.5M`.
+/// Returns a number in at most six characters, if it is less than 999.9 · 10⁹: `999`, `12.3k`, `123.4k`, `4.5M`.
 pub(super) fn count(n: f64) -> String {
     match n {
         ..10.0 if n.fract() >= 0.05 => format!("{n:.1}"),

@@ -41,7 +41,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, crashes: &Crashes, now: u6
     frame.render_widget(Table::new(rows, widths).header(Row::new(headings).style(BOLD)), area);
 }
 
-/// Returns the columns that there is room for. A narrow screen has the first three.
+/// Returns the columns for which there is room. A narrow screen has the first three.
 fn of_width<T>(columns: [T; 5], is_narrow: bool) -> Vec<T> {
     columns.into_iter().take(if is_narrow { 3 } else { 5 }).collect()
 }

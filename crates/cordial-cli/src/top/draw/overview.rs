@@ -1,4 +1,4 @@
-//! The first lines: the program, its numbers, and its last minutes.
+//! The first lines: the program, its numbers, its last minutes, and its warnings.
 
 use cordial_observer::view::{Severity, WorkerState};
 use ratatui::Frame;
@@ -78,13 +78,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, [title, lines]: [Rect; 2], screenful: 
     }
 }
 
-/// Returns the parts of a line that fit into a width, with gaps between them.
+/// Returns the parts of a line that fit into a width, with gaps between them. The first part is always there, and cut off if it is
+/// too wide.
 fn fitting(spans: Vec<Span<'static>>, width: u16) -> Vec<Span<'static>> {
     let mut left = usize::from(width);
     let mut fitting = Vec::new();
     for span in spans {
         let gap = if fitting.is_empty() { 0 } else { 2 };
-        // The first one is cut off if it must be.
         if fitting.is_empty() || gap + span.width() <= left {
             left = left.saturating_sub(gap + span.width());
             fitting.extend([Span::raw(" ".repeat(gap)), span]);
@@ -93,7 +93,7 @@ fn fitting(spans: Vec<Span<'static>>, width: u16) -> Vec<Span<'static>> {
     fitting
 }
 
-/// Returns the first two warnings, one per line, and how many more there are.
+/// Returns the first two warnings, one per line, and how many more there are; or the line that nothing is wrong.
 pub(super) fn warnings(screenful: &Screenful) -> Vec<Line<'static>> {
     let warnings = &screenful.overview.warnings;
     let n_hidden = warnings.len().saturating_sub(2);
@@ -106,7 +106,7 @@ pub(super) fn warnings(screenful: &Screenful) -> Vec<Line<'static>> {
                 Severity::Warning => WARNING,
                 _ => Style::new(),
             };
-            // Shown as the page shows places, so that there is room for the rest of the sentence.
+            // The place is shortened as on the page, so that there is room for the rest of the sentence.
             let sentence = match &warning.place {
                 Some(full) => warning.sentence.replace(full, &place(full)),
                 None => warning.sentence.clone(),

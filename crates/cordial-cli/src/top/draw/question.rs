@@ -1,4 +1,4 @@
-//! Asks what to do with a process, above the rest of the screen.
+//! The question what to do with a process, and the answer of the program, over the rest of the screen.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Flex, Layout};

@@ -14,7 +14,7 @@ use crate::top::fetch::{BranchNode, Full, Rows, Screenful};
 use crate::top::state::{SORTS, TopState, View};
 use crate::top::words::clean;
 
-/// The lines above and below the rows of the list, its heading included.
+/// The lines above and below the rows of the list, including the heading of the list.
 const OTHER_LINES: u16 = 8;
 
 /// What the keys do, the most important ones first.
@@ -57,7 +57,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, state: &TopState, screenful: Option<&S
     }
 }
 
-/// Returns the name of a process that is on the screen.
+/// Returns the name of a process, if the detail, the tasks or the tree that were fetched have it.
 fn name_of(screenful: &Screenful, pid: &str) -> Option<String> {
     let is_meant = |task: &&Task| task.pid == pid;
     let detail = match &screenful.detail {
@@ -81,7 +81,7 @@ fn draw_problems(frame: &mut Frame<'_>, area: Rect, screenful: &Screenful, error
         Some(error) => vec![Line::styled(format!("! {}; what is shown is old", clean(error)), ALARM)],
         None => overview::warnings(screenful),
     };
-    // A single sentence may take both lines.
+    // A single line may be wrapped into both.
     let is_alone = lines.len() == 1;
     let lines = Paragraph::new(lines);
     frame.render_widget(if is_alone { lines.wrap(Wrap { trim: true }) } else { lines }, area);

@@ -38,7 +38,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Stream>, state
     frame.render_widget(Table::new(rows, widths).header(Row::new(headings).style(BOLD)), area);
 }
 
-/// Returns the columns that there is room for. A narrow screen has how much is done, how much has failed, and the name.
+/// Returns the columns for which there is room. A narrow screen has how much is done, how much has failed, and the name.
 fn of_width<T>(columns: [T; 7], is_narrow: bool) -> Vec<T> {
     let is_shown = |index: usize| !is_narrow || [1, 3, 6].contains(&index);
     columns.into_iter().enumerate().filter(|(index, _)| is_shown(*index)).map(|(_, column)| column).collect()

@@ -58,7 +58,7 @@ pub(super) fn state_of(task: &Task) -> (String, Style) {
     }
 }
 
-/// Returns a cell for each column, and the last one.
+/// Returns a cell for each of `COLUMNS`, and one for the last column.
 fn cells(task: &Task) -> [Cell<'static>; COLUMNS.len() + 1] {
     let (state, style) = state_of(task);
     let mail = task.mailbox.as_ref().map_or_else(String::new, |mailbox| count(mailbox.length as f64));

@@ -35,7 +35,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, rows: &[Branch], state: &T
     frame.render_widget(Table::new(shown, widths).header(Row::new(headings).style(BOLD)), area);
 }
 
-/// Returns the columns that there is room for. A narrow screen has neither the second one nor the last one.
+/// Returns the columns for which there is room. A narrow screen has neither the second one nor the last one.
 fn of_width<T>(columns: [T; 5], is_narrow: bool) -> Vec<T> {
     let is_shown = |index: usize| !is_narrow || ![1, 4].contains(&index);
     columns.into_iter().enumerate().filter(|(index, _)| is_shown(*index)).map(|(_, column)| column).collect()
@@ -97,7 +97,7 @@ fn supervised(supervision: Option<&Supervision>) -> Cell<'static> {
         text.push_str(&format!(", {restarts} restarts"));
     }
     match intensity {
-        // The next restart ends the supervisor.
+        // The next restart would exceed the limit, and end the supervisor.
         Some(intensity) if intensity.limit > 0 && intensity.used >= intensity.limit => Cell::from(text).style(ALARM),
         Some(intensity) if intensity.used > 0 => Cell::from(text).style(WARNING),
         _ => Cell::from(text),

@@ -5,13 +5,14 @@ use ratatui::layout::Rect;
 /// The least width at which lists have all of their columns.
 const FULL_WIDTH: u16 = 70;
 
-/// The width of a number that [`count`](crate::top::words::count) writes. A number that is cut off would be another number.
+/// The width of the longest number that [`count`](crate::top::words::count) writes. A number that is cut off would look like another
+/// number.
 pub(super) const COUNT: u16 = 6;
 
-/// The width of two such numbers: `123.4k of 999.9k`.
+/// The width of two such numbers, as in `123.4k of 999.9k`.
 pub(super) const COUNT_OF_COUNT: u16 = 16;
 
-/// The width of what a process does, with a duration: `in poll 514ms`, `again in 514ms`.
+/// The width of the longest text for what a process does: `again in 514ms`.
 pub(super) const STATE: u16 = 14;
 
 /// Returns whether a list has so little room that it shows only the columns that matter most.

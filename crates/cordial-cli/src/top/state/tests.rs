@@ -1,6 +1,6 @@
 use super::*;
 
-/// Presses keys: letters, or names in angle brackets.
+/// Presses keys that ask for nothing beyond a change of the state.
 fn press(state: &mut TopState, keys: &[KeyCode]) {
     for key in keys {
         assert_eq!(state.key(KeyEvent::from(*key)), KeyEffect::Nothing);
