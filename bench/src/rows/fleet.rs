@@ -1,11 +1,12 @@
 //! What does a durable job cost, compared with a bare client of NATS that does the same acknowledged steps?
 //!
-//! The steps: the job is published with a message id and acknowledged, pulled, its run is claimed and acknowledged, its result is published and
-//! acknowledged, the job is acknowledged, and the server publishes the result again to its submitter. The streams have the same settings. The
-//! peer has no leases, functions or processes, and does not count attempts. Without `nats-server`, the rows have no numbers.
+//! The steps: the submitter publishes the job with a message id; the worker pulls the job, publishes the claim of its run and then its result,
+//! and removes the job with `+ACK`; the server publishes the result again to the submitter. The streams confirm that they have stored the job,
+//! the claim and the result, and have the same settings. The peer renews no leases, has no functions or processes, and does not count attempts.
+//! Without `nats-server`, the rows have no numbers.
 //!
-//! `cordial` keeps its client on a thread of its own, which renews leases while code of the user blocks every worker. Each message to and from
-//! this thread wakes another one. In the rows "on a thread", the client of the peer has one too.
+//! `cordial` keeps its client on a thread of its own, which renews leases while code of the user blocks every worker. So a message between a
+//! task and the server wakes one more thread. In the rows "on a thread", the client of the peer has a thread of its own too.
 
 use std::collections::HashMap;
 use std::net::{TcpListener, TcpStream};
@@ -35,7 +36,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// `None` if there is no server on this machine.
+    /// Starts the first program of a fixed list that exists; it does not search `PATH`. `None` if there is none, or it cannot be started.
     pub(super) fn start() -> Option<Server> {
         let programs = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];
         let program = programs.iter().find(|path| Path::new(path).exists())?;
@@ -61,18 +62,18 @@ impl Drop for Server {
 /// Where the client of the peer runs.
 #[derive(Clone, Copy)]
 pub(crate) enum PeerClient {
-    /// On the runtime of the tasks that use it.
+    /// On the runtime of the tasks that use the client.
     WithTasks,
-    /// On a thread of its own, as ours.
+    /// On a thread of its own, as the client of `cordial`.
     OnThread,
 }
 
-/// Seconds for each of `N` jobs, `AT_ONCE` of them in flight.
+/// The mean time of a job in seconds, from the first submit to the last result of `N` jobs, `AT_ONCE` of them in flight.
 pub(crate) fn jobs<const N: u64, const AT_ONCE: usize>(bench: &Bench) -> Pair {
     compare(bench, N, AT_ONCE, PeerClient::WithTasks)
 }
 
-/// The same beside a peer whose client has a thread.
+/// As [`jobs`], beside a peer whose client has a thread of its own.
 pub(crate) fn jobs_on_thread<const N: u64, const AT_ONCE: usize>(bench: &Bench) -> Pair {
     compare(bench, N, AT_ONCE, PeerClient::OnThread)
 }
@@ -109,7 +110,7 @@ async fn connect_on_thread(url: String) -> Client {
     client.await.expect("it connects")
 }
 
-/// Jobs per second through a stream, `AT_ONCE` of them in flight.
+/// Jobs per second through a stream, `AT_ONCE` of them in flight. The time includes connecting, and the start and the stop of the worker.
 pub(crate) fn stream<const N: u64, const AT_ONCE: usize>(bench: &Bench) -> Pair {
     let Some(server) = Server::start() else { return Pair { ours: f64::NAN, peer: f64::NAN } };
     let url = server.url.clone();
@@ -121,7 +122,7 @@ pub(crate) fn stream<const N: u64, const AT_ONCE: usize>(bench: &Bench) -> Pair 
     Pair { ours, peer: f64::NAN }
 }
 
-/// The growth of peak memory while a program consumes a stream of 100 k items, beside the growth for 5 k items.
+/// By how much the peak memory of a program grows while it consumes a stream of 100 k items, beside the growth for 5 k items.
 pub(crate) fn memory_of_stream(_: &Bench) -> Pair {
     Pair { ours: measure("fleet 100000"), peer: measure("fleet 5000") }
 }
@@ -165,7 +166,7 @@ async fn consume(url: String, n: u64, at_once: usize) {
     tree.stop().await;
 }
 
-/// Publishes a message to a stream, or sends a request to the API of the server, and waits for the answer.
+/// Publishes a message to a stream, or sends a request to the API of JetStream, and waits for the answer. Panics if that is an error.
 async fn ask(client: &Client, subject: String, headers: Option<HeaderMap>, body: String) {
     let mut request = Request::new().payload(body.into());
     if let Some(headers) = headers {
@@ -246,7 +247,7 @@ async fn work(client: Client, n: u64, at_once: usize) {
             job = jobs.next() => {
                 let job = job.expect("the connection is open");
                 if job.status.is_some() {
-                    // A heartbeat.
+                    // A heartbeat, or the end of a request.
                     continue;
                 }
                 let client = client.clone();

@@ -1,4 +1,4 @@
-//! What does it cost to run a program that does nothing on another machine, once for each of many items?
+//! What does it cost to let the worker of a fleet run a program that does nothing, once for each of many items? All runs on this machine.
 //!
 //! `cordial map --nats`, with one `cordial worker` of two slots, beside peers that run two commands at once as well: HyperQueue and HyperShell,
 //! both from PyPI, and GNU parallel over an sshd of this machine. The worker, the cluster of HyperQueue and the sshd have started before;
@@ -16,10 +16,10 @@ use crate::measure::{Bench, Pair, now};
 
 const ITEMS: u32 = 5000;
 
-/// A connection of `ssh` takes long, so there are fewer items.
+/// The number of items for `parallel -S`: fewer, because a connection of `ssh` takes long.
 const SSH_ITEMS: u32 = 250;
 
-/// The peer in Python. The first argument is the number of items.
+/// The program for HyperQueue, in Python. Its first argument is the number of items.
 const HYPERQUEUE: &str = "
 import sys, tempfile, time
 from hyperqueue import Job, LocalCluster
@@ -36,7 +36,7 @@ with tempfile.TemporaryDirectory() as folder, LocalCluster(folder, WorkerConfig(
     print('seconds', (time.perf_counter() - started) / int(sys.argv[1]))
 ";
 
-/// Seconds for each item of ours and of HyperQueue, whose workers keep the outputs in files.
+/// Seconds for each item of `cordial` and of HyperQueue, whose workers keep the outputs in files.
 pub(crate) fn to_hyperqueue(_: &Bench) -> Pair {
     let output = Command::new("python3").args(["-c", HYPERQUEUE, &ITEMS.to_string()]).stderr(Stdio::null()).output();
     let printed = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
@@ -44,7 +44,7 @@ pub(crate) fn to_hyperqueue(_: &Bench) -> Pair {
     Pair { ours: ours(ITEMS), peer: seconds.unwrap_or(f64::NAN) }
 }
 
-/// Seconds for each item of ours and of HyperShell.
+/// Seconds for each item of `cordial` and of HyperShell.
 pub(crate) fn to_hypershell(_: &Bench) -> Pair {
     let run = |items: u32| {
         let mut command = Command::new("hsx");
@@ -55,7 +55,7 @@ pub(crate) fn to_hypershell(_: &Bench) -> Pair {
     Pair { ours: ours(ITEMS), peer: (run(ITEMS) - run(1)) / f64::from(ITEMS) }
 }
 
-/// Seconds for each item of ours and of `parallel -S`.
+/// Seconds for each item of `cordial` and of `parallel -S`.
 pub(crate) fn to_parallel(_: &Bench) -> Pair {
     let peer = Sshd::start().map(|server| {
         let mut command = Command::new("parallel");
@@ -73,7 +73,7 @@ fn ours(items: u32) -> f64 {
     let Ok(mut worker) = worker.stderr(Stdio::null()).spawn() else { return f64::NAN };
     let mut map = program();
     map.args(["map", "--nats", &server.url, "true"]);
-    // The first run waits until the worker is there.
+    // Not measured: this run waits until the worker is there.
     time(&mut map, 10);
     let seconds = time(&mut map, items);
     let _ = worker.kill();
@@ -81,7 +81,7 @@ fn ours(items: u32) -> f64 {
     seconds / f64::from(items)
 }
 
-/// Returns the seconds of a command for all items, or NaN if it cannot be started.
+/// Returns how many seconds a command takes for all items, or NaN if it cannot be started.
 fn time(command: &mut Command, items: u32) -> f64 {
     let started = now();
     feed(command, items, |_| {}).map_or(f64::NAN, |()| started.elapsed().as_secs_f64())
@@ -134,7 +134,7 @@ impl Sshd {
         Some(server)
     }
 
-    /// The command that connects.
+    /// Returns the command that connects to this server.
     fn client(&self) -> String {
         format!("ssh -F {}/config", self.dir.path().display())
     }
