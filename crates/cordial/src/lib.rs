@@ -110,7 +110,7 @@
 //! | `lost_panic`: a panic that decides no exit: of the destructor of a value that nothing took, of a destructor of a process that had panicked already, or of `stopping` of a server whose handler had panicked | error | exit, backtrace (as in `crash`) |
 //!
 //! `supervisor` is a pid. In events with the field `child`, `child` is the id of the child, and `label` is the label of the
-//! supervisor. In all other events, `label` is the label of the process; the default label of a child of a `Supervisor` is its
+//! supervisor. In all other events, `label` is the label of the process; the default label of a child with a [`ChildSpec`] is its
 //! id, unless the child is a `TaskSupervisor`. `incarnation` and `supervisor` are set for children only. `restarts` and `window` are the
 //! limit that `max_restarts` sets; for the limit `n` of [`Backoff::give_up_after`], `restarts` is `n - 1`, and there is no `window`. The crate `cordial-metrics` counts
 //! these events.

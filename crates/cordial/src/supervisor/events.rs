@@ -9,7 +9,7 @@ use crate::process::{RuntimeHandle, StopReport, Stopped};
 use crate::{telemetry, unwind};
 
 /// Emits `give_up` for a supervisor, and returns the reason for its stop. `child` is the child whose restart would exceed the
-/// limit, and `reason` is its last exit.
+/// limit, and `reason` is its last exit, or why its last attempt to start has failed.
 pub(super) fn gave_up(
     runtime: &RuntimeHandle,
     child: &telemetry::Child<'_>,
@@ -37,7 +37,7 @@ pub(super) fn gave_up(
     )
 }
 
-/// Emits `forced` for each child that a supervisor had to kill or abandon.
+/// Emits `forced` for each process of a report, which its supervisor had to kill or abandon.
 pub(super) fn emit_forced(supervisor: Pid, report: &StopReport) {
     let emit = |stopped: &Stopped, how| {
         let Stopped { pid, label, spawned_at, .. } = stopped;

@@ -47,7 +47,7 @@ impl InitAck {
     /// Creates an `InitAck` that sends the result to the receiver.
     pub(super) fn channel() -> (InitAck, oneshot::Receiver<InitResult>) {
         let (sender, receiver) = oneshot::channel();
-        // A supervisor that no longer waits has stopped the child.
+        // An error means that the supervisor no longer waits, because it has to stop the child.
         (InitAck::new(move |result| _ = sender.send(result)), receiver)
     }
 

@@ -52,8 +52,8 @@ impl Incarnations {
         &self.runtime
     }
 
-    /// Returns the pid of the incarnation that runs, or else of the last one. It is `Pid::NO_PROCESS` if there was
-    /// none.
+    /// Returns the pid of the incarnation that runs, or else of the last one. It is `Pid::NO_PROCESS` if there was none, or if the
+    /// runtime has refused the last one.
     pub(super) fn pid(&self) -> Pid {
         self.read().map_or(Pid::NO_PROCESS, |current| current.pid)
     }

@@ -1,6 +1,6 @@
 //! Whether a child is started again after it has exited. Pure.
 
-/// Whether a child that has exited by itself is started again.
+/// Whether a child is started again after it has exited, unless its supervisor has stopped it.
 ///
 /// # Elixir
 ///
@@ -16,7 +16,7 @@ pub enum Restart {
     Temporary,
 }
 
-/// What a supervisor does with a child that has exited by itself.
+/// What a supervisor does with a child that has exited, unless the supervisor has stopped it.
 #[must_use = "the child is still in the table of its supervisor"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RestartDecision {

@@ -204,7 +204,7 @@ impl ChildSpec {
         ChildSpec { spawned_at, ..self }
     }
 
-    /// Sets whether the child is started again after it has exited by itself.
+    /// Sets whether the child is started again after it has exited, unless its supervisor has stopped it.
     pub fn restart(self, restart: Restart) -> ChildSpec {
         ChildSpec { restart, ..self }
     }
@@ -260,16 +260,14 @@ impl ChildSpec {
     ///
     /// This is for a child that needs a service that may be unavailable for a while, such as a database. The delays start over
     /// after an incarnation that ran for longer than the longest delay, and after `terminate_child`.
-    /// [`give_up_after`](Backoff::give_up_after) lets the
-    /// supervisor give up after many failures in a row. With a first delay of zero nothing is paced, and the restarts are
-    /// counted. The supervisor does other work during a delay.
+    /// [`give_up_after`](Backoff::give_up_after) lets the supervisor give up after many failures in a row. With a first delay of zero
+    /// nothing is paced, and the restarts are counted. The supervisor does other work during a delay.
     ///
     /// The first start is paced as well. If the child fails to start or exceeds its `start_timeout`,
-    /// [`SupervisorBuilder::start`](crate::SupervisorBuilder::start) tries again until the child has started or `give_up_after` is
-    /// reached, and then starts the next child; meanwhile it restarts the children that
-    /// have started. If that supervisor is itself a child, its parent goes on with other work, and starts the next children when
-    /// that supervisor has started. A child of [`start_child_with`](crate::TaskSupervisor::start_child_with) is
-    /// tried again like any other restart. [`start_child`](crate::Supervisor::start_child) and
+    /// [`SupervisorBuilder::start`](crate::SupervisorBuilder::start) tries again until the child has started, and then starts the next
+    /// child, or until `give_up_after` is reached, and then fails; meanwhile it restarts the children that have started. If that
+    /// supervisor is itself a child, its parent goes on with other work, and starts the next children when that supervisor has
+    /// started. A child of [`start_child_with`](crate::TaskSupervisor::start_child_with) is tried again like any other restart. [`start_child`](crate::Supervisor::start_child) and
     /// [`restart_child`](crate::Supervisor::restart_child) make one attempt, and return its error.
     ///
     /// A temporary child is never started again, so a backoff has no effect on it.

@@ -32,8 +32,8 @@ pub(super) struct PendingStart {
 
 /// How far a start is.
 pub(super) enum StartUpdate {
-    /// A child of the supervisor has failed to start and is tried again later, or its own start is delayed, so that the start of the
-    /// supervisor may take long. Returned at most once.
+    /// A child of the supervisor has failed to start and is tried again later, or the start of that child is delayed itself, so that the
+    /// start of the supervisor may take long. Returned at most once.
     Delayed,
     /// The start has ended. `None` if the supervisor has exited without an outcome.
     Ended(Option<StartResult>),

@@ -17,8 +17,8 @@ use crate::timeout::{CompactTimeout, Timeout};
 /// Awaiting the handle returns `Ok` with the output of the future, or `Err` with the [`Exit`] that says why there is no output:
 /// a panic, a kill, or the timeout of the await. The timeout is 5 s, unless [`timeout`](Task::timeout) or, for a whole runtime,
 /// [`await_limit`](crate::process::Builder::await_limit) sets another one. It counts from the first poll that finds no result. When it
-/// elapses, the await returns [`Exit::Timeout`] and drops the connection to the process, with the effect of a drop of the handle. A
-/// result that has already arrived never times out.
+/// elapses, the await returns [`Exit::Timeout`], and the process is treated as after a drop of the handle. A result that has already
+/// arrived never times out.
 ///
 /// `&mut task` can be awaited in `select!` and `join_all`. Awaiting a handle whose result was taken returns
 /// [`Exit::NoProcess`].

@@ -24,8 +24,8 @@ impl<T: Send> Task<T> {
     /// [`Shutdown::Infinity`] there is neither a kill nor a limit to the wait.
     ///
     /// Monitors, links and events do not report what this call returns, but the exit of the process: that of a panic, or else the one
-    /// that the first signal has decided. They can report `Shutdown` where this call returns a value (of the last poll), or `Killed`
-    /// (for an abandoned task that the request had already ended, so that the kill changed nothing).
+    /// that the first signal has decided. If they report `Shutdown`, this call may have returned a value (of the last poll), or `Killed`
+    /// (if the request had already ended the task, so that the kill changed nothing, and the task was abandoned).
     ///
     /// # Cancel safety
     ///

@@ -38,7 +38,7 @@ impl<T: Send> Task<T> {
     }
 
     /// Waits for the result up to a timeout. Returns `None` if the task still runs; the handle can then be used as before. If the
-    /// result was taken before, returns [`Exit::NoProcess`].
+    /// result was taken before, returns `Some(Err(Exit::NoProcess))`.
     ///
     /// This timeout is independent of the timeout of the await, which counts from the first poll of the handle itself.
     ///

@@ -64,8 +64,8 @@ impl TaskSupervisorBuilder {
         TaskSupervisorBuilder { shutdown: shutdown.into(), ..self }
     }
 
-    /// Makes the supervisor belong to the runtime instead of the process that starts it. It runs until it is stopped,
-    /// gives up, or the runtime shuts down.
+    /// Makes the supervisor belong to the runtime instead of the process that starts it. The supervisor runs until it is stopped or
+    /// gives up, or until the runtime shuts down.
     ///
     /// # Examples
     ///

@@ -34,7 +34,7 @@ pub(super) struct TaskChildren {
     pub(super) limit: Arc<ChildLimit>,
     pub(super) restartable: Arc<RestartableChildren>,
     shards: Box<[CachePadded<Shard>]>,
-    /// Notified when a list has become empty after its shard was closed.
+    /// Notified when a list has become empty after [`close`](TaskChildren::close).
     drained: Arc<Notify>,
 }
 

@@ -116,8 +116,9 @@ impl TaskSupervisor {
         children.counts()
     }
 
-    /// Stops a child and waits until it has exited. The child is not started again. Its grace time
-    /// was set at its start.
+    /// Stops a child and waits until it has exited. The child is not started again. It is stopped as its
+    /// [`ChildSpec`](crate::ChildSpec::shutdown) says, or without one as the supervisor stops its
+    /// [tasks](TaskSupervisorBuilder::shutdown).
     ///
     /// If the poll of the killed child does not return for 100 ms, the child is abandoned, and this returns `Ok`. For a
     /// child that is restarting, pass its [`last_pid`](WaitingChild::last_pid), see

@@ -126,7 +126,7 @@ pub(super) enum Terminated {
     Starting,
 }
 
-/// A start that takes long.
+/// A start that has not finished, and the step that is due.
 pub(super) struct SlowStart {
     pub(super) id: Arc<str>,
     pub(super) spawned_at: &'static Location<'static>,
@@ -222,7 +222,7 @@ impl RestartableChildren {
         Some(result)
     }
 
-    /// Waits until a step of a start is due. Cancel safe.
+    /// Waits until a step of a start is due, or until another start is the first one to have a step. Cancel safe.
     pub(super) async fn next_watch(&self, runtime: &RuntimeHandle) {
         let mut changed = pin!(self.watch_changed.notified());
         changed.as_mut().enable();

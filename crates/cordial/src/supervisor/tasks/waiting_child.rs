@@ -14,6 +14,6 @@ pub struct WaitingChild {
     /// [`terminate_child`](crate::TaskSupervisor::terminate_child) with this pid prevents the
     /// restart.
     pub last_pid: Pid,
-    /// How many processes the child has had.
+    /// How many incarnations the child has had, failed starts included.
     pub incarnation: u32,
 }

@@ -35,7 +35,8 @@ pub enum AutoShutdown {
     Never,
     /// When one significant child has exited.
     AnySignificant,
-    /// When no significant child is running any more. A child that waits for its restart counts as running.
+    /// When no significant child is running any more. A child that waits for its restart, or has not been started yet, counts as
+    /// running.
     AllSignificant,
 }
 
@@ -98,15 +99,15 @@ impl SupervisorBuilder {
         self
     }
 
-    /// Makes the supervisor belong to the runtime instead of the process that starts it. It runs until it is stopped,
-    /// gives up, shuts down automatically, or the runtime shuts down.
+    /// Makes the supervisor belong to the runtime instead of the process that starts it. The supervisor runs until it is stopped,
+    /// gives up, or shuts down automatically, or until the runtime shuts down.
     pub fn unlinked(self) -> SupervisorBuilder {
         SupervisorBuilder { owned_by: OwnedBy::Runtime, ..self }
     }
 
     /// Checks what the types cannot: the ids and the significant children.
     pub(super) fn check(&self) -> Result<(), StartError> {
-        // A map, because `BTreeMap` is compiled for these types anyway.
+        // A map and not a set, because `BTreeMap` is compiled for these types anyway.
         let mut ids: BTreeMap<Arc<str>, u32> = BTreeMap::new();
         for child in &self.children {
             check_significance(child, self.auto_shutdown)?;

@@ -44,7 +44,8 @@ pub(super) fn reply<T>(reply_to: oneshot::Sender<T>, result: T) {
 /// The calls that the supervisor has not handled yet, in the order in which they arrived.
 pub(super) struct Calls {
     inbox: Inbox<TreeCall>,
-    /// How many of the deferred calls wait for the present start: the first ones. The others have not been examined since it began.
+    /// How many of the deferred calls wait for the present start: the first ones. The other deferred calls have not been looked at
+    /// since that start began.
     n_waiting: usize,
 }
 

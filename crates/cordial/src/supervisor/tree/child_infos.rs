@@ -6,8 +6,8 @@
 //!  the thread on which a child exits, before monitors ─────► exited ───┘
 //! ```
 //!
-//! The supervisor may handle an exit later than code that monitors the child, since it does one thing at a time. So the
-//! exit is recorded here first, by the thread on which the child exits: code that has seen the exit of a child never sees
+//! The supervisor may handle an exit later than code that monitors the child, since the supervisor does one thing at a time. So
+//! the thread on which the child exits records the exit here first: code that has seen the exit of a child never sees
 //! that child running.
 //!
 //! A restart that is due at once usually takes some microseconds. A query waits for it, so that it

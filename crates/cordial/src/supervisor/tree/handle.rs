@@ -23,11 +23,11 @@ use crate::supervisor::strategy::Strategy;
 /// supervisor.
 ///
 /// When a child exits, the supervisor restarts it according to the first table below, once the last process of the
-/// child is gone. If there are more restarts than [`max_restarts`](SupervisorBuilder::max_restarts) allows, the
-/// supervisor gives up: it emits an event, stops its children and exits with [`Exit::Shutdown`]. The text of that exit
-/// names the child and its last exit. The process that the supervisor belongs to ends with the same
-/// exit, unless it traps exits. If that process is the root of a program, the program exits with
-/// status 1, see [`main`](crate::main).
+/// child is gone. If the children need more restarts than [`max_restarts`](SupervisorBuilder::max_restarts) allows, or a child fails
+/// as often in a row as its [`give_up_after`](crate::Backoff::give_up_after) says, the supervisor gives up: it emits an event, stops
+/// its children and exits with [`Exit::Shutdown`]. The text of that exit names the child and its last exit. The process that the
+/// supervisor belongs to ends with the same exit, unless it traps exits. If that process is the root of a program, the program exits
+/// with status 1, see [`main`](crate::main).
 ///
 /// [`SupervisorBuilder::start`] says which process a supervisor belongs to. For many children that do not depend on
 /// each other, use a [`TaskSupervisor`](crate::TaskSupervisor). To make a supervisor the child of another, do not start
@@ -56,9 +56,8 @@ use crate::supervisor::strategy::Strategy;
 /// `Supervisor`. Differences:
 ///
 /// - A restart can be delayed ([`ChildSpec::backoff`]) and waits for a process that is stuck in a poll.
-/// - `which_children` and `count_children` wait for at most 10 ms while a child starts or stops,
-///   and then show which children are `Starting` or `Restarting`. In OTP they wait until the start
-///   or stop is done.
+/// - `which_children` and `count_children` do not wait until the start or stop of a child is done, as in OTP, but for at most 10 ms
+///   for a restart that is made at once. They show which children are `Starting` or `Restarting`.
 /// - `terminate_child` ends an `init` that hangs; in OTP it waits for that `init`. An `init` may
 ///   terminate and delete other children of its supervisor. It cannot start a child: the call
 ///   returns an error, where OTP deadlocks.
@@ -142,14 +141,17 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`StartError::AlreadyStarted`], [`StartError::AlreadyPresent`] or [`StartError::Restarting`] if the supervisor
-    /// has a child with this id. [`StartError::Child`] if the child fails to start, and [`StartError::TimedOut`] if that takes
-    /// too long; the child is removed.
+    /// has a child with this id. [`StartError::Child`] if the child fails to start or is terminated before it has started, and
+    /// [`StartError::TimedOut`] if the start takes too long; the child is removed. [`StartError::AlreadySupervised`] if the child, a
+    /// task supervisor or a server, has another parent or belongs to another runtime. If the child is a new supervisor, also the errors
+    /// that [`SupervisorBuilder::start`] returns before it starts a process.
     /// [`StartError::SignificantPermanent`] if the child is significant and permanent.
     /// [`StartError::SignificantNever`] if the child is significant and the supervisor never shuts
     /// down automatically. [`StartError::Ignored`] if the [`init`](ChildSpec::init) of the child
     /// returns [`Ignore`](crate::Ignore); the child stays, without a process, unless it is
     /// temporary. [`StartError::FromInit`] if the caller is itself being started by this
-    /// supervisor, or below it. [`StartError::Refused`] if the supervisor is stopping or has ended.
+    /// supervisor, or below it. [`StartError::Refused`] if the supervisor is stopping or has ended, or if the runtime refuses the
+    /// process.
     ///
     /// The call of another process, such as a task that an `init` has spawned, is not refused, but waits until the `init` is
     /// ready. If the `init` awaits that task, neither goes on before the [`start_timeout`](ChildSpec::start_timeout) of the
@@ -157,7 +159,7 @@ impl Supervisor {
     ///
     /// # Cancel safety
     ///
-    /// After the first poll the child is started, even if the future is dropped.
+    /// After the first poll the call has been sent, and the child is started, even if the future is dropped.
     ///
     /// # Elixir
     ///
@@ -175,7 +177,7 @@ impl Supervisor {
     /// `restart_child` that waits for it returns [`StartError::Child`]. If a restart of several
     /// children waits for this child, it goes on with the next child.
     ///
-    /// If the poll of the process does not return, the process is abandoned 100 ms after the kill, and this returns `Ok`.
+    /// If the poll of the killed process does not return for 100 ms, the process is abandoned, and this returns `Ok`.
     ///
     /// # Errors
     ///
@@ -198,11 +200,13 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`StartError::NotFound`], [`StartError::AlreadyStarted`] or [`StartError::Restarting`].
-    /// [`StartError::StillThere`] if the last process of the child is stuck in a poll.
-    /// [`StartError::Child`] if the child fails to start, [`StartError::TimedOut`] if that takes too long, and
+    /// [`StartError::StillThere`] if the last process of the child, or one that it owned, is stuck in a poll.
+    /// [`StartError::Child`] if the child fails to start, [`StartError::TimedOut`] if that takes too long,
+    /// [`StartError::AlreadySupervised`] and the errors of a new supervisor as for [`start_child`](Supervisor::start_child), and
     /// [`StartError::Ignored`] if its [`init`](ChildSpec::init) returns [`Ignore`](crate::Ignore); in each of these cases the
     /// child stays, without a process. [`StartError::FromInit`] if the caller is itself being started by this
-    /// supervisor, or below it. [`StartError::Refused`] if the supervisor is stopping or has ended.
+    /// supervisor, or below it. [`StartError::Refused`] if the supervisor is stopping or has ended, or if the runtime refuses the
+    /// process.
     ///
     /// # Cancel safety
     ///
@@ -218,7 +222,7 @@ impl Supervisor {
         self.call(|reply| TreeCall::Restart(id, current(), reply)).await.unwrap_or(refused)
     }
 
-    /// Removes a child that has no process.
+    /// Removes a child that has no process, or only an abandoned one.
     ///
     /// # Errors
     ///
@@ -238,8 +242,9 @@ impl Supervisor {
     }
 
     /// Stops the children one after another in reverse start order, and then the supervisor, whose exit is
-    /// [`Exit::Normal`]. Waits for the exit of the supervisor, and returns the children that had to be killed or
-    /// abandoned. If the supervisor has already exited, returns the report of its earlier stop.
+    /// [`Exit::Normal`] if it had no other reason to stop. Waits for the exit of the supervisor, and returns the processes that had to
+    /// be killed or abandoned, and those that were abandoned before and are still stuck. If the supervisor has already exited, returns
+    /// the report of its earlier stop.
     ///
     /// # Cancel safety
     ///
@@ -275,7 +280,7 @@ impl Supervisor {
         self.shared.incarnations.runtime()
     }
 
-    /// Sends a call and waits for the reply. Returns `None` if the supervisor exits without a reply.
+    /// As [`TreeShared::call`].
     async fn call<T>(&self, call: impl FnOnce(oneshot::Sender<T>) -> TreeCall) -> Option<T> {
         self.shared.call(call).await
     }

@@ -16,7 +16,7 @@ use crate::supervisor::spec::ChildSpec;
 use crate::supervisor::stop_reason::StopReason;
 
 impl TreeState {
-    /// Handles a call and replies to it. A caller that no longer waits does not receive the reply.
+    /// Handles a call and replies to it, or keeps the reply for later if the start of a child is delayed.
     pub(super) async fn handle_call(&mut self, call: TreeCall, signals: &mut ExitSignals) -> Result<(), StopReason> {
         match call {
             TreeCall::Start(spec, _, pid_reply) => match self.insert_new(*spec) {

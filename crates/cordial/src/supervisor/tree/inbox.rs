@@ -31,7 +31,7 @@ impl<T> Inbox<T> {
     ///
     /// # Panics
     ///
-    /// If the channel is closed: the state of the supervisor holds a sender.
+    /// If the channel is closed, which cannot be while the state of the supervisor holds a sender.
     pub(super) async fn next(&mut self) -> T {
         self.next_after(0).await
     }

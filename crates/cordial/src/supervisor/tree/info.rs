@@ -25,7 +25,7 @@ pub struct ChildInfo {
     pub is_significant: bool,
     /// What the child is doing.
     pub state: ChildState,
-    /// How many processes the child has had, the current one included.
+    /// How many incarnations the child has had, failed starts and the current one included.
     pub incarnation: u32,
 }
 
@@ -52,6 +52,7 @@ pub enum ChildState {
     /// It was killed, its process is stuck in a poll, and its supervisor no longer waits for the exit. No restart is
     /// scheduled.
     Abandoned,
-    /// It has no process, and no restart is scheduled: it exited, was terminated, or failed to start.
+    /// It has no process, and no restart is scheduled: it exited, was terminated, failed to start, is [not needed](crate::Ignore), or
+    /// has not been started yet.
     Stopped,
 }

@@ -9,8 +9,10 @@
 //!
 //! Handles read the state of the children without a call; they wait only for restarts that are made at once, and not for
 //! long. A call that changes something comes after the exits that its caller has seen and after the first attempts of
-//! their restarts. It waits while the supervisor starts or stops a child, but an `init` that hangs can be terminated. The
-//! delay before a restart blocks no call, nor does a nested supervisor that waits until it can start one of its children.
+//! their restarts. While a child is stopped, all calls wait. While a child starts, calls that start a child wait, or are refused if
+//! they come from that start; a call that terminates or deletes a child waits only for an earlier call about the same child, and
+//! `delete_child` also until an exit of that child is handled. The delay before a restart blocks no call, nor does a nested
+//! supervisor that waits until it can start one of its children.
 
 mod builder;
 mod call;

@@ -46,7 +46,8 @@ impl TreeShared {
 }
 
 impl TreeShared {
-    /// Sends a call and waits for its answer. `None` if the supervisor ended without an answer.
+    /// Sends a call and waits for its reply. Returns `None` if the supervisor begins to stop before it replies, and in a forked
+    /// process.
     pub(super) async fn call<T>(&self, call: impl FnOnce(oneshot::Sender<T>) -> TreeCall) -> Option<T> {
         if self.incarnations.runtime().is_forked() {
             return None;

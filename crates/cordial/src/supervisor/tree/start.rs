@@ -29,9 +29,11 @@ struct StartedTree {
 impl SupervisorBuilder {
     /// Starts the supervisor and its children one after another, each after the previous one has started. If a child
     /// fails to start, the supervisor stops those that have started, in reverse order, and exits. A child with a
-    /// [`backoff`](crate::ChildSpec::backoff) is tried again instead, for as long as this is awaited.
+    /// [`backoff`](crate::ChildSpec::backoff) is tried again instead, for as long as this is awaited, or until
+    /// [`give_up_after`](crate::Backoff::give_up_after) is reached.
     ///
-    /// The supervisor belongs to the process that awaits this. When that process exits, for any reason, the supervisor
+    /// The supervisor belongs to the process that awaits this, unless it is [`unlinked`](SupervisorBuilder::unlinked); outside a
+    /// process it belongs to the runtime. When that process exits, for any reason, the supervisor
     /// stops its children in reverse order and exits. When the supervisor gives up or shuts down automatically, that
     /// process exits too, unless it traps exits. Several supervisors of one process stop in reverse start order.
     ///
@@ -40,9 +42,10 @@ impl SupervisorBuilder {
     /// [`StartError::Child`] names the child that failed to start, and its exit; [`StartError::TimedOut`] the child that had not
     /// started when its [`start_timeout`](crate::ChildSpec::start_timeout) was over. [`StartError::DuplicateId`],
     /// [`StartError::SignificantPermanent`] and [`StartError::SignificantNever`]: no process was started.
-    /// [`StartError::AlreadySupervised`]: a task supervisor among the children has another parent already.
-    /// [`StartError::GaveUp`]: a child that had started exceeded a limit of its restarts before the last child had started.
-    /// [`StartError::Refused`]: the runtime was shut down, or the supervisor was stopped while it started.
+    /// [`StartError::AlreadySupervised`]: a task supervisor or a server among the children has another parent already, or belongs to
+    /// another runtime.
+    /// [`StartError::GaveUp`]: a restart of a child that had started would have exceeded a limit before the last child had started.
+    /// [`StartError::Refused`]: the runtime refused a process, or the supervisor was stopped while it started.
     ///
     /// # Cancel safety
     ///
