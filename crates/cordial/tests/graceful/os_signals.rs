@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use cordial::{Exit, Runtime, Task, process};
 use rustix::process::Signal;
@@ -23,12 +24,11 @@ fn run_until_asked() {
     subprocess::report("has ended");
 }
 
-/// Reports `waits`, and waits for a signal.
+/// Reports `waits`, and waits for the signal that ends the program.
 fn wait_outside_of_a_run() {
     subprocess::report("waits");
-    loop {
-        std::thread::park();
-    }
+    std::thread::sleep(Duration::from_secs(30));
+    panic!("no signal has ended the program");
 }
 
 /// After a run, the handlers are given back: the next run takes them again, and without one the signal ends the program.
