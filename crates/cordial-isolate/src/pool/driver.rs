@@ -1,7 +1,7 @@
 //! The thread of a pool: it starts the workers, reads what they send and write, ends them, and reaps them.
 //!
-//! It is a thread of its own for two reasons. The workers take its end for the end of the pool, so it has to live as long as
-//! they do. And it ends calls that exceed their limits also while all threads of the program compute.
+//! It is a thread of its own for two reasons. The kernel sends the parent-death signal to a worker when the thread that has started the worker
+//! ends, so that thread has to live as long as the workers. And it ends calls that exceed their limits also while all other threads compute.
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -2,10 +2,12 @@
 //!
 //! | event | target | level | fields |
 //! |---|---|---|---|
-//! | `worker_output` | `cordial_isolate::output` | info | stream, worker (OS process), function, pid (of the process that stands for the call), line |
+//! | `worker_output` | `cordial_isolate::output` | info | stream, worker (OS process), function, pid (of the process that stands for the call); the message is the line |
 //! | `worker_lost` | `cordial_isolate` | warn | worker, function, cause |
 //! | `worker_not_started` | `cordial_isolate` | warn | error, attempt |
 //! | `pool_gave_up` | `cordial_isolate` | error | error |
+//!
+//! Each has its name in the field `event`, and a message.
 
 use cordial::{LostCause, Pid};
 use tracing::{Level, event};

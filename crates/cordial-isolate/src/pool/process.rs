@@ -50,7 +50,7 @@ pub(super) struct Process {
 impl Process {
     /// Starts a worker, and returns it with the pool's end of the socket.
     ///
-    /// The calling thread has to live as long as the worker, which takes the end of that thread for the end of the pool.
+    /// The calling thread has to live as long as the worker, which gets the parent-death signal when that thread ends.
     pub(super) fn start(config: &Config, initialized: Option<&Initialized>) -> io::Result<(Process, OwnedFd)> {
         let (ours, theirs) = UnixStream::pair()?;
         let settings = WorkerSettings {
