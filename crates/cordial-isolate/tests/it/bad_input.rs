@@ -1,6 +1,7 @@
 //! Programs that do not begin as a worker has to, and executables that are gone.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ pub(crate) fn alone(program: Option<&std::path::Path>) -> Option<Output> {
     let test = std::thread::current().name().expect("a test has a name").to_owned();
     let own = std::env::current_exe().expect("the path of the program is known");
     let mut command = Command::new(program.unwrap_or(&own));
-    command.args([&test, "--exact", "--nocapture"]).env(ALONE, "1");
+    // In a group of its own: in a PID namespace, the group of the caller may have no number.
+    command.args([&test, "--exact", "--nocapture"]).env(ALONE, "1").process_group(0);
     Some(command.output().expect("the program starts"))
 }
 
