@@ -1,8 +1,7 @@
 //! Finds threads of tokio that are stuck: code inside `tokio::spawn` that computes or blocks for long.
 //!
 //! Such a thread has no stand-in. Tasks of tokio may wait behind it, and once all of tokio's threads
-//! are stuck, all tasks, sockets and timers of tokio wait. The only remedy is a
-//! report.
+//! are stuck, all tasks, sockets and timers of tokio wait. The only remedy is a report.
 //!
 //! The timer thread samples the threads of tokio every 100 ms while any of them is awake. An idle program must not wake up
 //! for that, so the watch is switched off when all of them are parked, and a thread of tokio that wakes up switches it on.
@@ -97,11 +96,12 @@ pub(crate) struct IoThreadSamples {
 struct Sample {
     activity: Activity,
     since: Instant,
-    progress: Progress,
+    state: SampleState,
 }
 
+/// Whether a thread is stuck in the activity of its sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
+enum SampleState {
     /// The thread is parked, or was seen in this activity for the first time.
     Fresh,
     Stuck,
@@ -143,7 +143,7 @@ impl IoWatch {
 impl IoThreadSamples {
     /// `n_threads` is the number of threads of tokio.
     pub(crate) fn new(n_threads: usize, now: Instant) -> IoThreadSamples {
-        let unseen = Sample { activity: Activity::Parked, since: now, progress: Progress::Fresh };
+        let unseen = Sample { activity: Activity::Parked, since: now, state: SampleState::Fresh };
         IoThreadSamples {
             samples: vec![unseen; n_threads],
             last_sample: None,
@@ -187,9 +187,9 @@ impl IoThreadSamples {
         for (thread, sample) in self.samples.iter_mut().enumerate() {
             let activity = activity(thread);
             if activity == Activity::Parked || activity != sample.activity || is_gap {
-                *sample = Sample { activity, since: now, progress: Progress::Fresh };
-            } else if sample.progress == Progress::Fresh {
-                sample.progress = Progress::Stuck;
+                *sample = Sample { activity, since: now, state: SampleState::Fresh };
+            } else if sample.state == SampleState::Fresh {
+                sample.state = SampleState::Stuck;
                 self.n_found += 1;
             }
         }
@@ -198,7 +198,7 @@ impl IoThreadSamples {
     /// Makes a report if a thread is stuck that was not reported, unless the last report was made shortly before.
     fn report(&mut self, now: Instant) -> Option<StuckIoThreads> {
         let since = |moment: Instant| now.saturating_duration_since(moment);
-        let n_unreported = self.samples.iter().filter(|sample| sample.progress == Progress::Stuck).count();
+        let n_unreported = self.samples.iter().filter(|sample| sample.state == SampleState::Stuck).count();
         if n_unreported == 0 || self.last_report.is_some_and(|last| since(last) < REPORT_PERIOD) {
             return None;
         }
@@ -209,8 +209,8 @@ impl IoThreadSamples {
             lasted: Duration::ZERO,
             n_left_out: std::mem::take(&mut self.n_found).saturating_sub(n_unreported),
         };
-        for sample in self.samples.iter_mut().filter(|sample| sample.progress != Progress::Fresh) {
-            sample.progress = Progress::Reported;
+        for sample in self.samples.iter_mut().filter(|sample| sample.state != SampleState::Fresh) {
+            sample.state = SampleState::Reported;
             report.n_stuck += 1;
             report.lasted = report.lasted.max(since(sample.since));
         }

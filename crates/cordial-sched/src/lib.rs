@@ -14,8 +14,8 @@
 //!
 //! An [`Executor`] has one of two schedulers: worker threads that steal from each other, or a [`Simulation`] with one
 //! thread, an order that follows from a seed, and a virtual clock. Sockets, signals, child processes and `tokio::time` are
-//! tokio's: an executor comes with a tokio runtime, which every worker has entered. (A simulation has `tokio::time` only.) A [`Timer`] and the timeout of a join handle
-//! are the executor's own, so that they do not depend on tokio's threads.
+//! tokio's: an executor comes with a tokio runtime, which every worker has entered. (A simulation has `tokio::time` only.) A
+//! [`Timer`] and the timeout of a join handle are the executor's own, so that they do not depend on tokio's threads.
 //!
 //! # What it is not for
 //!

@@ -131,7 +131,7 @@ impl Pool {
         let activation = self.threads().replace_blocked(index)?;
         if activation != Activation::AtLimit {
             // Set after the state has changed: see `threads/README.md`.
-            self.queues.remote(index).is_blocked.store(true, Ordering::Relaxed);
+            self.queues.remote(index).is_replaced.store(true, Ordering::Relaxed);
         }
         Some(activation)
     }
@@ -139,14 +139,14 @@ impl Pool {
     /// Called by a worker that has noticed that it was replaced. Returns what the worker has to do.
     pub(crate) fn resume(&self, index: usize) -> Resume {
         // Cleared before the state changes: see `threads/README.md`.
-        self.queues.remote(index).is_blocked.store(false, Ordering::Relaxed);
+        self.queues.remote(index).is_replaced.store(false, Ordering::Relaxed);
         // A thread without a remote is about to be started, and no thread had its index before.
         let may_be_displaced =
             |other| self.queues.try_remote(other).is_some_and(|remote| remote.progress.seen_twice().is_none());
         let Resumed { resume, displaced } = self.threads().resume(index, may_be_displaced);
         if let Some(stand_in) = displaced {
             // As `replace_blocked` does. Sysmon unparks the stand-in if it sleeps.
-            self.queues.remote(stand_in).is_blocked.store(true, Ordering::Relaxed);
+            self.queues.remote(stand_in).is_replaced.store(true, Ordering::Relaxed);
         }
         resume
     }

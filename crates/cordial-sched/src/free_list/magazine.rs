@@ -2,14 +2,14 @@
 
 use std::sync::Weak;
 
-use crate::free_list::{BATCH, Recycle, Shards};
+use crate::free_list::{BATCH, Depots, Recycle};
 
 /// A magazine with this many values returns half of them.
 const CAPACITY: usize = 2 * BATCH;
 
 pub(crate) struct Magazine<T: Recycle> {
     /// The list that the magazine serves. Dangling at first.
-    list: Weak<Shards<T>>,
+    list: Weak<Depots<T>>,
     /// Allocated once, for `CAPACITY` values. A new allocation for each batch would lie above the memory of a burst, and keep the
     /// allocator from giving that memory back to the system.
     pub(super) values: Vec<T>,
@@ -40,12 +40,12 @@ impl<T: Recycle> Magazine<T> {
 
     /// Returns whether this magazine serves `list`. If the list that it served so far is gone, it begins to serve `list`.
     #[inline]
-    pub(super) fn serves(&mut self, list: *const Shards<T>, downgrade: impl FnOnce() -> Weak<Shards<T>>) -> bool {
+    pub(super) fn serves(&mut self, list: *const Depots<T>, downgrade: impl FnOnce() -> Weak<Depots<T>>) -> bool {
         std::ptr::eq(self.list.as_ptr(), list) || self.begin_to_serve(downgrade)
     }
 
     #[cold]
-    fn begin_to_serve(&mut self, downgrade: impl FnOnce() -> Weak<Shards<T>>) -> bool {
+    fn begin_to_serve(&mut self, downgrade: impl FnOnce() -> Weak<Depots<T>>) -> bool {
         if self.list.strong_count() > 0 {
             return false;
         }
@@ -56,7 +56,7 @@ impl<T: Recycle> Magazine<T> {
     }
 
     /// Returns up to `n` of the oldest values to the list. Disposes of them if the list is gone, or if this is a forked
-    /// process, in which the lock of the list may never be released.
+    /// process, in which the lock of the depot may never be released.
     fn return_values(&mut self, n: usize) {
         let returned = self.values.drain(..n.min(self.values.len()));
         let list = self.list.upgrade();

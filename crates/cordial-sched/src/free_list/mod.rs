@@ -46,36 +46,36 @@ pub(crate) trait Recycle: Sized + 'static {
 
 /// The free values of one owner. Those in depots are disposed of together with the list, those in magazines later.
 pub(crate) struct FreeList<T: Recycle> {
-    shards: Arc<Shards<T>>,
+    depots: Arc<Depots<T>>,
 }
 
 /// Gives values back to a free list, without keeping the list alive.
 pub(crate) struct FreeListRef<T: Recycle> {
-    shards: Weak<Shards<T>>,
+    depots: Weak<Depots<T>>,
     has_magazines: bool,
 }
 
-struct Shards<T: Recycle> {
-    shards: Box<[CachePadded<Mutex<Depot<T>>>]>,
+struct Depots<T: Recycle> {
+    depots: Box<[CachePadded<Mutex<Depot<T>>>]>,
     /// Notices a fork. `None` in a model of loom, which has no processes.
     fork_guard: Option<forkguard::Guard>,
 }
 
 impl<T: Recycle> FreeList<T> {
-    /// Makes an empty list, for about as many threads as there are `shards`.
-    pub(crate) fn new(shards: usize) -> FreeList<T> {
-        let shards = (0..shards.max(1)).map(|_| CachePadded::default()).collect();
+    /// Makes an empty list with this many depots: about one for each thread that will use the list.
+    pub(crate) fn new(depots: usize) -> FreeList<T> {
+        let depots = (0..depots.max(1)).map(|_| CachePadded::default()).collect();
         let fork_guard = (!cfg!(cordial_loom)).then(forkguard::new);
-        FreeList { shards: Arc::new(Shards { shards, fork_guard }) }
+        FreeList { depots: Arc::new(Depots { depots, fork_guard }) }
     }
 
     pub(crate) fn downgrade(&self) -> FreeListRef<T> {
-        FreeListRef { shards: Arc::downgrade(&self.shards), has_magazines: true }
+        FreeListRef { depots: Arc::downgrade(&self.depots), has_magazines: true }
     }
 
     /// Like [`downgrade`](FreeList::downgrade), but values are given back to the depots, not to magazines.
     pub(crate) fn downgrade_without_magazines(&self) -> FreeListRef<T> {
-        FreeListRef { shards: Arc::downgrade(&self.shards), has_magazines: false }
+        FreeListRef { depots: Arc::downgrade(&self.depots), has_magazines: false }
     }
 
     /// Takes a free value or, if there is none in the depots and in the magazine of this thread, a value that `make` returns.
@@ -83,11 +83,11 @@ impl<T: Recycle> FreeList<T> {
     pub(crate) fn take(&self, make: impl Fn() -> Option<Vec<T>>) -> Option<T> {
         let from_magazine = T::magazine().try_with(|magazine| {
             let mut magazine = magazine.borrow_mut();
-            if !magazine.serves(Arc::as_ptr(&self.shards), || Arc::downgrade(&self.shards)) {
+            if !magazine.serves(Arc::as_ptr(&self.depots), || Arc::downgrade(&self.depots)) {
                 return None;
             }
             if magazine.values.is_empty() {
-                self.shards.take_batch(&mut magazine.values, &make);
+                self.depots.take_batch(&mut magazine.values, &make);
             }
             magazine.values.pop()
         });
@@ -102,27 +102,27 @@ impl<T: Recycle> FreeList<T> {
     /// does.
     pub(crate) fn take_without_magazine(&self, make: impl Fn() -> Option<Vec<T>>) -> Option<T> {
         let mut batch = Vec::new();
-        self.shards.take_batch(&mut batch, &make);
+        self.depots.take_batch(&mut batch, &make);
         let value = batch.pop();
-        self.shards.own().lock().put(batch);
+        self.depots.own().lock().put(batch);
         value
     }
 
     /// Makes room for `n` values in each depot, so that giving them back allocates nothing: at the end of a burst, an allocation
     /// that stays would keep the allocator from giving the memory of the burst back to the system.
     pub(crate) fn reserve(&self, n: usize) {
-        for shard in &self.shards.shards {
-            shard.lock().reserve(n);
+        for depot in &self.depots.depots {
+            depot.lock().reserve(n);
         }
     }
 
     /// Gives a value back.
     pub(crate) fn give(&self, value: T) {
-        let shards = &self.shards;
+        let depots = &self.depots;
         let given =
-            Magazine::give(value, |_, magazine| magazine.serves(Arc::as_ptr(shards), || Arc::downgrade(shards)));
+            Magazine::give(value, |_, magazine| magazine.serves(Arc::as_ptr(depots), || Arc::downgrade(depots)));
         if let Err(value) = given {
-            self.shards.own().lock().put([value]);
+            self.depots.own().lock().put([value]);
         }
     }
 
@@ -131,15 +131,15 @@ impl<T: Recycle> FreeList<T> {
     ///
     /// To be called when the owner has nothing to do.
     pub(crate) fn trim(&self, is_quiet: impl Fn() -> bool) {
-        for shard in &self.shards.shards {
-            shard.lock().begin_trim();
+        for depot in &self.depots.depots {
+            depot.lock().begin_trim();
         }
-        for shard in &self.shards.shards {
+        for depot in &self.depots.depots {
             let mut is_done = false;
             while !is_done && is_quiet() {
-                let idle = shard.lock().take_idle(BATCH);
+                let idle = depot.lock().take_idle(BATCH);
                 is_done = idle.is_empty();
-                // After the lock is released.
+                // Disposed of after the lock is released.
                 idle.into_iter().for_each(T::dispose);
             }
         }
@@ -147,7 +147,7 @@ impl<T: Recycle> FreeList<T> {
 
     /// Returns how many free values there are, not counting those in magazines.
     pub(crate) fn len(&self) -> usize {
-        self.shards.shards.iter().map(|shard| shard.lock().len()).sum()
+        self.depots.depots.iter().map(|depot| depot.lock().len()).sum()
     }
 }
 
@@ -157,22 +157,22 @@ impl<T: Recycle> FreeListRef<T> {
     pub(crate) fn give(value: T, list_of: fn(&T) -> &FreeListRef<T>) {
         let value = if list_of(&value).has_magazines {
             Magazine::give(value, |value, magazine| {
-                let list = &list_of(value).shards;
+                let list = &list_of(value).depots;
                 magazine.serves(list.as_ptr(), || list.clone())
             })
         } else {
             Err(value)
         };
         if let Err(value) = value {
-            match list_of(&value).shards.upgrade() {
-                Some(shards) => shards.own().lock().put([value]),
+            match list_of(&value).depots.upgrade() {
+                Some(depots) => depots.own().lock().put([value]),
                 None => value.dispose(),
             }
         }
     }
 }
 
-impl<T: Recycle> Shards<T> {
+impl<T: Recycle> Depots<T> {
     /// Returns whether this is a forked process, and the list was made before the fork. A thread that stayed in the parent process may
     /// have held the lock of a depot at the fork.
     fn is_forked(&self) -> bool {
@@ -181,7 +181,7 @@ impl<T: Recycle> Shards<T> {
     }
 
     fn own(&self) -> &Mutex<Depot<T>> {
-        &self.shards[shard_of_this_thread(self.shards.len())]
+        &self.depots[shard_of_this_thread(self.depots.len())]
     }
 
     /// Moves up to `BATCH` values into `batch`, which is empty: from the depot of this thread, else from another depot, else
@@ -201,18 +201,18 @@ impl<T: Recycle> Shards<T> {
     /// Takes half of the values of another depot. Values that one thread takes and another gives back
     /// return in this way.
     fn half_of_another(&self) -> Option<Vec<T>> {
-        let own = shard_of_this_thread(self.shards.len());
-        (1..self.shards.len()).find_map(|step| {
-            let half = self.shards[(own + step) % self.shards.len()].lock().take_half();
+        let own = shard_of_this_thread(self.depots.len());
+        (1..self.depots.len()).find_map(|step| {
+            let half = self.depots[(own + step) % self.depots.len()].lock().take_half();
             (!half.is_empty()).then_some(half)
         })
     }
 }
 
-impl<T: Recycle> Drop for Shards<T> {
+impl<T: Recycle> Drop for Depots<T> {
     fn drop(&mut self) {
-        for shard in &self.shards {
-            let values: Vec<T> = shard.lock().take(usize::MAX).collect();
+        for depot in &self.depots {
+            let values: Vec<T> = depot.lock().take(usize::MAX).collect();
             values.into_iter().for_each(T::dispose);
         }
     }

@@ -99,7 +99,7 @@ fn every_value_is_disposed_of_once_the_list_is_gone_wherever_it_was() {
 }
 
 #[test]
-fn a_thread_uses_the_shards_of_a_second_list() {
+fn a_thread_uses_the_depots_of_a_second_list() {
     let (first, second, maker) = (FreeList::new(1), FreeList::new(1), Maker::default());
     let of_first = maker.take(&first, 1);
     for _ in 0..100 {

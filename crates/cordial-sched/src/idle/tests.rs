@@ -91,7 +91,7 @@ impl Model {
         let parker = Parker::new();
         let worker =
             ModelWorker { model: self, index, parker: &parker, left: Cell::new(n), has_slept: Cell::new(false) };
-        assert_eq!(run_loop::run(&worker), LoopEnd::Blocked);
+        assert_eq!(run_loop::run(&worker), LoopEnd::Replaced);
     }
 
     /// Asserts that `n_sleepers` is the length of the list. Otherwise sysmon would never sleep, or no worker be woken.
@@ -116,7 +116,7 @@ struct ModelWorker<'a> {
 impl WorkerOps for ModelWorker<'_> {
     type Task = ();
 
-    fn is_blocked(&self) -> bool {
+    fn is_replaced(&self) -> bool {
         self.left.get() == 0
     }
 
@@ -356,7 +356,7 @@ fn sysmon_sees_a_worker(preemptions: usize, has_token: bool) -> Arc<Ways> {
                 }
                 let (left, has_slept) = (Cell::new(1), Cell::new(false));
                 let worker = ModelWorker { model: &model, index: 0, parker: &parker, left, has_slept };
-                assert_eq!(run_loop::run(&worker), LoopEnd::Blocked);
+                assert_eq!(run_loop::run(&worker), LoopEnd::Replaced);
                 is_polling.store(true, Ordering::Relaxed);
             })
         };

@@ -31,7 +31,7 @@ pub(crate) struct Remote {
     pub(crate) unparker: Unparker,
     /// Whether this worker was replaced and has not noticed that yet. Set by sysmon during a long poll of the worker, or by another
     /// worker that takes its place back from this one.
-    pub(crate) is_blocked: AtomicBool,
+    pub(crate) is_replaced: AtomicBool,
     /// The thread that this worker runs on, or ran on last.
     pub(crate) os_thread: Mutex<Option<OsThread>>,
     /// The local part, while no thread has it.
@@ -55,7 +55,7 @@ impl Remote {
             lifo_slot: lifo_slot.stealer(),
             progress: CachePadded::default(),
             unparker: parker.unparker().clone(),
-            is_blocked: AtomicBool::new(false),
+            is_replaced: AtomicBool::new(false),
             os_thread: Mutex::new(None),
             local: Mutex::new(Some(Local { queue, lifo_slot, parker })),
         }
@@ -71,8 +71,8 @@ impl Remote {
 
     /// Unparks the worker if it was replaced. To be called when it is in no poll: it may have gone to sleep before it was
     /// replaced, and has to notice that.
-    pub(crate) fn unpark_if_blocked(&self) {
-        if self.is_blocked.load(Ordering::Relaxed) {
+    pub(crate) fn unpark_if_replaced(&self) {
+        if self.is_replaced.load(Ordering::Relaxed) {
             self.unparker.unpark();
         }
     }

@@ -1,5 +1,5 @@
 //! The tasks that are ready to run: a queue and a LIFO slot for each worker, open to thieves, and an injector for tasks
-//! from other threads.
+//! from other threads, and for tasks that are moved away from a worker.
 
 use std::sync::{Arc, OnceLock};
 

@@ -104,9 +104,9 @@ struct Sysmon<'a, H> {
     is_refused: bool,
 }
 
-/// The result of the attempt to activate stand-ins.
+/// The result of an attempt to activate threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum StandIns {
+enum ActivationResult {
     Activated,
     /// There are `max_threads` threads already.
     AtLimit,
@@ -233,7 +233,7 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
         });
         if is_starving {
             let was_exhausted = self.is_exhausted;
-            self.is_exhausted = self.activate_stand_ins(&stuck) == StandIns::AtLimit;
+            self.is_exhausted = self.activate_stand_ins(&stuck) == ActivationResult::AtLimit;
             if self.is_exhausted && !was_exhausted {
                 self.hooks.threads_exhausted(threads.max_threads());
             }
@@ -320,7 +320,7 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
             let seen = &mut self.seen_polls[index];
             let Some((poll, key)) = remote.progress.current() else {
                 *seen = SeenPoll::default();
-                remote.unpark_if_blocked();
+                remote.unpark_if_replaced();
                 continue;
             };
             let is_same_poll = seen.poll == Some(poll);
@@ -359,38 +359,38 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
     }
 
     /// Wakes a sleeping worker. If none sleeps, activates stand-ins for stuck workers, one for each place at most.
-    fn activate_stand_ins(&mut self, stuck: &[usize]) -> StandIns {
+    fn activate_stand_ins(&mut self, stuck: &[usize]) -> ActivationResult {
         let pool = self.pool;
         if pool.idle.n_sleepers() > 0 {
             pool.idle.notify();
-            return StandIns::Activated;
+            return ActivationResult::Activated;
         }
         for &index in stuck.iter().take(pool.threads().workers()) {
             let Some(activation) = pool.replace_blocked(index) else { continue };
             let outcome = self.activate(activation);
-            if outcome == StandIns::Refused {
+            if outcome == ActivationResult::Refused {
                 pool.threads().stand_in_refused(index);
             }
-            if outcome != StandIns::Activated {
+            if outcome != ActivationResult::Activated {
                 return outcome;
             }
         }
-        StandIns::Activated
+        ActivationResult::Activated
     }
 
-    fn activate(&mut self, activation: Activation) -> StandIns {
+    fn activate(&mut self, activation: Activation) -> ActivationResult {
         let is_new = matches!(activation, Activation::Spawn(_));
         match self.pool.activate(activation) {
             Ok(true) => {
                 self.is_refused &= !is_new;
-                StandIns::Activated
+                ActivationResult::Activated
             }
-            Ok(false) => StandIns::AtLimit,
+            Ok(false) => ActivationResult::AtLimit,
             Err(error) => {
                 if !std::mem::replace(&mut self.is_refused, true) {
                     self.hooks.threads_refused(error);
                 }
-                StandIns::Refused
+                ActivationResult::Refused
             }
         }
     }

@@ -8,14 +8,14 @@
 //!            the handle is polled: its waker is kept
 //!             ┌──────┐
 //!             ▼      │    finish: the waker is woken
-//!  reset ─► Running ─┴──────────────────────────────► Finished(task)
+//!  new ───► Running ─┴──────────────────────────────► Finished(task)
 //!    ▲        │ detach: the waker is dropped             │
 //!    │        ▼                                          ├ poll_join: the handle has the task ───┐
 //!    │      Detached ── finish: the finisher has it ─┐   └ detach: the dropping thread has it ───┤
 //!    └─────────────────── the slot is Running again ◄┴───────────────────────────────────────────┘
 //! ```
 //!
-//! Each arrow is one critical section of the slot's lock, so they happen one after another. User code, that is, the clone,
+//! Each arrow but the first is one critical section of the slot's lock, so they happen one after another. User code, that is, the clone,
 //! the wake and the destructor of a waker, runs before or after the critical section.
 //!
 //! **One owner at the end.** Of `finish` and `detach`, the later call gets the task, and returns it
@@ -27,9 +27,10 @@
 //! **The handle is woken.** If `poll_join` comes first, its waker is in the slot when `finish` comes, and `finish` takes it out
 //! and wakes it. If `finish` comes first, `poll_join` finds the task. A waker that is replaced by a later poll is not woken.
 //!
-//! **`is_finished` is true only of the task of the handle that asks.** The flag saves `poll_join` the clone of a waker. `finish` sets it under the lock (Release); a handle that sees it (Acquire) finds `Finished`, since only the same
-//! handle could have changed that. It is cleared under the lock, together with `Finished`, by the thread that takes the task.
-//! The next task of the header is made after that, and so is its handle: it does not see the old value.
+//! **`is_finished` is true only of the task of the handle that asks.** The flag saves `poll_join` the clone of a waker. `finish`
+//! sets the flag under the lock (Release); a handle that sees it (Acquire) finds `Finished`, since only the same handle could have
+//! changed that. The thread that takes the task clears the flag under the lock, together with `Finished`. The next task of the
+//! header is made after that, and so is its handle, which does not see the old value.
 //!
 //! `join/tests.rs` checks this with loom: two tasks after one another in one slot, each with a handle that is polled or
 //! dropped at any moment. What was removed or weakened, one at a time, and what the model says:

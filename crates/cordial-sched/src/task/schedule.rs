@@ -56,7 +56,7 @@ pub(crate) enum Placement {
 /// Whether the header of a task that has ended is used for a later task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderReuse {
-    /// Always. A waker that still exists may cause a spurious wake-up of the later task.
+    /// Also if wakers to it are left. Such a waker may cause a spurious wake-up of the later task.
     Eager,
     /// If no waker to it is left when the task ends, so that every poll of a task follows from its start or from a wake-up of that task.
     Exact,

@@ -1,6 +1,6 @@
 //! The slot that owns a task while it waits: how the threads that wake a task and the thread that polls it agree on its owner.
 //!
-//! A task has one owner at a time: a queue, the thread that polls it, or its slot. The slot is a cell for the task and a
+//! Until a task ends, it has one owner at a time: a queue, the thread that polls it, or its slot. The slot is a cell for the task and a
 //! flag, under a lock that is held for a few instructions:
 //!
 //! ```text
@@ -17,7 +17,7 @@
 //! *Waiting* is a task in the cell. In *Owned* and *Notified* the cell is empty, and the flag says which of the two it is. Every arrow is
 //! one critical section, so the arrows happen one after another.
 //!
-//! **One owner.** While the cell is empty, the task is with a queue or with the thread that polls it. Of all threads that wake a waiting
+//! **One owner.** While the cell is empty, the task has another owner. Of all threads that wake a waiting
 //! task, only the first finds it in the cell. That thread is the owner from then on.
 //!
 //! **No wake-up is lost.** A thread that wakes a task either gets it, or leaves the slot *Notified*. Then either the owner calls
@@ -25,8 +25,8 @@
 //! ends is not polled again.)
 //!
 //! **The poll sees what it was woken for.** The flag is cleared under the lock only, so `begin_poll` happens after each `take` that has
-//! set the flag or found it set. `begin_poll` looks at the flag without the lock first, because most polls find it clear. If `begin_poll` does
-//! not see the flag that a `take` has set, or if the `take` comes later, `put` finds that flag.
+//! set the flag or found it set. `begin_poll` reads the flag without the lock first, because most polls find it clear. If
+//! `begin_poll` does not see the flag that a `take` has set, or if the `take` comes later, `put` finds that flag.
 //!
 //! `slot/tests.rs` checks this with loom. What was removed or weakened, one at a time, and what the model says:
 //!

@@ -52,7 +52,7 @@ pub(super) fn has_room_for_first_threads() -> bool {
 
 /// Returns whether one more thread leaves an eighth of the address space free. The thread is counted with its heap, with the
 /// heaps of the threads that are starting, and with the heap of the thread that calls hooks, which starts after the first
-/// long poll: they may not be in use yet.
+/// long poll, because these heaps may not be in use yet.
 pub(super) fn has_room_for_stand_in(n_starting: usize) -> bool {
     let heaps = BYTES_OF_HEAP.saturating_mul(n_starting as u64 + 2);
     let room = |max: u64| has_room_within(max, BYTES_OF_THREAD.saturating_add(heaps).saturating_add(max / 8));

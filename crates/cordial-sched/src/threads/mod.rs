@@ -14,8 +14,8 @@
 //!
 //! **A thread with an index below `workers` takes its place back** when its long poll has returned: an active thread whose
 //! index is not below `workers`, and which is in no long poll, becomes blocked instead, and parks as soon as it notices that. If
-//! there is none, the thread itself parks. So the same few threads run most tasks, and the memory of a program stays small: each thread has an arena of
-//! glibc of its own, which keeps much of what was freed in it.
+//! there is none, the thread itself parks. So the same few threads run most tasks, and the memory of a program stays small: each
+//! thread has an arena of glibc of its own, which keeps much of what was freed in it.
 //!
 //! All changes of state happen under one lock; they are rare. Calls return what the caller has to do
 //! next, and of two calls that race, the later call sees the change of the earlier.
@@ -228,7 +228,7 @@ impl Threads {
         if counts(&states).active >= self.workers {
             return None;
         }
-        unpark_one(&mut states)
+        activate_parked(&mut states)
     }
 
     pub(crate) fn state(&self, index: usize) -> ThreadState {
@@ -249,7 +249,7 @@ impl Threads {
     }
 
     fn activate_one(&self, states: &mut Vec<ThreadState>) -> Activation {
-        if let Some(index) = unpark_one(states) {
+        if let Some(index) = activate_parked(states) {
             return Activation::Unpark(index);
         }
         let counts = counts(states);
@@ -276,7 +276,7 @@ impl Threads {
 }
 
 /// Makes a parked thread active, and returns its index.
-fn unpark_one(states: &mut [ThreadState]) -> Option<usize> {
+fn activate_parked(states: &mut [ThreadState]) -> Option<usize> {
     let index = states.iter().position(|state| *state == ThreadState::Parked)?;
     states[index] = ThreadState::Active;
     Some(index)

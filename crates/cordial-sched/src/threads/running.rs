@@ -18,9 +18,9 @@
 //! counter after the others, so its recheck sees those tasks too.
 //!
 //! **A pool that is not stopping.** A thread that ends starts its replacement first, if a worker would be missing.
-//! If the system refuses the replacement, the last thread may end although the pool goes on. The tasks then wait for sysmon, which tries again to
-//! start a thread. If another thread, the stopper, stops the pool at that moment, there are again two fences, of which
-//! one comes first. If it is the stopper's (in `Idle::wake_sysmon`), the last thread sees that the pool is stopping. If
+//! If the system refuses the replacement, the last thread may end although the pool goes on. The tasks then wait for
+//! sysmon, which tries again to start a thread. If another thread, the stopper, stops the pool at that moment, there are
+//! again two fences, of which one comes first. If it is the stopper's (in `Idle::wake_sysmon`), the last thread sees that the pool is stopping. If
 //! it is the last thread's, the stopper reads 0. So at least one of them looks into the queues (the callers of
 //! `Pool::thread_exited`, `Executor::close`).
 //!

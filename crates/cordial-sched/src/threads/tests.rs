@@ -76,7 +76,7 @@ impl Model {
             has_slept.set(true);
         };
         let worker = TasklessWorker { index, pool: &self.pool, parker, on_slept: &on_slept };
-        assert_eq!(run_loop::run(&worker), LoopEnd::Blocked);
+        assert_eq!(run_loop::run(&worker), LoopEnd::Replaced);
         let ways = &self.ways;
         count(if has_slept.get() { &ways.saw_the_flag_asleep } else { &ways.saw_the_flag_awake });
         self.pool.resume(index)
@@ -87,7 +87,7 @@ impl Model {
         while matches!(self.pool.threads().state(index), ThreadState::Blocked { .. }) {
             let remote = self.remote(index);
             if remote.progress.current().is_none() {
-                remote.unpark_if_blocked();
+                remote.unpark_if_replaced();
             }
             thread::yield_now();
         }
@@ -107,7 +107,7 @@ fn a_blocked_thread_resumes() {
                 assert_eq!(model.end_poll_and_resume(&parker), Resume::Park);
                 // It must notice the next replacement as well, so the flag of this one must be gone.
                 assert!(
-                    !model.remote(0).is_blocked.load(Ordering::Relaxed),
+                    !model.remote(0).is_replaced.load(Ordering::Relaxed),
                     "the flag of the last replacement is still set"
                 );
             })

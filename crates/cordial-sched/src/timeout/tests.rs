@@ -73,7 +73,7 @@ fn a_timeout_elapses_if_it_is_armed_while_the_executor_closes() {
     static AFTER_CLOSE: Count = Count::new(0);
     static BY_ANOTHER_THREAD: Count = Count::new(0);
     check(3, || {
-        let (parker, now, threads) = (Parker::new(), Instant::now(), Arc::new(Threads::default()));
+        let (parker, now, threads) = (Parker::new(), Instant::now(), Arc::new(SweepingThreads::default()));
         let timeouts = Timeouts::new(1, parker.unparker().clone());
         let timer_thread = spawn_timer_thread(&timeouts, parker);
         let closing = {
@@ -103,14 +103,14 @@ fn a_timeout_elapses_if_it_is_armed_while_the_executor_closes() {
 
 /// The threads that sweep after the close, beside the timer thread.
 #[derive(Default)]
-struct Threads {
+struct SweepingThreads {
     n_started: Count,
     n_sweeping: Count,
 }
 
-impl Threads {
+impl SweepingThreads {
     /// As `Timeouts::start_thread`.
-    fn start(self: &Arc<Threads>, timeouts: &Arc<Timeouts>) {
+    fn start(self: &Arc<SweepingThreads>, timeouts: &Arc<Timeouts>) {
         self.n_started.fetch_add(1, Relaxed);
         let (threads, timeouts) = (self.clone(), timeouts.clone());
         thread::spawn(move || {
@@ -129,7 +129,7 @@ fn a_timeout_elapses_if_it_is_armed_while_a_simulation_closes_or_its_sweeper_end
     static BY_TWO: Count = Count::new(0);
     static AT_CLOSE: Count = Count::new(0);
     check(3, || {
-        let (timeouts, now, threads) = (Timeouts::simulated(), Instant::now(), Arc::new(Threads::default()));
+        let (timeouts, now, threads) = (Timeouts::simulated(), Instant::now(), Arc::new(SweepingThreads::default()));
         let task = {
             let (timeouts, threads) = (timeouts.clone(), threads.clone());
             thread::spawn(move || (0..2).for_each(|_| elapse(&timeouts, now, || threads.start(&timeouts))))

@@ -98,7 +98,7 @@ pub(crate) fn park_until_activated(pool: &Pool, index: usize, parker: &Parker) -
 
 impl WorkerThread {
     fn run_until_exit(&self) {
-        while self.run_caught() == LoopEnd::Blocked {
+        while self.run_caught() == LoopEnd::Replaced {
             let mut resume = self.pool.resume(self.index);
             if resume == Resume::Park {
                 self.hand_over();
@@ -144,8 +144,8 @@ impl WorkerOps for WorkerThread {
     type Task = Runnable;
 
     #[inline(always)]
-    fn is_blocked(&self) -> bool {
-        self.remote.is_blocked.load(Ordering::Relaxed)
+    fn is_replaced(&self) -> bool {
+        self.remote.is_replaced.load(Ordering::Relaxed)
     }
 
     #[inline(always)]

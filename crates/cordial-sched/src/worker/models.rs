@@ -17,8 +17,8 @@ pub(crate) struct TasklessWorker<'a> {
 impl WorkerOps for TasklessWorker<'_> {
     type Task = ();
 
-    fn is_blocked(&self) -> bool {
-        self.pool.queues.remote(self.index).is_blocked.load(Ordering::Relaxed)
+    fn is_replaced(&self) -> bool {
+        self.pool.queues.remote(self.index).is_replaced.load(Ordering::Relaxed)
     }
 
     fn is_stopping(&self) -> bool {

@@ -12,7 +12,7 @@ pub(crate) trait WorkerOps {
     type Task;
 
     /// Returns whether the worker was replaced, by a stand-in or by a worker that has taken its place back.
-    fn is_blocked(&self) -> bool;
+    fn is_replaced(&self) -> bool;
 
     fn is_stopping(&self) -> bool;
 
@@ -68,7 +68,7 @@ pub(crate) enum LoopEnd {
     /// The pool is stopping, and no task is in the injector or in a queue.
     Stopping,
     /// The worker was replaced.
-    Blocked,
+    Replaced,
 }
 
 /// Runs tasks until the pool stops or the worker is replaced.
@@ -76,9 +76,9 @@ pub(crate) enum LoopEnd {
 pub(crate) fn run<W: WorkerOps>(worker: &W) -> LoopEnd {
     let mut searching: Option<Searching> = None;
     loop {
-        if worker.is_blocked() {
+        if worker.is_replaced() {
             stop_searching(worker, &mut searching);
-            return LoopEnd::Blocked;
+            return LoopEnd::Replaced;
         }
         let mut task = worker.next_task();
         if task.is_none() && !worker.is_stopping() {
