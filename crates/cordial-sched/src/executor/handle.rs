@@ -179,11 +179,16 @@ impl Executor {
         long.map(|(key, since)| (key, lasted(since))).collect()
     }
 
-    /// Returns how long the current poll of the calling worker has lasted, if that is a millisecond or more. The time may be up
-    /// to two milliseconds too short.
+    /// Returns how long the current poll of the calling worker has lasted, if that is about a millisecond or more. The time may be up
+    /// to two milliseconds too short. `None` on a thread that is not a worker of this executor.
     pub fn own_poll_lasted(&self) -> Option<Duration> {
+        let pool = self.pool()?;
+        if !self.is_own_worker() {
+            // On a worker of another executor, the poll would be measured with the wrong clock.
+            return None;
+        }
         let first_seen = schedule::poll_first_seen()?;
-        let now = self.pool()?.idle.clock.update();
+        let now = pool.idle.clock.update();
         Some(Duration::from_millis(now.saturating_sub(first_seen)))
     }
 

@@ -4,6 +4,7 @@
 mod cell;
 mod fairness;
 mod hooks;
+mod long_polls;
 mod panic;
 mod shutdown;
 mod simulation;
