@@ -23,20 +23,20 @@ const LONGEST_PATH: usize = 100;
 /// | returns | what it returns; an `Err` is passed on | |
 /// | panics | 500 | emits `crash` |
 /// | exceeds the [`limit`](TaskLayer::limit) | 504 | is asked to shut down |
-/// | finds the supervisor full, stopping or ended | 503 | is not started; emits `refused` |
+/// | does not run, because the supervisor is full, stopping or ended | 503 | is not started; emits `refused` |
 /// | is killed or asked to shut down by others | 503 | |
 /// | ends with [`cordial::exit`] | 504 for `Timeout`, 503 for `Refused`, `Shutdown` and `Killed`, 500 otherwise | |
 ///
-/// These responses have an empty body, which the type of the body has to have as its default; the bodies of axum, tonic and
-/// `http_body_util` do. They carry the [`Exit`] as an extension, for an outer layer that makes a body of its own.
+/// Responses for failures have an empty body, which has to be the [`Default`] of the type of the body, as it is for the bodies
+/// of axum, tonic and `http_body_util`. They carry the [`Exit`] as an extension, for an outer layer that makes a body of its own.
 ///
 /// A task that is asked to shut down ends at its next await, unless it has opted in to graceful shutdown; a handler
 /// that computes on can call [`cordial::checkpoint`]. The task is also asked when its response is not needed any more: the
 /// client is gone, or an outer layer has dropped the future.
 ///
 /// The label of a task is the method and the path of the request, at most 100 bytes of the path and without the query, so that
-/// crashes and snapshots show which request it is. The task polls the handler and all that is below the layer; the body of the
-/// response is polled by the connection.
+/// crashes and snapshots show which request it is. The task polls the handler and all that is below the layer; the process of the
+/// connection, or of the HTTP/2 stream, polls the body of the response.
 ///
 /// Put the layer outside of what computes, and inside of layers that have to see its responses, such as a trace. The service
 /// below the layer has to be [`Clone`]. To give one route another limit, give it a layer of its own.

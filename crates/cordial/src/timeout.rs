@@ -20,9 +20,9 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timeout {
-    /// Waits this long. With zero, an await returns only a result that has already arrived, and an
-    /// item of a stream or a future in [`within`](crate::within) is polled once. A duration too long
-    /// for the clock means [`Infinity`](Timeout::Infinity).
+    /// Waits this long. With zero, an await returns only a result that has already arrived, an item
+    /// of a stream or a future in [`within`](crate::within) is polled once, and a message to a server
+    /// is not sent. A duration too long for the clock means [`Infinity`](Timeout::Infinity).
     After(Duration),
     /// Waits without a timeout.
     Infinity,

@@ -88,13 +88,13 @@ impl<L: Listener, M, F> Serve<L, M, F> {
     ///
     /// # Examples
     ///
-    /// A server that is restarted if its listener fails, while its connections answer requests in flight:
+    /// A server that is restarted if its process crashes, while its connections answer requests in flight:
     ///
     /// ```
     /// use std::time::Duration;
     ///
     /// use axum::Router;
-    /// use cordial::{ChildSpec, Restart, StartError, Strategy, Supervisor, TaskSupervisor};
+    /// use cordial::{ChildSpec, StartError, Strategy, Supervisor, TaskSupervisor};
     /// use tokio::net::TcpListener;
     ///
     /// async fn start_tree(app: Router) -> Result<Supervisor, StartError> {
@@ -132,8 +132,8 @@ impl<L: Listener, M, F> Serve<L, M, F> {
     /// The time counts from the start of the connection's process, a [`handshake`](Serve::handshake) included. In HTTP/1, the
     /// time of each further request counts from the end of the previous response, so an open connection without a request is
     /// closed as well. In HTTP/2, after the first request, the limit applies while no stream is open, and its time counts from
-    /// when the client last accepted a part of a response: then the client is asked to send no further request (GOAWAY), and
-    /// has as long again to close the connection. [`Duration::MAX`] is no limit.
+    /// when the client last accepted a part of a response. A client that exceeds it is asked to send no further request
+    /// (GOAWAY), and has as long again to close the connection. [`Duration::MAX`] is no limit.
     pub fn header_limit(mut self, limit: Duration) -> Serve<L, M, F> {
         self.options.header_limit = limit;
         self

@@ -31,8 +31,8 @@ pub(super) struct Running<S: Server> {
 
 /// The state of a server. Boxed, because this value is passed on several times, and the state may be large.
 ///
-/// If its destructor panics while a handler unwinds, or while the destructor of the future of a handler does, that must not
-/// abort the program: the second panic is caught.
+/// The destructor of the state may panic while a handler, or the destructor of its future, unwinds. That second panic is caught,
+/// because it would abort the program.
 struct ServerState<S>(Option<Box<S>>);
 
 impl<S> ServerState<S> {
@@ -72,7 +72,7 @@ impl<S: Server> Running<S> {
         match ended {
             Ok(exit) => {
                 self.ctx.server.0.mailbox.finish();
-                // Held, because `stopping` may panic, and the exit may hold an error of the user.
+                // A `HeldValue`, because `stopping` may panic, and so may the destructor of an error of the user in the exit.
                 let mut exit = HeldValue::new(Some(exit));
                 self.stopping(exit.get_mut().as_ref().expect("taken below")).await;
                 Err(exit.get_mut().take().expect("set above"))

@@ -40,7 +40,7 @@ pub(super) type TrapExits<S> = fn(&mut Context<S>);
 /// order. Only the message that was being handled, and calls whose [`Later`](crate::server::Later) has not answered them, fail
 /// with the exit of the process. If no process follows a crash, all messages are answered with its exit.
 ///
-/// The server belongs to the process that starts it, and stops when that ends, unless it is
+/// The server belongs to the process that starts it, and stops when that process ends, unless the server is
 /// [`unlinked`](crate::server::ServerBuilder::unlinked) or the child of a supervisor.
 ///
 /// # Elixir
@@ -147,7 +147,7 @@ impl<S: Send + 'static> ServerShared<S> {
         }
     }
 
-    /// Emits the event that a message waits for room.
+    /// Emits `mailbox_full`, because a message waits for room.
     #[cold]
     pub(super) fn emit_full(&self, sender: Option<Pid>, message: &str) {
         let MailboxInfo { capacity, oldest, in_hand, .. } = self.mailbox();

@@ -25,8 +25,8 @@ impl Task<()> {
     ///
     /// Items run, and their timeouts elapse, while the consumer is busy. New items start only when
     /// the stream is polled. The process that polls the stream is the first of the
-    /// [`callers`](crate::process::callers) of each item, and the items are polled in its tracing
-    /// span.
+    /// [`callers`](crate::process::callers) of each item. An item is polled in the tracing span that
+    /// is current when the item starts, or in a child of that span.
     ///
     /// A future is moved into its process and cannot borrow. If all items share data, `f` has to
     /// clone the data before the `async move` block.
