@@ -76,7 +76,7 @@ impl ChildSlot {
         (self.parent.clone(), self.index)
     }
 
-    /// Leaves the slot without a notice to the parent, which hands the child over to another parent.
+    /// Gives up the slot without notifying the parent, which hands the child over to another parent. Returns the index.
     pub(crate) fn vacate(mut self) -> u32 {
         self.is_occupied = false;
         self.index

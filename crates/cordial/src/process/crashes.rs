@@ -35,12 +35,12 @@ pub struct Crash {
     pub child_id: Option<Arc<str>>,
     /// Its incarnation number; 1 for a process without a supervisor.
     pub incarnation: u32,
-    /// How it ended. Of an [`Exit::Error`] only the texts of the error and of its sources are kept, and of a text only the first
-    /// 16 KiB.
+    /// How it ended. Of an [`Exit::Error`] only the texts of the error and of its sources are kept. Of each of these texts, and of
+    /// the message of a panic, only the first 16 KiB are kept.
     pub exit: Exit,
     /// How long it had lived, on the clock of its runtime.
     pub age: Duration,
-    /// How long before the snapshot the process crashed, on the clock of its runtime.
+    /// How long ago the process crashed when this was read, on the clock of its runtime.
     pub ago: Duration,
 }
 
@@ -141,10 +141,11 @@ impl Crashes {
     }
 }
 
-/// How much of each text of a crash is kept, in bytes: an error may contain the whole input of what has failed.
+/// How much of each text of an error and of the message of a panic is kept, in bytes: either may contain the whole input of the
+/// code that failed.
 const MAX_TEXT: usize = 16 * 1024;
 
-/// Reduces an exit to texts of bounded length, because it is kept for long.
+/// Reduces an error to texts, and cuts these and the message of a panic if they are too long, because a crash is kept for long.
 fn without_user_values(exit: Exit) -> Exit {
     let error = match &exit {
         Exit::Error(error) => error,

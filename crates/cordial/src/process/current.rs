@@ -1,4 +1,4 @@
-//! What a process does to itself.
+//! What a process reads and changes of itself.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -57,7 +57,8 @@ pub fn set_label(text: impl Into<Arc<str>>) {
 }
 
 /// Marks the calling process as a connection of a network server, for snapshots and observers: its
-/// [kind](super::ProcessInfo::kind) becomes [`Connection`](super::ProcessKind::Connection). Outside a process this does nothing.
+/// [kind](super::ProcessInfo::kind) becomes [`Connection`](super::ProcessKind::Connection), unless the process is that of a
+/// server of [`server`](crate::server). Outside a process this does nothing.
 ///
 /// The crate `cordial-http` calls this for its connections; a server of another protocol may call it too.
 ///
@@ -109,8 +110,9 @@ pub fn set_connection(peer: impl Into<Arc<str>>, requests: Arc<AtomicU64>) {
 }
 
 /// Sets lines of text that snapshots show about the calling process, such as the number of connections of a connection pool.
-/// Each snapshot calls the closure, on the thread that takes the snapshot, so the closure should neither block nor take long.
-/// Replaces an earlier closure. Outside a process this does nothing.
+/// Each snapshot and each [`info`](super::info) of the process calls the closure, on the thread that asks, so the closure should
+/// neither block nor take long. If it panics, no lines are shown. Replaces an earlier closure. Outside a process this does
+/// nothing.
 ///
 /// # Examples
 ///
@@ -133,7 +135,8 @@ pub fn set_details(lines: impl Fn() -> Vec<String> + Send + Sync + 'static) {
     drop(previous);
 }
 
-/// Ends the calling process with this exit, whether or not it traps exits. Never returns.
+/// Ends the calling process with this exit, whether or not it traps exits. Never returns. A process that is exiting already
+/// keeps the exit that it has.
 ///
 /// # Panics
 ///
@@ -141,7 +144,7 @@ pub fn set_details(lines: impl Fn() -> Vec<String> + Send + Sync + 'static) {
 ///
 /// # Cancel safety
 ///
-/// Once the future is polled, the process ends, even if the future is dropped.
+/// Once the future was polled, the process ends when its current poll returns, even if the future is dropped.
 ///
 /// # Elixir
 ///
@@ -173,7 +176,7 @@ pub async fn exit(reason: Exit) -> ! {
             reason.take().map(|reason| entry.exit_with(own, reason, ExitCause::Own))
         })
     });
-    // `reason` is still there if the process was exiting already. It is dropped outside the lock,
+    // `reason` is still there if the process was exiting already, and in a forked process. It is dropped outside the lock,
     // because it may hold an error of the user.
     drop(reason);
     if let Some(task) = exiting.flatten() {
@@ -182,7 +185,8 @@ pub async fn exit(reason: Exit) -> ! {
     std::future::pending().await
 }
 
-/// Returns whether a signal has ended the calling process, so that its future is being dropped.
+/// Returns whether a signal has decided the exit of the calling process. For destructors: while the future of a process is
+/// dropped, this says why.
 pub(crate) fn is_ended_by_signal() -> bool {
     let Some(own) = current() else { return false };
     let by_signal = |runtime: &RuntimeHandle| {

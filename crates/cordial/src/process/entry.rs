@@ -30,8 +30,8 @@ pub(crate) struct Entry {
     pub(crate) spawned_at: &'static Location<'static>,
     spawn_info: SpawnInfo,
     pub(crate) lineage: Option<Arc<Lineage>>,
-    /// Created when the process spawns for the first time.
-    lineage_of_children: Option<Arc<Lineage>>,
+    /// The lineage of the processes that this process spawns. Created when it is first needed.
+    lineage_of_spawned: Option<Arc<Lineage>>,
     pub(crate) shutdown: ShutdownState,
     /// Its slot in the registry of its parent, if it has a parent.
     pub(crate) child_slot: Option<ChildSlot>,
@@ -45,20 +45,20 @@ pub(crate) struct Rare {
     pub(crate) label: Option<Arc<str>>,
     pub(crate) links: BTreeSet<Pid>,
     pub(crate) monitors: SortedMap<u64, oneshot::Sender<Exit>>,
-    /// One sender for each live `Exits` of the process. The channels need no bound: each link and
-    /// each signal sent to the process adds one exit.
+    /// One sender for each live `Exits` of the process, and one for the `ExitReceiver` of a guardian. The channels have no
+    /// bound, as a mailbox of Erlang has none: each signal to the process adds at most one exit to each of them.
     pub(crate) traps: SortedMap<u64, mpsc::UnboundedSender<(Pid, Exit)>>,
     /// Set once a future waits, or may wait, for a request to shut down.
     pub(crate) shutdown_notice: Option<Arc<ShutdownNotice>>,
-    /// The guardians that end with this process, by their numbers, which is the order of their start.
+    /// The guardians that end with this process, by their numbers, and so in the order of their start. Some may have ended.
     pub(crate) guardians: SortedMap<u64, Pid>,
     /// Set if the process is a guardian itself.
     pub(crate) guardian: Option<Box<Guardian>>,
-    /// Set if the process was started by `run`: the notice for code outside of any process.
+    /// Set if the process is a root: the notice for code outside of any process.
     pub(crate) root_notice: Option<Arc<ShutdownNotice>>,
     /// Set if the process is that of a server.
     pub(crate) serving: Option<Arc<dyn Serving>>,
-    /// Set if the process shows something about itself.
+    /// Set by `set_details`.
     pub(crate) details: Option<Details>,
     /// `Some` if the process is a connection that shows its client.
     pub(super) connection: Option<Box<Connection>>,
@@ -71,9 +71,9 @@ pub(crate) struct Rare {
 /// What the scheduler's monitor thread has seen of the polls of a process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Samples {
-    /// How long the process was seen in a poll, in microseconds.
+    /// For how long the process was seen in polls, in microseconds.
     pub(crate) busy_us: u64,
-    /// How many of its polls lasted longer than `stall_after`.
+    /// How many of its polls have lasted for `stall_after` or longer.
     pub(crate) long_polls: u32,
 }
 
@@ -96,7 +96,7 @@ impl Entry {
     ) -> Entry {
         let is_guardian = rare.as_ref().is_some_and(|rare| rare.guardian.is_some());
         let shutdown = if is_guardian { ShutdownState::OptedIn } else { ShutdownState::Running };
-        Entry { task, spawned_at, spawn_info, lineage, lineage_of_children: None, shutdown, child_slot, rare }
+        Entry { task, spawned_at, spawn_info, lineage, lineage_of_spawned: None, shutdown, child_slot, rare }
     }
 
     /// Returns when the process was spawned, in milliseconds on the coarse clock of the executor.
@@ -128,8 +128,8 @@ impl Entry {
         }
     }
 
-    /// Decides the exit of the process, which must not be exiting yet. Returns the task that has to be woken, because the
-    /// process ends in its next poll.
+    /// Decides the exit of the process, which must not be exiting yet. Returns the task, which has to be woken: the process
+    /// ends when its current poll returns, or else in its next poll.
     #[must_use = "the process ends once it is woken"]
     pub(crate) fn exit_with(&mut self, own: Pid, exit: Box<Exit>, cause: ExitCause) -> TaskRef {
         let was_requested = self.shutdown.is_requested();
@@ -143,7 +143,7 @@ impl Entry {
         self.rare.get_or_insert_default()
     }
 
-    /// Returns the notice of requests to this process.
+    /// Returns the notice of requests to this process, and creates it on first use.
     pub(crate) fn shutdown_notice(&mut self) -> Arc<ShutdownNotice> {
         let is_requested = self.shutdown.is_requested();
         let create = || Arc::new(if is_requested { ShutdownNotice::given() } else { ShutdownNotice::default() });
@@ -166,7 +166,7 @@ impl Entry {
         self.rare.as_ref().is_some_and(|rare| rare.is_abandoned)
     }
 
-    /// Returns the server of the process.
+    /// Returns the server of the process, if the process is that of a server.
     pub(crate) fn serving(&self) -> Option<&Arc<dyn Serving>> {
         self.rare.as_ref()?.serving.as_ref()
     }
@@ -192,16 +192,16 @@ impl Entry {
         self.lineage.as_ref().map_or(&[], |lineage| lineage.callers())
     }
 
-    /// Returns the root process that this process descends from.
+    /// Returns the root process that this process descends from, if it descends from one.
     pub(crate) fn root(&self) -> Option<Pid> {
         self.lineage.as_ref()?.root()
     }
 
-    /// Returns the lineage that the children of this process share.
-    pub(crate) fn lineage_of_children(&mut self, own: Pid) -> Arc<Lineage> {
-        let Entry { lineage, lineage_of_children, rare, .. } = self;
+    /// Returns the lineage that the processes which this process spawns share.
+    pub(crate) fn lineage_of_spawned(&mut self, own: Pid) -> Arc<Lineage> {
+        let Entry { lineage, lineage_of_spawned, rare, .. } = self;
         let is_root = rare.as_ref().is_some_and(|rare| rare.root_notice.is_some());
-        lineage_of_children.get_or_insert_with(|| Lineage::of_children(own, lineage.as_deref(), is_root)).clone()
+        lineage_of_spawned.get_or_insert_with(|| Lineage::of_spawned(own, lineage.as_deref(), is_root)).clone()
     }
 }
 

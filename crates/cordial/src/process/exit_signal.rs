@@ -8,16 +8,17 @@ use crate::pid::Pid;
 
 /// Sends an exit signal to a process, from the calling process.
 ///
-/// - [`Exit::Killed`] ends the process.
+/// - [`Exit::Killed`] ends the process. A supervisor first kills its children.
 /// - [`Exit::Shutdown`] is a request to shut down: a process that opted in to graceful shutdown is
 ///   notified, any other process ends.
 /// - [`Exit::Normal`] does nothing, unless a process sends it to itself.
 /// - Every other exit ends the process.
 ///
-/// A process that traps exits receives all of these exits as values instead, except `Killed`.
+/// A process that traps exits receives all of these exits as values instead, except `Killed`. A supervisor acts only on
+/// `Killed` and `Shutdown`, and on exits that its owner sends.
 ///
 /// Does not wait: the process ends at its current await point, or when its current poll returns.
-/// Does nothing if there is no process with this pid. May be called outside a process.
+/// Does nothing if the current runtime has no process with this pid. May be called outside a process.
 ///
 /// # Elixir
 ///

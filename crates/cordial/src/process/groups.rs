@@ -1,7 +1,8 @@
 //! The streams and the task sets of a runtime that are in progress, for observers.
 //!
-//! A stream or a set adds itself when it starts its first process, and removes itself when it is dropped. Their counters stay
-//! with them, and are read only when an observer asks.
+//! A stream adds itself when it is first polled, and removes itself when it has ended or is dropped. A set adds itself when it
+//! spawns its first task, and removes itself when it is dropped. The counters stay in the stream or the set, and are read only
+//! when an observer asks.
 
 use std::fmt;
 use std::panic::Location;
@@ -26,13 +27,13 @@ struct GroupsState {
 pub(crate) struct Group {
     /// Its number among the streams or the sets of its runtime, from 1. Set by [`Groups::add`].
     pub(crate) number: u64,
-    /// The process that has started it, if a process has.
+    /// The process that first polled the stream, or that spawned the first task of the set, if a process did.
     pub(crate) owner: Option<Pid>,
-    /// Where it was created, or where its first process was spawned.
+    /// Where the stream was created, or where the first task of the set was spawned.
     pub(crate) created_at: &'static Location<'static>,
     /// When it was added, in milliseconds on the coarse clock.
     pub(crate) since: u64,
-    /// How many of its processes may run at once.
+    /// How many of its processes may run at once; `None` is no limit.
     pub(crate) max_concurrency: Option<usize>,
     /// How many items a stream has, if it is known.
     pub(crate) n_items: Option<usize>,
@@ -57,7 +58,7 @@ pub(crate) struct GroupCounts {
     pub(crate) timed_out: usize,
     pub(crate) retried: usize,
     pub(crate) abandoned: usize,
-    /// Results that have arrived and were not taken.
+    /// Results that have arrived and were not taken. In a stream, as of the end of its last poll.
     pub(crate) buffered: usize,
 }
 
@@ -66,7 +67,7 @@ pub(crate) struct GroupCounts {
 pub(crate) struct GroupKey(usize);
 
 impl Groups {
-    /// Adds a group. To be removed with the key.
+    /// Adds a group, and returns the key with which [`remove`](Groups::remove) removes it.
     pub(crate) fn add(&self, mut group: Group) -> GroupKey {
         let mut state = self.lock();
         state.n_added += 1;

@@ -1,4 +1,4 @@
-//! What makes a process a guardian: a process that owns others, ends after them, and ends with the process that started it.
+//! What makes a process a guardian: a process that owns others, ends after them, and ends with its own owner, if it has one.
 //! Every supervisor is a guardian.
 //!
 //! ```text
@@ -18,7 +18,7 @@ use super::supervision::Supervise;
 use crate::exit::Exit;
 use crate::pid::Pid;
 
-/// The part of the process table that only guardians have.
+/// The part of a table entry that only guardians have.
 #[derive(Debug)]
 pub(crate) struct Guardian {
     /// The process with which the guardian ends. `None`: the guardian belongs to the runtime, or
@@ -56,8 +56,8 @@ pub(crate) enum ShutdownRequest {
     Kill,
 }
 
-/// Receives the exits and requests that a guardian traps. The channel needs no bound: only
-/// requests, one kill, and signals of the owner enter it.
+/// Receives the exits and requests that a guardian traps. The channel has no bound, but little enters it: requests, one kill, and
+/// exits of the owner.
 pub(crate) type ExitReceiver = mpsc::UnboundedReceiver<(Pid, Exit)>;
 
 /// The sending half of an [`ExitReceiver`].

@@ -42,7 +42,7 @@ impl std::fmt::Display for ProcessKind {
     }
 }
 
-/// What a process was spawned for, if that does not follow from other parts of its entry.
+/// What a process was spawned for, where that does not follow from other parts of its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// None of the others: the kind follows from the rest of the entry.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::pid::Pid;
 
-/// How many callers are recorded.
+/// How many callers are recorded at most.
 const MAX_CALLERS: usize = 32;
 
-/// Where a process comes from. All processes that one process spawns share one value.
+/// Where a process comes from. The processes that one process spawns share one value.
 #[derive(Debug)]
 pub(crate) struct Lineage {
     /// The root process, if the process descends from one.
@@ -17,14 +17,14 @@ pub(crate) struct Lineage {
 }
 
 impl Lineage {
-    /// Returns the lineage of the children of `parent`, whose own lineage is `lineage`. `is_root` says whether `parent` is
-    /// a root process itself.
-    pub(crate) fn of_children(parent: Pid, lineage: Option<&Lineage>, is_root: bool) -> Arc<Lineage> {
-        let callers = std::iter::once(parent)
+    /// Returns the lineage of the processes that `spawner` spawns. `lineage` is the lineage of `spawner` itself, and `is_root`
+    /// says whether `spawner` is a root process.
+    pub(crate) fn of_spawned(spawner: Pid, lineage: Option<&Lineage>, is_root: bool) -> Arc<Lineage> {
+        let callers = std::iter::once(spawner)
             .chain(lineage.iter().flat_map(|lineage| lineage.callers.iter().copied()))
             .take(MAX_CALLERS)
             .collect();
-        let root = if is_root { Some(parent) } else { lineage.and_then(|lineage| lineage.root) };
+        let root = if is_root { Some(spawner) } else { lineage.and_then(|lineage| lineage.root) };
         Arc::new(Lineage { root, callers })
     }
 

@@ -1,8 +1,9 @@
 //! Links: symmetric ties between two processes, created and removed under the locks of both.
 //!
-//! Both locks are held together, the lower slot first, so a link between two live processes is never
-//! recorded on one side only. A process that ends is removed from the table together with its links. Then each linked
-//! process is notified; a process that has removed the link meanwhile ignores the notification.
+//! Both locks are held together, the lower slot first, so a link between two live processes is never recorded on one side
+//! only. The link of a spawn is recorded in the spawner first, and in the new process before that is in the table. A process
+//! that ends is removed from the table together with its links. Then each linked process is notified; a process that has
+//! removed the link meanwhile ignores the notification.
 
 use super::runtime::{RuntimeHandle, current, with_current_runtime};
 use super::signal::{Signal, apply};
@@ -18,7 +19,7 @@ use crate::pid::Pid;
 ///
 /// # Elixir
 ///
-/// `Process.link/1`. It raises if the process is dead and the caller does not trap exits; here the caller gets an exit
+/// `Process.link/1`. It raises if the process is dead and the caller does not trap exits; here the caller gets an exit signal
 /// whether it traps exits or not.
 ///
 /// # Examples
@@ -57,7 +58,7 @@ pub fn link(pid: Pid) {
     }
 }
 
-/// Removes the link between the calling process and another, if there is one. An exit over this link that has not been
+/// Removes the link between the calling process and another, if there is one. An exit signal over this link that has not been
 /// delivered yet is never delivered.
 ///
 /// # Elixir

@@ -1,7 +1,7 @@
 //! Processes: futures with a pid, links, monitors, callers and an exit.
 //!
-//! Tasks are built on this layer. Most programs use [`Task`](crate::Task), and of this module at
-//! most [`current()`], [`set_label`], [`monitor`] and [`info`].
+//! Tasks are built on this layer. Most programs use [`Task`](crate::Task), and from this module only [`current()`],
+//! [`set_label`], [`monitor`] and [`info`].
 //!
 //! ```text
 //!            spawn             value, panic, kill, exit of a linked process
@@ -14,33 +14,36 @@
 //!                                                                             its handle has the result
 //! ```
 //!
-//! A process ends at an await point, or when its current poll returns. If it has to end and awaits a task that fails,
-//! it ends at that await: it does not see the failure. All its destructors have run before any other process is
-//! notified of its end.
+//! A process ends at an await point, at a [`checkpoint`](crate::checkpoint), or when its current poll returns. If a process
+//! that has to end awaits a task, and the task fails, the process ends at that await: it does not see the failure. All
+//! destructors of a process have run before any other process is notified of its end.
 //!
-//! A process *opts in to graceful shutdown* by calling [`shutdown_requested`], or by trapping exits; with [`defer_shutdown`],
-//! for a while.
+//! A process *opts in to graceful shutdown* for the rest of its life by calling [`shutdown_requested`] or by trapping exits,
+//! and for a while with [`defer_shutdown`].
 //!
 //! | signal | process that does not trap exits | process that traps exits |
 //! |---|---|---|
 //! | `Killed`, sent | ends with `Killed` | ends with `Killed` |
 //! | `Shutdown`, sent: a request | ends with `Shutdown`; is notified instead if it has opted in | is notified, and receives it as a value |
-//! | `Normal`, sent by another process | ignored | receives it as a value |
+//! | `Normal`, not sent by itself | ignored | receives it as a value |
 //! | `Normal`, sent by itself | ends with `Normal` | receives it as a value |
 //! | any other exit, sent | ends with the same exit | receives it as a value |
 //! | a linked process ended with `Normal` | ignored | receives it as a value |
 //! | a linked process ended with any other exit, `Killed` included | ends with the same exit | receives it as a value |
 //!
-//! The first signal that ends a process decides its exit.
+//! The first signal that ends a process decides its exit, unless the process panics before its last destructor has run: then
+//! the exit is the panic.
 //!
-//! A guardian, a process that owns others, is notified of a kill instead of ended by it: it kills
-//! the processes that it owns, and then ends. Every supervisor is a guardian.
+//! A *guardian* is a process that owns others; every supervisor is one. A kill does not end a guardian, but notifies it: the
+//! guardian kills the processes that it owns, and then ends. It acts on kills, on requests to shut down, and on exits of its
+//! own owner, and ignores all other exits.
 //
 // The modules in reading order. Each imports only modules above it; the test `tidy` holds the order.
 
+mod discard;
+
 mod connection;
 mod details;
-mod discard;
 mod groups;
 mod kind;
 mod lineage;

@@ -32,8 +32,8 @@ enum MonitorState {
 /// Monitors a process from now on. Neither that process nor the calling one is affected.
 ///
 /// Every monitor of a process is ready once, with the exit of the process. If the process has ended, is unknown, or belongs
-/// to another runtime, the monitor is ready at once, with [`Exit::NoProcess`]. May be called outside a process. In a forked
-/// process it is ready at once with [`Refusal::Forked`].
+/// to another runtime, the monitor is ready at once, with [`Exit::NoProcess`]. In a forked process, every monitor is ready at
+/// once, with [`Exit::Refused`] and [`Refusal::Forked`]. `monitor` may be called outside a process.
 ///
 /// # Elixir
 ///
@@ -89,7 +89,7 @@ impl Future for Monitor {
         let exit = match &mut self.state {
             MonitorState::NoProcess => Exit::NoProcess,
             MonitorState::Refused(refusal) => Exit::Refused(refusal.clone()),
-            // The monitored process exists only in the program that has forked.
+            // The monitored process has stayed in the OS process that has forked.
             MonitorState::Monitoring { runtime, .. } if runtime.is_forked() => Exit::Refused(Refusal::Forked),
             // A process that ends sends its exit. The sender is dropped without a value only if the
             // runtime drops its process table.

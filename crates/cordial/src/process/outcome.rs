@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use crate::exit::{Exit, IntoExit};
 
 /// The output of a process without a handle: `()`, `!`, [`Infallible`], or a `Result` of one of these, whose error converts
-/// into a boxed error. An `Err` is an abnormal exit.
+/// into a boxed error. An `Err` ends the process with [`Exit::Error`], or, if the error is an [`Exit`], with that exit.
 ///
 /// This trait is sealed: it cannot be implemented outside this crate.
 ///

@@ -26,7 +26,7 @@ pub(crate) fn attach_to_owner(runtime: &RuntimeHandle, owner: Pid, guardian: Pid
     let to_check = runtime.with(owner, |entry| {
         let guardians = &mut entry.rare().guardians;
         guardians.insert(number, guardian);
-        // Guardians that have ended are removed when the number of entries is a power of two, and so not at every call.
+        // Guardians that have ended are removed only when the number of entries is a power of two above 8, to make most calls cheap.
         let has_doubled = guardians.len() > 8 && guardians.len().is_power_of_two();
         if has_doubled { guardians.clone() } else { SortedMap::default() }
     });
@@ -65,8 +65,8 @@ pub(crate) fn detach_from_owner(runtime: &RuntimeHandle, guardian: Pid) {
     });
 }
 
-/// Prepares the end of the guardians of `owner`, which has ended: each waits for the guardian that was started after it. Each
-/// is linked to the owner again, so that it is notified of the end even if it had removed the link.
+/// Prepares the end of the guardians of `owner`, which has ended: each is to wait for the guardian that was started after it. Each
+/// is linked to the owner again, so that it is notified of the end even if the link was removed.
 pub(super) fn order_by_start(runtime: &RuntimeHandle, owner: Pid, guardians: &SortedMap<u64, Pid>) {
     let mut after = None;
     for pid in guardians.values().rev() {

@@ -34,7 +34,7 @@ use crate::pid::Pid;
 use crate::telemetry::{self, Subject};
 use crate::unwind::{self, Unwound};
 
-/// The end of a poll that has lasted for this long or longer is reported.
+/// A poll that has lasted for this long or longer is reported at its end, unless another one was reported shortly before.
 const LONG_POLL: Duration = Duration::from_millis(100);
 
 /// The result of a process, on its way to the recipient.
@@ -47,7 +47,7 @@ pub(crate) struct ProcessReply<T> {
 }
 
 impl<T> ProcessReply<T> {
-    /// Returns whether the process has no value.
+    /// Returns whether the process has ended without a value.
     pub(crate) fn is_failure(&self) -> bool {
         matches!(self.result, Some(Err(_)))
     }
@@ -94,7 +94,7 @@ pin_project! {
         task: Option<TaskRef>,
         // Boxed, because most processes have none.
         span: Option<Box<TaskSpan>>,
-        // `None` while the process is polled.
+        // `None` while the process is polled, and for a process without a scope.
         scope: Option<Scope>,
         into_result: C,
         // `None` after the last poll.
@@ -284,7 +284,7 @@ fn end(
     Ended { exit, lineage: entry.lineage.take() }
 }
 
-/// Reports the poll that is about to return, if it has lasted for `LONG_POLL`. The process has not ended.
+/// Counts the poll that is about to return, and reports it if it has lasted for `LONG_POLL`. The process has not ended.
 #[cold]
 fn report_long_poll(task: &Option<TaskRef>, span: Option<&TaskSpan>) {
     let Some(task) = task else { return };

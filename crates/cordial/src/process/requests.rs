@@ -13,8 +13,8 @@ use super::signal::{Signal, end_deferral};
 use crate::exit::Exit;
 use crate::pid::Pid;
 
-/// Opts the calling process in to graceful shutdown, and returns a future that is ready when the process is asked to shut down: by
-/// its owner, its supervisor, or a signal to the program.
+/// Opts the calling process in to graceful shutdown, and returns a future that is ready when the process is asked to shut down: for
+/// example by its owner, by its supervisor, or, if it is a root process, by a signal to the program.
 ///
 /// It is the *call* that opts in, for the rest of the life of the process: from then on, a request does not end the process at its
 /// current await point; instead, the process is notified and ends itself. If it has not done so within the grace time of the
@@ -22,7 +22,7 @@ use crate::pid::Pid;
 ///
 /// | code of the process | when a request comes during `work` |
 /// |---|---|
-/// | `select! { answer = work() => …, () = shutdown_requested() => … }` | `select!` calls all functions before it polls any future, so either branch finishes, in any order of polling |
+/// | `select! { answer = work() => …, () = shutdown_requested() => … }` | `select!` calls both functions before it polls a future, so the process has opted in before `work` begins, and one of the branches runs |
 /// | `join!(work(), shutdown_requested())` | likewise |
 /// | `serve(..).with_graceful_shutdown(shutdown_requested())` | the server finishes what it is working on, also if it awaits the future in a task of tokio |
 /// | `async { shutdown_requested().await }` as a branch | the call is made in the first poll of this block: a request that comes before that ends the process |
@@ -32,9 +32,9 @@ use crate::pid::Pid;
 /// once and never looks at requests again ignores them until it is killed. Where it should be opted in only for a
 /// while, such as in a helper function, use [`process::defer_shutdown`](crate::process::defer_shutdown).
 ///
-/// The future belongs to the process that made the call, wherever it is polled. Calling it as an argument of
-/// [`Task::spawn`](crate::Task::spawn) opts in the spawner and not the task. After a request every such future is ready at once. A
-/// future that outlives its process is ready when the process has ended, so that a server that was left behind stops, too.
+/// The future belongs to the process that made the call, wherever it is polled. A call in the arguments of
+/// [`Task::spawn`](crate::Task::spawn) opts in the spawner and not the task. After a request, every future of this kind is ready at
+/// once. A future that outlives its process is ready when the process has ended, so that a server that was left behind stops, too.
 ///
 /// # Outside of any process
 ///
@@ -44,7 +44,7 @@ use crate::pid::Pid;
 /// [`Runtime::run`](crate::Runtime::run). The runtime is that of the thread: on the threads that a [`Runtime`](crate::Runtime) has
 /// started, tokio's included, that runtime; on all other threads the default runtime, which starts on first use.
 ///
-/// No process waits for such a task: unless the root process has opted in itself and awaits the task, the program ends before
+/// No process waits for such a task: unless the root process has opted in itself and awaits the task, the program may end before
 /// the task has finished.
 ///
 /// # Cancel safety
@@ -99,10 +99,10 @@ pub fn is_shutdown_requested() -> bool {
 
 /// Defers requests to shut down while the returned guard lives.
 ///
-/// While it lives, the calling process is opted in to graceful shutdown: a request does not end it at its current
-/// await point, but it may be killed when the grace time of the request has passed. When the last guard of the process is dropped, the
-/// process is as it was before: a request that came in the meantime now ends it at its next await point, and so does a later
-/// one. If the process has called [`shutdown_requested`](crate::shutdown_requested) or trapped exits, it stays opted in.
+/// While the guard lives, the calling process is opted in to graceful shutdown: a request does not end the process at its current
+/// await point, but the process may be killed when the grace time of the request has passed. When the last guard of the process is
+/// dropped, a request that has come in the meantime ends the process at its next await point; a later request ends it as if there
+/// had been no guard. A process that has called [`shutdown_requested`](crate::shutdown_requested) or trapped exits stays opted in.
 ///
 /// The guard belongs to the process that made the call, wherever it is dropped. Outside of any process there is nothing to defer,
 /// and [`requested`](ShutdownGuard::requested) waits as [`shutdown_requested`](crate::shutdown_requested) does there.
@@ -148,8 +148,8 @@ pub fn defer_shutdown() -> ShutdownGuard {
     ShutdownGuard { process, notice: with_own_entry(defer).unwrap_or_else(root_notice) }
 }
 
-/// Calls `f` with the entry of the calling process. `None` outside of any process. If the process has ended, returns a notice
-/// that was given: only a `tracing` subscriber that receives the last event of a process calls this so late.
+/// Calls `f` with the entry of the calling process. `None` outside of any process. Returns a notice that was given if the process
+/// is not in the table: in a forked process, and in a `tracing` subscriber that receives the last event of a process.
 fn with_own_entry(f: impl FnOnce(&mut Entry) -> Arc<ShutdownNotice>) -> Option<Arc<ShutdownNotice>> {
     let own = current()?;
     let notice = with_current_runtime(|runtime| runtime.with(own, f));
@@ -161,7 +161,8 @@ fn root_notice() -> Arc<ShutdownNotice> {
     try_current_runtime().map(|runtime| root_notice_of(&runtime)).unwrap_or_default()
 }
 
-/// Returns the notice of the root processes of a runtime. In a forked process it was given: the root has stayed in the parent process.
+/// Returns the notice of the root processes of a runtime. In a forked process, returns one that was given: the root has stayed in
+/// the parent process.
 fn root_notice_of(runtime: &RuntimeHandle) -> Arc<ShutdownNotice> {
     if runtime.is_forked() { Arc::new(ShutdownNotice::given()) } else { runtime.roots().notice() }
 }

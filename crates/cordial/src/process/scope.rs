@@ -5,7 +5,7 @@
 //!      └──► deadline: the earliest of all scopes
 //! ```
 //!
-//! All processes that are spawned in one scope share one `Scope`, by a pointer. Without an open scope there is none.
+//! A spawn copies the pointer to the open `Scope` into the new process. Without an open scope there is none.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ struct ValueNode {
     outer: Option<Arc<ValueNode>>,
 }
 
-/// The last process of a scope drops the value, at a place where no destructor of the user may panic.
+/// The last owner of the node drops the value, at a place where no destructor of the user may panic.
 impl Drop for ValueNode {
     fn drop(&mut self) {
         discard_in_place(&mut self.value);
@@ -60,8 +60,8 @@ impl Drop for ValueNode {
 }
 
 impl ValueNode {
-    /// Returns the list without the value of `key`. A value that is hidden by an inner one of its key would stay in memory otherwise, and each
-    /// task that starts the next one in a scope of its own would make the list longer.
+    /// Returns the list without the value of `key`. Otherwise a value that is hidden by an inner value of its key would stay in
+    /// memory, and in a chain of tasks that each start the next one in a scope of its own, the list would grow with each task.
     fn without(values: &Arc<ValueNode>, key: usize) -> Option<Arc<ValueNode>> {
         if values.key == key {
             return values.outer.clone();
@@ -93,7 +93,8 @@ impl Scope {
         Scope::new(outer.and_then(|outer| outer.0.values.clone()), Some(earlier.unwrap_or(deadline)))
     }
 
-    /// Returns this scope for a process that has no owner within the scope: it keeps the values, but not the deadline.
+    /// Returns this scope for a process that has no owner within the scope: the values without the deadline. `None` if there are
+    /// no values.
     pub(crate) fn without_deadline(self) -> Option<Scope> {
         match (&self.0.values, self.0.deadline) {
             (None, _) => None,

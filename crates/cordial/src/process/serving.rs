@@ -1,6 +1,6 @@
 //! What the process of a server has that other processes do not have: a mailbox that outlives it.
 //!
-//! The layer of servers implements the trait. This layer calls it when the process ends, and when a snapshot is taken.
+//! The module `server` implements the trait. This layer calls it when the process ends, and when an observer asks.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,11 +20,12 @@ pub struct MailboxInfo {
     pub waiting: usize,
     /// How long the oldest message has been in the mailbox, to the millisecond. `None` if it is empty.
     pub oldest: Option<Duration>,
-    /// How many messages the server has handled, in all its incarnations. The message in hand is not counted.
+    /// How many messages the server has handled, in all its incarnations, those of its timers and the exits that it traps
+    /// included. The message in hand is not counted.
     pub handled: u64,
     /// How many calls the server has skipped, because their callers had given up.
     pub skipped: u64,
-    /// The type of the message in hand.
+    /// The type of the message in hand, if there is one.
     pub in_hand: Option<&'static str>,
 }
 
@@ -51,8 +52,8 @@ pub(crate) enum NextIncarnation {
 
 /// The server of a process.
 pub(crate) trait Serving: fmt::Debug + Send + Sync {
-    /// Handles the end of the process `own`. Called with no lock held, before any other process is notified of the end, and after
-    /// the parent of the process was notified. Must not panic.
+    /// Handles the end of the process `own`. Called with no lock held, after the slot of the process in the registry of its parent
+    /// was released, and before links and monitors are notified. Must not panic.
     fn ended(&self, own: Pid, exit: &Exit, next: NextIncarnation);
 
     /// Describes the mailbox.

@@ -20,8 +20,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
     /// Requests a shutdown, and kills the process if it has not ended after this time. Only a process that opted in to
-    /// graceful shutdown, with [`shutdown_requested`](crate::shutdown_requested) or by trapping exits, gets the time; any
-    /// other process ends at once.
+    /// graceful shutdown gets the time: with [`shutdown_requested`](crate::shutdown_requested), by trapping exits, or with
+    /// [`defer_shutdown`](super::defer_shutdown). Any other process ends at its current await.
     After(Duration),
     /// Kills the process without a request.
     BrutalKill,

@@ -12,7 +12,7 @@ use crate::unwind;
 /// any thread, and after the process has ended.
 #[derive(Debug, Default)]
 pub(crate) struct ShutdownNotice {
-    /// Written under the lock of the wakers, read without it.
+    /// Written under the lock of the wakers, may be read without it.
     is_given: AtomicBool,
     /// Empty once the notice was given.
     wakers: Mutex<Slab<Waker>>,

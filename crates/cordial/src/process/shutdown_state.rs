@@ -1,23 +1,24 @@
-//! How far a process has come on the way from its first poll to its exit.
+//! How far a process has come on the way from its spawn to its exit.
 //!
 //! ```text
-//!  Running ──────────── request, kill, exit of a link ───► Exiting ──► removed from the table
+//!  Running ──────────── request, kill, exit ─────────────► Exiting ──► removed from the table
 //!   │   │  ▲ last guard is dropped                         ▲ ▲ ▲ ▲
 //!   │   ▼  │                                               │ │ │ │
-//!   │  Deferring ─────── kill, exit of a link ─────────────┘ │ │ │
+//!   │  Deferring ─────── kill, exit ───────────────────────┘ │ │ │
 //!   │   │   │ request                                        │ │ │
 //!   │   │   ▼                                                │ │ │
 //!   │   │  Deferred ──── last guard is dropped, kill, exit ──┘ │ │
 //!   │   │   │                                                  │ │
 //!   ▼   ▼   │ calls `shutdown_requested`, or traps exits       │ │
-//!  OptedIn ─┼─────────── kill, exit of a link ─────────────────┘ │
+//!  OptedIn ─┼─────────── kill, exit ───────────────────────────┘ │
 //!   │ request                                                    │
 //!   ▼       ▼                                                    │
-//!  Requested ─────────── kill, exit of a link ───────────────────┘
+//!  Requested ─────────── kill, exit ─────────────────────────────┘
 //! ```
 //!
-//! A process also becomes `Exiting` when it calls `exit`. In any state, it ends when its future is
-//! ready or panics: then it is removed from the table at once.
+//! `defer_shutdown` leads from `Running` to `Deferring`. An *exit* is a signal that ends the process, sent or of a linked
+//! process, or a call of `exit`. In any state, the process ends when its future is ready or panics: it is then removed from the
+//! table without becoming `Exiting`.
 
 use crate::exit::Exit;
 
@@ -28,13 +29,13 @@ pub(crate) enum ShutdownState {
     Running,
     /// The process has guards that defer requests.
     Deferring { n_guards: u32 },
-    /// The process has such guards, and has been asked to shut down: it ends with this exit when it has none any more.
+    /// The process has such guards, and has been asked to shut down: it ends with this exit when the last guard is dropped.
     Deferred { n_guards: u32, exit: Box<Exit> },
     /// The process opted in to graceful shutdown: a request does not end it.
     OptedIn,
     /// The process opted in, and has been asked to shut down.
     Requested,
-    /// The process ends with this exit when its current poll returns.
+    /// The process ends when its current poll returns, or else in its next poll: with this exit, unless it panics.
     Exiting {
         exit: Box<Exit>,
         cause: ExitCause,
@@ -53,7 +54,7 @@ pub(crate) enum OnRequest {
     RunsOn,
 }
 
-/// Who decided that a process exits.
+/// What decided that a process exits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitCause {
     /// A signal: sent by any process or thread, or caused by the exit of a linked process.

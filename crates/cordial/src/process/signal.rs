@@ -1,9 +1,9 @@
-//! The signals between processes, and the one function that applies them.
+//! The signals to processes, and the one function that applies them.
 //!
 //! The table of `process/mod.rs` says what each signal does; this code follows it.
 //!
-//! The first signal that ends a process decides its exit. [`apply`] changes the entry under the lock of the table; it does
-//! not wake or notify anything itself, but returns an [`Effect`], which does so after the lock is released.
+//! [`apply`] changes the entry under the lock of the table. It does not wake or notify anything itself, but returns an
+//! [`Effect`], which does so after the lock is released.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use super::shutdown_state::{ExitCause, OnRequest};
 use crate::exit::Exit;
 use crate::pid::Pid;
 
-/// A signal that one process sends to another.
+/// A signal to a process.
 #[derive(Debug)]
 pub(crate) enum Signal {
-    /// A signal that was sent: by `process::exit`, by a request of an owner or supervisor, or by a kill. `from` is
-    /// `None` if no process of this runtime is named as the sender.
+    /// Any signal but the exit of a linked process: an exit that was sent, a request to shut down, a kill, or the `NoProcess`
+    /// of a link to a process that has ended. `from` is `None` if no process of this runtime is named as the sender.
     Sent { from: Option<Pid>, reason: Exit },
     /// A linked process has ended.
     LinkEnded { from: Pid, exit: Exit },
@@ -44,7 +44,7 @@ pub(crate) struct Effect {
     message: Option<(Pid, Exit)>,
     /// The notice of the process itself and, if it is a root, that of code outside of any process.
     notices: [Option<Arc<ShutdownNotice>>; 2],
-    /// Dropped after the lock is released, because it may hold an error of the user.
+    /// An exit that has no effect. Dropped after the lock is released, because it may hold an error of the user.
     unused: Option<Exit>,
 }
 
@@ -54,8 +54,8 @@ impl Effect {
         self.message.is_some()
     }
 
-    /// Wakes the process and delivers the message to its traps. Must not be called under a lock, because it runs wakers of
-    /// the user.
+    /// Delivers the message to the traps of the process, gives its notices, and wakes it if it ends. Must not be called under a
+    /// lock, because it runs wakers of the user.
     pub(crate) fn act(self) {
         drop(self.unused);
         if let Some(message) = self.message {
@@ -89,7 +89,7 @@ pub(crate) fn apply(own: Pid, entry: &mut Entry, signal: Signal) -> Effect {
     match reason {
         Exit::Killed if is_sent => kill(own, entry),
         Exit::Shutdown(_) if is_sent => request(own, entry, from.unwrap_or(own), reason),
-        // A guardian acts only on requests, kills and the exit of its owner. Dropping other exits here keeps its queue short.
+        // A guardian acts only on requests, on kills, and on exits of its owner. Dropping other exits here keeps its queue short.
         _ if entry.guardian().is_some_and(|guardian| from.is_none() || guardian.owner != from) => ignore(reason),
         _ if entry.traps_exits() => deliver(entry, from.unwrap_or(own), reason),
         Exit::Normal if !is_sent || from != Some(own) => ignore(reason),
@@ -105,7 +105,7 @@ fn exit(own: Pid, entry: &mut Entry, reason: Exit) -> Effect {
     Effect { wake: Some(entry.exit_with(own, Box::new(reason), ExitCause::Signal)), ..Effect::default() }
 }
 
-/// Kills a process. A guardian is notified of the kill instead: it ends once the processes that it owns have ended.
+/// Kills a process. A guardian is notified of the first kill instead: it ends once the processes that it owns have ended.
 fn kill(own: Pid, entry: &mut Entry) -> Effect {
     match entry.guardian_mut() {
         None => exit(own, entry, Exit::Killed),
@@ -117,7 +117,7 @@ fn kill(own: Pid, entry: &mut Entry) -> Effect {
     }
 }
 
-/// Delivers a message to every trap of the process.
+/// Returns the effect that delivers a message to every trap of the process.
 fn deliver(entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
     let traps = entry.rare().traps.values().cloned().collect();
     Effect { traps, message: Some((from, reason)), ..Effect::default() }
@@ -134,7 +134,8 @@ fn request(own: Pid, entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
     Effect { notices, ..effect }
 }
 
-/// Drops a guard that defers requests. If it was the last one, a request that came in the meantime ends the process now.
+/// Records that a guard which defers requests was dropped. If it was the last one, a request that came in the meantime ends the
+/// process now.
 pub(crate) fn end_deferral(own: Pid, entry: &mut Entry) -> Effect {
     match entry.shutdown.end_deferral() {
         Some(reason) => exit(own, entry, *reason),

@@ -1,8 +1,8 @@
 //! The memory of a message that was sent, for the next message of the same poll.
 //!
-//! A process that calls a server again and again needs, for each call, an allocation and references to the server and to its own task.
-//! It reuses those of the last call, if that is over and was of the same type, to the same server. They are kept until the
-//! poll ends, so nothing of a server outlives a poll.
+//! For each call of a server, a process needs an allocation, and references to the server and to its own task. The process reuses
+//! those of its last call, if that call is over, was of the same type, and went to the same server. They are kept until the
+//! poll ends, and so keep no server alive for longer.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -52,7 +52,7 @@ impl Spares {
         self.cast.take()
     }
 
-    /// Takes all that is kept, to drop it.
+    /// Takes all that is kept, to drop it. `None` if nothing is kept.
     #[inline]
     pub(super) fn take_all(&self) -> Option<(Option<SpareCall>, Option<SpareCast>)> {
         if !self.is_used.take() {

@@ -12,7 +12,7 @@ use super::guardian::{ExitSender, Guardian};
 use super::kind::{Purpose, SpawnInfo};
 use super::lineage::Lineage;
 use super::process_future::{ProcessFuture, ProcessReply, Recipient, ToJoinHandle};
-use super::runtime::{LiveRoot, RuntimeHandle, current, current_scope, lineage_of_children, spawner};
+use super::runtime::{LiveRoot, RuntimeHandle, current, current_scope, lineage_of_spawned, spawner};
 use super::scope::Scope;
 use super::shutdown_notice::ShutdownNotice;
 use super::signal::Signal;
@@ -94,8 +94,8 @@ pub(crate) struct Spawned<J> {
 /// future to its stack, which a large future would overflow.
 pub(crate) const LARGEST_UNBOXED: usize = 2048;
 
-/// Evaluates an expression with a future: in a box if the future is large. Every function through which futures of users enter
-/// the library begins with this.
+/// Evaluates an expression with a future: in a box if the future is large. For the functions through which futures of users enter
+/// the library.
 macro_rules! box_if_large {
     ($future:ident: $type:ty => $call:expr) => {
         if const { size_of::<$type>() > $crate::process::LARGEST_UNBOXED } {
@@ -150,7 +150,7 @@ impl Spawn {
         Spawn { linkage: Linkage::Link, ..self }
     }
 
-    /// Makes the process a root: `run` stops the processes that descend from it.
+    /// Makes the process a root: the processes that it spawns descend from it, and `run` stops them.
     pub(crate) fn root(self, root: &LiveRoot<'_>) -> Spawn {
         Spawn { root_notice: Some(root.notice.clone()), ..self }
     }
@@ -260,7 +260,7 @@ impl Spawn {
             return Err(Refusal::Forked);
         }
         let caller = spawner()?;
-        // A process is polled by a runtime of this crate. Only other code can be in a tokio runtime with a paused clock.
+        // Not asked in a process, because the runtime that polls the process does not pause the clock of its tokio.
         if caller.is_none() && !executor.is_simulated() && is_tokio_clock_paused() {
             return Err(Refusal::PausedClock);
         }
@@ -272,7 +272,7 @@ impl Spawn {
             runtime.with(caller, |entry| entry.rare().links.insert(pid));
         }
         let lineage = match &self.ancestry {
-            Ancestry::Caller => caller.and_then(|caller| lineage_of_children(runtime, caller)),
+            Ancestry::Caller => caller.and_then(|caller| lineage_of_spawned(runtime, caller)),
             Ancestry::Known(lineage) => lineage.clone(),
         };
         let reserved = executor.reserve(key);
@@ -333,5 +333,5 @@ impl Spawn {
 /// Returns the lineage of a process that the calling process spawns.
 pub(crate) fn caller_lineage(runtime: &RuntimeHandle) -> Option<Arc<Lineage>> {
     let caller = current()?;
-    runtime.with(caller, |entry| entry.lineage_of_children(caller))
+    runtime.with(caller, |entry| entry.lineage_of_spawned(caller))
 }

@@ -84,7 +84,7 @@ pub struct InactiveChild {
     pub id: Arc<str>,
     /// Whether the supervisor is going to start it again.
     pub state: InactiveState,
-    /// How many processes the child has had.
+    /// The number of its last incarnation, from 1. 0 if the child was never started.
     pub incarnation: u32,
     /// After which time it is started again. Zero if the restart is due, or waits for an abandoned process to end. `None` if no
     /// restart is scheduled, or its time is not decided yet.
@@ -103,9 +103,10 @@ impl InactiveChild {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InactiveState {
-    /// A restart is scheduled.
+    /// The supervisor is going to start the child again.
     Restarting,
-    /// The child has ended or was terminated, and is started again only by a call.
+    /// The child has ended or was terminated. It is started again only by a call, or together with a sibling whose restart
+    /// restarts it too, as the [`Strategy`](crate::Strategy) says.
     Stopped,
 }
 

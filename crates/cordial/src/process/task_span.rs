@@ -27,7 +27,7 @@ pub(crate) struct TaskSpan {
     own: Option<Arc<OwnSpan>>,
 }
 
-/// What the spans of the tasks that a process spawns need of the process's own span.
+/// The own span of a process, as the spans of the tasks that it spawns need it.
 struct OwnSpan {
     id: Option<Id>,
     /// The span of the user that was current when the process was spawned. If the spawner's own span was current: the
@@ -35,12 +35,12 @@ struct OwnSpan {
     of_user: Span,
 }
 
-// The process that the thread polls, if it has a span of its own.
+// The own span of the process that the thread polls, if it has one.
 thread_local!(static POLLED: RefCell<Option<Arc<OwnSpan>>> = const { RefCell::new(None) });
 
 impl TaskSpan {
-    /// Creates the span of a process that is about to be spawned by the calling one. `None` if no subscriber may want it.
-    /// `span` takes the place of the current span.
+    /// Creates the span of a process that the running code is about to spawn. `span` takes the place of the current span. `None` if
+    /// there is neither a current span nor a span of the process itself, and if no subscriber takes errors.
     pub(super) fn new(
         pid: Pid,
         label: Option<&str>,
@@ -88,7 +88,7 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Returns what was set before. On a thread that is ending, nothing is set.
+/// Sets the own span of the polled process, and returns what was set before. On a thread that is ending, sets nothing.
 fn set_polled(own: Option<Arc<OwnSpan>>) -> Option<Arc<OwnSpan>> {
     POLLED.try_with(|polled| polled.replace(own)).ok().flatten()
 }

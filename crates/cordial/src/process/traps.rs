@@ -14,8 +14,8 @@ use crate::pid::Pid;
 /// A stream of the exits that a process traps, created by [`trap_exits`]. While the stream lives,
 /// the process traps exits.
 ///
-/// If one process has several of these streams, each receives every exit. A stream ends only if it
-/// is moved out of its process and outlives that process.
+/// If one process has several of these streams, each receives every exit. A stream ends when its process has ended, so only
+/// code outside of the process sees that end. In a forked process, a new stream is empty.
 ///
 /// # Cancel safety
 ///
@@ -31,11 +31,11 @@ pub struct Exits {
 
 /// Makes the calling process trap exits: it receives them instead of ending. These are the exits of
 /// linked processes, [`Exit::Normal`] included, and the exits that are sent to the process, such as
-/// requests to shut down. An exit that is sent from outside any process arrives with the pid of the
-/// receiving process.
+/// requests to shut down. If no process of the same runtime is the sender, the exit arrives with the pid of the receiving
+/// process; so does the request of a supervisor that stops its child.
 ///
-/// A kill that was sent with [`exit`](super::exit()) cannot be trapped. Trapping exits opts the
-/// process in to graceful shutdown for the rest of its life.
+/// A kill cannot be trapped. The exit `Killed` of a linked process can: it is an exit like any other. Trapping exits opts
+/// the process in to graceful shutdown for the rest of its life.
 ///
 /// # Panics
 ///
@@ -68,7 +68,8 @@ pub fn trap_exits() -> Exits {
     };
     let runtime = current_runtime();
     let (sender, exits) = mpsc::unbounded_channel();
-    // `None` only in a `tracing` subscriber that receives the events of a process that has ended: there the stream is empty.
+    // `None` in a forked process, and in a `tracing` subscriber that receives the events of a process that has ended: there the
+    // stream is empty.
     let id = runtime.with(own, |entry| {
         entry.shutdown.opt_in();
         let rare = entry.rare();

@@ -12,22 +12,23 @@ use super::runtime::{RuntimeHandle, own_deadline, poll_own_deadline};
 /// share that wake-up.
 #[derive(Debug)]
 pub(crate) enum WaitLimit {
-    /// It never passes.
+    /// The limit never passes.
     Never,
     OfProcess(Deadline),
-    /// For code that is not polled by a process itself: outside of any, or below a future that has wakers of its own.
+    /// For code that is not polled with the waker of a process: outside of any process, or below a future that has wakers of its
+    /// own.
     Timer(Box<Timer>),
 }
 
 impl WaitLimit {
-    /// Begins a wait of the code that is polled with `cx`. `runtime` is for code outside of a process.
+    /// Begins a wait of the code that is polled with `cx`. `runtime` has the timer, if the wait needs one.
     #[inline]
     pub(crate) fn begin(limit: Duration, runtime: &RuntimeHandle, cx: &mut Context<'_>) -> WaitLimit {
         let mut begun = match own_deadline(cx, limit) {
             Some(deadline) => deadline.map_or(WaitLimit::Never, WaitLimit::OfProcess),
             None => WaitLimit::with_timer(limit, runtime),
         };
-        // The first poll arms it. A short limit may have passed meanwhile, and then nothing was armed.
+        // The first poll arms the wake-up. A short limit may have passed meanwhile, and then nothing was armed.
         if begun.poll(runtime, cx).is_ready() {
             cx.waker().wake_by_ref();
         }
@@ -50,7 +51,8 @@ impl WaitLimit {
         }
     }
 
-    /// Returns the limit as a number, if it needs no timer. `runtime` is the same one for [`from_bits`](WaitLimit::from_bits).
+    /// Returns the limit as a number, from which [`from_bits`](WaitLimit::from_bits) with the same `runtime` makes the limit again.
+    /// `None` if it has a timer, or a deadline on the clock of another runtime.
     #[inline]
     pub(crate) fn to_bits(&self, runtime: &RuntimeHandle) -> Option<u64> {
         match self {

@@ -1,4 +1,4 @@
-//! What a stop reports: the processes that did not end when they were asked to. Data only; `stop` fills it in.
+//! What a stop reports: the processes that did not end when they were asked to. Data only.
 
 mod builder;
 mod slot;

@@ -28,9 +28,8 @@ pub struct Stopped {
     pub label: Option<Arc<str>>,
     /// Where it was spawned.
     pub spawned_at: Location,
-    /// How long its current poll had lasted, counted from when the monitor thread noticed the poll,
-    /// usually 1 to 2 ms after its start; `None` if the process was not being polled, or if its
-    /// poll had not been noticed yet.
+    /// How long its current poll had lasted, which may be up to two milliseconds too short. `None` if the process was not being
+    /// polled, if the poll had lasted for less than about 1 ms, and always in a simulation.
     pub in_poll: Option<Duration>,
 }
 

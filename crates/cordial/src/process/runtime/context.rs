@@ -450,11 +450,11 @@ pub(in crate::process) fn as_process<R>(
 
 /// Returns the lineage of the children of `caller`, the calling process. Cached per thread, so that a process that spawns many
 /// children looks into the table once.
-pub(in crate::process) fn lineage_of_children(runtime: &RuntimeHandle, caller: Pid) -> Option<Arc<Lineage>> {
+pub(in crate::process) fn lineage_of_spawned(runtime: &RuntimeHandle, caller: Pid) -> Option<Arc<Lineage>> {
     with_context(|context| {
         let mut cached = context.lineage.borrow_mut();
         if cached.as_ref().is_none_or(|(of, _)| *of != caller) {
-            *cached = runtime.with(caller, |entry| (caller, entry.lineage_of_children(caller)));
+            *cached = runtime.with(caller, |entry| (caller, entry.lineage_of_spawned(caller)));
         }
         cached.as_ref().map(|(_, lineage)| lineage.clone())
     })

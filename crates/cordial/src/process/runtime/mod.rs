@@ -30,7 +30,7 @@ pub(crate) use roots::LiveRoot;
 pub(crate) use shared::RuntimeShared;
 
 pub(super) use context::{
-    as_process, drop_spares, is_exiting, is_in_poll, lineage_of_children, own_deadline, poll_own_deadline, spawner,
+    as_process, drop_spares, is_exiting, is_in_poll, lineage_of_spawned, own_deadline, poll_own_deadline, spawner,
     started_runtime, try_current_runtime, while_dropping,
 };
 pub(super) use default::{set_default_runtime, try_default_runtime};
