@@ -1,13 +1,15 @@
-//! The text of a snapshot: one line per process, with the processes that it owns indented below it.
+//! The text of a snapshot: counts, a tree of processes, and the latest crashes. The processes that a process supervises or owns are
+//! indented below it.
 //!
 //! ```text
 //! 6 processes, 2 workers, 1 crash
 //! main <1.0.1>, 12.0s old
-//!   app <1.1.1>: rest_for_one, 2 running, 1 restart, 12.0s old
+//!   app <1.1.1>: rest_for_one, 3 running, 1 restart, 12.0s old
 //!     connections <1.2.1>: tasks, 1 of at most 1000 running, 12.0s old
 //!       src/main.rs:20:9 <1.4.1>, 3.0s old, in a poll for 9ms
 //!     cache <1.5.1>: mailbox 3 of 1024, oldest 20ms, 700 handled, 2 skipped, 12.0s old
 //!     listener <1.3.2>, incarnation 2, 3.0s old
+//! crashed 3.0s ago, 9.0s old: listener <1.3.1>: Too many open files (os error 24)
 //! ```
 
 use std::fmt::{self, Write};
@@ -17,7 +19,7 @@ use super::snapshot::{ProcessInfo, ProcessState, Snapshot};
 use crate::pid::Pid;
 use crate::process::supervision::{InactiveState, Supervision};
 
-/// How many processes are printed below one process, not counting those that own processes themselves.
+/// How many processes are printed below one process, not counting supervisors and other processes that own processes themselves.
 const MAX_PROCESSES: usize = 20;
 
 /// How many levels are indented.
@@ -26,11 +28,16 @@ const MAX_INDENTED: usize = 30;
 /// How many of the most recent crashes are printed.
 const MAX_CRASHES: usize = 5;
 
-/// Prints the processes as a tree, one line each: label, child id or spawn location, pid, state, age, and how long the
-/// current poll has lasted if it is long. A supervisor is printed with its strategy, the number of running children and
-/// the number of restarts. Processes are printed below their supervisor or owner: first those that own processes, then
-/// the others, both oldest first; of the others, only the first 20. The last lines are the five latest crashes. The
-/// format may change.
+/// Prints the number of processes, of workers and of crashes, then the processes as a tree, and then the five latest crashes, if
+/// there are any.
+///
+/// The line of a process has its label, child id or spawn location, its pid, its state unless it is running, its age, and how
+/// long its current poll has lasted, if that is about 1 ms or more. A supervisor is printed with its strategy, the number of its
+/// children that have a process, and the number of restarts, if there were any; below it, its children that have no process. A
+/// server is printed with its mailbox. Details of a process are printed below it.
+///
+/// Processes are printed below their supervisor or owner: first those that own processes, then the others, both oldest
+/// first; of the others, only the first 20. The format may change.
 ///
 /// # Examples
 ///
@@ -68,7 +75,7 @@ impl fmt::Display for Snapshot {
     }
 }
 
-/// The processes, each with the process above it; the roots have none. Sorted by the process above, then oldest first.
+/// The processes, each with the process above it, if there is one. Sorted by the process above, then oldest first.
 struct Forest<'a>(Vec<(Option<Pid>, &'a ProcessInfo)>);
 
 impl<'a> Forest<'a> {
@@ -124,7 +131,7 @@ impl<'a> Forest<'a> {
         Ok(())
     }
 
-    /// Returns the lines of the processes below a process, the first line last.
+    /// Returns the lines of the processes below a process, the last line first: `write` takes them from the end.
     fn below(&self, above: Option<Pid>, depth: usize) -> Vec<Line<'a>> {
         let below = self.directly_below(above).iter().map(|(_, process)| *process);
         // Processes that own others are few, and show the structure of the program: all of them are printed.

@@ -9,12 +9,12 @@ use crate::pid::Pid;
 use crate::process::runtime::RuntimeHandle;
 use crate::process::serving::Serving;
 
-/// How many summaries are made before the first of them is passed to the closure. A chunk fits into the second-level cache of a
-/// processor.
+/// How many summaries are made at most before the first of them is passed to the closure. A chunk fits into the second-level cache of
+/// a processor.
 const CHUNK: usize = 256;
 
-/// Calls `f` with a summary of each live process, ordered by pid, until `f` returns `Break`. With `after`, begins with the
-/// first pid that is greater. No lock is held during a call.
+/// Calls `f` with a summary of each live process, ordered by pid, until `f` returns `Break`. With `after`, begins at the slot that
+/// follows the slot of that pid. No lock is held during a call.
 pub(in crate::process) fn visit(
     runtime: &RuntimeHandle,
     after: Option<Pid>,
@@ -30,7 +30,7 @@ pub(in crate::process) fn visit(
             chunk.push(ProcessSummary::new(&readings, pid, entry));
             if chunk.len() < CHUNK { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        // Outside the lock of the table, because servers take locks of their own.
+        // Outside of the lock of the table, because servers take locks of their own.
         for (index, server) in servers.drain(..) {
             chunk[index].mailbox = Some(server.mailbox());
         }

@@ -95,11 +95,12 @@ pub struct ProcessInfo {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessState {
-    /// It has not been asked to end.
+    /// It has not been asked to shut down. A supervisor may be stopping all the same: because it was killed, because `stop` was
+    /// called, because its owner has ended, or because it gives up.
     Running,
-    /// It opted in to graceful shutdown and was asked to shut down, but has not ended yet.
+    /// It was asked to shut down and has opted in to graceful shutdown, if only for a while. It has not ended yet.
     ShutdownRequested,
-    /// It ends when its current poll returns.
+    /// It ends when its current poll returns, or else in its next poll.
     Exiting,
     /// It was killed, but its current poll does not return, and no stop waits for it any more.
     Abandoned,
@@ -198,8 +199,8 @@ impl Snapshot {
     }
 }
 
-/// Takes a snapshot of the current runtime: the runtime of the calling process, or else the default runtime, which starts on
-/// first use. For another runtime, see [`Runtime::snapshot`](crate::Runtime::snapshot).
+/// Takes a snapshot of the current runtime: the runtime of the calling process or thread, or else the default runtime, which starts
+/// on first use. For another runtime, see [`Runtime::snapshot`](crate::Runtime::snapshot).
 ///
 /// # Elixir
 ///

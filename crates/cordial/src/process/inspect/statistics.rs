@@ -4,7 +4,7 @@ pub use cordial_sched::Statistics;
 
 use crate::process::runtime::with_current_runtime;
 
-/// Returns the counters of the scheduler of the current runtime: the runtime of the calling process, or else the default
+/// Returns the counters of the scheduler of the current runtime: the runtime of the calling process or thread, or else the default
 /// runtime, which starts on first use. For another runtime, see [`Runtime::statistics`](crate::Runtime::statistics).
 ///
 /// For the processes themselves, see [`snapshot`](super::snapshot()) and [`info`](super::info).

@@ -1,4 +1,4 @@
-//! One line about a process, for lists of very many processes.
+//! A summary of a process, for lists of very many processes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::process::entry::Entry;
 use crate::process::kind::ProcessKind;
 use crate::process::serving::MailboxInfo;
 
-/// One line about a live process: what can be read of it without an allocation. For the rest, see
+/// A summary of a live process: what can be read of it without an allocation. For the rest, see
 /// [`ProcessInfo`](super::ProcessInfo).
 #[non_exhaustive]
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub struct ProcessSummary {
     pub supervisor: Option<Pid>,
     /// The process that it belongs to and ends with, if it is a supervisor that belongs to a process.
     pub owner: Option<Pid>,
-    /// The incarnation number of the child, which is one more than its restarts; 1 for a process without a supervisor.
+    /// The incarnation number of the child; 1 for a process without a supervisor.
     pub incarnation: u32,
     /// How many processes it is linked to.
     pub n_links: usize,

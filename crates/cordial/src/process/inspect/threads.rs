@@ -20,11 +20,11 @@ pub struct ThreadInfo {
     pub state: WorkerState,
     /// The process that it polls.
     pub pid: Option<Pid>,
-    /// How long that poll has lasted; `None` if there is none, or for less than about 1 ms.
+    /// How long that poll has lasted. `None` if there is no poll, or if it has lasted for less than about 1 ms.
     pub in_poll: Option<Duration>,
     /// Processes that wait in its own queue.
     pub queued: usize,
-    /// How long it was in polls. Sampled about once a millisecond: exact for long polls, an estimate for short ones.
+    /// How long it was in polls. Sampled about once a millisecond: nearly exact for long polls, an estimate for short ones.
     pub busy: Duration,
     /// Polls that have returned.
     pub polls: u64,
@@ -32,7 +32,8 @@ pub struct ThreadInfo {
     pub steals: u64,
     /// Times that it went to sleep.
     pub parks: u64,
-    /// The number of the thread in the kernel, as `top -H` shows it. `None` on systems other than Linux.
+    /// The number of the thread in the kernel, as `top -H` shows it. `None` while the thread starts, on systems other than Linux, and
+    /// where `/proc` is not mounted.
     pub kernel_id: Option<u32>,
 }
 

@@ -12,7 +12,7 @@ use crate::process::report::{StopReport, Stopped};
 /// The result of an attempt to stop a process, or a process and those below it.
 ///
 /// `Display` prints a sentence without a full stop, such as `process <1.4.1> "importer" (spawned at src/main.rs:20:9) was killed, and
-/// has been in a poll for 12.0s on thread 3; it will end when that poll returns`.
+/// has been in a poll for 12.0s on thread 3 (number 4711 in the kernel); it will end when that poll returns`.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct StopAnswer {
@@ -22,8 +22,8 @@ pub struct StopAnswer {
     pub ending: Ending,
     /// How long the attempt has taken.
     pub took: Duration,
-    /// How many processes below it in the supervision tree were to be stopped as well. The children that a stopped supervisor stops
-    /// itself are counted only if the whole subtree was to be stopped.
+    /// How many processes below it [`stop_subtree`](crate::process::Inspector::stop_subtree) was to stop as well. 0 after
+    /// [`stop`](crate::process::Inspector::stop), also if the process is a supervisor, which stops its children itself.
     pub n_below: usize,
     /// The processes below it that did not end when they were asked to.
     pub report: StopReport,
@@ -39,13 +39,14 @@ pub enum Ending {
     NoProcess,
     /// It has ended with this exit: as it was asked to, or by itself.
     Ended(Exit),
-    /// It did not end within its grace time, was killed, and has ended.
+    /// It did not end within its grace time, was killed, and has ended. Also if it was to be killed at once, and its poll has
+    /// returned only when it was about to be reported as [`InPoll`](Ending::InPoll).
     Killed,
     /// It was killed and is in a poll that does not return. It ends when that poll returns: a future cannot be stopped within a poll.
-    /// `None`: the poll has lasted for less than a millisecond.
+    /// `None`: the poll has lasted for less than about a millisecond.
     InPoll(Option<LongPoll>),
-    /// It was killed, is in no poll, and has not ended after a second: it waits for a thread, or it is a supervisor that waits for
-    /// its children.
+    /// It was killed, is in no poll, and had not ended when the answer was due: it waits for a thread, or it is a supervisor that
+    /// waits for its children.
     Waits,
 }
 

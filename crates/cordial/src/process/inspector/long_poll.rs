@@ -9,8 +9,8 @@ use crate::process::inspect::ThreadInfo;
 use crate::process::kind::ProcessKind;
 use crate::process::runtime::RuntimeHandle;
 
-/// A poll that has lasted for a millisecond or more and has not returned. It may be shorter than `stall_after`, from which on the event
-/// `long_poll` is emitted.
+/// A poll that has lasted for about a millisecond or more and has not returned. A poll that is shorter than `stall_after` is listed too,
+/// although no event `long_poll` is emitted for it.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct LongPoll {

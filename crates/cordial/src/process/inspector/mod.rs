@@ -1,8 +1,8 @@
 //! `Inspector`: reads and stops the processes of a runtime from a thread outside of it.
 //!
-//! Nothing here runs on the threads of the runtime, so answers come even while all of them are stuck in polls. An answer
-//! takes time of the calling thread only, which locks one entry of the process table at a time. The future of an
-//! action needs no runtime of tokio, and no thread of this runtime except to end the process itself.
+//! What an inspector reads, it reads on the calling thread, which locks one entry of the process table at a time. So answers come even
+//! while all workers are stuck in polls. The future of a stop needs no runtime of tokio. Of this runtime, it needs the timer thread
+//! for its limits, and workers only to end the processes. A restart is made by the process of the supervisor.
 
 mod answer;
 mod groups;
@@ -61,8 +61,8 @@ pub struct Inspector {
     runtime: RuntimeHandle,
 }
 
-/// Returns the inspector of the current runtime: the runtime of the calling process, or else the default runtime, which starts on
-/// first use. For another runtime, see [`Runtime::inspector`](crate::Runtime::inspector).
+/// Returns the inspector of the current runtime: the runtime of the calling process or thread, or else the default runtime, which
+/// starts on first use. For another runtime, see [`Runtime::inspector`](crate::Runtime::inspector).
 ///
 /// # Examples
 ///
@@ -165,11 +165,11 @@ impl Inspector {
         TaskSetInfo::all(&self.runtime)
     }
 
-    /// Calls `f` with a summary of each live process whose pid is greater than `after`, or of all with `None`, until `f`
-    /// returns `Break`.
+    /// Calls `f` with a summary of each live process, until `f` returns `Break`. With `after`, begins after that pid, at the next
+    /// slot of the process table.
     ///
     /// The order is that of the pids, and processes that are alive all the time are visited once. Processes that start or end
-    /// meanwhile may be visited or not. Memory is allocated once for each call, not for each process. `f` is called with no lock
+    /// meanwhile may be visited or not. Memory is allocated for each call, not for each process. `f` is called with no lock
     /// held, for a chunk of processes that were read before.
     pub fn visit(&self, after: Option<Pid>, mut f: impl FnMut(&ProcessSummary) -> ControlFlow<()>) -> ControlFlow<()> {
         visit(&self.runtime, after, &mut f)
@@ -186,13 +186,13 @@ impl Inspector {
         self.runtime.crashes().seen_at(self.runtime.executor().coarse_now(), after, usize::MAX)
     }
 
-    /// Stops a process, and returns what has happened. A supervisor stops its children first, in the reverse order of their
-    /// starts.
+    /// Stops a process, and returns what has happened. A supervisor stops its children first: a
+    /// [`Supervisor`](crate::Supervisor) in the reverse order of their starts, a [`TaskSupervisor`](crate::TaskSupervisor) all at once.
     ///
     /// The answer comes when the process has ended; at the latest one second after the kill, which follows the grace time. With
     /// [`Shutdown::Infinity`] it may never come. A process cannot be stopped within a poll: the answer says for how long that poll
-    /// has lasted, and the process ends when the poll returns. Such a process counts as abandoned. A process with a supervisor may
-    /// be started again.
+    /// has lasted, and the process ends when the poll returns. Such a process counts as abandoned. If the process is the child of a
+    /// supervisor, that may start it again.
     ///
     /// # Cancel safety
     ///
@@ -222,10 +222,11 @@ impl Inspector {
     /// Stops a process and those below it, and returns what has happened.
     ///
     /// A process is below its supervisor; or else below its owner, if it is a supervisor that belongs to a process; or else
-    /// below the process that has spawned it. All processes get the request before the first of them is woken, so that none
-    /// handles the end of another as if only that one had been stopped. Supervisors stop their own children, in the reverse
-    /// order of their starts. The answer comes within about the grace time for the process, and as much again for the processes
-    /// below it that have not ended by then. Those that are left after that are killed, whatever their supervisors allow.
+    /// below the process that has spawned it. The process and those below it that are neither supervisors nor children of
+    /// supervisors get the request before the first of them is woken, so that none handles the end of another as if only that one had
+    /// been stopped. Supervisors stop their own children, as for [`stop`](Inspector::stop). The answer comes within about the grace
+    /// time for the process, and as much again for the processes below it that have not ended by then. Those that are left after that
+    /// are killed, whatever their supervisors allow. With [`Shutdown::Infinity`] no process is killed, and the answer may never come.
     ///
     /// # Cancel safety
     ///
@@ -240,7 +241,8 @@ impl Inspector {
     ///
     /// # Errors
     ///
-    /// [`RestartError`]: the process has no such supervisor, the child is temporary, or it could not be started again.
+    /// [`RestartError`]: there is no such process, it has no such supervisor, that is stopping or has ended, the child is temporary, or
+    /// it could not be started again.
     ///
     /// # Cancel safety
     ///

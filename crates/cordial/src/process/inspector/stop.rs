@@ -20,7 +20,7 @@ use crate::process::serving::NextIncarnation;
 use crate::process::shutdown::Shutdown;
 use crate::process::stop::{LateEnds, Polls, StopOutcome, describe, stop_all, stop_one, stop_within};
 
-/// How long an answer waits for a process that was killed and is in no poll.
+/// How long an answer waits after the kill for a process that is in no poll.
 const WAIT_AFTER_KILL: Duration = Duration::from_secs(1);
 
 /// What is read about a process before it is stopped.
@@ -74,8 +74,8 @@ pub(super) async fn stop_subtree(runtime: &RuntimeHandle, pid: Pid, shutdown: Sh
         // A supervisor: it stops its children in the reverse order of their starts.
         end(runtime, &target, shutdown).await
     } else {
-        // All get the request before the first is woken, so that none handles the end of another as if only that one were
-        // stopped.
+        // All these members get the request before the first is woken, so that none handles the end of another as if only that
+        // one were stopped.
         let members = subtree.0.clone();
         let is_member = move |member, entry: &Entry| member == pid || (members.contains(&member) && entry.is_plain());
         let exit = monitor_on(runtime, pid);
@@ -149,7 +149,7 @@ fn still_alive(runtime: &RuntimeHandle, pid: Pid) -> Ending {
     if is_polled || poll.is_some() { Ending::InPoll(poll) } else { Ending::Waits }
 }
 
-/// Awaits a stop for its grace time and [`WAIT_AFTER_KILL`]. Returns `None` if that has not sufficed.
+/// Awaits a stop for its grace time and [`WAIT_AFTER_KILL`]. Returns `None` if the stop has not ended by then.
 async fn await_within<T>(runtime: &RuntimeHandle, shutdown: Shutdown, stop: impl Future<Output = T>) -> Option<T> {
     let limit = match shutdown {
         Shutdown::After(grace) => grace.saturating_add(WAIT_AFTER_KILL),

@@ -3,8 +3,8 @@
 use crate::process::crashes::CrashCounts;
 use crate::process::runtime::RuntimeHandle;
 
-/// How many processes a runtime has, and has had. The counters are monotonic, and are read one after another while processes start
-/// and end.
+/// How many processes a runtime has, and has had. All but `alive` are monotonic. The numbers are read one after another while
+/// processes start and end.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -14,7 +14,7 @@ pub struct Totals {
     pub spawned: u64,
     /// How many processes have ended, crashes included.
     pub ended: u64,
-    /// How many of them have crashed, by how they ended.
+    /// How many of the ended processes have crashed, by how they ended.
     pub crashed: CrashCounts,
 }
 

@@ -61,8 +61,8 @@ impl<T> RunOutcome<T> {
 /// If `fn main` passes that on with `?`, Rust prints `Error: was shut down`, and the status is 1.
 ///
 /// The first SIGINT or SIGTERM (on Windows: Ctrl-C) asks the root process to shut down, without a limit: if it has opted in to
-/// graceful shutdown, by a call of [`shutdown_requested`](crate::shutdown_requested), it ends itself; otherwise its future is
-/// dropped. When the root process has ended, for whatever reason, the processes that descend from it are stopped in order: first
+/// graceful shutdown, for example by a call of [`shutdown_requested`](crate::shutdown_requested), it ends itself; otherwise its
+/// future is dropped. When the root process has ended, for whatever reason, the processes that descend from it are stopped in order: first
 /// the supervisors, which give each child the grace time of its [`ChildSpec::shutdown`](crate::ChildSpec::shutdown); then the
 /// other processes, which are killed after 5 s. Then `run` returns; the runtime can be used again. A second signal kills all of
 /// these processes, and `run` returns [`Exit::Killed`] within 100 ms. Some programs, such as `timeout`, signal a process
@@ -72,10 +72,10 @@ impl<T> RunOutcome<T> {
 /// `axum::serve(listener, app).with_graceful_shutdown(cordial::shutdown_requested())`. Listening to `tokio::signal` does not
 /// opt in to graceful shutdown.
 ///
-/// A signal that comes when the root process has ended ends the program, as it would have without `run`, when the other processes
-/// have been stopped; on Windows, such a Ctrl-C has no effect. If several runs are in progress, a signal asks all of their roots,
-/// and so does a signal that has come shortly before a process calls `run`, if no root has handled it yet. A `run` in the destructor
-/// of a process that ends is not affected.
+/// A first signal that comes after the root process has ended takes effect when the other processes have been stopped: it then ends
+/// the program, as it would have without `run`. On Windows, such a Ctrl-C has no effect. If several runs are in progress, a signal
+/// asks all of their roots. If a process calls `run` shortly after a signal that no root has handled yet, the signal asks the new root
+/// too, unless the destructor of a process made the call.
 ///
 /// The signals are noticed also while all threads of tokio are blocked. When the last `run` of the program has returned, its
 /// signal handlers are given back: a later `run` takes them again, and until then a signal ends the program, as it would have
@@ -93,8 +93,8 @@ impl<T> RunOutcome<T> {
 ///
 /// The [`Exit`] of the root process, if its future returned no value; an [`Exit::Error`] with a
 /// [`BuildError`](crate::BuildError) if the default runtime cannot start, or with an [`io::Error`](std::io::Error) if
-/// the signal handlers cannot be installed. In a handler of `atexit` or in the destructor of a thread-local this may
-/// be [`Exit::Refused`].
+/// the signal handlers cannot be installed; [`Exit::Refused`] if no process can be started, for example in a forked process, in a
+/// handler of `atexit`, or in the destructor of a thread-local.
 ///
 /// # Panics
 ///
@@ -136,10 +136,10 @@ where
 /// Processes that did not end when they were asked to are listed on standard error as well; after a second signal, only those
 /// that are stuck in a poll.
 ///
-/// An orderly shutdown is an [`Exit::Shutdown`] that was requested, or with which the root process ended itself; after a
-/// request also an error of the root process that has such an exit in its chain. The exit of a
-/// [`Supervisor`](crate::Supervisor) that exceeded its restart limit is a `Shutdown` too, but not orderly: if the root process
-/// ends with it, the child and its last exit are printed and the status is 1, so that a service manager restarts the program.
+/// An orderly shutdown is an [`Exit::Shutdown`] of the root process: one that was requested, with which the process ended itself, or
+/// that came over a link. After a request, an error of the root process that has such an exit in its chain is orderly too. The
+/// exit of a supervisor that exceeded its restart limit is a `Shutdown`, but not orderly: if the root process ends with it, the
+/// child and its last exit are printed and the status is 1, so that a service manager restarts the program.
 ///
 /// # Panics
 ///

@@ -18,8 +18,8 @@ use crate::process::stop::{ABANDON_AFTER, stop_within};
 /// A runtime of your own: worker threads, a process table, a clock, and tokio's I/O beside them.
 ///
 /// Most programs need none: the default runtime starts on first use. Build one to test with the real scheduler, or to keep two
-/// kinds of work apart. Inside a process of this runtime, every function of this crate uses it. A process of one runtime has no
-/// links or monitors to processes of another: their pids are unknown there.
+/// kinds of work apart. Inside a process of this runtime, and on its other threads, every function of this crate uses it. A process of
+/// one runtime has no links or monitors to processes of another: their pids are unknown there.
 ///
 /// Dropping the runtime shuts it down without waiting: every process is killed, and each thread ends when its last poll has
 /// returned. The drop never blocks or panics, not even in async code or on a worker of the runtime.
@@ -80,7 +80,7 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// The [`Exit`] of the process, if its future returned no value.
+    /// The [`Exit`] of the process, if its future returned no value; [`Exit::Refused`] if the process was not started.
     ///
     /// # Panics
     ///
@@ -101,7 +101,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// The [`Exit`] of the root process, if its future returned no value; [`Exit::Killed`] after a second signal.
+    /// The [`Exit`] of the root process, if its future returned no value; [`Exit::Killed`] after a second signal; [`Exit::Refused`] if
+    /// the process was not started; an [`Exit::Error`] with an [`io::Error`](std::io::Error) if the signal handlers cannot be installed.
     ///
     /// # Panics
     ///
@@ -149,17 +150,18 @@ impl Runtime {
         self.handle.executor().statistics()
     }
 
-    /// Asks every process to shut down, kills the processes that are left when `limit` has passed, and ends the threads.
+    /// Asks every process to shut down, kills the processes that are left when `limit` has passed, and ends the threads. With
+    /// [`Shutdown::BrutalKill`], kills every process at once.
     ///
-    /// Only a process that opted in to graceful shutdown gets the time; all others end at their current await. Blocks until every
-    /// process has ended, but no longer than 200 ms after the kill. No process can be spawned on this runtime after the call: tasks
-    /// return [`Exit::Refused`]. A second call does nothing.
+    /// Only a process that opted in to graceful shutdown gets the time; all others end at their current await. Supervisors stop their
+    /// children. Blocks until every process has ended, but no longer than 200 ms after the kill. No process can be spawned on this
+    /// runtime after the call: tasks return [`Exit::Refused`]. A second call does nothing.
     ///
     /// The report lists processes whose poll did not return within 100 ms as abandoned. All other processes that were killed are
     /// listed as killed; if there are so many that the threads have not ended all of them when this returns, the threads go on.
     ///
     /// If a process of this runtime makes the call, the call does not wait for that process: the process is killed last, and ends
-    /// when its current poll returns.
+    /// when its current poll returns. In a forked process, the call does nothing.
     ///
     /// # Panics
     ///
@@ -186,7 +188,7 @@ impl Runtime {
         report
     }
 
-    /// Refuses new processes, kills those that are left, and waits up to `limit` for the threads.
+    /// Refuses new processes, kills those that are left, and waits up to `limit` for the threads. Does nothing in a forked process.
     fn close(&self, limit: Duration) {
         // In a forked process, another thread may have held a lock at the fork.
         if self.handle.is_forked() {

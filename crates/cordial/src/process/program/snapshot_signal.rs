@@ -12,17 +12,18 @@ use crate::process::inspect::Snapshot;
 use crate::process::runtime::{RuntimeHandle, with_spawning_runtime};
 use crate::process::spawn::Spawn;
 
-/// Starts a process that prints a [`Snapshot`] of its runtime to standard error for each SIGUSR1 that the program receives: which
-/// processes there are, which of them are stuck in a poll, and the latest crashes. Unix only.
+/// Starts a process that prints a [`Snapshot`] of its runtime to standard error when the program receives SIGUSR1: which processes
+/// there are, which of them are in a long poll, and the latest crashes. Several signals that come at once may cause only one
+/// snapshot. Unix only.
 ///
-/// The process belongs to no other process. If the process that calls this descends from the root of [`run`](crate::run), it ends
-/// with that root. Ending the process does not restore the signal: from the first call on, SIGUSR1 does not end the program. While code in
-/// `tokio::spawn` blocks all threads of tokio, no snapshot is printed.
+/// No process owns the new process. If the root of a [`run`](crate::run), or a process that descends from it, makes the call, the new
+/// process is stopped after that root has ended. The end of the process does not restore the signal: from the first call on, SIGUSR1
+/// does not end the program. While code in `tokio::spawn` blocks all threads of tokio, no snapshot is printed.
 ///
 /// # Errors
 ///
-/// The operating system refuses the handler, or this is a simulation, which has no signals. [`io::ErrorKind::Other`] with an
-/// [`Exit::Refused`] if no process can be started.
+/// The error of the operating system if it refuses the handler; [`io::ErrorKind::Unsupported`] in a simulation, which has no signals;
+/// [`io::ErrorKind::Other`] with an [`Exit::Refused`] if no process can be started.
 ///
 /// # Examples
 ///

@@ -36,8 +36,9 @@ pub struct Builder {
 /// What happens to the priority of a thread that runs a long poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LongPolls {
-    /// The thread gets a lower priority while more long polls compute than there are processors, so that short polls wait
-    /// less. It still gets at least 64 % of the time that a thread with the former priority gets. Linux only.
+    /// When more long polls compute than there are processors, the thread of each of them gets a lower priority until its poll
+    /// has returned, so that short polls wait less. It still gets about 64 % of the time that a thread with the former
+    /// priority gets. Linux only.
     Deprioritize,
     /// The thread keeps its priority.
     Keep,
@@ -49,7 +50,7 @@ pub enum Panics {
     /// By the panic hook of the program, as everywhere in Rust, and by the event `crash`. The hook of the standard library
     /// prints the panic; another hook may send it to a service that collects errors.
     HookAndEvent,
-    /// By the event `crash` only. While no `tracing` subscriber takes that event, by the panic hook.
+    /// By the event `crash` only. A panic while no `tracing` subscriber takes that event is reported by the panic hook.
     EventOnly,
 }
 
@@ -74,8 +75,8 @@ impl Builder {
         Builder { workers, ..self }
     }
 
-    /// Sets how long a poll may last before it is a long poll: it is reported, and while tasks wait, another thread
-    /// stands in for the worker. Default: 4 ms.
+    /// Sets how long a poll may last before it is a long poll. The first long poll of each spawn location is reported while it
+    /// lasts. If tasks wait during a long poll, another thread stands in for the worker. Default: 4 ms.
     ///
     /// In each millisecond, at most one stand-in for each worker starts: while hundreds of tasks block
     /// at the same moment, other tasks may wait for some hundred milliseconds. A thread that is not
@@ -87,21 +88,22 @@ impl Builder {
     /// Sets the maximum number of threads that poll processes or wait to do so, stand-ins included.
     /// Default: 512. If it is below the number of workers, `build` fails.
     ///
-    /// The operating system may refuse a stand-in before that. Tasks then wait until a poll returns, and the event
-    /// `threads_refused` says so once. Where the address space is limited (`ulimit -v`), a stand-in is not started if it would
-    /// leave less than an eighth of it, and a runtime is not built if its threads would leave less than 8 MiB: an allocation
-    /// that fails ends the program.
+    /// The operating system may refuse a stand-in before that. Tasks then wait until a poll returns or the system grants a thread:
+    /// the runtime tries again about every millisecond, while tasks wait. The event `threads_refused` is emitted at the first
+    /// refusal, and again only after the system has granted a thread. Where the address space is limited (`ulimit -v`), the runtime
+    /// does not start a stand-in that would leave less than an eighth of the address space, and `build` fails if the threads of
+    /// the runtime would leave less than 8 MiB: an allocation that fails ends the program.
     pub fn max_threads(self, max_threads: usize) -> Builder {
         Builder { max_threads, ..self }
     }
 
     /// Sets whether a thread that runs a long poll may get a lower priority. Default: [`LongPolls::Deprioritize`].
     ///
-    /// As many long polls as there are processors keep their priority, whatever they do. If more of them compute while
-    /// other tasks wait, the nice value of each of their threads is raised by two, which takes a third of its weight. No
-    /// poll starves: beside threads that keep their priority it takes at most 1.6 times as long as with
-    /// [`LongPolls::Keep`]. A thread keeps its higher nice value until the poll ends, because Linux does not let a program
-    /// take it back, and is then replaced by a new one.
+    /// While at most as many long polls compute as there are processors, their threads keep their priority. When more of them
+    /// compute while other tasks wait, the nice value of the thread of each is raised by two, which takes 36 % of its weight. No
+    /// poll starves: beside threads that keep their priority, a long poll takes at most 1.6 times as long as with
+    /// [`LongPolls::Keep`]. Because Linux does not let a program lower the nice value again, the thread exits when its poll has
+    /// returned. If it is needed, a new thread replaces it.
     ///
     /// In return, other tasks wake up sooner. Beside eight tasks that compute without a break on two processors, 99 of 100
     /// wake-ups came within 7 ms, and with [`LongPolls::Keep`] within 16 ms (median of ten runs).
@@ -131,13 +133,13 @@ impl Builder {
 
     /// Sets how the panic of a process of this runtime is reported. Default: [`Panics::HookAndEvent`].
     ///
-    /// The first runtime of the program sets a panic hook that records panics and calls the hook that was set before. A hook
-    /// that the program sets later, and which does not call the one before, hides the first panic from this crate: the
-    /// report of that panic has no location and no backtrace. From then on the recording hook is set again and calls
-    /// the later hook. To keep the report of the first panic complete, set hooks before the first runtime starts, or call the
-    /// hook that [`take_hook`](std::panic::take_hook) has returned.
+    /// The first runtime of the program sets a panic hook that records panics and calls the hook that was set before. If the
+    /// program sets another hook later, and that does not call the one before, the next panic of a process is not recorded: its
+    /// report has no location and no backtrace. When this panic is caught, the recording hook is set again, and from then on calls
+    /// the later hook. To have each report complete, set hooks before the first runtime starts, or call the hook that
+    /// [`take_hook`](std::panic::take_hook) has returned.
     ///
-    /// [`Panics::EventOnly`] does not affect a later hook that calls the one before.
+    /// A later hook that calls the one before is called for every panic, also with [`Panics::EventOnly`].
     ///
     /// # Examples
     ///
@@ -163,7 +165,8 @@ impl Builder {
     /// A list of tasks takes the limit from the runtime of its first task. The timeouts of the items of a stream and the grace
     /// times of a shutdown do not change. A [simulation](crate::testing) has the default of 5 s.
     ///
-    /// For [`cordial::main`](crate::main) and [`cordial::run`](crate::run), set it before they are called, with `install`:
+    /// For [`cordial::main`](crate::main) and [`cordial::run`](crate::run), set the limit with
+    /// [`install`](Builder::install) before they are called, as in the example.
     ///
     /// # Examples
     ///
@@ -185,14 +188,15 @@ impl Builder {
         Builder { await_limit: limit.into(), ..self }
     }
 
-    /// Sets whether the start first checks that the system grants all threads. Default: yes. For a program that ends if its runtime
-    /// does not start, and that is to start soon, such as a worker of `cordial-isolate`.
+    /// Sets whether the start of the runtime first checks that the system grants all threads. Default: yes. The check takes as long
+    /// as the rest of the start. A program can omit it that has to start quickly and ends anyway if its runtime does not start, such
+    /// as a worker of `cordial-isolate`.
     #[doc(hidden)]
     pub fn check_threads(self, check_threads: bool) -> Builder {
         Builder { check_threads, ..self }
     }
 
-    /// Starts the threads.
+    /// Starts the threads of the runtime, and returns its handle.
     pub(in crate::process) fn start(self) -> Result<RuntimeHandle, BuildError> {
         let Builder { workers, stall_after, max_threads, long_polls, panics, await_limit, check_threads } = self;
         if workers == 0 {

@@ -26,12 +26,12 @@ thread_local!(static CONTEXT: ProcessContext = const { ProcessContext::new() });
 // that. Never destroyed, and empty except during `as_thread_of`, so nothing is leaked.
 thread_local!(static ENDING: ManuallyDrop<ProcessContext> = const { ManuallyDrop::new(ProcessContext::new()) });
 
-/// How many messages a process sends in one poll.
+/// After how many messages in one poll a process lets other processes run.
 const SENDS_IN_A_POLL: u32 = 64;
 
 /// The runtime and the process that a thread works for.
 struct ProcessContext {
-    /// The runtime that started the thread, if a runtime did. Never changes.
+    /// The runtime that started the thread, if a runtime did. Set once.
     own: OnceCell<RuntimeHandle>,
     /// The runtime of the current call of `as_thread_of`. Takes precedence over `own`.
     borrowed: RefCell<Option<Rc<RuntimeHandle>>>,
@@ -41,13 +41,13 @@ struct ProcessContext {
     task: RefCell<Option<TaskRef>>,
     /// The address of the data of the waker of that process.
     waker: Cell<usize>,
-    /// The process that spawned last on this thread, and the lineage of its children.
+    /// The process that spawned last on this thread, and the lineage of the processes that it spawns.
     lineage: RefCell<Option<(Pid, Arc<Lineage>)>>,
     /// The scope of the running code, which the processes that it spawns inherit.
     scope: RefCell<Option<Scope>>,
     /// Whether the future of that process is being dropped.
     is_dropping: Cell<bool>,
-    /// How many messages the process has sent in its current poll.
+    /// How many messages the process has sent in its current poll, or since it last had to wait for its next poll.
     sends: Cell<u32>,
     /// The memory of messages that the process has sent in its current poll.
     spares: Spares,
@@ -267,10 +267,11 @@ pub(in crate::process) fn while_dropping(drop_future: impl FnOnce()) {
     drop_future();
 }
 
-/// Returns whether the process that this thread polls ends at this await, because it was killed or its runtime has stopped.
+/// Returns whether the process that this thread polls ends at this await, because it is exiting or its runtime has stopped.
 ///
 /// Such a process must not go on with the failure of a task: that task may have failed only because everything ends. Returns `false` if
-/// `cx` is not that of the poll of the process. The process then drives the future itself, for example to block in a destructor.
+/// `cx` is not that of the poll of the process. Then other code polls the future, with a waker of its own: for example a `block_on` in a
+/// destructor.
 pub(crate) fn ends_at_this_await(cx: &std::task::Context<'_>) -> bool {
     with_context(|context| {
         context.is_own(cx) && (context.is_exiting() || context.with_runtime(|runtime| runtime.executor().is_closed()))
@@ -448,8 +449,8 @@ pub(in crate::process) fn as_process<R>(
     })
 }
 
-/// Returns the lineage of the children of `caller`, the calling process. Cached per thread, so that a process that spawns many
-/// children looks into the table once.
+/// Returns the lineage of the processes that `caller`, the calling process, spawns. Cached per thread, so that a process that spawns
+/// many others looks into the table once.
 pub(in crate::process) fn lineage_of_spawned(runtime: &RuntimeHandle, caller: Pid) -> Option<Arc<Lineage>> {
     with_context(|context| {
         let mut cached = context.lineage.borrow_mut();

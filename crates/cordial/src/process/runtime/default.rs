@@ -12,21 +12,21 @@ static DEFAULT: OnceLock<RuntimeHandle> = OnceLock::new();
 /// Held while the threads start, so that only one of two concurrent calls starts them.
 static INSTALLING: Mutex<()> = Mutex::new(());
 
-/// The OS process that starts the default runtime, or has started it, or 0. In a process that was forked meanwhile, `INSTALLING` stays
-/// locked.
+/// The id of the OS process that starts the default runtime or has started it; 0 if none does. In a process that was forked during
+/// the start, `INSTALLING` stays locked.
 static INSTALLER: AtomicU32 = AtomicU32::new(0);
 
 /// Returns the default runtime, and starts it on first use.
 ///
 /// # Panics
 ///
-/// If the operating system refuses to start the threads.
+/// If the runtime cannot start: the operating system refuses a thread or a file, or the program has forked during the start.
 pub(in crate::process) fn default_runtime() -> &'static RuntimeHandle {
     try_default_runtime().unwrap_or_else(|error| panic!("cordial's default runtime cannot start: {error:#}"))
 }
 
 /// Like [`default_runtime`], but returns an error if the runtime cannot start, or if the program has forked while it was starting. A
-/// later call tries again.
+/// later call tries again, unless the program has forked.
 pub(in crate::process) fn try_default_runtime() -> Result<&'static RuntimeHandle, BuildError> {
     if let Some(runtime) = DEFAULT.get() {
         return Ok(runtime);

@@ -75,8 +75,8 @@ impl RuntimeHandle {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Forked`] in a forked process. A call that waits for another process, or that takes a lock outside of the process
-    /// table, asks this first.
+    /// [`Refusal::Forked`] in a forked process. To be called before code waits for another process, or takes a lock outside of the
+    /// process table.
     #[inline]
     pub(crate) fn refuse_forked(&self) -> Result<(), Refusal> {
         if self.is_forked() { Err(Refusal::Forked) } else { Ok(()) }
@@ -116,8 +116,8 @@ impl RuntimeHandle {
         if self.is_forked() { Vec::new() } else { self.shared.task_sets.all() }
     }
 
-    /// Adds a stream that `owner` has polled. `n_items` is how many items it has, if that is known. To be removed with
-    /// [`remove_stream`](RuntimeHandle::remove_stream).
+    /// Adds a stream that `owner` has polled. `n_items` is how many items the stream has, if that is known. To be removed with
+    /// [`remove_stream`](RuntimeHandle::remove_stream). `None` in a forked process.
     pub(crate) fn add_stream(
         &self,
         owner: Option<Pid>,
@@ -129,7 +129,7 @@ impl RuntimeHandle {
         self.add_group(&self.shared.streams, owner, created_at, Some(max_concurrency), n_items, counters)
     }
 
-    /// Adds a task set of `owner`. To be removed with [`remove_task_set`](RuntimeHandle::remove_task_set).
+    /// Adds a task set of `owner`. To be removed with [`remove_task_set`](RuntimeHandle::remove_task_set). `None` in a forked process.
     pub(crate) fn add_task_set(
         &self,
         owner: Option<Pid>,
@@ -288,7 +288,7 @@ impl RuntimeHandle {
         self.shared.n_ended.fetch_max(ended, Ordering::Relaxed).max(ended).min(spawned)
     }
 
-    /// Calls `f` with those of `among` that are alive, or else with all live processes.
+    /// Calls `f` with those of `among` that are alive; with all live processes if `among` is `None`.
     pub(crate) fn for_each_of(&self, among: Option<&[Pid]>, f: &mut dyn FnMut(Pid, &Entry)) {
         match among {
             None => self.for_each(f),
@@ -296,10 +296,11 @@ impl RuntimeHandle {
         }
     }
 
-    /// Returns the live processes, or those of `among`, for which `is_member` returns true, each after its callers: if they are signaled in
-    /// this order, each gets its signal before it sees the end of a process that it has spawned.
+    /// Returns the live processes, or those of `among`, for which `is_member` returns true, each after its callers, of which up to 32
+    /// are known. Processes that are signaled in this order get their signals before they see the end of a process that they have
+    /// spawned.
     pub(crate) fn members(&self, among: Option<&[Pid]>, is_member: &dyn Fn(Pid, &Entry) -> bool) -> Vec<Pid> {
-        // By the number of callers, which is small.
+        // By the number of callers, which is 32 at most.
         let mut members: Vec<Vec<Pid>> = Vec::new();
         self.for_each_of(among, &mut |pid, entry| {
             if is_member(pid, entry) {
@@ -311,7 +312,7 @@ impl RuntimeHandle {
         members.concat()
     }
 
-    /// Returns the processes whose current poll is long, and how long it has lasted.
+    /// Returns the processes whose current poll has lasted for about a millisecond or more, and how long it has lasted.
     pub(crate) fn long_polls(&self) -> SortedMap<Pid, Duration> {
         self.executor.long_polls().into_iter().map(|(key, lasted)| (self.shared.pid(key), lasted)).collect()
     }

@@ -1,5 +1,4 @@
-//! What every process of a runtime reaches: the scheduler, the process table, and which runtime and process a thread works
-//! for.
+//! What the processes of a runtime share: the scheduler and the process table. And which runtime and process a thread works for.
 //!
 //! The public [`Runtime`](crate::Runtime) is in `program`, because it needs the modules that stop
 //! processes.

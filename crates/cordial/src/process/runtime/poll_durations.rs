@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How many buckets there are. The first begins at 1 ms. Each reaches to twice its lower bound, and the last one has no end.
+/// How many buckets there are. The first begins at 1 ms. Each but the last reaches to twice its lower bound.
 const BUCKETS: usize = 16;
 
 /// One bucket of a histogram: how many polls of the processes of one spawn location lasted about as long.
@@ -12,9 +12,10 @@ const BUCKETS: usize = 16;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PollBucket {
-    /// The shortest duration in this bucket. The longest is less than twice as long; the last bucket has no upper bound.
+    /// The lower bound of this bucket. The upper bound is twice as much; the last of 16 buckets has none. The first bucket, from 1 ms
+    /// on, also has the polls that were measured as shorter than 1 ms.
     pub at_least: Duration,
-    /// How many polls of such a duration have returned.
+    /// How many polls with a duration in this bucket have returned.
     pub polls: u64,
 }
 

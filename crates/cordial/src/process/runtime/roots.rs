@@ -6,7 +6,7 @@ use crate::process::shutdown_notice::ShutdownNotice;
 
 /// The root processes that run on one runtime, and the notice that one of them was asked to shut down.
 ///
-/// Usually there is one root. Several run only if several threads call `run` at the same time, and then they share the notice.
+/// Usually there is one root. Several run only while several threads are in a call of `run`, and then they share the notice.
 #[derive(Debug, Default)]
 pub(crate) struct Roots(Mutex<RootsState>);
 
@@ -18,7 +18,7 @@ struct RootsState {
     is_closed: bool,
 }
 
-/// A root that runs. Dropped when the root process has ended.
+/// A root that runs. Dropped when the root process has ended, or was refused.
 #[derive(Debug)]
 pub(crate) struct LiveRoot<'a> {
     roots: &'a Roots,
@@ -26,7 +26,7 @@ pub(crate) struct LiveRoot<'a> {
 }
 
 impl Roots {
-    /// Adds a root. The first one after all others have ended gets a new notice.
+    /// Adds a root. The first one after all others have ended gets a new notice, unless the runtime is shut down.
     pub(crate) fn begin(&self) -> LiveRoot<'_> {
         let mut state = self.lock();
         if state.n_live == 0 && state.notice.is_given() && !state.is_closed {
@@ -36,8 +36,8 @@ impl Roots {
         LiveRoot { roots: self, notice: state.notice.clone() }
     }
 
-    /// Returns the notice for the roots that run now, or else for the next one. After the last root has ended, this is still its
-    /// notice, until the next root runs.
+    /// Returns the notice of the roots that run now. Before the first root runs, this is the notice of that root; after the last
+    /// root has ended, it is still the notice of that root, until the next one runs.
     pub(crate) fn notice(&self) -> Arc<ShutdownNotice> {
         self.lock().notice.clone()
     }

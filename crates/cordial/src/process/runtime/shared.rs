@@ -38,14 +38,14 @@ pub(crate) struct RuntimeShared {
     pub(super) n_ended: AtomicU64,
     /// How long a task is awaited unless the await sets another limit.
     pub(super) await_limit: CompactTimeout,
-    /// The reports of long polls, by spawn location.
+    /// The reports of long polls and the durations of polls, by spawn location.
     long_polls: Mutex<SortedMap<(&'static str, u32, u32), LongPollsOfLocation>>,
 }
 
 /// The shortest time between two reports of the end of a long poll, for each spawn location.
 const REPORT_EVERY_MS: u64 = 1000;
 
-/// The reports of long polls of the processes of one spawn location, and how long all their polls lasted.
+/// The reports of long polls of the processes of one spawn location, and how long their polls of about a millisecond or more lasted.
 #[derive(Debug, Default)]
 struct LongPollsOfLocation {
     /// Whether a long poll was reported while it lasted.
@@ -136,7 +136,8 @@ impl RuntimeShared {
     }
 }
 
-/// Returns the entry of a spawn location. Only locations of long polls have one, so the linear insertion is quick.
+/// Returns the entry of a spawn location. Only locations with polls of about a millisecond or more have one, so the linear insertion
+/// is quick.
 fn reports_of<'a>(
     long_polls: &'a mut SortedMap<(&'static str, u32, u32), LongPollsOfLocation>,
     location: &'static Location<'static>,

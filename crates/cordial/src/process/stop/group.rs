@@ -19,10 +19,11 @@ use crate::process::shutdown::Shutdown;
 use crate::process::signal::Effect;
 use crate::sorted_map::SortedMap;
 
-/// How long a stop that has a limit waits after [`ABANDON_AFTER`] for killed processes that are in no poll.
+/// How long a stop that has a limit waits after [`ABANDON_AFTER`] for killed processes that are not stuck in a poll.
 const FOR_LATE_ENDS: Duration = Duration::from_millis(80);
 
-/// How long a stop waits for killed processes that are in no poll, because they wait for a thread.
+/// How long a stop waits for killed processes that are not stuck in a poll: they wait for a thread, or, as guardians, for the
+/// processes that they own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LateEnds {
     /// Until they have ended.
@@ -36,13 +37,13 @@ pub(crate) type IsMember<'a> = &'a (dyn Fn(Pid, &Entry) -> bool + Sync);
 
 /// The processes that a stop applies to.
 #[derive(Clone, Copy)]
-struct Group<'a> {
+struct StopGroup<'a> {
     /// `None`: every process of the runtime may be a member, so each step searches the table.
     among: Option<&'a [Pid]>,
     is_member: IsMember<'a>,
 }
 
-impl Group<'_> {
+impl StopGroup<'_> {
     fn members(&self, runtime: &RuntimeHandle) -> Vec<Pid> {
         runtime.members(self.among, self.is_member)
     }
@@ -56,7 +57,7 @@ pub(crate) async fn stop_all(
     shutdown: Shutdown,
     late_ends: LateEnds,
 ) -> StopReport {
-    stop_group(runtime, Group { among: None, is_member }, shutdown, late_ends).await
+    stop_group(runtime, StopGroup { among: None, is_member }, shutdown, late_ends).await
 }
 
 /// Stops these processes, with one grace time. The cost does not depend on how many other processes the runtime has.
@@ -66,10 +67,15 @@ pub(crate) async fn stop_these(
     shutdown: Shutdown,
     late_ends: LateEnds,
 ) -> StopReport {
-    stop_group(runtime, Group { among: Some(pids), is_member: &|_, _| true }, shutdown, late_ends).await
+    stop_group(runtime, StopGroup { among: Some(pids), is_member: &|_, _| true }, shutdown, late_ends).await
 }
 
-async fn stop_group(runtime: &RuntimeHandle, group: Group<'_>, shutdown: Shutdown, late_ends: LateEnds) -> StopReport {
+async fn stop_group(
+    runtime: &RuntimeHandle,
+    group: StopGroup<'_>,
+    shutdown: Shutdown,
+    late_ends: LateEnds,
+) -> StopReport {
     let first = Step::first(shutdown);
     if first != Step::Kill && until_gone(runtime, group, first, time_of(first)).await {
         return StopReport::default();
@@ -90,16 +96,16 @@ async fn stop_group(runtime: &RuntimeHandle, group: Group<'_>, shutdown: Shutdow
 /// lists only the abandoned processes.
 pub(crate) async fn kill_group(runtime: &RuntimeHandle, is_member: IsMember<'_>, limit: Duration) -> StopReport {
     // Two rounds: a destructor that hangs begins after the kill, in a new poll.
-    let group = Group { among: None, is_member };
+    let group = StopGroup { among: None, is_member };
     let abandoned = kill_all(runtime, group, &mut [limit / 2; 2].into_iter()).await;
     StopReport { abandoned, ..StopReport::default() }
 }
 
 /// Kills every member and waits for their ends, in rounds that last this long. Abandons and returns the members that were in one
-/// poll for a whole round. If there are no more rounds, the other members that are left wait for a thread, and end later.
+/// poll for a whole round. The other members that are left after the last round wait for a thread, and end later.
 async fn kill_all(
     runtime: &RuntimeHandle,
-    group: Group<'_>,
+    group: StopGroup<'_>,
     rounds: &mut (dyn Iterator<Item = Duration> + Send),
 ) -> Vec<Stopped> {
     let mut polls = Polls::now(runtime);
@@ -108,7 +114,7 @@ async fn kill_all(
     let mut stuck: SortedMap<Pid, PollId> = SortedMap::default();
     for round in rounds {
         let is_awaited = |pid, entry: &Entry| stuck.get(pid).is_none() && (group.is_member)(pid, entry);
-        let awaited = Group { is_member: &is_awaited, ..group };
+        let awaited = StopGroup { is_member: &is_awaited, ..group };
         let have_ended = until_gone(runtime, awaited, Step::Kill, Some(round)).await;
         let before = std::mem::replace(&mut polls, Polls::now(runtime));
         if have_ended && stuck.iter().all(|(pid, poll)| polls.of(pid) == Some(*poll) || !runtime.is_alive(pid)) {
@@ -129,9 +135,9 @@ fn time_of(step: Step) -> Option<Duration> {
     step.next().map(|(after, _)| after)
 }
 
-/// Takes a step for every member, also for newly spawned members, until no member is left. Returns
-/// `false` if `limit` passes before; `None` is no limit.
-async fn until_gone(runtime: &RuntimeHandle, group: Group<'_>, step: Step, limit: Option<Duration>) -> bool {
+/// Takes a step for every member, also for members that are spawned meanwhile, until no member is left. Returns
+/// `false` if `limit` passes before that; `None` is no limit.
+async fn until_gone(runtime: &RuntimeHandle, group: StopGroup<'_>, step: Step, limit: Option<Duration>) -> bool {
     let mut timer: Option<Timer> = limit.and_then(|limit| runtime.executor().timer(limit));
     loop {
         let members = group.members(runtime);

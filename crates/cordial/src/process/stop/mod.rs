@@ -8,8 +8,10 @@
 //!     └ ends: not reported  └ ends: reported as killed
 //! ```
 //!
-//! A process is abandoned only if one poll of it has lasted for the whole 100 ms. A killed process that is in no poll waits for a
-//! thread, and ends as soon as it gets one.
+//! A process is abandoned only if one poll of it has lasted for the whole 100 ms. Stops with a limit wait less: for a poll that was
+//! not there at the kill, 80 ms ([`LateEnds::Limit`]); after the second signal to a program, 35 ms (`kill_group`). A killed process
+//! that is in no poll waits for a thread, and ends as soon as it gets one. A killed guardian ends when the processes that it owns
+//! have ended.
 //!
 //! - To stop one process and to wait for that, await [`stop_one`].
 //! - To wait in some other way (for the reply of a task, for many processes with one timer), take the steps one by one:

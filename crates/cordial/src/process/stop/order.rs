@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  1. guardians without an owner, the last started first, each with the processes that it owns
-//!  2. processes that no other process owns, all at once
+//!  2. processes that are neither guardians nor children, all at once
 //!  3. the guardians that these processes owned, the last started first
 //! ```
 
@@ -16,8 +16,8 @@ use crate::process::report::{ReportBuilder, StopReport};
 use crate::process::runtime::RuntimeHandle;
 use crate::process::shutdown::Shutdown;
 
-/// Stops the processes for which `is_member` returns true, in order. `shutdown` applies to the processes that no other process
-/// owns. Guardians take the time that the `Shutdown` of each child allows.
+/// Stops the processes for which `is_member` returns true, in order. `shutdown` applies to the processes that are neither guardians
+/// nor children. Guardians take the time that the `Shutdown` of each child allows.
 pub(crate) async fn stop_in_order(runtime: &RuntimeHandle, is_member: IsMember<'_>, shutdown: Shutdown) -> StopReport {
     let mut report = ReportBuilder::default();
     collect_in_order(&mut report, runtime, is_member, shutdown).await;

@@ -1,4 +1,4 @@
-//! Which processes are in a poll that does not return.
+//! The polls of a runtime at one moment, and which of them do not return.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::sorted_map::SortedMap;
 /// How long one poll of a killed process may last before a stop abandons the process.
 pub(crate) const ABANDON_AFTER: Duration = Duration::from_millis(100);
 
-/// A poll that has lasted this long counts as one that has lasted for [`ABANDON_AFTER`]: the duration of a poll is known only to
-/// some milliseconds.
-const NEARLY: Duration = ABANDON_AFTER.saturating_sub(Duration::from_millis(10));
+/// A poll that seems to have lasted for this long counts as one that has lasted for [`ABANDON_AFTER`]: the duration of a poll is known
+/// only to some milliseconds.
+const STUCK_AFTER: Duration = ABANDON_AFTER.saturating_sub(Duration::from_millis(10));
 
 /// The polls of a runtime at one moment.
 #[derive(Debug, Default)]
@@ -38,15 +38,15 @@ impl Polls {
         self.current.iter().map(|(pid, poll)| (pid, *poll))
     }
 
-    /// Returns how long the current poll of a process has lasted; `None` if it is in no poll, or only briefly.
+    /// Returns how long the current poll of a process has lasted. `None` if it is in no poll, or for less than about a millisecond.
     pub(crate) fn lasted(&self, pid: Pid) -> Option<Duration> {
         self.long.get(pid).copied()
     }
 
-    /// Returns whether the current poll of a process does not return: it is the poll in which the process was [`ABANDON_AFTER`]
-    /// ago, or it has lasted for as long. A process that is in no poll, because it waits for a thread, is not stuck.
+    /// Returns whether a process is stuck in a poll: it is still in the poll `before`, in which it was when the wait began, or its current
+    /// poll has lasted for [`ABANDON_AFTER`]. A process that is in no poll, because it waits for a thread, is not stuck.
     pub(crate) fn is_stuck(&self, pid: Pid, before: Option<PollId>) -> bool {
         let is_same_poll = || before.is_some() && self.of(pid) == before;
-        is_same_poll() || self.lasted(pid).is_some_and(|lasted| lasted >= NEARLY)
+        is_same_poll() || self.lasted(pid).is_some_and(|lasted| lasted >= STUCK_AFTER)
     }
 }

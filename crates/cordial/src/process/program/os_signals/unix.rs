@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  signal ─► handler of `signal-hook` ─► the handler that was there before
-//!                                     ─► no run: the default action, if there was no other handler before the first run
+//!                                     ─► no run: the default action, if the signal was neither handled nor ignored before the first run
 //!                                     ─► sets the flag of the program, and writes to the pipe of each run
 //!  waker of the run ───────────────────────────────────────► writes to the pipe ─► the thread of the run polls
 //! ```
@@ -74,7 +74,7 @@ impl OsSignals {
         Ok(OsSignals { pipe, taken, _wakes: wakes })
     }
 
-    /// Polls the future on the calling thread, again after each signal.
+    /// Polls the future on the calling thread, again after each wake-up and after each signal.
     pub(in crate::process::program) fn block_on<F: Future>(&self, future: F) -> F::Output {
         let waker = Waker::from(self.pipe.clone());
         let mut cx = Context::from_waker(&waker);
@@ -95,7 +95,7 @@ impl OsSignals {
         })
     }
 
-    /// Takes a signal that another run has noticed already, and may have handled.
+    /// Takes the next signal that has a number already. Another run may have noticed it first, and may have handled it.
     pub(in crate::process::program) fn take_numbered(&self) -> Option<OsSignal> {
         let mut taken = self.taken.get();
         let signal = lock_program().signals.iter().zip(&mut taken).find_map(|(of_program, taken)| {
@@ -185,7 +185,7 @@ struct ProgramSignal {
     ends_program: Option<Arc<AtomicBool>>,
     /// Set by the handler.
     is_received: Arc<AtomicBool>,
-    /// How often the flag was cleared during a run: the number of the latest signal.
+    /// How often the flag was found set, and cleared: the number of the latest signal.
     n_received: u64,
     /// The number of the latest signal that a run has handled.
     handled: u64,
@@ -212,7 +212,7 @@ impl ProgramSignals {
         Ok(())
     }
 
-    /// Returns the numbers of the signals that are not for this run.
+    /// Returns the numbers of the latest signals that are not for this run.
     fn begin_run(&mut self, takes_unhandled: bool) -> Numbers {
         if self.n_runs == 0 {
             // Between two runs, other handlers have received them.
