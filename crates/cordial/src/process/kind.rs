@@ -22,7 +22,8 @@ pub enum ProcessKind {
     StreamItem,
     /// A task of a [`TaskSet`](crate::TaskSet).
     SetTask,
-    /// A connection of a network server. The crate `cordial-http` sets it.
+    /// A connection of a network server: set by the crate `cordial-http`, or by
+    /// [`mark_as_connection`](crate::process::mark_as_connection).
     Connection,
 }
 

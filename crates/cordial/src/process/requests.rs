@@ -40,8 +40,8 @@ use crate::pid::Pid;
 ///
 /// In a task of `tokio::spawn` and on a plain thread, no process can be opted in. The future is then ready when a
 /// root process of the runtime is asked to shut down, when the last root process has ended, and when the runtime
-/// is shut down. A root process is a future that is passed to [`run`](crate::run), [`main`](crate::main) or
-/// [`Runtime::run`](crate::Runtime::run). The runtime is that of the thread: on the threads that a [`Runtime`](crate::Runtime) has
+/// is shut down. A root process runs a future that is passed to [`run`](crate::run), [`main`](crate::main),
+/// [`Runtime::run`](crate::Runtime::run) or [`testing::run`](crate::testing::run). The runtime is that of the thread: on the threads that a [`Runtime`](crate::Runtime) has
 /// started, tokio's included, that runtime; on all other threads the default runtime, which starts on first use.
 ///
 /// No process waits for such a task: unless the root process has opted in itself and awaits the task, the program may end before

@@ -51,7 +51,7 @@ enum Linkage {
 /// Which lineage a process gets.
 #[derive(Clone, Debug)]
 pub(crate) enum Ancestry {
-    /// The lineage of the children of the calling process.
+    /// The lineage of the processes that the calling process spawns.
     Caller,
     /// A known lineage, for example that of an earlier incarnation; `None` for a process without
     /// callers.
@@ -69,7 +69,7 @@ pub(crate) enum InheritedScope {
 }
 
 impl InheritedScope {
-    fn open(self) -> Option<Scope> {
+    fn into_scope(self) -> Option<Scope> {
         match self {
             InheritedScope::Whole => current_scope(),
             InheritedScope::Values => current_scope().and_then(Scope::without_deadline),
@@ -243,8 +243,8 @@ impl Spawn {
 
     // The rest is not generic, so that it is not compiled again for each future of a user.
 
-    /// Drops what a refused process would have got. To be called before the refusal is reported, so that code of the user that is called
-    /// with the report finds the slot of the child free.
+    /// Drops what the refused process was to get, such as its slot. To be called before the refusal is reported: the report runs code of
+    /// the user, which may start another child in that slot.
     #[cold]
     fn clear(&mut self) {
         *self = Spawn::new(self.spawned_at);
@@ -278,7 +278,7 @@ impl Spawn {
         let reserved = executor.reserve(key);
         let task = reserved.task();
         let span = TaskSpan::new(pid, self.label.as_deref(), self.spawned_at, self.span.take().map(|span| *span));
-        let scope = std::mem::replace(&mut self.scope, InheritedScope::Whole).open();
+        let scope = std::mem::replace(&mut self.scope, InheritedScope::Whole).into_scope();
         let origin = Origin { task: task.clone(), key, pid, caller, linked_to, lineage };
         Ok(Begun { reserved, task, span, scope, origin })
     }

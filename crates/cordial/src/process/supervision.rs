@@ -28,7 +28,7 @@ pub struct Supervision {
     pub n_running: usize,
     /// How many of these have not finished starting.
     pub n_starting: usize,
-    /// The children that have no process.
+    /// The children that have no process, not even an abandoned one.
     pub inactive: Vec<InactiveChild>,
 }
 
@@ -86,8 +86,8 @@ pub struct InactiveChild {
     pub state: InactiveState,
     /// The number of its last incarnation, from 1. 0 if the child was never started.
     pub incarnation: u32,
-    /// After which time it is started again. Zero if the restart is due, or waits for an abandoned process to end. `None` if no
-    /// restart is scheduled, or its time is not decided yet.
+    /// After which time it is started again. Zero if the restart is due. `None` if no restart is scheduled, or its time is not
+    /// decided yet.
     pub restart_in: Option<Duration>,
     /// How often it has failed in a row, if it has a backoff.
     pub failures: Option<u32>,

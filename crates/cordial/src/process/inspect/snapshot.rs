@@ -39,7 +39,8 @@ pub struct Snapshot {
 pub struct ProcessInfo {
     /// Its pid.
     pub pid: Pid,
-    /// The label that the process has set, or else its label as a supervisor or its id as a child.
+    /// The label that the process has set. If it has set none: the label of a supervisor, or the id of a child that is not a
+    /// [`TaskSupervisor`](crate::TaskSupervisor).
     pub label: Option<Arc<str>>,
     /// What the process is for.
     pub kind: ProcessKind,

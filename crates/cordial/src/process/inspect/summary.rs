@@ -18,7 +18,8 @@ use crate::process::serving::MailboxInfo;
 pub struct ProcessSummary {
     /// Its pid.
     pub pid: Pid,
-    /// The label that the process has set, or else its label as a supervisor or its id as a child.
+    /// The label that the process has set. If it has set none: the label of a supervisor, or the id of a child that is not a
+    /// [`TaskSupervisor`](crate::TaskSupervisor).
     pub label: Option<Arc<str>>,
     /// The id of the child, if the process was started from a child specification.
     pub child_id: Option<Arc<str>>,

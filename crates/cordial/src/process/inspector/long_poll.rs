@@ -16,7 +16,8 @@ use crate::process::runtime::RuntimeHandle;
 pub struct LongPoll {
     /// The process.
     pub pid: Pid,
-    /// The label that the process has set; if it has set none, the label of a supervisor, or the id of a child.
+    /// The label that the process has set. If it has set none: the label of a supervisor, or the id of a child that is not a
+    /// [`TaskSupervisor`](crate::TaskSupervisor).
     pub label: Option<Arc<str>>,
     /// What the process is for.
     pub kind: ProcessKind,

@@ -89,8 +89,8 @@ impl Inspector {
         self.runtime.number().get()
     }
 
-    /// Returns whether the runtime was shut down or is being shut down: no process can be spawned on it any more. That is also
-    /// true in a process that was forked from the one with the runtime.
+    /// Returns whether the runtime was shut down or is being shut down, so that no process can be spawned on it any more. Also
+    /// `true` in an OS process that was forked after the runtime was started.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
         self.runtime.is_forked() || self.runtime.executor().is_closed()
@@ -191,8 +191,8 @@ impl Inspector {
     ///
     /// The answer comes when the process has ended; at the latest one second after the kill, which follows the grace time. With
     /// [`Shutdown::Infinity`] it may never come. A process cannot be stopped within a poll: the answer says for how long that poll
-    /// has lasted, and the process ends when the poll returns. Such a process counts as abandoned. If the process is the child of a
-    /// supervisor, that may start it again.
+    /// has lasted, and the process ends when the poll returns. Such a process counts as abandoned. The supervisor of a process may
+    /// start it again.
     ///
     /// # Cancel safety
     ///
@@ -241,8 +241,8 @@ impl Inspector {
     ///
     /// # Errors
     ///
-    /// [`RestartError`]: there is no such process, it has no such supervisor, that is stopping or has ended, the child is temporary, or
-    /// it could not be started again.
+    /// [`RestartError`]: there is no such process, the process is not the child of a `Supervisor`, the supervisor is stopping or has
+    /// ended, the child is temporary, or the child could not be started again.
     ///
     /// # Cancel safety
     ///

@@ -71,7 +71,7 @@ pub(super) async fn stop_subtree(runtime: &RuntimeHandle, pid: Pid, shutdown: Sh
     let n_below = subtree.0.len() - 1;
     let mut report = ReportBuilder::default();
     let ending = if target.report.is_some() {
-        // A supervisor: it stops its children in the reverse order of their starts.
+        // A supervisor stops its children itself.
         end(runtime, &target, shutdown).await
     } else {
         // All these members get the request before the first is woken, so that none handles the end of another as if only that

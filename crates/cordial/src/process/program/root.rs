@@ -6,8 +6,8 @@
 //!  second signal   the root and every process that descends from it are killed; `run` returns within 100 ms
 //! ```
 //!
-//! If the first signal comes when the root has ended, no process can be asked. Then it ends the program when `run` is about to
-//! return. `main` returns the status of the root, because the program ends anyway.
+//! If the first signal comes when the root has ended, no process can be asked. The signal then ends the program when `run` is about
+//! to return. In `main` it does not: the program ends anyway, with the status of the root.
 
 use std::io::{self, Write};
 use std::panic::Location;
@@ -77,12 +77,11 @@ impl<T> RunOutcome<T> {
 /// asks all of their roots. If a process calls `run` shortly after a signal that no root has handled yet, the signal asks the new root
 /// too, unless the destructor of a process made the call.
 ///
-/// The signals are noticed also while all threads of tokio are blocked. When the last `run` of the program has returned, its
-/// signal handlers are given back: a later `run` takes them again, and until then a signal ends the program, as it would have
-/// without `run`. A handler that was there before the first `run` is called all the time, and after `run` it alone decides. A
-/// signal that was ignored before the first `run`, as in the background of a shell, is ignored again after it. Only Linux shows
-/// what was there before; elsewhere a signal between two runs ends the program. Code that handles these signals beyond the end
-/// of `run`, for example with `tokio::signal`, has to begin before the first `run`.
+/// The signals are noticed also while all threads of tokio are blocked. While no `run` is in progress, a signal does what it did
+/// before the first `run`: it ends the program, or only calls the handler that was there, or is ignored, as in the background of a
+/// shell. During `run`, a handler that was there is called as well. Only Linux shows what was there before the first `run`;
+/// elsewhere a signal between two runs ends the program. Code that handles these signals beyond the end of `run`, for example
+/// with `tokio::signal`, has to begin before the first `run`.
 ///
 /// The value is the output of the future. If that is a `Result` itself, `run(..)?` returns the inner `Result`.
 ///

@@ -24,7 +24,8 @@ pub struct StopReport {
 pub struct Stopped {
     /// Its pid.
     pub pid: Pid,
-    /// The label that the process has set; if it has set none, the label of a supervisor, or the id of a child.
+    /// The label that the process has set. If it has set none: the label of a supervisor, or the id of a child that is not a
+    /// [`TaskSupervisor`](crate::TaskSupervisor).
     pub label: Option<Arc<str>>,
     /// Where it was spawned.
     pub spawned_at: Location,

@@ -162,7 +162,7 @@ impl Builder {
     /// [casts](crate::server::Cast::timeout) to servers. Default: 5 s. With [`Timeout::Infinity`], an await has no limit, as in
     /// tokio.
     ///
-    /// A list of tasks takes the limit from the runtime of its first task. The timeouts of the items of a stream and the grace
+    /// A list of tasks takes the limit from the runtime of the first of its tasks that has a process. The timeouts of the items of a stream and the grace
     /// times of a shutdown do not change. A [simulation](crate::testing) has the default of 5 s.
     ///
     /// For [`cordial::main`](crate::main) and [`cordial::run`](crate::run), set the limit with
