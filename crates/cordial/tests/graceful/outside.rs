@@ -54,7 +54,7 @@ fn it_is_ready_when_the_root_is_asked_has_ended_or_the_runtime_is_shut_down() {
     by_shutdown.block_on(wait_outside(tx)).unwrap();
     by_shutdown.block_on(async { Task::spawn(async {}).await }).unwrap().unwrap();
     assert!(rx.try_recv().is_err());
-    // tokio is shut down after the last process, so this one waits for the task of tokio.
+    // tokio is shut down after the last process. This process waits for the task of tokio, so that the task can still send.
     by_shutdown.block_on(start_graceful(move || assert_eq!(rx.recv(), Ok("requested")))).unwrap();
     assert!(by_shutdown.shutdown(LIMIT).is_clean());
 }
@@ -113,26 +113,37 @@ fn a_plain_thread_waits_for_the_root_of_the_default_runtime() {
     assert_eq!(cordial::run(async { 1 }), Ok(1));
 }
 
-/// Two roots on one runtime share the notice: it is given when one of them is asked, or when none is left.
+/// The roots of one runtime share the notice: it is given when one of them is asked, or when none is left.
 #[test]
-fn of_several_roots_the_first_that_is_asked_counts() {
-    let (tx, rx) = mpsc::channel();
-    let runtime = with_workers(2);
-    let (release, released) = mpsc::channel::<()>();
-    std::thread::scope(|scope| {
-        let (both_run, run) = mpsc::channel();
-        let first = scope.spawn(|| {
-            runtime.run(async move {
-                both_run.send(()).unwrap();
-                // A long poll, so that this root runs on.
-                let _ = released.recv();
-            })
+fn of_several_roots_the_first_that_is_asked_counts_or_the_last_that_ends() {
+    for is_one_asked in [true, false] {
+        let (tx, rx) = mpsc::channel();
+        let runtime = with_workers(2);
+        let (release, released) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let (runs, is_running) = mpsc::channel();
+            let first = scope.spawn(|| {
+                runtime.run(async move {
+                    runs.send(()).unwrap();
+                    // A long poll, so that this root runs on.
+                    let _ = released.recv();
+                })
+            });
+            is_running.recv().unwrap();
+            assert_eq!(runtime.run(wait_outside(tx)), Ok(()));
+            assert!(rx.try_recv().is_err(), "one root is left");
+            if is_one_asked {
+                let asked = runtime.run(async {
+                    process::exit(process::current().unwrap(), Exit::Shutdown(None));
+                    std::future::pending::<()>().await
+                });
+                assert_eq!((asked, rx.recv()), (Err(Exit::Shutdown(None)), Ok("requested")));
+            }
+            drop(release);
+            assert_eq!(first.join().unwrap(), Ok(()));
+            if !is_one_asked {
+                assert_eq!(rx.recv(), Ok("requested"));
+            }
         });
-        run.recv().unwrap();
-        assert_eq!(runtime.run(wait_outside(tx)), Ok(()));
-        assert!(rx.try_recv().is_err(), "one root is left");
-        drop(release);
-        assert_eq!(first.join().unwrap(), Ok(()));
-        assert_eq!(rx.recv(), Ok("requested"));
-    });
+    }
 }

@@ -75,7 +75,7 @@ fn a_kill_runs_no_stopping_and_is_the_answer_of_all_that_wait() {
 }
 
 #[test]
-fn a_server_that_is_killed_while_its_handler_computes_handles_no_further_message() {
+fn the_process_of_a_server_that_is_killed_while_it_computes_handles_no_further_message() {
     testing::run(async {
         let log = Log::default();
         let server = Worker::builder(&log).restart(Restart::Permanent).start();
@@ -136,7 +136,7 @@ fn a_stop_kills_a_server_whose_grace_time_is_over_and_reports_it() {
         let begun = Instant::now();
         let report = in_stopping.stop().await;
         assert_eq!(begun.elapsed(), 2 * SECOND);
-        drop(report);
+        assert_eq!(report.killed[0].label.as_deref(), Some("hangs"));
         let in_handler = start();
         in_handler.cast(Hang).await.unwrap();
         settle().await;

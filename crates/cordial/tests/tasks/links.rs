@@ -1,21 +1,17 @@
 //! Links: symmetric connections that pass exits on. `trap_exits.rs` has the tests of processes that trap exits.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cordial::process::{self, Monitor};
-use cordial::{Exit, Pid, Runtime, Task, testing};
+use cordial::{Exit, Pid, Runtime, Task, process, testing};
 use futures::StreamExt;
 use tokio::sync::oneshot;
 
+use crate::harness::exit_kind::error;
+
 /// Longer than anything here takes, on the virtual clock.
 const SETTLED: Duration = Duration::from_secs(3600);
-
-fn error(text: &str) -> Exit {
-    Exit::from(io::Error::other(text.to_owned()))
-}
 
 async fn is_alive_when_settled(pid: Pid) -> bool {
     tokio::time::sleep(SETTLED).await;
@@ -42,8 +38,8 @@ fn waiting() -> Pid {
 #[test]
 fn an_exit_of_one_side_ends_the_other_side_unless_it_is_normal() {
     for exit in [Exit::Normal, Exit::Shutdown(None), Exit::Killed, error("no luck")] {
-        let both = exit.clone();
         testing::run(async move {
+            // Each block returns a monitor of a peer, which is created before the other side exits.
             let linked_by_the_exiting_side = {
                 let peer = waiting();
                 let exit = exit.clone();
@@ -51,7 +47,7 @@ fn an_exit_of_one_side_ends_the_other_side_unless_it_is_normal() {
                     process::link(peer);
                     cordial::exit(exit).await
                 });
-                peer
+                process::monitor(peer)
             };
             let linked_by_the_remaining_side = {
                 let (go, gate) = oneshot::channel::<()>();
@@ -60,28 +56,22 @@ fn an_exit_of_one_side_ends_the_other_side_unless_it_is_normal() {
                     let _ = gate.await;
                     cordial::exit(exit).await
                 });
-                let peer = linked_to([exiting]).await;
+                let end = process::monitor(linked_to([exiting]).await);
                 go.send(()).unwrap();
-                peer
+                end
             };
             let linked_at_spawn = {
                 let (tx, rx) = oneshot::channel();
+                let exit = exit.clone();
                 Task::start(async move {
-                    let _ = tx.send(Task::start_link(std::future::pending::<()>()));
+                    let _ = tx.send(process::monitor(Task::start_link(std::future::pending::<()>())));
                     cordial::exit(exit).await
                 });
                 rx.await.unwrap()
             };
-            for peer in [linked_by_the_exiting_side, linked_by_the_remaining_side, linked_at_spawn] {
-                let expected = (both != Exit::Normal).then_some(both.clone());
-                let end = process::monitor(peer);
-                // If the peer has already exited, its monitor resolves to `NoProcess`.
-                if expected.is_none() {
-                    assert!(is_alive_when_settled(peer).await, "{both} ended the peer");
-                } else {
-                    let ended = tokio::time::timeout(SETTLED, end).await.expect("the peer did not exit");
-                    assert!(ended == both || ended == Exit::NoProcess, "{both} arrived as {ended}");
-                }
+            let expected = (exit != Exit::Normal).then_some(exit);
+            for end in [linked_by_the_exiting_side, linked_by_the_remaining_side, linked_at_spawn] {
+                assert_eq!(tokio::time::timeout(SETTLED, end).await.ok(), expected);
             }
         });
     }
@@ -282,13 +272,14 @@ fn concurrent_exits_are_each_delivered_exactly_once() {
                 assert_eq!(is_linked.await, Ok(b), "round {round}: a and b are linked");
                 process::link(a);
                 process::link(b);
-                let ends: [Monitor; 4] = [a, b, a, b].map(process::monitor);
+                let [a_end, b_end, again_a, again_b] = [a, b, a, b].map(process::monitor);
                 go_a.0.send(()).unwrap();
                 go_b.0.send(()).unwrap();
-                let [a_end, b_end, again_a, again_b] = within_a_minute(futures::future::join_all(ends)).await;
+                let ends = futures::future::join4(a_end, b_end, again_a, again_b);
+                let (a_end, b_end, again_a, again_b) = within_a_minute(ends).await;
                 assert_eq!((&a_end, &b_end), (&again_a, &again_b), "round {round}: the monitors disagree");
-                let mut trapped = [within_a_minute_one(exits.next()).await, within_a_minute_one(exits.next()).await]
-                    .map(Option::unwrap);
+                let mut trapped =
+                    [within_a_minute(exits.next()).await, within_a_minute(exits.next()).await].map(Option::unwrap);
                 trapped.sort_by_key(|(from, _)| *from != a);
                 assert_eq!(trapped, [(a, a_end.clone()), (b, b_end.clone())], "round {round}");
                 let crossed = (a_end, b_end) == (error("b"), error("a"));
@@ -322,14 +313,9 @@ fn racer(
     })
 }
 
-/// Fails the test if a monitor hangs, so that the test does not hang.
-async fn within_a_minute(ends: futures::future::JoinAll<Monitor>) -> [Exit; 4] {
-    let ends = tokio::time::timeout(Duration::from_secs(60), ends).await.expect("a monitor hangs");
-    ends.try_into().unwrap()
-}
-
-async fn within_a_minute_one<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("an exit was lost")
+/// Fails if the future hangs, so that the test does not hang.
+async fn within_a_minute<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("a monitor hangs, or an exit was lost")
 }
 
 /// A link that is created while the other side exits is either complete or acts like a link to no process. It is never lost.

@@ -1,6 +1,5 @@
 //! Trapping exits: exits and shutdown requests as values. `signals.rs` has the table of the effects of each signal.
 
-use std::io;
 use std::time::Duration;
 
 use cordial::process::{self, Exits, ProcessState};
@@ -8,12 +7,10 @@ use cordial::{Exit, Pid, Shutdown, Task, testing};
 use futures::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
 
+use crate::harness::exit_kind::error;
+
 /// Longer than anything here takes, on the virtual clock.
 const SETTLED: Duration = Duration::from_secs(3600);
-
-fn error(text: &str) -> Exit {
-    Exit::from(io::Error::other(text.to_owned()))
-}
 
 /// Returns all trapped exits until none arrives for an hour.
 async fn drain(exits: &mut Exits) -> Vec<(Pid, Exit)> {
