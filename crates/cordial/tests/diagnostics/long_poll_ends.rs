@@ -47,7 +47,9 @@ fn the_end_of_a_long_poll_is_reported_in_its_span_whether_or_not_the_process_end
         Task::await_many([ends, goes_on]).await
     });
     ended.unwrap().unwrap();
-    let ends = records.of("long_poll_end");
+    // On a busy machine the poll of the root may be long too. The root has no label.
+    let mut ends = records.of("long_poll_end");
+    ends.retain(|record| record.field("label").is_some());
     let mut labels: Vec<&str> = ends.iter().map(|record| record.field("label").unwrap()).collect();
     labels.sort_unstable();
     assert_eq!(labels, ["ends", "goes on"], "one each, since the spawn locations differ: {ends:?}");

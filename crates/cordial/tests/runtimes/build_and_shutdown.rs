@@ -413,7 +413,7 @@ fn a_shutdown_reports_the_processes_that_had_to_be_killed_or_abandoned() {
     let monitor = runtime.block_on(async move { process::monitor(stuck_pid) }).unwrap();
 
     // Long enough for the graceful process to finish on a busy machine.
-    let report = runtime.shutdown(Duration::from_millis(300));
+    let report = runtime.shutdown(Duration::from_secs(1));
     assert!(!report.is_clean());
     let named = |stopped: &[process::Stopped]| {
         stopped.iter().map(|s| (s.pid, s.label.as_deref().map(str::to_owned))).collect::<Vec<_>>()

@@ -154,8 +154,8 @@ fn a_thousand_blocking_and_a_thousand_computing_tasks_respect_max_threads_and_le
     while n_workers() > 2 {
         std::thread::sleep(10 * MS);
     }
-    // Idle stand-ins exit after 10 s.
-    assert!(ended.elapsed() < Duration::from_secs(12), "{:?}", ended.elapsed());
+    // Idle stand-ins exit after 10 s, and a busy machine delays that.
+    assert!(ended.elapsed() < Duration::from_secs(20), "{:?}", ended.elapsed());
     let after = runtime.statistics();
     assert_eq!((after.workers, after.stand_ins, after.deprioritized), (2, 0, 0));
     assert!(after.polls >= before.polls && after.polls >= 2000, "{} polls, then {}", before.polls, after.polls);

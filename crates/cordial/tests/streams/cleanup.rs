@@ -15,6 +15,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
+use crate::abandoned::TIMEOUT;
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 const MS: Duration = Duration::from_millis(1);
@@ -322,12 +323,12 @@ fn an_item_that_cannot_be_killed_is_abandoned_and_frees_its_slot() {
                     n
                 }
             };
-            let stream = Task::async_stream(0..3, work).max_concurrency(1).timeout(20 * MS);
+            let stream = Task::async_stream(0..3, work).max_concurrency(1).timeout(TIMEOUT);
             let progress = stream.progress();
             let begun = Instant::now();
             let results = stream.collect().await;
             assert!(matches!(results[..], [Err(Exit::Timeout(_)), Ok(1), Ok(2)]), "{results:?}");
-            assert!(begun.elapsed() >= 120 * MS, "the item is abandoned 100 ms after its timeout");
+            assert!(begun.elapsed() >= TIMEOUT + 100 * MS, "the item is abandoned 100 ms after its timeout");
             assert_eq!((progress.failed(), progress.abandoned(), progress.running()), (1, 1, 0));
             let pid = rx.await.unwrap();
             assert_eq!(process::info(pid).unwrap().state, ProcessState::Abandoned);
