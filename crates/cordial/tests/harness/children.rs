@@ -2,8 +2,12 @@
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use cordial::{ChildInfo, ChildSpec, ChildState, Exit, Pid, Restart, Supervisor, process};
+use cordial::{
+    ChildCounts, ChildInfo, ChildSpec, ChildState, Exit, Pid, Restart, Strategy, Supervisor, SupervisorBuilder, process,
+};
+use tokio::time::sleep;
 
 /// A log of child events in order: `+a` when the child `a` starts, `-a` when its future is dropped.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +65,16 @@ impl Drop for LogGuard {
     }
 }
 
+/// Exits this long after a shutdown request.
+pub(crate) async fn exits_late(time: Duration) {
+    cordial::shutdown_requested().await;
+    sleep(time).await;
+}
+
+pub(crate) fn one_for_one() -> SupervisorBuilder {
+    Supervisor::builder(Strategy::OneForOne)
+}
+
 pub(crate) async fn info(tree: &Supervisor, id: &str) -> Option<ChildInfo> {
     tree.which_children().await.into_iter().find(|child| *child.id == *id)
 }
@@ -78,6 +92,17 @@ pub(crate) fn has_given_up(exit: &Exit) -> bool {
     matches!(exit, Exit::Shutdown(Some(why)) if why.contains(" gave up on child "))
 }
 
+/// The numbers of specifications, of active children, of supervisors and of workers.
+pub(crate) fn numbers(counts: ChildCounts) -> [usize; 4] {
+    [counts.specs, counts.active, counts.supervisors, counts.workers]
+}
+
+/// Ends a process, and returns when its exit was seen.
+pub(crate) async fn end(pid: Pid, exit: Exit) {
+    process::exit(pid, exit);
+    process::monitor(pid).await;
+}
+
 /// Kills a child, and lets all ready tasks run.
 pub(crate) async fn crash(tree: &Supervisor, id: &str) {
     let pid = pid(tree, id).await;
@@ -87,5 +112,5 @@ pub(crate) async fn crash(tree: &Supervisor, id: &str) {
 
 /// Lets all ready tasks run, and 1 ms of virtual time pass.
 pub(crate) async fn settle() {
-    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    sleep(Duration::from_millis(1)).await;
 }

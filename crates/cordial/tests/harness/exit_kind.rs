@@ -58,6 +58,15 @@ impl ExitKind {
     pub(crate) fn is_normal(&self) -> bool {
         self.matches(&Exit::Normal)
     }
+
+    /// Returns whether a transient child is restarted after an exit of this kind.
+    pub(crate) fn is_abnormal(&self) -> bool {
+        match self {
+            ExitKind::Returns | ExitKind::ShutdownRequest => false,
+            ExitKind::Panics | ExitKind::Killed => true,
+            ExitKind::Exits(exit) => exit.is_abnormal(),
+        }
+    }
 }
 
 /// The exit of a process that failed with an error of this text.

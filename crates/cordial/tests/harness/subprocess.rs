@@ -6,7 +6,7 @@
 //! ```
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 const CASE: &str = "CORDIAL_TEST_CASE";
@@ -53,6 +53,12 @@ pub(crate) fn case() -> Option<String> {
 pub(crate) fn report(what: impl std::fmt::Display) {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "\n{MARK}{what}").unwrap();
+}
+
+/// Ends a subprocess as a program ends whose `fn main` returns `status`.
+pub(crate) fn exit_with(status: ExitCode) -> ! {
+    let number = (0..=255).find(|&number| ExitCode::from(number) == status);
+    std::process::exit(number.unwrap().into())
 }
 
 /// Returns whether this is the subprocess of `test`. Otherwise runs that subprocess, which must succeed, and returns false.

@@ -27,8 +27,10 @@ fn wait_panics_with_a_clear_message_in_simulation() {
     );
 }
 
-fn tokio_runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+/// A tokio runtime of each kind.
+fn tokio_runtimes() -> [tokio::runtime::Runtime; 2] {
+    [tokio::runtime::Builder::new_multi_thread, tokio::runtime::Builder::new_current_thread]
+        .map(|builder| builder().enable_all().build().unwrap())
 }
 
 fn panic_message(error: tokio::task::JoinError) -> String {
@@ -37,57 +39,23 @@ fn panic_message(error: tokio::task::JoinError) -> String {
 
 #[test]
 fn wait_panics_with_a_clear_message_on_a_tokio_worker() {
-    let tokio = tokio_runtime();
-    let on_worker = tokio.spawn(async { Task::spawn(async { 7 }).wait() });
-    let message = panic_message(tokio.block_on(on_worker).unwrap_err());
-    assert!(message.starts_with("`Task::wait` ") && message.contains("`spawn_blocking`"), "{message}");
+    for tokio in tokio_runtimes() {
+        let on_worker = tokio.spawn(async { Task::spawn(async { 7 }).wait() });
+        let message = panic_message(tokio.block_on(on_worker).unwrap_err());
+        let expected = "`Task::wait` would block a thread that drives tokio's tasks";
+        assert!(message.starts_with(expected) && message.contains("`spawn_blocking`"), "{message}");
+    }
 }
 
 #[test]
 fn wait_works_in_spawn_blocking() {
-    let tokio = tokio_runtime();
-    let answer = tokio.block_on(async {
-        #[expect(clippy::disallowed_methods, reason = "the behavior under test")]
-        tokio::task::spawn_blocking(|| Task::spawn(async { 7 }).wait()).await
-    });
-    assert_eq!(answer.unwrap(), Ok(7));
-}
-
-#[test]
-fn tasks_can_be_spawned_and_awaited_inside_a_tokio_runtime() {
-    let tokio = tokio_runtime();
-    let answers = tokio.block_on(async {
-        let here = Task::spawn(async { 1 }).await;
-        #[expect(clippy::disallowed_methods, reason = "the behavior under test")]
-        let on_worker = tokio::spawn(async { Task::spawn(async { process::callers() }).await });
-        let late = Task::spawn(pending::<()>()).timeout(Duration::from_millis(1)).await;
-        (here, on_worker.await.unwrap(), late)
-    });
-    assert!(matches!(answers, (Ok(1), Ok(callers), Err(Exit::Timeout(_))) if callers.is_empty()));
-}
-
-#[test]
-fn tasks_can_be_spawned_and_awaited_inside_a_tokio_task_on_our_tokio_threads() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
-    let answer = runtime.block_on(async {
-        let own = Task::spawn(async {}).pid();
-        #[expect(clippy::disallowed_methods, reason = "the behavior under test")]
-        let beside = tokio::spawn(async {
-            let task = Task::spawn(async { 7 });
-            let pid = task.pid();
-            (task.await, pid)
+    for tokio in tokio_runtimes() {
+        let answer = tokio.block_on(async {
+            #[expect(clippy::disallowed_methods, reason = "the behavior under test")]
+            tokio::task::spawn_blocking(|| Task::spawn(async { 7 }).wait()).await
         });
-        let (answer, pid) = beside.await.unwrap();
-        // A pid is displayed as `<runtime.slot.generation>`.
-        let runtime_of = |pid: cordial::Pid| pid.to_string().split('.').next().unwrap().to_owned();
-        assert_eq!(
-            runtime_of(pid),
-            runtime_of(own),
-            "on tokio threads of a `Runtime`, `Task::spawn` uses that runtime"
-        );
-        answer
-    });
-    assert_eq!(answer, Ok(Ok(7)));
+        assert_eq!(answer.unwrap(), Ok(7));
+    }
 }
 
 #[test]

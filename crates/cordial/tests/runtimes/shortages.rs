@@ -3,7 +3,7 @@
 //! Each case runs in an OS process of its own, and most of them call `use_everything`.
 
 use std::io::Write;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::time::Duration;
@@ -283,14 +283,12 @@ fn a_program_needs_no_standard_error() {
             let maximum = getrlimit(Resource::Nofile).maximum;
             setrlimit(Resource::Nofile, Rlimit { current: Some(5), maximum }).unwrap();
         }
-        let status = cordial::main(async {
+        subprocess::exit_with(cordial::main(async {
             let crashed = Task::spawn(async { panic!("planned panic") }).await;
             assert!(matches!(crashed, Err::<(), _>(Exit::Panic(_))), "{crashed:?}");
             Task::start(std::future::pending::<()>());
             Err::<(), _>("planned error")
-        });
-        let number = (0..=255).find(|&number| ExitCode::from(number) == status).unwrap();
-        std::process::exit(number.into());
+        }));
     }
     for case in ["fails", "refused"] {
         for how in ["2>&-", "2>/dev/full"] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cordial::process::ProcessState;
 use cordial::{Exit, Shutdown, Task, is_shutdown_requested, process, shutdown_requested};
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -178,22 +178,6 @@ fn a_graceful_task_whose_handle_is_dropped_has_no_time_limit() {
 }
 
 #[test]
-fn a_trapped_request_has_the_pid_of_the_requesting_process() {
-    for_each_seed(|| async {
-        let own = process::current().unwrap();
-        let (ready, is_ready) = oneshot::channel();
-        let task = Task::spawn(async {
-            let mut exits = process::trap_exits();
-            let _ = ready.send(());
-            exits.next().await
-        });
-        let _ = is_ready.await;
-        let request = task.shutdown(SECOND).await;
-        assert_eq!(request, Some(Ok(Some((own, Exit::Shutdown(None))))));
-    });
-}
-
-#[test]
 fn is_shutdown_requested_is_true_in_destructors_after_a_request() {
     struct SendsOnDrop(Option<oneshot::Sender<bool>>);
     impl Drop for SendsOnDrop {
@@ -240,8 +224,8 @@ fn a_task_that_is_shut_down_before_its_first_poll_is_never_polled() {
     });
 }
 
-/// A request that came while a guard lived ends the process when the last guard is dropped: with the exit that was
-/// requested, at its next await point, or with its value if it has none.
+/// A request that came while a guard lived ends the process after the last guard is dropped: at the next await point, with the exit
+/// that was requested. A process that returns before its next await point ends with its value.
 #[test]
 fn a_deferred_request_ends_the_process_when_the_last_guard_is_dropped() {
     for_each_seed(|| async {
@@ -320,7 +304,7 @@ fn spawn_outside<T: Send + 'static>(future: impl Future<Output = T> + Send + 'st
 #[test]
 fn a_request_is_seen_in_other_tasks_and_after_the_process_has_ended() {
     for_each_seed(|| async {
-        for (shutdown, seen_after) in [(Shutdown::After(5 * SECOND), SECOND), (Shutdown::BrutalKill, SECOND)] {
+        for shutdown in [Shutdown::After(5 * SECOND), Shutdown::BrutalKill] {
             let begun = Instant::now();
             let (tx, rx) = oneshot::channel();
             let task: Task<()> = Task::spawn(async move {
@@ -342,8 +326,8 @@ fn a_request_is_seen_in_other_tasks_and_after_the_process_has_ended() {
             let in_task = process::monitor(in_task);
             sleep(SECOND).await;
             let shut_down = Task::spawn(task.shutdown(shutdown)).timeout(60 * SECOND);
-            assert_eq!(in_tokio.await.unwrap(), seen_after, "{shutdown:?}");
-            assert_eq!((in_task.await, begun.elapsed()), (Exit::Normal, seen_after), "{shutdown:?}");
+            assert_eq!(in_tokio.await.unwrap(), SECOND, "{shutdown:?}");
+            assert_eq!((in_task.await, begun.elapsed()), (Exit::Normal, SECOND), "{shutdown:?}");
             let _ = shut_down.await;
         }
         let left_behind = Task::spawn(async { Some(shutdown_requested()) }).await.unwrap();
@@ -409,9 +393,10 @@ fn outside_of_any_process_the_future_waits_for_the_root() {
             begun.elapsed()
         });
         let root = process::current().unwrap();
-        // Neither the request of another process nor a call outside of the root concerns it.
+        // A request to another process is not one to the root.
         assert_eq!(Task::spawn(pending::<()>()).shutdown(SECOND).await, None);
         sleep(SECOND).await;
+        // The root opts in, so that it outlives the request. The calls outside have not opted it in.
         drop(shutdown_requested());
         process::exit(root, Exit::Shutdown(None));
         assert_eq!(outside.await.unwrap(), SECOND);

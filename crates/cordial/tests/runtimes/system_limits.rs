@@ -1,7 +1,6 @@
 //! No program hangs or aborts because the system refuses it threads or files.
 
 use std::io::Write;
-use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -80,37 +79,31 @@ fn a_refused_thread_is_an_error_with_the_number_that_was_granted_and_the_limit()
     subprocess::report("all numbers");
 }
 
-/// Exits with `status`, as a program does when `fn main` returns it.
-fn exit_with(status: ExitCode) -> ! {
-    let number = (0..=255).find(|&number| ExitCode::from(number) == status);
-    std::process::exit(number.unwrap().into())
-}
-
 #[test]
 fn a_program_whose_default_runtime_gets_too_few_threads_says_so() {
     let Some(case) = subprocess::case() else {
         let workers = std::thread::available_parallelism().unwrap().get();
         for spare in [0, 1, 2, workers, workers + 1, workers + 2, workers + 3, needed(workers)] {
-            for (door, status) in [("main", 1), ("run", 2), ("spawn", 101)] {
+            for (entry, status) in [("main", 1), ("run", 2), ("spawn", 101)] {
                 let Some(command) = other_user::command() else { return };
-                let ran = subprocess::run_by(command, test_name!(), &format!("{door} {spare}"));
+                let ran = subprocess::run_by(command, test_name!(), &format!("{entry} {spare}"));
                 if spare >= needed(workers) {
-                    assert_eq!((ran.status.code(), &*ran.stderr), (Some(0), ""), "{door} {spare}");
+                    assert_eq!((ran.status.code(), &*ran.stderr), (Some(0), ""), "{entry} {spare}");
                     continue;
                 }
                 let text = format!("the operating system started {spare} of the {} threads", needed(workers));
-                assert!(ran.stderr.contains(&text), "{door} {spare}: {}", ran.stderr);
-                assert_eq!(ran.status.code(), Some(status), "{door} {spare}: {}", ran.stderr);
-                assert_eq!(ran.stderr.contains("panicked"), door == "spawn", "{}", ran.stderr);
+                assert!(ran.stderr.contains(&text), "{entry} {spare}: {}", ran.stderr);
+                assert_eq!(ran.status.code(), Some(status), "{entry} {spare}: {}", ran.stderr);
+                assert_eq!(ran.stderr.contains("panicked"), entry == "spawn", "{}", ran.stderr);
             }
         }
         return;
     };
-    let (door, spare) = case.split_once(' ').unwrap();
+    let (entry, spare) = case.split_once(' ').unwrap();
     set_limit(Resource::Nproc, n_threads() + spare.parse::<u64>().unwrap());
     let program = async { assert_eq!(Task::spawn(async { 6 * 7 }).await, Ok(42)) };
-    match door {
-        "main" => exit_with(cordial::main(program)),
+    match entry {
+        "main" => subprocess::exit_with(cordial::main(program)),
         "run" => match cordial::run(program) {
             Ok(()) => std::process::exit(0),
             Err(Exit::Error(error)) => {

@@ -179,20 +179,6 @@ fn tasks_work_inside_other_executors() {
 }
 
 #[test]
-fn wait_on_a_tokio_worker_panics_with_a_clear_message() {
-    for builder in [tokio::runtime::Builder::new_multi_thread, tokio::runtime::Builder::new_current_thread] {
-        let tokio = builder().enable_all().build().unwrap();
-        let panicked = tokio
-            .block_on(async { tokio::spawn(async { Task::spawn(async {}).wait() }).await.unwrap_err().to_string() });
-        assert!(panicked.contains("`Task::wait` would block a thread that drives tokio's tasks"), "{panicked}");
-        assert_eq!(
-            tokio.block_on(async { tokio::task::spawn_blocking(|| Task::spawn(async { 1 }).wait()).await.unwrap() }),
-            Ok(1)
-        );
-    }
-}
-
-#[test]
 fn in_simulation_tokio_tasks_run_and_tokio_timers_are_virtual() {
     testing::run(async {
         let hour = Duration::from_secs(3600);

@@ -1,4 +1,4 @@
-//! Destructors that panic or nest: of states, of futures of handlers, and of answers that nobody takes.
+//! Destructors that panic or nest: of states, of futures of handlers, and of answers that no caller takes.
 
 use std::any::Any;
 use std::fmt;
@@ -10,10 +10,9 @@ use cordial::{Exit, Restart, Runtime, Task, Timeout, process, testing};
 use futures::poll;
 
 use crate::harness::children::Log;
-use crate::work::{Say, With, Worker};
+use crate::work::{SECOND, Say, With, Worker};
 
-const SECOND: Duration = Duration::from_secs(1);
-
+/// Panics when it is dropped.
 #[derive(Debug)]
 struct Bomb;
 
@@ -22,6 +21,18 @@ impl Drop for Bomb {
         panic!("planned panic of a destructor");
     }
 }
+
+/// An error whose destructor panics.
+#[derive(Debug)]
+struct BombError(Bomb);
+
+impl fmt::Display for BombError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an error with a destructor that panics")
+    }
+}
+
+impl std::error::Error for BombError {}
 
 struct Armed {
     _bomb: Bomb,
@@ -50,6 +61,13 @@ impl Handle<Wait> for Armed {
 
 /// A server whose `stopping` panics.
 struct StopsBadly;
+
+impl Server for StopsBadly {
+    async fn stopping(&mut self, _: &Exit) {
+        panic!("planned panic of `stopping`");
+    }
+}
+
 struct End;
 
 impl Handle<End> for StopsBadly {
@@ -108,24 +126,6 @@ fn a_killed_server_whose_handler_and_state_have_destructors_that_panic_does_not_
         process::exit(server.pid(), Exit::Killed);
         assert!(call.await.unwrap().is_err());
     });
-}
-
-/// An error with such a destructor.
-#[derive(Debug)]
-struct BombError(Bomb);
-
-impl fmt::Display for BombError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an error with a destructor that panics")
-    }
-}
-
-impl std::error::Error for BombError {}
-
-impl Server for StopsBadly {
-    async fn stopping(&mut self, _: &Exit) {
-        panic!("planned panic of `stopping`");
-    }
 }
 
 #[test]
@@ -252,23 +252,6 @@ fn messages_whose_destructors_panic_affect_neither_their_callers_nor_the_stop_of
     });
 }
 
-/// An error whose destructor panics.
-struct Nasty(Bomb);
-
-impl fmt::Debug for Nasty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nasty")
-    }
-}
-
-impl fmt::Display for Nasty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nasty")
-    }
-}
-
-impl std::error::Error for Nasty {}
-
 struct EndWith(Exit);
 
 impl Handle<EndWith> for Plain {
@@ -284,7 +267,7 @@ fn a_panic_in_the_destructor_of_the_last_exit_does_not_keep_the_supervisor_of_th
     testing::run(async {
         let n_before = process::snapshot().processes.len();
         let server = ServerRef::builder(|| Plain).restart(Restart::Transient).start();
-        server.cast(EndWith(Exit::error(Nasty(Bomb)))).await.unwrap();
+        server.cast(EndWith(Exit::error(BombError(Bomb)))).await.unwrap();
         server.cast(EndWith(Exit::Normal)).await.unwrap();
         tokio::time::sleep(SECOND).await;
         assert_eq!(server.ended().await, Exit::Normal);

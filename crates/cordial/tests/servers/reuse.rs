@@ -1,4 +1,4 @@
-//! A process that sends message after message uses the memory of the last one again. Nobody can tell.
+//! A process that sends one message after another reuses the memory of the last message. No message sees anything of another one.
 
 use std::future::{pending, poll_fn};
 use std::sync::Arc;
@@ -186,8 +186,7 @@ fn a_message_whose_cast_was_refused_is_dropped_at_once() {
 #[test]
 fn a_call_is_not_used_again_while_a_later_answer_is_on_its_way() {
     testing::run(async {
-        let log = Log::default();
-        let server = Worker::start(&log);
+        let server = Worker::start(&Log::default());
         let waits = Task::spawn({
             let server = server.clone();
             async move { server.call(SlowReply(4)).await }
@@ -196,7 +195,5 @@ fn a_call_is_not_used_again_while_a_later_answer_is_on_its_way() {
             assert_eq!(server.call(SlowReply(0)).await, Ok(0));
         }
         assert_eq!(waits.await.unwrap(), Ok(4));
-        let forever = Task::spawn(pending::<()>());
-        drop(forever);
     });
 }

@@ -197,8 +197,8 @@ fn a_stop_reports_a_child_that_was_abandoned_earlier() {
 #[test]
 fn a_supervisor_is_not_restarted_while_an_earlier_abandoned_child_exists() {
     on_two_workers(async {
-        let (stuck, trees) = (Stuck::default(), Arc::new(std::sync::Mutex::new(Vec::new())));
-        let (of_child, seen) = (stuck.clone(), trees.clone());
+        let (stuck, starts) = (Stuck::default(), Arc::new(std::sync::Mutex::new(Vec::new())));
+        let (of_child, seen) = (stuck.clone(), starts.clone());
         // The nested supervisor abandons its stuck child, and is killed after that.
         let nested = move || {
             let (of_child, seen) = (of_child.clone(), seen.clone());
@@ -217,9 +217,9 @@ fn a_supervisor_is_not_restarted_while_an_earlier_abandoned_child_exists() {
         let tree = Supervisor::builder(Strategy::OneForOne);
         let tree = tree.child(ChildSpec::supervisor("nested", nested)).start().await.unwrap();
         stuck.wait_entered(1).await;
-        let (crashing, supervisor) = trees.lock().unwrap()[0];
+        let (crashing, supervisor) = starts.lock().unwrap()[0];
         process::exit(crashing, Exit::Killed);
-        while trees.lock().unwrap().len() < 2 {
+        while starts.lock().unwrap().len() < 2 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         process::exit(supervisor, Exit::Killed);

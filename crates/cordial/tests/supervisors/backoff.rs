@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cordial::{
-    AutoShutdown, Backoff, ChildSpec, ChildState, DeleteError, Exit, Restart, StartError, Strategy, Supervisor,
-    SupervisorBuilder, Task, TaskSupervisor, process, testing,
+    AutoShutdown, Backoff, ChildSpec, ChildState, DeleteError, Exit, Restart, StartError, Strategy, Supervisor, Task,
+    TaskSupervisor, process, testing,
 };
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 
-use crate::harness::children::{Log, crash, has_given_up, info, settle, state};
+use crate::harness::children::{Log, crash, has_given_up, info, one_for_one, settle, state};
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 // V-039
@@ -202,10 +202,6 @@ impl Server {
     }
 }
 
-fn one_for_one() -> SupervisorBuilder {
-    Supervisor::builder(Strategy::OneForOne)
-}
-
 const CAP: Duration = Duration::from_secs(10);
 
 fn paced() -> Backoff {
@@ -276,7 +272,7 @@ fn give_up_after_counts_failures_in_a_row() {
                 let n_starts = n_starts.clone();
                 let spec = ChildSpec::task("fails", move || {
                     *n_starts.lock().unwrap() += 1;
-                    // The row is broken once, before the last failure.
+                    // Run `n` is long enough to count as a success, so the failures before it are forgotten.
                     let is_long = *n_starts.lock().unwrap() == n;
                     async move {
                         sleep(if is_long { CAP + SECOND } else { CAP }).await;
@@ -295,7 +291,7 @@ fn give_up_after_counts_failures_in_a_row() {
                     format!("supervisor \"{name}\" gave up on child \"fails\", after {n} {failures} in a row: no luck");
                 assert_eq!(exit, Exit::Shutdown(Some(text.into())));
             }
-            // The long run is failure 1 of a new row.
+            // The failure that ends the long run is the first one that counts again.
             let expected = if n == 1 { 1 } else { 2 * n - 1 };
             assert_eq!((*of_tree.lock().unwrap(), *of_tasks.lock().unwrap()), (expected, expected));
         }
@@ -344,7 +340,7 @@ fn a_significant_child_that_waits_for_its_first_start_counts_as_alive() {
 
 // V-110
 #[test]
-fn a_first_start_ends_with_the_last_error_if_the_backoff_is_over_and_can_be_given_up() {
+fn a_first_start_ends_with_the_last_error_if_its_backoff_gives_up_and_is_undone_if_it_is_dropped() {
     for_each_seed(|| async {
         let (log, server) = (Log::default(), Server::away_for(1_000_000 * SECOND));
         let client = server.client("client").backoff(paced().give_up_after(7));
@@ -397,7 +393,14 @@ fn start_child_and_restart_child_make_one_attempt() {
         let begun = Instant::now();
         let failed = tree.start_child(server.client("client").backoff(paced())).await;
         assert!(matches!(failed, Err(StartError::Child { .. })) && begun.elapsed() < SECOND);
-        assert_eq!(state(&tree, "client").await, None);
+        assert_eq!((state(&tree, "client").await, server.n_attempts()), (None, 1));
+        tree.start_child(server.client_that_was_connected().backoff(paced())).await.unwrap();
+        tree.terminate_child("client").await.unwrap();
+        let begun = Instant::now();
+        let failed = tree.restart_child("client").await;
+        assert!(matches!(failed, Err(StartError::Child { .. })) && begun.elapsed() < SECOND);
+        sleep(CAP).await;
+        assert_eq!((state(&tree, "client").await, server.n_attempts()), (Some(ChildState::Stopped), 2));
         tree.stop().await;
     });
 }

@@ -6,11 +6,11 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cordial::{
-    Backoff, ChildCounts, ChildSpec, Exit, Ignore, Pid, Refusal, Restart, Shutdown, StartError, TaskSupervisor, process,
+    Backoff, ChildCounts, ChildSpec, Exit, Ignore, Refusal, Restart, Shutdown, StartError, TaskSupervisor, process,
 };
 use tokio::time::sleep;
 
-use crate::harness::children::{has_given_up, settle};
+use crate::harness::children::{end, has_given_up, settle};
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -48,12 +48,6 @@ fn child(restart: Restart, starts: &'static [Start]) -> ChildSpec {
         }
     };
     ChildSpec::init("child", factory).restart(restart)
-}
-
-/// Ends a process, and returns when its exit was seen.
-async fn end(pid: Pid, exit: Exit) {
-    process::exit(pid, exit);
-    process::monitor(pid).await;
 }
 
 fn numbers(counts: ChildCounts) -> (usize, usize) {

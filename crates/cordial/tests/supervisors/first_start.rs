@@ -5,22 +5,15 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cordial::{
-    AutoShutdown, Backoff, ChildSpec, ChildState, Exit, Restart, StartError, Strategy, Supervisor, SupervisorBuilder,
-    Task,
-};
+use cordial::{AutoShutdown, Backoff, ChildSpec, ChildState, Exit, Restart, StartError, Strategy, Supervisor, Task};
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 
-use crate::harness::children::{Log, LogGuard, crash, info, pid, settle, state};
+use crate::harness::children::{Log, LogGuard, crash, info, one_for_one, pid, settle, state};
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 const AWAY: Duration = Duration::from_secs(600);
 const CAP: Duration = Duration::from_secs(10);
-
-fn one_for_one() -> SupervisorBuilder {
-    Supervisor::builder(Strategy::OneForOne)
-}
 
 fn backoff() -> Backoff {
     Backoff::exponential(SECOND / 10, CAP)
@@ -126,7 +119,8 @@ fn only_the_call_that_starts_a_child_waits_for_its_delayed_start() {
         tree.terminate_child("nested").await.unwrap();
         tree.delete_child("nested").await.unwrap();
         let back = Instant::now() + AWAY;
-        let (failed, nested) = (Log::default(), nested(&log, back, 0));
+        let nested = nested(&log, back, 0);
+        log.take();
         let call = Task::spawn({
             let tree = tree.clone();
             async move { tree.start_child(nested).await }
@@ -136,7 +130,7 @@ fn only_the_call_that_starts_a_child_waits_for_its_delayed_start() {
         tree.terminate_child("nested").await.unwrap();
         let error = StartError::Child { id: "nested".into(), exit: Exit::Shutdown(None) };
         assert_eq!((call.await, begun.elapsed()), (Ok(Err(error)), Duration::ZERO));
-        assert_eq!((state(&tree, "nested").await, &*failed.take()), (None, ""));
+        assert_eq!((state(&tree, "nested").await, &*log.take()), (None, ""));
         tree.stop().await;
     });
 }
@@ -285,7 +279,7 @@ fn a_call_that_waits_for_a_delayed_start_is_refused_before_the_children_are_stop
 #[test]
 fn a_child_that_exits_right_after_its_delayed_start_has_started() {
     for_each_seed(|| async {
-        // Its child connects late, and ends the supervisor as soon as it has started.
+        // The child of the nested supervisor connects late. Its end stops the nested supervisor as soon as that has started.
         let ends_at_once = |back: Instant| {
             let nested = ChildSpec::supervisor("nested", move || {
                 let client = ChildSpec::init("client", move || async move {

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cordial::{
-    AutoShutdown, Backoff, ChildCounts, ChildSpec, ChildState, DeleteError, Exit, NotFound, Pid, Restart, StartError,
-    Strategy, Supervisor, SupervisorBuilder, TaskSupervisor, process,
+    AutoShutdown, Backoff, ChildSpec, ChildState, DeleteError, Exit, NotFound, Pid, Restart, StartError, Strategy,
+    Supervisor, SupervisorBuilder, TaskSupervisor, process,
 };
 use tokio::time::sleep;
 
-use crate::harness::children::{Log, crash, has_given_up, info, pid, settle, state};
+use crate::harness::children::{Log, crash, has_given_up, info, numbers, pid, settle, state};
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -36,14 +36,10 @@ fn fails(id: &'static str, n: u32) -> ChildSpec {
     ChildSpec::task(id, factory).restart(Restart::Permanent)
 }
 
-/// Ends a process, and returns when its exit was seen.
+/// Ends a process, and checks that it ends with this exit.
 async fn end(pid: Pid, exit: Exit) {
     process::exit(pid, exit.clone());
     assert_eq!(process::monitor(pid).await, exit);
-}
-
-fn numbers(counts: ChildCounts) -> [usize; 4] {
-    [counts.specs, counts.active, counts.supervisors, counts.workers]
 }
 
 /// The states of a child that calls distinguish.
@@ -424,9 +420,9 @@ fn a_thousand_temporary_children_are_counted_and_gone_when_they_have_exited() {
             assert_eq!(tasks.terminate_child(*pid).await, Err(NotFound));
         }
         assert_eq!((tasks.children(), numbers(tasks.count_children().await)), (vec![], [0; 4]));
-        let stranger = cordial::Task::spawn(pending::<()>());
-        assert_eq!(tasks.terminate_child(stranger.pid()).await, Err(NotFound));
-        assert!(process::info(stranger.pid()).is_some());
+        let no_child = cordial::Task::spawn(pending::<()>());
+        assert_eq!(tasks.terminate_child(no_child.pid()).await, Err(NotFound));
+        assert!(process::info(no_child.pid()).is_some());
     });
 }
 

@@ -5,21 +5,10 @@ use std::future::pending;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use cordial::{ChildSpec, Pid, Runtime, StopReport, Strategy, Supervisor, SupervisorBuilder, TaskSupervisor, process};
-use tokio::time::sleep;
+use cordial::{ChildSpec, Pid, Runtime, StopReport, TaskSupervisor, process};
 
-use crate::harness::children::settle;
+use crate::harness::children::{exits_late, one_for_one, settle};
 use crate::harness::seeds::{SECOND, for_each_seed};
-
-fn one_for_one() -> SupervisorBuilder {
-    Supervisor::builder(Strategy::OneForOne)
-}
-
-/// Exits this long after a shutdown request.
-async fn exits_late(time: Duration) {
-    cordial::shutdown_requested().await;
-    sleep(time).await;
-}
 
 fn labels(stopped: &[process::Stopped]) -> Vec<&str> {
     let mut labels: Vec<_> = stopped.iter().map(|stopped| stopped.label.as_deref().unwrap_or("?")).collect();
@@ -115,7 +104,7 @@ fn the_shutdown_of_a_runtime_reports_processes_that_supervisors_killed_before_it
         Ok::<_, cordial::StartError>(())
     });
     started.unwrap().unwrap();
-    let report = runtime.shutdown(Duration::from_millis(300));
+    let report = runtime.shutdown(SECOND);
     assert_each_listed_once(&report);
     assert_eq!(labels(&report.killed), ["before", "first", "in the middle", "slow"], "{report}");
     assert!(report.abandoned.is_empty(), "{report}");

@@ -1,7 +1,6 @@
 //! A whole program with a supervision tree, which OS signals stop in order.
 #![cfg(unix)]
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use cordial::{AutoShutdown, ChildSpec, Exit, Restart, Strategy, Supervisor, TaskSupervisor, Timeout};
@@ -10,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::seeds::SECOND;
-use crate::harness::subprocess;
+use crate::harness::subprocess::{self, exit_with};
 
 /// Reports when it is dropped.
 struct ReportsDrop(&'static str);
@@ -23,7 +22,7 @@ impl Drop for ReportsDrop {
 
 /// A child that exits this long after a shutdown request.
 fn child(id: &'static str, delay: Duration) -> ChildSpec {
-    let child = ChildSpec::init(id, move || async move {
+    ChildSpec::init(id, move || async move {
         let guard = ReportsDrop(id);
         let mut request = Box::pin(cordial::shutdown_requested());
         assert!(futures::poll!(&mut request).is_pending());
@@ -32,13 +31,7 @@ fn child(id: &'static str, delay: Duration) -> ChildSpec {
             request.await;
             tokio::time::sleep(delay).await;
         })
-    });
-    child.shutdown(Duration::from_millis(200))
-}
-
-fn exit_with(status: ExitCode) -> ! {
-    let number = (0..=255).find(|&number| ExitCode::from(number) == status);
-    std::process::exit(number.unwrap().into())
+    })
 }
 
 #[test]
@@ -47,7 +40,8 @@ fn a_signal_stops_the_trees_in_reverse_order_and_killed_children_are_reported() 
         exit_with(cordial::main(async {
             let _guard = ReportsDrop("the root");
             let first = Supervisor::builder(Strategy::OneForOne).child(child("first", Duration::ZERO));
-            let first = first.child(child("stubborn", Duration::from_secs(3600))).start().await?;
+            let stubborn = child("stubborn", Duration::from_secs(3600)).shutdown(Duration::from_millis(200));
+            let first = first.child(stubborn).start().await?;
             let second =
                 Supervisor::builder(Strategy::OneForOne).child(child("second", Duration::ZERO)).start().await?;
             subprocess::report("ready");

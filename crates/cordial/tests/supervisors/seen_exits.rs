@@ -7,19 +7,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cordial::{
-    Backoff, ChildSpec, ChildState, DeleteError, Exit, NotFound, Pid, Restart, Runtime, StartError, Strategy,
-    Supervisor, SupervisorBuilder, process,
+    Backoff, ChildSpec, ChildState, DeleteError, Exit, NotFound, Restart, Runtime, StartError, Strategy, Supervisor,
+    process,
 };
 use tokio::time::sleep;
 
-use crate::harness::children::{Log, info, pid, settle, state};
+use crate::harness::children::{Log, end, info, one_for_one, pid, settle, state};
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 const MS: Duration = Duration::from_millis(1);
-
-fn one_for_one() -> SupervisorBuilder {
-    Supervisor::builder(Strategy::OneForOne)
-}
 
 fn child(restart: Restart) -> ChildSpec {
     ChildSpec::task("child", pending::<()>).restart(restart)
@@ -37,12 +33,6 @@ fn slow(time: Duration) -> ChildSpec {
             Ok::<_, io::Error>(pending::<()>())
         }
     })
-}
-
-/// Ends a process, and returns when its end was seen.
-async fn end(pid: Pid, exit: Exit) {
-    process::exit(pid, exit);
-    process::monitor(pid).await;
 }
 
 // V-083

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cordial::{
-    Backoff, ChildCounts, ChildInfo, ChildSpec, ChildState, Exit, Pid, Restart, Runtime, StartError, Strategy,
-    Supervisor, TaskSupervisor, process,
+    Backoff, ChildInfo, ChildSpec, ChildState, Exit, Pid, Restart, Runtime, StartError, Strategy, Supervisor,
+    TaskSupervisor,
 };
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
-use crate::harness::children::{info, pid, state};
+use crate::harness::children::{end, info, numbers, pid, state};
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 const MS: Duration = Duration::from_millis(1);
@@ -36,17 +36,11 @@ fn later(time: Duration, is_success: bool) -> ChildSpec {
     })
 }
 
-/// Ends a process, and returns when its exit was seen.
-async fn end(pid: Pid, exit: Exit) {
-    process::exit(pid, exit);
-    process::monitor(pid).await;
-}
-
 /// How long a query waits for restarts that are made at once.
 const WAIT: Duration = Duration::from_millis(10);
 
-/// Returns the answer of a query that follows an exit at `exited`. The first answer has to be the expected one, unless the restart has taken
-/// longer than a query waits, as it may on a busy machine. In a simulation it takes no time.
+/// Returns the expected answer of a query that follows an exit at `exited`. Each answer before it fails the test, unless the restart
+/// has taken longer than a query waits, as it may on a busy machine. In a simulation it takes no time.
 async fn answer<T, F>(exited: Instant, query: impl Fn() -> F, is_expected: impl Fn(&T) -> bool) -> T
 where
     T: fmt::Debug,
@@ -64,10 +58,6 @@ where
 
 fn are_running(children: &[ChildInfo]) -> bool {
     children.iter().all(|child| child.state == ChildState::Running)
-}
-
-fn numbers(counts: ChildCounts) -> [usize; 4] {
-    [counts.specs, counts.active, counts.supervisors, counts.workers]
 }
 
 fn pids(children: &[ChildInfo]) -> Vec<Pid> {

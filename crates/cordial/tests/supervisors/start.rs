@@ -10,17 +10,13 @@ use std::time::Duration;
 
 use cordial::{
     AutoShutdown, ChildCounts, ChildKind, ChildSpec, ChildState, DeleteError, Exit, NotFound, Refusal, Restart,
-    Shutdown, StartError, Strategy, Supervisor, SupervisorBuilder, Task, TaskSupervisor, process,
+    Shutdown, StartError, SupervisorBuilder, Task, TaskSupervisor, process,
 };
 use tokio::time::{Instant, sleep};
 
-use crate::harness::children::{Log, crash, info, pid, settle, state};
+use crate::harness::children::{Log, crash, info, one_for_one, pid, settle, state};
 use crate::harness::exit_kind::{ExitKind, error};
 use crate::harness::seeds::{SECOND, for_each_seed};
-
-fn one_for_one() -> SupervisorBuilder {
-    Supervisor::builder(Strategy::OneForOne)
-}
 
 // T-001
 #[test]
@@ -99,14 +95,9 @@ async fn runs(restart: Restart, kinds: Vec<ExitKind>) -> u32 {
 fn restart_kind_and_exit_decide_whether_a_child_is_restarted() {
     for_each_seed(|| async {
         for kind in ExitKind::all() {
-            let exit_is_abnormal = match &kind {
-                ExitKind::Returns | ExitKind::ShutdownRequest => false,
-                ExitKind::Panics | ExitKind::Killed => true,
-                ExitKind::Exits(exit) => exit.is_abnormal(),
-            };
             assert_eq!(runs(Restart::Temporary, vec![kind.clone()]).await, 1, "{kind:?}");
             assert_eq!(runs(Restart::Permanent, vec![kind.clone()]).await, 2, "{kind:?}");
-            let transient = if exit_is_abnormal { 2 } else { 1 };
+            let transient = if kind.is_abnormal() { 2 } else { 1 };
             assert_eq!(runs(Restart::Transient, vec![kind.clone()]).await, transient, "{kind:?}");
         }
         assert_eq!(runs(Restart::Transient, vec![ExitKind::Panics, ExitKind::Returns]).await, 2);
@@ -295,7 +286,7 @@ fn children_can_be_terminated_restarted_and_deleted_by_calls() {
 
         let failed = tree.start_child(failing("the factory panics")).await;
         assert!(matches!(failed, Err(StartError::Child { .. })), "{failed:?}");
-        assert_eq!(info(&tree, "bad").await.map(|child| child.state), None, "a child that fails to start is removed");
+        assert_eq!(state(&tree, "bad").await, None, "a child that fails to start is removed");
 
         tree.start_child(log.child("t").restart(Restart::Temporary)).await.unwrap();
         tree.terminate_child("t").await.unwrap();

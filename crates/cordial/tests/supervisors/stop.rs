@@ -6,23 +6,12 @@ use std::future::pending;
 use std::time::Duration;
 
 use cordial::{
-    Backoff, ChildSpec, ChildState, Exit, Restart, Shutdown, StartError, Strategy, Supervisor, SupervisorBuilder, Task,
-    TaskSupervisor, process,
+    Backoff, ChildSpec, ChildState, Exit, Restart, Shutdown, StartError, Supervisor, Task, TaskSupervisor, process,
 };
 use tokio::time::{Instant, sleep};
 
-use crate::harness::children::{Log, LogGuard, crash, pid, settle, state};
+use crate::harness::children::{Log, LogGuard, crash, exits_late, one_for_one, pid, settle, state};
 use crate::harness::seeds::{SECOND, for_each_seed};
-
-fn one_for_one() -> SupervisorBuilder {
-    Supervisor::builder(Strategy::OneForOne)
-}
-
-/// Exits this long after a shutdown request.
-async fn exits_late(time: Duration) {
-    cordial::shutdown_requested().await;
-    sleep(time).await;
-}
 
 // V-024, V-045, V-046, V-047, V-048, V-049
 #[test]
@@ -355,7 +344,7 @@ fn a_call_that_waits_while_the_supervisor_stops_is_refused_at_once() {
 }
 
 #[test]
-fn a_supervisor_ends_with_its_owner_even_if_it_was_unlinked() {
+fn a_supervisor_ends_with_its_owner_even_if_the_owner_has_removed_the_link() {
     for_each_seed(|| async {
         let log = Log::default();
         let child = log.child("a");

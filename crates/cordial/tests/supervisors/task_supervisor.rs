@@ -15,18 +15,12 @@ use cordial::{
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use crate::harness::children::{Log, LogGuard, has_given_up, settle};
+use crate::harness::children::{Log, LogGuard, exits_late, has_given_up, settle};
 use crate::harness::exit_kind::{ExitKind, error};
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 const FULL: StartError = StartError::Refused(Refusal::SupervisorFull);
 const STOPPED: StartError = StartError::Refused(Refusal::SupervisorStopped);
-
-/// Exits this long after a shutdown request.
-async fn exits_late(time: Duration) {
-    cordial::shutdown_requested().await;
-    sleep(time).await;
-}
 
 // S-005, S-006, S-007, S-039, V-079
 #[test]
@@ -294,14 +288,9 @@ async fn runs(restart: Restart, kind: ExitKind) -> u32 {
 fn restart_kind_and_exit_decide_whether_a_child_is_restarted() {
     for_each_seed(|| async {
         for kind in ExitKind::all() {
-            let is_abnormal = match &kind {
-                ExitKind::Returns | ExitKind::ShutdownRequest => false,
-                ExitKind::Panics | ExitKind::Killed => true,
-                ExitKind::Exits(exit) => exit.is_abnormal(),
-            };
             assert_eq!(runs(Restart::Temporary, kind.clone()).await, 1, "{kind:?}");
             assert_eq!(runs(Restart::Permanent, kind.clone()).await, 2, "{kind:?}");
-            assert_eq!(runs(Restart::Transient, kind.clone()).await, 1 + u32::from(is_abnormal), "{kind:?}");
+            assert_eq!(runs(Restart::Transient, kind.clone()).await, 1 + u32::from(kind.is_abnormal()), "{kind:?}");
         }
     });
 }

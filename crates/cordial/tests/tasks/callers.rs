@@ -31,9 +31,11 @@ fn descend(generations: usize, mut ancestors: Vec<Pid>) -> BoxFuture<'static, Ve
     })
 }
 
+// T-024
 #[test]
 fn callers_are_the_nearest_32_spawners_nearest_first() {
     testing::run(async {
+        assert!(process::callers().is_empty());
         let generations = without_callers(descend(70, Vec::new())).await;
         assert_eq!(generations.len(), 71);
         for (expected, seen) in generations {

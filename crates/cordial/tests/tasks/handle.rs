@@ -6,9 +6,9 @@
 
 use std::future::pending;
 
-use cordial::{Exit, Pid, Shutdown, Task, process};
+use cordial::{Exit, Shutdown, Task, process};
 use futures::FutureExt;
-use futures::future::{BoxFuture, join_all};
+use futures::future::join_all;
 use tokio::sync::oneshot;
 
 use crate::harness::exit_kind::error;
@@ -25,30 +25,6 @@ fn only_spawn_link_links_the_task_to_its_owner() {
         assert_eq!(process::info(linked.pid()).unwrap().links, [own]);
         assert_eq!(process::info(own).unwrap().links, [linked.pid()]);
         assert!(process::info(unlinked.pid()).unwrap().links.is_empty());
-    });
-}
-
-/// Spawns a chain of nested tasks. The innermost one returns its callers and the pids of the tasks around it.
-fn chain(depth: usize, mut above: Vec<Pid>) -> BoxFuture<'static, (Vec<Pid>, Vec<Pid>)> {
-    async move {
-        if depth == 0 {
-            return (process::callers(), above);
-        }
-        above.insert(0, process::current().unwrap());
-        Task::spawn(chain(depth - 1, above)).await.unwrap()
-    }
-    .boxed()
-}
-
-// T-024
-#[test]
-fn callers_are_the_last_32_spawners_nearest_first() {
-    for_each_seed(|| async {
-        assert!(process::callers().is_empty());
-        for depth in [1, 3, 32, 40] {
-            let (callers, spawners) = chain(depth, vec![]).await;
-            assert_eq!(callers, spawners[..depth.min(32)]);
-        }
     });
 }
 
