@@ -72,7 +72,7 @@ const CASES: &[Case] = &[
     Case::new("main returns, and its thread-locals use the library", || at_end_of_thread(late_uses_and_done)),
     Case::new("main returns, and `atexit` uses the library", || at_exit(late_uses_and_done)),
     Case {
-        // A worker that still holds the result when the handle is dropped writes as well.
+        // If a worker still holds a result when its handle is dropped, the worker drops it, and may write last.
         is_expected: |stderr| stderr.contains("planned panic of a result") && stderr.contains(DONE),
         ..Case::new("a thread-local and `atexit` drop results whose destructors panic", || {
             at_exit(results_that_panic);
@@ -325,7 +325,7 @@ fn exit_in_task() {
         start_everything_here().await;
         Task::spawn(async {
             at_exit(late_uses_and_done);
-            // The thread has used the library before. So, other than in the rest of the cases, this closure runs while the
+            // Unlike in the other cases, this thread has used the library before. So the closure runs while the
             // thread-locals of the library still exist, and it runs as this process.
             at_end_of_thread(|| late_uses_of_tasks(Spawns::Run));
             std::process::exit(7)

@@ -1,6 +1,6 @@
 //! Each kind of wake-up on the simulated runtime, in programs that are small enough for Miri: `.ci/nightly` runs them there.
 //!
-//! Each wake-up changes the owner of a task, without unsafe code of this workspace. Miri checks the code that it uses.
+//! A wake-up passes a task on to another owner. This workspace has no unsafe code for that, but the crates that it uses have.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 use std::future::poll_fn;

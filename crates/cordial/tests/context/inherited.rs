@@ -203,15 +203,15 @@ fn code_outside_of_any_process_has_scopes_too_and_tokio_spawn_inherits_nothing()
 
 #[test]
 fn destructors_run_in_the_scope_also_after_a_kill() {
-    struct Sees(Arc<Mutex<Vec<Option<&'static str>>>>);
-    impl Drop for Sees {
+    struct SeesOnDrop(Arc<Mutex<Vec<Option<&'static str>>>>);
+    impl Drop for SeesOnDrop {
         fn drop(&mut self) {
             self.0.lock().unwrap().push(tenant());
         }
     }
     testing::run(async {
         let seen = Arc::default();
-        let guard = Sees(Arc::clone(&seen));
+        let guard = SeesOnDrop(Arc::clone(&seen));
         let pid = of_acme(async {
             Task::start(async move {
                 let _guard = guard;
@@ -223,9 +223,9 @@ fn destructors_run_in_the_scope_also_after_a_kill() {
         let end = process::monitor(pid);
         process::exit(pid, Exit::Killed);
         assert_eq!(end.await, Exit::Killed);
-        let guard = Sees(Arc::clone(&seen));
+        let guard = SeesOnDrop(Arc::clone(&seen));
         drop(TENANT.scope("never polled", async move { drop(guard) }));
-        let guard = Sees(Arc::clone(&seen));
+        let guard = SeesOnDrop(Arc::clone(&seen));
         let mut polled = Box::pin(TENANT.scope("dropped", async move {
             let _guard = guard;
             std::future::pending::<()>().await;
@@ -272,7 +272,7 @@ fn a_hidden_value_is_dropped_with_its_scope() {
     type Hop = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
     fn hop(n: usize, value: Arc<()>, done: mpsc::UnboundedSender<()>) -> Hop {
         Box::pin(async move {
-            // One of this hop, which is hidden by now, and those of the test and of the future.
+            // Scopes that kept the values that they hide would add one reference for each hop.
             assert!(Arc::strong_count(&value) < 8, "hop {n}: {}", Arc::strong_count(&value));
             assert!(ALL.get().is_some());
             if n > 0 {

@@ -124,8 +124,8 @@ fn the_label_of_an_item_is_in_its_events_and_its_exit() {
             }
             let rows = futures::stream::iter([Ok("a"), Err(std::io::Error::other("no disk"))]);
             let label = |page: &Option<&str>| page.unwrap_or_default().to_owned();
-            let is_labeled = |_| async { process::info(process::current()?)?.label };
-            let rows = Task::try_async_stream_from(rows, is_labeled).label(label).collect().await;
+            let own_label = |_| async { process::info(process::current()?)?.label };
+            let rows = Task::try_async_stream_from(rows, own_label).label(label).collect().await;
             assert_eq!(rows[0], Ok(Some("a".into())));
         });
     });

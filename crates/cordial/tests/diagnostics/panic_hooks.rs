@@ -124,7 +124,7 @@ fn panics_that_are_thrown_again_do_not_pile_up_hooks() {
 }
 
 #[test]
-fn with_events_only_a_hook_is_called_if_no_subscriber_takes_the_event() {
+fn event_only_calls_the_hook_if_no_subscriber_takes_the_event() {
     if !subprocess::is_isolated(test_name!()) {
         return;
     }

@@ -23,7 +23,7 @@ impl Example {
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--package", "cordial", "--example", name]);
         build.args(["--profile", profile(folder), "--target-dir"]).arg(folder.parent().unwrap());
-        assert!(build.status().unwrap().success(), "the example is built");
+        assert!(build.status().unwrap().success(), "cargo cannot build the example {name}");
         let program: PathBuf = [folder, Path::new("examples"), Path::new(name)].iter().collect();
         let mut child = Command::new(program)
             .args(args)

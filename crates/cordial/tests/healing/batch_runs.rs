@@ -1,4 +1,4 @@
-//! The example `batch` beside a real server: what it writes, what a second run does, and what a lost connection or a request to shut
+//! The example `batch` with a real server: what it writes, what a second run does, and what a lost connection or a request to shut
 //! down ends.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use cordial::{Exit, Runtime, Task, process};
 use crate::batch::{BoxError, connect, run as run_batch};
 use crate::server::{Kind, Server};
 
-/// Runs the example several times beside one server.
+/// Runs the example several times with one server.
 pub(crate) fn run() {
     if Kind::Postgres.program().is_none() {
         println!("batch: SKIPPED: no PostgreSQL server is installed (Debian: postgresql)");
@@ -28,7 +28,7 @@ pub(crate) fn run() {
         // A second run takes the orders without a total, and those are the ones that have failed.
         assert_eq!(run_batch(&address).await?, (0, failed));
 
-        // A request to shut down ends the run early, but in order: each total that was counted is there.
+        // A request to shut down ends the run early. As many totals are there as it reports.
         let (client, _connection) = connect(&address).await?;
         client.batch_execute("TRUNCATE totals").await?;
         let count = "SELECT count(*) FROM totals";
@@ -69,6 +69,6 @@ pub(crate) fn run() {
     match killed {
         // With luck the run was over before.
         Ok((n_written, _)) => assert_eq!((n_written, n_before), (494, 494)),
-        Err(error) => println!("batch: the run beside the killed server ended: {error}"),
+        Err(error) => println!("batch: the run whose server was killed ended: {error}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Examples beside real servers. `batch` loses no order, whatever ends it. `healing` heals each time when its servers are frozen, shut
+//! Examples with real servers. `batch` loses no order, whatever ends it. `healing` heals each time when its servers are frozen, shut
 //! down and killed, and never gives up.
 //!
 //! A server that is not installed is skipped, with a line that says so. Only on Unix.

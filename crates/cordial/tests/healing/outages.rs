@@ -12,14 +12,17 @@ use crate::server::{Kind, Server};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// How long the attempt after the longest delay may take on a busy machine.
+const SLACK: Duration = Duration::from_secs(5);
+
 /// How a server becomes unavailable.
 #[derive(Clone, Copy, Debug)]
 enum Outage {
     /// It hangs: its connections stay open, and nothing answers.
     Frozen(Duration),
-    /// It ends in order, and starts again.
+    /// It is shut down properly, and starts again.
     ShutDown(Duration),
-    /// It ends at once, and starts again.
+    /// It is killed, and starts again.
     Killed(Duration),
 }
 
@@ -55,7 +58,7 @@ pub(crate) fn run() {
     }
 }
 
-/// Runs the example beside a server of its own, which becomes unavailable in each of these ways, one after another.
+/// Runs the example with a server of its own, which becomes unavailable in each of these ways, one after another.
 fn outages(kind: Kind, list: &'static [Outage]) {
     let runtime = Runtime::builder().workers(1).build().unwrap();
     let mut server = Server::start(kind);
@@ -105,7 +108,7 @@ fn outages(kind: Kind, list: &'static [Outage]) {
             while read(kind, &address).await < Some(expected) {
                 count.send_modify(|count| *count += 1);
                 sleep(Duration::from_millis(20)).await;
-                assert!(back.elapsed() <= MAX_DELAY + SECOND, "{kind:?} {outage:?}: the service has not healed");
+                assert!(back.elapsed() <= MAX_DELAY + SLACK, "{kind:?} {outage:?}: the service has not healed");
             }
             back.elapsed()
         });
@@ -115,7 +118,7 @@ fn outages(kind: Kind, list: &'static [Outage]) {
     }
 }
 
-/// Counts for this time: the owner of the count goes on while the server is away.
+/// Counts up for this long. The count belongs to the test and not to the server, so it goes on while the server is away.
 async fn count_for(count: watch::Sender<u64>, time: Duration) {
     let begun = Instant::now();
     while begun.elapsed() < time {

@@ -97,7 +97,7 @@ impl Server {
         self.signal(Signal::CONT);
     }
 
-    /// Shuts the server down in order.
+    /// Shuts the server down properly, and waits until it has ended.
     pub(crate) fn shut_down(&mut self) {
         // SIGINT is the fast shutdown of PostgreSQL, which closes connections.
         let _ = kill_process(self.pid(), Signal::INT);

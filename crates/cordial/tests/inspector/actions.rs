@@ -69,9 +69,9 @@ fn a_process_in_a_poll_is_not_said_to_have_ended() {
         })
         .unwrap();
     let stuck = has_begun.recv().unwrap();
-    let answers = Runtime::builder().workers(1).build().unwrap();
+    let observer = Runtime::builder().workers(1).build().unwrap();
     let own = inspector.clone();
-    let [one, all] = answers
+    let [one, all] = observer
         .block_on(async move {
             [own.stop(stuck, Shutdown::BrutalKill).await, own.stop_subtree(stuck, Shutdown::BrutalKill).await]
         })
@@ -104,8 +104,8 @@ fn an_answer_comes_also_if_a_killed_process_gets_no_thread() {
         .unwrap();
     let waits = has_begun.recv().unwrap();
     let inspector = runtime.inspector();
-    let answers = Runtime::builder().workers(1).build().unwrap();
-    let answer = answers.block_on(async move { inspector.stop(waits, Shutdown::BrutalKill).await }).unwrap();
+    let observer = Runtime::builder().workers(1).build().unwrap();
+    let answer = observer.block_on(async move { inspector.stop(waits, Shutdown::BrutalKill).await }).unwrap();
     assert!(matches!(answer.ending, Ending::Waits), "{answer:?}");
     assert!(answer.to_string().contains("waits for a free thread"), "{answer}");
     drop(release);
@@ -113,7 +113,7 @@ fn an_answer_comes_also_if_a_killed_process_gets_no_thread() {
 }
 
 #[test]
-fn a_supervisor_stops_its_children_first_the_last_started_first() {
+fn the_children_of_a_supervisor_are_stopped_before_it_in_reverse_order() {
     testing::run(async {
         let log: Arc<Mutex<Vec<&str>>> = Arc::default();
         let child = |id: &'static str| {
@@ -126,7 +126,7 @@ fn a_supervisor_stops_its_children_first_the_last_started_first() {
                 }
             })
         };
-        let owner = Task::spawn(async { shutdown_requested().await });
+        let unrelated = Task::spawn(async { shutdown_requested().await });
         let builder = Supervisor::builder(Strategy::OneForOne).child(child("first")).child(child("second"));
         let tree = builder.child(child("third")).start().await.unwrap();
         let _exits = process::trap_exits();
@@ -134,7 +134,7 @@ fn a_supervisor_stops_its_children_first_the_last_started_first() {
         assert!(answer.has_ended() && answer.report.is_clean() && answer.n_below == 3, "{answer:?}");
         assert_eq!(*log.lock().unwrap(), ["third", "second", "first"]);
         assert!(answer.to_string().ends_with("; 3 processes below it ended too"), "{answer}");
-        assert!(is_alive(owner.pid()));
+        assert!(is_alive(unrelated.pid()));
     });
 }
 

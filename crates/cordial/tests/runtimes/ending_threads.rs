@@ -67,7 +67,7 @@ fn a_supervisor_or_server_that_is_started_by_an_ending_thread_says_why_it_refuse
     });
 }
 
-/// The supervisor that it would have had for itself is gone, so it has no parent.
+/// The supervisor that is started for the server alone was refused too. So the server has no parent, and a tree can take it over.
 #[test]
 fn a_server_that_was_refused_is_stopped_and_can_be_handed_to_a_tree() {
     static REFUSED: Mutex<Option<ServerRef<Echo>>> = Mutex::new(None);

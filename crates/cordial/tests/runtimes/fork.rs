@@ -170,7 +170,7 @@ fn each_call_for_processes_of_the_parent_process_is_refused() {
     };
     let (tree, tasks, pid) = cordial::run(start).unwrap();
     let silent = cordial::run(async { ServerRef::builder(|| Silent).mailbox(1).unlinked().start() }).unwrap();
-    // One is in the hand of the server, one in its mailbox, and one waits for room.
+    // The server is handling one call, one is in its mailbox, and one waits for room.
     let [mut in_hand, mut queued] = [(); 2].map(|()| silent.call(()));
     let within_an_hour = || Box::pin(cordial::within(3600 * SECOND, std::future::pending::<()>()));
     let mut begun = within_an_hour();

@@ -12,7 +12,7 @@ use crate::work::{SECOND, Say, Slow, With, Worker};
 
 #[test]
 #[should_panic(expected = "a mailbox with room for 0 messages takes none; use at least `mailbox(1)`")]
-fn a_mailbox_of_0() {
+fn a_mailbox_of_zero_panics() {
     testing::run(async { drop(Worker::builder(&Log::default()).mailbox(0).start()) });
 }
 
@@ -27,7 +27,7 @@ async fn panic_of(f: impl FnOnce(&mut Context<Worker>) + Send + 'static) -> Stri
 }
 
 #[test]
-fn a_period_or_an_idle_time_of_0() {
+fn a_period_or_an_idle_time_of_zero_panics_in_the_handler() {
     testing::run(async {
         let exit = panic_of(|ctx| ctx.every(Duration::ZERO, || Say("")).detach()).await;
         assert!(exit.contains("`every` with a period of zero would never let the server rest"), "{exit}");
@@ -37,7 +37,7 @@ fn a_period_or_an_idle_time_of_0() {
 }
 
 #[test]
-fn a_message_to_a_server_that_is_gone() {
+fn a_message_to_a_server_that_is_gone_is_refused() {
     testing::run(async {
         let server = Worker::start(&Log::default());
         server.stop().await;
@@ -51,7 +51,7 @@ fn a_message_to_a_server_that_is_gone() {
 }
 
 #[test]
-fn a_server_whose_specification_was_dropped() {
+fn a_message_to_a_server_whose_specification_is_dropped_is_refused() {
     testing::run(async {
         let (server, spec) = ChildSpec::server("worker", || Worker { log: Log::default() });
         let (answer, ()) = tokio::join!(server.call(Say("")), async {
@@ -64,7 +64,7 @@ fn a_server_whose_specification_was_dropped() {
 }
 
 #[test]
-fn a_reply_that_a_handler_drops() {
+fn the_reply_that_a_handler_returns_counts_and_not_one_that_it_drops() {
     struct Drops;
     struct Ask;
     impl Server for Drops {}
@@ -82,7 +82,7 @@ fn a_reply_that_a_handler_drops() {
 }
 
 #[test]
-fn a_factory_that_panics() {
+fn a_factory_that_panics_is_the_error_of_calls_and_of_the_tree() {
     testing::run(async {
         let server = ServerRef::<Worker>::start(|| panic!("no state"));
         let exit = server.call(Say("")).await.unwrap_err();
@@ -112,7 +112,7 @@ impl Handle<Say> for NoStart {
 }
 
 #[test]
-fn a_start_that_fails_or_hangs() {
+fn a_start_that_fails_or_hangs_is_the_error_of_calls_and_of_the_tree() {
     testing::run(async {
         let failing = ServerRef::start(|| NoStart(Some("no disk")));
         assert_eq!(failing.call(Say("")).await.unwrap_err().to_string(), "no disk");

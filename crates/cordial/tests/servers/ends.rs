@@ -59,7 +59,7 @@ fn the_idle_timeout_does_not_come_while_messages_wait() {
 }
 
 #[test]
-fn a_message_before_that_of_a_timer_counts_as_handled() {
+fn a_message_counts_as_handled_although_a_timer_passes_in_its_handler() {
     testing::run(async {
         let server = Worker::start(&Log::default());
         let timer = With(|ctx: &mut Context<Worker>| {

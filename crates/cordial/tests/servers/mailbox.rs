@@ -91,8 +91,8 @@ impl Drop for PollsOnDrop {
     }
 }
 
-/// The limit passes after the mailbox has taken the message out, and before it reports the result. Usually another thread does both; here
-/// the destructor of an earlier message runs in between.
+/// The limit of a cast passes after the mailbox has removed the message, and before the cast has its result. In a program another thread
+/// polls the cast at that moment; here the destructor of an earlier message does.
 #[test]
 fn a_limit_that_passes_while_the_mailbox_answers_the_cast_leaves_its_result() {
     testing::run(async {

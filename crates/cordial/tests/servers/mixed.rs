@@ -284,7 +284,7 @@ fn a_value_goes_through_servers_that_call_each_other_their_late_answers_and_what
 }
 
 #[test]
-fn a_deadline_ends_a_call_and_the_wait_for_room_and_the_server_skips_both() {
+fn a_deadline_ends_a_call_and_a_wait_for_room_and_the_server_handles_neither() {
     testing::run(async {
         let log = Log::default();
         let server = Worker::builder(&log).mailbox(1).start();

@@ -2,7 +2,7 @@
 //!
 //! The server logs each message that it begins to handle. What must be true of each run:
 //!
-//! - no message is handled twice, and none after its caller was answered without it;
+//! - no message is handled twice, and none is handled whose sender was refused;
 //! - a message that was accepted is handled, unless its caller had given up, or the server stopped for good;
 //! - the messages of one sender are handled in the order in which they were sent;
 //! - every call is answered exactly once, with the number of its message if that was handled to its end;
@@ -133,8 +133,8 @@ async fn run(seed: u64) {
     let senders: Vec<_> = senders.collect();
     if stops {
         tokio::time::sleep(Duration::from_millis(rng.u64(..200))).await;
-        let handled = server.stop().await;
-        assert!(handled.is_clean(), "{handled}");
+        let report = server.stop().await;
+        assert!(report.is_clean(), "{report}");
     }
     let mut outcomes = Vec::new();
     for sender in senders {

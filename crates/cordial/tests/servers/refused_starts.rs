@@ -95,7 +95,7 @@ fn a_start_that_is_refused_and_tried_again_is_one_error_and_one_warning() {
     }
 }
 
-/// Ends with an error that it has got from a task which has called this server itself.
+/// A server that fails to start: a task of its start calls the same server, and the error of that call is the exit of the server.
 struct CallsItself(ServerCell);
 
 type ServerCell = Arc<OnceLock<ServerRef<CallsItself>>>;

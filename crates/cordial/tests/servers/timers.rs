@@ -55,7 +55,7 @@ fn ticks_that_come_due_during_a_message_are_skipped() {
         let _every: Timer = with(&server, |ctx| ctx.every(SECOND, || Say("tick"))).await;
         server.call(Slow(4, "slow")).await.unwrap();
         sleep(Duration::from_millis(1500)).await;
-        // One for all that came due during the message, and then one for each second.
+        // One tick for all that came due during the message, and the one of the next second.
         assert_eq!(log.take(), "started slow tick tick");
     });
 }

@@ -420,9 +420,9 @@ fn a_shutdown_waits_for_a_backoff_only_if_the_consumer_does() {
             let begun = Instant::now();
             sleep(requested_after * 1000 * MS).await;
             let result = consumer.shutdown(Shutdown::Infinity).await;
-            let expected = (consumer_value(result.as_ref()), begun.elapsed().as_secs());
+            let seen = (consumer_value(result.as_ref()), begun.elapsed().as_secs());
             let n_results = if lasted == requested_after { None } else { Some(2) };
-            assert_eq!(expected, (n_results, u64::from(lasted)));
+            assert_eq!(seen, (n_results, u64::from(lasted)));
             sleep(1_000_000 * MS).await;
             assert_eq!((attempts.of(0).len(), attempts.of(1).len(), attempts.of(2).len()), (n_attempts, n_attempts, 0));
         });

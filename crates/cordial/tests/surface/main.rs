@@ -1,6 +1,6 @@
 //! The API as a program: every name in the way that a user writes it. It has to compile; it is not a test of behavior.
 
-// Their lines are longer than rustfmt allows.
+// Lines of both files are longer than rustfmt allows.
 #[rustfmt::skip]
 mod contract;
 #[rustfmt::skip]

@@ -130,7 +130,6 @@ fn a_monitor_that_is_polled_after_it_resolved_panics_with_a_clear_message() {
     });
 }
 
-/// The exit is stored until the monitor is polled.
 #[test]
 fn a_monitor_keeps_the_exit_until_it_is_polled() {
     testing::run(async {
