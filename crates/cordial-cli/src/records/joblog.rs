@@ -124,8 +124,12 @@ impl Joblog {
         let shown = path.display();
         let mut records = Vec::new();
         let mut is_cut = false;
+        let not_a_joblog = |line: &[u8]| Err(format!("is not a joblog: its first line is {}", display::quoted(line)));
         for_each_line(path, |number, line| {
             let Some(text) = line.strip_suffix(b"\n") else {
+                if number == 1 && !HEADER.starts_with(line) {
+                    return not_a_joblog(line);
+                }
                 // Only a part of the line was written: its item is run again.
                 is_cut = true;
                 return Ok(());
@@ -144,7 +148,7 @@ impl Joblog {
                         .to_owned(),
                 );
             } else if line != HEADER {
-                return Err(format!("is not a joblog: its first line is {}", display::quoted(text)));
+                return not_a_joblog(text);
             }
             Ok(())
         })
@@ -201,10 +205,7 @@ impl Joblog {
         line.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         append(&mut file, &line).map_err(|error| {
-            format!(
-                "{}; items that have finished since then are run again by --resume",
-                cannot_write(&self.path, &error)
-            )
+            format!("{}; items that have no line in it are run again by --resume", cannot_write(&self.path, &error))
         })
     }
 }
