@@ -48,7 +48,15 @@ impl LineChannel {
     pub(crate) fn writer(&self, stream: StdStream, item: &Item) -> LineWriter {
         let tag = if self.is_tagged { item.tag() } else { Vec::new() };
         let turn = self.turns.as_ref().map(|turns| (Arc::clone(turns), item.index));
-        LineWriter { stream, sender: self.sender.clone(), turn, tag, unfinished: Vec::new(), unsent: Vec::new() }
+        LineWriter {
+            stream,
+            sender: self.sender.clone(),
+            turn,
+            tag,
+            is_line_start: true,
+            unfinished: Vec::new(),
+            unsent: Vec::new(),
+        }
     }
 }
 
@@ -59,7 +67,9 @@ pub(crate) struct LineWriter {
     /// With `--keep-order`: the items that are not yet fully printed, and the number of this item.
     turn: Option<(Arc<Turns>, u64)>,
     tag: Vec<u8>,
-    /// The last line, which the command has not ended with a newline yet.
+    /// Whether the next byte begins a line.
+    is_line_start: bool,
+    /// The last line, or the last part of it, which the command has not ended with a newline yet.
     unfinished: Vec<u8>,
     /// Finished lines that wait for room in the channel. They are kept here because the future that sends them may be dropped.
     unsent: Vec<u8>,
@@ -78,11 +88,12 @@ impl LineWriter {
     /// were not sent.
     pub(crate) async fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
-            if self.unfinished.is_empty() {
+            if self.is_line_start {
                 self.unfinished.extend_from_slice(&self.tag);
             }
             self.unfinished.extend_from_slice(part);
-            if part.ends_with(b"\n") || self.unfinished.len() > MAX_LINE_BYTES {
+            self.is_line_start = part.ends_with(b"\n");
+            if self.is_line_start || self.unfinished.len() > MAX_LINE_BYTES {
                 self.unsent.append(&mut self.unfinished);
             }
         }

@@ -84,6 +84,13 @@ fn line_buffer_loses_no_output_of_short_commands() {
 }
 
 #[test]
+fn a_line_that_is_printed_in_parts_has_one_tag() {
+    let result =
+        shell(r#""$0" map --tag --lb --shell 'yes | tr -d "\n" | head -c 3000000; echo; echo b # {}' ::: a | tr -s y"#);
+    assert_eq!((result.status, result.stdout.as_slice()), (0, &b"a\ty\na\tb\n"[..]));
+}
+
+#[test]
 fn closed_standard_streams_are_not_errors() {
     for (script, output) in [(r#""$0" map echo <&-"#, ""), (r#""$0" map echo ::: a <&-"#, "a\n")] {
         let result = shell(script);
