@@ -11,7 +11,7 @@ use super::script::in_sh;
 use crate::text::io_error;
 
 /// A line for the shell that prints the number of cores.
-const LINE: &[u8] = b"nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1";
+const LINE: &str = "nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1";
 
 /// Asks all machines at once, and returns the number of cores of each, or why it cannot be reached. `directory` is for the messages
 /// of `ssh`. Blocks the thread until all commands have ended; `ssh` gives up when a machine does not answer.
@@ -28,9 +28,9 @@ pub(super) fn probe_all(hosts: &[&Host], directory: &Path) -> Vec<Result<usize, 
 }
 
 fn start(host: &Host, log: &Path) -> io::Result<Child> {
-    let words: Vec<OsString> = match host.connect(log, &in_sh(LINE)) {
+    let words: Vec<OsString> = match host.connect(log, &in_sh(LINE.as_bytes())) {
         Some(Ok(words)) => words,
-        _ => ["sh", "-c", "nproc"].map(OsString::from).to_vec(),
+        _ => ["sh", "-c", LINE].map(OsString::from).to_vec(),
     };
     Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }

@@ -434,6 +434,16 @@ fn on_this_machine_no_file_is_copied() {
 }
 
 #[test]
+fn this_machine_is_a_host_even_without_a_program_that_counts_its_cores() {
+    let dir = TestDir::new();
+    std::os::unix::fs::symlink("/bin/sh", dir.path("sh")).unwrap();
+    let mut map = cordial();
+    map.args(["map", "-S", ":", "echo {}", ":::", "1"]).env("PATH", dir.text()).stdin(Stdio::null());
+    let result = finish(map.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    assert_eq!((result.status, &*result.stdout, &*result.stderr), (0, &b"1\n"[..], ""));
+}
+
+#[test]
 fn a_function_of_bash_is_refused() {
     let script = r#"f() { echo; }; export -f f; "$0" map -S : --env f echo ::: 1; "$0" map -S : f ::: 1; "$0" map -S : 'f | cat' ::: 1"#;
     let mut bash = Command::new("bash");
