@@ -46,6 +46,12 @@ fn with_tty_one_command_at_a_time_reads_the_terminal() {
 }
 
 #[test]
+fn with_tty_a_command_with_a_directory_has_the_terminal_as_its_input() {
+    let (status, text) = Session::start("cordial map --tty --workdir / 'test -t 0 && pwd' ::: 1").end();
+    assert_eq!((status, &*text), (0, "/\r\n"));
+}
+
+#[test]
 fn ctrl_c_for_a_command_with_the_terminal_stops_the_run() {
     let mut session = Session::start("cordial map --tty 'echo ask {}; read x' ::: 1 2");
     session.wait_for("ask 1");

@@ -133,6 +133,9 @@ impl Spawner {
             if let Some(workdir) = &self.config.workdir {
                 set_directory_names(&mut command, workdir);
             }
+            if let Some(terminal) = &self.terminal {
+                command.stdin(terminal.input()?);
+            }
             let mut child = command.arg0(name).process_group(0).spawn()?;
             return Ok(Spawned {
                 id: Pid::from_child(&child),
