@@ -61,6 +61,8 @@ pub(crate) fn run(options: WorkerOptions) -> ExitCode {
 
 async fn serve(options: WorkerOptions, groups: GroupTable, run_name: String) -> Result<(), String> {
     let cluster = connect(&options.nats, &options.server, options.name.as_deref()).await?;
+    let reaped = groups.clone();
+    cordial::Task::start(async move { system::reap_orphans(&reaped).await });
     let runner = Arc::new(Runner::new(cluster.clone(), groups, run_name));
     let functions = Functions::new().add_fallible(COMMAND, move |request| run_command(runner.clone(), request));
     let mut worker = cluster.worker(functions).group(&options.group).grace(options.grace);

@@ -46,9 +46,15 @@ impl Fleet {
     }
 
     fn worker_with(&mut self, name: &str, more: &[&str], input: Stdio) -> usize {
+        let mut program = cordial();
+        program.stdin(input);
+        self.start_worker(program, name, more)
+    }
+
+    /// Starts a worker with a command that starts `cordial`.
+    pub(crate) fn start_worker(&mut self, mut worker: Command, name: &str, more: &[&str]) -> usize {
         let options = ["--group", "build", "--slots", "2", "--name", name, "--allow-commands"];
-        let mut worker = cordial();
-        worker.args(["worker", "--nats", &self.url]).args(options).args(more).stdin(input).stderr(Stdio::piped());
+        worker.args(["worker", "--nats", &self.url]).args(options).args(more).stderr(Stdio::piped());
         let mut worker = worker.spawn().unwrap();
         let stderr = worker.stderr.take().unwrap();
         // Kept before it is waited for, so that it is killed also if the test fails here.

@@ -3,6 +3,7 @@
 
 use std::process::{Command, Stdio};
 
+use crate::fleet::Fleet;
 use crate::harness::{finish, skip};
 
 /// A line that starts daemons, and one that waits until no zombie is left, or for 10 seconds.
@@ -18,21 +19,44 @@ case $1 in
 esac
 "#;
 
+/// Returns a command that starts a program as process 1 of a container, which ends with the command.
+fn in_container(program: &str) -> Command {
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--pid", "--fork", "--kill-child", "--mount-proc", program]).stdin(Stdio::null());
+    command
+}
+
+fn has_containers() -> bool {
+    let has_containers = in_container("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    if !has_containers {
+        skip("this test needs unshare, and the right to create a pid namespace");
+    }
+    has_containers
+}
+
 #[test]
 fn process_1_reaps_what_it_inherits() {
-    let in_container = |program: &str| {
-        let mut command = Command::new("unshare");
-        if !rustix::process::geteuid().is_root() {
-            command.args(["--user", "--map-root-user"]);
-        }
-        command.args(["--pid", "--fork", "--mount-proc", program]).stdin(Stdio::null());
-        command
-    };
-    if !in_container("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
-        return skip("this test needs unshare, and the right to create a pid namespace");
+    if !has_containers() {
+        return;
     }
     let mut command = in_container(env!("CARGO_BIN_EXE_cordial"));
     command.args(["map", "-c4", "sh", "-c", SCRIPT, "sh", ":::"]).args((0..20).map(|n| n.to_string())).arg("last");
     let result = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    assert_eq!((result.status, &*result.stdout, &*result.stderr), (0, &b"0 zombies\n"[..], ""));
+}
+
+#[test]
+fn a_worker_that_is_process_1_reaps_what_it_inherits() {
+    if !has_containers() {
+        return;
+    }
+    let Some(mut fleet) = Fleet::start() else { return };
+    fleet.start_worker(in_container(env!("CARGO_BIN_EXE_cordial")), "contained", &[]);
+    let items: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+    let items: Vec<&str> = items.iter().map(String::as_str).chain(["last"]).collect();
+    let result = fleet.map(&[&["sh", "-c", SCRIPT, "sh", ":::"][..], &items].concat(), b"");
     assert_eq!((result.status, &*result.stdout, &*result.stderr), (0, &b"0 zombies\n"[..], ""));
 }
