@@ -29,7 +29,7 @@ use tokio::time::{self, Instant};
 
 use super::feeder::feed;
 use super::output_reader::{OutputReader, Sink};
-use super::request::{LaunchConfig, OutputTarget, RemoteLaunch, StopWatch};
+use super::request::{LaunchConfig, OutputTarget, RemoteLaunch, TerminalStops};
 use crate::item::Item;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
@@ -251,7 +251,7 @@ async fn wait_or_stop(
     };
     let failure = tokio::select! {
         biased;
-        exited = read_until_exit(&mut group, readers, config.stop_watch) => exited.err(),
+        exited = read_until_exit(&mut group, readers, config.terminal_stops) => exited.err(),
         () = cancelled => {
             group.kill();
             let _ = time::timeout(KILL_TIMEOUT, group.wait_exit()).await;
@@ -266,13 +266,13 @@ async fn wait_or_stop(
                 group.terminate();
                 tokio::select! {
                     biased;
-                    exited = time::timeout(config.grace, read_until_exit(&mut group, readers, StopWatch::Off)) => matches!(exited, Ok(Ok(()))),
+                    exited = time::timeout(config.grace, read_until_exit(&mut group, readers, TerminalStops::Ignored)) => matches!(exited, Ok(Ok(()))),
                     () = config.stop.wait_for(StopLevel::Kill) => false,
                 }
             };
         if !has_exited {
             group.kill();
-            let _ = time::timeout(KILL_TIMEOUT, read_until_exit(&mut group, readers, StopWatch::Off)).await;
+            let _ = time::timeout(KILL_TIMEOUT, read_until_exit(&mut group, readers, TerminalStops::Ignored)).await;
         }
     }
     let rest = read_rest(readers).await.map_err(ItemFailure::CaptureFailed);
@@ -292,13 +292,17 @@ async fn wait_or_stop(
 ///
 /// # Errors
 ///
-/// When the outputs cannot be read or stored, the exit cannot be watched, or, with `StopWatch::On`, the terminal has stopped the
-/// command.
-async fn read_until_exit(group: &mut ProcessGroup, readers: &mut Readers, watch: StopWatch) -> Result<(), ItemFailure> {
+/// When the outputs cannot be read or stored, the exit cannot be watched, or the terminal has stopped the command and `stops` is
+/// `Watched`.
+async fn read_until_exit(
+    group: &mut ProcessGroup,
+    readers: &mut Readers,
+    stops: TerminalStops,
+) -> Result<(), ItemFailure> {
     let mut end = pin!(async {
-        match watch {
-            StopWatch::On => group.wait_exit_or_stop().await.map_err(ItemFailure::WaitFailed)?,
-            StopWatch::Off => group.wait_exit().await.map(|()| None).map_err(ItemFailure::WaitFailed)?,
+        match stops {
+            TerminalStops::Watched => group.wait_exit_or_stop().await.map_err(ItemFailure::WaitFailed)?,
+            TerminalStops::Ignored => group.wait_exit().await.map(|()| None).map_err(ItemFailure::WaitFailed)?,
         }
         .map_or(Ok(()), |stop| Err(ItemFailure::StoppedByTerminal(stop)))
     });

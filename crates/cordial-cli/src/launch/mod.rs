@@ -30,6 +30,6 @@ mod workers;
 
 pub(crate) use fleet_files::{FleetDirectory, FleetFiles, FleetFilesConfig};
 pub(crate) use launcher::Launcher;
-pub(crate) use request::{FleetLaunch, LaunchConfig, OutputTarget, RemoteLaunch, StopWatch};
+pub(crate) use request::{FleetLaunch, LaunchConfig, OutputTarget, RemoteLaunch, TerminalStops};
 pub(crate) use slot_limit::SlotLimit;
 pub(crate) use throttle::Throttle;

@@ -41,7 +41,7 @@ pub(crate) struct LaunchConfig {
     /// The largest number of attempts of an item.
     pub(crate) max_attempts: u32,
     pub(crate) throttle: Throttle,
-    pub(crate) stop_watch: StopWatch,
+    pub(crate) terminal_stops: TerminalStops,
     pub(crate) groups: GroupTable,
     pub(crate) budget: Budget,
     pub(crate) stop: StopToken,
@@ -49,12 +49,12 @@ pub(crate) struct LaunchConfig {
     pub(crate) records: Arc<RunRecords>,
 }
 
-/// Whether to look for commands that the terminal has stopped.
+/// Whether it is noticed that the terminal has stopped a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StopWatch {
-    On,
-    /// There is no terminal.
-    Off,
+pub(crate) enum TerminalStops {
+    Watched,
+    /// There is no terminal, or the command has to end anyway.
+    Ignored,
 }
 
 /// Where the outputs of commands go.

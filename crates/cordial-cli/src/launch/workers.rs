@@ -53,7 +53,7 @@ pub(super) const WAITING_REQUESTS: usize = 128;
 pub(super) struct Workers {
     config: LaunchConfig,
     requests: tokio::sync::Mutex<NewRequests>,
-    waiting_requests: WaitingRequests,
+    received: ReceivedRequests,
     slots: Mutex<Slots>,
     replies: Mutex<ReplyBatch>,
     running: AtomicUsize,
@@ -95,17 +95,17 @@ struct NewRequests {
 /// They have a lock of their own. A thread that waits for the next request holds the lock of `NewRequests` until one is sent. A
 /// thread that puts a request back must not wait for that, because there may be no other request.
 #[derive(Default)]
-struct WaitingRequests {
+struct ReceivedRequests {
     requests: Mutex<VecDeque<Request>>,
     added: Notify,
 }
 
-impl WaitingRequests {
+impl ReceivedRequests {
     fn lock(&self) -> MutexGuard<'_, VecDeque<Request>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, request: Request) {
+    fn put_back(&self, request: Request) {
         self.lock().push_back(request);
         self.added.notify_one();
     }
@@ -148,9 +148,9 @@ impl Workers {
         let throttle = std::mem::take(&mut config.throttle);
         let requests = tokio::sync::Mutex::new(NewRequests { receiver, throttle });
         let (slots, replies) = (Mutex::default(), Mutex::default());
-        let waiting_requests = WaitingRequests::default();
+        let received = ReceivedRequests::default();
         let (running, ended) = (AtomicUsize::new(0), watch::Sender::new(false));
-        Workers { config, requests, waiting_requests, slots, replies, running, ended, waiting }
+        Workers { config, requests, received, slots, replies, running, ended, waiting }
     }
 
     /// Serves requests on the calling thread, the `n`th of `n_threads`, counted from 0, with its share of the slots. Returns when
@@ -178,7 +178,7 @@ impl Workers {
                             Served::Finished(reply, outcome) => self.lock_replies().add(reply, *outcome),
                             Served::Requeued(request) => {
                                 self.waiting.fetch_add(1, Ordering::Relaxed);
-                                self.waiting_requests.add(request);
+                                self.received.put_back(request);
                                 time::sleep(SHORTAGE_RETRY_DELAY).await;
                             }
                         }
@@ -213,11 +213,11 @@ impl Workers {
     /// Dropping the future loses nothing.
     async fn next(&self) -> Option<Request> {
         let mut new = self.requests.lock().await;
-        while self.waiting_requests.lock().is_empty() {
+        while self.received.lock().is_empty() {
             tokio::select! {
                 biased;
-                () = self.waiting_requests.added.notified() => {}
-                request = new.receiver.recv() => self.waiting_requests.lock().push_back(request?),
+                () = self.received.added.notified() => {}
+                request = new.receiver.recv() => self.received.lock().push_back(request?),
             }
         }
         tokio::select! {
@@ -227,8 +227,8 @@ impl Workers {
             () = self.config.stop.wait_for(StopLevel::Drain) => {}
         }
         new.throttle.record_start();
-        // There is one: only the thread that holds the lock of the new requests takes a waiting request.
-        self.waiting_requests.lock().pop_front()
+        // There is one: only the thread that holds the lock of the new requests takes a received request.
+        self.received.lock().pop_front()
     }
 
     fn send_replies(&self) {

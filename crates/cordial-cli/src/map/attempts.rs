@@ -13,7 +13,7 @@ use crate::item::Item;
 use crate::item_failure::ItemFailure;
 use crate::launch::Launcher;
 use crate::outcome::Outcome;
-use crate::output::{Budget, Charge, Turns};
+use crate::output::{Budget, Charge, PrintQueue};
 use crate::records::RunRecords;
 use crate::stop::halt::HaltCounter;
 use crate::stop::token::{StopLevel, StopToken};
@@ -98,7 +98,7 @@ pub(super) struct ItemRunner {
     pub(super) stop: StopToken,
     pub(super) halt: Arc<HaltCounter>,
     /// With `--keep-order --line-buffer`: the items that are not yet fully printed.
-    pub(super) turns: Option<Arc<Turns>>,
+    pub(super) print_queue: Option<Arc<PrintQueue>>,
     /// With `--interactive`: the items that are printed.
     pub(super) printed: Option<PrintedItems>,
 }
@@ -119,8 +119,8 @@ impl ItemRunner {
     ) -> impl Future<Output = Result<Outcome, AttemptFailed>> + Send + use<> {
         let runner = Arc::clone(self);
         let attempt = run.attempts.fetch_add(1, Ordering::Relaxed) + 1;
-        if let Some(turns) = self.turns.as_ref().filter(|_| attempt == 1) {
-            turns.append(run.item.index);
+        if let Some(print_queue) = self.print_queue.as_ref().filter(|_| attempt == 1) {
+            print_queue.append(run.item.index);
         }
         let first_reply = (attempt == 1).then(|| runner.launcher.request(Arc::clone(&run.item), 1));
         async move {

@@ -29,10 +29,10 @@ use crate::args::MapOptions;
 use crate::exit_reason::ExitReason;
 use crate::fleet::{self, Fleet, SentCommands};
 use crate::launch::{
-    FleetFiles, FleetLaunch, LaunchConfig, Launcher, OutputTarget, RemoteLaunch, SlotLimit, StopWatch, Throttle,
+    FleetFiles, FleetLaunch, LaunchConfig, Launcher, OutputTarget, RemoteLaunch, SlotLimit, TerminalStops, Throttle,
 };
 use crate::outcome::Outcome;
-use crate::output::{Budget, LineBatch, LineChannel, Turns};
+use crate::output::{Budget, LineBatch, LineChannel, PrintQueue};
 use crate::pipe::SharedBlocks;
 use crate::records::FatalError;
 use crate::report::{Format, Printer, ProgressCounts, RunEnd, TICK};
@@ -109,13 +109,13 @@ where
         };
     }
     let halt = Arc::new(HaltCounter::new(halt, total));
-    let mut turns = None;
+    let mut print_queue = None;
     let (target, mut lines) = match output {
         OutputMode::Grouped(_) => (OutputTarget::Capture, None),
         OutputMode::Ungrouped => (OutputTarget::Inherit, None),
         OutputMode::LineBuffered { is_tagged, is_ordered } => {
-            turns = is_ordered.then(|| Arc::new(Turns::new(budget.clone())));
-            let (channel, lines) = LineChannel::new(is_tagged, turns.clone());
+            print_queue = is_ordered.then(|| Arc::new(PrintQueue::new(budget.clone())));
+            let (channel, lines) = LineChannel::new(is_tagged, print_queue.clone());
             (OutputTarget::Lines(channel), Some(lines))
         }
     };
@@ -168,7 +168,7 @@ where
         grace: options.grace,
         max_attempts,
         throttle: Throttle::new(options.delay, options.load, options.memfree),
-        stop_watch: if system::has_terminal() { StopWatch::On } else { StopWatch::Off },
+        terminal_stops: if system::has_terminal() { TerminalStops::Watched } else { TerminalStops::Ignored },
         groups: state.groups.clone(),
         budget: budget.clone(),
         stop: stop.clone(),
@@ -201,7 +201,8 @@ where
         skipped: Arc::clone(&skipped),
         questions,
     };
-    let runner = ItemRunner { launcher, records, max_attempts, budget: budget.clone(), stop, halt, turns, printed };
+    let runner =
+        ItemRunner { launcher, records, max_attempts, budget: budget.clone(), stop, halt, print_queue, printed };
     let runner = Arc::new(runner);
     let task_runner = Arc::clone(&runner);
     let results = Task::async_stream_from(pending, move |run| task_runner.attempt(run))
@@ -339,7 +340,7 @@ where
                 let outcome =
                     result.unwrap_or_else(|Failure { input, exit, .. }| input.into_outcome(&exit, &runner.budget));
                 printer.print(outcome, format).await?;
-                if let Some(held) = runner.turns.as_ref().and_then(|turns| turns.advance()) {
+                if let Some(held) = runner.print_queue.as_ref().and_then(|print_queue| print_queue.advance()) {
                     printer.print_held(held).await?;
                 }
                 if let Some(printed) = &runner.printed {

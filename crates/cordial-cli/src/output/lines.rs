@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::print_queue::{PrintQueue, Turn};
 use super::std_stream::StdStream;
-use super::turns::{Turn, Turns};
 use crate::item::Item;
 
 /// The number of batches that may wait to be printed. While the channel is full, outputs are not read, so a command that writes
@@ -30,13 +30,13 @@ pub(crate) struct LineChannel {
     sender: mpsc::Sender<LineBatch>,
     is_tagged: bool,
     /// With `--keep-order`: the items that are not yet fully printed.
-    turns: Option<Arc<Turns>>,
+    queue: Option<Arc<PrintQueue>>,
 }
 
 impl LineChannel {
-    pub(crate) fn new(is_tagged: bool, turns: Option<Arc<Turns>>) -> (LineChannel, mpsc::Receiver<LineBatch>) {
+    pub(crate) fn new(is_tagged: bool, queue: Option<Arc<PrintQueue>>) -> (LineChannel, mpsc::Receiver<LineBatch>) {
         let (sender, receiver) = mpsc::channel(CHANNEL_CAPACITY);
-        (LineChannel { sender, is_tagged, turns }, receiver)
+        (LineChannel { sender, is_tagged, queue }, receiver)
     }
 
     /// Returns a sender for messages to the printer.
@@ -47,11 +47,11 @@ impl LineChannel {
     /// Returns a writer for one output of the command of an item.
     pub(crate) fn writer(&self, stream: StdStream, item: &Item) -> LineWriter {
         let tag = if self.is_tagged { item.tag() } else { Vec::new() };
-        let turn = self.turns.as_ref().map(|turns| (Arc::clone(turns), item.index));
+        let queue = self.queue.as_ref().map(|queue| (Arc::clone(queue), item.index));
         LineWriter {
             stream,
             sender: self.sender.clone(),
-            turn,
+            queue,
             tag,
             is_line_start: true,
             unfinished: Vec::new(),
@@ -65,7 +65,7 @@ pub(crate) struct LineWriter {
     stream: StdStream,
     sender: mpsc::Sender<LineBatch>,
     /// With `--keep-order`: the items that are not yet fully printed, and the number of this item.
-    turn: Option<(Arc<Turns>, u64)>,
+    queue: Option<(Arc<PrintQueue>, u64)>,
     tag: Vec<u8>,
     /// Whether the next byte begins a line.
     is_line_start: bool,
@@ -118,8 +118,8 @@ impl LineWriter {
         if self.unsent.is_empty() {
             return Ok(());
         }
-        if let Some((turns, index)) = &self.turn
-            && turns.hold(*index, self.stream, &self.unsent)? == Turn::Later
+        if let Some((queue, index)) = &self.queue
+            && queue.hold(*index, self.stream, &self.unsent)? == Turn::Later
         {
             self.unsent.clear();
             return Ok(());

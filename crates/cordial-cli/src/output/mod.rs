@@ -3,11 +3,11 @@
 mod budget;
 mod capture;
 mod lines;
+mod print_queue;
 mod std_stream;
-mod turns;
 
 pub(crate) use budget::{Budget, Charge};
 pub(crate) use capture::Capture;
 pub(crate) use lines::{LineBatch, LineChannel, LineWriter};
+pub(crate) use print_queue::{HeldLines, PrintQueue};
 pub(crate) use std_stream::StdStream;
-pub(crate) use turns::{HeldLines, Turns};

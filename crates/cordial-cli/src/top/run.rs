@@ -33,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Runs the command, and returns the exit status of the program.
 pub(crate) fn run(options: TopOptions) -> ExitCode {
-    match shown(options) {
+    match show(options) {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some(signal)) => ExitReason::Interrupted(signal).into(),
         Err(message) => {
@@ -44,7 +44,7 @@ pub(crate) fn run(options: TopOptions) -> ExitCode {
 }
 
 /// Shows the processes until the person ends the program, or a signal does, which is returned. With `--once`, prints them once.
-fn shown(options: TopOptions) -> Result<Option<StopSignal>, String> {
+fn show(options: TopOptions) -> Result<Option<StopSignal>, String> {
     let token = options.token.or_else(|| std::env::var("CORDIAL_OBSERVER_TOKEN").ok());
     let address = Address::parse(&options.address, token)?;
     let runtime = Runtime::builder().workers(1).build().map_err(|error| error.to_string())?;

@@ -164,7 +164,7 @@ impl TopState {
     }
 
     /// Selects the first row, whichever that will be.
-    fn restart(&mut self) {
+    fn select_first(&mut self) {
         (self.has_chosen, self.chosen) = (false, None);
         self.select(0);
     }
@@ -188,7 +188,7 @@ impl TopState {
         self.wanted.sort = sort;
         // Names are sorted in ascending order, numbers in descending order.
         self.wanted.is_descending = sort < 4;
-        self.restart();
+        self.select_first();
     }
 
     /// Applies a key.
@@ -239,7 +239,7 @@ impl TopState {
             KeyCode::Down | KeyCode::Char('j') => self.choose(self.selected.saturating_add(1)),
             KeyCode::PageUp => self.choose(self.selected.saturating_sub(page)),
             KeyCode::PageDown => self.choose(self.selected.saturating_add(page)),
-            KeyCode::Home | KeyCode::Char('g') => self.restart(),
+            KeyCode::Home | KeyCode::Char('g') => self.select_first(),
             KeyCode::End | KeyCode::Char('G') => self.choose(usize::MAX),
             KeyCode::Char('s') if self.wanted.view == View::Tasks => self.sort_by((self.wanted.sort + 1) % SORTS.len()),
             KeyCode::Char('S') if self.wanted.view == View::Tasks => {
@@ -247,7 +247,7 @@ impl TopState {
             }
             KeyCode::Char('r') if self.wanted.view == View::Tasks => {
                 self.wanted.is_descending = !self.wanted.is_descending;
-                self.restart();
+                self.select_first();
             }
             KeyCode::Char('/') => {
                 // Only tasks are filtered.
@@ -258,7 +258,7 @@ impl TopState {
             }
             KeyCode::Esc => {
                 self.wanted.filter.clear();
-                self.restart();
+                self.select_first();
             }
             KeyCode::Right | KeyCode::Char('l') => self.expand(true),
             KeyCode::Left => self.expand(false),
@@ -292,7 +292,7 @@ impl TopState {
         match code {
             KeyCode::Enter => {
                 self.wanted.filter = self.typed.take().unwrap_or_default();
-                self.restart();
+                self.select_first();
             }
             KeyCode::Esc => self.typed = None,
             KeyCode::Backspace => _ = typed.pop(),

@@ -111,7 +111,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "args",
         "output/budget output/std_stream",
         "output/capture",
-        "output/turns",
+        "output/print_queue",
         "output/lines",
         "output",
         "outcome",

@@ -1,6 +1,6 @@
 use std::io::Read;
 
-use super::{HeldLines, Turn, Turns};
+use super::{HeldLines, PrintQueue, Turn};
 use crate::output::{Budget, Capture, StdStream};
 
 fn text(mut capture: Capture) -> String {
@@ -15,29 +15,29 @@ fn texts(held: Option<HeldLines>) -> Option<(String, String)> {
 
 #[test]
 fn only_the_lines_of_the_first_item_are_printed_at_once() {
-    let turns = Turns::new(Budget::default());
+    let queue = PrintQueue::new(Budget::default());
     // The order is that of the calls, not that of the numbers.
-    [7, 9, 8].into_iter().for_each(|index| turns.append(index));
-    let hold = |index, stream, lines: &str| turns.hold(index, stream, lines.as_bytes()).unwrap();
+    [7, 9, 8].into_iter().for_each(|index| queue.append(index));
+    let hold = |index, stream, lines: &str| queue.hold(index, stream, lines.as_bytes()).unwrap();
     assert_eq!(hold(7, StdStream::Stdout, "a\n"), Turn::Now);
     assert_eq!(hold(8, StdStream::Stdout, "b\n"), Turn::Later);
     assert_eq!(hold(9, StdStream::Stdout, "c\n"), Turn::Later);
     assert_eq!(hold(9, StdStream::Stderr, "d\n"), Turn::Later);
     assert_eq!(hold(9, StdStream::Stdout, "e\n"), Turn::Later);
-    assert_eq!(texts(turns.advance()), Some(("c\ne\n".to_owned(), "d\n".to_owned())));
+    assert_eq!(texts(queue.advance()), Some(("c\ne\n".to_owned(), "d\n".to_owned())));
     assert_eq!(hold(9, StdStream::Stdout, "f\n"), Turn::Now);
     assert_eq!(hold(8, StdStream::Stdout, "g\n"), Turn::Later);
-    assert_eq!(texts(turns.advance()), Some(("b\ng\n".to_owned(), String::new())));
-    assert_eq!(texts(turns.advance()), None);
+    assert_eq!(texts(queue.advance()), Some(("b\ng\n".to_owned(), String::new())));
+    assert_eq!(texts(queue.advance()), None);
 }
 
 #[test]
 fn an_item_that_comes_after_all_others_were_printed_is_the_first() {
-    let turns = Turns::new(Budget::default());
-    assert_eq!(texts(turns.advance()), None);
-    turns.append(1);
-    assert_eq!(turns.hold(1, StdStream::Stdout, b"a\n").unwrap(), Turn::Now);
-    assert_eq!(texts(turns.advance()), None);
-    turns.append(2);
-    assert_eq!(turns.hold(2, StdStream::Stdout, b"b\n").unwrap(), Turn::Now);
+    let queue = PrintQueue::new(Budget::default());
+    assert_eq!(texts(queue.advance()), None);
+    queue.append(1);
+    assert_eq!(queue.hold(1, StdStream::Stdout, b"a\n").unwrap(), Turn::Now);
+    assert_eq!(texts(queue.advance()), None);
+    queue.append(2);
+    assert_eq!(queue.hold(2, StdStream::Stdout, b"b\n").unwrap(), Turn::Now);
 }

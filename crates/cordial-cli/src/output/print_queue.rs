@@ -1,13 +1,13 @@
-//! The order in which items are printed when lines are printed while commands run (`--keep-order --line-buffer`).
+//! The order in which the lines of items are printed with `--keep-order --line-buffer`.
 //!
 //! ```text
-//! the lines of    item 1     item 2                                      item 3
-//! item 1 runs     are sent   are held                                    are held
-//! 1 is printed               that are held are printed, others are sent  are held
-//! 2 is printed                                                           that are held are printed, others are sent
+//!                     lines of item 1   lines of item 2                   lines of item 3
+//! while item 1 runs   sent              held                              held
+//! item 1 is printed                     held ones printed, others sent    held
+//! item 2 is printed                                                       held ones printed, others sent
 //! ```
 //!
-//! Sent lines go to the printer when they are read.
+//! Sent lines go to the printer as soon as they are read.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -19,13 +19,13 @@ use super::std_stream::StdStream;
 
 /// The items that are not yet fully printed, in order, and the lines that are held for those after the first.
 #[derive(Debug)]
-pub(crate) struct Turns {
-    queue: Mutex<Queue>,
+pub(crate) struct PrintQueue {
+    state: Mutex<QueueState>,
     budget: Budget,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct QueueState {
     /// The numbers of the items that are not yet fully printed, in the order of printing.
     items: VecDeque<u64>,
     held: HashMap<u64, HeldLines>,
@@ -44,13 +44,13 @@ pub(crate) struct HeldLines {
 pub(super) enum Turn {
     /// They are printed now.
     Now,
-    /// They are held until the turn of their item.
+    /// They are held until their item is the first.
     Later,
 }
 
-impl Turns {
-    pub(crate) fn new(budget: Budget) -> Turns {
-        Turns { queue: Mutex::default(), budget }
+impl PrintQueue {
+    pub(crate) fn new(budget: Budget) -> PrintQueue {
+        PrintQueue { state: Mutex::default(), budget }
     }
 
     /// Appends an item, which is printed after the items that were appended before.
@@ -64,11 +64,11 @@ impl Turns {
     ///
     /// When the lines cannot be stored.
     pub(super) fn hold(&self, index: u64, stream: StdStream, lines: &[u8]) -> io::Result<Turn> {
-        let mut queue = self.lock();
-        if queue.items.front() == Some(&index) {
+        let mut state = self.lock();
+        if state.items.front() == Some(&index) {
             return Ok(Turn::Now);
         }
-        let held = queue
+        let held = state
             .held
             .entry(index)
             .or_insert_with(|| HeldLines { stdout: Capture::new(&self.budget), stderr: Capture::new(&self.budget) });
@@ -82,14 +82,14 @@ impl Turns {
     /// Removes the first item, which is fully printed, and returns the held lines of the next one, if there are any. The caller
     /// has to print them before it takes further lines from the channel: `hold` lets the lines of that item pass from now on.
     pub(crate) fn advance(&self) -> Option<HeldLines> {
-        let mut queue = self.lock();
-        queue.items.pop_front();
-        let next = *queue.items.front()?;
-        queue.held.remove(&next)
+        let mut state = self.lock();
+        state.items.pop_front();
+        let next = *state.items.front()?;
+        state.held.remove(&next)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
