@@ -30,7 +30,7 @@ use crate::system::{self, StandardError, WaitMode};
 use crate::text::display::ERASE_BAR;
 
 /// The pause of a thread after a request was put back, because too many processes or files exist or its connection has failed.
-const SHORTAGE_RETRY_DELAY: Duration = Duration::from_millis(20);
+const PUT_BACK_PAUSE: Duration = Duration::from_millis(20);
 
 /// The longest time for which the reply of a short command is held back while other requests wait.
 /// Sending replies together saves wake-ups: a send may wake several threads, which take cores from the commands.
@@ -56,6 +56,7 @@ pub(super) struct Workers {
     received: ReceivedRequests,
     slots: Mutex<Slots>,
     replies: Mutex<ReplyBatch>,
+    /// The number of requests that are being served.
     running: AtomicUsize,
     /// Whether there are no more requests.
     ended: watch::Sender<bool>,
@@ -179,7 +180,7 @@ impl Workers {
                             Served::Requeued(request) => {
                                 self.waiting.fetch_add(1, Ordering::Relaxed);
                                 self.received.put_back(request);
-                                time::sleep(SHORTAGE_RETRY_DELAY).await;
+                                time::sleep(PUT_BACK_PAUSE).await;
                             }
                         }
                         continue;
