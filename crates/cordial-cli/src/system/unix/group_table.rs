@@ -17,7 +17,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, RwLockReadGuard};
 use tokio::time;
 
@@ -50,6 +50,8 @@ pub(super) struct StartsPaused(#[expect(dead_code, reason = "dropping it is its 
 #[derive(Debug, Default)]
 struct Groups {
     running: HashSet<Pid>,
+    /// Leaders that were killed, and had not exited when their groups were removed.
+    unreaped: Vec<Pid>,
     /// The write end of the pipe to the guard; `None` without a guard.
     guard_pipe: Option<File>,
     /// Set when all groups were killed: later groups are killed as soon as they are added.
@@ -88,9 +90,11 @@ impl GroupTable {
         None
     }
 
-    /// Adds a group that was started. If all groups have been killed, kills this one as well.
+    /// Adds a group that was started. If all groups have been killed, kills this one as well. Reaps the leaders of removed groups that
+    /// have exited meanwhile.
     pub(super) fn add(&self, group: Pid) {
         let mut groups = self.lock();
+        groups.unreaped.retain(|leader| matches!(waitpid(Some(*leader), WaitOptions::NOHANG), Ok(None)));
         groups.running.insert(group);
         groups.notify_guard(group.as_raw_nonzero().get());
         if groups.is_killed {
@@ -102,9 +106,17 @@ impl GroupTable {
     /// process. `reap` is called with the table locked, so that `reap_unknown` cannot take the leader first.
     pub(super) fn remove<T>(&self, group: Pid, reap: impl FnOnce() -> T) -> T {
         let mut groups = self.lock();
-        groups.running.remove(&group);
-        groups.notify_guard(-group.as_raw_nonzero().get());
+        groups.remove(group);
         reap()
+    }
+
+    /// Removes a group that was killed, and reaps its leader: at once if it has exited, and otherwise after it has.
+    pub(super) fn remove_killed(&self, group: Pid) {
+        let mut groups = self.lock();
+        groups.remove(group);
+        if let Ok(None) = waitpid(Some(group), WaitOptions::NOHANG) {
+            groups.unreaped.push(group);
+        }
     }
 
     /// Reaps ended children that lead no group of the table, until it finds one that does.
@@ -117,9 +129,12 @@ impl GroupTable {
         // No child is between its start and its entry in the table.
         let _starts_paused = self.starts.write().await;
         loop {
-            let groups = self.lock();
+            let mut groups = self.lock();
             match orphans::ended_child() {
-                Some(pid) if !groups.running.contains(&pid) => orphans::reap(pid),
+                Some(pid) if !groups.running.contains(&pid) => {
+                    groups.unreaped.retain(|leader| *leader != pid);
+                    orphans::reap(pid);
+                }
                 // A leader is reaped when its item ends. Until then the system may show it first each time, so that other ended
                 // children wait for a later search.
                 _ => return,
@@ -163,6 +178,11 @@ impl GroupTable {
 }
 
 impl Groups {
+    fn remove(&mut self, group: Pid) {
+        self.running.remove(&group);
+        self.notify_guard(-group.as_raw_nonzero().get());
+    }
+
     /// Sends a message to the guard, in the format that `guard` describes.
     fn notify_guard(&mut self, message: i32) {
         if let Some(pipe) = &mut self.guard_pipe

@@ -80,7 +80,7 @@ impl ProcessGroup {
             }
             Err(error) => {
                 let _ = kill_process_group(id, Signal::KILL);
-                let _ = groups.remove(id, || reap(id, WaitOptions::empty()));
+                let _ = groups.remove(id, || reap(id));
                 Err(error)
             }
         }
@@ -152,25 +152,24 @@ impl ProcessGroup {
 
     /// Kills the rest of the group after its leader has exited, and returns the exit status of the leader.
     pub(crate) fn finish(mut self) -> io::Result<ExitStatus> {
-        let status = self.kill_and_reap(WaitOptions::empty())?;
-        Ok(status.expect("without NOHANG, waitpid returns when the process has exited"))
+        self.end();
+        self.groups.remove(self.id, || reap(self.id))
     }
 
-    fn kill_and_reap(&mut self, options: WaitOptions) -> io::Result<Option<ExitStatus>> {
+    fn end(&mut self) {
         self.kill();
         self.is_finished = true;
         if let Some(terminal) = &self.terminal {
             terminal.take_back(self.id);
         }
-        self.groups.remove(self.id, || reap(self.id, options))
     }
 }
 
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if !self.is_finished {
-            // If the leader has not exited yet, it is not reaped here, but by `reap_unknown` or when this program exits.
-            let _ = self.kill_and_reap(WaitOptions::NOHANG);
+            self.end();
+            self.groups.remove_killed(self.id);
         }
     }
 }
@@ -192,8 +191,42 @@ async fn wait_terminal_stop(id: Pid, terminal: Option<&Terminal>) -> TerminalSto
     }
 }
 
-/// Reaps a process. Returns `None` if it has not exited, and the options say not to wait.
-fn reap(id: Pid, options: WaitOptions) -> io::Result<Option<ExitStatus>> {
-    let reaped = rustix::io::retry_on_intr(|| waitpid(Some(id), options))?;
-    Ok(reaped.map(|(_, status)| ExitStatus::from_raw(status.as_raw())))
+/// Reaps a process, after it has exited.
+fn reap(id: Pid) -> io::Result<ExitStatus> {
+    let reaped = rustix::io::retry_on_intr(|| waitpid(Some(id), WaitOptions::empty()))?;
+    let (_, status) = reaped.expect("without NOHANG, waitpid returns when the process has exited");
+    Ok(ExitStatus::from_raw(status.as_raw()))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::system::program::Program;
+    use crate::system::spawn_config::{CommandInput, CommandOutput, SpawnConfig};
+
+    #[tokio::test]
+    async fn the_leader_of_a_dropped_group_is_reaped() {
+        let config = SpawnConfig {
+            program: Program::Searched,
+            workdir: None,
+            output: CommandOutput::Inherited,
+            input: CommandInput::Inherited,
+            run_name: "test".to_owned(),
+        };
+        let (spawner, groups) = (Spawner::new(config, None), GroupTable::default());
+        let group = ProcessGroup::start(&spawner, &["sleep".into(), "1000".into()], &[], &groups).await.unwrap();
+        let entry = format!("/proc/{}", group.id.as_raw_nonzero());
+        drop(group);
+        for _ in 0..1000 {
+            if !Path::new(&entry).exists() {
+                return;
+            }
+            let mut other = ProcessGroup::start(&spawner, &["true".into()], &[], &groups).await.unwrap();
+            other.wait_exit().await.unwrap();
+            assert!(other.finish().unwrap().success());
+        }
+        panic!("{entry} is still there");
+    }
 }
