@@ -2,7 +2,8 @@
 //! the processes in the container, or of its descendants, whose own parents have ended.
 //!
 //! ```text
-//! cordial (process 1) ── command ── daemon          the command ends ──► cordial ── daemon ──► ends, and would stay a zombie
+//! at first:               cordial (process 1) ── command ── daemon
+//! the command has ended:  cordial (process 1) ── daemon, which would stay a zombie when it ends
 //! ```
 
 use std::time::Duration;

@@ -1,16 +1,11 @@
 //! Children between `fork` and `exec`: they still run the code of `cordial`, and a stop signal may
 //! have reached them.
 //!
-//! ```text
-//! cordial (the starting thread waits for exec) ── fork ──► child (same group) ── setpgid ── unblocks signals ── exec
-//!                                                                ▲                              ▲
-//!                         Ctrl-Z is sent to the group of cordial ┘── the signal is pending ─────┘ and stops the child here
-//! ```
+//! 1. `posix_spawn` blocks signals and forks. The child is in the group of `cordial`, and the starting thread waits for its `exec`.
+//! 2. Ctrl-Z sends a signal to that group. For the child, the signal is pending.
+//! 3. The child moves to a group of its own and unblocks signals. The pending signal stops it before `exec`.
 //!
-//! `posix_spawn` blocks the signals from before `fork` until just before `exec`.
-//!
-//! Only `cordial` can continue such a child: neither the terminal nor the shell knows the new group
-//! of the child.
+//! Only `cordial` can continue such a child: neither the terminal nor the shell knows the new group of the child.
 
 use rustix::process::{Pid, Signal, kill_process};
 
