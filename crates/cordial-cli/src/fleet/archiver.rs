@@ -40,7 +40,8 @@ impl Archiver {
     ///
     /// # Errors
     ///
-    /// A message, if `tar` cannot be started or fails, such as for a file that cannot be read, or the server does not keep the object.
+    /// A message, if `tar` cannot be started or fails, for example because a file cannot be read, or the server does not keep the
+    /// object.
     pub(crate) async fn pack(
         &self,
         cluster: &Cluster,
@@ -73,7 +74,7 @@ impl Archiver {
     ///
     /// # Errors
     ///
-    /// A message, if the object cannot be read or is gone, or `tar` cannot be started or fails, such as for a file that cannot be
+    /// A message, if the object cannot be read or is gone, or `tar` cannot be started or fails, for example because a file cannot be
     /// written.
     pub(crate) async fn unpack(&self, cluster: &Cluster, object: &str, directory: &Path) -> Result<(), String> {
         std::fs::create_dir_all(directory).map_err(|error| {

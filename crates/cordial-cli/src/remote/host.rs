@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::text::display;
 
-/// The options for each connection if the command that connects is named `ssh`. It must not ask for a password, since several
+/// The options for each connection if the command that connects is named `ssh`. `ssh` must not ask for a password, since several
 /// would ask at once, and has to notice a machine that no longer answers.
 const SSH_OPTIONS: [&str; 11] = [
     "-T",

@@ -4,9 +4,9 @@
 //! -S a,b ──► hosts ──► probe: which answer, how many cores ──► pool: a free slot for an item ──► script: what ssh runs there
 //! ```
 //!
-//! Each command has a connection of its own, and its files have further ones. Its `ssh` is a process like any other command, so
-//! limits, output and records are those of local commands. `launch` keeps its standard input open. After an exit that may mean a failed
-//! connection, `launch` asks the host, repeats the attempt, and leaves out a host that does not answer.
+//! Each command has a connection of its own, and its files have further ones. The `ssh` of a command is a process like any other
+//! command, so limits, output and records are those of local commands. `launch` keeps the standard input of `ssh` open. After an exit
+//! that may mean a failed connection, `launch` asks the host, repeats the attempt, and leaves out a host that does not answer.
 
 mod commands;
 mod files;

@@ -35,7 +35,7 @@ const OUTER: &str = concat!(
 );
 
 /// `$1` is the file for the id of the group, the other arguments are the words of the command. Without a file, INNER starts the
-/// watch itself, because only a child of INNER knows the id.
+/// watch itself, because OUTER does not learn the id.
 const INNER: &str = concat!(
     "if [ -n \"$1\" ]; then echo $$ >\"$1\"; else ",
     "(trap \"\" TERM; exec >/dev/null 2>&1; while read p; do :; done <&3; kill -s TERM -- \"-$$\" || kill -s TERM $$; sleep GRACE; ",
