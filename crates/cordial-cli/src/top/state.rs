@@ -20,8 +20,8 @@ pub(super) enum View {
 /// The lists, in the order of their keys.
 pub(super) const VIEWS: [View; 4] = [View::Tasks, View::Tree, View::Streams, View::Crashes];
 
-/// The columns by which tasks can be sorted, as the endpoint names them.
-pub(super) const SORTS: [&str; 7] = ["busy_share", "age", "polls", "mailbox", "label", "place", "state"];
+/// The columns of the table of tasks by which it can be sorted, as the endpoint names them.
+pub(super) const SORTS: [&str; 7] = ["busy_share", "age", "poll_rate", "mailbox", "label", "place", "state"];
 
 /// The view, and the part of its rows, that `top` fetches for the screen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
