@@ -95,7 +95,7 @@
 //! | `io_threads_stuck`: code in `tokio::spawn` computes or blocks, and a thread of tokio has made no progress for 100 ms | warn, at most one a second | stuck (how many threads), io_threads (how many there are), lasted_ms (so far), left_out (threads that were stuck since the last event and were not reported) |
 //! | `threads_refused`: tasks wait behind long polls, and the operating system refuses another thread | warn, once until it grants one | error, limit (absent if the system does not show it) |
 //! | `abandoned`: a killed process whose poll does not return | warn | pid, label, supervisor, incarnation, spawned_at |
-//! | `refused`: a process was not started, for one of the reasons of [`Refusal`] | error | spawned_at, supervisor, refusal |
+//! | `refused`: a task, an item of a stream or a child of a `TaskSupervisor` was not started, for one of the reasons of [`Refusal`] | error | spawned_at, supervisor, refusal |
 //! | `restart`: a child will be restarted, after `after_ms` | warn | supervisor, label, child, incarnation (the next one), spawned_at, reason, after_ms |
 //! | `restart_waits`: a restart waits for an abandoned process | warn | supervisor, label, child, incarnation (the next one), spawned_at, pid |
 //! | `slow_start`: a child has not finished starting; emitted while that lasts, after 5 s or, if that is sooner, half of its [`start_timeout`](ChildSpec::start_timeout), and then each time the duration has doubled | warn | supervisor, label, child, incarnation (this one), spawned_at, pid, lasted_ms (so far), timeout_ms |

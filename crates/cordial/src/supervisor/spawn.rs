@@ -52,9 +52,8 @@ impl SpawnSupervisor<'_> {
         let runtime = incarnations.runtime();
         let is_child = slot.is_some();
         // A process of another runtime is not in the table, and cannot own this supervisor.
-        let owner = current()
-            .filter(|_| !is_child && owned_by == OwnedBy::Caller)
-            .filter(|owner| runtime.with(*owner, |_| ()).is_some());
+        let owner =
+            current().filter(|_| !is_child && owned_by == OwnedBy::Caller).filter(|owner| runtime.is_alive(*owner));
         let incarnation = incarnations.next();
         let report = incarnation.report.clone();
         let (sender, exits) = mpsc::unbounded_channel();

@@ -54,7 +54,7 @@ pub(super) trait JoinControl: Send + Sync {
 impl dyn JoinControl + '_ {
     /// Returns whether the process has left the process table. Its result may not have arrived yet.
     pub(super) fn has_exited(&self) -> bool {
-        self.runtime().with(self.pid(), |_| ()).is_none()
+        !self.runtime().is_alive(self.pid())
     }
 }
 

@@ -68,7 +68,8 @@ impl TaskSupervisor {
 impl TaskSupervisorBuilder {
     /// Starts the task supervisor. It accepts tasks when this returns.
     ///
-    /// If the runtime refuses its process, for example because the runtime was shut down, it refuses all tasks.
+    /// If the runtime refuses the process of the task supervisor, for example because it was shut down, the task supervisor refuses all
+    /// tasks.
     pub fn start(self) -> TaskSupervisor {
         let shared = TasksShared::new(current_runtime(), self);
         // If the runtime refuses the process, each call of the handle returns the refusal.
@@ -92,9 +93,7 @@ impl Adoptable for TaskSupervisor {
         let (new_parent, registry, index) = (slot.parent().pid, slot.parent().children.clone(), slot.index());
         {
             let mut parent = shared.parent();
-            let has_other = parent
-                .as_ref()
-                .is_some_and(|known| known.pid != new_parent && runtime.with(known.pid, |_| ()).is_some());
+            let has_other = parent.as_ref().is_some_and(|known| known.pid != new_parent && runtime.is_alive(known.pid));
             if has_other || !shared.runtime().is_same_runtime(&runtime) {
                 return Err(StartError::AlreadySupervised(id));
             }

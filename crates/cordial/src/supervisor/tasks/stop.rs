@@ -1,10 +1,12 @@
 //! The stop of a task supervisor: all children are stopped at once, each with its own grace time.
 //!
 //! ```text
-//!  request to all ──┬─ grace of some ─► killed ── 100 ms ─► abandoned
-//!                   ├─ grace of others ───────► killed ── 100 ms ─► abandoned
-//!                   └─ done when each child has exited or is abandoned
+//!  request to all ──┬─ exit in time
+//!                   ├─ grace of some ─► killed ── 100 ms ─► abandoned
+//!                   └─ grace of others ───────► killed ── 100 ms ─► abandoned
 //! ```
+//!
+//! A child whose shutdown is `BrutalKill` is killed at once. The stop is done when each child has exited or is abandoned.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -26,8 +28,7 @@ use crate::supervisor::clock::Clock;
 use crate::supervisor::events::emit_forced;
 use crate::supervisor::exit_signals::ExitSignals;
 
-/// Refuses further children, stops all children, and reports those that had to be killed or
-/// abandoned.
+/// Refuses further children, stops all children, and reports those that had to be abandoned, or killed after a request.
 pub(super) async fn stop_children(signals: &mut ExitSignals, children: &TaskChildren) -> StopReport {
     let was_killed = signals.is_killed();
     children.close(if was_killed { Admission::Killed } else { Admission::Closed });
@@ -65,19 +66,19 @@ struct ChildrenStop {
     runtime: RuntimeHandle,
     clock: Clock,
     /// The next step for each child that has a time limit, by the time of the step.
-    due: SortedMap<(Duration, Step), Vec<DueChild>>,
+    due: SortedMap<(Duration, Step), Vec<StoppingChild>>,
     /// The children whose grace time has no limit.
     without_limit: Vec<Pid>,
-    /// Those that were killed. Some of them may have been abandoned since.
+    /// The children that were asked to shut down and were killed later. Some of them may have been abandoned since.
     killed: Vec<Stopped>,
-    /// A child that was abandoned is listed twice if all children were killed after that.
+    /// The abandoned children. One that was abandoned before all children were killed may be listed twice.
     abandoned: Vec<Stopped>,
 }
 
 /// A child for which a step is scheduled.
-struct DueChild {
+struct StoppingChild {
     pid: Pid,
-    /// The poll that it was in when the step was scheduled.
+    /// The poll that the child was in when the step was scheduled.
     poll: Option<PollId>,
 }
 
@@ -118,7 +119,7 @@ impl ChildrenStop {
     }
 
     fn schedule(&mut self, now: Duration, after: Duration, step: Step, pid: Pid, polls: &Polls) {
-        let (at, child) = ((now.saturating_add(after), step), DueChild { pid, poll: polls.of(pid) });
+        let (at, child) = ((now.saturating_add(after), step), StoppingChild { pid, poll: polls.of(pid) });
         match self.due.get_mut(at) {
             Some(children) => children.push(child),
             None => _ = self.due.insert(at, vec![child]),
@@ -153,7 +154,7 @@ impl ChildrenStop {
         let first = first.and_then(|at| Some((at, self.due.remove(at)?)));
         let ((_, step), children) = first.expect("a wait ends with `StepDue` only if there is one");
         let (now, polls) = (self.clock.now(), Polls::now(&self.runtime));
-        for DueChild { pid, poll } in children {
+        for StoppingChild { pid, poll } in children {
             match step {
                 Step::Request { .. } => unreachable!("a request is never scheduled, since it is the first step"),
                 Step::Kill => {

@@ -19,7 +19,8 @@ pub(super) struct TreeChild {
     start_cause: StartCause,
     /// The channel for the reply to the call that starts the child, while the start is delayed.
     pub(super) pid_reply: Option<PidReply>,
-    /// Which attempt of a restart is the next one, or the present one. Set before the status is set to `RestartAt`.
+    /// Which attempt of a restart is the next one, or the present one. Set before the status is set to `RestartAt`, and when a start
+    /// is delayed.
     pub(super) attempt: Attempt,
     /// What handles see once the process has exited.
     pub(super) after_exit: AfterExit,
@@ -29,7 +30,7 @@ pub(super) struct TreeChild {
     pub(super) pace: Option<Pace>,
     /// Where the present incarnation leaves the report of its stop, if it is a supervisor.
     pub(super) report: Option<ReportSlot>,
-    /// Processes of the last incarnation that were abandoned and may not have exited yet.
+    /// The abandoned processes of the last incarnation, and of its own children if it was a supervisor. They may not have exited yet.
     pub(super) abandoned: Vec<Pid>,
 }
 
@@ -110,7 +111,7 @@ impl TreeChild {
         };
     }
 
-    /// Returns whether the child is tried again if it fails when its supervisor starts.
+    /// Returns whether the child may be tried again if its first start, with that of its supervisor, fails.
     pub(super) fn is_tried_again(&self) -> bool {
         self.pace.is_some() && self.spec.restart != Restart::Temporary
     }
@@ -154,16 +155,17 @@ impl TreeChild {
     /// Returns an abandoned process of the last incarnation that has not exited yet. The child must not be started
     /// before that process has exited.
     pub(super) fn abandoned_pid(&self, runtime: &RuntimeHandle) -> Option<Pid> {
-        self.abandoned.iter().copied().find(|pid| exists(runtime, *pid))
+        self.abandoned.iter().copied().find(|pid| runtime.is_alive(*pid))
     }
 
     /// Forgets the abandoned processes that have exited.
     pub(super) fn prune_abandoned(&mut self, runtime: &RuntimeHandle) {
-        self.abandoned.retain(|pid| exists(runtime, *pid));
+        self.abandoned.retain(|pid| runtime.is_alive(*pid));
     }
 
-    /// Marks the process as gone at this time. Returns the report of its stop, which is empty unless the child is a supervisor.
-    pub(super) fn process_gone(&mut self, at: Duration) -> StopReport {
+    /// Records that the child has had no process since the time `at`: its process has exited or was abandoned. Returns the report of
+    /// the stop of that process, which is empty unless the child is a supervisor that has exited.
+    pub(super) fn forget_process(&mut self, at: Duration) -> StopReport {
         self.status = ChildStatus::Stopped;
         if let (Some(started_at), Some(pace)) = (self.started_at.take(), &mut self.pace) {
             pace.record_run(at.saturating_sub(started_at));
@@ -199,9 +201,4 @@ impl TreeChild {
             incarnation: self.incarnation,
         }
     }
-}
-
-/// Returns whether a process has not exited yet.
-pub(super) fn exists(runtime: &RuntimeHandle, pid: Pid) -> bool {
-    runtime.with(pid, |_| ()).is_some()
 }

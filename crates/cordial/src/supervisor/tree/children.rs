@@ -5,7 +5,7 @@ use std::ops::{Index, IndexMut, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::child::{Attempt, ChildStatus, TreeChild, exists};
+use super::child::{Attempt, ChildStatus, TreeChild};
 use super::shared::TreeShared;
 use crate::pid::Pid;
 use crate::process::discard;
@@ -81,7 +81,7 @@ impl ChildTable {
         if !child.abandoned.is_empty() {
             let runtime = self.shared.incarnations.runtime();
             self.abandoned.append(&mut child.abandoned);
-            self.abandoned.retain(|pid| exists(runtime, *pid));
+            self.abandoned.retain(|pid| runtime.is_alive(*pid));
         }
         discard(child);
     }

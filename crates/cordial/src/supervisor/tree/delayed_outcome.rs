@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 
 use super::call::reply;
 use super::child::{Attempt, ChildStatus, StartCause};
-use super::delayed_starts::{DelayedInput, DelayedStart};
+use super::delayed_starts::{DelayedStart, DelayedStartInput};
 use super::state::TreeState;
 use crate::error::StartError;
 use crate::pid::Pid;
@@ -13,9 +13,9 @@ use crate::supervisor::start_watch::StartStep;
 use crate::supervisor::stop_reason::StopReason;
 
 impl TreeState {
-    /// Continues with other work while a child is starting.
+    /// Adds a start to the delayed ones, so that the supervisor does other work while the child is starting.
     pub(super) fn delay_start(&mut self, start: DelayedStart) {
-        // Queries do not wait for this start, and calls come before it.
+        // As for a retry, queries do not wait for this start, and calls come before it.
         self.children[start.key].attempt = Attempt::Retry;
         self.children.publish(start.key);
         self.delayed_starts.add(start, &self.runtime, &self.clock);
@@ -27,12 +27,12 @@ impl TreeState {
         self.children.get(key).is_some_and(|child| matches!(child.status, ChildStatus::Starting(_)))
     }
 
-    /// Handles an input of a delayed start. If the start was ended because it took too long, its child is tried again or
-    /// removed.
+    /// Handles an input of a delayed start. If the start was ended because it took too long, its child is tried again, removed, or
+    /// kept without a process.
     pub(super) async fn handle_delayed_start(
         &mut self,
         start: DelayedStart,
-        input: DelayedInput,
+        input: DelayedStartInput,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
         let key = start.key;
@@ -49,14 +49,14 @@ impl TreeState {
         while let Some((start, input)) = self.delayed_starts.next().now_or_never() {
             let DelayedStart { key, pid, .. } = start;
             match input {
-                DelayedInput::Started => {
+                DelayedStartInput::Started => {
                     if self.children.get(key).is_some_and(|child| child.status == ChildStatus::Starting(pid)) {
                         self.child_started(key, pid);
                     }
                 }
                 // The exit follows, or has been read.
-                DelayedInput::Failed => {}
-                DelayedInput::WatchDue => due.push(start),
+                DelayedStartInput::Failed => {}
+                DelayedStartInput::WatchDue => due.push(start),
             }
         }
         for start in due {
@@ -68,18 +68,19 @@ impl TreeState {
     pub(super) async fn advance_start(
         &mut self,
         mut start: DelayedStart,
-        input: DelayedInput,
+        input: DelayedStartInput,
         signals: &mut ExitSignals,
     ) -> Result<Option<StartError>, StopReason> {
         let DelayedStart { key, pid, .. } = start;
         if self.children.get(key).is_none_or(|child| child.status != ChildStatus::Starting(pid)) {
-            // The child has been stopped or has exited.
+            // The child has been stopped or has exited, so its start is forgotten.
             return Ok(None);
         }
         match input {
-            DelayedInput::Started => self.child_started(key, pid),
-            DelayedInput::Failed => {}
-            DelayedInput::WatchDue => match start.watch.step(self.clock.now()) {
+            DelayedStartInput::Started => self.child_started(key, pid),
+            // The exit follows.
+            DelayedStartInput::Failed => {}
+            DelayedStartInput::WatchDue => match start.watch.step(self.clock.now()) {
                 StartStep::Wait => self.delayed_starts.add(start, &self.runtime, &self.clock),
                 StartStep::Report(lasted) => {
                     self.emit_slow_start(signals.pid(), key, pid, lasted);

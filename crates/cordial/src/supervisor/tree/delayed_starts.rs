@@ -1,10 +1,12 @@
-//! The starts of nested supervisors that may take long, because a child of such a supervisor has failed to start and is tried
-//! again after its backoff. The supervisor does other work meanwhile.
+//! The starts of nested supervisors that may take long, because a child of the nested supervisor has failed to start and is tried
+//! again after its backoff, or because the start of that child is delayed itself. The parent does other work meanwhile.
 //!
 //! ```text
 //!  start_child ─► delayed ─┬─ all children have started ─► running
+//!                          ├─ stopped by a call or with a sibling
 //!                          ├─ timeout ─► killed ─┐
-//!                          └─ exit ──────────────┴─► the start has failed: the caller gets the error, or it is tried again
+//!                          └─ exit ──────────────┴─► the start has failed: the caller gets the error, or the nested supervisor is
+//!                                                    started again
 //! ```
 
 use std::future::pending;
@@ -20,9 +22,9 @@ use crate::supervisor::clock::Clock;
 use crate::supervisor::start_reply::{PendingStart, StartUpdate};
 use crate::supervisor::start_watch::StartWatch;
 
-/// The delayed starts of one supervisor. Starts whose child has been stopped stay here until that child has exited.
+/// The delayed starts of one supervisor. A start whose child was stopped stays here until its next input, which is then ignored.
 #[derive(Default)]
-pub(super) struct DelayedStarts(FuturesUnordered<BoxFuture<'static, (DelayedStart, DelayedInput)>>);
+pub(super) struct DelayedStarts(FuturesUnordered<BoxFuture<'static, (DelayedStart, DelayedStartInput)>>);
 
 /// One delayed start.
 pub(super) struct DelayedStart {
@@ -32,11 +34,12 @@ pub(super) struct DelayedStart {
     pub(super) pending: PendingStart,
 }
 
-/// What has happened to a delayed start.
+/// What can happen to a delayed start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DelayedInput {
+pub(super) enum DelayedStartInput {
+    /// The child has started.
     Started,
-    /// The exit of the child arrives as the exits of all children do.
+    /// The child is about to exit or has exited. The exit itself arrives in `ChildExits`, as that of any child.
     Failed,
     /// A step of the watch is due.
     WatchDue,
@@ -48,7 +51,7 @@ impl DelayedStarts {
     }
 
     /// Waits for the next input of any start. Cancel safe.
-    pub(super) async fn next(&mut self) -> (DelayedStart, DelayedInput) {
+    pub(super) async fn next(&mut self) -> (DelayedStart, DelayedStartInput) {
         match self.0.next().await {
             Some(next) => next,
             None => pending().await,
@@ -57,7 +60,7 @@ impl DelayedStarts {
 }
 
 impl DelayedStart {
-    async fn next(mut self, runtime: RuntimeHandle, clock: Clock) -> (DelayedStart, DelayedInput) {
+    async fn next(mut self, runtime: RuntimeHandle, clock: Clock) -> (DelayedStart, DelayedStartInput) {
         let until_due = self.watch.due().saturating_sub(clock.now());
         let input = {
             let ended = async {
@@ -66,15 +69,15 @@ impl DelayedStart {
                         StartUpdate::Delayed => {}
                         StartUpdate::Ended(Some(Ok(guard))) => {
                             guard.disarm();
-                            return DelayedInput::Started;
+                            return DelayedStartInput::Started;
                         }
-                        StartUpdate::Ended(_) => return DelayedInput::Failed,
+                        StartUpdate::Ended(_) => return DelayedStartInput::Failed,
                     }
                 }
             };
             match select(pin!(ended), pin!(runtime.sleep(until_due))).await {
                 Either::Left((input, _)) => input,
-                Either::Right(((), _)) => DelayedInput::WatchDue,
+                Either::Right(((), _)) => DelayedStartInput::WatchDue,
             }
         };
         (self, input)

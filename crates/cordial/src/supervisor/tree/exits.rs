@@ -88,8 +88,7 @@ impl ChildRegistry for ChildExitSender {
     }
 
     fn registered(&self, _: u32, _: Pid) -> Admission {
-        // The supervisor starts its children one at a time and stops the child that it is starting,
-        // so it refuses none.
+        // The supervisor starts its children itself, and does not begin to stop while it spawns a process, so it refuses none.
         Admission::Open
     }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use futures_util::future::{Either, select};
 
 use super::child::{Attempt, ChildStatus, StartCause};
-use super::delayed_starts::{DelayedInput, DelayedStart};
+use super::delayed_starts::{DelayedStart, DelayedStartInput};
 use super::exits::ChildExit;
 use super::restarts::{NextRestart, exit_of};
 use super::start_child::StartOutcome;
@@ -56,7 +56,7 @@ enum Waited {
 enum FirstStartInput {
     Exit(ChildExit),
     RestartDue,
-    Start(DelayedStart, DelayedInput),
+    Start(DelayedStart, DelayedStartInput),
 }
 
 impl TreeState {
@@ -68,7 +68,8 @@ impl TreeState {
         Ok(())
     }
 
-    /// Starts a child for the first time. A child with a backoff is tried again until it has started.
+    /// Starts a child for the first time. A child with a backoff is tried again, until it has started or an error occurs that
+    /// [`schedule_next_attempt`](TreeState::schedule_next_attempt) does not accept.
     async fn start_first(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StartFailure> {
         loop {
             let error = match self.start_child(key, StartCause::First, signals).await.map_err(stopped)? {
@@ -126,14 +127,14 @@ impl TreeState {
         true
     }
 
-    /// Waits until the child `key`, which has failed to start, is to be started again, until its start, which is delayed, has
-    /// ended, or until the child was stopped. Meanwhile the children that have started are restarted as usual.
+    /// Waits for the child `key`, which has failed to start or whose start is delayed: until it is to be started again, until its
+    /// delayed start has ended, or until it was stopped. Meanwhile the children that have started are restarted as usual.
     async fn wait_for_child(&mut self, key: u32, signals: &mut ExitSignals) -> Result<Waited, StopReason> {
         if let Some(start_is_delayed) = self.start_is_delayed.take() {
             unwind::ignore_panic(|| start_is_delayed.send(()));
         }
         loop {
-            // As after each step of the supervisor: the report covers only its stop, and there may be many failed attempts.
+            // The report is emptied, as after each step of the supervisor: it is for the stop, and there may be many failed attempts.
             discard(self.report.take());
             let exit = self.exits.try_next();
             self.record_delayed_starts();
@@ -201,7 +202,7 @@ impl TreeState {
         if !is_of_start || !self.is_start_delayed(key) {
             return None;
         }
-        self.process_gone(key, exit.at);
+        self.forget_process(key, exit.at);
         self.not_started(key, StartCause::First);
         Some(StartError::Child { id: self.children[key].spec.id.clone(), exit: exit.exit.clone() })
     }

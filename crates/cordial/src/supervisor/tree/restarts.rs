@@ -82,7 +82,7 @@ impl TreeState {
             self.record_delayed_starts();
         }
         let is_starting = self.is_start_delayed(key);
-        self.process_gone(key, at);
+        self.forget_process(key, at);
         if is_starting {
             let error = StartError::Child { id: self.children[key].spec.id.clone(), exit: exit.clone() };
             return self.delayed_start_failed(key, error, signals).await;
@@ -108,7 +108,7 @@ impl TreeState {
     }
 
     /// Schedules the restart of a child that has exited or failed to start, and stops the siblings that the strategy
-    /// restarts with it. An error if the restart would exceed a limit.
+    /// restarts with it. Returns an error if the restart would exceed a limit.
     async fn schedule_restart(
         &mut self,
         key: u32,
@@ -186,7 +186,8 @@ impl TreeState {
                     }
                 }
             }
-            // Later children start only after this one, and this one after a child whose start is delayed.
+            // The first child that waits for its restart is started before the later ones, and after an earlier child whose start is
+            // delayed.
             Strategy::OneForAll | Strategy::RestForOne => {
                 let first = self.children.first_restart();
                 let first =

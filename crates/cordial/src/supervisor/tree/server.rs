@@ -1,5 +1,5 @@
 //! The process of a supervisor. It handles one input after another; while a child starts, some calls as well. A request
-//! to stop interrupts it at any await.
+//! to stop interrupts it at any await, until it stops its children: then only a kill does.
 
 use std::pin::pin;
 
@@ -8,7 +8,7 @@ use futures_util::future::{Either, select};
 
 use super::call::TreeCall;
 use super::child::Attempt;
-use super::delayed_starts::{DelayedInput, DelayedStart};
+use super::delayed_starts::{DelayedStart, DelayedStartInput};
 use super::exits::ChildExit;
 use super::restarts::NextRestart;
 use super::state::TreeState;
@@ -44,7 +44,7 @@ enum TreeInput {
     Exit(ChildExit),
     Call(TreeCall),
     RestartDue,
-    Start(DelayedStart, DelayedInput),
+    Start(DelayedStart, DelayedStartInput),
 }
 
 /// Runs a supervisor in its process.
@@ -133,8 +133,7 @@ impl TreeServer {
             if let Err(reason) = self.step(signals).await {
                 return reason;
             }
-            // The report that `stop` returns covers only the stop of the supervisor. For children that this step has
-            // killed or abandoned, the event `forced` was emitted.
+            // The report that `stop` returns does not list what this step has killed. The event `forced` was emitted for that.
             self.state.report = ReportBuilder::default();
         }
     }

@@ -35,7 +35,7 @@ struct StartedProcess {
 enum Ready {
     Worker(oneshot::Receiver<InitResult>),
     Supervisor(PendingStart),
-    /// The child, a task supervisor or a server that was running, has started.
+    /// The child has started already: it is a task supervisor, or a server that was running.
     Started,
 }
 
@@ -54,7 +54,7 @@ pub(super) enum StartOutcome {
 
 /// An input that a supervisor handles while it waits for the start of a child.
 enum DuringStart {
-    /// The start has ended; `None`: it failed.
+    /// The start has ended. `None` if it has failed.
     Ended(Option<InitResult>),
     /// The start may take long.
     Delayed,
@@ -83,8 +83,8 @@ impl Ready {
 
 impl TreeState {
     /// Starts the next incarnation of a child and waits until it has started, until its timeout is over, or until its start is
-    /// delayed. Meanwhile, calls may terminate this child or another, or delete another; other calls wait. A child that has
-    /// failed to start has no process, or an abandoned process.
+    /// delayed. Meanwhile, calls may terminate this child or another, or delete another; calls that come from the start are refused,
+    /// and other calls wait. A child that has failed to start has no process, or an abandoned process.
     pub(super) async fn start_child(
         &mut self,
         key: u32,
@@ -142,7 +142,7 @@ impl TreeState {
         }
         let incarnation = self.children[key].incarnation;
         let exit = signals.run_until_stopped(self.exits.next_of(key, incarnation)).await?;
-        self.process_gone(key, self.clock.now());
+        self.forget_process(key, self.clock.now());
         if result == Some(InitResult::Ignored) {
             discard(exit);
             self.children.set_status(key, ChildStatus::Stopped);
@@ -171,8 +171,8 @@ impl TreeState {
         self.children.set_status(key, status);
     }
 
-    /// Handles a call while the child `key` is starting as the process `starting`: a start would deadlock if that
-    /// process is the caller, and a termination must not wait for an `init` that hangs.
+    /// Handles a call while the child `key` is starting as the process `starting`. A call for another start would deadlock if that
+    /// process, or one that is starting below it, is the caller; a termination must not wait for an `init` that hangs.
     async fn handle_call_during_start(
         &mut self,
         key: u32,
@@ -189,14 +189,14 @@ impl TreeState {
             TreeCall::Restart(id, caller, pid_reply) if self.waits_for(caller, starting) => {
                 reply(pid_reply, Err(StartError::FromInit(id)));
             }
-            TreeCall::Terminate(id, caller) if !self.calls.has_waiting(&id) => {
+            TreeCall::Terminate(id, reply_to) if !self.calls.has_waiting(&id) => {
                 let result = match self.children.key(&id) {
                     Some(other) if other != key => self.terminate_during_start(other, signals).await?,
                     _ => self.terminate(&id, signals).await?,
                 };
-                reply(caller, result);
+                reply(reply_to, result);
             }
-            TreeCall::Delete(id, caller) if self.may_delete_during_start(&id) => reply(caller, self.delete(&id)),
+            TreeCall::Delete(id, reply_to) if self.may_delete_during_start(&id) => reply(reply_to, self.delete(&id)),
             call => self.calls.defer(call),
         }
         Ok(())

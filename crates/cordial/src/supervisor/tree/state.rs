@@ -21,7 +21,7 @@ use crate::{telemetry, unwind};
 
 /// The state of a supervisor's process.
 ///
-/// Its async methods return `Err(StopReason)` if the supervisor has to stop before they are done.
+/// Its async methods, except `stop_all`, return an error with the `StopReason` if the supervisor has to stop before they are done.
 pub(super) struct TreeState {
     pub(super) runtime: RuntimeHandle,
     pub(super) shared: Arc<TreeShared>,
@@ -34,7 +34,7 @@ pub(super) struct TreeState {
     pub(super) delayed_starts: DelayedStarts,
     /// Notifies the process that awaits the start of this supervisor that the start is delayed.
     pub(super) start_is_delayed: Option<oneshot::Sender<()>>,
-    /// The children that were killed or abandoned since the last step began.
+    /// The processes that were killed or abandoned in the present step, or in the stop of the supervisor.
     pub(super) report: ReportBuilder,
 }
 
@@ -107,8 +107,9 @@ impl TreeState {
         unwind::ignore_panic(|| telemetry::slow_start(&subject, pid, lasted, timeout));
     }
 
-    /// Marks the process of a child as gone at this time, and takes over the report of its stop.
-    pub(super) fn process_gone(&mut self, key: u32, at: Duration) {
-        self.report.add(self.children[key].process_gone(at));
+    /// Records that a child has had no process since the time `at`, because its process has exited or was abandoned. Adds the report of
+    /// the stop of that process to `report`.
+    pub(super) fn forget_process(&mut self, key: u32, at: Duration) {
+        self.report.add(self.children[key].forget_process(at));
     }
 }

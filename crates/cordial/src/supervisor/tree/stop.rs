@@ -56,12 +56,13 @@ impl TreeState {
         let outcome = signals.run_until_stopped(stop_one(&self.runtime, pid, shutdown)).await?;
         let is_gone = self.add_to_report(key, outcome, signals.pid());
         if is_gone {
-            // The exit has arrived or is about to: a process sends it before it notifies its monitors.
+            // The exit has arrived or arrives in a moment: the process has left the process table, and sends its exit before it
+            // notifies monitors.
             let incarnation = self.children[key].incarnation;
             let exit = signals.run_until_stopped(self.exits.next_of(key, incarnation)).await?;
             discard(exit);
         }
-        self.process_gone(key, self.clock.now());
+        self.forget_process(key, self.clock.now());
         Ok(())
     }
 
@@ -86,11 +87,11 @@ impl TreeState {
         let Some(key) = self.children.key(id) else { return Ok(Err(NotFound)) };
         let child = &self.children[key];
         let is_starting = matches!(child.status, ChildStatus::Starting(_));
-        // A call waits for the start of a child that is new.
+        // A call of `start_child` has added the child and waits for its delayed start.
         let is_new = child.pid_reply.is_some() && child.start_cause() == StartCause::Added;
         self.stop_child(key, ChildStatus::Stopped, signals).await?;
         self.children[key].pace.iter_mut().for_each(Pace::start_over);
-        // A child whose start was interrupted is removed by the code that started it, unless the start was delayed.
+        // A child that was starting is removed by the code that waits for its start, unless the start is delayed.
         if self.children[key].spec.restart == Restart::Temporary && !is_starting || is_new {
             self.children.remove(key);
         }
@@ -116,7 +117,7 @@ impl TreeState {
         }
     }
 
-    /// Removes a child that has no process, because of a call.
+    /// Removes a child because of a call, if it has no process, or only an abandoned one.
     pub(super) fn delete(&mut self, id: &str) -> Result<(), DeleteError> {
         let key = self.children.key(id).ok_or(NotFound)?;
         match self.children[key].status {
@@ -142,12 +143,14 @@ impl TreeState {
     /// Stops all children one after another, in reverse start order, and removes them. If the supervisor is killed
     /// meanwhile, kills all remaining children at once. Returns the report of the stop.
     pub(super) async fn stop_all(&mut self, signals: &mut ExitSignals) -> StopReport {
-        // Children that were killed or abandoned before the stop are not part of its report.
+        // The report does not list what was killed before the stop. Processes that were abandoned before it and are still stuck are
+        // added at its end.
         discard(self.report.take());
         for key in self.children.keys() {
             self.children[key].after_exit = AfterExit::Removed;
             self.children.publish(key);
-            // The call that waits for a delayed start is refused: a child may be waiting for it. Runs a waker.
+            // Dropping the channel refuses the call that waits for a delayed start, because a child may be the caller. The drop runs the
+            // waker of that caller.
             let pid_reply = self.children[key].pid_reply.take();
             unwind::ignore_panic(|| drop(pid_reply));
         }
@@ -162,7 +165,7 @@ impl TreeState {
             let Some((pid, shutdown)) = self.how_to_stop(key) else { continue };
             let Some(outcome) = signals.run_until_killed(stop_one(&self.runtime, pid, shutdown)).await else { break };
             self.add_to_report(key, outcome, signals.pid());
-            self.process_gone(key, self.clock.now());
+            self.forget_process(key, self.clock.now());
             self.children.publish(key);
         }
         let remaining: Vec<(u32, Pid)> =
@@ -171,9 +174,9 @@ impl TreeState {
         let outcomes = join_all(kills).await;
         for ((key, _), outcome) in remaining.into_iter().zip(outcomes) {
             self.add_to_report(key, outcome, signals.pid());
-            self.process_gone(key, self.clock.now());
+            self.forget_process(key, self.clock.now());
         }
-        // The processes that were abandoned before the stop and have not exited.
+        // Adds the processes that were abandoned before the stop and have not exited. Those of the stop itself are listed once.
         let polls = Polls::now(&self.runtime);
         let abandoned = self.children.abandoned().filter_map(|pid| describe_one(&self.runtime, pid, &polls)).collect();
         self.report.add(StopReport { abandoned, ..StopReport::default() });
@@ -188,7 +191,7 @@ impl TreeState {
     }
 
     /// Adds the outcome of a child's stop to the report, and emits `forced` if the process was killed or abandoned.
-    /// Returns whether the process is gone.
+    /// Returns whether the process has exited; if not, it was abandoned.
     fn add_to_report(&mut self, key: u32, outcome: StopOutcome, supervisor: Pid) -> bool {
         let mut report = StopReport::default();
         let is_gone = match outcome {
