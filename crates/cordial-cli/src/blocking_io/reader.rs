@@ -9,7 +9,7 @@ use crate::system::{self, Descriptor};
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Starts a thread that passes chunks of the input to `take`; the last chunk is empty or an error.
-/// The thread ends after that, or when `take` returns false. Nobody waits for its end, because it may
+/// The thread ends after that, or when `take` returns false. No thread waits for its end, because it may
 /// be in a read that does not return.
 ///
 /// # Errors
@@ -31,7 +31,7 @@ pub(crate) fn start_reader(
     start_thread("cordial-input", body)
 }
 
-/// Starts a thread that may block. Nobody waits for its end.
+/// Starts a thread that may block. No thread waits for its end.
 ///
 /// # Errors
 ///

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! 1: the timeout, the stop of the run, an error of the outputs or of the wait, or a terminal that has stopped the command. Without
-//! a grace period, there is no SIGTERM. 2: nobody waits for the outcome any more.
+//! a grace period, there is no SIGTERM. 2: no task waits for the outcome any more.
 //!
 //! A command is finished when its process has exited. Its background processes are then killed, because they could hold the
 //! pipes open for hours. Some of them still write the last output (`bash -c 'exec > >(tee log); …'`), so the pipes are read for
