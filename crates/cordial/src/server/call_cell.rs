@@ -53,7 +53,7 @@ where
     S: Handle<M>,
 {
     pub(super) server: ServerRef<S>,
-    /// A `CompactTimeout`. Relaxed, as are the next three: used by the future of the call alone.
+    /// A `CompactTimeout`. Relaxed, like the next three fields: only the future of the call uses them.
     limit: AtomicU64,
     progress: AtomicU8,
     /// The `WaitLimit`, as a number, if it needs no timer. 0: it is in `state`.
@@ -241,7 +241,7 @@ where
 
     fn give_up(&self) {
         if self.progress.load(Ordering::Relaxed) == SENT {
-            // The answer may hold another call, and so on.
+            // In turn, because the answer may hold a call, whose answer may hold another one, and so on.
             discard_in_turn(self.take_answer());
         }
     }
@@ -382,7 +382,7 @@ where
         if self.progress.load(Ordering::Relaxed) == READY {
             return Poll::Ready(Err(Exit::NoProcess));
         }
-        // Cloned and dropped outside of the lock, because a waker may run code of the user. So are timers.
+        // Cloned and dropped outside of the lock, because a waker may run code of the user, and a timer holds a waker.
         let (waker, address) = CallWaker::of(cx);
         let (_replaced, mut wait_limit) = {
             let mut state = self.state.lock();
@@ -487,7 +487,7 @@ where
     }
 
     /// Records the task that answers. If the caller has given up, the task is asked to shut down.
-    pub(super) fn is_answered_by(&self, task: Pid) {
+    pub(super) fn set_later_task(&self, task: Pid) {
         let is_gone = {
             let mut state = self.state.lock();
             match state.phase {

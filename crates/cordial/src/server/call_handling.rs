@@ -121,7 +121,7 @@ where
             let call: Arc<dyn CallEnvelope<S>> = cell.clone();
             let task = start_later(&ctx.server, later, LaterAnswer(cell.clone()), Some(Item::Call(call)));
             if let Some(task) = task {
-                cell.is_answered_by(task);
+                cell.set_later_task(task);
             }
         }
     }

@@ -130,7 +130,7 @@ impl<S: Server> ServerRef<S> {
             return StopReport::default();
         }
         let own_supervisor = shared.own_supervisor().clone();
-        shared.mailbox.ask_to_stop(if own_supervisor.is_some() { Stopper::OwnSupervisor } else { Stopper::Tree });
+        shared.mailbox.set_stop_asked(if own_supervisor.is_some() { Stopper::OwnSupervisor } else { Stopper::Tree });
         let pid = self.pid();
         if process::current() == Some(pid) {
             // The server would wait for its own end.

@@ -9,7 +9,7 @@
 //! The lock is held briefly, and never while code of the user runs. A process that waits is woken in two steps: its task is taken out of
 //! its slot under the lock, and is queued after the lock was released.
 //!
-//! A process that takes the last message of the queue will wait next, so it asks to be woken at once, under the same lock. When it has
+//! A process that takes the last message of the queue will wait next. So it sets `is_receiver_waiting` under the same lock. When it has
 //! handled that message, it waits without taking the lock again, unless a sender has woken it meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -35,7 +35,7 @@ const ENVELOPE_OF_ENTRY: &str = "an entry of the mailbox stands for an envelope"
 
 /// A message in a mailbox, with the way to answer its sender.
 pub(super) trait Envelope: Send {
-    /// Answers the sender, if it waits for an answer: the message is not handled. Must not panic.
+    /// Gives up a message that will not be handled: a sender that waits for an answer gets the exit. Must not panic.
     fn fail(self, exit: &Exit);
 
     /// Returns the name of the type of the message, with the paths of its modules.
@@ -84,7 +84,7 @@ pub(super) struct MailboxState<T> {
     is_full_reported: bool,
 }
 
-/// Whether `stop` was called, and on what.
+/// Whether `stop` was called, and what it is to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StopAsked {
     No,
@@ -103,7 +103,7 @@ pub(super) enum Stopper {
     Tree,
 }
 
-/// An entry of the order of the mailbox. Small, since it is copied.
+/// An entry of the queue, which has the order of the messages and not the messages. Small, since it is copied.
 #[derive(Debug)]
 struct Queued {
     at: u64,
@@ -112,7 +112,7 @@ struct Queued {
     caller: Option<Pid>,
 }
 
-/// The queue that has the message of an entry. It is the first message there.
+/// The queue that has the message of an entry. When an entry is the first one, its message is the first one of its queue.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Envelopes,
@@ -374,7 +374,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
         self.answer_all();
     }
 
-    /// Ends the ownership, and closes the mailbox unless a process runs or there is another owner.
+    /// Ends the ownership of `id`, and closes the mailbox unless a process runs or there is another owner.
     pub(super) fn end_factory_owner(&self, id: FactoryOwnerId) {
         let is_over = self.lock().factory_owner.end(id);
         if is_over {
@@ -406,7 +406,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
     }
 
     /// Records that `stop` was called. A process that is then asked to shut down ends with `Exit::Normal`.
-    pub(super) fn ask_to_stop(&self, stopper: Stopper) {
+    pub(super) fn set_stop_asked(&self, stopper: Stopper) {
         let _woken = {
             let mut state = self.lock();
             match stopper {

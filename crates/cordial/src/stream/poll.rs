@@ -105,9 +105,9 @@ where
             active.queue.pop_front();
             let item = active.in_flight.get_mut(slot);
             let mut input = item.input.take().expect("an item that is attempted again keeps a copy of its input");
-            if let Some(clone_pair) = self.clone_input {
+            if let Some(clone_input) = self.clone_input {
                 let kept;
-                (input, kept) = clone_pair(input);
+                (input, kept) = clone_input(input);
                 item.input = Some(kept);
             }
             let is_first = item.n_attempts == 0;

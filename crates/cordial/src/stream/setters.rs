@@ -200,7 +200,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
         let (retry, output_filter) = retry.into_parts();
         self.options.retry = Some(retry);
         self.output_filter = output_filter;
-        self.clone_input = Some(clone_pair);
+        self.clone_input = Some(clone_input);
         self
     }
 
@@ -253,7 +253,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
             into_result,
             output_filter,
             label,
-            clone_input: Some(clone_pair),
+            clone_input: Some(clone_input),
             into_error: Failure::new,
             source_error,
             progress,
@@ -342,6 +342,6 @@ where
 }
 
 /// Returns a clone of the input for the attempt, and the input itself for the stream to keep.
-fn clone_pair<I: KeptInput>(input: I) -> (I, I) {
+fn clone_input<I: KeptInput>(input: I) -> (I, I) {
     (input.clone(), input)
 }

@@ -63,8 +63,8 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
     pub async fn shutdown(self, grace: impl Into<Shutdown>) -> StopReport {
         let Some(runtime) = self.runtime.as_ref().filter(|_| !self.is_forked()) else { return StopReport::default() };
         let shutdown = grace.into();
-        let running: Vec<Pid> = self.running.iter().map(|(_, task)| task.pid).collect();
-        let mut report = stop_these(runtime, &running, shutdown, LateEnds::Await).await;
+        let pids: Vec<Pid> = self.tasks.iter().map(|(_, task)| task.pid).collect();
+        let mut report = stop_these(runtime, &pids, shutdown, LateEnds::Await).await;
         if shutdown == Shutdown::BrutalKill {
             // These tasks were killed as the caller has requested.
             report.killed.clear();

@@ -62,7 +62,7 @@ use crate::task::flatten;
 /// ```
 #[must_use = "dropping a set shuts its tasks down"]
 pub struct TaskSet<T, O = T> {
-    pub(super) running: Slab<RunningTask>,
+    pub(super) tasks: Slab<TaskInSet>,
     /// Results that were taken from the arrivals, in reverse order, so that `pop` returns the oldest.
     batch: Vec<Arrival<O>>,
     arrivals: Arc<Arrivals<O>>,
@@ -79,7 +79,7 @@ pub struct TaskSet<T, O = T> {
 }
 
 /// A task whose result was not taken.
-pub(super) struct RunningTask {
+pub(super) struct TaskInSet {
     pub(super) pid: Pid,
     /// Its place in the order of the spawns.
     number: u64,
@@ -89,7 +89,7 @@ impl<T: Send + 'static> TaskSet<T> {
     /// Creates an empty set.
     pub fn new() -> TaskSet<T> {
         TaskSet {
-            running: Slab::new(),
+            tasks: Slab::new(),
             batch: Vec::new(),
             arrivals: Arrivals::new(),
             failed: Vec::new(),
@@ -126,10 +126,10 @@ impl<U: Send + 'static, E: IntoExit + Send + 'static> TaskSet<Result<U, E>> {
     /// });
     /// ```
     pub fn or_exit(mut self) -> TaskSet<U, Result<U, E>> {
-        let TaskSet { running, batch, arrivals, failed, runtime, permits, max_concurrency, n_spawned, key, .. } =
+        let TaskSet { tasks, batch, arrivals, failed, runtime, permits, max_concurrency, n_spawned, key, .. } =
             &mut self;
         TaskSet {
-            running: std::mem::take(running),
+            tasks: std::mem::take(tasks),
             batch: std::mem::take(batch),
             arrivals: std::mem::replace(arrivals, Arrivals::new()),
             failed: std::mem::take(failed),
@@ -214,7 +214,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
     {
         let number = self.n_spawned;
         self.n_spawned += 1;
-        let entry = self.running.vacant_entry();
+        let entry = self.tasks.vacant_entry();
         let delivery = Delivery { arrivals: self.arrivals.clone(), slot: entry.key() };
         let mut spawn = Spawn::new(spawned_at).purpose(Purpose::SetTask);
         let started = match &self.runtime {
@@ -229,7 +229,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         };
         match started {
             Ok(pid) => {
-                entry.insert(RunningTask { pid, number });
+                entry.insert(TaskInSet { pid, number });
                 self.arrivals.count_spawn();
                 pid
             }
@@ -253,7 +253,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
     /// Returns how many tasks are in the set: those that run, and those whose result was not taken.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.running.len() + self.failed.len()
+        self.tasks.len() + self.failed.len()
     }
 
     /// Returns whether no task is in the set: all results have been taken.
@@ -281,7 +281,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         }
         let Arrival { slot, reply } = self.batch.pop().expect("just filled");
         self.arrivals.set_in_batch(self.batch.len());
-        let RunningTask { number, .. } = self.running.remove(slot);
+        let TaskInSet { number, .. } = self.tasks.remove(slot);
         match (self.convert)(reply.take()) {
             // A process that has to end does not see the failure.
             Err(exit) if ends_at_this_await(cx) => {
@@ -295,11 +295,11 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
     /// In a forked process, makes the result of each task a refusal: the tasks have stayed in the parent process, and another
     /// thread may have held the lock of the arrivals.
     fn refuse_if_forked(&mut self) {
-        if !self.is_forked() || self.running.is_empty() {
+        if !self.is_forked() || self.tasks.is_empty() {
             return;
         }
         self.batch.clear();
-        let refused = std::mem::take(&mut self.running).into_iter();
+        let refused = std::mem::take(&mut self.tasks).into_iter();
         self.failed.extend(refused.map(|(_, task)| (task.number, Exit::Refused(Refusal::Forked))));
         sort_by_number(&mut self.failed);
     }
@@ -316,7 +316,7 @@ impl<T, O> TaskSet<T, O> {
             return;
         }
         if let Some(runtime) = &self.runtime {
-            for (_, task) in &self.running {
+            for (_, task) in &self.tasks {
                 runtime.request_shutdown(task.pid);
             }
             if let Some(key) = self.key.take() {
@@ -335,7 +335,7 @@ impl<T, O: Send + 'static> Stream for TaskSet<T, O> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.running.len(), Some(self.running.len() + self.failed.len()))
+        (self.tasks.len(), Some(self.tasks.len() + self.failed.len()))
     }
 }
 
@@ -349,6 +349,6 @@ impl<T, O> Drop for TaskSet<T, O> {
 
 impl<T, O> fmt::Debug for TaskSet<T, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskSet").field("running", &self.running.len()).finish_non_exhaustive()
+        f.debug_struct("TaskSet").field("tasks", &self.tasks.len()).finish_non_exhaustive()
     }
 }
