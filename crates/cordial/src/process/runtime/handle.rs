@@ -227,7 +227,7 @@ impl RuntimeHandle {
     }
 
     /// Calls `f` with the entries of two processes, with both locks held, so that no other thread
-    /// sees only one of them changed. As `with` in a forked process.
+    /// sees only one of them changed. A process that is not alive has no entry, and in a forked process none has.
     pub(crate) fn with_both<R>(
         &self,
         a: Pid,
@@ -281,7 +281,7 @@ impl RuntimeHandle {
         if self.is_forked() { 0 } else { self.shared.table.len() }
     }
 
-    /// Returns how many processes have ended, after `spawned` were spawned and `alive` are alive. The two numbers are not read at
+    /// Returns how many processes have ended, if `spawned` were spawned and `alive` are alive. The two numbers are not read at
     /// one moment, so their difference may decrease; what this returns does not.
     pub(crate) fn n_ended(&self, spawned: u64, alive: usize) -> u64 {
         let ended = spawned.saturating_sub(u64::try_from(alive).unwrap_or(u64::MAX));
@@ -317,18 +317,24 @@ impl RuntimeHandle {
         self.executor.long_polls().into_iter().map(|(key, lasted)| (self.shared.pid(key), lasted)).collect()
     }
 
-    /// Records that a long poll of a process has ended. If it is to be reported, returns how many were left out before.
+    /// Records that a long poll of a process has ended. If it is to be reported, returns how many were left out before. In a forked
+    /// process none is.
     pub(crate) fn long_poll_ended(&self, spawned_at: &'static Location<'static>) -> Option<u64> {
-        self.shared.long_poll_ended(spawned_at, self.executor.coarse_now())
+        if self.is_forked() { None } else { self.shared.long_poll_ended(spawned_at, self.executor.coarse_now()) }
     }
 
-    /// Counts a poll that is about to return and has lasted for this long.
+    /// Counts a poll that is about to return and has lasted for this long. Does nothing in a forked process.
     pub(crate) fn poll_ended(&self, spawned_at: &'static Location<'static>, lasted: Duration) {
-        self.shared.poll_ended(spawned_at, lasted);
+        if !self.is_forked() {
+            self.shared.poll_ended(spawned_at, lasted);
+        }
     }
 
-    /// Returns how long the polls of the processes of a spawn location have lasted.
+    /// Returns how long the polls of the processes of a spawn location have lasted. Empty in a forked process.
     pub(crate) fn poll_durations(&self, spawned_at: &exit::Location) -> Vec<PollBucket> {
+        if self.is_forked() {
+            return Vec::new();
+        }
         self.shared.poll_durations(spawned_at.file(), spawned_at.line(), spawned_at.column())
     }
 
@@ -369,4 +375,42 @@ pub(crate) fn is_forked<T>(join: &JoinHandle<T>) -> bool {
 pub(crate) fn pid_of<T>(join: &JoinHandle<T>) -> Pid {
     let shared: &RuntimeShared = join.executor().hooks().expect(BUILT_WITH);
     shared.pid(join.key().expect("a join handle is dropped once its output was taken"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::process::runtime::Builder;
+
+    /// Ends a forked process that hangs.
+    fn limit_time_of_forked_process() {
+        #[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
+        std::thread::spawn(|| {
+            std::thread::sleep(Duration::from_secs(10));
+            std::process::exit(99);
+        });
+    }
+
+    #[test]
+    fn a_forked_process_does_not_wait_for_the_lock_of_poll_durations() {
+        let runtime = Builder::default().workers(1).start().unwrap();
+        let spawned_at = Location::caller();
+        // Stands for a thread that holds the lock at the fork: no thread of the forked process releases it.
+        let locked = runtime.shared.long_polls.lock().unwrap();
+        match fork::fork().unwrap() {
+            fork::Fork::Parent(child) => {
+                let status = fork::waitpid(child).unwrap();
+                assert!(fork::WIFEXITED(status) && fork::WEXITSTATUS(status) == 0, "{status}");
+            }
+            fork::Fork::Child => {
+                limit_time_of_forked_process();
+                runtime.poll_ended(spawned_at, Duration::from_millis(5));
+                let is_empty = runtime.poll_durations(&exit::Location::from(spawned_at)).is_empty();
+                let left_out = runtime.long_poll_ended(spawned_at);
+                std::process::exit(i32::from(!is_empty || left_out.is_some()));
+            }
+        }
+        drop(locked);
+        runtime.executor().close(Duration::ZERO);
+    }
 }

@@ -39,7 +39,7 @@ pub(crate) struct RuntimeShared {
     /// How long a task is awaited unless the await sets another limit.
     pub(super) await_limit: CompactTimeout,
     /// The reports of long polls and the durations of polls, by spawn location.
-    long_polls: Mutex<SortedMap<(&'static str, u32, u32), LongPollsOfLocation>>,
+    pub(super) long_polls: Mutex<SortedMap<(&'static str, u32, u32), LongPollsOfLocation>>,
 }
 
 /// The shortest time between two reports of the end of a long poll, for each spawn location.
@@ -47,7 +47,7 @@ const REPORT_EVERY_MS: u64 = 1000;
 
 /// The reports of long polls of the processes of one spawn location, and how long their polls of about a millisecond or more lasted.
 #[derive(Debug, Default)]
-struct LongPollsOfLocation {
+pub(super) struct LongPollsOfLocation {
     /// Whether a long poll was reported while it lasted.
     is_reported: bool,
     /// When the end of a long poll was last reported, in milliseconds on the coarse clock.
