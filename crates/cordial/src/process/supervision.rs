@@ -18,7 +18,7 @@ pub struct Supervision {
     pub kind: SupervisorKind,
     /// The incarnation number of the supervisor itself, from 1.
     pub incarnation: u32,
-    /// How many restarts it has made.
+    /// How many restarts of children it has scheduled. A restart that restarts siblings too counts once.
     pub restarts: u64,
     /// How many of its restarts count within a window of time, and how many it allows. Restarts with a backoff do not count.
     pub intensity: RestartIntensity,
