@@ -34,8 +34,8 @@ use crate::wire::{NODE, State, end_of_call, header, too_much_carried, write_carr
 const SILENCE: Duration = Duration::from_millis(2500);
 
 /// How long a caller waits, after a worker was busy, before it asks again: the first time, and at most. Half of it is added or subtracted at random.
-const FIRST_BUSY: Duration = Duration::from_millis(2);
-const LAST_BUSY: Duration = Duration::from_millis(100);
+const MIN_BUSY_DELAY: Duration = Duration::from_millis(2);
+const MAX_BUSY_DELAY: Duration = Duration::from_millis(100);
 
 impl Cluster {
     /// Calls a function on any node that serves it, and returns the task that waits for the outcome. At most one node runs it, at most
@@ -148,7 +148,7 @@ impl Call {
         let mut headers = HeaderMap::new();
         write_signature(&mut headers, function.signature());
         write_carried(&mut headers, &carried).map_err(|size| Exit::from(too_much_carried(size)))?;
-        let mut busy = FIRST_BUSY;
+        let mut busy_delay = MIN_BUSY_DELAY;
         loop {
             let sent = Sent::new(&self.shared);
             let subject = self.shared.subjects.call(self.name);
@@ -162,8 +162,8 @@ impl Call {
                     return outcome.into_result(function.signature(), info.as_ref());
                 }
                 None => {
-                    tokio::time::sleep(busy.mul_f64(0.5 + fastrand::f64())).await;
-                    busy = (busy * 2).min(LAST_BUSY);
+                    tokio::time::sleep(busy_delay.mul_f64(0.5 + fastrand::f64())).await;
+                    busy_delay = (busy_delay * 2).min(MAX_BUSY_DELAY);
                 }
             }
         }

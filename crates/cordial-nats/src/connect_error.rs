@@ -114,10 +114,11 @@ impl fmt::Display for ConnectError {
                  for the account"
             ),
             ConnectError::Refused { what, reason } => {
-                write!(
-                    f,
-                    "the NATS server refused the request to {what}: {reason}; docs/fleet.md lists the permissions that each role needs"
-                )
+                write!(f, "the request to {what} failed: {reason}")?;
+                if reason.contains("ermission") {
+                    f.write_str("; docs/fleet.md lists the permissions that each role needs")?;
+                }
+                Ok(())
             }
             ConnectError::OtherSettings { stream, difference } => write!(
                 f,

@@ -16,9 +16,9 @@ use tokio::time::Instant;
 use crate::cluster::{Cluster, ClusterShared};
 use crate::connect_error::ConnectError;
 use crate::failure::dead_lettered;
-use crate::names::{JobId, checked};
+use crate::names::JobId;
 use crate::net::{API_LIMIT, NetError, StoredMessage, Subscription, direct_get, publish_to_stream, request_api};
-use crate::streams::{has_message, is_served, refused};
+use crate::streams::{has_message, refused};
 use crate::unknown_job::UnknownJob;
 use crate::waiters::Waiter;
 use crate::wire::{ATTEMPT, NODE, STATE, State, header};
@@ -80,22 +80,6 @@ impl Cluster {
         Out: DeserializeOwned + Send + 'static,
     {
         Job::new(self.clone(), function, id.clone(), ResultSource::Attached)
-    }
-
-    /// Returns whether a worker of the group waits for jobs, or runs one.
-    ///
-    /// # Errors
-    ///
-    /// If the name of the group is invalid, the server does not answer, or the login has no permission.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future loses nothing.
-    pub async fn is_served(&self, group: &str) -> Result<bool, ConnectError> {
-        let group = checked("group", group)?;
-        let ClusterShared { connection, subjects, .. } = &*self.shared;
-        let served = is_served(connection, subjects, &group).await;
-        served.map_err(|error| refused("look at the workers of a group", error))
     }
 
     /// Ends a job, as [`Job::cancel`] does. Returns `true` also if the server has neither such a job nor a result of it.

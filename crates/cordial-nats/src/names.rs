@@ -223,22 +223,22 @@ impl Subjects {
         &self.prefix
     }
 
-    /// Returns the subject of this kind of a job.
+    /// Returns the subject of this kind for a job.
     pub(crate) fn of(&self, kind: &str, id: &JobId) -> String {
         format!("{}.{kind}.{}", self.prefix, id.tokens())
     }
 
-    /// Returns the subjects of this kind of all jobs of a group.
+    /// Returns the pattern of the subjects of this kind for all jobs of a group.
     pub(crate) fn of_group(&self, kind: &str, group: &str) -> String {
         format!("{}.{kind}.{group}.*.*", self.prefix)
     }
 
-    /// Returns the subjects of this kind of all jobs of all groups.
+    /// Returns the pattern of the subjects of this kind for all jobs of all groups.
     pub(crate) fn of_all(&self, kind: &str) -> String {
         format!("{}.{kind}.*.*.*", self.prefix)
     }
 
-    /// Returns the subjects on which the results of the jobs of one submitter are published again.
+    /// Returns the pattern of the subjects on which the results of one submitter's jobs without a key are published again.
     pub(crate) fn done_of(&self, instance: &str) -> String {
         format!("{}.done.*.{instance}.*", self.prefix)
     }

@@ -1,4 +1,4 @@
-//! `Cluster::nodes`: the nodes that answer; and the request to drain a node.
+//! `Cluster::nodes`: the nodes that answer; whether a group is served; and the request to drain a node.
 //!
 //! Each node answers a request on one subject, and its own subject takes requests to it alone. That is NATS's own request and
 //! reply with several answers; nothing keeps a list of members.
@@ -9,11 +9,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ClusterShared};
 use crate::connect_error::ConnectError;
 use crate::names::checked;
 use crate::net::NetError;
-use crate::streams::refused;
+use crate::streams::{consumer_state, refused};
 
 /// How long `nodes` waits for the first answer, and for another one after each.
 const FIRST_ANSWER: Duration = Duration::from_millis(600);
@@ -70,6 +70,29 @@ impl Cluster {
         }
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(nodes)
+    }
+
+    /// Returns whether a worker of the group waits for jobs, or runs one. A worker all of whose slots are taken is asked, and counts as gone if it
+    /// does not answer [as `nodes` expects](Cluster::nodes).
+    ///
+    /// # Errors
+    ///
+    /// If the name of the group is invalid, the server does not answer, or the login has no permission.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn is_served(&self, group: &str) -> Result<bool, ConnectError> {
+        let group = checked("group", group)?;
+        let ClusterShared { connection, subjects, .. } = &*self.shared;
+        let state = consumer_state(connection, subjects, &group).await;
+        let state = state.map_err(|error| refused("look at the workers of a group", error))?;
+        if state.has_open_requests || !state.has_deliveries {
+            return Ok(state.has_open_requests);
+        }
+        // A worker whose slots are all taken has no open request. The server cannot tell its jobs from those of a worker that is gone.
+        let serves = |node: &Node| *node.group == *group && (node.running > 0 || !node.is_draining);
+        Ok(self.nodes().await?.iter().any(serves))
     }
 
     /// Asks a node to take no new jobs and calls. What runs there goes on to its end. After that, its worker does nothing until its supervisor

@@ -11,21 +11,16 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tokio::time::sleep;
 
 use crate::cluster::{Cluster, ClusterShared};
 use crate::connect_error::ConnectError;
 use crate::names::Subjects;
-use crate::net::{NetError, direct_get, direct_get_next, publish_to_stream, request_api};
+use crate::net::{NetError, TRY_LIMIT, direct_get, direct_get_next, publish_to_stream, request_api, with_tries};
 use crate::streams::refused;
 use crate::wire::MESSAGE_ID;
 
 /// The size of a piece. Most servers accept messages of 1 MiB.
 const PIECE_BYTES: usize = 256 * 1024;
-
-/// How long most tries may take, and how often each step is tried again: all tries last about a minute, in which a server comes back.
-const TRY_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
-const MAX_TRIES: u32 = 30;
 
 /// The metadata of an object, in the format of all clients of NATS.
 #[derive(Debug, Serialize, Deserialize)]
@@ -316,23 +311,6 @@ async fn purge(shared: &ClusterShared, subject: &str, name: &str) -> Result<(), 
     let body = json!({ "filter": subject });
     let send = || request_api(&shared.connection, &request, &body);
     with_tries(send).await.map(drop).map_err(|error| refused(&format!("delete the object {name:?}"), error))
-}
-
-/// Tries again while the server is away.
-async fn with_tries<T, F>(step: impl Fn() -> F) -> Result<T, NetError>
-where
-    F: Future<Output = Result<T, NetError>>,
-{
-    let mut n_tries = 0;
-    loop {
-        match step().await {
-            Err(NetError::Silent | NetError::NoResponders) if n_tries < MAX_TRIES => {
-                n_tries += 1;
-                sleep(TRY_LIMIT / 10).await;
-            }
-            done => return done,
-        }
-    }
 }
 
 /// The subjects and the stream of the object store.

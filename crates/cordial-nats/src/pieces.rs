@@ -2,19 +2,14 @@
 //!
 //! A piece is a message of the stream of results, on a subject below that of the attempts of its job. So it expires as the results do.
 
+use async_nats::HeaderMap;
 use bytes::Bytes;
 
 use crate::cluster::Cluster;
 use crate::connect_error::ConnectError;
 use crate::names::{JobId, Subjects};
-use crate::net::{NetError, Subscription, direct_get, publish_to_stream};
+use crate::net::{Subscription, TRY_LIMIT, direct_get, publish_to_stream, with_tries};
 use crate::streams::refused;
-
-/// How long one try to keep or read a piece may take.
-const TRY_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
-
-/// How often a job or its submitter tries again. All tries together last about a minute, in which a server comes back.
-const MAX_TRIES: u32 = 30;
 
 /// How many messages may wait for a reader that is slower than the job. Further ones are dropped; their pieces can be read from the stream.
 const WATCHED_PIECES: usize = 8;
@@ -70,7 +65,7 @@ impl Cluster {
     /// Dropping the future loses nothing.
     pub async fn watch_pieces(&self, job: &JobId) -> Result<PieceWatch, ConnectError> {
         let shared = &self.shared;
-        let subject = format!("{}.*", shared.subjects.of("attempt", job));
+        let subject = shared.subjects.attempts(job);
         let subscription = shared.connection.subscribe_with_capacity(subject, None, WATCHED_PIECES).await;
         subscription
             .map(|subscription| PieceWatch { subscription })
@@ -93,19 +88,11 @@ impl Cluster {
     pub async fn keep_piece(&self, job: &JobId, attempt: u32, number: u32, bytes: Bytes) -> Result<(), ConnectError> {
         let shared = &self.shared;
         let subject = subject(&shared.subjects, job, attempt, number);
-        let mut n_tries = 0;
-        loop {
-            let kept =
-                publish_to_stream(&shared.connection, &subject, async_nats::HeaderMap::new(), bytes.clone(), TRY_LIMIT);
-            match kept.await {
-                Ok(_) => return Ok(()),
-                Err(error) if error.is_second_of_subject() => return Ok(()),
-                Err(NetError::Silent | NetError::NoResponders) if n_tries < MAX_TRIES => {
-                    n_tries += 1;
-                    tokio::time::sleep(TRY_LIMIT / 10).await;
-                }
-                Err(error) => return Err(refused(&format!("keep a piece of the result of the job {job}"), error)),
-            }
+        let send = || publish_to_stream(&shared.connection, &subject, HeaderMap::new(), bytes.clone(), TRY_LIMIT);
+        match with_tries(send).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_second_of_subject() => Ok(()),
+            Err(error) => Err(refused(&format!("keep a piece of the result of the job {job}"), error)),
         }
     }
 
@@ -121,17 +108,11 @@ impl Cluster {
     pub async fn piece(&self, job: &JobId, attempt: u32, number: u32) -> Result<Option<Bytes>, ConnectError> {
         let shared = &self.shared;
         let subject = subject(&shared.subjects, job, attempt, number);
-        let mut n_tries = 0;
-        loop {
-            match direct_get(&shared.connection, &shared.subjects.results_stream(), &subject, TRY_LIMIT).await {
-                Ok(piece) => return Ok(piece.map(|piece| piece.payload)),
-                Err(NetError::Silent | NetError::NoResponders) if n_tries < MAX_TRIES => {
-                    n_tries += 1;
-                    tokio::time::sleep(TRY_LIMIT / 10).await;
-                }
-                Err(error) => return Err(refused(&format!("read a piece of the result of the job {job}"), error)),
-            }
-        }
+        let stream = shared.subjects.results_stream();
+        let piece = with_tries(|| direct_get(&shared.connection, &stream, &subject, TRY_LIMIT)).await;
+        piece
+            .map(|piece| piece.map(|piece| piece.payload))
+            .map_err(|error| refused(&format!("read a piece of the result of the job {job}"), error))
     }
 }
 

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::cancel_on_drop::CancelOnDrop;
 use crate::cluster::Cluster;
-use crate::submit::DEFAULT_GROUP;
+use crate::submit::{DEFAULT_ATTEMPTS, DEFAULT_GROUP};
 
 /// Makes the future of an item.
 type Run<In, Out> = Box<dyn FnMut(In) -> BoxFuture<'static, Result<Out, Exit>> + Send>;
@@ -71,7 +71,7 @@ impl Cluster {
             function,
             inputs: inputs.into_iter(),
             group: DEFAULT_GROUP.to_owned(),
-            attempts: 3,
+            attempts: DEFAULT_ATTEMPTS,
         }
     }
 }

@@ -192,13 +192,28 @@ pub(crate) async fn has_stream(connection: &Connection, name: &str) -> Result<bo
     }
 }
 
-/// Returns whether the consumer of the group exists and has an open pull request, or a delivery that is neither acknowledged nor terminated.
-pub(crate) async fn is_served(connection: &Connection, subjects: &Subjects, group: &str) -> Result<bool, NetError> {
+/// What the consumer of a group has.
+#[derive(Debug, Default)]
+pub(crate) struct ConsumerState {
+    pub(crate) has_open_requests: bool,
+    /// Whether a job was delivered and is not settled: a worker has it, has died with it, or has given it back.
+    pub(crate) has_deliveries: bool,
+}
+
+/// Returns what the consumer of a group has: nothing if there is no consumer.
+pub(crate) async fn consumer_state(
+    connection: &Connection,
+    subjects: &Subjects,
+    group: &str,
+) -> Result<ConsumerState, NetError> {
     let subject = format!("CONSUMER.INFO.{}.{CONSUMER}", subjects.jobs_stream(group));
     match request_api(connection, &subject, &Value::Null).await {
-        Ok(info) => Ok(["num_waiting", "num_ack_pending"].iter().any(|field| info[*field].as_u64().unwrap_or(0) > 0)),
-        Err(NetError::Api { code: CONSUMER_NOT_FOUND, .. }) => Ok(false),
-        Err(error) if error.is_no_stream() => Ok(false),
+        Ok(info) => {
+            let has = |field: &str| info[field].as_u64().unwrap_or(0) > 0;
+            Ok(ConsumerState { has_open_requests: has("num_waiting"), has_deliveries: has("num_ack_pending") })
+        }
+        Err(NetError::Api { code: CONSUMER_NOT_FOUND, .. }) => Ok(ConsumerState::default()),
+        Err(error) if error.is_no_stream() => Ok(ConsumerState::default()),
         Err(error) => Err(error),
     }
 }
@@ -297,6 +312,7 @@ pub(crate) fn refused(what: &str, error: NetError) -> ConnectError {
     }
 }
 
+/// Returns the nanoseconds of a duration, up to the largest number that the server reads.
 fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(i64::MAX as u64)
+    duration.as_nanos().min(i64::MAX as u128) as u64
 }

@@ -31,7 +31,7 @@ use crate::wire::{JobHeaders, MESSAGE_ID, SPAWNED_AT, SUBMITTER, write_carried};
 pub(crate) const DEFAULT_GROUP: &str = "default";
 
 /// How many attempts a job has unless its submitter says otherwise: a job outlives the crash of two workers.
-const DEFAULT_ATTEMPTS: u32 = 3;
+pub(crate) const DEFAULT_ATTEMPTS: u32 = 3;
 
 /// A failed job is tried again after 200 to 400 ms, then twice as long each time, up to a minute. Never at once, so that a job
 /// that fails at once does not occupy a worker.

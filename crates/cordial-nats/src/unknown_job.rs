@@ -34,8 +34,9 @@ impl fmt::Display for UnknownJob {
         if *was_accepted {
             write!(
                 f,
-                "the server had accepted the job {id}, and has neither the job nor a result of it now: its stream was purged or deleted, its message \
-                 was removed, or the server has come back with an empty or an older store; submit the job again"
+                "the server had accepted the job {id}, and has neither the job nor a result of it now: its result has expired (`keep_results`), its \
+                 stream was purged or deleted, its message was removed, or the server has come back with an empty or an older store; submit the \
+                 job again"
             )
         } else {
             write!(

@@ -157,9 +157,17 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
     headers.get(name).map(async_nats::HeaderValue::as_str)
 }
 
-/// Escapes the line ends of a text, because a header has one line.
+/// Escapes the control characters of a text, because a line end would begin another header.
 pub(crate) fn escaped(text: &str) -> String {
-    text.escape_debug().to_string()
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_debug());
+        } else {
+            line.push(c);
+        }
+    }
+    line
 }
 
 #[cfg(test)]
@@ -168,7 +176,7 @@ mod tests {
 
     use async_nats::HeaderMap;
 
-    use super::JobHeaders;
+    use super::{JobHeaders, escaped};
 
     #[test]
     fn headers_are_read_back() {
@@ -182,6 +190,11 @@ mod tests {
         job.write(&mut headers);
         assert_eq!(JobHeaders::read(&headers), Some(job));
         assert_eq!(JobHeaders::read(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn only_control_characters_of_a_text_are_escaped() {
+        assert_eq!(escaped("it's a \"word\"\r\n\u{1b}[0m \\ é"), "it's a \"word\"\\r\\n\\u{1b}[0m \\ é");
     }
 
     #[test]

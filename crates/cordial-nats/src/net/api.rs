@@ -8,12 +8,19 @@ use async_nats::{HeaderMap, Message, StatusCode};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::connection::Connection;
 use super::net_error::NetError;
 
 /// How long a request to JetStream may take, unless the caller sets another limit.
 pub(crate) const API_LIMIT: Duration = Duration::from_millis(2800);
+
+/// How long most tries of [`with_tries`] may take.
+pub(crate) const TRY_LIMIT: Duration = Duration::from_secs(2);
+
+/// How often [`with_tries`] repeats a request.
+const MAX_TRIES: u32 = 30;
 
 #[derive(Debug, Deserialize)]
 struct ErrorReply {
@@ -98,6 +105,23 @@ fn stored(answer: Message) -> Result<Option<StoredMessage>, NetError> {
                 .into(),
         )),
         _ => Ok(Some(StoredMessage { headers: answer.headers.unwrap_or_default(), payload: answer.payload })),
+    }
+}
+
+/// Repeats a request while the server does not answer. All tries together last about a minute, in which a server comes back.
+pub(crate) async fn with_tries<T, F>(request: impl Fn() -> F) -> Result<T, NetError>
+where
+    F: Future<Output = Result<T, NetError>>,
+{
+    let mut n_tries = 0;
+    loop {
+        match request().await {
+            Err(NetError::Silent | NetError::NoResponders) if n_tries < MAX_TRIES => {
+                n_tries += 1;
+                sleep(TRY_LIMIT / 10).await;
+            }
+            done => return done,
+        }
     }
 }
 

@@ -41,16 +41,16 @@ impl std::fmt::Debug for Command {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     messages: mpsc::Receiver<Message>,
-    handling: Handling,
+    handler: HandlerSubscription,
 }
 
 /// A subscription whose messages are handled on the thread of the connection. Dropping it unsubscribes, and drops the handler.
 #[derive(Debug)]
-pub(crate) struct Handling {
+pub(crate) struct HandlerSubscription {
     drain: mpsc::Sender<()>,
 }
 
-impl Handling {
+impl HandlerSubscription {
     /// Unsubscribes. What the server has sent before is still handled; then the handler is dropped.
     pub(crate) fn drain(&self) {
         // Fails after an earlier call, because the channel is full then.
@@ -66,7 +66,7 @@ impl Subscription {
 
     /// Unsubscribes. What the server has sent before still arrives.
     pub(crate) fn drain(&self) {
-        self.handling.drain();
+        self.handler.drain();
     }
 
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
@@ -81,12 +81,14 @@ pub(crate) struct PermissionErrors(watch::Receiver<Arc<str>>);
 impl PermissionErrors {
     /// Returns the next error of the server that names this subject.
     pub(crate) async fn next_about(&mut self, subject: &str) -> Arc<str> {
+        // The quotes tell it from a longer subject that begins with this one.
+        let subject = format!("{subject:?}");
         loop {
             if self.0.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
             let error = self.0.borrow_and_update().clone();
-            if error.contains(subject) {
+            if error.contains(&subject) {
                 return error;
             }
         }
@@ -147,7 +149,8 @@ impl Connection {
         limit: Duration,
     ) -> Result<Message, NetError> {
         let mut permission_errors = self.permission_errors();
-        let mut request = Request::new().payload(payload.clone()).timeout(Some(limit));
+        let size = message_size(&headers, &payload);
+        let mut request = Request::new().payload(payload).timeout(Some(limit));
         if !headers.is_empty() {
             request = request.headers(headers);
         }
@@ -159,9 +162,7 @@ impl Connection {
         answer.map_err(|error| match error.kind() {
             RequestErrorKind::NoResponders => NetError::NoResponders,
             RequestErrorKind::TimedOut => NetError::Silent,
-            RequestErrorKind::MaxPayloadExceeded => {
-                NetError::TooLarge { size: payload.len(), limit: self.max_payload() }
-            }
+            RequestErrorKind::MaxPayloadExceeded => NetError::TooLarge { size, limit: self.max_payload() },
             _ => NetError::Broken(error.to_string().into()),
         })
     }
@@ -184,7 +185,7 @@ impl Connection {
         headers: HeaderMap,
         payload: Bytes,
     ) -> Result<(), NetError> {
-        let size = payload.len();
+        let size = message_size(&headers, &payload);
         let sent = if headers.is_empty() {
             self.client.publish_with_reply(subject, reply, payload).await
         } else {
@@ -212,10 +213,9 @@ impl Connection {
         let pass_on = move |message| {
             // If the channel is full, the message is lost, as any message of core NATS can be.
             let _ = to.try_send(message);
-            None
         };
-        let handling = self.handle(subject, queue, Box::new(pass_on)).await?;
-        Ok(Subscription { messages, handling })
+        let handler = self.handle(subject, queue, Box::new(pass_on)).await?;
+        Ok(Subscription { messages, handler })
     }
 
     /// Subscribes, and handles the messages on the thread of the connection.
@@ -224,12 +224,12 @@ impl Connection {
         subject: String,
         queue: Option<&str>,
         handler: MessageHandler,
-    ) -> Result<Handling, NetError> {
+    ) -> Result<HandlerSubscription, NetError> {
         let (drain, drained) = mpsc::channel(1);
         let (subscribed, wait) = oneshot::channel();
         let queue = queue.map(str::to_owned);
         let _ = self.commands.send(Command::Subscribe { subject, queue, handler, drain: drained, subscribed });
-        wait_subscribed(wait).await.map(|()| Handling { drain })
+        wait_subscribed(wait).await.map(|()| HandlerSubscription { drain })
     }
 
     /// Answers requests on a subject, on the thread of the connection, until the returned sender is dropped.
@@ -266,10 +266,40 @@ impl Connection {
     }
 }
 
+/// Returns the size of a message as the server counts it: that of the payload, and of the headers in the form in which they are sent.
+fn message_size(headers: &HeaderMap, payload: &Bytes) -> usize {
+    if headers.is_empty() {
+        return payload.len();
+    }
+    let line = |name: &str, value: &str| name.len() + ": ".len() + value.len() + "\r\n".len();
+    let lines =
+        headers.iter().flat_map(|(name, values)| values.iter().map(move |value| line(name.as_ref(), value.as_str())));
+    "NATS/1.0\r\n\r\n".len() + lines.sum::<usize>() + payload.len()
+}
+
 async fn wait_subscribed(wait: oneshot::Receiver<Result<(), String>>) -> Result<(), NetError> {
     match wait.await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(NetError::Broken(error.into())),
         Err(_) => Err(NetError::Broken("the connection has ended".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn an_error_about_a_longer_subject_is_not_one_about_its_beginning() {
+        let (errors, receiver) = watch::channel(Arc::<str>::from(""));
+        let mut permission_errors = PermissionErrors(receiver);
+        let denied = |subject| Arc::<str>::from(format!("nats: Permissions Violation for Publish to \"{subject}\""));
+        errors.send_replace(denied("fleet.call.hash2"));
+        assert_eq!(permission_errors.next_about("fleet.call.hash").now_or_never(), None);
+        errors.send_replace(denied("fleet.call.hash"));
+        let error = permission_errors.next_about("fleet.call.hash").now_or_never();
+        assert_eq!(error, Some(denied("fleet.call.hash")));
     }
 }

@@ -21,10 +21,11 @@ mod open;
 mod thread;
 
 pub(crate) use api::{
-    API_LIMIT, ApiReply, StoredMessage, direct_get, direct_get_next, publish_to_stream, request_api, request_api_within,
+    API_LIMIT, ApiReply, StoredMessage, TRY_LIMIT, direct_get, direct_get_next, publish_to_stream, request_api,
+    request_api_within, with_tries,
 };
 pub(crate) use cancellation::{CancelReason, CancellationToken};
-pub(crate) use connection::{Connection, Handling, Subscription};
+pub(crate) use connection::{Connection, HandlerSubscription, Subscription};
 pub(crate) use keep_alive::{KeepAliveGuard, KeepAliveKind};
 pub(crate) use net_error::NetError;
 pub(crate) use open::open;

@@ -22,9 +22,8 @@ const SWEEP: Duration = Duration::from_millis(100);
 /// Computes the answer to a request. Runs on the thread of the connection, so it must not block.
 pub(crate) type RequestHandler = Arc<dyn Fn(&Message) -> Option<Bytes> + Send + Sync>;
 
-/// Takes each message of a subscription. Runs on the thread of the connection, so it must not block. What it returns is awaited there, beside
-/// later messages.
-pub(crate) type MessageHandler = Box<dyn FnMut(Message) -> Option<BoxFuture<'static, ()>> + Send>;
+/// Takes each message of a subscription. Runs on the thread of the connection, so it must not block.
+pub(crate) type MessageHandler = Box<dyn FnMut(Message) + Send>;
 
 /// A message to publish, without waiting for anything.
 #[derive(Debug)]
@@ -160,7 +159,6 @@ async fn forward(
     mut handler: MessageHandler,
     mut drain: mpsc::Receiver<()>,
 ) {
-    let mut handled = Running::new();
     let mut last = None;
     loop {
         tokio::select! {
@@ -173,9 +171,8 @@ async fn forward(
                 Some(()) => {}
                 None => return,
             },
-            Some(()) = handled.next() => {}
             message = subscriber.next() => match message {
-                Some(message) => handled.extend(handler(message)),
+                Some(message) => handler(message),
                 None => return,
             },
             Some(_) = next(&mut last) => break,
@@ -183,13 +180,12 @@ async fn forward(
     }
     // The client has received all messages of the subscription, and passes them on in order.
     while let Some(Some(message)) = unconstrained(subscriber.next()).now_or_never() {
-        handled.extend(handler(message));
+        handler(message);
     }
-    while handled.next().await.is_some() {}
 }
 
-/// Ends a subscription at the server, and not yet at this client. Returns a subscription to a message that the server sends after all those of
-/// the first one.
+/// Ends a subscription at the server, and not yet at this client. Returns a second subscription, to a message that the server sends after all
+/// messages of the first one.
 ///
 /// `Subscriber::drain` forgets the subscription when it reads next, and loses what arrives later. So the request to unsubscribe names a number
 /// of messages after which the subscription ends. Each server from 2.9 to 2.15 reads a number of more than nine digits as "at once", while

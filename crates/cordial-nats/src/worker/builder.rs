@@ -52,8 +52,8 @@ impl Worker {
     /// Sets how many jobs and calls run at once, together. A caller that finds every slot of the fleet taken asks again until its limit, and a job
     /// that arrives when calls have taken the slots is given back at once, which does not use up an attempt. The worker asks the server for
     /// exactly as many jobs as it has free slots. The slot of a job is free when its function has ended, while its result is on its way to
-    /// the server. The worker asks for no more jobs while the jobs that run, and those whose results are on their way, are twice as many as the
-    /// slots. Default: the number of processors.
+    /// the server. The worker asks for no more jobs while what runs, and the jobs whose results are on their way, are together twice as many as
+    /// the slots. Default: the number of processors.
     ///
     /// # Panics
     ///

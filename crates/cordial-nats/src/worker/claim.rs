@@ -54,11 +54,18 @@ pub(super) async fn claim(
     info: &DeliveryInfo,
 ) -> Result<Claim, NetError> {
     let DeliveryInfo { delivery, submitted } = info;
-    // Before the first delivery there was no run. A job that was submitted again with its key is an exception, which the refusal shows.
+    let is_mine = |kept: &ClaimRecord| {
+        *kept.instance == *shared.instance && kept.delivery == *delivery && kept.submitted == *submitted
+    };
+    // At the first delivery, the job has not run. If an earlier job with the same key has, the stream refuses the claim, and the loop goes on.
     let (mut last, mut kept) = if *delivery == 1 { (0, None) } else { last_claim(shared, id, job, info).await? };
     loop {
         let n_stopped = match &kept {
             None => 0,
+            // The answer to an earlier try was lost.
+            Some(kept) if is_mine(kept) => {
+                return Ok(Claim::Run { number: last, limit: job.attempts.saturating_add(kept.n_stopped) });
+            }
             Some(kept) if kept.submitted != *submitted => last,
             Some(kept) => kept.n_stopped + u32::from(was_stopped(shared, id, last).await?),
         };
@@ -82,10 +89,6 @@ pub(super) async fn claim(
         }
         // The replica that answers may not have it yet.
         let first = find_claim(shared, id, number).await?.ok_or(NetError::Silent)?;
-        if first == mine {
-            // The answer to an earlier try was lost.
-            return Ok(Claim::Run { number, limit });
-        }
         (last, kept) = (number, Some(first));
     }
 }

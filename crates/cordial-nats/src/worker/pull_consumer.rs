@@ -23,7 +23,7 @@ use super::node::{NodeState, RunKey};
 use super::received_job::{ReceivedJob, SILENCE, is_late};
 use crate::cluster::ClusterShared;
 use crate::names::JobId;
-use crate::net::{CancellationToken, Connection, Handling, KeepAliveKind, NetError};
+use crate::net::{CancellationToken, Connection, HandlerSubscription, KeepAliveKind, NetError};
 use crate::streams::CONSUMER;
 
 /// How long a request is open.
@@ -38,7 +38,7 @@ pub(super) const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 pub(super) struct PullConsumer {
     inbox: String,
     events: mpsc::UnboundedReceiver<PullEvent>,
-    handling: Handling,
+    subscription: HandlerSubscription,
     requests: Arc<Mutex<Requests>>,
 }
 
@@ -77,10 +77,9 @@ impl PullConsumer {
             if let Some(event) = receive(&connection, &node, lease, &mut requests, message) {
                 let _ = to.send(event);
             }
-            None
         };
-        let handling = shared.connection.handle(inbox.clone(), None, Box::new(handler)).await?;
-        Ok(PullConsumer { inbox, events, handling, requests })
+        let subscription = shared.connection.handle(inbox.clone(), None, Box::new(handler)).await?;
+        Ok(PullConsumer { inbox, events, subscription, requests })
     }
 
     /// Asks for jobs until `n_free` are asked for, or have arrived and were not taken.
@@ -110,7 +109,7 @@ impl PullConsumer {
     /// Ends the requests that are open, and gives back what was delivered and not taken. What is late is left to its lease: another worker may
     /// have it.
     pub(super) async fn close(mut self, shared: &Arc<ClusterShared>) {
-        self.handling.drain();
+        self.subscription.drain();
         let rest = async {
             while let Some(event) = self.events.recv().await {
                 if let PullEvent::Job(received) = event {

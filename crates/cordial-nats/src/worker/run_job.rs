@@ -38,7 +38,7 @@ use super::settings::Settings;
 use crate::attempt::{ATTEMPT, Attempt};
 use crate::cluster::ClusterShared;
 use crate::dead_letters::{AttemptRecord, add_dead_letter};
-use crate::failure::all_lost;
+use crate::failure::last_attempt_lost;
 use crate::job::look_up;
 use crate::names::JobId;
 use crate::net::{CancelReason, CancellationToken, KeepAliveGuard, KeepAliveKind, NetError, publish_to_stream};
@@ -48,7 +48,7 @@ use crate::wire::{ATTEMPT as ATTEMPT_HEADER, JobHeaders, NODE, STATE, State, rea
 const RESULT_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long a worker waits before it repeats a request about a job that has failed.
-const RESULT_RETRY: Duration = Duration::from_millis(200);
+const REQUEST_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// How long a stop waits until the record that it has ended a run is kept.
 const STOP_RECORD_LIMIT: Duration = Duration::from_millis(300);
@@ -95,7 +95,8 @@ impl JobRun {
     async fn run(self, info: &DeliveryInfo, is_late: bool) {
         let JobRun { settings, node, id, job, cancellation, .. } = &self;
         let shared = &settings.shared;
-        // On its first delivery, a job without a key has no result yet, unless it was on its way for long.
+        // At its first delivery, a job without a key has no result, unless it was on its way for long. A cancelled one is removed, or ended by
+        // the request to end it.
         if info.delivery > 1 || id.is_keyed() || is_late {
             match has_result(shared, id, cancellation).await {
                 Some(false) => {}
@@ -117,7 +118,7 @@ impl JobRun {
             match claim(shared, id, job, info).await {
                 Ok(Claim::Run { number, limit }) => break (number, limit),
                 Ok(Claim::UsedUp { n_runs }) => {
-                    let exit = all_lost(&job.function, n_runs, "unknown");
+                    let exit = last_attempt_lost(&job.function, n_runs, "unknown");
                     let reason = exit.to_string();
                     return self.fail_for_good(n_runs, Outcome::from_result(Err(exit)), reason, None);
                 }
@@ -288,6 +289,6 @@ async fn wait_to_try_again(
     }
     tokio::select! {
         _ = cancellation.cancelled() => false,
-        () = tokio::time::sleep(RESULT_RETRY) => true,
+        () = tokio::time::sleep(REQUEST_RETRY_DELAY) => true,
     }
 }

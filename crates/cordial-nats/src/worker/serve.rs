@@ -121,16 +121,14 @@ impl Serving {
         shared.connection.flush(FLUSH_LIMIT).await;
         debug!(target: "cordial::fleet", node = &*self.node.name, running = running.len(), "worker_stops");
         let (grace, node) = (self.settings.grace, self.node.clone());
-        let all = wait_all(&mut running, &node);
-        if stop_request == StopRequest::Shutdown {
-            let _ = tokio::time::timeout(grace, all).await;
-        } else {
-            // A drained worker has no limit, unless it is asked to shut down as well.
+        if stop_request == StopRequest::Drain {
+            // A drained worker has no limit until it is asked to shut down as well.
             tokio::select! {
-                () = all => {}
+                () = wait_all(&mut running, &node) => {}
                 () = &mut stop => {}
             }
         }
+        let _ = tokio::time::timeout(grace, wait_all(&mut running, &node)).await;
         // Ends the runs that are left. Each gives its job back, or answers its caller.
         node.cancel_all(CancelReason::WorkerStops);
         let _ = tokio::time::timeout(GIVE_BACK_LIMIT, wait_all(&mut running, &node)).await;
@@ -176,8 +174,8 @@ impl Serving {
         connects.mark_unchanged();
         loop {
             let n_hand_overs = node.n_hand_overs();
-            // A slot is free when its function has ended: the next job arrives while the result is handed over. While the server takes no
-            // results, their number is bounded.
+            // A slot is free when its function has ended: the next job arrives while the result is handed over. The number of results that
+            // are handed over is bounded, because the server may keep none for a while.
             let n_bounded = (2 * settings.slots).saturating_sub(running.len() + n_hand_overs);
             let n_free = settings.slots.saturating_sub(running.len()).min(n_bounded);
             let asked = consumer.ask(&shared, &settings.group, n_free).await;

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use cordial_nats::{Cluster, UnknownJob};
+use cordial_nats::{Cluster, Options, UnknownJob};
 use futures_util::StreamExt;
 
 use crate::functions::ATTEMPT;
 use crate::harness::with_server;
 use crate::jobs::start_worker;
 use crate::processes::{LEASE, Process, RECORD, Record, options, runs};
+use crate::proxy::Proxy;
 
 const LIMIT: Duration = Duration::from_secs(40);
 
@@ -69,17 +70,50 @@ fn a_job_that_has_waited_for_long_has_its_attempt_after_it_was_given_back() {
         start_worker(&cluster, "g", 1).await.stop().await;
         let pause = Duration::from_millis(1);
         let job = cluster.submit(ATTEMPT, 1).group("g").attempts(1).backoff(pause, pause).await.unwrap();
-        // Gives it back, as a worker does that stops before it has begun.
-        let client = async_nats::connect(server.url()).await.unwrap();
-        let inbox = client.new_inbox();
-        let mut deliveries = client.subscribe(inbox.clone()).await.unwrap();
-        let next = "$JS.API.CONSUMER.MSG.NEXT.cordial-jobs-g.workers";
-        client.publish_with_reply(next, inbox, "1".into()).await.unwrap();
-        let delivered = deliveries.next().await.unwrap();
-        client.publish(delivered.reply.unwrap(), "-NAK".into()).await.unwrap();
-        client.flush().await.unwrap();
+        give_back(&server.url()).await;
         tokio::time::sleep(kept).await;
         let tree = start_worker(&cluster, "g", 1).await;
+        assert_eq!(job.timeout(LIMIT).await, Ok(1));
+        tree.stop().await;
+    });
+}
+
+/// Takes a job of the group `g` and gives it back, as a worker does that stops before the run begins.
+async fn give_back(url: &str) {
+    let client = async_nats::connect(url).await.unwrap();
+    let inbox = client.new_inbox();
+    let mut deliveries = client.subscribe(inbox.clone()).await.unwrap();
+    let next = "$JS.API.CONSUMER.MSG.NEXT.cordial-jobs-g.workers";
+    client.publish_with_reply(next, inbox, "1".into()).await.unwrap();
+    let delivered = deliveries.next().await.unwrap();
+    client.publish(delivered.reply.unwrap(), "-NAK".into()).await.unwrap();
+    client.flush().await.unwrap();
+}
+
+#[test]
+fn a_claim_whose_answer_is_lost_is_not_made_twice() {
+    with_server(|server| async move {
+        // The default lease is longer than a request waits for its answer.
+        let cluster = Cluster::connect(Options::new(server.url())).await.unwrap();
+        // The worker makes the consumer.
+        start_worker(&cluster, "g", 1).await.stop().await;
+        let job = cluster.submit(ATTEMPT, 1).group("g").attempts(1).await.unwrap();
+        // The claim of a later delivery begins with a look for earlier claims.
+        give_back(&server.url()).await;
+        let proxy = Proxy::start(&server.url());
+        let behind = Cluster::connect(Options::new(proxy.url())).await.unwrap();
+        proxy.cut_to_client_after("PUB cordial.attempt.");
+        let tree = start_worker(&behind, "g", 1).await;
+        let sent = async |text, n| {
+            while proxy.n_sent(text) < n {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        sent("PUB cordial.attempt.", 1).await;
+        // The worker looks at the streams again when it does not wait for the answer any more.
+        let look = "STREAM.INFO.cordial-results";
+        sent(look, proxy.n_sent(look) + 1).await;
+        proxy.mend();
         assert_eq!(job.timeout(LIMIT).await, Ok(1));
         tree.stop().await;
     });

@@ -182,6 +182,9 @@ fn a_payload_that_is_too_large_is_named_with_its_limit() {
         let cluster = Cluster::connect(server.url()).await.unwrap();
         let error = cluster.submit(SUM, vec![0; 2 << 20]).group("g").await.unwrap_err();
         assert!(matches!(error, SubmitError::TooLarge { limit: 1_048_576, .. }), "{error}");
+        // Only its headers make this one too large.
+        let error = cluster.submit(SUM, vec![0; 1_048_576]).group("g").await.unwrap_err();
+        assert!(matches!(error, SubmitError::TooLarge { size, limit } if size > limit), "{error}");
         let tree = start_worker(&cluster, "g", 1).await;
         let error = cluster.call(BYTES, 2 << 20).await.unwrap_err().to_string();
         assert!(error.contains("the result has 2097") && error.contains("max_payload"), "{error}");

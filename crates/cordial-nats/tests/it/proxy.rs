@@ -18,6 +18,8 @@ struct Link {
     is_cut_to_client: AtomicBool,
     /// What the client has sent.
     sent: Mutex<Vec<u8>>,
+    /// Cuts what the server sends when the client has sent this.
+    cut_after: Mutex<Option<String>>,
 }
 
 impl Proxy {
@@ -33,7 +35,7 @@ impl Proxy {
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(&server)) else { continue };
                 let link = links.clone();
                 forward(client.try_clone().unwrap(), server.try_clone().unwrap(), move |bytes| {
-                    link.sent.lock().unwrap().extend_from_slice(bytes);
+                    link.note_sent(bytes);
                     wait_mended(&link.is_cut_to_server);
                 });
                 let link = links.clone();
@@ -57,17 +59,39 @@ impl Proxy {
         self.link.is_cut_to_client.store(true, Ordering::SeqCst);
     }
 
+    /// Stops what the server sends when the client sends this text, before the server gets it.
+    pub(crate) fn cut_to_client_after(&self, text: &str) {
+        *self.link.cut_after.lock().unwrap() = Some(text.to_owned());
+    }
+
     pub(crate) fn mend(&self) {
         self.link.is_cut_to_server.store(false, Ordering::SeqCst);
         self.link.is_cut_to_client.store(false, Ordering::SeqCst);
     }
 
+    /// Returns how many times the client has sent this text.
+    pub(crate) fn n_sent(&self, text: &str) -> usize {
+        String::from_utf8_lossy(&self.link.sent.lock().unwrap()).matches(text).count()
+    }
+
     /// Waits until the client has sent this text so many times, for at most ten seconds.
     pub(crate) fn wait_sent(&self, text: &str, n: usize) {
         let deadline = Instant::now() + Duration::from_secs(10);
-        while String::from_utf8_lossy(&self.link.sent.lock().unwrap()).matches(text).count() < n {
+        while self.n_sent(text) < n {
             assert!(Instant::now() < deadline, "the client has not sent {text:?} {n} times");
             thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Link {
+    fn note_sent(&self, bytes: &[u8]) {
+        let mut sent = self.sent.lock().unwrap();
+        sent.extend_from_slice(bytes);
+        let mut cut_after = self.cut_after.lock().unwrap();
+        if cut_after.as_ref().is_some_and(|text| String::from_utf8_lossy(&sent).contains(text)) {
+            *cut_after = None;
+            self.is_cut_to_client.store(true, Ordering::SeqCst);
         }
     }
 }
