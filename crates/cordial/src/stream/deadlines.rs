@@ -48,7 +48,8 @@ struct DeadlineState {
 }
 
 struct SlotDeadline {
-    /// `None` if the deadline never passes: the clock cannot represent it, or the action is `Abandoned`.
+    /// `None` if the deadline never passes: the clock cannot represent it, the action is `Abandoned`, or the process has ended
+    /// after its timeout.
     at: Option<Instant>,
     action: DeadlineAction,
 }
@@ -194,7 +195,7 @@ impl SharedDeadlines {
 
     /// Takes the actions of all deadlines that have passed, leaves `Abandoned` in place of `Abandon`, and arms the timer for
     /// the next deadline. A killed process that is not stuck in one poll, for example because it waits for a thread, gets
-    /// another deadline.
+    /// another deadline, unless it has ended.
     fn take_due(self: &Arc<SharedDeadlines>) -> Vec<(usize, DeadlineAction)> {
         let (now, polls) = (self.runtime.executor().now(), Polls::now(&self.runtime));
         let mut due = Vec::new();
@@ -206,7 +207,9 @@ impl SharedDeadlines {
             if let DeadlineAction::Abandon(pid, poll, timed_out) = &action {
                 if !polls.is_stuck(*pid, *poll) {
                     let action = DeadlineAction::Abandon(*pid, polls.of(*pid), timed_out.clone());
-                    *deadline = Some(SlotDeadline { at: now.checked_add(ABANDON_AFTER), action });
+                    // Kept without a time if the process has ended: its reply may not have been taken.
+                    let at = if self.runtime.is_alive(*pid) { now.checked_add(ABANDON_AFTER) } else { None };
+                    *deadline = Some(SlotDeadline { at, action });
                     continue;
                 }
                 *deadline = Some(SlotDeadline { at: None, action: DeadlineAction::Abandoned(timed_out.clone()) });

@@ -1,8 +1,9 @@
 use std::sync::Weak;
 
 use super::*;
-use crate::process::current_runtime;
+use crate::process::{current_runtime, monitor};
 use crate::stream::completions::{Batch, Completions};
+use crate::task::Task;
 use crate::testing;
 
 /// The armed timer holds the deadlines, and they hold the timer. If the drop did not break this cycle, both would stay in
@@ -55,5 +56,19 @@ fn an_elapsed_timeout_does_not_affect_the_next_attempt_in_its_slot() {
         assert!(deadlines.take_timed_out(0).is_none(), "the next attempt has not exceeded its own timeout");
         assert!(deadlines.0.set_abandon(0, Pid::NO_PROCESS, timed_out()), "there is no other attempt");
         assert!(deadlines.take_timed_out(0).is_some());
+    });
+}
+
+/// A value leaves the deadline of its attempt in place, and a busy consumer leaves the reply: the timer must not go on for them.
+#[test]
+fn the_timer_rests_when_a_process_has_ended_before_it_was_abandoned() {
+    testing::run(async {
+        let deadlines = Deadlines::new(current_runtime(), Arc::new(Completions::<()>::new()));
+        let pid = Task::start(async {});
+        deadlines.set_single_poll(0, pid);
+        monitor(pid).await;
+        tokio::time::sleep(3 * ABANDON_AFTER).await;
+        assert!(deadlines.0.lock().timer.is_none(), "no process is left that could be stuck");
+        assert!(deadlines.take_timed_out(0).is_some(), "the report of the timeout is kept for the reply");
     });
 }
