@@ -22,8 +22,8 @@ enum CodecReason {
 }
 
 impl CodecError {
-    /// Names what was encoded or decoded.
-    pub(crate) fn of(self, function: &'static str, what: &'static str) -> CodecError {
+    /// Adds what was encoded or decoded.
+    pub(crate) fn context(self, function: &'static str, what: &'static str) -> CodecError {
         CodecError { function, what, ..self }
     }
 }
@@ -45,7 +45,7 @@ impl fmt::Display for CodecError {
             CodecReason::Postcard(error) => write!(f, "{error}"),
             CodecReason::Trailing(bytes) => write!(f, "{bytes} bytes are left over"),
         }?;
-        f.write_str("; caller and worker need the same types, and types whose serde code is derived without `untagged`, `flatten` and `skip_serializing_if`, because the bytes (postcard) contain no field names")
+        f.write_str("; caller and worker need the same types, and types that do not use `tag`, `untagged`, `flatten` or `skip_serializing_if` of serde, because the bytes (postcard) do not say which fields and types they contain")
     }
 }
 

@@ -163,8 +163,8 @@ pub(crate) struct TooLarge {
 }
 
 impl TooLarge {
-    /// Returns the sentence about an argument or a result.
-    pub(crate) fn of(self, what: &str) -> String {
+    /// Returns a sentence about an argument, a result or an error.
+    pub(crate) fn sentence_about(self, what: &str) -> String {
         let TooLarge { length, max } = self;
         format!(
             "the {what} has {length} bytes, and the pool allows {max}; raise `max_payload` of the pool, or pass the name of a file"

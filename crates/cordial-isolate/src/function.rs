@@ -74,7 +74,7 @@ impl<In, Out> Function<In, Out> {
     where
         In: Serialize + 'static,
     {
-        codec::encode(input).map_err(|error| error.of(self.name, "argument"))
+        codec::encode(input).map_err(|error| error.context(self.name, "argument"))
     }
 
     /// Returns the result whose bytes these are.
@@ -86,7 +86,7 @@ impl<In, Out> Function<In, Out> {
     where
         Out: DeserializeOwned + 'static,
     {
-        codec::decode(bytes).map_err(|error| error.of(self.name, "result"))
+        codec::decode(bytes).map_err(|error| error.context(self.name, "result"))
     }
 }
 

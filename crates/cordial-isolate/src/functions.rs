@@ -124,7 +124,8 @@ impl Functions {
         let run = move |input: Vec<u8>| -> EncodedFuture {
             let f = f.clone();
             Box::pin(async move {
-                let failed = |error: codec::CodecError, what| Exit::Error(Arc::new(error.of(signature.name, what)));
+                let failed =
+                    |error: codec::CodecError, what| Exit::Error(Arc::new(error.context(signature.name, what)));
                 let input = codec::decode::<In>(input).map_err(|error| failed(error, "argument"))?;
                 let output = f(input).await?;
                 codec::encode_owned(output).map_err(|error| failed(error, "result"))

@@ -27,3 +27,20 @@ fn bytes_that_are_too_few_or_too_many_are_errors() {
         assert!(error.to_string().contains("cannot be encoded or decoded"), "{error}");
     }
 }
+
+#[test]
+fn the_attributes_of_serde_that_need_a_self_describing_format_are_errors() {
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+    #[serde(tag = "kind", content = "value")]
+    enum Adjacent {
+        Number(u32),
+    }
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+    #[serde(tag = "kind")]
+    enum Internal {
+        Number { value: u32 },
+    }
+    assert!(decode::<Adjacent>(encode(&Adjacent::Number(7)).unwrap()).is_err());
+    let error = decode::<Internal>(encode(&Internal::Number { value: 7 }).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("`tag`"), "{error}");
+}

@@ -136,7 +136,7 @@ impl Outcome {
             Some(0) => Ok(Outcome { result: Ok(bytes) }),
             _ => match codec::decode(bytes) {
                 Ok(exit) => Ok(Outcome { result: Err(exit) }),
-                Err(error) => Err(error.of("", "outcome of a call")),
+                Err(error) => Err(error.context("", "outcome of a call")),
             },
         }
     }

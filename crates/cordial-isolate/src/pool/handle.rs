@@ -148,7 +148,8 @@ impl Pool {
         let signature = function.signature();
         let failed = |error: codec::CodecError| Exit::Error(Arc::new(error));
         let result = async {
-            let input = codec::encode_owned(input).map_err(|error| failed(error.of(signature.name(), "argument")))?;
+            let input =
+                codec::encode_owned(input).map_err(|error| failed(error.context(signature.name(), "argument")))?;
             let output = run_call::run(self.handle.shared.clone(), signature, input, Carried::default()).await?;
             function.decode_output(output).map_err(failed)
         };

@@ -24,7 +24,8 @@ pub(super) async fn run(
     input: Vec<u8>,
     extra: Carried,
 ) -> Result<Vec<u8>, Exit> {
-    check_length(input.len(), shared.config.max_payload).map_err(|error| Exit::from(error.of("argument")))?;
+    check_length(input.len(), shared.config.max_payload)
+        .map_err(|error| Exit::from(error.sentence_about("argument")))?;
     let mut carried = init::carried();
     carried.merge(extra);
     let preface = Preface { name: signature.name().to_owned(), fingerprint: signature.fingerprint(), carried };

@@ -241,7 +241,7 @@ impl WorkerShared {
 
     /// Returns the outcome of a call. A result or an exit that is too large becomes an error that says so.
     fn encode(&self, result: Result<Vec<u8>, Exit>) -> Vec<u8> {
-        let too_large = |error: TooLarge, what| Exit::from(error.of(what));
+        let too_large = |error: TooLarge, what| Exit::from(error.sentence_about(what));
         let result = result.and_then(|bytes| match check_length(bytes.len(), self.settings.max_payload) {
             Ok(()) => Ok(bytes),
             Err(error) => Err(too_large(error, "result")),
