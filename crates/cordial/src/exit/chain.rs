@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt::{self, Write};
 
-/// How many sources are displayed at most. The chain of an error that is its own source has no end.
-const MAX_SOURCES: usize = 100;
+/// How many sources of an error are looked at. The chain of an error that is its own source has no end.
+const MAX_LENGTH: usize = 100;
 
 /// Displays an error and its sources, from the outermost to the innermost, with `: ` between them.
 ///
@@ -16,7 +16,7 @@ impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = text_of(self.0)?;
         f.write_str(&shown)?;
-        for source in sources(self.0).take(MAX_SOURCES) {
+        for source in sources(self.0) {
             let text = text_of(source)?;
             if !shown.ends_with(&text) {
                 write!(f, ": {text}")?;
@@ -27,9 +27,10 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
-/// Returns the sources of an error, the outermost first.
+/// Returns the first [`MAX_LENGTH`] sources of an error, the outermost first.
 pub(crate) fn sources<'a>(error: &'a dyn Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(error.source(), |error: &&'a (dyn Error + 'static)| (*error).source())
+    let next = |error: &&'a (dyn Error + 'static)| (*error).source();
+    std::iter::successors(error.source(), next).take(MAX_LENGTH)
 }
 
 /// Like `to_string`, which would panic if a `Display` of the user fails.

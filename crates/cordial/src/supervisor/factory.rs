@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use crate::error::Ignore;
-use crate::exit::{Exit, IntoExit};
+use crate::exit::{Exit, IntoExit, sources};
 use crate::process::{HeldValue, Outcome, box_if_large};
 use crate::supervisor::restart::Restart;
 
@@ -193,5 +193,5 @@ where
 
 /// Returns whether an error, or one of its sources, is [`Ignore`].
 fn is_ignore(error: &(dyn Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<Ignore>())
+    std::iter::once(error).chain(sources(error)).any(|error| error.is::<Ignore>())
 }

@@ -1,12 +1,13 @@
 //! Children whose `init` returns `Ignore`, because they are not needed.
 
 use std::error::Error;
-use std::future::pending;
+use std::fmt;
+use std::future::{Pending, pending};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cordial::{
-    ChildSpec, ChildState, Exit, Ignore, Restart, StartError, Strategy, Supervisor, TaskSupervisor, process,
+    ChildSpec, ChildState, Exit, Ignore, Restart, StartError, Strategy, Supervisor, TaskSupervisor, process, testing,
 };
 
 use crate::harness::children::{Log, crash, info, settle, state};
@@ -66,5 +67,34 @@ fn a_restart_that_is_ignored_is_the_last_one() {
         let ignored = tasks.start_child_with(ignored_from(1)).unwrap();
         assert_eq!(process::monitor(ignored).await, Exit::Normal);
         assert_eq!(tasks.count_children().await.specs, 0);
+    });
+}
+
+/// An error that is its own source.
+#[derive(Debug)]
+struct Endless(AtomicU32);
+
+impl fmt::Display for Endless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no luck")
+    }
+}
+
+impl Error for Endless {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        assert!(self.0.fetch_add(1, Ordering::SeqCst) < 10_000, "the chain is followed for ever");
+        Some(self)
+    }
+}
+
+#[test]
+fn the_sources_of_an_error_are_not_searched_for_ever() {
+    testing::run(async {
+        let endless = || async { Err::<Pending<()>, _>(Endless(AtomicU32::new(0))) };
+        let tree = Supervisor::builder(Strategy::OneForOne).child(ChildSpec::init("endless", endless));
+        let Err(StartError::Child { exit: Exit::Error(error), .. }) = tree.start().await else {
+            panic!("expected the error of the `init`")
+        };
+        assert!(error.is::<Endless>());
     });
 }
