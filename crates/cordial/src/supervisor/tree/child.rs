@@ -17,8 +17,9 @@ pub(super) struct TreeChild {
     pub(super) incarnation: u32,
     /// Why the present incarnation was started.
     start_cause: StartCause,
-    /// The channel for the reply to the call that starts the child, while the start is delayed.
-    pub(super) pid_reply: Option<PidReply>,
+    /// The call that waits for the child to start, while the start is delayed: whether it is `start_child` or `restart_child`, and the
+    /// channel for its reply. The supervisor may restart the child meanwhile, so the cause of the present start may be another one.
+    pub(super) waiting_call: Option<(StartCause, PidReply)>,
     /// Which attempt of a restart is the next one, or the present one. Set before the status is set to `RestartAt`, and when a start
     /// is delayed.
     pub(super) attempt: Attempt,
@@ -84,7 +85,7 @@ impl TreeChild {
             status: ChildStatus::Stopped,
             incarnation: 0,
             start_cause: StartCause::First,
-            pid_reply: None,
+            waiting_call: None,
             attempt: Attempt::First,
             after_exit: AfterExit::ByPolicy,
             started_at: None,

@@ -119,7 +119,7 @@ impl TreeState {
 
     /// Sends the result of a start to the caller that waits for it, if there is one.
     pub(super) fn reply_to_starter(&mut self, key: u32, result: Result<Pid, StartError>) {
-        if let Some(pid_reply) = self.children[key].pid_reply.take() {
+        if let Some((_, pid_reply)) = self.children[key].waiting_call.take() {
             reply(pid_reply, result);
         }
     }

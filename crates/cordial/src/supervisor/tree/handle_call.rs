@@ -85,7 +85,7 @@ impl TreeState {
             StartOutcome::Failed(error) => (Err(error), false),
             StartOutcome::Terminated => (Err(StartError::Child { id: id(), exit: Exit::Shutdown(None) }), false),
             StartOutcome::Delayed => {
-                child.pid_reply = Some(pid_reply);
+                child.waiting_call = Some((child.start_cause(), pid_reply));
                 return;
             }
         };

@@ -88,7 +88,7 @@ impl TreeState {
         let child = &self.children[key];
         let is_starting = matches!(child.status, ChildStatus::Starting(_));
         // A call of `start_child` has added the child and waits for its delayed start.
-        let is_new = child.pid_reply.is_some() && child.start_cause() == StartCause::Added;
+        let is_new = matches!(child.waiting_call, Some((StartCause::Added, _)));
         self.stop_child(key, ChildStatus::Stopped, signals).await?;
         self.children[key].pace.iter_mut().for_each(Pace::start_over);
         // A child that was starting is removed by the code that waits for its start, unless the start is delayed.
@@ -151,8 +151,8 @@ impl TreeState {
             self.children.publish(key);
             // Dropping the channel refuses the call that waits for a delayed start, because a child may be the caller. The drop runs the
             // waker of that caller.
-            let pid_reply = self.children[key].pid_reply.take();
-            unwind::ignore_panic(|| drop(pid_reply));
+            let waiting_call = self.children[key].waiting_call.take();
+            unwind::ignore_panic(|| drop(waiting_call));
         }
         let restarting: Vec<u32> = self.children.restarting().map(|(key, _)| key).collect();
         restarting.into_iter().for_each(|key| self.children.set_status(key, ChildStatus::Stopped));

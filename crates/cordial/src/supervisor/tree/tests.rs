@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::backoff::Backoff;
+use crate::error::StartError;
 use crate::supervisor::restart::Restart;
 use crate::supervisor::spec::ChildSpec;
 use crate::supervisor::strategy::Strategy;
@@ -97,6 +98,25 @@ fn an_inspector_restarts_a_child_that_hangs_in_the_first_start_of_its_supervisor
         assert_eq!(children[0].pid, Some(restarted.unwrap()));
         assert!(children[1].pid.is_some());
         assert_eq!(attempts.load(Ordering::SeqCst), 2);
+        tree.stop().await;
+    });
+}
+
+/// The child stayed, because its last start was not that of the call.
+#[test]
+fn a_child_that_was_added_and_never_started_is_removed_when_it_is_terminated_after_a_restart() {
+    testing::run(async {
+        let crashes = ChildSpec::task("crashes", || sleep(Duration::from_secs(5))).restart(Restart::Permanent);
+        let tree = Supervisor::builder(Strategy::OneForAll).child(crashes).start().await.unwrap();
+        let terminate = async {
+            sleep(Duration::from_secs(8)).await;
+            tree.terminate_child("nested").await
+        };
+        let (started, terminated) = futures_util::future::join(tree.start_child(never_starts()), terminate).await;
+        assert_eq!(started, Err(StartError::Child { id: "nested".into(), exit: Exit::Shutdown(None) }));
+        assert_eq!(terminated, Ok(()));
+        let ids: Vec<_> = tree.which_children().await.into_iter().map(|child| child.id).collect();
+        assert_eq!(ids.iter().map(|id| &**id).collect::<Vec<_>>(), ["crashes"]);
         tree.stop().await;
     });
 }
