@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use cordial::{Exit, Refusal, Retry, StartError, Task, TaskSupervisor, testing};
+use cordial::{ChildSpec, Exit, Refusal, Retry, StartError, Task, TaskSupervisor, testing};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -48,6 +48,38 @@ async fn a_child_that_is_refused_occupies_no_room_when_its_filter_runs() {
     let results = tasks.async_stream([1], |n| async move { n }).retry(retry).collect().await;
     assert!(is_refused(&results[0]));
     let started = receiver.try_recv().unwrap();
+    assert!(matches!(started, Err(StartError::Refused(Refusal::PausedClock))), "{started:?}");
+}
+
+/// The refused child was removed a second time, by its index, which the other child had by then.
+#[tokio::test]
+async fn a_child_that_is_refused_leaves_the_child_that_its_destructor_starts() {
+    struct StartsAnother(TaskSupervisor);
+    impl Drop for StartsAnother {
+        fn drop(&mut self) {
+            tokio::time::resume();
+            self.0.start_child_with(ChildSpec::task("other", std::future::pending::<()>)).unwrap();
+        }
+    }
+    let tasks = TaskSupervisor::builder().max_children(1).start();
+    let starts_another = StartsAnother(tasks.clone());
+    tokio::time::pause();
+    let refused = tasks.start_child_with(ChildSpec::task("refused", move || {
+        let _captured = &starts_another;
+        std::future::pending::<()>()
+    }));
+    assert!(matches!(refused, Err(StartError::Refused(Refusal::PausedClock))), "{refused:?}");
+    assert_eq!(tasks.children().len(), 1, "the other child is running");
+    assert!(tasks.stop().await.is_clean());
+}
+
+/// The error was that of a server that has another parent.
+#[tokio::test(start_paused = true)]
+async fn a_server_is_refused_as_its_supervisor_was() {
+    struct Counter;
+    impl cordial::server::Server for Counter {}
+    let (_counter, spec) = ChildSpec::server("counter", || Counter);
+    let started = TaskSupervisor::start().start_child_with(spec);
     assert!(matches!(started, Err(StartError::Refused(Refusal::PausedClock))), "{started:?}");
 }
 

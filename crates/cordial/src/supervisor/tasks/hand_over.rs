@@ -22,7 +22,7 @@ impl TaskSupervisor {
             // If the process has ended in the meantime, the slot is not taken.
             let left = runtime.with(pid, |entry| slot.take().and_then(|slot| entry.child_slot.replace(slot)));
             if let Some(left) = left.flatten() {
-                children.restartable.remove_unstarted(left.vacate());
+                children.restartable.remove_handed_over(left.vacate());
                 adopted = Some(Adopted::Running(pid));
             }
         }

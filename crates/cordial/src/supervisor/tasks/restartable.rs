@@ -265,9 +265,8 @@ impl RestartableChildren {
         self.lock().children.get_mut(index as usize).map(f)
     }
 
-    /// Removes a child that failed to start.
-    pub(super) fn remove_unstarted(&self, index: u32) {
-        // `close` may have removed the child.
+    /// Removes a child whose process now belongs to another parent.
+    pub(super) fn remove_handed_over(&self, index: u32) {
         let removed = self.lock().remove(index);
         self.release(removed);
     }
@@ -513,8 +512,9 @@ impl ChildRegistry for RestartableChildren {
             let is_last = child.state == RestartableState::Terminated
                 || match exit {
                     Some(exit) => child.restart.decide(exit.is_abnormal()) != RestartDecision::Restart,
-                    // No process was started. The caller removes the child or schedules another attempt.
-                    None => false,
+                    // No process was started. A child that never had a process is not tried again: it is removed here, because its
+                    // index may name another child as soon as it is free. For a restart, the caller schedules another attempt.
+                    None => child.known_pid.is_none(),
                 };
             if let (Some(started_at), Some(pace)) = (child.started_at.take(), &mut child.pace) {
                 pace.record_run(now.saturating_sub(started_at));

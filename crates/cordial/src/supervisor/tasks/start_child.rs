@@ -219,6 +219,8 @@ impl TaskSupervisor {
             StartError::Refused(refusal)
         };
         shared.runtime().refuse_forked().map_err(refuse)?;
+        let children = shared.children().ok_or(Refusal::SupervisorStopped).map_err(refuse)?;
+        let permit = children.limit.try_acquire().map_err(refuse)?;
         if let Some(server) = &server {
             // Only a `Supervisor` takes over a process that is running.
             if server.is_running() {
@@ -226,8 +228,6 @@ impl TaskSupervisor {
             }
             server.claim(self.pid())?;
         }
-        let children = shared.children().ok_or(Refusal::SupervisorStopped).map_err(refuse)?;
-        let permit = children.limit.try_acquire().map_err(refuse)?;
         let child = RestartableChild {
             id,
             factory,
@@ -251,10 +251,7 @@ impl TaskSupervisor {
         let start = RestartableStart::of(&child);
         let index = children.restartable.add(child).ok_or(Refusal::SupervisorStopped).map_err(refuse)?;
         permit.forget();
-        start.start(shared.runtime(), &children.restartable, self.pid(), index).map_err(|refusal| {
-            children.restartable.remove_unstarted(index);
-            refuse(refusal)
-        })
+        start.start(shared.runtime(), &children.restartable, self.pid(), index).map_err(refuse)
     }
 
     fn spawn_task<F>(&self, spawn: Spawn, ownership: Ownership, future: F) -> Task<F::Output>
