@@ -71,7 +71,7 @@ impl ItemFailure {
         matches!(self, ItemFailure::Stopped | ItemFailure::Killed | ItemFailure::NotRun | ItemFailure::NoHost)
     }
 
-    /// Returns the status that a shell would report for the command. Failures for which no shell has a status are 1.
+    /// Returns the status that a shell, or `timeout`, would report for the command. It is 1 for failures that these do not have.
     pub(crate) fn status(&self) -> u8 {
         match self {
             ItemFailure::Unsuccessful(status) => match system::termination(*status) {

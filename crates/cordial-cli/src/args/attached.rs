@@ -8,8 +8,8 @@ use clap::{Arg, Command};
 /// Short options whose value is attached or left out, and their long names.
 const OPTIONAL: [(u8, &str); 3] = [(b'i', "--replace="), (b'e', "--eof="), (b'l', "--max-lines=")];
 
-/// Returns the words after `cordial map` with long options in the place of attached values. The command and its
-/// arguments stay as they are.
+/// Returns the words after `cordial map`, with a long option in the place of each short one that has an attached value. The
+/// command and its arguments stay as they are.
 ///
 /// With `--nats`, `--group NAME` becomes `--fleet-group NAME`. Elsewhere `--group` is an option without a value.
 pub(super) fn normalize(words: Vec<OsString>, map: &Command) -> Vec<OsString> {
@@ -49,7 +49,7 @@ fn normalize_as(words: Vec<OsString>, map: &Command, group: GroupOption) -> (Vec
                 !name.contains(&b'=') && map.get_arguments().any(|arg| takes_value(arg) && has_long(arg, name))
             }
             None => match split_short_options(&word, map) {
-                ShortOptions::Flags => false,
+                ShortOptions::Complete => false,
                 ShortOptions::TakesNext => true,
                 ShortOptions::Attached(flags, long) => {
                     normalized.extend(flags);
@@ -69,33 +69,34 @@ fn normalize_as(words: Vec<OsString>, map: &Command, group: GroupOption) -> (Vec
 
 /// How a word of short options, such as `-kj4`, is read.
 enum ShortOptions {
-    Flags,
+    /// Nothing is to be done: no attached value that may be left out, and no value in the next word.
+    Complete,
     /// The next word is the value of the last option.
     TakesNext,
-    /// The options before the one with an attached value, and that one as a long option.
+    /// The options before the one with an attached value, and the one with the value as a long option.
     Attached(Option<OsString>, OsString),
 }
 
 fn split_short_options(word: &OsString, map: &Command) -> ShortOptions {
-    let Some(text) = word.to_str() else { return ShortOptions::Flags };
+    let Some(text) = word.to_str() else { return ShortOptions::Complete };
     for (at, short) in text.char_indices().skip(1) {
         let rest = &text[at + short.len_utf8()..];
         if let Some((_, long)) = OPTIONAL.iter().find(|(byte, _)| char::from(*byte) == short) {
             if rest.is_empty() {
-                return ShortOptions::Flags;
+                return ShortOptions::Complete;
             }
             let value = rest.strip_prefix('=').unwrap_or(rest);
             let flags = (at > 1).then(|| OsString::from(&text[..at]));
             return ShortOptions::Attached(flags, format!("{long}{value}").into());
         }
         if map.get_arguments().any(|arg| takes_value(arg) && has_short(arg, short)) {
-            return if rest.is_empty() { ShortOptions::TakesNext } else { ShortOptions::Flags };
+            return if rest.is_empty() { ShortOptions::TakesNext } else { ShortOptions::Complete };
         }
     }
-    ShortOptions::Flags
+    ShortOptions::Complete
 }
 
-/// Returns whether the next word is the value of an option.
+/// Returns whether an option takes the next word as its value.
 fn takes_value(arg: &Arg) -> bool {
     !arg.is_positional() && arg.get_action().takes_values() && !arg.is_require_equals_set()
 }

@@ -134,7 +134,7 @@ pub(crate) struct MapOptions {
     #[arg(long, value_name = "N", help_heading = FAILURE, default_value_t = 0, hide_default_value = true)]
     pub(crate) retries: u32,
 
-    /// Stop an attempt of an item after TIME: 500ms, 30s, 1h30m, 10 (seconds)
+    /// Stop an attempt after TIME: 500ms, 30s, 1h30m, 10 (seconds)
     #[arg(long, value_name = "TIME", help_heading = FAILURE, value_parser = values::timeout)]
     pub(crate) timeout: Option<Duration>,
 

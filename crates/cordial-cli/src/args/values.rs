@@ -27,7 +27,7 @@ pub(super) fn delimiter(text: &str) -> Result<u8, String> {
         _ => None,
     }
     .ok_or_else(|| {
-        "expected a single-byte character, or \\n, \\t, \\r, \\0 or a hexadecimal byte such as \\x2c".to_owned()
+        "expected a single-byte character, or \\n, \\t, \\r, \\0, \\\\ or a hexadecimal byte such as \\x2c".to_owned()
     })
 }
 
@@ -123,7 +123,7 @@ pub(super) fn block(text: &str) -> Result<BlockOption, String> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RecordSeparator(pub(crate) Vec<u8>);
 
-/// Parses the text of a separator. The escapes are those of `delimiter`, and `\'` and `\"`.
+/// Parses the text of a separator. The escapes are those of `delimiter`, with two digits after `\x`, and `\'` and `\"`.
 pub(super) fn separator(text: &str) -> Result<RecordSeparator, String> {
     let mut bytes = Vec::new();
     let mut rest = text;
@@ -139,7 +139,7 @@ pub(super) fn separator(text: &str) -> Result<RecordSeparator, String> {
                     bytes.push(byte);
                     escape
                 }
-                // As in GNU parallel, another backslash is a character of the text.
+                // As in GNU parallel, a backslash before any other character is a character of the text.
                 Err(_) => {
                     bytes.push(b'\\');
                     &rest[..1]
@@ -179,7 +179,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     };
     let size = shift.and_then(|shift| match digits.parse::<u64>() {
         Ok(number) => number.checked_mul(1 << shift),
-        // As in GNU parallel: 1.5M.
+        // GNU parallel also accepts a fraction, such as 1.5M.
         Err(_) => {
             let size = digits.parse::<f64>().ok()? * (1_u64 << shift) as f64;
             (size >= 1.0 && size < u64::MAX as f64).then_some(size as u64)

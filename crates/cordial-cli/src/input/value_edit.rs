@@ -1,4 +1,5 @@
-//! The changes to a value before it becomes a part of an item: a value may end the list, lose the white space around it, or be split into columns.
+//! The changes to a value before it becomes a part of an item: a value may end the list, lose the white space around it, or be
+//! split into columns.
 
 use regex::bytes::Regex;
 
@@ -27,15 +28,15 @@ impl ValueEdit {
         self.eof.as_ref().is_some_and(|eof| matches!(value, Value::Whole(bytes) if bytes == eof))
     }
 
-    /// Returns whether the value remains as it is.
-    fn is_nothing(&self) -> bool {
+    /// Returns whether every value remains as it is.
+    fn changes_nothing(&self) -> bool {
         self.trim == Trim::default() && self.colsep.is_none()
     }
 
     /// Appends the value, or its columns. A value that is too long is not split: its item fails.
     pub(super) fn apply(&self, value: Value, record: &mut Vec<Value>) {
         match value {
-            Value::Whole(bytes) if !self.is_nothing() => match &self.colsep {
+            Value::Whole(bytes) if !self.changes_nothing() => match &self.colsep {
                 Some(colsep) => {
                     record.extend(colsep.split(&bytes).map(|column| Value::Whole(self.trimmed(column).to_vec())));
                 }

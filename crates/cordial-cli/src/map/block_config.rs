@@ -36,8 +36,10 @@ pub(super) fn check_without_pipe(options: &MapOptions) -> Result<(), String> {
 ///
 /// A message, when the text of an option is not valid Unicode on Windows.
 pub(super) fn block_syntax(options: &MapOptions) -> Result<Syntax, String> {
-    let replace = options.items.replace().unwrap_or_else(|| "{}".into());
-    let mut syntax = Syntax::default().replace(system::argument_bytes(replace)?);
+    let mut syntax = Syntax::default().without_appended_item();
+    if let Some(text) = options.items.replace() {
+        syntax = syntax.replace(system::argument_bytes(text)?);
+    }
     for (written, text) in options.items.renamed() {
         syntax = syntax.rename(written, system::argument_bytes(text.clone())?);
     }

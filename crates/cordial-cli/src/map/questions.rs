@@ -62,9 +62,9 @@ pub(super) enum Answer {
 
 /// The question about one item after another.
 pub(super) struct Questions {
-    pub(super) terminal: Arc<Terminal>,
-    pub(super) limit: SlotLimit,
-    pub(super) stop: StopToken,
+    terminal: Arc<Terminal>,
+    limit: SlotLimit,
+    stop: StopToken,
     pub(super) printed: PrintedItems,
     n_accepted: u64,
     asked: Option<Asked>,

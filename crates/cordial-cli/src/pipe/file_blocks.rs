@@ -20,8 +20,8 @@ pub(super) enum Passed {
     Stopped,
 }
 
-/// Passes blocks to `take`, the same that the cutter would find. Ends before a block that has to be read into memory: the last
-/// one, one that is small, one whose first record is longer than it, one that is counted in records, and one that cannot be read.
+/// Passes blocks to `take`, the same that the cutter would find. Ends before a block that has to be read into memory: one that is
+/// small or is counted in records, and one for which `block_length` returns `None`.
 pub(super) fn pass_blocks(
     file: SplicedFile,
     cutter: &mut Cutter,
@@ -52,15 +52,18 @@ pub(super) fn pass_blocks(
     }
 }
 
-/// Returns the length of the block at a position of the file. `None` if that is the last block, if its first record does not
-/// end within it, or if the file cannot be read.
+/// Returns the length of the block at a position of the file. `None` if its first record does not end within it, if it is the last
+/// block and its last record has no end, which may still be written, or if the file cannot be read.
 fn block_length(file: &SplicedFile, at: u64, size: usize, separator: &Separator) -> Option<usize> {
-    // The file may grow.
-    if file.length().ok()?.checked_sub(at)? <= size as u64 {
-        return None;
-    }
+    let rest = file.length().ok()?.checked_sub(at)?;
     // Read ahead, so that the thread that starts commands does not wait for the disk.
     file.read_ahead(at, size);
+    if rest <= size as u64 {
+        let mut tail = vec![0; TAIL_BYTES];
+        file.read_at(&mut tail, at + rest.checked_sub(TAIL_BYTES as u64)?).ok()?;
+        let is_complete = separator.last(&tail) == Some(TAIL_BYTES);
+        return is_complete.then_some(rest as usize);
+    }
     [TAIL_BYTES, size].into_iter().find_map(|length| {
         let before = size - length;
         let mut tail = vec![0; length];

@@ -11,6 +11,7 @@ mod command_template;
 mod path_part;
 mod placeholder;
 mod shell;
+mod shell_arguments;
 mod shell_check;
 mod shell_context;
 mod shell_flow;

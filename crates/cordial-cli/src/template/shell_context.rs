@@ -92,12 +92,36 @@ impl Context {
         Context::Command { end, start, parentheses: 0, cases: 0, is_ambiguous: false }
     }
 
+    /// Returns whether the text here is an argument or an input of a command, without substitutions.
+    pub(super) fn is_literal(&self) -> bool {
+        matches!(
+            self,
+            Context::SingleQuotes
+                | Context::AnsiQuotes
+                | Context::HereDocument(HereDocument { is_expanded: false, .. })
+        )
+    }
+
     /// Sets whether the command begins with `((`, and the shell may read it as a calculation.
     pub(super) fn ambiguous(mut self, value: bool) -> Context {
         if let Context::Command { is_ambiguous, .. } = &mut self {
             *is_ambiguous = value;
         }
         self
+    }
+}
+
+/// Returns whether a simple command ends at a byte of a command, which has so many open `case` words.
+pub(super) fn ends_simple_command(before: u8, byte: u8, next: u8, cases: u32) -> bool {
+    match byte {
+        b'&' => !b"<>".contains(&before) && next != b'>',
+        b'|' => before != b'>',
+        b';' | b'\n' => true,
+        // An array is a part of its command.
+        b'(' => before != b'=',
+        // The end of a pattern of `case`, or of the name of a function.
+        b')' => cases > 0 || before == b'(',
+        _ => false,
     }
 }
 

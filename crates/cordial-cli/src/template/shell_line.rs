@@ -43,18 +43,18 @@ impl ShellLine {
     /// # Errors
     ///
     /// A message: that of `scan`; or a placeholder would stand for several values in one word, or for an argument that the line
-    /// changes before.
+    /// changes before; or the item would be appended to a here-document.
     pub(super) fn new(shell: Shell, line: &[u8], syntax: &Syntax) -> Result<ShellLine, String> {
-        let Scanned { mut pieces, checks, mut arguments_change_at } = scan(line, syntax)?;
-        let has_placeholder = pieces.iter().any(|piece| matches!(piece, ShellPiece::Placeholder(..)));
-        if !has_placeholder && !refers_to_arguments(line) && syntax.appends_item() {
-            pieces = vec![
-                ShellPiece::Text([line, b" "].concat()),
-                ShellPiece::Placeholder(Placeholder::Values(Part::Whole), Place::Words),
-            ];
-            // The item was appended outside of every function, so it is the one argument of the line.
-            arguments_change_at = arguments_change_at.filter(|_| !syntax.has_many_values());
+        let mut scanned = scan(line, syntax)?;
+        let mut arguments_change_at = scanned.arguments.change_at();
+        let has_placeholder = scanned.pieces.iter().any(|piece| matches!(piece, ShellPiece::Placeholder(..)));
+        if !has_placeholder && !scanned.arguments.refers(line) && syntax.appends_item() {
+            // The item is appended outside of every function, so it is not an argument of one.
+            let is_argument = !syntax.has_many_values() || scanned.arguments.changes(line);
+            arguments_change_at = arguments_change_at.filter(|_| is_argument);
+            scanned = scan_with_item(line, syntax)?;
         }
+        let Scanned { pieces, checks, .. } = scanned;
         let is_ambiguous =
             |piece: &ShellPiece| matches!(piece, ShellPiece::Placeholder(Placeholder::Values(_), Place::OneWord));
         if syntax.has_many_values() && pieces.iter().any(is_ambiguous) {
@@ -195,6 +195,28 @@ impl ShellLine {
     }
 }
 
+/// Appends the item to a line, and scans the result, because what the item has to be depends on the command that gets it.
+fn scan_with_item(line: &[u8], syntax: &Syntax) -> Result<Scanned, String> {
+    let reason = "the item is added at the end of the line, which has no placeholder";
+    let mut scanned =
+        scan(&[line, b" ", syntax.item_text()].concat(), syntax).map_err(|message| format!("{reason}: {message}"))?;
+    match scanned.pieces.last() {
+        Some(ShellPiece::Placeholder(_, Place::Text)) => Err(format!(
+            "{reason}, and there it would be a part of a here-document in {}: write {{}} where the item belongs",
+            display::quoted(line)
+        )),
+        Some(ShellPiece::Placeholder(..)) => Ok(scanned),
+        // In a comment, the item has no meaning for the shell: the line needs no item.
+        _ => {
+            scanned.pieces = vec![
+                ShellPiece::Text([line, b" "].concat()),
+                ShellPiece::Placeholder(Placeholder::Values(Part::Whole), Place::Words),
+            ];
+            Ok(scanned)
+        }
+    }
+}
+
 /// Returns the name of the parameter or variable of the shell that holds the text of a placeholder.
 fn reference(placeholder: Placeholder, has_arguments: bool, variables: &mut Vec<(Placeholder, String)>) -> String {
     let name = match placeholder {
@@ -237,32 +259,4 @@ fn has_index(pieces: &[ShellPiece]) -> bool {
         previous = if byte == b'[' && is_test { b' ' } else { byte };
     }
     false
-}
-
-/// Returns whether a line contains `$1`, `$@` or `$*`, with or without a brace. References in the body of a function do not count:
-/// they mean the arguments of the function.
-fn refers_to_arguments(line: &[u8]) -> bool {
-    let line = without_functions(line);
-    let references = ["$1", "$@", "$*", "${1", "${@", "${*"];
-    references.iter().any(|name| line.windows(name.len()).any(|part| part == name.as_bytes()))
-}
-
-/// Returns a line without the bodies of its functions, as far as they are between braces.
-fn without_functions(line: &[u8]) -> Vec<u8> {
-    let (mut outside, mut rest) = (Vec::new(), line);
-    while let Some(at) = rest.windows(2).position(|pair| pair == b"()") {
-        let (before, after) = rest.split_at(at + 2);
-        outside.extend_from_slice(before);
-        rest = after;
-        if !rest.trim_ascii_start().starts_with(b"{") {
-            continue;
-        }
-        let mut depth = 0_i32;
-        let end = rest.iter().position(|byte| {
-            depth += i32::from(*byte == b'{') - i32::from(*byte == b'}');
-            *byte == b'}' && depth == 0
-        });
-        rest = &rest[end.unwrap_or(rest.len())..];
-    }
-    [&outside, rest].concat()
 }

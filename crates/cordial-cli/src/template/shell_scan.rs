@@ -13,8 +13,9 @@
 //! finds the places that an item reaches in a variable.
 
 use super::placeholder::Placeholder;
+use super::shell_arguments::ArgumentUse;
 use super::shell_check::Check;
-use super::shell_context::{CommandEnd, Context, HereDocument, Opening, ParameterPart, opening};
+use super::shell_context::{CommandEnd, Context, HereDocument, Opening, ParameterPart, ends_simple_command, opening};
 use super::shell_flow::Flow;
 use super::shell_words::{self, Reading};
 use super::syntax::Syntax;
@@ -32,9 +33,7 @@ pub(super) enum ShellPiece {
 pub(super) struct Scanned {
     pub(super) pieces: Vec<ShellPiece>,
     pub(super) checks: Vec<(Placeholder, Check)>,
-    /// The index of the first piece in or after which `$1` may not be the item: a function has arguments of its own, and `set`
-    /// and `shift` change those of the line.
-    pub(super) arguments_change_at: Option<usize>,
+    pub(super) arguments: ArgumentUse,
 }
 
 /// How the shell reads the place of a placeholder.
@@ -70,7 +69,7 @@ pub(super) fn scan(line: &[u8], syntax: &Syntax) -> Result<Scanned, String> {
         keyed: shell_words::keyed(line),
         flow: Flow::new(shell_words::evaluated(line), shell_words::calculates(line)),
         checks: Vec::new(),
-        arguments_change_at: None,
+        arguments: ArgumentUse::new(line),
         pieces: Vec::new(),
         text: Vec::new(),
     };
@@ -82,6 +81,9 @@ pub(super) fn scan(line: &[u8], syntax: &Syntax) -> Result<Scanned, String> {
             Some((placeholder, length)) => scanner.placeholder(placeholder, length)?,
             None => {
                 scanner.note_variable();
+                if !scanner.context().is_literal() {
+                    scanner.arguments.note_reference(line, scanner.at);
+                }
                 scanner.step();
             }
         }
@@ -114,7 +116,7 @@ struct Scanner<'l> {
     keyed: Vec<Vec<u8>>,
     flow: Flow,
     checks: Vec<(Placeholder, Check)>,
-    arguments_change_at: Option<usize>,
+    arguments: ArgumentUse,
     pieces: Vec<ShellPiece>,
     text: Vec<u8>,
 }
@@ -302,13 +304,13 @@ impl Scanner<'_> {
 
     /// Returns the pieces, and what their placeholders have to be, also because of variables that get the item.
     fn finish(self) -> Scanned {
-        let Scanner { pieces, mut checks, flow, arguments_change_at, .. } = self;
+        let Scanner { pieces, mut checks, flow, arguments, .. } = self;
         let placeholders = pieces.iter().filter_map(|piece| match piece {
             ShellPiece::Placeholder(placeholder, _) => Some(*placeholder),
             ShellPiece::Text(_) => None,
         });
         checks.extend(flow.checks(placeholders));
-        Scanned { pieces, checks, arguments_change_at }
+        Scanned { pieces, checks, arguments }
     }
 
     /// Takes the next byte or token.
@@ -429,17 +431,20 @@ impl Scanner<'_> {
             self.before().is_none_or(|before| before.is_ascii_whitespace() || b";&|()`".contains(&before));
         let Some(&Context::Command { end, parentheses, cases, .. }) = self.contexts.last() else { return };
         let depth = self.contexts.len();
-        if self.ends_simple_command(byte, cases) {
+        let next = self.rest().get(1).copied().unwrap_or_default();
+        if ends_simple_command(self.before().unwrap_or_default(), byte, next, cases) {
             let next = self.at + 1;
             if let Some(Context::Command { start, .. }) = self.contexts.last_mut() {
                 *start = next;
             }
         }
-        let is_function = byte == b')' && self.before() == Some(b'(');
-        if is_function
-            || (is_word_start && shell_words::changes_arguments(self.rest()) && self.reading(0) == Reading::Command)
-        {
-            self.arguments_change_at.get_or_insert(self.pieces.len());
+        let is_change = is_word_start
+            && (self.is_word(b"function") || shell_words::changes_arguments(self.rest()))
+            && self.reading(0) == Reading::Command;
+        if (byte == b')' && self.before() == Some(b'(')) || (is_change && byte == b'f') {
+            self.arguments.note_function(self.pieces.len());
+        } else if is_change {
+            self.arguments.note_change(self.pieces.len(), self.at);
         }
         if is_word_start {
             match byte {
@@ -490,21 +495,6 @@ impl Scanner<'_> {
         }
     }
 
-    /// Returns whether a simple command ends at this byte.
-    fn ends_simple_command(&self, byte: u8, cases: u32) -> bool {
-        let (before, next) = (self.before().unwrap_or_default(), self.rest().get(1).copied().unwrap_or_default());
-        match byte {
-            b'&' => !b"<>".contains(&before) && next != b'>',
-            b'|' => before != b'>',
-            b';' | b'\n' => true,
-            // An array is a part of its command.
-            b'(' => before != b'=',
-            // The end of a pattern of `case`, or of the name of a function.
-            b')' => cases > 0 || before == b'(',
-            _ => false,
-        }
-    }
-
     /// Returns whether the index of an element of an array begins with the bracket at this position.
     fn begins_index(&self) -> bool {
         match self.reading(1) {
@@ -552,11 +542,9 @@ impl Scanner<'_> {
     fn is_command_start(&self) -> bool {
         let before = self.line[..self.at].trim_ascii_end();
         let is_new_line = self.line[before.len()..self.at].contains(&b'\n');
-        let keywords: [&[u8]; 10] =
-            [b"then", b"do", b"else", b"if", b"elif", b"while", b"until", b"{", b"builtin", b"command"];
         is_new_line
-            || before.last().is_none_or(|byte| b";&|()`!".contains(byte))
-            || keywords.iter().any(|keyword| before.ends_with(keyword))
+            || before.last().is_none_or(|byte| b";&|()`".contains(byte))
+            || shell_words::ends_with_keyword(before)
     }
 
     /// Takes the word that begins or ends a `case`.

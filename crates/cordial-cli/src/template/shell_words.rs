@@ -109,13 +109,18 @@ fn declaration(command: &[u8], arguments: &[Vec<u8>], word: &[u8]) -> Reading {
     }
 }
 
-/// Returns whether the command at the start of a text defines a function with the word `function`, or changes the arguments of the
-/// line. A function has arguments of its own.
+/// Returns whether a text ends with a word that may be before a command.
+pub(super) fn ends_with_keyword(text: &[u8]) -> bool {
+    let start = text.iter().rposition(|byte| byte.is_ascii_whitespace() || b";&|()`".contains(byte));
+    KEYWORDS.contains(&&text[start.map_or(0, |at| at + 1)..])
+}
+
+/// Returns whether the command at the start of a text changes the arguments of the line.
 pub(super) fn changes_arguments(text: &[u8]) -> bool {
     let end = text.iter().position(|byte| b";&|\n".contains(byte)).unwrap_or(text.len());
     let mut words = text[..end].split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     match words.next() {
-        Some(b"function" | b"shift") => true,
+        Some(b"shift") => true,
         Some(b"set") => {
             let mut is_name = false;
             words.any(|word| {

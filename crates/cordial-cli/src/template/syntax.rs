@@ -25,6 +25,8 @@ pub(crate) struct Syntax {
     beside_text: BesideText,
     /// Whether the item is inserted at all: not with `-n 0`.
     inserts_items: bool,
+    /// Whether the item is appended to a command without a placeholder: not with `-I`, as with `xargs`, and not with `--pipe`.
+    appends_items: bool,
 }
 
 /// How a word is filled that has a placeholder for several values beside other text.
@@ -49,14 +51,15 @@ impl Default for Syntax {
             max_values: Some(1),
             beside_text: BesideText::Once,
             inserts_items: true,
+            appends_items: true,
         }
     }
 }
 
 impl Syntax {
-    /// Sets the text that stands for the item.
+    /// Sets the text that stands for the item, which is then not appended.
     pub(crate) fn replace(self, text: Vec<u8>) -> Syntax {
-        Syntax { replace: Some(text), ..self }
+        Syntax { replace: Some(text), appends_items: false, ..self }
     }
 
     /// Sets another text for the placeholder `written`, such as `{.}`.
@@ -82,6 +85,11 @@ impl Syntax {
         Syntax { max_values, ..self }
     }
 
+    /// Sets that the item is not appended to a command without a placeholder.
+    pub(crate) fn without_appended_item(self) -> Syntax {
+        Syntax { appends_items: false, ..self }
+    }
+
     /// Sets that the item is not inserted.
     pub(crate) fn without_items(self) -> Syntax {
         Syntax { inserts_items: false, ..self }
@@ -101,9 +109,9 @@ impl Syntax {
         self.max_values != Some(1)
     }
 
-    /// Returns whether the item is appended to a command without a placeholder. With `-I` it is not, as with `xargs`.
+    /// Returns whether the item is appended to a command without a placeholder.
     pub(super) fn appends_item(&self) -> bool {
-        self.replace.is_none() && self.inserts_items
+        self.appends_items && self.inserts_items
     }
 
     /// Returns the text that stands for the item.
@@ -147,7 +155,7 @@ impl Syntax {
     }
 
     fn find(&self, text: &[u8]) -> Result<Option<(Placeholder, usize)>, String> {
-        let item = self.replace.as_deref().unwrap_or(b"{}");
+        let item = self.item_text();
         if text.starts_with(item) {
             return Ok(Some((Placeholder::Values(Part::Whole), item.len())));
         }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::Signal;
@@ -62,6 +63,22 @@ fn a_huge_output_is_not_kept_in_memory() {
     let n = io::copy(&mut output.by_ref().take(DATA), &mut io::sink()).unwrap();
     assert_eq!(n, DATA);
     check(source, child, "a huge output");
+}
+
+#[test]
+fn the_only_block_of_a_file_is_not_kept_in_memory() {
+    let dir = TestDir::new();
+    let file = fs::File::create(dir.path("zeros")).unwrap();
+    // The rest of the file is a hole.
+    file.write_all_at(b"\n", DATA - 1).unwrap();
+    let path = dir.path("zeros");
+    let options = ["map", "--pipe-part", "-a", path.to_str().unwrap(), "--block", "-1", "-c", "1", "--line-buffer"];
+    let (source, child, mut output) =
+        start("true", &[&options[..], &["--", "sh", "-c", "wc -c; exec sleep 1000"]].concat());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line.trim(), DATA.to_string());
+    check(source, child, "the only block of a file");
 }
 
 #[test]

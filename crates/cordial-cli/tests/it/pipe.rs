@@ -257,6 +257,7 @@ fn options_that_contradict_blocks_are_refused() {
         (&["--round-robin", "--retries", "1", &ran], "--retries cannot be used with --round-robin"),
         (&["--pipe", "echo", "{}"], "the command has a placeholder for an item, and with --pipe there is none"),
         (&["--pipe", "-I", "X", "echo aXb"], "the command has a placeholder for an item"),
+        (&["--pipe", "echo {1}"], "the command has a placeholder for an item"),
         (&["--pipe", "--er", "@", "echo @"], "the command has a placeholder for an item"),
         (&["--pipe", "--bnr", "@", "echo @"], "the command has a placeholder for an item"),
         (&["--pipe", "--dnr", "@", "echo", "@"], "the command has a placeholder for an item"),

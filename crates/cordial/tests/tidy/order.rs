@@ -115,7 +115,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "output/lines",
         "output",
         "outcome",
-        "template/command_line template/path_part template/shell_check template/shell_context",
+        "template/command_line template/path_part template/shell_arguments template/shell_check template/shell_context",
         "template/placeholder template/shell_words template/bash_syntax", "template/shell", "template/shell_flow", "template/syntax", "template/word template/shell_scan",
         "template/shell_line",
         "template/command_template",

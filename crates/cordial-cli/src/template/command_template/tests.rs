@@ -143,6 +143,14 @@ fn placeholders_of_a_shell_line_become_references() {
         ("f() { echo $1; }; f $1", "f() { echo $1; }; f $1"),
         ("cp {} {//}/{/.}.{#}", r#"cp "$@" "${CORDIAL_PARENT}"/"${CORDIAL_NAME_STEM}"."${CORDIAL_INDEX}""#),
         ("awk '{print}' {}", r#"awk '{print}' "$@""#),
+        ("awk '{print $1}'", r#"awk '{print $1}' "$@""#),
+        ("awk \"{print \\$1}\"", r#"awk "{print \$1}" "$@""#),
+        ("echo \"$1\" # {}", "echo \"$1\" # {}"),
+        ("a # $1", "a # $1"),
+        ("a #", "a # \"$@\""),
+        ("trap 'rm $1' EXIT; a", "trap 'rm $1' EXIT; a"),
+        ("function f { echo $1; }; f", "function f { echo $1; }; f \"${CORDIAL_VALUE}\""),
+        ("x=$(echo todo case); echo {}", "x=$(echo todo case); echo \"$@\""),
         (r"echo \{} ${#} {}", r#"echo \{} ${#} "$@""#),
         ("a {} # don't {}\nb {}", "a \"$@\" # don't {}\nb \"$@\""),
         (r"echo $'it\'s' {}", r#"echo $'it\'s' "$@""#),
@@ -200,7 +208,30 @@ fn a_line_that_is_not_closed_is_refused_if_it_has_a_placeholder() {
         assert!(error.contains("is not closed"), "{line}: {error}");
     }
     // The shell says what is wrong.
-    assert!(CommandTemplate::shell(Shell::sh(), b"echo 'x", &Syntax::default()).is_ok());
+    assert!(CommandTemplate::shell(Shell::sh(), b"echo \"$1", &Syntax::default()).is_ok());
+}
+
+#[test]
+fn an_item_is_not_appended_to_a_text() {
+    for line in ["echo 'x", "cat <<A\nx\nA", "cat <<'A'\nx\nA"] {
+        let error = CommandTemplate::shell(Shell::sh(), line.as_bytes(), &Syntax::default()).unwrap_err();
+        assert!(error.starts_with("the item is added at the end of the line"), "{line}: {error}");
+    }
+}
+
+#[test]
+fn an_item_that_is_appended_is_checked_like_one_with_a_placeholder() {
+    for (line, accepted) in [
+        ("let", "5"),
+        ("x=1; unset", "x"),
+        ("declare", "x=1"),
+        ("f() { echo $(($1)); }; f", "5"),
+        ("set -- 1; let", "5"),
+    ] {
+        let template = CommandTemplate::shell(Shell::bash(), line.as_bytes(), &Syntax::default()).unwrap();
+        assert!(template.fill(&item(&[accepted]), 1).is_ok(), "{line}");
+        assert!(template.fill(&item(&["a[$(id)]"]), 1).is_err(), "{line}");
+    }
 }
 
 #[test]
@@ -224,6 +255,19 @@ fn a_placeholder_for_several_values_is_not_a_part_of_a_word_of_a_shell_line() {
     let template = CommandTemplate::shell(Shell::sh(), b"cat {} {2} > x{1}", &two()).unwrap();
     let words = template.fill(&item(&["a", "b"]), 1).unwrap().words;
     assert_eq!(words[2..], [r#"cat "$@" ${2+"${2}"} > x"$1""#, "sh", "a", "b"]);
+}
+
+#[test]
+fn several_values_are_not_appended_to_a_line_that_changes_its_arguments() {
+    for line in ["set -- x; echo", "shift; echo", "f() { a; }; if b; then shift; fi; f"] {
+        let error = CommandTemplate::shell(Shell::sh(), line.as_bytes(), &two()).unwrap_err();
+        assert!(error.contains("changes its arguments"), "{line}: {error}");
+    }
+    for line in ["f() { shift; echo $1; }; f", "function f { set -- x; }; f", "set -e; echo"] {
+        let template = CommandTemplate::shell(Shell::sh(), line.as_bytes(), &two()).unwrap();
+        let words = template.fill(&item(&["a", "b"]), 1).unwrap().words;
+        assert_eq!(words[2..], [&format!("{line} \"$@\""), "sh", "a", "b"]);
+    }
 }
 
 #[test]

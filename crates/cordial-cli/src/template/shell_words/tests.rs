@@ -74,7 +74,7 @@ fn some_commands_change_the_arguments() {
         ("set +x", false),
         ("set", false),
         ("shift; x", true),
-        ("function f { x; }", true),
+        ("function f { x; }", false),
         ("settle a", false),
         ("echo set a", false),
     ] {
