@@ -29,15 +29,15 @@ use crate::usage::peak_growth;
 const INCREMENT: Function<u64, u64> = Function::new("increment");
 
 /// A server with a store of its own. Killed when it is dropped.
-pub(super) struct Server {
+pub(super) struct NatsServer {
     child: Child,
     pub(super) url: String,
     _dir: tempfile::TempDir,
 }
 
-impl Server {
+impl NatsServer {
     /// Starts the first program of a fixed list that exists; it does not search `PATH`. `None` if there is none, or it cannot be started.
-    pub(super) fn start() -> Option<Server> {
+    pub(super) fn start() -> Option<NatsServer> {
         let programs = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];
         let program = programs.iter().find(|path| Path::new(path).exists())?;
         let dir = tempfile::tempdir().ok()?;
@@ -48,11 +48,11 @@ impl Server {
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(Duration::from_millis(5));
         }
-        Some(Server { child, url: format!("nats://127.0.0.1:{port}"), _dir: dir })
+        Some(NatsServer { child, url: format!("nats://127.0.0.1:{port}"), _dir: dir })
     }
 }
 
-impl Drop for Server {
+impl Drop for NatsServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -74,12 +74,12 @@ pub(crate) fn jobs<const N: u64, const AT_ONCE: usize>(bench: &Bench) -> Pair {
 }
 
 /// As [`jobs`], beside a peer whose client has a thread of its own.
-pub(crate) fn jobs_on_thread<const N: u64, const AT_ONCE: usize>(bench: &Bench) -> Pair {
+pub(crate) fn jobs_vs_client_on_thread<const N: u64, const AT_ONCE: usize>(bench: &Bench) -> Pair {
     compare(bench, N, AT_ONCE, PeerClient::OnThread)
 }
 
 fn compare(bench: &Bench, n: u64, at_once: usize, peer_client: PeerClient) -> Pair {
-    let (Some(first), Some(second)) = (Server::start(), Server::start()) else {
+    let (Some(first), Some(second)) = (NatsServer::start(), NatsServer::start()) else {
         return Pair { ours: f64::NAN, peer: f64::NAN };
     };
     let url = first.url.clone();
@@ -111,8 +111,8 @@ async fn connect_on_thread(url: String) -> Client {
 }
 
 /// Jobs per second through a stream, `AT_ONCE` of them in flight. The time includes connecting, and the start and the stop of the worker.
-pub(crate) fn stream<const N: u64, const AT_ONCE: usize>(bench: &Bench) -> Pair {
-    let Some(server) = Server::start() else { return Pair { ours: f64::NAN, peer: f64::NAN } };
+pub(crate) fn stream_rate<const N: u64, const AT_ONCE: usize>(bench: &Bench) -> Pair {
+    let Some(server) = NatsServer::start() else { return Pair { ours: f64::NAN, peer: f64::NAN } };
     let url = server.url.clone();
     let ours = bench.ours(async move {
         let started = now();
@@ -129,7 +129,7 @@ pub(crate) fn memory_of_stream(_: &Bench) -> Pair {
 
 /// The part of `memory_of_stream` that runs in an OS process of its own.
 pub(crate) fn memory_of(n: u64) -> f64 {
-    let Some(server) = Server::start() else { return f64::NAN };
+    let Some(server) = NatsServer::start() else { return f64::NAN };
     let url = server.url.clone();
     Bench::start(2).ours(peak_growth(async move { consume(url, n, 64).await }))
 }

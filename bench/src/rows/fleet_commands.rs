@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::fleet::Server;
+use super::fleet::NatsServer;
 use super::map::{feed, program};
 use crate::measure::{Bench, Pair, now};
 
@@ -67,7 +67,7 @@ pub(crate) fn to_parallel(_: &Bench) -> Pair {
 
 /// Seconds for each item with a worker of two slots.
 fn ours(items: u32) -> f64 {
-    let Some(server) = Server::start() else { return f64::NAN };
+    let Some(server) = NatsServer::start() else { return f64::NAN };
     let mut worker = program();
     worker.args(["worker", "--nats", &server.url, "--slots", "2", "--allow-commands"]);
     let Ok(mut worker) = worker.stderr(Stdio::null()).spawn() else { return f64::NAN };

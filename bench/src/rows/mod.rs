@@ -220,17 +220,25 @@ pub(crate) const ALL: &[Row] = &[
     },
     Row {
         pairs: 5,
-        ..Row::new("fleet: one at a time, vs bare NATS on a thread", fleet::jobs_on_thread::<500, 1>, Ratio(1.2, 1.0))
+        ..Row::new(
+            "fleet: one at a time, vs bare NATS on a thread",
+            fleet::jobs_vs_client_on_thread::<500, 1>,
+            Ratio(1.2, 1.0),
+        )
     },
     Row { pairs: 5, ..Row::new("fleet: jobs, 64 at a time, vs bare NATS", fleet::jobs::<5000, 64>, Ratio(1.2, 1.0)) },
     Row {
         pairs: 5,
-        ..Row::new("fleet: 64 at a time, vs bare NATS on a thread", fleet::jobs_on_thread::<5000, 64>, Ratio(1.2, 1.0))
+        ..Row::new(
+            "fleet: 64 at a time, vs bare NATS on a thread",
+            fleet::jobs_vs_client_on_thread::<5000, 64>,
+            Ratio(1.2, 1.0),
+        )
     },
     Row {
         unit: Unit::PerSecond,
         pairs: 5,
-        ..Row::new("fleet: jobs of a stream, 64 at a time", fleet::stream::<10_000, 64>, Ours(5000.0, 10_000.0))
+        ..Row::new("fleet: jobs of a stream, 64 at a time", fleet::stream_rate::<10_000, 64>, Ours(5000.0, 10_000.0))
     },
     Row {
         unit: Unit::Bytes,
