@@ -7,7 +7,7 @@
 //!
 //! | deadline | set | cleared |
 //! |---|---|---|
-//! | headers | when the connection is accepted; in HTTP/1 also when the previous response has been written; in HTTP/2 also when the last open stream has ended, and anew whenever the client accepts more of a response | when a request has arrived |
+//! | headers | when the process of the connection starts; in HTTP/1 also when the previous response has been written; in HTTP/2 also when the last open stream has ended, and anew whenever the client accepts more of a response | when a request has arrived |
 //! | write | when the client does not accept data | when it accepts some |
 //!
 //! The process of an HTTP/2 stream ends when it has handed the whole response to the library `h2`, which may still be sending
@@ -25,13 +25,12 @@ use tokio::time::{Instant, sleep_until};
 /// No deadline is set.
 const NONE: u64 = u64::MAX;
 
-/// The deadlines of one connection, in nanoseconds since it was accepted. Only the process of the
-/// connection writes and reads them, with two exceptions. Code that has taken over the connection may write the write
-/// deadline as well, but then nothing reads it any more. The processes of HTTP/2 streams write the deadline for headers,
-/// under the lock of `streams`.
+/// The deadlines of one connection, in nanoseconds since its process has started. Only that process writes and reads them, with
+/// two exceptions. Code that has taken over the connection may write the write deadline as well, but then nothing reads it any
+/// more. The processes of HTTP/2 streams write the deadline for headers, under the lock of `streams`.
 #[derive(Debug)]
 pub(super) struct ClientLimits {
-    accepted: Instant,
+    started: Instant,
     header_limit: Duration,
     write_limit: Duration,
     headers_until: AtomicU64,
@@ -66,7 +65,7 @@ impl ClientLimits {
     /// Starts the limit on the first headers.
     pub(super) fn new(header_limit: Duration, write_limit: Duration) -> Arc<ClientLimits> {
         let limits = ClientLimits {
-            accepted: Instant::now(),
+            started: Instant::now(),
             header_limit,
             write_limit,
             headers_until: AtomicU64::new(NONE),
@@ -81,7 +80,7 @@ impl ClientLimits {
     /// Sets a deadline, unless it is set.
     fn start(&self, deadline: &AtomicU64, limit: Duration) {
         if deadline.load(Ordering::Relaxed) == NONE {
-            deadline.store(nanoseconds(self.accepted.elapsed().saturating_add(limit)), Ordering::Relaxed);
+            deadline.store(nanoseconds(self.started.elapsed().saturating_add(limit)), Ordering::Relaxed);
         }
     }
 
@@ -141,7 +140,7 @@ impl ClientLimits {
         }
         let until = self.headers_until.load(Ordering::Relaxed);
         if until != NONE {
-            let earlier = nanoseconds(self.accepted.elapsed().saturating_add(limit));
+            let earlier = nanoseconds(self.started.elapsed().saturating_add(limit));
             self.headers_until.store(until.min(earlier), Ordering::Relaxed);
         }
     }
@@ -160,7 +159,7 @@ impl ClientLimits {
     pub(super) async fn exceeded(&self) -> ExceededLimit {
         let shortest = self.header_limit.min(self.write_limit);
         loop {
-            let now = nanoseconds(self.accepted.elapsed());
+            let now = nanoseconds(self.started.elapsed());
             let (headers, write) =
                 (self.headers_until.load(Ordering::Relaxed), self.write_until.load(Ordering::Relaxed));
             if headers <= now {
@@ -169,7 +168,7 @@ impl ClientLimits {
                 return ExceededLimit::Write;
             }
             let next = headers.min(write).min(now.saturating_add(nanoseconds(shortest)));
-            match self.accepted.checked_add(Duration::from_nanos(next)) {
+            match self.started.checked_add(Duration::from_nanos(next)) {
                 Some(next) => sleep_until(next).await,
                 None => std::future::pending().await,
             }
@@ -210,7 +209,7 @@ impl Timer for HeaderTimer {
 
     fn now(&self) -> std::time::Instant {
         // hyper only adds the limit to this time.
-        self.0.accepted.into_std()
+        self.0.started.into_std()
     }
 }
 

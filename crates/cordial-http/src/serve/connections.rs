@@ -18,11 +18,11 @@ struct List {
     next_key: u64,
     /// Whether the connections were asked to shut down.
     is_stopping: bool,
-    open: BTreeMap<u64, OpenConnection>,
+    open: BTreeMap<u64, ConnectionState>,
 }
 
 #[derive(Debug, Default)]
-struct OpenConnection {
+struct ConnectionState {
     /// `None` while the process is being started.
     pid: Option<Pid>,
     /// Whether the process has opted in to graceful shutdown, which it does in its first poll. Before that, a request to shut down
@@ -45,7 +45,7 @@ impl Connections {
         let mut list = self.lock();
         let key = list.next_key;
         list.next_key += 1;
-        list.open.insert(key, OpenConnection::default());
+        list.open.insert(key, ConnectionState::default());
         ConnectionEntry { key, connections: self.clone(), _open: open.clone() }
     }
 
@@ -91,7 +91,7 @@ impl ConnectionEntry {
         let is_stopping = {
             let mut list = self.connections.lock();
             if let Some(connection) = list.open.get_mut(&self.key) {
-                *connection = OpenConnection { pid, has_opted_in: true };
+                *connection = ConnectionState { pid, has_opted_in: true };
             }
             list.is_stopping
         };
