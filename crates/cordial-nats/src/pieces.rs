@@ -54,7 +54,8 @@ impl PieceWatch {
 }
 
 impl Cluster {
-    /// Watches the pieces that a job sends from now on.
+    /// Watches the pieces that a job sends from now on. The server gets the subscription before any later message of this connection; a
+    /// piece that another connection sends at the same moment may be left out.
     ///
     /// # Errors
     ///

@@ -87,6 +87,8 @@ fn each_role_works_with_exactly_the_permissions_of_the_page() {
         files.delete_object("o").await.unwrap();
         let lines = connect("lines").await.unwrap();
         let mut watch = lines.watch_pieces(job_id).await.unwrap();
+        // The server handles the messages of one connection in order, so it has the subscription when it answers this.
+        assert!(lines.is_served("g").await.unwrap());
         worker.keep_piece(job_id, 1, 4, "piece".into()).await.unwrap();
         let piece = watch.next().await.unwrap();
         assert_eq!((piece.attempt, piece.number, &*piece.bytes), (1, 4, &b"piece"[..]));
