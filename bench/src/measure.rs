@@ -49,7 +49,7 @@ pub(crate) enum Budget {
     /// As values of ours.
     Ours(f64, f64),
     /// The row has neither a floor nor an aim.
-    NoBudget,
+    NoTarget,
 }
 
 /// One measurement of each side, taken one after the other. A side that has no number is NaN.
@@ -136,7 +136,7 @@ pub(crate) fn line(row: &Row, pairs: &[Pair]) -> String {
     let (floor, aim) = match row.budget {
         Budget::Ratio(floor, aim) => (format!("{floor:.2}"), format!("{aim:.2}")),
         Budget::Ours(floor, aim) => (row.unit.show(floor), row.unit.show(aim)),
-        Budget::NoBudget => (String::new(), String::new()),
+        Budget::NoTarget => (String::new(), String::new()),
     };
     let has_peer = peer.is_finite() && peer > 0.0;
     let (ratio, spread) = if has_peer && !ours.is_nan() {
@@ -177,7 +177,7 @@ mod tests {
     use super::{Budget, Pair, Row, Unit, line};
 
     fn cells(unit: Unit, pair: Pair) -> Vec<String> {
-        let row = Row { unit, ..Row::new("name", |_| unreachable!(), Budget::NoBudget) };
+        let row = Row { unit, ..Row::new("name", |_| unreachable!(), Budget::NoTarget) };
         line(&row, &[pair]).split_whitespace().map(str::to_owned).collect()
     }
 

@@ -19,7 +19,7 @@ mod stream;
 mod supervise;
 mod web;
 
-use crate::measure::Budget::{NoBudget, Ours, Ratio};
+use crate::measure::Budget::{NoTarget, Ours, Ratio};
 use crate::measure::{Bench, Pair, Row, Unit};
 
 pub(crate) use fleet::memory_of;
@@ -30,19 +30,19 @@ const M: u32 = 1_000_000;
 pub(crate) const ALL: &[Row] = &[
     Row::new("spawn 1 M, then await all", spawn::many, Ratio(0.8, 0.6)),
     Row::new("spawn and await one by one, timeout armed", spawn::one_by_one, Ratio(0.7, 0.4)),
-    Row::new("spawn 1 M that inherit a value, vs none", spawn::inheriting, NoBudget),
+    Row::new("spawn 1 M that inherit a value, vs none", spawn::inheriting, NoTarget),
     Row::new("spawn 1 M outside of scopes, vs no scopes", spawn::outside_of_a_scope, Ratio(1.02, 1.0)),
     Row::new("ping-pong over bounded channels", messages::ping_pong, Ratio(0.8, 0.5)),
-    Row::new("the channels of ping-pong alone, no scheduler", messages::channels_alone, NoBudget),
+    Row::new("the channels of ping-pong alone, no scheduler", messages::channels_alone, NoTarget),
     Row::new("call of an idle server, vs mpsc and oneshot", servers::call, Ratio(0.8, 0.7)),
     Row::new("call of an idle server, vs ask of kameo", servers::call_to_kameo, Ratio(1.0, 0.8)),
     Row::new("call of an idle server, vs call of ractor", servers::call_to_ractor, Ratio(1.0, 0.8)),
     Row::new("cast, vs mpsc send", servers::cast, Ratio(1.0, 0.8)),
     Row { pairs: 5, ..Row::new("set of 1 M trivial tasks, 64 at a time", servers::set, Ratio(0.8, 0.6)) },
-    Row::new("1000 tasks yielding", messages::yielding, NoBudget),
+    Row::new("1000 tasks yielding", messages::yielding, NoTarget),
     Row::new("two computations of 200 us in parallel", parallel::two, Ours(260e-6, 225e-6)),
     Row::new("two computations of 200 us, after one of 5 ms", parallel::two_after_long, Ours(270e-6, 240e-6)),
-    Row::new("the same with two bare threads", parallel::bare_threads_after_long, NoBudget),
+    Row::new("the same with two bare threads", parallel::bare_threads_after_long, NoTarget),
     Row::new("stream of 1 M trivial items, 2 at a time", stream::ordered::<M, 2>, Ratio(0.8, 0.5)),
     Row::new("stream of 1 M trivial items, 64 at a time", stream::ordered::<M, 64>, Ratio(0.8, 0.5)),
     Row::new("stream of 1 M trivial items, 1000 at a time", stream::ordered::<M, 1000>, Ratio(0.8, 0.5)),
@@ -50,14 +50,14 @@ pub(crate) const ALL: &[Row] = &[
     Row::new("stream, unordered, 64 at a time", stream::unordered::<M, 64>, Ratio(0.8, 0.5)),
     Row::new("stream, unordered, 1000 at a time", stream::unordered::<M, 1000>, Ratio(0.8, 0.5)),
     Row::new("stream of computations of 50 us, vs rayon", parallel::map, Ratio(1.15, 1.0)),
-    Row { pairs: 3, ..Row::new("wake-up p99 while 2 tasks spin for 2 s", latency::spin_2, NoBudget) },
+    Row { pairs: 3, ..Row::new("wake-up p99 while 2 tasks spin for 2 s", latency::spin_2, NoTarget) },
     Row { pairs: 3, ..Row::new("wake-up p99 while 8 tasks spin for 2 s", latency::spin_8, Ours(10e-3, 3e-3)) },
-    Row { pairs: 1, ..Row::new("wake-up p99 while 32 tasks spin for 2 s", latency::spin_32, NoBudget) },
-    Row { pairs: 3, ..Row::new("wake-up p99 while 100 tasks block for 1 s", latency::block_100, NoBudget) },
+    Row { pairs: 1, ..Row::new("wake-up p99 while 32 tasks spin for 2 s", latency::spin_32, NoTarget) },
+    Row { pairs: 3, ..Row::new("wake-up p99 while 100 tasks block for 1 s", latency::block_100, NoTarget) },
     Row { pairs: 5, ..Row::new("latest of 100 timeouts, tokio's threads blocked", limits::blocked, Ours(20e-3, 3e-3)) },
     Row {
         pairs: 3,
-        ..Row::new("delay p99 of 10 k timeouts beside 4 spinning tasks", limits::beside_spinning, NoBudget)
+        ..Row::new("delay p99 of 10 k timeouts beside 4 spinning tasks", limits::beside_spinning, NoTarget)
     },
     Row { workers: 1, ..share("share beside 1 yielding, 1 worker", fairness::share::<1, 1>) },
     Row { workers: 1, ..share("share beside 8 yielding, 1 worker", fairness::share::<1, 8>) },
@@ -116,18 +116,18 @@ pub(crate) const ALL: &[Row] = &[
     },
     Row {
         pairs: 3,
-        ..Row::new("50 ms beside 8 yielding, busy machine", fairness::fifty_milliseconds_beside_program::<1>, NoBudget)
+        ..Row::new("50 ms beside 8 yielding, busy machine", fairness::fifty_milliseconds_beside_program::<1>, NoTarget)
     },
     Row {
         pairs: 3,
         ..Row::new(
             "50 ms in each of 8 beside 8 yielding, busy machine",
             fairness::fifty_milliseconds_beside_program::<8>,
-            NoBudget,
+            NoTarget,
         )
     },
-    Row { pairs: 3, ..Row::new("wait p99 for a lock of 1 task beside 8 yielding", fairness::lock::<1>, NoBudget) },
-    Row { pairs: 3, ..Row::new("wait p99 for a lock of 8 tasks beside 8 yielding", fairness::lock::<8>, NoBudget) },
+    Row { pairs: 3, ..Row::new("wait p99 for a lock of 1 task beside 8 yielding", fairness::lock::<1>, NoTarget) },
+    Row { pairs: 3, ..Row::new("wait p99 for a lock of 8 tasks beside 8 yielding", fairness::lock::<8>, NoTarget) },
     Row { unit: Unit::PerSecond, ..Row::new("HTTP responses, 64 connections", http::answers, Ratio(0.95, 1.05)) },
     Row { unit: Unit::PerSecond, ..Row::new("axum responses, 64 connections", web::answers, Ratio(1.0, 1.1)) },
     Row {
@@ -152,12 +152,12 @@ pub(crate) const ALL: &[Row] = &[
     Row {
         unit: Unit::Bytes,
         pairs: 3,
-        ..Row::new("memory after 10 bursts, vs tokio in a task", resources::after_bursts_vs_peer_in_task, NoBudget)
+        ..Row::new("memory after 10 bursts, vs tokio in a task", resources::after_bursts_vs_peer_in_task, NoTarget)
     },
     Row {
         unit: Unit::Bytes,
         pairs: 3,
-        ..Row::new("memory after 10 bursts, vs bare threads", resources::after_bursts_vs_bare_threads, NoBudget)
+        ..Row::new("memory after 10 bursts, vs bare threads", resources::after_bursts_vs_bare_threads, NoTarget)
     },
     Row {
         unit: Unit::Bytes,
@@ -177,14 +177,14 @@ pub(crate) const ALL: &[Row] = &[
     },
     Row::new("start a child, which ends", supervise::start_and_end, Ratio(1.2, 0.9)),
     Row::new("the same beside 100 k live ones", supervise::start_beside_100_000, Ratio(1.2, 0.9)),
-    Row { unit: Unit::PerSecond, ..Row::new("starts per second, 1 thread", supervise::starts_1, NoBudget) },
-    Row { unit: Unit::PerSecond, ..Row::new("starts per second, 2 threads", supervise::starts_2, NoBudget) },
-    Row { unit: Unit::PerSecond, ..Row::new("starts per second, 4 threads", supervise::starts_4, NoBudget) },
-    Row { unit: Unit::PerSecond, pairs: 5, ..Row::new("restarts per second", supervise::restarts, NoBudget) },
-    Row { pairs: 5, ..Row::new("stop of 100 k children", supervise::stop_100_000, NoBudget) },
+    Row { unit: Unit::PerSecond, ..Row::new("starts per second, 1 thread", supervise::starts_1, NoTarget) },
+    Row { unit: Unit::PerSecond, ..Row::new("starts per second, 2 threads", supervise::starts_2, NoTarget) },
+    Row { unit: Unit::PerSecond, ..Row::new("starts per second, 4 threads", supervise::starts_4, NoTarget) },
+    Row { unit: Unit::PerSecond, pairs: 5, ..Row::new("restarts per second", supervise::restarts, NoTarget) },
+    Row { pairs: 5, ..Row::new("stop of 100 k children", supervise::stop_100_000, NoTarget) },
     Row::new("snapshot of 100 k processes", snapshots::snapshot_100_000, Ours(100e-3, 30e-3)),
-    Row::new("start a child during snapshots, vs none", snapshots::start_beside_snapshots, NoBudget),
-    Row::new("longest of 20 k starts during snapshots, vs none", snapshots::longest_start_beside_snapshots, NoBudget),
+    Row::new("start a child during snapshots, vs none", snapshots::start_beside_snapshots, NoTarget),
+    Row::new("longest of 20 k starts during snapshots, vs none", snapshots::longest_start_beside_snapshots, NoTarget),
     Row { pairs: 7, ..Row::new("spawn beside 100 k, page open vs closed", observer::open_page, Ratio(1.02, 1.0)) },
     Row {
         pairs: 7,
@@ -200,7 +200,7 @@ pub(crate) const ALL: &[Row] = &[
     Row { pairs: 5, ..Row::new("map: 5000 x true, 16 at a time, vs xargs", map::xargs_16, Ratio(0.9, 0.85)) },
     Row { pairs: 5, ..Row::new("map: 5000 x true, 2 at a time, vs two threads", map::bare_2, Ratio(1.15, 1.1)) },
     Row { pairs: 5, ..Row::new("map: 5000 x true, 16 at a time, vs two threads", map::bare_16, Ratio(1.15, 1.1)) },
-    Row { pairs: 5, ..Row::new("map: its system calls alone, vs two threads", map::bare_calls, NoBudget) },
+    Row { pairs: 5, ..Row::new("map: its system calls alone, vs two threads", map::bare_calls, NoTarget) },
     Row { pairs: 5, ..Row::new("map: 5000 x true with a joblog, vs without", map::records, Ratio(1.03, 1.0)) },
     Row {
         unit: Unit::PerSecond,
@@ -257,32 +257,32 @@ pub(crate) const ALL: &[Row] = &[
         pairs: 3,
         ..Row::new("fleet: 5000 x true, 2 slots, vs parallel -S", fleet_commands::to_parallel, Ratio(1.0, 0.8))
     },
-    Row::new("scale: stream of 1 k items", stream::unordered::<1000, 64>, NoBudget),
-    Row { pairs: 5, ..Row::new("scale: stream of 100 k items", stream::unordered::<100_000, 64>, NoBudget) },
-    Row { pairs: 3, ..Row::new("scale: stream of 10 M items", stream::unordered::<10_000_000, 64>, NoBudget) },
+    Row::new("scale: stream of 1 k items", stream::unordered::<1000, 64>, NoTarget),
+    Row { pairs: 5, ..Row::new("scale: stream of 100 k items", stream::unordered::<100_000, 64>, NoTarget) },
+    Row { pairs: 3, ..Row::new("scale: stream of 10 M items", stream::unordered::<10_000_000, 64>, NoTarget) },
     Row {
         unit: Unit::Bytes,
         pairs: 3,
-        ..Row::new("scale: stream, memory for 1 k items", stream::memory::<1000>, NoBudget)
+        ..Row::new("scale: stream, memory for 1 k items", stream::memory::<1000>, NoTarget)
     },
     Row {
         unit: Unit::Bytes,
         pairs: 3,
-        ..Row::new("scale: stream, memory for 100 k items", stream::memory::<100_000>, NoBudget)
+        ..Row::new("scale: stream, memory for 100 k items", stream::memory::<100_000>, NoTarget)
     },
     Row {
         unit: Unit::Bytes,
         pairs: 1,
-        ..Row::new("scale: stream, memory for 10 M items", stream::memory::<10_000_000>, NoBudget)
+        ..Row::new("scale: stream, memory for 10 M items", stream::memory::<10_000_000>, NoTarget)
     },
-    Row::new("scale: 1 k tasks", spawn::thousand, NoBudget),
-    Row { pairs: 3, ..Row::new("scale: 10 M tasks", spawn::ten_million, NoBudget) },
-    Row { workers: 1, ..Row::new("scale: 1 M tasks, 1 worker", spawn::many, NoBudget) },
-    Row { workers: 4, ..Row::new("scale: 1 M tasks, 4 workers", spawn::many, NoBudget) },
-    Row { workers: 8, ..Row::new("scale: 1 M tasks, 8 workers", spawn::many, NoBudget) },
-    Row { workers: 1, ..Row::new("scale: ping-pong, 1 worker", messages::ping_pong, NoBudget) },
-    Row { workers: 4, ..Row::new("scale: ping-pong, 4 workers", messages::ping_pong, NoBudget) },
-    Row { workers: 8, ..Row::new("scale: ping-pong, 8 workers", messages::ping_pong, NoBudget) },
+    Row::new("scale: 1 k tasks", spawn::thousand, NoTarget),
+    Row { pairs: 3, ..Row::new("scale: 10 M tasks", spawn::ten_million, NoTarget) },
+    Row { workers: 1, ..Row::new("scale: 1 M tasks, 1 worker", spawn::many, NoTarget) },
+    Row { workers: 4, ..Row::new("scale: 1 M tasks, 4 workers", spawn::many, NoTarget) },
+    Row { workers: 8, ..Row::new("scale: 1 M tasks, 8 workers", spawn::many, NoTarget) },
+    Row { workers: 1, ..Row::new("scale: ping-pong, 1 worker", messages::ping_pong, NoTarget) },
+    Row { workers: 4, ..Row::new("scale: ping-pong, 4 workers", messages::ping_pong, NoTarget) },
+    Row { workers: 8, ..Row::new("scale: ping-pong, 8 workers", messages::ping_pong, NoTarget) },
     Row { pairs: 5, ..Row::new("warm isolated call, vs procspawn", isolate::warm, Ratio(0.7, 0.5)) },
     Row { pairs: 5, ..Row::new("warm isolated call, vs Python", isolate::warm_to_python, Ours(40e-6, 20e-6)) },
     Row {
