@@ -19,6 +19,7 @@
 
 mod args;
 mod blocking_io;
+mod child_times;
 mod command_size;
 mod exit_reason;
 mod fleet;

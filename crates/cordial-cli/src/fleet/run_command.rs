@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::archiver::Archiver;
 use super::command::{CommandReply, CommandRequest, Ended, Output};
 use super::files;
+use crate::child_times::{FORK_TO_EXEC, KILL_TIMEOUT, PIPE_LINGER, READ_DELAY};
 use crate::system::{
     self, CommandInput, CommandOutput, GroupTable, PipeEnd, ProcessGroup, Program, SpawnConfig, Spawner, Termination,
     WaitMode,
@@ -28,20 +29,6 @@ const PIECE_BYTES: usize = 256 * 1024;
 
 /// For how many bytes there is room before each read.
 const BLOCK_BYTES: usize = 16 * 1024;
-
-/// How long the outputs are read after the process has exited, if other processes hold them open.
-const PIPE_LINGER: Duration = Duration::from_millis(100);
-
-/// How long to wait for a process that was killed.
-const KILL_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How long to wait for the exit of a command before its outputs are read. Most commands exit sooner and write nothing; then their
-/// outputs are not registered with tokio.
-const READ_DELAY: Duration = Duration::from_millis(4);
-
-/// How long to wait, after the exit of a command, for its outputs to be closed by a child that another thread starts. Until `exec`,
-/// that child holds copies of all file descriptors of the worker.
-const FORK_TO_EXEC: Duration = Duration::from_millis(1);
 
 /// The state that all commands of a worker share.
 pub(super) struct Runner {

@@ -24,12 +24,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
-use memchr::memmem;
 use tokio::time::{self, Instant};
 
 use super::feeder::feed;
+use super::item_variables::{item_variables, mentions_parallel_names};
 use super::output_reader::{OutputReader, Sink};
 use super::request::{LaunchConfig, OutputTarget, RemoteLaunch, TerminalStops};
+use crate::child_times::{FORK_TO_EXEC, KILL_TIMEOUT, PIPE_LINGER, READ_DELAY};
 use crate::item::Item;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
@@ -38,21 +39,6 @@ use crate::remote::{ConnectionAnswer, HostSlot, RemoteCommand};
 use crate::stop::token::StopLevel;
 use crate::system::{self, ProcessGroup, Termination, WaitMode};
 use crate::template::CommandLine;
-
-/// How long the outputs are read after the process has exited, if other processes hold them open.
-const PIPE_LINGER: Duration = Duration::from_millis(100);
-
-/// How long to wait for a process that was killed. A process in an uninterruptible system call may never exit; its item is then
-/// reported without waiting longer.
-const KILL_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How long to wait for the exit of a command before its outputs are read. Most commands exit sooner and write little. Reading
-/// their outputs once, after the exit, saves more than half of the system calls.
-const READ_DELAY: Duration = Duration::from_millis(4);
-
-/// How long to wait, after the exit of a command, for its pipes to be closed by a child that another thread starts. Between `fork`
-/// and `exec`, that child holds copies of all file descriptors of `cordial`. If it takes longer, the outputs are read.
-const FORK_TO_EXEC: Duration = Duration::from_millis(1);
 
 /// The status with which `ssh` exits if its connection has failed.
 const CONNECTION_FAILED: i32 = 255;
@@ -94,18 +80,9 @@ pub(super) async fn run(
         Ok(line) => line,
         Err(failure) => return without_process(failure),
     };
-    variables.push(("CORDIAL_INDEX", item.index.to_string().into()));
-    variables.push(("CORDIAL_SLOT", slot.to_string().into()));
-    variables.push(("CORDIAL_ATTEMPT", attempt.to_string().into()));
-    // Commands that were written for GNU parallel use its names. For others the variables are not set, which is cheaper.
-    let uses_names = words.iter().any(|word| memmem::find(word.as_encoded_bytes(), b"PARALLEL_").is_some());
-    if uses_names {
-        variables.push(("PARALLEL_SEQ", item.index.to_string().into()));
-        variables.push(("PARALLEL_JOBSLOT", slot.to_string().into()));
-    }
-    if let Some(name) = &config.slot_variable {
-        variables.push((name, (slot - 1).to_string().into()));
-    }
+    let uses_parallel_names = words.iter().any(|word| mentions_parallel_names(word.as_encoded_bytes()));
+    let of_item = item_variables(config, item, attempt, slot, uses_parallel_names);
+    variables.extend(of_item.into_iter().map(|(name, value)| (name, value.into())));
     let remote =
         machine.and_then(|(launch, host)| Some((launch, launch.remote.command(host, item, slot, &words, &variables)?)));
     let (spawner, remote) = match remote {

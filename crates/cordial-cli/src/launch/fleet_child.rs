@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cordial_nats::Job;
-use memchr::memmem;
 use tokio::time::{Instant, timeout};
 
 use super::fleet_files::FleetFiles;
 use super::fleet_output::FleetOutput;
+use super::item_variables::{item_variables, mentions_parallel_names};
 use super::request::{FleetLaunch, LaunchConfig, OutputTarget};
 use crate::fleet::{COMMAND, CommandReply, CommandRequest, Ended, Output};
 use crate::item::Item;
@@ -200,20 +200,9 @@ fn request(
     for (name, value) in environment {
         variables.push((name.to_owned(), bytes(value)?));
     }
-    for (name, value) in [
-        ("CORDIAL_INDEX", item.index.to_string()),
-        ("CORDIAL_SLOT", slot.to_string()),
-        ("CORDIAL_ATTEMPT", attempt.to_string()),
-    ] {
-        variables.push((name.to_owned(), value.into_bytes()));
-    }
-    if words.iter().any(|word| memmem::find(word, b"PARALLEL_").is_some()) {
-        variables.push(("PARALLEL_SEQ".to_owned(), item.index.to_string().into_bytes()));
-        variables.push(("PARALLEL_JOBSLOT".to_owned(), slot.to_string().into_bytes()));
-    }
-    if let Some(name) = &config.slot_variable {
-        variables.push((name.clone(), (slot - 1).to_string().into_bytes()));
-    }
+    let uses_parallel_names = words.iter().any(|word| mentions_parallel_names(word));
+    let of_item = item_variables(config, item, attempt, slot, uses_parallel_names);
+    variables.extend(of_item.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())));
     Ok(CommandRequest {
         words,
         variables,

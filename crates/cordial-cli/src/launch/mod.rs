@@ -21,6 +21,7 @@ mod feeder;
 mod fleet_child;
 mod fleet_files;
 mod fleet_output;
+mod item_variables;
 mod launcher;
 mod output_reader;
 mod request;

@@ -102,7 +102,7 @@ pub(crate) const ORDERS: &[Order] = &[
     Order { folder: "cordial-cli/src", rows: &[
         "text/display text/io_error text/shell_quote", "text",
         "system/argument system/exit system/limit_change system/program system/screen_size system/stop_signal", "system/spawn_config", "system/unix system/windows", "system", "blocking_io",
-        "stop/token", "stop/halt", "stop", "pipe/separator pipe/block", "pipe/cutter pipe/input", "pipe/file_blocks", "pipe/reader", "pipe", "item", "item_failure exit_reason command_size",
+        "stop/token", "stop/halt", "stop", "pipe/separator pipe/block", "pipe/cutter pipe/input", "pipe/file_blocks", "pipe/reader", "pipe", "item", "item_failure exit_reason command_size child_times",
         "input/grouping input/lists input/separator input/value_count input/value_edit input/words", "input/read_ahead",
         "input/splitter", "input/source", "input/sources", "input", "args/values", "args/help args/concurrency args/other_options",
         "args/launch_options args/item_options args/pipe_options args/top_options", "args/remote_options args/fleet_options", "args/attached",
@@ -129,7 +129,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "fleet/archiver fleet/command fleet/connect", "fleet/files fleet/worker_watch", "fleet/run_command", "fleet/worker", "fleet",
         "launch/throttle launch/slot_limit launch/feeder launch/fleet_files",
         "launch/request",
-        "launch/output_reader", "launch/fleet_output",
+        "launch/output_reader", "launch/fleet_output", "launch/item_variables",
         "launch/child launch/fleet_child",
         "launch/workers",
         "launch/launcher",

@@ -1,0 +1,35 @@
+//! The environment variables by which a command knows its place in the run.
+
+use memchr::memmem;
+
+use super::request::LaunchConfig;
+use crate::item::Item;
+
+/// Returns whether a word of a command has a name of a variable of GNU parallel, for which the command may have been written.
+pub(super) fn mentions_parallel_names(word: &[u8]) -> bool {
+    memmem::find(word, b"PARALLEL_").is_some()
+}
+
+/// Returns the variables that the command of an item gets in addition to those of its line. The names of GNU parallel are left out
+/// unless the command uses them, because each variable costs time.
+pub(super) fn item_variables<'a>(
+    config: &'a LaunchConfig,
+    item: &Item,
+    attempt: u32,
+    slot: usize,
+    uses_parallel_names: bool,
+) -> Vec<(&'a str, String)> {
+    let mut variables = vec![
+        ("CORDIAL_INDEX", item.index.to_string()),
+        ("CORDIAL_SLOT", slot.to_string()),
+        ("CORDIAL_ATTEMPT", attempt.to_string()),
+    ];
+    if uses_parallel_names {
+        variables.push(("PARALLEL_SEQ", item.index.to_string()));
+        variables.push(("PARALLEL_JOBSLOT", slot.to_string()));
+    }
+    if let Some(name) = &config.slot_variable {
+        variables.push((name, (slot - 1).to_string()));
+    }
+    variables
+}
