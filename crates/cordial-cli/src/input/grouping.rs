@@ -8,17 +8,18 @@ pub(crate) const MAX_COMMAND_BYTES: usize = 131_072;
 /// How many records make one item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grouping {
-    /// The largest number of records; `None` for as many as fit.
+    /// The largest number of records; `None` if only the other limits count.
     pub(crate) max_records: Option<usize>,
-    /// The largest number of lines, with `--words` and `-L` or `-l`.
+    /// The largest number of lines. Set only if `--words` is given together with `-L` or `-l`.
     pub(crate) max_lines: Option<usize>,
     /// The largest length of the command line, in bytes.
     pub(crate) max_bytes: usize,
     pub(crate) size: CommandSize,
-    /// The number of commands that share the records that remain at the end of the input.
+    /// At the end of the input, the records of the last group are divided evenly among at most this many items. `None`: they are one item.
     pub(crate) shares: Option<usize>,
-    /// Whether fewer records than `max_records` or `max_lines`, because of `max_bytes`, are an error.
+    /// Whether it is an error if a group reaches `max_bytes` before it reaches `max_records` or `max_lines`.
     pub(crate) is_exact: bool,
-    /// Whether a record that is too long alone ends the input with an error. Without `-s`, only its item may fail.
+    /// Whether a single record that exceeds `max_bytes` by itself ends the input with an error. If not, it becomes an item of its own, which
+    /// fails if the system does not accept it as an argument.
     pub(crate) is_limit_given: bool,
 }

@@ -1,11 +1,11 @@
 //! `--json`: an item as a JSON object on one line.
 //!
 //! ```text
-//! {"index":3,"item":"a","status":{"code":0},"seconds":0.013,"attempts":1,"stdout":"…","stderr":""}
+//! {"index":3,"item":"a","status":{"code":0},"seconds":0.013000,"attempts":1,"stdout":"…","stderr":""}
 //! ```
 //!
-//! `item` is a list if the item has several values. A field with bytes that are not UTF-8 is encoded in base64 as a
-//! whole, and its name then ends in `_base64`. Outputs may be larger than memory, so they are written block by block.
+//! `item` is a list if the item has several values. If a value of a field is not UTF-8, each value of this field is
+//! encoded in base64, and the name of the field ends in `_base64`. Outputs may be larger than memory, so they are written block by block.
 
 use std::io::{self, Read};
 
@@ -110,8 +110,7 @@ fn is_utf8(capture: &mut Capture) -> io::Result<bool> {
     }
 }
 
-/// Returns the number of bytes at the end that are the start of a character, or `None` if the bytes before them are not
-/// UTF-8.
+/// Returns how many bytes at the end form an incomplete character; `None` if the other bytes are not UTF-8.
 fn unfinished_bytes(bytes: &[u8]) -> Option<usize> {
     match std::str::from_utf8(bytes) {
         Ok(_) => Some(0),

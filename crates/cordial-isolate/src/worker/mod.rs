@@ -1,14 +1,15 @@
-//! A worker process: from the first line of `main` to its end.
+//! The worker side of a pool: what a worker process does from the first line of `main` until it exits.
 //!
 //! ```text
-//!  serving thread   READ a frame ─ Call ─► start a task ── back to READ         end of file, or the parent-death signal:
-//!                    │  Stop ─► ask the task to shut down                        SIGKILL to its own process group
+//!  serving thread   READ a frame ─ Call ─► start a task ── back to READ
+//!                    │  Stop ─► ask the task to shut down
 //!                    │  Retire ─► exit
+//!                    │  end of file, or a signal while the parent is gone ─► kill the descendants and the own process group
 //!  runtime                     the task ends ─► another task sends Done
 //! ```
 //!
-//! The serving thread is the one that has called `init`, or, inside of a runtime of tokio, one that was started for this. It never runs a
-//! function, so it sees the end of file even while all other threads compute.
+//! The serving thread is the one that has called `main`, `init` or `test_main`, or, inside of a runtime of tokio, one that was started for
+//! this. It never runs a function, so it sees the end of file even while all other threads compute.
 
 #[cfg_attr(target_os = "macos", path = "limits/macos.rs")]
 mod limits;

@@ -33,12 +33,12 @@ pub struct Prepared<T> {
 #[must_use = "a task that is not started never runs"]
 pub struct PreparedDetached(Unstarted);
 
-/// A task that is returned to the free tasks when this is dropped, unless the task was taken before.
+/// Owns a task that was not started. Dropping it returns the task to the free tasks, unless the task was taken out.
 struct Unstarted(Option<Runnable>);
 
 impl Executor {
-    /// Reserves a task for a key of the table of the layer above, for [`prepare`](Executor::prepare) or
-    /// [`prepare_detached`](Executor::prepare_detached).
+    /// Takes a task from the free tasks, or makes one, and gives it `key`, which the caller has reserved in its `Table`. The result
+    /// is passed to [`prepare`](Executor::prepare) or [`prepare_detached`](Executor::prepare_detached).
     ///
     /// # Panics
     ///
@@ -50,8 +50,9 @@ impl Executor {
 
     /// Gives a task its future. It does not run before [`Prepared::start`].
     ///
-    /// The future must catch its own panics and those of its destructors, and its output must not panic when it is dropped.
-    /// Otherwise the panic is discarded, and, if the future has panicked, the join handle is never ready.
+    /// The future must catch the panics of the code of the user that it polls and drops; dropping the future or its output must not
+    /// panic. A panic in a poll is discarded, and the join handle is then never ready. A panic when a handle is dropped, or a task that
+    /// was not started, reaches the code that drops it.
     // Inlined, because the future may be large, and each call on the way to its box would copy it.
     #[inline(always)]
     pub fn prepare<F>(&self, reserved: Reserved, future: F) -> Prepared<F::Output>

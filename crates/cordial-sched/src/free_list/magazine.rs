@@ -10,8 +10,8 @@ const CAPACITY: usize = 2 * BATCH;
 pub(crate) struct Magazine<T: Recycle> {
     /// The list that the magazine serves. Dangling at first.
     list: Weak<Depots<T>>,
-    /// Allocated once, for `CAPACITY` values. A new allocation for each batch would lie above the memory of a burst, and keep the
-    /// allocator from giving that memory back to the system.
+    /// Allocated once, for `CAPACITY` values. If each batch allocated a new buffer, the buffer could have a higher address than the
+    /// tasks of a burst, and the allocator could then not shrink the heap after the burst.
     pub(super) values: Vec<T>,
 }
 
@@ -25,7 +25,7 @@ impl<T: Recycle> Magazine<T> {
     #[inline]
     pub(super) fn give(value: T, serves: impl FnOnce(&T, &mut Magazine<T>) -> bool) -> Result<(), T> {
         let mut given = Some(value);
-        // While a thread ends, its magazine may be destroyed before its last tasks are.
+        // When a thread ends, this thread-local may be destroyed before others that still give values back.
         let _ = T::magazine().try_with(|magazine| {
             let mut magazine = magazine.borrow_mut();
             if given.as_ref().is_some_and(|value| serves(value, &mut magazine)) {

@@ -14,8 +14,8 @@ pub(crate) fn count(outcome: &Count) {
     outcome.fetch_add(1, Relaxed);
 }
 
-/// Panics if one of these outcomes was reached in no run of a model. Otherwise a protocol whose threads never sleep would pass as one
-/// that loses no wake-up.
+/// Panics if one of these outcomes was reached in no run of a model. Without this check, a model in which
+/// no thread ever sleeps would pass, although it tests no wake-up.
 #[track_caller]
 pub(crate) fn assert_reached<const N: usize>(outcomes: [(&str, &Count); N]) {
     for (name, outcome) in outcomes {

@@ -1,4 +1,5 @@
-//! Starting the process of a supervisor: a guardian, which belongs to a process, to a parent, or to the runtime.
+//! Starts the process of a supervisor. The process is a guardian. It belongs to its parent supervisor, to the process that starts it, or
+//! to the runtime.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::process::{
 /// The owner of a supervisor that is not the child of another supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OwnedBy {
-    /// The process that starts it, or the runtime if no process does. The supervisor stops when that process exits.
+    /// The process that starts it, or the runtime if no process of this runtime does. The supervisor stops when that process exits.
     Caller,
     /// The runtime.
     Runtime,
@@ -24,7 +25,7 @@ pub(super) enum OwnedBy {
 /// The parameters of the start of a supervisor's process.
 pub(super) struct SpawnSupervisor<'a> {
     pub(super) incarnations: &'a Incarnations,
-    /// Describes the supervisor in snapshots.
+    /// The state of the supervisor, for snapshots, the inspector, and the check for starts that wait for each other.
     pub(super) supervisor: Arc<dyn Supervise>,
     /// The slot of the supervisor, if it is a child. `owned_by` then has no effect.
     pub(super) slot: Option<ChildSlot>,
@@ -76,7 +77,7 @@ impl SpawnSupervisor<'_> {
         if owner.is_some() {
             spawn = spawn.linked();
         } else if !is_child {
-            // A supervisor that belongs to the runtime has no callers, even if a process starts it.
+            // A supervisor that belongs to the runtime records no ancestry: `process::callers` is empty, even if a process starts it.
             spawn.ancestry = Ancestry::Known(None);
         }
         let started = spawn.start(runtime, serve(incarnation.clone(), exits), Err::<(), Exit>);

@@ -7,8 +7,8 @@ fn key(index: u32, generation: u32) -> Key {
 }
 
 #[test]
-fn a_counted_header_takes_at_most_112_bytes() {
-    // With the two counts of the `Arc`, and a word of the allocator, whose sizes are multiples of 16.
+fn a_header_in_an_arc_takes_at_most_112_bytes() {
+    // The allocation has the header, the two counts of the `Arc`, and a word of the allocator, which rounds sizes up to multiples of 16.
     assert!(size_of::<Header<Box<u8>>>() + 3 * size_of::<usize>() <= 112);
 }
 
