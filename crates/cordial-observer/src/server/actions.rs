@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cordial::process::{Ending, Inspector, StopAnswer};
+use cordial::process::{Ending, Inspector, StopAnswer, Stopped};
 use cordial::{Pid, Shutdown};
 use http::StatusCode;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
 use super::reply::Refusal;
@@ -30,7 +31,7 @@ struct Performed {
     left: usize,
 }
 
-/// Does what a client asks for, if it may, and answers with what really happened.
+/// Does what a client asks for, if the client may ask for that, and answers with what really happened.
 pub(super) async fn act(
     shared: Arc<ObserverShared>,
     caller: Caller,
@@ -59,36 +60,54 @@ pub(super) async fn act(
         let error = format!("`{}` is not a pid: a pid is written <1.2.3>", request.pid);
         return Err(Refusal::new(StatusCode::BAD_REQUEST, error));
     };
-    let Performed { outcome, result, left } = carry_out(&inspector, target, &request).await;
+    let Performed { outcome, result, left } = carry_out(&shared.thread, &inspector, target, &request).await;
     shared.audit(entry(true, &result));
-    let ended = matches!(outcome, ActionResult::Ended | ActionResult::Gone);
-    Ok(ActionAnswer { result, outcome, ended, left, took_ms: in_ms(begun.elapsed()) })
+    Ok(ActionAnswer { result, outcome, ended: left == 0, left, took_ms: in_ms(begun.elapsed()) })
 }
 
-async fn carry_out(inspector: &Inspector, pid: Pid, request: &ActionRequest) -> Performed {
+async fn carry_out(thread: &Handle, inspector: &Inspector, pid: Pid, request: &ActionRequest) -> Performed {
     let grace = request.grace_ms.map_or(DEFAULT_GRACE, Duration::from_millis).min(MAX_GRACE);
-    match request.kind {
-        ActionKind::ShutDown => performed(&inspector.stop(pid, Shutdown::After(grace)).await),
-        ActionKind::Kill => performed(&inspector.stop(pid, Shutdown::BrutalKill).await),
-        ActionKind::ShutDownSubtree => performed(&inspector.stop_subtree(pid, Shutdown::After(grace)).await),
-        ActionKind::KillSubtree => performed(&inspector.stop_subtree(pid, Shutdown::BrutalKill).await),
-        ActionKind::Restart => restart(inspector, pid).await,
-    }
+    let answer = match request.kind {
+        ActionKind::ShutDown => inspector.stop(pid, Shutdown::After(grace)).await,
+        ActionKind::Kill => inspector.stop(pid, Shutdown::BrutalKill).await,
+        ActionKind::ShutDownSubtree => inspector.stop_subtree(pid, Shutdown::After(grace)).await,
+        ActionKind::KillSubtree => inspector.stop_subtree(pid, Shutdown::BrutalKill).await,
+        ActionKind::Restart => return restart(thread, inspector, pid, RESTART_LIMIT).await,
+    };
+    performed(inspector, &answer)
 }
 
-fn performed(answer: &StopAnswer) -> Performed {
+fn performed(inspector: &Inspector, answer: &StopAnswer) -> Performed {
+    let n_alive = |stopped: &[Stopped]| stopped.iter().filter(|stopped| inspector.info(stopped.pid).is_some()).count();
+    let (n_abandoned, n_killed) = (n_alive(&answer.report.abandoned), n_alive(&answer.report.killed));
     let outcome = match answer.ending {
-        Ending::NoProcess => ActionResult::Gone,
         Ending::InPoll(_) => ActionResult::InPoll,
-        _ if answer.has_ended() => ActionResult::Ended,
-        _ => ActionResult::Ending,
+        _ if !answer.has_ended() => ActionResult::Ending,
+        // The process itself has ended, but others below it have not.
+        _ if n_abandoned > 0 => ActionResult::InPoll,
+        _ if n_killed > 0 => ActionResult::Ending,
+        Ending::NoProcess => ActionResult::Gone,
+        _ => ActionResult::Ended,
     };
-    let left = answer.report.abandoned.len() + usize::from(!answer.has_ended());
+    let left = n_abandoned + n_killed + usize::from(!answer.has_ended());
     Performed { outcome, result: format!("{answer}."), left }
 }
 
-async fn restart(inspector: &Inspector, pid: Pid) -> Performed {
-    match timeout(RESTART_LIMIT, inspector.restart(pid)).await {
+/// Restarts a child, and waits for its new process at most for `limit`.
+async fn restart(thread: &Handle, inspector: &Inspector, pid: Pid, limit: Duration) -> Performed {
+    let own = inspector.clone();
+    // In a task of its own, which goes on after the limit: a restart whose future is dropped may stop the child and not start it.
+    let restarting = thread.spawn(async move { own.restart(pid).await });
+    let restarted = match timeout(limit, restarting).await {
+        Ok(Ok(restarted)) => Ok(restarted),
+        // The task has panicked, or the observer was stopped.
+        Ok(Err(_)) => {
+            let result = format!("the restart of {pid} has failed in the observer.");
+            return Performed { outcome: ActionResult::Impossible, result, left: 1 };
+        }
+        Err(late) => Err(late),
+    };
+    match restarted {
         Ok(Ok(new)) => {
             let result = format!("{pid} was stopped, and its supervisor has started the child again as {new}.");
             Performed { outcome: ActionResult::Ended, result, left: 0 }
@@ -98,9 +117,14 @@ async fn restart(inspector: &Inspector, pid: Pid) -> Performed {
         }
         Ok(Err(error)) => Performed { outcome: ActionResult::Impossible, result: format!("{error}."), left: 1 },
         Err(_) => {
-            let limit = RESTART_LIMIT.as_secs();
-            let result = format!("{pid} was asked to shut down; the child has not started again within {limit} s.");
+            let limit = limit.as_secs();
+            let result = format!(
+                "{pid} was asked to shut down; the child has not started again within {limit} s, and the restart goes on."
+            );
             Performed { outcome: ActionResult::Ending, result, left: 1 }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The body of `POST /api/actions`, as JSON. The request needs the header `x-cordial-csrf` with the value of
-/// [`Overview::csrf`](super::Overview::csrf), unless it is authorized by a bearer token.
+/// The body of `POST /api/actions`, as JSON. A request without a bearer token needs the header `x-cordial-csrf` with the value of
+/// [`Overview::csrf`](super::Overview::csrf).
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ActionRequest {
@@ -11,8 +11,8 @@ pub struct ActionRequest {
     pub kind: ActionKind,
     /// The process.
     pub pid: String,
-    /// How long a process that has opted in to graceful shutdown gets before it is killed: 5000 by default, at most 60000. The kinds
-    /// that kill ignore it.
+    /// How long a process that has opted in to graceful shutdown gets before it is killed: 5000 by default, and 60000 for any larger number.
+    /// The kinds that kill, and the restart, ignore it.
     #[serde(default)]
     pub grace_ms: Option<u64>,
 }
@@ -22,7 +22,7 @@ pub struct ActionRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionKind {
-    /// Asks the process to shut down, and kills it when the grace time has passed.
+    /// Asks the process to shut down, and kills it if it has not ended when the grace time has passed.
     ShutDown,
     /// Kills the process.
     Kill,
@@ -38,15 +38,16 @@ pub enum ActionKind {
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ActionAnswer {
-    /// The result, as a sentence, such as `importer <1.2.3> has shut down`.
+    /// The result, as a sentence, such as `process <1.2.3> "importer" (spawned at src/main.rs:20:9) did not end when it was asked to, was killed, and
+    /// has ended.`
     pub result: String,
     /// The result, for programs.
     pub outcome: ActionResult,
     /// Whether every process of the action has ended.
     pub ended: bool,
-    /// How many processes have not ended yet.
+    /// How many processes of the action have not ended yet.
     pub left: usize,
-    /// How long the server waited for the end.
+    /// How long the action has taken, until this answer.
     pub took_ms: u64,
 }
 
@@ -57,11 +58,11 @@ pub struct ActionAnswer {
 pub enum ActionResult {
     /// Every process of the action has ended.
     Ended,
-    /// A process has not ended yet, because it is still in its grace time, or its destructors run.
+    /// A process has not ended yet: it was killed and waits for a thread or for its children, or the restart of a child takes longer than 10 s.
     Ending,
     /// A process is in a poll that does not return: it ends when the poll returns.
     InPoll,
-    /// The process had ended before.
+    /// There is no process with this pid: it had ended before, or a restart has ended it and could not start the child again.
     Gone,
     /// The action is not possible with this process.
     Impossible,

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use cordial::process::{Activity, ProcessInfo};
-use cordial::{ChildSpec, Restart, Strategy, Supervisor, TaskSupervisor};
+use cordial::{ChildSpec, Restart, Strategy, Supervisor, Task, TaskSupervisor};
 use cordial_observer::ActionKind;
 
 use crate::harness::{Program, wait_until};
@@ -86,6 +86,27 @@ fn a_process_in_a_poll_cannot_be_killed_and_the_answer_says_so() {
     release.send(()).unwrap();
     wait_until("the end", || program.runtime.inspector().info(pid).is_none());
     wait_until("the end of the warning", || abandoned().is_none());
+}
+
+#[test]
+fn a_subtree_of_which_a_process_is_in_a_poll_has_not_ended() {
+    let program = with_actions();
+    let (release, released) = mpsc::channel::<()>();
+    let top = program.start("top", async move {
+        let stuck = Task::spawn(async move {
+            let _ = released.recv();
+        });
+        let _ = stuck.await;
+    });
+    let below = || program.runtime.inspector().long_polls().first().map(|poll| poll.pid);
+    wait_until("the long poll", || below().is_some());
+    let stuck = below().unwrap();
+    let answer = program.client.act("kill_subtree", top).json();
+    assert!(program.runtime.inspector().info(top).is_none(), "{answer}");
+    assert_eq!(answer["outcome"], "in_poll", "{answer}");
+    assert_eq!((answer["ended"].as_bool(), answer["left"].as_u64()), (Some(false), Some(1)), "{answer}");
+    release.send(()).unwrap();
+    wait_until("the end", || program.runtime.inspector().info(stuck).is_none());
 }
 
 #[test]
