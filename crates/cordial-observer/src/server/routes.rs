@@ -59,7 +59,7 @@ pub(crate) fn router(shared: Arc<ObserverShared>) -> Router {
         .route("/metrics", get(metrics))
         .route("/dump", get(dump))
         .layer(from_fn_with_state(shared.clone(), authorized));
-    // The files of the page hold no data, and show a form for the token.
+    // The files of the page hold no data. The page shows a form for the token, which `/session` takes.
     let page = Router::new().route("/", get(index)).route("/session", post(session)).route("/{asset}", get(asset));
     data.merge(page)
         .fallback(unknown)
@@ -73,18 +73,19 @@ struct IndexQuery {
     token: Option<String>,
 }
 
-/// Answers with the page. With `?token=`, exchanges the token for a cookie and removes it from the address.
+/// Answers with the page. If clients need a token, and the address has one (`?token=`), exchanges the token for a cookie and removes the
+/// token from the address.
 async fn index(State(shared): Observed, OriginalUri(uri): OriginalUri, request: Request) -> Answer {
-    // Below a prefix, the links of the page and its cookie are relative to the prefix.
+    // Below a prefix, the links of the page and its cookie are relative to the prefix with a slash.
     if !uri.path().ends_with('/') {
         let last = uri.path().rsplit('/').next().unwrap_or_default();
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         return Ok(redirect(&format!("{last}/{query}")));
     }
     let query: IndexQuery = query(request.uri())?;
-    if let Some(token) = query.token {
+    if let Some(token) = query.token.filter(|_| shared.options.needs_token) {
         let (parts, _) = request.into_parts();
-        // The page shows a sentence: a browser would show the answer of a program as it is.
+        // The page shows the failure as a sentence. The browser would show the JSON of a refusal as it is.
         match check_token(&shared, &parts, &token).await {
             Ok(()) => {}
             Err(refusal) if refusal.status() == StatusCode::UNAUTHORIZED => return Ok(redirect("./#wrong-token")),
@@ -118,7 +119,7 @@ struct Session {
     token: String,
 }
 
-/// Exchanges a token for a cookie.
+/// Exchanges a token for a cookie. If an authorizer decides alone, any text is taken for a token, and the cookie has no effect.
 async fn session(State(shared): Observed, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let Session { token } = read(&shared, &parts, body).await?;
@@ -194,7 +195,7 @@ const MAX_NOTE: usize = 16 * 1024;
 /// Returns what the formatter of the program says about a process.
 async fn note(shared: &Arc<ObserverShared>, pid: Pid) -> Option<String> {
     let own = shared.clone();
-    // In a task of its own, and without the lock, because it is code of the program.
+    // In a task of its own, and without the lock, because the formatter is code of the program.
     let noted = shared.thread.spawn(async move {
         let inspector = own.collector().inspector.clone();
         let text = own.options.formatter.as_ref()?(&inspector.info(pid)?)?;
@@ -203,7 +204,7 @@ async fn note(shared: &Arc<ObserverShared>, pid: Pid) -> Option<String> {
     noted.await.ok().flatten()
 }
 
-/// The parameters of simple lists.
+/// The parameters of the lists other than those of tasks and the tree.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct PartQuery {
@@ -363,7 +364,7 @@ async fn read<T: DeserializeOwned>(
         let error = format!("the body is larger than {MAX_BODY} bytes, or was cut off");
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error)
     };
-    // A body whose length is known is not waited for.
+    // A body that is known to be too large is not waited for.
     if http_body::Body::size_hint(&body).lower() > MAX_BODY as u64 {
         return Err(too_large());
     }

@@ -193,6 +193,15 @@ fn an_authorizer_decides_about_each_request() {
 }
 
 #[test]
+fn a_token_that_is_not_needed_is_not_checked() {
+    let program = Program::with(|builder| builder.authorize(|_| Access::read_only()));
+    let response = program.client.request("GET", "/?token=that-of-an-earlier-start", &[]);
+    assert_eq!(response.status, 200, "the page: {:?}", response.header("location"));
+    let log = program.client.request("GET", "/api/audit", &[]).json();
+    assert_eq!(log["total"], 0, "{log}");
+}
+
+#[test]
 fn a_foreign_address_needs_a_token_or_an_authorizer() {
     let open = |builder: cordial_observer::Builder| {
         let runtime = cordial::Runtime::builder().workers(1).build().unwrap();
