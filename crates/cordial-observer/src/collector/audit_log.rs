@@ -8,7 +8,7 @@ use crate::view::AuditEntry;
 /// How many actions are kept.
 const MAX_ACTIONS: usize = 1000;
 
-/// How many entries of refused requests are kept. They have room of their own, because every client can cause them.
+/// How many entries of refused requests are kept. They have room of their own, because every client can cause such entries.
 const MAX_REFUSALS: usize = 200;
 
 /// How much of a text of a client is kept, in bytes.
@@ -29,11 +29,11 @@ pub(crate) struct NewEntry {
 #[derive(Clone, Debug)]
 pub(crate) enum Refused {
     WrongToken,
-    /// The request has broken another rule; the sentence that the client gets.
+    /// The request has broken another rule. With the sentence that the client gets.
     Request(String),
 }
 
-/// Two ring buffers of entries, oldest first.
+/// Actions and refusals, each up to a limit, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct AuditLog {
     actions: VecDeque<AuditEntry>,
@@ -43,7 +43,7 @@ pub(crate) struct AuditLog {
 }
 
 impl AuditLog {
-    /// Adds an action, and drops the oldest one if the log is full. Returns the entry.
+    /// Adds an action, and drops the oldest action if there are too many. Returns the entry.
     pub(crate) fn push(&mut self, new: NewEntry, at_ms: u64) -> &AuditEntry {
         if self.actions.len() == MAX_ACTIONS {
             self.actions.pop_front();

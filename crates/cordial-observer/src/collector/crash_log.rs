@@ -1,4 +1,4 @@
-//! The most recent crashes, grouped by place.
+//! The most recent crashes.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -16,10 +16,10 @@ const CAPACITY: usize = 1000;
 /// How many labels a group shows.
 const LABELS: usize = 3;
 
-/// How much of a message a list has, in bytes.
+/// How much of the message of a crash a list has, in bytes.
 const MAX_MESSAGE: usize = 2000;
 
-/// For how long a crash is a recent one.
+/// For how long a crash counts as recent.
 const RECENT_MS: u64 = 60_000;
 
 /// How many other crashes of the same place are named.
@@ -33,9 +33,10 @@ pub(crate) struct CrashLog {
     n: u64,
     /// How many crashes were dropped by the library before they were read.
     n_missed: u64,
-    /// The seconds in which processes have crashed, and how many in each, oldest first. Counts crashes that are not kept as well.
+    /// The seconds in which processes have crashed, each with the time of the first crash that was counted in it and with the number of crashes;
+    /// oldest first. Counts crashes that are not kept as well.
     recent: VecDeque<(u64, u64)>,
-    /// Whether crashes were read before. Those that the library has dropped before that may be days old.
+    /// Whether crashes were read before. The crashes that the library had dropped before the first reading may be days old.
     was_read: bool,
 }
 
@@ -47,7 +48,7 @@ pub(crate) struct Logged {
 }
 
 impl CrashLog {
-    /// Adds crashes, which are ordered oldest first.
+    /// Adds crashes, which are ordered oldest first. Ignores those that were added before.
     pub(crate) fn extend(&mut self, new: Vec<Recorded>, clock: &Clock) {
         for crash in new {
             if crash.number <= self.n {
@@ -83,12 +84,12 @@ impl CrashLog {
         self.recent.iter().filter(|(second, _)| second + RECENT_MS >= now_ms).map(|(_, n)| n).sum()
     }
 
-    /// Returns how many processes of the runtime have crashed.
+    /// Returns how many processes of the runtime had crashed at the last reading.
     pub(crate) fn total(&self) -> u64 {
         self.n
     }
 
-    /// Returns how many crashes were never seen.
+    /// Returns how many crashes the library had dropped before they were read.
     pub(crate) fn n_missed(&self) -> u64 {
         self.n_missed
     }
@@ -98,11 +99,12 @@ impl CrashLog {
         self.crashes.iter().rev()
     }
 
+    /// Returns the crash of a process.
     pub(crate) fn of_pid(&self, pid: Pid) -> Option<&Logged> {
         self.newest_first().find(|logged| logged.crash.pid == pid)
     }
 
-    /// Returns the crashes for which `matches` returns true, grouped by place.
+    /// Returns the crashes for which `matches` returns true: their groups, and a part of them.
     pub(crate) fn list(&self, offset: usize, limit: usize, matches: &dyn Fn(&Crash) -> bool) -> Crashes {
         let views: Vec<Crash> = self.newest_first().map(Logged::view).filter(|crash| matches(crash)).collect();
         let (total, matched) = (self.n, views.len());

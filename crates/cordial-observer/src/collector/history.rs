@@ -9,7 +9,7 @@ use crate::view::{Columns, History, Point};
 pub(crate) struct Rings {
     seconds: Ring,
     ten_seconds: Ring,
-    /// The points of the current 10 seconds.
+    /// The points that are not in `ten_seconds` yet, fewer than 10.
     recent: Vec<Option<Point>>,
     n_dropped: u64,
 }
@@ -17,7 +17,7 @@ pub(crate) struct Rings {
 /// How many points of the first ring make one of the second.
 const RATIO: usize = 10;
 
-/// Points at a fixed distance, oldest first. `None` is a moment that was not measured.
+/// Points at a fixed distance, oldest first. `None` is a moment at which nothing was measured.
 #[derive(Debug)]
 struct Ring {
     points: VecDeque<Option<Point>>,
@@ -38,13 +38,14 @@ impl Rings {
 
     /// Adds a point, and empty ones before it for the seconds that were missed.
     pub(crate) fn push(&mut self, point: &Point) {
-        let Ring { step_ms, last_at_ms, capacity, .. } = self.seconds;
+        let Ring { step_ms, last_at_ms, .. } = self.seconds;
         let passed = if last_at_ms == 0 { step_ms } else { point.at_ms.saturating_sub(last_at_ms) };
         let missed = ((passed + step_ms / 2) / step_ms).saturating_sub(1);
         self.n_dropped += missed;
-        // More empty points than the ring holds would change nothing.
-        for _ in 0..missed.min(capacity as u64) {
-            self.push_one(None, point.at_ms);
+        // So many empty points push all others out of both rings, and those of `recent` as well.
+        let n_empty = missed.min(((self.ten_seconds.capacity + 1) * RATIO) as u64);
+        for before in (1..=n_empty).rev() {
+            self.push_one(None, point.at_ms - before * step_ms);
         }
         self.push_one(Some(point), point.at_ms);
     }
@@ -68,7 +69,7 @@ impl Rings {
         self.seconds.points.back()?.as_ref()
     }
 
-    /// Returns the most recent points, newest first.
+    /// Returns the most recent points, newest first, up to the last second that was not measured.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Point> {
         self.seconds.points.iter().rev().map_while(Option::as_ref)
     }

@@ -1,4 +1,4 @@
-//! From counters to rates: what happened between two readings.
+//! Makes rates of counters: what happened between two readings.
 
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ pub(crate) struct Meter {
     last: Option<Reading>,
     /// When the processes were last counted, and the result: not every reading counts them.
     counted: Option<(Instant, Totals)>,
+    /// The last point, whose numbers of processes stay until the processes are counted again.
     point: Point,
 }
 
@@ -37,7 +38,7 @@ impl Meter {
         Meter { last: None, counted: None, point: Point::default() }
     }
 
-    /// Returns what the program did since the last reading.
+    /// Returns what the program does, and what it did since the last reading.
     pub(crate) fn read(&mut self, at_ms: u64, reading: Reading) -> Point {
         let last = self.last.take().unwrap_or_else(|| reading.clone());
         let seconds = reading.at.duration_since(last.at).as_secs_f64();
@@ -73,7 +74,7 @@ impl Meter {
         point
     }
 
-    /// Returns the threads of the last reading.
+    /// Returns the threads of the last reading; none before the first one.
     pub(crate) fn threads(&self) -> &[ThreadInfo] {
         self.last.as_ref().map_or(&[], |reading| &reading.threads)
     }

@@ -1,6 +1,7 @@
-//! What the observer remembers: the past in two resolutions, the crash log, the audit log, and what was wrong before.
+//! What the observer remembers: the past in two resolutions, the crash log, the audit log, the warnings, the processes that are watched, and the last
+//! reading of all processes.
 //!
-//! Everything is bounded. One [`Collector`] is behind one lock, which is held while an answer is made and never across an await.
+//! Everything is bounded. One [`Collector`] is behind one lock, which is held while a reading or an answer is made and never across an await.
 
 mod audit_log;
 mod crash_log;

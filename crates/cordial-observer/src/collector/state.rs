@@ -17,19 +17,19 @@ use crate::clock::Clock;
 use crate::source::{OwnProcess, PollInProgress, Scan};
 use crate::view::Point;
 
-/// A scan is taken at most once in this time.
+/// The shortest time between two scans, unless a client asks for a process that has started after the last one.
 const MIN_REFRESH: Duration = Duration::from_secs(1);
 
-/// A scan may cost one part in this many of a processor while a client looks.
+/// Scans may cost one part in this many of a processor while a client looks, and counts as much again.
 const SHARE_WITH_CLIENTS: u32 = 100;
 
 /// A client that has not asked for anything for this time, and reads no stream, has left.
 const CLIENT_LEAVES: Duration = Duration::from_secs(5);
 
-/// Without a client, scans are only taken for warnings: at most once in this time.
+/// The shortest time between two scans without a client. These are only made for warnings.
 const MIN_REFRESH_ALONE: Duration = Duration::from_secs(10);
 
-/// Scans and counts may cost one part in this many of a processor while no client looks.
+/// Scans may cost one part in this many of a processor while no client looks, and counts as much again.
 const SHARE_ALONE: u32 = 2000;
 
 /// Timers are exact to the millisecond, so that two ticks may be a little less than a second apart.
@@ -50,7 +50,7 @@ pub(crate) struct Collector {
     meter: Meter,
     scan: Option<Arc<Scan>>,
     scanned: Timed,
-    counted: Timed,
+    counted: Option<Timed>,
 }
 
 /// When something was done last, and how long it took.
@@ -67,7 +67,7 @@ impl Timed {
         (f(), Timed { at, cost: at.elapsed() })
     }
 
-    /// Returns whether it may be done again: `least` has passed, and it costs at most one part in `share` of a processor.
+    /// Returns whether it may be done again: whether `least` has passed, and as much time that it costs at most one part in `share` of a processor.
     fn is_due(self, least: Duration, share: u32) -> bool {
         self.at.elapsed() + TOLERANCE >= least.max(self.cost * share)
     }
@@ -89,16 +89,16 @@ impl Collector {
             meter: Meter::new(),
             scan: None,
             scanned: never,
-            counted: never,
+            counted: None,
         }
     }
 
-    /// Notes that a client has asked for something: processes are read more often for a while.
+    /// Notes that a client has asked for something: for a while, processes are read as often as for a client that looks.
     pub(crate) fn asked(&mut self) {
         self.asked = Some(Instant::now());
     }
 
-    /// Reads the counters, and the processes if it is time. Called once a second.
+    /// Reads the counters, reads and counts the processes if that is due, and finds the warnings. Called once a second.
     pub(crate) fn tick(&mut self, has_streams: bool) {
         let has_clients = has_streams || self.asked.is_some_and(|asked| asked.elapsed() < CLIENT_LEAVES);
         let is_due = if has_clients {
@@ -108,7 +108,7 @@ impl Collector {
         };
         let scan = if is_due || self.scan.is_none() { self.scan() } else { self.seen() };
         let share = if has_clients { SHARE_WITH_CLIENTS } else { SHARE_ALONE };
-        let totals = self.counted.is_due(MIN_REFRESH, share).then(|| self.count());
+        let totals = self.counted.is_none_or(|counted| counted.is_due(MIN_REFRESH, share)).then(|| self.count());
         let reading = Reading {
             at: Instant::now(),
             statistics: self.inspector.statistics(),
@@ -126,7 +126,7 @@ impl Collector {
 
     fn count(&mut self) -> Totals {
         let (totals, timed) = Timed::new(|| self.inspector.totals());
-        self.counted = timed;
+        self.counted = Some(timed);
         totals
     }
 
@@ -135,7 +135,7 @@ impl Collector {
         self.crashes.extend(new, &self.clock);
     }
 
-    /// Returns the newest point.
+    /// Returns the newest point; zeros before the first one.
     pub(crate) fn now(&self) -> Point {
         self.history.newest().cloned().unwrap_or_default()
     }
@@ -161,7 +161,7 @@ impl Collector {
         polls
     }
 
-    /// Returns the last reading of all processes, however old it is.
+    /// Returns the last reading of all processes, however old it is; the first one, if there is none.
     pub(crate) fn seen(&mut self) -> Arc<Scan> {
         match &self.scan {
             Some(scan) => scan.clone(),
@@ -169,7 +169,7 @@ impl Collector {
         }
     }
 
-    /// Returns a reading of all processes that is at most [`refresh`](Collector::refresh) old.
+    /// Returns a reading of all processes that is at most [`refresh`](Collector::refresh) old: the last one, or a new one.
     pub(crate) fn scan(&mut self) -> Arc<Scan> {
         match &self.scan {
             Some(scan) if !self.scanned.is_due(MIN_REFRESH, SHARE_WITH_CLIENTS) => scan.clone(),
@@ -183,7 +183,7 @@ impl Collector {
         let last = self.scan.take();
         let inspector = &self.inspector;
         let (scan, timed) = Timed::new(|| {
-            // Before the next scan is made, so that only one is in memory.
+            // Before the next scan is made, so that there are no two scans in memory, unless an answer is still made of the last one.
             let before = last.map(|scan| scan.before());
             Arc::new(Scan::new(inspector, at_ms, before))
         });
@@ -197,5 +197,21 @@ impl Collector {
     /// Returns how old a scan may be while a client looks: 1 s, and more if scans are expensive.
     pub(crate) fn refresh(&self) -> Duration {
         MIN_REFRESH.max(self.scanned.cost * SHARE_WITH_CLIENTS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cordial::process;
+
+    use super::Collector;
+
+    #[test]
+    fn the_first_point_has_the_number_of_processes() {
+        cordial::testing::run(async {
+            let mut collector = Collector::new(process::inspector());
+            collector.tick(false);
+            assert_eq!(collector.now().live, 1);
+        });
     }
 }

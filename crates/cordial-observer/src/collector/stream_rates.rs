@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// The shortest time between two readings that are compared, in seconds.
 const SHORTEST: f64 = 0.9;
 
-/// The last reading of each stream, by its number.
+/// The last reading of each stream, by the number of the stream.
 #[derive(Debug, Default)]
 pub(crate) struct StreamRates(HashMap<u64, StreamReading>);
 
@@ -20,7 +20,8 @@ struct StreamReading {
 }
 
 impl StreamRates {
-    /// Returns the items per second of each of these streams, since the reading before; forgets all other streams.
+    /// Returns how many items per second each of these streams has finished since a reading at least [`SHORTEST`] ago, or, at the first reading, since
+    /// the stream was polled first. Forgets all other streams.
     pub(crate) fn update(&mut self, streams: &[StreamInfo]) -> Vec<f64> {
         let at = Instant::now();
         let before = std::mem::take(&mut self.0);

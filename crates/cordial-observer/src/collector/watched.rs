@@ -1,4 +1,4 @@
-//! The past of the few processes whose detail page is open.
+//! The past of the few processes for whose details clients have asked last.
 
 use std::collections::VecDeque;
 
@@ -8,13 +8,13 @@ use crate::clock::in_ms;
 use crate::source::Scan;
 use crate::view::{DetailColumns, Moment, State};
 
-/// How many processes are watched. A further one replaces the one whose page was requested least recently.
+/// How many processes are watched. A further one replaces the one whose details were requested least recently.
 const MAX_WATCHED: usize = 16;
 
 /// How many points are kept of each: 10 minutes.
 const MAX_POINTS: usize = 600;
 
-/// How many moments are kept of each.
+/// How many moments are kept of each, besides the spawn.
 const MAX_MOMENTS: usize = 200;
 
 /// After how long without a poll a process counts as one that waits.
@@ -30,7 +30,7 @@ pub(crate) struct Past {
     pub(crate) history: DetailColumns,
     /// The events of its life, oldest first.
     pub(crate) moments: Vec<Moment>,
-    /// For how long it was not polled.
+    /// For how long it was not polled, as far as scans have shown; `None` if it was polled between the last two.
     pub(crate) quiet_ms: Option<u64>,
 }
 
@@ -40,7 +40,7 @@ struct WatchedProcess {
     asked_at_ms: u64,
     first_at_ms: u64,
     points: VecDeque<DetailPoint>,
-    /// The spawn, which is never dropped.
+    /// The spawn. It is not one of `moments`, of which the oldest are dropped.
     spawned: Moment,
     moments: VecDeque<Moment>,
     seen: Seen,
@@ -60,7 +60,7 @@ struct Seen {
     state: State,
     polls: u32,
     long_polls: u32,
-    /// When the current number of polls was seen first.
+    /// When the current number of polls was seen first, or the process was seen in a poll last.
     quiet_since_ms: u64,
     /// Whether the moment `waits` was added.
     waits: bool,
@@ -86,11 +86,11 @@ impl Watched {
         Past { history, moments: one.life(), quiet_ms }
     }
 
-    /// Returns what has happened to a process that was watched, and when its end was seen; `None` if it was not watched.
+    /// Returns what has happened to a process that was watched and has ended, and when its end was seen; `None` if it was not watched.
     pub(crate) fn life(&mut self, pid: Pid, now_ms: u64) -> Option<(Vec<Moment>, Option<u64>)> {
         let one = self.0.iter_mut().find(|one| one.pid == pid)?;
         one.asked_at_ms = now_ms;
-        // No scan has shown its end yet.
+        // Does nothing if a scan has shown the end.
         one.end(now_ms);
         Some((one.life(), one.ended_at_ms))
     }
@@ -182,7 +182,7 @@ impl WatchedProcess {
         self.note(scan.at_ms, &before);
     }
 
-    /// Adds a point for each second since the last point: a scan may come later than after one second, or earlier.
+    /// Adds a point for each second since the last point: a scan may come later than after one second. Adds none if the scan comes too early.
     fn push(&mut self, at_ms: u64, point: DetailPoint) {
         if self.points.is_empty() {
             self.first_at_ms = at_ms;

@@ -45,7 +45,24 @@ fn a_gap_of_a_day_fills_the_rings_with_nothing() {
     let mut rings = Rings::new();
     rings.push(&point(0, 1));
     rings.push(&point(86_400, 2));
-    let seconds = rings.view().seconds;
-    assert_eq!((seconds.live.len(), seconds.live.iter().flatten().count()), (600, 1));
+    let history = rings.view();
+    assert_eq!((history.seconds.live.len(), history.seconds.live.iter().flatten().count()), (600, 1));
+    assert_eq!((history.ten_seconds.live.len(), history.ten_seconds.live.iter().flatten().count()), (2160, 0));
     assert_eq!(rings.n_dropped(), 86_399);
+}
+
+#[test]
+fn an_hour_that_was_missed_is_an_hour_in_both_rings() {
+    let mut rings = Rings::new();
+    (0..20).for_each(|second| rings.push(&point(second, 1)));
+    (3615..3620).for_each(|second| rings.push(&point(second, 2)));
+    let ten_seconds = rings.view().ten_seconds;
+    let measured: Vec<usize> = (0..ten_seconds.live.len()).filter(|index| ten_seconds.live[*index].is_some()).collect();
+    assert_eq!((ten_seconds.live.len(), measured), (362, vec![0, 1, 361]));
+    assert_eq!(ten_seconds.first_at_ms, 1_000_000 + 9 * 1000, "the end of the first 10 seconds");
+
+    let mut rings = Rings::new();
+    rings.push(&point(0, 1));
+    rings.push(&point(15, 1));
+    assert_eq!(rings.view().ten_seconds.first_at_ms, 1_000_000 + 9 * 1000, "they have ended 6 s ago");
 }

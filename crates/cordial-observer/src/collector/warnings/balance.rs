@@ -1,4 +1,4 @@
-//! Warns if many tasks wait while all workers are busy, or if tasks wait beside an idle worker.
+//! Warns if many tasks wait while all workers are busy, or if tasks wait while one worker is busy and another is not.
 
 use super::warning_of::warning;
 use crate::collector::history::Rings;

@@ -18,7 +18,7 @@ pub(super) fn find(crashes: &CrashLog, now_ms: u64) -> Vec<Warning> {
     let mut loops: HashMap<&str, (usize, &Logged)> = HashMap::new();
     let recent = crashes.newest_first().take_while(|logged| logged.at_ms + MINUTE_MS >= now_ms);
     recent.for_each(|logged| loops.entry(&logged.place).or_insert((0, logged)).0 += 1);
-    // The order of a hash map differs between scans. Sorted warnings do not change places on the page.
+    // The order of a hash map differs from call to call. Sorted warnings do not change places on the page.
     let mut loops: Vec<_> = loops.into_iter().filter(|(_, (n, _))| *n >= MIN_CRASHES).collect();
     loops.sort_unstable_by_key(|(place, _)| *place);
     let warning_of = |(place, (n, newest)): (&str, (usize, &Logged))| {

@@ -1,4 +1,4 @@
-//! Polls that do not return.
+//! Warns of polls that do not return.
 
 use cordial::process::LongPoll;
 

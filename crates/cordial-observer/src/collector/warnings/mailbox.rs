@@ -8,7 +8,7 @@ use super::warning_of::warning_of;
 use crate::source::Scan;
 use crate::view::{Severity, Warning, WarningKind};
 
-/// The warning of a mailbox that grows: it has grown in at least this many readings in a row, and has at least [`MIN_LENGTH`] messages.
+/// A mailbox that has grown in at least this many readings in a row, and has at least [`MIN_LENGTH`] messages, is a warning.
 const MIN_GROWTHS: u32 = 6;
 const MIN_LENGTH: usize = 100;
 

@@ -4,12 +4,12 @@
 //! |---|---|
 //! | stuck poll | a poll has lasted for 0.5 s; critical from 5 s on |
 //! | abandoned | a process was killed, and its poll does not return |
-//! | starvation | for 5 s, all workers are busy and more than 100 tasks for each wait |
+//! | starvation | for 5 s, the workers are busy for more than 95 % of the time and more than 100 tasks for each wait |
 //! | imbalance | for 5 s, tasks wait while one worker is busy and another is not |
-//! | wake storm | in 3 readings, a process was polled 5000 times a second or more, mostly because it has woken itself |
-//! | leak | 200 or more live processes of one place, 1.5 times as many as 2 minutes ago, and more in nearly every reading |
-//! | mailbox | full with senders that wait; 80 % full; or longer in each of 6 readings, and 100 or longer |
-//! | restart intensity | two thirds of the restarts that a supervisor may make in its window |
+//! | wake storm | in 3 readings in a row, a process was polled 5000 times a second or more, half of that or more because it has woken itself |
+//! | leak | 200 or more live processes of one place, 1.5 times as many as about 2 minutes ago, and more in nearly every count |
+//! | mailbox | full with messages that wait for room; 80 % full; or longer in each of 6 readings, and 100 messages or more |
+//! | restart intensity | a supervisor has made two thirds of the restarts that it may make in its window |
 //! | crash loop | 5 or more crashes of one place within a minute |
 
 mod balance;

@@ -1,12 +1,15 @@
-//! Supervisors that are close to their restart limit.
+//! Warns of supervisors that are close to their restart limit.
 
 use super::warning_of::warning_of;
 use crate::source::Scan;
 use crate::view::{Severity, Warning, WarningKind};
 
-/// Returns a warning for each supervisor that has made two thirds of the restarts that it may make in its window.
+/// Returns a warning for each supervisor that has used two thirds of its restart limit.
 pub(super) fn near_limit(scan: &Scan) -> Vec<Warning> {
-    let near = scan.supervisors().filter_map(|(pid, supervision)| {
+    // The order of a hash map differs between scans. Sorted warnings do not change places on the page, and of too many the same are kept.
+    let mut supervisors: Vec<_> = scan.supervisors().collect();
+    supervisors.sort_unstable_by_key(|(pid, _)| *pid);
+    let near = supervisors.into_iter().filter_map(|(pid, supervision)| {
         let (limit, used) = (supervision.intensity.max_restarts, supervision.intensity.used);
         let row = scan.row(pid).filter(|_| is_near(used, limit))?;
         let window = supervision.intensity.window.as_secs_f64();

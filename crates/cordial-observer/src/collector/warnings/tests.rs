@@ -1,5 +1,6 @@
 //! Each rule, on readings that a simulation gives.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -91,6 +92,62 @@ fn a_place_whose_processes_only_become_more_is_a_leak() {
             assert!(found[0].sentence.starts_with("320 live processes were spawned at"), "{found:?}");
             assert!(found[0].place.as_ref().unwrap().contains("warnings/tests.rs"), "{found:?}");
         }
+    });
+}
+
+#[test]
+fn leaks_are_counted_by_scans_that_come_some_milliseconds_early() {
+    cordial::testing::run(async {
+        let (mut leaks, mut leaking) = (Leaks::default(), Vec::new());
+        let mut found = Vec::new();
+        for step in 0..12 {
+            leaking.extend((0..if step == 0 { 100 } else { 20 }).map(|_| Task::<()>::spawn(std::future::pending())));
+            found = leaks.find(&Scan::new(&process::inspector(), 10_000 + step * 9990, None));
+        }
+        assert_eq!(found.len(), 1, "{found:?}");
+    });
+}
+
+#[test]
+fn leaks_have_the_same_order_in_each_scan() {
+    cordial::testing::run(async {
+        let mut leaks = Leaks::default();
+        let mut leaking = Vec::new();
+        let pending = || std::future::pending::<()>();
+        let mut found = Vec::new();
+        for step in 0..12 {
+            for _ in 0..if step == 0 { 100 } else { 20 } {
+                leaking.extend([Task::spawn(pending()), Task::spawn(pending()), Task::spawn(pending())]);
+                leaking.extend([Task::spawn(pending()), Task::spawn(pending()), Task::spawn(pending())]);
+            }
+            found = leaks.find(&scan(10 + step * 10, None));
+        }
+        let places: Vec<_> = found.iter().map(|warning| warning.place.as_deref().unwrap()).collect();
+        assert!(places.len() == 6 && places.is_sorted(), "{places:?}");
+    });
+}
+
+#[test]
+fn supervisors_near_their_limits_have_the_same_order_in_each_scan() {
+    cordial::testing::run(async {
+        let mut trees = Vec::new();
+        for _ in 0..10 {
+            let was_started = AtomicBool::new(false);
+            let child = ChildSpec::task("flaky", move || {
+                let is_first = !was_started.swap(true, Ordering::Relaxed);
+                async move {
+                    assert!(!is_first, "no luck");
+                    std::future::pending::<()>().await;
+                }
+            });
+            let tree = Supervisor::builder(Strategy::OneForOne).max_restarts(1, Duration::from_secs(60));
+            trees.push(tree.child(child.restart(Restart::Permanent)).start().await.unwrap());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let near = restarts::near_limit(&scan(200, None));
+        let pids: Vec<cordial::Pid> =
+            near.iter().map(|warning| warning.pid.as_deref().unwrap().parse().unwrap()).collect();
+        assert!(pids.len() == 10 && pids.is_sorted(), "{pids:?}");
     });
 }
 

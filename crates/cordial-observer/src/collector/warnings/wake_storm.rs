@@ -1,4 +1,4 @@
-//! Processes that wake themselves all the time.
+//! Warns of processes that wake themselves all the time.
 
 use std::collections::HashMap;
 

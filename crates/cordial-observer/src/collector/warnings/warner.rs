@@ -13,16 +13,17 @@ use crate::collector::history::Rings;
 use crate::source::Scan;
 use crate::view::Warning;
 
-/// How many warnings of one kind are kept: of a thousand processes with the same problem, a few are enough.
+/// How many warnings of one kind are kept, in the order of their rule: of a thousand processes with the same problem, a few are enough.
 const MAX_OF_KIND: usize = 20;
 
 /// Finds the warnings, and remembers since when each of them holds.
 #[derive(Debug, Default)]
 pub(crate) struct Warner {
     current: Vec<Warning>,
-    /// The warnings that follow from the last scan. Scans may be rarer than updates.
+    /// The warnings that follow from the last scan. There may be fewer scans than updates.
     of_scan: Vec<Warning>,
     scanned_at_ms: Option<u64>,
+    /// Since when each warning holds, by its id.
     since: HashMap<String, u64>,
     wake_storms: WakeStorms,
     leaks: Leaks,

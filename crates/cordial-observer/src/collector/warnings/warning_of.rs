@@ -1,4 +1,4 @@
-//! Making warnings.
+//! Makes warnings.
 
 use crate::source::{Row, Scan};
 use crate::view::{Severity, Warning, WarningKind};
