@@ -1,4 +1,4 @@
-//! The last log lines of the processes, for their pages.
+//! The last log lines of the processes.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write};
@@ -14,14 +14,17 @@ use tracing_subscriber::layer::Context;
 use crate::clock::Clock;
 use crate::view::LogLine;
 
-/// How much memory all lines take together, in bytes.
+/// How much memory all lines may take together, in bytes.
 const MAX_BYTES: usize = 1 << 20;
 
-/// The longest line, in bytes. The rest of a longer one is left out.
+/// The longest text of a line, and the longest target, in bytes. The rest of a longer one is left out.
 const MAX_LINE: usize = 1000;
 
-/// The memory that a line takes besides its text, in bytes.
+/// The memory that a line takes besides its target and its text, in bytes.
 const OVERHEAD: usize = size_of::<Line>();
+
+/// The target of the events of `cordial` about the life of processes.
+const PROCESS_TARGET: &str = "cordial::process";
 
 /// How many lines of one process are shown.
 const SHOWN: usize = 20;
@@ -29,10 +32,10 @@ const SHOWN: usize = 20;
 /// A layer for `tracing` that keeps the most recent events of processes, at most 1 MiB of all of them together, so that the page of
 /// a process shows its last lines, and the page of a crash what was logged before it.
 ///
-/// It is not used unless the program adds it. Every client that may look can read the lines, so a program whose events have
-/// secrets adds the layer with a filter, or not at all. Events outside of processes are left out. Each event costs the
-/// time to write its text, and a lock for as long as it takes to store the text. A process that was forked from the program keeps no lines: a layer
-/// for its observer is made after the fork.
+/// No events are kept unless the program adds the layer. Every client that may look can read the lines, so a program whose events have
+/// secrets adds the layer with a filter, or not at all. Events outside of processes, and the events of `cordial` itself that say that a process has
+/// started, stopped or crashed, are left out. Each event that is kept costs the time to write its text, and a lock for as long as it takes to store
+/// the text. An OS process that was forked from the program keeps no lines: a layer for its observer is made after the fork.
 ///
 /// # Examples
 ///
@@ -53,7 +56,7 @@ pub struct LogLines(Arc<Kept>);
 #[derive(Debug)]
 struct Kept {
     ring: Mutex<LineRing>,
-    /// Notices a fork: a thread that stayed in the parent process may have held the lock.
+    /// Notices a fork: at the fork, a thread that does not exist in the forked process may have held the lock.
     fork_guard: forkguard::Guard,
 }
 
@@ -131,8 +134,8 @@ impl<S: Subscriber> Layer<S> for LogLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let Some(pid) = process::current() else { return };
         let metadata = event.metadata();
-        // The page shows starts and ends of processes itself.
-        if metadata.target().starts_with("cordial") && ["start", "stop", "crash"].contains(&metadata.name()) {
+        // The page shows starts, ends and crashes of processes itself.
+        if metadata.target() == PROCESS_TARGET && ["start", "stop", "crash"].contains(&metadata.name()) {
             return;
         }
         let mut text = Text::default();
@@ -154,7 +157,7 @@ impl fmt::Debug for LogLines {
     }
 }
 
-/// The text of an event: its message, followed by the other fields. Bytes that do not fit into a line are left out.
+/// The text of an event: its message, followed by the other fields. What does not fit into [`MAX_LINE`] bytes is left out.
 #[derive(Debug, Default)]
 struct Text {
     message: String,
@@ -183,7 +186,7 @@ impl Visit for Text {
     }
 }
 
-/// A text of at most `MAX_LINE` bytes.
+/// Writes to a text as long as the text has at most [`MAX_LINE`] bytes.
 struct Bounded<'a>(&'a mut String);
 
 impl Write for Bounded<'_> {

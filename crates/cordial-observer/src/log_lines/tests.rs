@@ -63,7 +63,7 @@ fn an_event_outside_of_a_process_is_left_out() {
 fn the_start_and_the_crash_of_a_process_are_no_lines_of_its_log() {
     let (lines, pid) = logged(async {
         let task = Task::spawn(async {
-            tracing::info!("the last words");
+            tracing::info!(name: "stop", target: "cordial_shop", "the last words");
             panic!("no luck");
         });
         let pid = task.pid();
