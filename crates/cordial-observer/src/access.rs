@@ -2,9 +2,9 @@
 
 use crate::view::{ActionKind, Rights};
 
-/// What an authorizer allows one request: see [`Builder::authorize`](crate::Builder::authorize).
+/// What an authorizer allows the client of one request: see [`Builder::authorize`](crate::Builder::authorize).
 ///
-/// An action also has to be allowed by the program: see [`Builder::allow_actions`](crate::Builder::allow_actions).
+/// An action also has to be one that the program allows: see [`Builder::allow_actions`](crate::Builder::allow_actions).
 ///
 /// # Examples
 ///
@@ -32,7 +32,7 @@ impl Access {
         Access { rights: Some(Rights::default()), name: None }
     }
 
-    /// Allows everything that the program allows.
+    /// Allows the client to look, and all actions that the program allows.
     pub fn full() -> Access {
         Access { rights: Some(Rights::of(ActionKind::ALL)), name: None }
     }
@@ -45,7 +45,7 @@ impl Access {
         self
     }
 
-    /// Names the client in the audit log. Without a name, the log has its address.
+    /// Names the client in the audit log, which has its address as well.
     pub fn named(mut self, name: impl Into<String>) -> Access {
         self.name = Some(name.into());
         self

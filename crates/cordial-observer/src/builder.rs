@@ -163,7 +163,8 @@ impl Builder {
     /// # Errors
     ///
     /// [`ServeError`]: the address is not valid, is in use, or can be reached from other machines while neither a token nor an
-    /// authorizer is set; the token is too short or cannot be sent in a header; or the system refuses a thread, an I/O driver or random bytes.
+    /// authorizer is set; the token is too short or cannot be sent in a header; or the system refuses a thread, an I/O driver, random bytes or
+    /// a signal handler.
     pub fn serve(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Observer, ServeError> {
         let shown = || format!("{address:?}").trim_matches('"').to_owned();
         let refused = |error| ServeError::Address { address: shown(), error };
@@ -194,8 +195,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`ServeError`]: the path cannot be bound; `PATH.lock` is locked, or is a non-empty file of another program; the token is too short or cannot be
-    /// sent in a header; or the system refuses a thread, an I/O driver or random bytes.
+    /// [`ServeError`]: the path cannot be bound; `PATH.lock` is locked, is a non-empty file of another program, or cannot be opened; the token is
+    /// too short or cannot be sent in a header; or the system refuses a thread, an I/O driver, random bytes or a signal handler.
     #[cfg(unix)]
     pub fn serve_unix(self, path: impl AsRef<Path>) -> Result<Observer, ServeError> {
         let socket = crate::server::UnixSocket::bind(path.as_ref())?;
@@ -206,7 +207,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`ServeError`]: the token is too short or cannot be sent in a header, or the system refuses a thread, an I/O driver or random bytes.
+    /// [`ServeError`]: the token is too short or cannot be sent in a header, or the system refuses a thread, an I/O driver, random bytes or a
+    /// signal handler.
     pub fn mount(self) -> Result<Observer, ServeError> {
         self.start(
             Listeners {

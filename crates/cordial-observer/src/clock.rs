@@ -25,13 +25,13 @@ impl Clock {
         in_ms(self.epoch_at_start)
     }
 
-    /// Returns the time of day of something that happened this long ago.
+    /// Returns the time of something that happened this long ago.
     pub(crate) fn ago_ms(&self, ago: Duration) -> u64 {
         self.now_ms().saturating_sub(in_ms(ago))
     }
 }
 
-/// Converts a duration to milliseconds.
+/// Returns the milliseconds of a duration; `u64::MAX` if there are more.
 pub(crate) fn in_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -9,21 +9,22 @@ use std::path::PathBuf;
 #[non_exhaustive]
 #[derive(Debug)]
 pub enum ServeError {
-    /// The text is not an address, or the system finds no address for its name.
+    /// The value is not an address, or the system finds no address for its name.
     Address {
-        /// The text.
+        /// The value, as `Debug` prints it, without quotation marks.
         address: String,
         /// What is wrong with it.
         error: io::Error,
     },
-    /// The address cannot be bound: it is in use, or the system does not permit it.
+    /// The system does not let the observer listen on the address or on the path, for example because it is in use or not permitted.
     Bind {
         /// The address, or the path of the socket.
         address: String,
         /// What the system says.
         error: io::Error,
     },
-    /// The file beside a UNIX socket, `PATH.lock`, cannot be locked: it is that of another program, or the system does not permit it.
+    /// The file beside a UNIX socket, `PATH.lock`, cannot be used: it is that of another program and not empty, or the system does not permit it. A
+    /// file that is locked by another program is a [`Bind`](ServeError::Bind).
     Lock {
         /// The path of the file.
         path: PathBuf,
@@ -42,9 +43,9 @@ pub enum ServeError {
         /// How many it must have.
         minimum: usize,
     },
-    /// The token has characters that a header of HTTP cannot have.
+    /// The token has characters other than visible ASCII characters: it could not be sent in a header.
     InvalidToken,
-    /// The system gives no random bytes, no thread, or no I/O driver.
+    /// The system gives no random bytes, no thread, no I/O driver, or no signal handler.
     System {
         /// What was asked for.
         what: &'static str,

@@ -11,12 +11,12 @@ use crate::shared::ObserverShared;
 
 /// A running observer.
 ///
-/// Dropping it leaves the observer running until the program ends; to end it, call [`stop`](Observer::stop).
+/// Dropping this handle leaves the observer running until the program ends; to end the observer, call [`stop`](Observer::stop).
 ///
-/// A process that was forked from the program has no thread of the observer: its [`dump`](Observer::dump) and its [`router`](Observer::router)
-/// answer with a sentence that says so, and its [`stop`](Observer::stop) does nothing. The forked process inherits the listening
-/// socket: outside of Linux, or if the program ends without `stop`, the address stays in use, and clients that connect wait, until the forked process ends or executes
-/// another program. So a program that forks, to become a daemon for example, starts its observer after the fork.
+/// An OS process that was forked from the program has no thread of the observer: there, [`dump`](Observer::dump) and [`router`](Observer::router)
+/// answer with a sentence that says so, and [`stop`](Observer::stop) does nothing. The forked process inherits the listening
+/// socket: outside of Linux, or if the program ends without `stop`, the address stays in use, and clients that connect wait, until the forked process
+/// ends or executes another program. So a program that forks, to become a daemon for example, starts its observer after the fork.
 #[derive(Debug)]
 pub struct Observer {
     shared: Arc<ObserverShared>,
@@ -36,7 +36,7 @@ impl Observer {
 
     /// Returns the address of the page, with the token if one is needed; `None` for a UNIX socket and for a mounted observer.
     ///
-    /// The text is a secret: the page exchanges the token for a cookie and removes it from the address.
+    /// With a token, the text is a secret. The page exchanges the token for a cookie, and removes the token from the address.
     #[must_use]
     pub fn url(&self) -> Option<String> {
         let mut address = self.address?;
@@ -52,16 +52,16 @@ impl Observer {
         })
     }
 
-    /// Returns the token that clients need, as `?token=…` in the address of the page or as `Authorization: Bearer …`; `None` if an authorizer
-    /// decides alone.
+    /// Returns the token that clients need, in `?token=…` of the address of the page, percent-encoded, or in `Authorization: Bearer …`; `None` if an
+    /// authorizer decides alone.
     #[must_use]
     pub fn token(&self) -> Option<&str> {
         self.shared.options.needs_token.then(|| self.shared.options.secret.token())
     }
 
     /// Returns a router for a server of the program: `Router::new().nest_service("/observer", observer.router())`.
-    /// All rules of the observer about tokens, hosts and origins hold there as well. The work is done on the
-    /// thread of the observer.
+    /// All rules of the observer about tokens, hosts and origins hold there as well, but not its limits for connections: the server does not tell
+    /// the observer about them. The program is read on the thread of the observer.
     ///
     /// `Router::nest` does not work: it does not route the address of the page, which ends with a slash.
     pub fn router(&self) -> Router {
@@ -69,7 +69,8 @@ impl Observer {
     }
 
     /// Returns the state of the program as text, for a log or a bug report: the newest numbers, what is wrong, the tree of the processes, and the latest
-    /// crashes. Works on the calling thread, which may be any.
+    /// crashes. The numbers are read once a second; before the first reading they are 0. The text is made on the calling thread, which may be any, and
+    /// which waits while the observer makes an answer.
     #[must_use]
     pub fn dump(&self) -> String {
         if let Some(sentence) = self.shared.forked() {
@@ -78,7 +79,8 @@ impl Observer {
         dump(&mut self.shared.collector(), &self.shared.identity)
     }
 
-    /// Ends the observer: closes its listener and its connections, and ends its thread. Does not wait for that.
+    /// Ends the observer: closes its listener and its connections, ends the streams of events of a mounted observer, and ends its thread. Does not
+    /// wait for that. Afterwards, a router of this observer refuses requests for data.
     pub fn stop(self) {
         // In a forked process there is nothing to stop.
         if self.shared.forked().is_none() {

@@ -42,13 +42,13 @@ impl Secret {
         self.0.as_bytes().ct_eq(sent.as_bytes()).into()
     }
 
-    /// Returns the value of the cookie. It does not change when the program is restarted with the same token, so that pages stay
-    /// open.
+    /// Returns the value of the cookie. The value depends on the token only, so pages go on working after a restart of the program with the same
+    /// token.
     pub(crate) fn cookie(&self) -> String {
         self.derived("cookie")
     }
 
-    /// Returns the value that a page sends with each action.
+    /// Returns the value that a page sends in a header with each action.
     pub(crate) fn csrf(&self) -> String {
         self.derived("csrf")
     }
@@ -73,7 +73,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Returns a text of this many random bytes.
+/// Returns this many random bytes as text.
 pub(crate) fn random_text<const N: usize>() -> Result<String, ServeError> {
     let mut bytes = [0; N];
     let refused = |error: getrandom::Error| ServeError::System { what: "random bytes", error: error.into() };

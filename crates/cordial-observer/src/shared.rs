@@ -19,7 +19,7 @@ use crate::view::{AuditEntry, Dropped, Rights};
 /// An authorizer of the program.
 pub(crate) type Authorizer = Box<dyn Fn(&Parts) -> Access + Send + Sync>;
 
-/// A callback of the program that receives each entry of the audit log.
+/// A callback of the program that receives entries of the audit log.
 pub(crate) type AuditCallback = Box<dyn Fn(&AuditEntry) + Send + Sync>;
 
 /// A function of the program that describes a process.
@@ -27,7 +27,7 @@ pub(crate) type Formatter = Box<dyn Fn(&ProcessInfo) -> Option<String> + Send + 
 
 /// How the program has set up the observer.
 pub(crate) struct Options {
-    /// The secret of the cookie and of the header against forged requests.
+    /// The token, from which the cookie and the header against forged requests are derived.
     pub(crate) secret: Secret,
     /// Whether a client needs the token.
     pub(crate) needs_token: bool,
@@ -48,7 +48,7 @@ impl std::fmt::Debug for Options {
     }
 }
 
-/// How many answers to wrong tokens may be delayed at once. Fewer than the places for connections, so that others have places meanwhile.
+/// How many answers to wrong tokens may be delayed at once. Fewer than there are places for connections, so that other clients have places meanwhile.
 const MAX_WRONG_TOKENS: usize = 16;
 
 /// What the thread of the observer and its router share.
@@ -56,20 +56,21 @@ const MAX_WRONG_TOKENS: usize = 16;
 pub(crate) struct ObserverShared {
     pub(crate) options: Options,
     pub(crate) identity: Identity,
-    /// The newest event of the stream, ready to be sent; empty before the first one, and when the observer was stopped.
+    /// The newest event of the streams, ready to be sent. Made while there are streams; empty before the first one, and when the observer was
+    /// stopped.
     pub(crate) ticks: watch::Sender<Bytes>,
-    /// Set to true, it ends the thread. It is here and not in the handle, because dropping a sender takes locks that the thread takes as well,
-    /// and a forked process, where the thread may have held them, drops its copy of the handle.
+    /// Ends the thread when it is set to true. It is here and not in the handle: a forked process drops its copy of the handle, and dropping a sender
+    /// takes locks that the thread takes as well and may have held at the fork.
     pub(crate) stop: watch::Sender<bool>,
-    /// Runs all work of the observer on its own thread.
+    /// Spawns tasks on the thread of the observer.
     pub(crate) thread: Handle,
-    /// The permits to look at a token. A wrong one keeps its permit while its answer is delayed.
+    /// The permits to look at a token. A wrong token keeps its permit while its answer is delayed.
     pub(crate) token_checks: Arc<Semaphore>,
     pub(crate) n_clients_dropped: AtomicU64,
     pub(crate) n_connections_closed: AtomicU64,
-    /// The OS process that has the thread of the observer, as that process sees it.
+    /// The id of the OS process that has the thread of the observer, in the PID namespace of that process.
     os_pid: u32,
-    /// Notices a fork. A comparison of process ids does not: each PID namespace has its own.
+    /// Notices a fork. A comparison of process ids may not: two PID namespaces may have the same ones.
     fork_guard: forkguard::Guard,
     collector: Mutex<Collector>,
 }
@@ -95,8 +96,8 @@ impl ObserverShared {
         }
     }
 
-    /// Returns why nothing can be asked in this OS process, if it was forked from the one with the thread of the observer. That thread
-    /// may have held a lock at the fork, so this is asked before any lock is taken.
+    /// If this OS process was forked from the one with the thread of the observer, returns a sentence that says that nothing can be asked here. That
+    /// thread may have held a lock at the fork, so this is called before any lock is taken.
     pub(crate) fn forked(&self) -> Option<String> {
         let os_pid = self.os_pid;
         // A guard reports a fork once, so a copy is asked.
@@ -105,13 +106,14 @@ impl ObserverShared {
         })
     }
 
-    /// Locks the collector. Ignores that the lock is poisoned: each change is one assignment, so a panic leaves the collector
-    /// consistent.
+    /// Locks the collector. Ignores that the lock is poisoned: whichever part of an answer or a reading has panicked, the next reading begins with
+    /// what the collector has.
     pub(crate) fn collector(&self) -> MutexGuard<'_, Collector> {
         self.collector.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls `f` on the thread of the observer, so that the threads of the program do not pay for it.
+    /// Calls `f` on the thread of the observer, so that the threads of the program do not pay for `f`. Fails if the observer was stopped, or if `f`
+    /// panics.
     pub(crate) async fn ask<R: Send + 'static>(
         self: &Arc<ObserverShared>,
         f: impl FnOnce(&ObserverShared, &mut Collector) -> R + Send + 'static,
@@ -125,7 +127,7 @@ impl ObserverShared {
         asked.await.map_err(|_| Unavailable)
     }
 
-    /// Returns how many clients were dropped and how many connections were closed for others. The collector counts the rest.
+    /// Returns how many clients were dropped, and how many connections were closed because too many were open. The collector counts the rest.
     pub(crate) fn dropped(&self) -> Dropped {
         Dropped {
             clients: self.n_clients_dropped.load(Ordering::Relaxed),
@@ -134,7 +136,7 @@ impl ObserverShared {
         }
     }
 
-    /// Reads the counters, and sends an event to the pages. Called once a second.
+    /// Reads the counters, and sends an event to the streams, if there are any. Called once a second.
     pub(crate) fn tick(&self) {
         let has_clients = self.ticks.receiver_count() > 0;
         let mut collector = self.collector();
@@ -146,14 +148,14 @@ impl ObserverShared {
         }
     }
 
-    /// Returns the newest event of the stream.
+    /// Makes an event of the newest point.
     pub(crate) fn event(&self, collector: &mut Collector) -> Bytes {
         let tick = tick(collector, &self.identity, self.dropped());
         let json = serde_json::to_string(&tick).expect("numbers and texts are valid JSON");
         Bytes::from(format!("event: tick\ndata: {json}\n\n"))
     }
 
-    /// Adds an entry to the audit log, emits it as an event, and passes it to the program.
+    /// Adds an entry to the audit log, emits it as a `tracing` event, and passes it to the program.
     pub(crate) fn audit(self: &Arc<ObserverShared>, new: NewEntry) {
         let entry = {
             let mut collector = self.collector();
@@ -163,18 +165,18 @@ impl ObserverShared {
         self.publish(entry);
     }
 
-    /// Like [`audit`](ObserverShared::audit), for a request that was refused before its action was known. The answer to a wrong token is
-    /// delayed, so each one is an event. Of other refusals, only the first, the second, the fourth and so on are events, so that a
-    /// client cannot fill the log of the program.
+    /// Like [`audit`](ObserverShared::audit), for a request that was refused before its action was known. Each wrong token is emitted and passed on: a
+    /// client cannot send many of them, because the answers are delayed. Of the other refusals that an entry counts, only the first, the second, the
+    /// fourth and so on are, so that a client cannot fill the log of the program.
     pub(crate) fn audit_refusal(self: &Arc<ObserverShared>, who: String, refused: Refused) {
-        let is_slow = matches!(refused, Refused::WrongToken);
+        let is_delayed = matches!(refused, Refused::WrongToken);
         let (entry, n) = {
             let mut collector = self.collector();
             let now_ms = collector.clock.now_ms();
             let (entry, n) = collector.audit.push_refusal(who, refused, now_ms);
             (entry.clone(), n)
         };
-        if is_slow || n.is_power_of_two() {
+        if is_delayed || n.is_power_of_two() {
             self.publish(entry);
         }
     }
@@ -191,7 +193,7 @@ impl ObserverShared {
         );
         if self.options.audit.is_some() {
             let own = self.clone();
-            // In a task of its own, because it is code of the program and may panic.
+            // In a task of its own, because the callback is code of the program and may panic.
             self.thread.spawn(async move { own.options.audit.as_ref().map(|callback| callback(&entry)) });
         }
     }

@@ -1,18 +1,18 @@
-//! One row of the tree for many processes that look the same: those without a name and without children, of one place.
+//! One row of the tree for many processes that look the same: those without a label and without children, of one place.
 
 use std::collections::HashMap;
 
 use crate::source::{PlaceId, Scan};
 use crate::view::Alike;
 
-/// Up to this many processes of one place have a row each; more of them share one row.
+/// Up to this many processes that look the same have a row each; more of them share one row.
 const MAX_ROWS: usize = 4;
 
 /// A row of the tree, before it is written.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shown {
     Process(u32),
-    /// The first process of this place, and how many there are.
+    /// The first of the processes that share the row, and how many there are.
     Alike {
         first: u32,
         count: usize,
@@ -37,7 +37,7 @@ pub(super) fn fold(scan: &Scan, nodes: impl Iterator<Item = u32> + Clone) -> Vec
     nodes.filter_map(fold).collect()
 }
 
-/// Returns the processes that the folded row of a place stands for.
+/// Returns the processes for which the folded row of a place stands.
 pub(super) fn of_place(scan: &Scan, nodes: &[u32], place_text: &str) -> Vec<u32> {
     let is_meant = |index: &u32| is_alike(scan, *index) && scan.places.text(place(scan, *index)) == place_text;
     nodes.iter().copied().filter(is_meant).collect()

@@ -2,7 +2,7 @@
 
 use regex::{Regex, RegexBuilder};
 
-/// A parameter that cannot be used, as a sentence for the person who has typed it.
+/// A parameter that cannot be used, with a sentence for the person who has typed it.
 #[derive(Debug)]
 pub(crate) struct BadRequest {
     pub(crate) field: &'static str,
@@ -15,7 +15,7 @@ const MAX_LENGTH: usize = 500;
 /// How much memory a compiled pattern may take, in bytes.
 const MAX_SIZE: usize = 1 << 18;
 
-/// A regular expression that ignores case; without one everything matches.
+/// A regular expression that ignores case; `None` matches every text.
 #[derive(Debug)]
 pub(crate) struct Pattern(Option<Regex>);
 

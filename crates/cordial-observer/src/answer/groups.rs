@@ -36,7 +36,7 @@ fn stream(info: &StreamInfo, per_second: f64) -> Stream {
     }
 }
 
-/// Returns the task sets, the oldest first.
+/// Returns the task sets that have spawned a task and were not dropped, the oldest first.
 pub(crate) fn task_sets(collector: &Collector) -> Vec<TaskSet> {
     let mut rows: Vec<TaskSet> = collector.inspector.task_sets().iter().map(task_set).collect();
     rows.sort_by_key(|row| row.id);

@@ -8,7 +8,7 @@ use crate::view::{LongPoll, State};
 /// A poll is listed once it has lasted for this many milliseconds.
 const THRESHOLD_MS: u64 = 100;
 
-/// Returns the polls that last for 100 ms or more, the longest first. `scan` may be older than the polls.
+/// Returns the polls that have lasted for 100 ms or more, the longest first. `scan` may be older than the polls.
 pub(crate) fn long_polls(collector: &Collector, scan: &Scan) -> Vec<LongPoll> {
     let now_ms = collector.clock.now_ms();
     let polls = collector.long_polls().into_iter().filter(|poll| in_ms(poll.lasted) >= THRESHOLD_MS);

@@ -13,7 +13,7 @@ use crate::collector::Collector;
 use crate::source::OwnProcess;
 use crate::view::{Dropped, StateCounts};
 
-/// How many names of servers have metrics of their own. Servers with further names are added up as `other`.
+/// How many names of servers have metrics of their own. Servers with further names are added up under the name `other`.
 const MAX_SERVER_NAMES: usize = 200;
 
 /// The name and the value of a label.
@@ -129,7 +129,7 @@ fn mailboxes(collector: &mut Collector, registry: &mut Registry) {
     let scan = collector.scan();
     let mut by_name: BTreeMap<String, Servers> = BTreeMap::new();
     let mut mailboxes: Vec<_> = scan.mailboxes().collect();
-    // Sorted by pid, so that the same names have metrics of their own in every answer.
+    // Sorted by pid, so that the names which have metrics of their own stay the same while their servers are alive.
     mailboxes.sort_unstable_by_key(|(pid, _)| *pid);
     for (pid, mailbox) in mailboxes {
         let Some(row) = scan.row(pid) else { continue };

@@ -12,10 +12,10 @@ use crate::view::{
     Dropped, History, LongPoll, Overview, Point, Program, Rights, Task, Tick, ViewTotals, Warning, Worker, WorkerState,
 };
 
-/// How many warnings and long polls are sent at once.
+/// How many warnings, and how many long polls, an answer has.
 const MAX_LISTED: usize = 20;
 
-/// How many of the busiest processes are shown.
+/// How many of the busiest processes an answer has.
 const BUSIEST: usize = 5;
 
 /// What does not change while the observer runs.
@@ -62,7 +62,7 @@ pub(crate) fn overview(
     }
 }
 
-/// Returns what is sent once a second.
+/// Returns the data of the event that is sent once a second.
 pub(crate) fn tick(collector: &mut Collector, identity: &Identity, dropped: Dropped) -> Tick {
     let scan = collector.seen();
     let (warnings, long_polls) = troubles(collector, &scan);

@@ -1,4 +1,4 @@
-//! A process as a row.
+//! The parts of answers about one process.
 
 use cordial::Pid;
 use cordial::process::{InactiveState, Inspector, MailboxInfo};
@@ -10,7 +10,7 @@ use crate::view::{Intensity, Mailbox, Reference, Supervision, Task};
 /// Returns the row of a process.
 pub(crate) fn task(scan: &Scan, inspector: &Inspector, index: usize) -> Task {
     let row = &scan.rows()[index];
-    // Details that a scan does not have, because only rows that are shown need them. `None` if the process has ended since the scan.
+    // Has what a scan does not have, because only rows that are shown need it. `None` if the process has ended since the scan.
     let info = inspector.info(row.pid);
     let supervision = scan.supervision(row.pid);
     let restarts = supervision.map_or(u64::from(row.incarnation.saturating_sub(1)), |supervision| supervision.restarts);
@@ -44,7 +44,7 @@ pub(crate) fn task(scan: &Scan, inspector: &Inspector, index: usize) -> Task {
     }
 }
 
-/// Returns a reference to a process that may have ended.
+/// Returns a reference to a process, which counts as ended if the scan does not have it.
 pub(crate) fn reference(scan: &Scan, pid: Pid) -> Reference {
     let row = scan.row(pid);
     let label = row.map(|row| row.label.as_deref().unwrap_or(scan.places.text(row.place)).to_owned());

@@ -16,10 +16,10 @@ const MAX_CHILDREN: usize = 10;
 /// How many links are shown.
 const MAX_LINKS: usize = 100;
 
-/// How many crashes of the same place are shown.
+/// How many earlier crashes are shown.
 const MAX_CRASHES: usize = 10;
 
-/// How much of the text of an exit is sent, in bytes.
+/// How much of the text of the exit of a process that has ended is sent, in bytes.
 const MAX_EXIT: usize = 2000;
 
 /// How many lines that a process shows about itself are sent, and how much of each, in bytes.
@@ -29,11 +29,11 @@ const MAX_DETAIL: usize = 1000;
 /// Why there is no detail.
 #[derive(Debug)]
 pub(crate) enum Gone {
-    /// There is no process with this pid.
+    /// There is no process with this pid, and the observer knows nothing about its end.
     Unknown,
-    /// The process lives, but there are more processes than a scan lists.
+    /// The process is alive, but no scan has it: there are more processes than a scan keeps.
     LeftOut,
-    /// The process has ended while the observer watched it.
+    /// The process has ended, and its crash is in the log, or the observer has watched the process.
     Seen(Ended),
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn task_detail(
     let mut scan = collector.scan();
     let Some(info) = collector.inspector.info(pid) else { return Err(gone(collector, pid)) };
     if scan.index_of(pid).is_none() {
-        // The process started after this scan.
+        // The process has probably started after this scan.
         scan = collector.scan_now();
     }
     let Some(index) = scan.index_of(pid) else { return Err(gone(collector, pid)) };
@@ -60,7 +60,7 @@ pub(crate) fn task_detail(
         crash.spawned_at == info.spawned_at && crash.supervisor == info.supervisor && crash.child_id == info.child_id
     };
     let mut task = task(&scan, inspector, index);
-    // `info` is newer than the scan.
+    // `info` may be newer than the scan.
     task.mailbox = info.mailbox.as_ref().map(mailbox);
     Ok(Box::new(TaskDetail {
         task,
@@ -90,6 +90,7 @@ pub(crate) fn task_detail(
     }))
 }
 
+/// Returns why a scan does not have a process.
 fn gone(collector: &mut Collector, pid: Pid) -> Gone {
     if collector.inspector.info(pid).is_some() {
         return Gone::LeftOut;
@@ -108,7 +109,7 @@ fn gone(collector: &mut Collector, pid: Pid) -> Gone {
 /// Returns the process above this one in the tree, the process above that one, and so on.
 fn ancestors(scan: &Scan, pid: Pid) -> Vec<Reference> {
     let above = |pid: &Pid| scan.row(*pid)?.above.pid();
-    // A process is older than those below it, so there is no cycle; the limit only bounds the answer.
+    // There is no cycle, because a process is younger than the one above it. The limit bounds the answer.
     let alive = std::iter::successors(above(&pid), above).take_while(|pid| scan.row(*pid).is_some());
     alive.take(100).map(|pid| reference(scan, pid)).collect()
 }

@@ -1,4 +1,4 @@
-//! The task table: filter, order, and part.
+//! The tables of processes: the tasks, the servers and the connections. Filters, sorts and cuts them.
 
 use std::cmp::Ordering;
 use std::fmt::Write;
@@ -69,7 +69,7 @@ impl Sort {
         !matches!(self, Sort::Label | Sort::Place | Sort::Kind | Sort::State | Sort::Pid)
     }
 
-    /// Returns the number by which a process is sorted, if it is sorted by a number. Computed once for each process, and not in each comparison.
+    /// Returns the number by which a process is sorted; `None` if it is sorted by a text. Called once for each process, and not in each comparison.
     fn number(self, scan: &Scan, index: usize) -> Option<u128> {
         let row = &scan.rows()[index];
         // Numbers that are not negative have the order of their bits.
@@ -77,7 +77,7 @@ impl Sort {
         Some(match self {
             Sort::Age => row.age().as_millis(),
             Sort::Busy => row.busy().as_micros(),
-            // Of processes with the same share, those that have computed more in all are first.
+            // Processes with the same share are sorted by how much they have computed in all.
             Sort::BusyShare => bits(scan.busy_share(index)) << 64 | row.busy().as_micros(),
             Sort::Polls => row.polls.into(),
             Sort::PollRate => bits(scan.polls_per_second(index)),
@@ -94,13 +94,13 @@ impl Sort {
         })
     }
 
-    /// Compares by a text.
+    /// Compares by the label or by the place.
     fn compare_texts(self, scan: &Scan, a: u32, b: u32) -> Ordering {
         let (row, other) = (&scan.rows()[a as usize], &scan.rows()[b as usize]);
         if self == Sort::Place {
             return scan.places.location(row.place).cmp(scan.places.location(other.place));
         }
-        // Processes without a label come last.
+        // Processes without a label are greater than those with one.
         (row.label.is_none(), &row.label).cmp(&(other.label.is_none(), &other.label))
     }
 }
@@ -124,7 +124,7 @@ pub(crate) fn tasks(
     let supervisor = query.supervisor.as_deref().filter(|text| !text.is_empty());
     let supervisor = supervisor.map(|text| parse_pid("supervisor", text)).transpose()?;
     let place = query.place.as_deref().filter(|place| !place.is_empty());
-    // A program has few places: each of them is compared once, instead of the place of each process.
+    // A program has few places: each place is compared once, and not once for each of its processes.
     let is_asked = scan.places.map(|text| place.is_none_or(|place| text.starts_with(place)));
     let is_found = scan.places.map(|text| pattern.matches(text));
     let mut text = String::new();
@@ -188,7 +188,7 @@ pub(crate) fn part(
     }
 }
 
-/// Sorts as much as is needed, and returns the part from `offset` on.
+/// Sorts as much as is needed, and returns at most `limit` elements from `offset` on.
 fn cut<T>(all: &mut [T], offset: usize, limit: usize, compare: impl Fn(&T, &T) -> Ordering + Copy) -> &[T] {
     let begin = offset.min(all.len());
     let end = offset.saturating_add(limit).min(all.len());
@@ -221,7 +221,7 @@ pub(crate) fn servers(
     List { total: indices.len(), matched: indices.len(), offset, rows, at_ms: scan.at_ms, refresh_ms }
 }
 
-/// Returns the connections of servers of `cordial-http`, the oldest first.
+/// Returns the processes that are marked as connections, the oldest first.
 pub(crate) fn connections(
     scan: &Scan,
     inspector: &Inspector,

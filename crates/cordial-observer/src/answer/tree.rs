@@ -24,7 +24,7 @@ pub(crate) struct TreeQuery {
     limit: Option<usize>,
 }
 
-/// Returns the processes directly below a process, or the roots, followed by the children that have no process.
+/// Returns the processes directly below a process, followed by its children that have no process; or the roots.
 pub(crate) fn tree(
     scan: &Scan,
     inspector: &Inspector,
@@ -87,7 +87,7 @@ pub(crate) fn tree(
     Ok(List { total, matched, offset: query.offset, rows, at_ms: scan.at_ms, refresh_ms })
 }
 
-/// Returns the processes that have children, followed by the others; both in the given order.
+/// Returns the supervisors and the processes that have processes below them, followed by the others; both in the given order.
 fn owners_first<'a>(scan: &'a Scan, below: &'a [u32]) -> impl Iterator<Item = u32> + Clone + 'a {
     let owns = |index: &&u32| {
         let row = &scan.rows()[**index as usize];

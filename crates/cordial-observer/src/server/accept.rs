@@ -24,7 +24,7 @@ use super::places::{Place, Places};
 use super::socket::{Ended, Socket};
 use crate::shared::ObserverShared;
 
-/// How many connections of a listener may be open at once. A browser opens up to six for a page.
+/// How many connections of a listener may be open at once. A browser opens up to six of them to one host.
 const MAX_CONNECTIONS: usize = 64;
 
 /// How long a client may take for the head of a request; an idle connection is closed after the same time.
@@ -101,7 +101,7 @@ fn notice_lost_client(_: &tokio::net::TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits before the next connection is accepted, unless only this client has failed.
+/// Waits before the next connection is accepted, unless the error is that of one client.
 async fn pause_after(error: &io::Error) {
     let of_client = [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset];
     if !of_client.contains(&error.kind()) {
@@ -110,9 +110,9 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
-/// Serves one connection in a task of the observer's runtime, or closes the connection if all others keep their places.
+/// Serves one connection in a task of the observer's runtime. Closes the connection if all places are taken by connections that keep them.
 ///
-/// The caller yields after it: if many clients connect at once, the request of each is read before its place is given to another one.
+/// The caller yields after each call: if many clients connect at once, the request of each is read before its place is given to another one.
 fn spawn_connection<S>(shared: &Arc<ObserverShared>, app: &Router, places: &Arc<Places>, stream: S, client: String)
 where
     S: AsyncRead + AsyncWrite + Socket + Unpin + Send + 'static,
@@ -145,7 +145,7 @@ where
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     let io = TokioIo::new(ClientIo::new(stream));
-    // The error is the client's: it has sent something other than HTTP, or has disconnected.
+    // Other errors are those of the client, too: it has sent something other than HTTP, was too slow, or has disconnected.
     if let Err(error) = http.serve_connection(io, service).await
         && super::client_io::is_stalled(&error)
     {

@@ -13,7 +13,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::socket::{Ended, Socket};
 
-/// How long a client may accept nothing.
+/// How long a client may accept nothing while a write waits.
 const STALL_LIMIT: Duration = Duration::from_secs(20);
 
 /// The client has accepted nothing for too long.
@@ -37,7 +37,7 @@ pub(super) fn is_stalled(error: &(dyn Error + 'static)) -> bool {
     std::iter::successors(Some(error), |&error| error.source()).any(is)
 }
 
-/// A stream whose writes fail if the client accepts nothing for 20 s.
+/// A stream whose writes fail if the client accepts nothing for [`STALL_LIMIT`].
 #[derive(Debug)]
 pub(super) struct ClientIo<S: Socket> {
     stream: Ended<S>,

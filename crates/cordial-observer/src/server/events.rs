@@ -16,11 +16,10 @@ use crate::shared::ObserverShared;
 /// How many streams may be open at once.
 const MAX_STREAMS: usize = 32;
 
-/// Sent first: how long a browser waits before it connects again, in milliseconds.
+/// Sent first: says how long a browser waits before it connects again, in milliseconds.
 const RETRY: &str = "retry: 1000\n\n";
 
-/// Answers with a stream: the newest event at once, and then one a second. A client that reads slowly misses events; none is queued
-/// for it.
+/// Answers with a stream: an event at once, and then one a second. A client that reads slowly misses events: only the newest one waits for it.
 pub(super) async fn events(shared: &Arc<ObserverShared>) -> Result<Response, Refusal> {
     if shared.ticks.receiver_count() >= MAX_STREAMS {
         let error = format!("{MAX_STREAMS} pages of this observer are open; close one of them");

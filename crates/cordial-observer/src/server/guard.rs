@@ -3,8 +3,11 @@
 //! | rule | against |
 //! |---|---|
 //! | `Host` is an IP address, `localhost`, or a name that the program has given | a foreign site that makes its own name resolve to this machine (DNS rebinding) |
-//! | `Origin` of a POST is the origin of the page | forged requests of foreign sites |
-//! | `Sec-Fetch-Site`, if the browser sends it, is `same-origin` or `none` for everything but the page | reads by foreign sites |
+//! | `Origin` of every request but GET and HEAD has the host and port of `Host`; it may be missing if there is a bearer token | forged requests of foreign sites |
+//! | `Sec-Fetch-Site`, if the browser sends it, is `same-origin` or `none`, except when the browser navigates with GET | reads by foreign sites |
+//!
+//! | headers of each answer | against |
+//! |---|---|
 //! | a content security policy without inline scripts, no frames, no referrer, no caching | scripts in labels, clickjacking, leaks |
 
 use std::net::IpAddr;
@@ -80,7 +83,7 @@ fn check(parts: &Parts, hosts: &[String]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Returns the host and port that the client has asked for.
+/// Returns the host and port that the client has asked for. The `Host` header and the target of the request must not differ.
 fn host_of(parts: &Parts) -> Result<Authority, Refusal> {
     let bad = |error: &str| Refusal::new(StatusCode::BAD_REQUEST, error);
     let mut values = parts.headers.get_all(header::HOST).iter();
@@ -105,7 +108,7 @@ fn host_of(parts: &Parts) -> Result<Authority, Refusal> {
     }
 }
 
-/// A host has no user, and its port is a number.
+/// Parses a host, which has no user, and whose port is a number or missing.
 fn valid_host(text: &[u8]) -> Option<Authority> {
     let host = Authority::try_from(text).ok()?;
     let port = host.as_str().strip_prefix(host.host())?;
@@ -113,7 +116,7 @@ fn valid_host(text: &[u8]) -> Option<Authority> {
     (port.is_empty() || port.strip_prefix(':').is_some_and(is_port)).then_some(host)
 }
 
-/// Returns whether a client may reach the server by this name. The owner of a foreign site can let its name resolve to this machine, so
+/// Returns whether a client may reach the server by this name. The owner of a foreign site can let the name of the site resolve to this machine, so
 /// names are checked. An IP address needs no check.
 fn is_known(host: &str, hosts: &[String]) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -122,7 +125,7 @@ fn is_known(host: &str, hosts: &[String]) -> bool {
         || hosts.iter().any(|known| host.eq_ignore_ascii_case(known))
 }
 
-/// Browsers send `Origin` with each POST. A client that authorizes itself by a token in a header needs none: no site can forge that.
+/// Browsers send `Origin` with each POST. A request with a bearer token in a header needs none: no foreign site can make a browser send that header.
 fn check_origin(parts: &Parts, host: &Authority) -> Result<(), Refusal> {
     let forbidden = |error: String| Err(Refusal::new(StatusCode::FORBIDDEN, error));
     let mut origins = parts.headers.get_all(header::ORIGIN).iter();

@@ -1,8 +1,8 @@
 //! The places for connections.
 //!
-//! Only so many connections of a listener may be open at once. Clients that are silent, slow, or have no token must not keep out one that has it, so
-//! when all places are taken, the oldest connection that has not shown the token yet is closed for the next one. A connection that has shown it
-//! once keeps its place.
+//! Only so many connections of a listener may be open at once. Clients that are silent, slow, or may not look must not keep out one that may, so
+//! when all places are taken, the oldest connection that does not keep its place is closed for the next one. A connection keeps its place once a
+//! request of it was authorized, and while the answer to a wrong token is delayed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ pub(super) struct Places {
 #[derive(Debug, Default)]
 struct Taken {
     next: u64,
-    /// By the order in which the connections were accepted.
+    /// By numbers in the order in which the connections were accepted.
     connections: BTreeMap<u64, Connection>,
 }
 
@@ -36,7 +36,7 @@ impl Places {
         Arc::new(Places { limit, taken: Mutex::default() })
     }
 
-    /// Takes a place, and returns whether a connection was closed for it; `None` if all connections keep their places.
+    /// Takes a place, and returns whether a connection was closed for it; `None` if all places are taken by connections that keep them.
     pub(super) fn take(self: &Arc<Places>) -> Option<(Place, bool)> {
         let mut taken = self.lock();
         let is_full = taken.connections.len() >= self.limit;
@@ -54,7 +54,7 @@ impl Places {
         Some((Place { id, places: self.clone() }, is_full))
     }
 
-    /// No code that can panic runs under the lock.
+    /// Locks the places. Ignores that the lock is poisoned: no code that can panic runs under it.
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,7 +83,7 @@ impl Place {
     }
 
     fn change(&self, change: impl FnOnce(&mut Connection)) {
-        // Otherwise, the place was given to another connection.
+        // A connection that is not there was closed for another one.
         if let Some(connection) = self.places.lock().connections.get_mut(&self.id) {
             change(connection);
         }

@@ -1,4 +1,4 @@
-//! The name of a client, and what the client may do.
+//! Decides whether a client may look and what it may do, by the token, the cookie and the authorizer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,7 @@ const WRONG_TOKEN_DELAY: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) rights: Rights,
+    /// The name of the client in the audit log.
     pub(super) who: String,
     /// Whether the request has no bearer token. Another site may then have made a browser send it, with the cookie.
     pub(super) by_cookie: bool,
@@ -39,7 +40,7 @@ pub(super) async fn authorized(State(shared): State<Arc<ObserverShared>>, reques
             next.run(Request::from_parts(parts, body)).await
         }
         Err(refusal) => {
-            // Wrong tokens are logged already, and a page sends its first request without a token.
+            // Wrong tokens are logged already. A request without a token is nothing special: the page sends one to learn whether it needs a token.
             if parts.method == Method::POST && !refusal.is_about_token() {
                 shared.audit_refusal(address(&parts), Refused::Request(refusal.sentence().to_owned()));
             }
@@ -88,9 +89,9 @@ async fn access(shared: &Arc<ObserverShared>, parts: &Parts) -> Access {
     asked.await.ok().flatten().unwrap_or_else(Access::denied)
 }
 
-/// Checks a token. The refusal of a wrong one is logged, and delayed. While many are delayed, no other token is looked at, whether it is right or
-/// wrong: so a client with many connections does not try tokens faster. A connection whose client has shown the token before is not concerned; a mounted
-/// observer does not know its connections.
+/// Checks a token. The refusal of a wrong one is logged, and delayed. While many refusals are delayed, no other token is looked at, whether it is right
+/// or wrong: so a client with many connections cannot try tokens faster. Tokens from a connection of which a request was authorized before are looked
+/// at all the same; a mounted observer does not know its connections.
 pub(super) async fn check_token(shared: &Arc<ObserverShared>, parts: &Parts, token: &str) -> Result<(), Refusal> {
     let client = parts.extensions.get::<Client>();
     let check = shared.token_checks.clone().try_acquire_owned().ok();
@@ -101,7 +102,7 @@ pub(super) async fn check_token(shared: &Arc<ObserverShared>, parts: &Parts, tok
     if shared.options.secret.is_token(token) {
         return Ok(());
     }
-    // First, because this future is dropped if the client disconnects.
+    // Before the delay, because this future is dropped if the client disconnects.
     shared.audit_refusal(address(parts), Refused::WrongToken);
     delay(shared, client.cloned(), check).await;
     Err(Refusal::new(
@@ -110,14 +111,14 @@ pub(super) async fn check_token(shared: &Arc<ObserverShared>, parts: &Parts, tok
     ))
 }
 
-/// Waits on the thread of the observer: a runtime of the program may have no timers. The connection keeps its place and its permit for all of
-/// that time, so that a client that disconnects and connects again cannot try tokens faster.
+/// Waits on the thread of the observer: a runtime of the program may have no timers. The connection keeps its place, and the check its permit, for all
+/// of that time, so that a client that disconnects and connects again cannot try tokens faster.
 async fn delay(shared: &Arc<ObserverShared>, client: Option<Client>, check: Option<OwnedSemaphorePermit>) {
-    let others = client.filter(|client| !client.place.is_kept());
-    others.as_ref().inspect(|client| client.place.set_kept(true));
+    let unauthorized = client.filter(|client| !client.place.is_kept());
+    unauthorized.as_ref().inspect(|client| client.place.set_kept(true));
     let waited = shared.thread.spawn(async move {
         sleep(WRONG_TOKEN_DELAY).await;
-        others.as_ref().inspect(|client| client.place.set_kept(false));
+        unauthorized.as_ref().inspect(|client| client.place.set_kept(false));
         drop(check);
     });
     // If the thread has ended, the observer answers no request any more.
@@ -133,12 +134,13 @@ pub(super) fn cookie(shared: &ObserverShared) -> HeaderValue {
     HeaderValue::try_from(cookie).expect("the name and the value are ASCII")
 }
 
-/// Returns the name of a client in the audit log.
+/// Returns the address of a client for the audit log; a text in its place for a mounted observer.
 pub(super) fn address(parts: &Parts) -> String {
     let client = parts.extensions.get::<Client>();
     client.map_or_else(|| "a client of the program's server".to_owned(), |client| client.address.to_string())
 }
 
+/// Returns the bearer token of a request.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;

@@ -19,7 +19,7 @@ impl Signals {
     }
 }
 
-/// Prints a text to standard error for each signal.
+/// Prints a text to standard error for each signal. Signals that arrive while a text is made share the next one.
 #[cfg(unix)]
 pub(super) async fn dumps(shared: &Arc<ObserverShared>, signals: Signals) {
     use std::io::Write;

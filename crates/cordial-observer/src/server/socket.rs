@@ -1,10 +1,10 @@
-//! Sockets that end for their peer although a forked process has copies of them.
+//! Sockets that end for their peers although a forked process has copies of them.
 
 use std::ops::{Deref, DerefMut};
 
 /// A socket that the observer may close.
 pub(super) trait Socket {
-    /// Ends the socket for its peer. To close it is not enough: each process that was forked from the program while the socket was open
+    /// Ends the socket for its peer. To close the socket is not enough: each OS process that was forked from the program while the socket was open
     /// has a copy, and the peer would wait until the last copy is closed.
     fn end(&self);
 }
@@ -12,7 +12,7 @@ pub(super) trait Socket {
 #[cfg(unix)]
 impl<S: std::os::fd::AsFd> Socket for S {
     fn end(&self) {
-        // The peer may have gone. A listener is ended by Linux only.
+        // The peer may have gone. Only Linux ends a listener.
         let _ = socket2::SockRef::from(self).shutdown(std::net::Shutdown::Both);
     }
 }

@@ -29,14 +29,14 @@ pub(crate) struct Listeners {
     pub(crate) unix: Option<super::UnixSocket>,
 }
 
-/// A thread that was started.
+/// An observer whose thread was started.
 #[derive(Debug)]
 pub(crate) struct Started {
     pub(crate) shared: Arc<ObserverShared>,
     pub(crate) address: Option<SocketAddr>,
 }
 
-/// Starts the thread.
+/// Starts the thread of an observer.
 pub(crate) fn start(
     options: Options,
     name: String,
@@ -97,7 +97,7 @@ async fn serve(
     shared.ticks.send_replace(Bytes::new());
 }
 
-/// Reads the counters once a second.
+/// Reads the program once a second.
 async fn ticks(shared: &Arc<ObserverShared>) {
     let mut seconds = interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);

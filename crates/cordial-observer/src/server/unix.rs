@@ -1,9 +1,10 @@
 //! UNIX sockets.
 //!
 //! Two programs may start at the same moment with the same path. Each observer holds a lock on a file beside its socket, `PATH.lock`, from
-//! before it looks at the path until it has removed it. So a socket that is about to listen is not taken for one that was left behind.
+//! before it looks at the path of the socket until it has removed the socket. So a socket that is about to listen is not taken for one that was left
+//! behind.
 //!
-//! The file has a text by which observers recognize it. A file without that text belongs to another program: if it is empty, the observer
+//! The lock file has a text by which observers recognize it. A file without that text belongs to another program: if it is empty, the observer
 //! locks it, but neither changes nor removes it; otherwise the observer does not start.
 
 use std::ffi::OsString;
@@ -22,11 +23,11 @@ use crate::error::ServeError;
 /// How many connections wait to be accepted.
 const BACKLOG: i32 = 128;
 
-/// A socket that listens. Dropping it removes its path.
+/// A socket that listens. Dropping it removes its path, unless something else is there.
 #[derive(Debug)]
 pub(crate) struct UnixSocket {
     listener: UnixListener,
-    /// Absolute, because the program may change its directory.
+    /// An absolute path, because the program may change its directory.
     path: PathBuf,
     /// The device and the number of the socket in the file system.
     id: (u64, u64),
@@ -40,7 +41,7 @@ impl UnixSocket {
         UnixSocket::bind_with(path, || ())
     }
 
-    /// `is_bound` is called when the path is there and its permissions may still be those that the umask gives. Until the
+    /// Calls `is_bound` when the path is there and its permissions may still be those that the umask gives. Until the
     /// socket listens, no client can connect to it.
     fn bind_with(path: &Path, is_bound: impl FnOnce()) -> Result<UnixSocket, ServeError> {
         let lock = Lock::of(path)?;
@@ -87,7 +88,8 @@ fn refused(path: &Path, error: io::Error) -> ServeError {
 /// The text in the lock file of an observer.
 const MARK: &[u8] = b"the lock of a cordial-observer\n";
 
-/// Only one observer at a time has the lock of a path. The system releases it when the program ends.
+/// The lock of the path of a socket, which only one observer at a time has. The system releases it when the program has ended, and each OS process
+/// that was forked from it has ended or executed another program.
 #[derive(Debug)]
 struct Lock {
     path: PathBuf,
@@ -112,7 +114,7 @@ impl Lock {
                 Errno::EWOULDBLOCK => refused(socket, ErrorKind::AddrInUse.into()),
                 errno => failed(errno.into()),
             })?;
-            // Its last owner may have removed it meanwhile, so that the next observer would lock another file.
+            // The last owner of the lock may have removed the file meanwhile, so that the next observer would lock another one.
             let (locked, named) = (file.metadata().map_err(failed)?, fs::symlink_metadata(&path));
             if named.is_ok_and(|named| (named.dev(), named.ino()) == (locked.dev(), locked.ino())) {
                 let mut lock = Lock { path: path.clone(), is_own: is_new, file };
@@ -151,7 +153,7 @@ fn open(path: &Path) -> io::Result<(File, bool)> {
             created => return Ok((created?, true)),
         }
         match options.create_new(false).open(path) {
-            // Its owner has removed it meanwhile.
+            // The owner of the file has removed it meanwhile.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             opened => return Ok((opened?, false)),
         }

@@ -10,7 +10,7 @@ use super::texts::shortened;
 /// How many causes of an error are shown.
 const MAX_CAUSES: usize = 20;
 
-/// How much of each text of a crash is shown, in bytes.
+/// How much of each text of a crash is shown, in bytes: more than `cordial` keeps of one.
 const MAX_TEXT: usize = 20 * 1024;
 const MAX_BACKTRACE: usize = 256 * 1024;
 
@@ -34,7 +34,7 @@ pub(crate) fn place_of(crash: &Crash) -> &Location {
     }
 }
 
-/// Returns what happened, followed by the causes, the outermost first. There is at least one text.
+/// Returns what happened, followed by at most 20 causes, the outermost first. There is at least one text.
 pub(crate) fn chain_of(exit: &Exit) -> Vec<String> {
     match exit {
         Exit::Panic(report) => vec![shortened(report.message(), MAX_TEXT)],
@@ -47,7 +47,7 @@ pub(crate) fn chain_of(exit: &Exit) -> Vec<String> {
     }
 }
 
-/// Returns the backtrace of a panic, if there is one: of this program, or of another one that ran the process.
+/// Returns the backtrace of an exit, if it has one. That of a panic begins with the code that has panicked.
 pub(crate) fn backtrace_of(exit: &Exit) -> Option<String> {
     let Exit::Panic(report) = exit else {
         return exit.backtrace().map(|text| shortened(&text.to_string(), MAX_BACKTRACE));
@@ -55,7 +55,7 @@ pub(crate) fn backtrace_of(exit: &Exit) -> Option<String> {
     report.backtrace_text().map(|text| shortened(below_the_panic(&text), MAX_BACKTRACE))
 }
 
-/// The function of the standard library that marks the end of panic handling: the lines before it in a backtrace handle the panic.
+/// The function of the standard library whose callees handle the panic: they are the lines before it in a backtrace.
 const HANDLES_PANIC: &str = "__rust_end_short_backtrace";
 
 /// Functions through which code panics.

@@ -44,7 +44,7 @@ fn cpu_time() -> Option<Duration> {
     None
 }
 
-/// Reads the line `VmRSS:    12345 kB` of Linux.
+/// Reads the line `VmRSS:    12345 kB` of `/proc/self/status`, which only Linux has.
 fn resident_memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,4 +1,4 @@
-//! The places of a scan. A program spawns from few places, so a process of a scan has only the number of its place.
+//! The places of a scan. A program spawns from few places, so a scan keeps each place once, and for each process only the number of its place.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ pub(crate) struct PlaceId(u32);
 pub(crate) struct Places {
     all: Vec<Place>,
     ids: HashMap<Location, PlaceId>,
-    /// The place of the last process: neighbors often have the same one.
+    /// The place that was looked up last: neighboring processes often have the same one.
     last: Option<(Location, PlaceId)>,
 }
 

@@ -1,8 +1,8 @@
-//! When the polls that go on have begun.
+//! When the polls in progress have begun.
 //!
-//! The monitor thread of the scheduler measures all polls from the start again after it got no processor for a while: otherwise,
-//! every poll of a program that was stopped by a signal would seem to be long. On a busy machine that happens often. So each scan
-//! remembers when a poll was seen first; the counter of polls of the process shows that it is still the same poll.
+//! After the monitor thread of the scheduler got no processor for a while, it measures all polls as if they had begun at that moment: otherwise,
+//! every poll of a program that was stopped by a signal would seem to be long. On a busy machine the monitor thread often gets no processor. So
+//! each scan remembers the earliest beginning that was measured of a poll; the counter of polls of the process shows that it is still the same poll.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use cordial::Pid;
 
 use super::Row;
 
-/// A poll that goes on.
+/// A poll in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PollInProgress {
     /// How often the process was polled before.
@@ -18,10 +18,11 @@ pub(crate) struct PollInProgress {
     pub(crate) since_ms: u64,
 }
 
-/// The polls that one scan has seen, by process. There are at most as many as threads.
+/// The polls in progress that one scan has seen, by process. There are at most as many as threads.
 pub(super) type PollsInProgress = HashMap<Pid, PollInProgress>;
 
-/// Returns the polls that go on, and corrects in the rows how long they have lasted.
+/// Returns the polls in progress, and corrects in the rows how long they have lasted. Without those that have lasted for less than about 1 ms, unless
+/// `before` has them.
 pub(super) fn polls_in_progress(rows: &mut [Row], at_ms: u64, before: &PollsInProgress) -> PollsInProgress {
     let mut in_progress = HashMap::new();
     for row in rows.iter_mut().filter(|row| row.thread.is_some()) {
@@ -34,8 +35,8 @@ pub(super) fn polls_in_progress(rows: &mut [Row], at_ms: u64, before: &PollsInPr
     in_progress
 }
 
-/// Returns since when a poll has been going on. `seen` is the poll of the process that the scan before has seen, and `measured` what the
-/// scheduler says now; `None` if that is less than a millisecond ago.
+/// Returns when a poll has begun. `seen` is the poll of the process in the scan before. `measured` is when the poll has begun as the scheduler says
+/// now; `None` if that is less than about a millisecond ago.
 fn same_poll(seen: Option<PollInProgress>, polls: u32, measured: Option<u64>) -> Option<PollInProgress> {
     let seen = seen.filter(|seen| seen.polls == polls).map(|seen| seen.since_ms);
     let since_ms = seen.into_iter().chain(measured).min()?;

@@ -18,7 +18,7 @@ pub(crate) struct Row {
     pub(crate) above: Above,
     busy_us: u64,
     age_ms: u64,
-    /// How long the current poll has lasted, in milliseconds.
+    /// How long the current poll has lasted, in milliseconds; `None` if that is less than about 1 ms.
     in_poll_ms: Option<u32>,
     pub(crate) place: PlaceId,
     pub(crate) polls: u32,
@@ -37,7 +37,7 @@ pub(crate) enum Above {
     Supervisor(Pid),
     /// The process is a supervisor that belongs to this process.
     Owner(Pid),
-    /// The process was spawned by this one.
+    /// The process was spawned by this one, and is neither a child nor a supervisor with an owner.
     Caller(Pid),
     Nothing,
 }
@@ -103,7 +103,7 @@ impl Row {
         self.in_poll_ms = Some(u32::try_from(lasted_ms).unwrap_or(u32::MAX));
     }
 
-    /// Returns whether the process is a supervisor of either kind.
+    /// Returns whether the process is a supervisor or a task supervisor.
     pub(crate) fn is_supervisor(&self) -> bool {
         matches!(self.kind, Kind::Supervisor | Kind::TaskSupervisor)
     }

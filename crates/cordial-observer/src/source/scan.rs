@@ -12,13 +12,13 @@ use super::polls::{PollInProgress, PollsInProgress, polls_in_progress};
 use super::{Places, Row};
 use crate::view::{Kind, StateCounts};
 
-/// How many processes a scan keeps. Those with greater pids are only counted.
+/// How many processes a scan keeps: those with the smallest pids. The others are only counted.
 const MAX_ROWS: usize = 1_000_000;
 
-/// How many supervisors are asked for their strategy and restarts in each scan.
+/// How many supervisors are asked for their strategy and their restarts in each scan: those with the smallest pids.
 const MAX_SUPERVISORS: usize = 10_000;
 
-/// One reading of all processes, ordered by pid. All tables and the tree of one second are made from one scan.
+/// One reading of all processes, ordered by pid. The tables of processes and the tree are made from the same scan until there is a newer one.
 #[derive(Debug)]
 pub(crate) struct Scan {
     pub(crate) at_ms: u64,
@@ -26,14 +26,14 @@ pub(crate) struct Scan {
     pub(crate) interval: Duration,
     pub(crate) places: Places,
     rows: Vec<Row>,
-    /// What each process had done before the interval, in the order of `rows`.
+    /// What each process had done before the interval, in the order of `rows`; nothing, for a process that is new.
     earlier: Vec<Earlier>,
     n_left_out: usize,
     n_servers: usize,
     n_connections: usize,
     supervisors: HashMap<Pid, Supervision>,
     mailboxes: HashMap<Pid, MailboxInfo>,
-    /// Messages that each server had handled before the interval.
+    /// How many messages each server had handled before the interval.
     handled_earlier: HashMap<Pid, u64>,
     polls: PollsInProgress,
     counts: StateCounts,
@@ -47,7 +47,7 @@ struct Earlier {
     self_wakes: u32,
 }
 
-/// What the next scan needs of this one: a few bytes of each process, so that only one scan is in memory while the next is made.
+/// What the next scan needs of this one: a few bytes of each process, so that this scan need not be in memory while the next is made.
 #[derive(Debug, Default)]
 pub(crate) struct Before {
     at_ms: u64,
@@ -60,9 +60,9 @@ pub(crate) struct Before {
 /// The tree of the processes: which process is below which other one.
 #[derive(Debug)]
 struct Levels {
-    /// Indices of rows, sorted by the process above, then oldest first.
+    /// Indices of rows, sorted by the index of the row above, then oldest first.
     order: Vec<u32>,
-    /// The index of the row above each row; `u32::MAX` for a root.
+    /// The index of the row above each row; `ROOT` if there is none.
     above: Vec<u32>,
     /// How many rows are below each row, on all levels.
     below: Vec<u32>,
@@ -160,7 +160,7 @@ impl Scan {
         self.row(pid)?.label.as_deref().map(str::to_owned)
     }
 
-    /// Returns the poll that a process was in at the time of this scan, if that poll had lasted for a while.
+    /// Returns the poll that a process was in at the time of this scan, if that poll had lasted for about 1 ms or more.
     pub(crate) fn poll_in_progress(&self, pid: Pid) -> Option<PollInProgress> {
         self.polls.get(&pid).copied()
     }
@@ -181,7 +181,8 @@ impl Scan {
         self.mailboxes.iter().map(|(pid, mailbox)| (*pid, mailbox))
     }
 
-    /// Returns how many messages a server has handled per second in the interval.
+    /// Returns how many messages a server has handled per second in the interval; 0 for a process that is new, because the counter may have those
+    /// of earlier incarnations.
     pub(crate) fn handled_per_second(&self, pid: Pid) -> f64 {
         let now = self.mailboxes.get(&pid).map_or(0, |mailbox| mailbox.handled);
         let earlier = self.handled_earlier.get(&pid).copied().unwrap_or(now);
@@ -238,7 +239,7 @@ impl Levels {
         let mut above: Vec<u32> = Vec::with_capacity(scan.rows.len());
         let mut last = None;
         for row in &scan.rows {
-            // Neighbors often have the same supervisor.
+            // Neighbors are often below the same process.
             let index = match last {
                 Some((pid, index)) if row.above.pid() == Some(pid) => index,
                 _ => row.above.pid().and_then(|pid| scan.index_of(pid)).map_or(ROOT, as_index),
@@ -257,7 +258,7 @@ impl Levels {
     }
 }
 
-/// Counts the rows below each row: begins with rows without children, and goes on with rows all of whose children are counted.
+/// Counts the rows below each row, on all levels: begins with rows without children, and goes on with rows all of whose children are counted.
 fn count_below(above: &[u32]) -> Vec<u32> {
     let mut below = vec![0_u32; above.len()];
     let mut waits_for = vec![0_u32; above.len()];

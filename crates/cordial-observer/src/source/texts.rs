@@ -1,4 +1,4 @@
-//! Texts of the program, which may have any length: only a bounded part of each is kept and sent.
+//! Texts of the program, which may have any length and any characters.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(crate) fn cut(text: &str, max: usize) -> &str {
     &text[..end]
 }
 
-/// Returns the beginning of a text, with a mark if something was left out.
+/// Returns the beginning of a text, at most this many bytes, followed by `…` if something was left out.
 pub(crate) fn shortened(text: &str, max: usize) -> String {
     if text.len() <= max { text.to_owned() } else { format!("{}…", cut(text, max)) }
 }
@@ -26,7 +26,7 @@ pub(crate) fn bounded_label(label: &Arc<str>) -> Arc<str> {
     if label.len() <= MAX_LABEL { label.clone() } else { shortened(label, MAX_LABEL).into() }
 }
 
-/// Like [`bounded_label`], for an answer.
+/// Like [`bounded_label`], as a text of an answer.
 pub(crate) fn shown_label(label: Option<&Arc<str>>) -> Option<String> {
     label.map(|label| shortened(label, MAX_LABEL))
 }
@@ -42,8 +42,7 @@ pub(crate) fn name_in_sentence(label: Option<&str>, place: &str, pid: Pid) -> St
     }
 }
 
-/// Returns a text whose characters can all be seen, so that a label can imitate neither another label nor a line: the others are shown as `\u{202e}` and
-/// the like.
+/// Returns a text in which hidden characters are escaped, as `\u{202e}` for example, so that a label can imitate neither another label nor a line.
 pub(crate) fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for c in text.chars() {
@@ -52,8 +51,8 @@ pub(crate) fn visible(text: &str) -> String {
     visible
 }
 
-/// Returns whether a label with this character could look like another label. True for control characters, invisible characters, and
-/// characters that change the direction of the text around them, except for the two joiners, which scripts and emoji need.
+/// Returns whether a label with this character could look like another label: whether it is a control character, an invisible character, or a
+/// character that changes the direction of the text around it. The two joiners are no such characters here, because scripts and emoji need them.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'

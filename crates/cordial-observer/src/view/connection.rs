@@ -1,8 +1,8 @@
-//! The connections of servers of `cordial-http`.
+//! The connections of network servers.
 
 use serde::{Deserialize, Serialize};
 
-/// A row of `GET /api/connections`: an open connection, the oldest first.
+/// A row of `GET /api/connections`: a process that is marked as a connection, as those of servers of `cordial-http` are; the oldest first.
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Connection {
@@ -14,12 +14,12 @@ pub struct Connection {
     pub peer: Option<String>,
     /// What the process does.
     pub state: super::State,
-    /// How many requests have arrived, if the server shows it.
+    /// How many requests have arrived, if the server shows that.
     pub requests: Option<u64>,
-    /// How long it has been open.
+    /// How long ago the process was spawned.
     pub age_ms: u64,
     /// Share of the last interval in which it computed or blocked.
     pub busy_share: f64,
-    /// The supervisor of the connections of its server.
+    /// The supervisor of the process, if it is a child.
     pub supervisor: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The crash log: the most recent 1000 crashes, grouped by place.
+//! The crash log: the most recent 1000 crashes, grouped by place and kind.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct Crashes {
     pub dropped: u64,
     /// How many crashes of the log match.
     pub matched: usize,
-    /// The places of the crashes that match, the place with the most recent crash first.
+    /// The groups of the crashes that match, the group with the most recent crash first.
     pub groups: Vec<CrashGroup>,
     /// The index of the first row.
     pub offset: usize,
@@ -22,7 +22,7 @@ pub struct Crashes {
     pub rows: Vec<Crash>,
 }
 
-/// The crashes of one place.
+/// The crashes of one place and of one kind.
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CrashGroup {
@@ -34,13 +34,13 @@ pub struct CrashGroup {
     pub exit_kind: String,
     /// The message of the most recent one.
     pub message: String,
-    /// How many of the log are of this place.
+    /// How many crashes that match are in this group.
     pub count: usize,
     /// When the first of them happened.
     pub first_at_ms: u64,
     /// When the last of them happened.
     pub last_at_ms: u64,
-    /// Labels of the processes, at most three.
+    /// Labels of the processes, those of the most recent crashes first; at most three.
     pub labels: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ pub struct CrashDetail {
     pub crash: Crash,
     /// What happened and its causes, the outermost first.
     pub chain: Vec<String>,
-    /// The backtrace of a panic, if `RUST_BACKTRACE` enables it.
+    /// The backtrace of a panic, if `RUST_BACKTRACE` enables it, or that of an exit which has one.
     pub backtrace: Option<String>,
     /// The processes that spawned it, nearest first, if they were recorded.
     pub ancestors: Vec<Reference>,

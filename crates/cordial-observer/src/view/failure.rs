@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Moment;
 
-/// The body of every answer whose status is 400 or higher.
+/// The body of each answer whose status is 400 or higher, except for the answers to requests that are not valid HTTP.
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Failure {

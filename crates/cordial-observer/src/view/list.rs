@@ -20,23 +20,24 @@ use serde::{Deserialize, Serialize};
 ///
 /// Parameters of `GET /api/tree`: `parent`, the process whose children are listed (the roots without it), `offset`, `limit`,
 /// and `sort` and `descending` as above. Without `sort`, supervisors and processes that have children come first, and each
-/// group is ordered oldest first. With `fold=true`, more than four processes of one place that have neither name nor children are
-/// one row (`alike`). The parameter `alike` lists the processes of such a row: its value is their place.
+/// group is ordered oldest first. With `fold=true` and without `sort`, more than four processes of one place that have neither label nor children are
+/// one row (`alike`). The parameter `alike` lists the processes of such a row: its value is their place, and `sort` has no effect.
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct List<T> {
     /// How many there are.
     pub total: usize,
-    /// How many of them match the filter.
+    /// How many of them match the filter; in the tree, the number of rows after `fold`.
     pub matched: usize,
     /// The index of the first row among those that match.
     pub offset: usize,
     /// The rows.
     pub rows: Vec<T>,
-    /// When the processes were read. Answers with the same value come from the same reading, so that pages fit together.
+    /// For processes, when they were read: answers with the same value come from the same reading, so that pages fit together. For streams, task
+    /// sets, long polls, warnings and the audit log, when the answer was made.
     pub at_ms: u64,
-    /// After how long a new request gets a new reading: 1 s, and longer if the program has very many processes, so that reading
-    /// them costs at most about one percent of a processor.
+    /// After how long a new request gets a new reading of the processes: 1 s, and longer if the program has so many of them that a reading each
+    /// second would cost more than one percent of a processor.
     pub refresh_ms: u64,
 }
 

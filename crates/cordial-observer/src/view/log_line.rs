@@ -10,7 +10,7 @@ pub struct LogLine {
     pub at_ms: u64,
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: String,
-    /// The target of the event, which is the module by default.
+    /// The target of the event, which is the module by default; at most 1000 bytes.
     pub target: String,
     /// The message, followed by the fields; at most 1000 bytes.
     pub text: String,

@@ -14,7 +14,7 @@ pub struct LongPoll {
     pub place: String,
     /// The index of the thread that is in the poll, if it is known.
     pub worker: Option<usize>,
-    /// The name or the id of that thread of the operating system, if it is known.
+    /// The id of that thread in the kernel, if it is known.
     pub thread: Option<String>,
     /// How long the poll has lasted.
     pub for_ms: u64,
@@ -24,6 +24,6 @@ pub struct LongPoll {
     pub supervisor: Option<String>,
     /// The label of the supervisor.
     pub supervisor_label: Option<String>,
-    /// Whether the process was killed: it ends when the poll returns.
+    /// Whether the process ends when the poll returns, because it was killed or asked to shut down; as of the last reading of the processes.
     pub killed: bool,
 }

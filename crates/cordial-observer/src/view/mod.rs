@@ -1,16 +1,16 @@
 //! The answers of the server: one struct for each, with the fields of the JSON.
 //!
 //! These types are the contract between the server, the page in `assets/`, and programs that read the endpoints. Durations are
-//! in milliseconds (`…_ms`), points in time are milliseconds since the Unix epoch (`…_at_ms`, `at_ms`), rates are per second, shares
-//! are between 0 and 1. The last interval is the time between the two latest readings of all processes. A pid is the text
-//! that [`cordial::Pid`] prints, `"<1.2.3>"`; a place is `"src/main.rs:12:5"`. A field that has no value is `null`. Fields
-//! may be added.
+//! in milliseconds (`…_ms`), points in time are milliseconds since the Unix epoch (`…_at_ms`, `at_ms`), rates are per second, and shares
+//! are between 0 and 1, except for [`Point::utilization`]. The last interval is the time between the two latest readings of all processes. A pid is
+//! the text that [`cordial::Pid`] prints, `"<1.2.3>"`; a place is `"src/main.rs:12:5"`. A field that has no value is `null`, unless its
+//! documentation says that it is missing. Fields may be added.
 //!
 //! Lists have the fields `total` (how many there are), `matched` (how many match the filter), `offset` (the index of the first row)
 //! and `rows`. The parameters `offset` and `limit` select rows; `limit` is 100 by default and at most 500.
 //!
-//! Texts that come from the program (labels, messages, places) are cut if they are very long, and not escaped: a reader of the JSON has
-//! to do that.
+//! Labels and messages, which come from the program, are cut if they are very long. Only the texts of the audit log are escaped: a reader of the
+//! JSON has to escape the others.
 
 mod action;
 mod audit;

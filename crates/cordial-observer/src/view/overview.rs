@@ -16,7 +16,7 @@ pub struct Overview {
     pub csrf: String,
     /// The newest point.
     pub now: Point,
-    /// The points before it.
+    /// The points up to this one.
     pub history: History,
     /// The threads of the scheduler, by index, at most 64.
     pub workers: Vec<Worker>,
@@ -24,17 +24,17 @@ pub struct Overview {
     pub counts: StateCounts,
     /// The numbers of streams, servers, task sets and connections, which have views of their own.
     pub totals: ViewTotals,
-    /// The five processes with the largest busy share.
+    /// The processes with the largest busy share, at most five; without those that have not computed in the last interval.
     pub busiest: Vec<Task>,
     /// The warnings, the most severe first; at most 20.
     pub warnings: Vec<Warning>,
     /// The long polls of this moment, the longest first; at most 20.
     pub long_polls: Vec<LongPoll>,
-    /// How many processes of the runtime have crashed, before the observer was started included.
+    /// How many processes of the runtime have crashed, those that crashed before the observer was started included.
     pub crashes_total: u64,
     /// How many of them have crashed in the last 60 seconds.
     pub crashes_last_minute: u64,
-    /// What the observer has dropped because a limit was reached.
+    /// What the observer has dropped.
     pub dropped: Dropped,
 }
 
@@ -46,7 +46,7 @@ pub struct Program {
     pub name: String,
     /// The id of the process of the operating system.
     pub os_pid: u32,
-    /// A random text, which differs for each start of the observer. If it has changed, the program was restarted.
+    /// A random text, which differs for each start of the observer. If it has changed, the program or its observer was restarted.
     pub start_id: String,
     /// When the observer was started.
     pub started_at_ms: u64,

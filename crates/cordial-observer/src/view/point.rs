@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What the program does at one moment, or did in the second before it.
+/// What the program does at one moment, or did in the second before it. In a program with very many processes, the processes are counted less
+/// often than once a second: until the next count, the numbers of processes are those of the last one.
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Point {
@@ -15,7 +16,7 @@ pub struct Point {
     pub utilization: f32,
     /// Threads that run tasks, or sleep until there are some.
     pub threads: usize,
-    /// Threads in addition to those: blocked in a poll, parked, or about to exit.
+    /// Threads in addition to those: blocked in a long poll, parked, or about to exit.
     pub stand_ins: usize,
     /// Tasks that are ready and wait for a worker.
     pub queued: usize,
@@ -45,11 +46,11 @@ pub struct Point {
 pub struct History {
     /// One point per second, for 10 minutes.
     pub seconds: Columns,
-    /// One point per 10 seconds, for 6 hours. Each is the mean of its 10 seconds.
+    /// One point per 10 seconds, for 6 hours. Each is the mean of those of its seconds that were measured; `threads` is that of the last one.
     pub ten_seconds: Columns,
 }
 
-/// Points of time, oldest first: one column for each number of a [`Point`]. All columns have the same length; a second that was not
+/// Points of time, oldest first: one column for each number of a [`Point`] but `steals`. All columns have the same length; a step that was not
 /// measured is `null`.
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 pub struct Stream {
     /// The number of the stream.
     pub id: u64,
-    /// The process that consumes it, if it is known.
+    /// The process that polled the stream first, if a process did.
     pub pid: Option<String>,
-    /// Its label.
+    /// The label of that process, if it is alive and has one.
     pub label: Option<String>,
-    /// Where it was made.
+    /// Where the stream was created, which is where its items are spawned.
     pub place: String,
-    /// How long it has been in progress.
+    /// How long ago the stream was polled first.
     pub age_ms: u64,
-    /// Items whose tasks run now.
+    /// Items that are running, or wait for their next attempt.
     pub in_flight: usize,
     /// How many may run at once.
     pub max: Option<usize>,
@@ -24,16 +24,16 @@ pub struct Stream {
     pub total: Option<u64>,
     /// Items that were started.
     pub started: u64,
-    /// Items with a result that is not an error.
+    /// Items that have returned a value.
     pub completed: u64,
-    /// Items that have failed.
+    /// Items that have failed and are not retried.
     pub failed: u64,
     /// Attempts that exceeded their timeout.
     pub timed_out: u64,
-    /// Attempts after the first one of an item.
+    /// Retries that were decided on: each is one more attempt of an item, which may still wait for its backoff.
     pub retries: u64,
-    /// Results that wait for an older item.
+    /// Results that wait for the consumer or for an older item.
     pub buffered: usize,
-    /// Finished items per second, in the last interval.
+    /// Finished items per second, since a request for the streams about a second or longer ago; at the first request, since the first poll.
     pub per_second: f64,
 }

@@ -12,13 +12,13 @@ pub struct Supervision {
     pub running: usize,
     /// How many children have no process.
     pub inactive: usize,
-    /// How many children may run at once.
+    /// How many children may run at once; `null` is no limit.
     pub max_children: Option<usize>,
     /// How many restarts it has made.
     pub restarts: u64,
     /// Its restart limit, if it is known.
     pub intensity: Option<Intensity>,
-    /// In how long the next child is started again, if restarts are scheduled and the time is known.
+    /// In how long the next child is started again, if a restart is scheduled and its time is known.
     pub next_restart_ms: Option<u64>,
 }
 
@@ -28,7 +28,7 @@ pub struct Supervision {
 pub struct Intensity {
     /// How many restarts are allowed within the window.
     pub limit: u32,
-    /// How many restarts count at this moment.
+    /// How many restarts are within the window that ends now.
     pub used: u32,
     /// The window.
     pub window_ms: u64,

@@ -10,7 +10,7 @@ use super::Mailbox;
 pub struct Task {
     /// Its pid.
     pub pid: String,
-    /// The label that it has set, or else its label as a supervisor or its id as a child.
+    /// The label that it has set. If it has set none: the label of a supervisor, or the id of a child that is not a task supervisor.
     pub label: Option<String>,
     /// The id of a child of a supervisor.
     pub child_id: Option<String>,
@@ -18,7 +18,7 @@ pub struct Task {
     pub kind: Kind,
     /// What it does at this moment.
     pub state: State,
-    /// The index of the thread that polls it, if it is known.
+    /// The index of the thread that polls it.
     pub worker: Option<usize>,
     /// How long its current poll has lasted, if it has been in one for more than about 1 ms.
     pub in_poll_ms: Option<u64>,
@@ -28,19 +28,19 @@ pub struct Task {
     pub busy_ms: f64,
     /// Share of the last interval in which it computed or blocked.
     pub busy_share: f64,
-    /// How often it was polled.
+    /// How often it was polled. Wraps after 2^32 polls.
     pub polls: u64,
     /// Polls per second in the last interval.
     pub polls_per_s: f64,
     /// How many of its polls lasted longer than `stall_after`.
     pub long_polls: u32,
-    /// How often it has woken itself during a poll, if that is counted.
+    /// How often it was woken by its own poll. Wraps after 2^32 times.
     pub self_wakes: Option<u64>,
     /// Where it was spawned: `file:line:column`.
     pub place: String,
     /// The process that spawned it.
     pub caller: Option<String>,
-    /// The label of that process, if it is alive.
+    /// The label of that process, if it is alive and has one.
     pub caller_label: Option<String>,
     /// Its supervisor, if it is a child.
     pub supervisor: Option<String>,
@@ -63,9 +63,9 @@ pub struct Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A task without a supervisor.
+    /// A process of none of the other kinds.
     Task,
-    /// The process of `cordial::main` or `cordial::run`.
+    /// The process of `cordial::main`, `cordial::run` or `cordial::testing::run`.
     Root,
     /// A child of a supervisor that is none of the following.
     Child,
@@ -75,11 +75,11 @@ pub enum Kind {
     TaskSupervisor,
     /// A server.
     Server,
-    /// A task that handles an item of a stream.
+    /// An attempt of an item of a stream.
     StreamItem,
     /// A task of a task set.
     TaskSet,
-    /// A connection of `cordial-http`.
+    /// A process that is marked as a connection, as those of servers of `cordial-http` are.
     Connection,
 }
 
@@ -94,9 +94,9 @@ pub enum State {
     Queued,
     /// It waits to be woken.
     Waiting,
-    /// It was asked to shut down and has not ended yet.
+    /// It was asked to shut down, has opted in to graceful shutdown, and has not ended yet.
     ShutdownRequested,
-    /// It ends when its current poll returns.
+    /// It ends when its current poll returns, or else in its next poll.
     Exiting,
     /// It was killed, and its poll does not return.
     Abandoned,
@@ -109,6 +109,6 @@ pub struct Server {
     /// The process, with its mailbox.
     #[serde(flatten)]
     pub task: Task,
-    /// Messages that it has handled per second, in the last interval.
+    /// Messages that it has handled per second, in the last interval; 0 if the process was spawned in that interval.
     pub handled_per_s: f64,
 }

@@ -15,9 +15,10 @@ pub struct TaskDetail {
     pub can: Rights,
     /// The processes that spawned it, nearest first, up to 32.
     pub callers: Vec<Reference>,
-    /// Its supervisor or owner, the supervisor of that, and so on, nearest first.
+    /// The process above it in the tree, the process above that one, and so on, nearest first, up to 100. Above a process is its supervisor; or
+    /// else its owner; or else the process that spawned it.
     pub ancestors: Vec<Reference>,
-    /// The first 10 processes below it in the tree.
+    /// The processes directly below it in the tree, of which the first 10 are listed.
     pub children: Children,
     /// The processes that it is linked to, at most 100.
     pub links: Vec<Reference>,
@@ -34,18 +35,20 @@ pub struct TaskDetail {
     /// The last lines that it has logged, oldest first, at most 20; `null` if the program keeps none: see
     /// [`LogLines`](crate::LogLines).
     pub log: Option<Vec<LogLine>>,
-    /// How long the polls of all processes that were spawned at its place have lasted, from 1 ms on.
+    /// How long the polls of all processes that were spawned at its place have lasted, those that have ended included.
     pub poll_durations: Vec<PollDuration>,
-    /// For how long it has not been polled, as far as the observer has seen; `null` if it was polled in the last interval.
+    /// For how long it has not been polled, as far as the observer has seen; `null` if it was polled in the last interval, or was not watched
+    /// before.
     pub quiet_ms: Option<u64>,
-    /// The text that the formatter of the program has returned for this process; `null` without a formatter.
+    /// The text that the formatter of the program ([`Builder::describe`](crate::Builder::describe)) has returned for this process; `null` if there
+    /// is none.
     pub note: Option<String>,
     /// The events of its life, oldest first, as far as the observer has seen them.
     pub lifeline: Vec<Moment>,
-    /// Its activity since a client first asked for this view of it, for at most 10 minutes.
+    /// Its activity since it is watched, for at most 10 minutes. The observer watches the 16 processes for whose details clients have asked last.
     pub history: DetailColumns,
-    /// The most recent crashes of processes that were spawned at the same place and have the same supervisor, newest first, at
-    /// most 10.
+    /// The most recent crashes of processes that were spawned at the same place and have the same supervisor and the same id of a child, newest
+    /// first, at most 10.
     pub crashes: Vec<Crash>,
 }
 
@@ -63,13 +66,14 @@ pub struct Peer {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct PollDuration {
-    /// The shortest time that is counted here. The longest is less than twice as long; the last entry has no upper bound.
+    /// The shortest time that is counted here. The longest is less than twice as long; the entry from 32768 ms on has no upper bound. The entry
+    /// from 1 ms on also has the polls that were measured as shorter.
     pub at_least_ms: u64,
-    /// How many polls have lasted for such a time.
+    /// How many polls have lasted for such a time and have returned.
     pub polls: u64,
 }
 
-/// Processes below another one.
+/// The processes directly below another one.
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Children {
@@ -83,16 +87,17 @@ pub struct Children {
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Moment {
-    /// When it happened.
+    /// When it happened, or when the observer has seen it.
     pub at_ms: u64,
-    /// What: `spawned`, `watched` (a client has asked for it first), `first poll`, `waits` (it was not polled for ten seconds), `woken`,
-    /// `long polls`, `shutdown requested`, `exiting`, `abandoned` or `ended`.
+    /// What: `spawned`, `watched` (a client has asked for its details, and it had been polled before), `first poll`, `waits` (from this moment on, it
+    /// was not polled for ten seconds), `woken` (after it has waited so), `long polls`, `shutdown requested`, `exiting`, `abandoned` or `ended`.
     pub what: String,
     /// More about it.
     pub detail: Option<String>,
 }
 
-/// What a process did, one point a second, oldest first.
+/// What a process did, one point a second, oldest first. If processes are read less often, a reading is the point of each second since the one
+/// before.
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct DetailColumns {
@@ -100,9 +105,9 @@ pub struct DetailColumns {
     pub step_ms: u64,
     /// When the first point was taken.
     pub first_at_ms: u64,
-    /// Share of the second in which it computed or blocked.
+    /// Share of the last interval in which it computed or blocked.
     pub busy: Vec<f32>,
-    /// Polls in the second.
+    /// Polls per second in the last interval.
     pub polls: Vec<f32>,
     /// Of a server: the messages in its mailbox.
     pub mailbox: Vec<Option<usize>>,

@@ -2,28 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A row of `GET /api/task_sets`: a task set, the oldest first.
+/// A row of `GET /api/task_sets`: a task set that has spawned a task and was not dropped; the oldest first.
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskSet {
     /// The number of the set.
     pub id: u64,
-    /// The process that made it, if it is known.
+    /// The process that has spawned its first task, if a process has.
     pub pid: Option<String>,
-    /// The label of that process.
+    /// The label of that process, if it is alive and has one.
     pub label: Option<String>,
-    /// Where it was made.
+    /// Where its first task was spawned.
     pub place: String,
-    /// Tasks that run.
+    /// Tasks that have not ended.
     pub live: usize,
-    /// Tasks that have returned a value.
+    /// Tasks that have ended with a value.
     pub completed: u64,
-    /// Tasks that have failed.
+    /// Tasks that have ended without a value.
     pub failed: u64,
-    /// Results that were not taken yet.
+    /// Results that have arrived and were not taken.
     pub buffered: usize,
-    /// How many tasks may run at once.
+    /// How many tasks may run at once; `null` is no limit.
     pub max: Option<usize>,
-    /// How long ago it was made.
+    /// How long ago its first task was spawned.
     pub age_ms: u64,
 }

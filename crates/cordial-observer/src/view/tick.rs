@@ -6,7 +6,8 @@ use super::{Dropped, LongPoll, Point, StateCounts, Task, ViewTotals, Warning, Wo
 
 /// The data of the event `tick` of `GET /api/events`: what changes of the [`Overview`](super::Overview). The first one is sent at once.
 ///
-/// A client that reads slowly gets fewer of them, always the newest; one that reads nothing for 20 s is disconnected.
+/// A client that reads slowly gets fewer of them, each the newest at that moment. One that reads nothing for 20 s is disconnected, except by the
+/// server into which an observer is mounted.
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tick {

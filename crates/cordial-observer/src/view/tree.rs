@@ -4,26 +4,26 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Supervision, Task};
 
-/// A row of `GET /api/tree`: a process, or a child that has no process at the moment.
+/// A row of `GET /api/tree`: a process, a child that has no process at the moment, or many processes that look the same.
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TreeNode {
-    /// The process. Its fields are missing for a child that has none.
+    /// The process. Its fields are missing in the other rows.
     #[serde(flatten)]
     pub task: Option<Task>,
-    /// How many processes and inactive children are directly below it.
+    /// How many processes and inactive children are directly below it; in a row of `alike`, how many processes it stands for.
     pub children: usize,
-    /// How many processes are below it on all levels.
+    /// How many processes are below it on all levels; in a row of `alike`, as `children`.
     pub below: usize,
     /// What it supervises, if it is a supervisor.
     pub supervision: Option<Supervision>,
-    /// Processes that look the same, of which only this row is listed; all other fields but `children` are empty then.
+    /// Processes that look the same, for all of which this row stands; the other fields but `children` and `below` are empty then.
     pub alike: Option<Alike>,
     /// Whether this is a child without a process.
     pub inactive: bool,
     /// The id of the child without a process.
     pub inactive_id: Option<String>,
-    /// `restarting` (a restart is scheduled) or `stopped`.
+    /// `restarting` (its supervisor is going to start it again) or `stopped`.
     pub inactive_state: Option<String>,
     /// In how long it is started again, if a restart is scheduled and the time is known.
     pub backoff_ms: Option<u64>,
@@ -31,13 +31,13 @@ pub struct TreeNode {
     pub attempt: Option<u32>,
 }
 
-/// Many processes without a name and without children, spawned at one place.
+/// Many processes without a label and without children, spawned at one place.
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Alike {
     /// Where they were spawned.
     pub place: String,
-    /// Their kind.
+    /// The kind of the first of them.
     pub kind: Kind,
     /// How many there are.
     pub count: usize,

@@ -22,7 +22,7 @@ pub struct Warning {
     pub place: Option<String>,
     /// Since when the observer has seen it.
     pub since_at_ms: u64,
-    /// Where the page shows more: `task`, `tasks`, `crashes`, `tree`, `servers`, `long_polls` or `overview`.
+    /// The view that has more about it: `task`, `tasks`, `crashes`, `tree`, `servers` or `overview`.
     pub view: String,
 }
 
@@ -31,23 +31,23 @@ pub struct Warning {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningKind {
-    /// A poll that does not return.
+    /// A poll that has lasted for half a second and has not returned.
     StuckPoll,
     /// All workers are busy, and many tasks wait.
     Starvation,
     /// A process that was killed and whose poll does not return.
     Abandoned,
-    /// A process that is woken all the time and does little in each poll.
+    /// A process that is polled all the time, mostly because it has woken itself.
     WakeStorm,
     /// The number of live processes of one place rises in nearly every reading.
     Leak,
-    /// A mailbox that only grows, or is full.
+    /// A mailbox that is full or nearly full, or only grows.
     Mailbox,
     /// A supervisor that is close to its restart limit.
     RestartIntensity,
-    /// A child that crashes again and again.
+    /// A place at which processes crash again and again.
     CrashLoop,
-    /// Tasks wait although one of the workers is idle.
+    /// Tasks wait although one of the workers is idle beside a busy one.
     Imbalance,
 }
 

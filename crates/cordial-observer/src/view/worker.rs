@@ -12,15 +12,15 @@ pub struct Worker {
     pub busy: f32,
     /// What it does.
     pub state: WorkerState,
-    /// The process that it polls, if it is known.
+    /// The process that it polls.
     pub pid: Option<String>,
-    /// The label of that process.
+    /// The label of that process, if it has one and the last reading of the processes had the process.
     pub label: Option<String>,
-    /// Where that process was spawned.
+    /// Where that process was spawned, if the last reading of the processes had the process.
     pub place: Option<String>,
-    /// How long the poll has lasted.
+    /// How long the poll has lasted, if that is more than about 1 ms.
     pub since_ms: Option<u64>,
-    /// Tasks in its queue, if it is known.
+    /// Tasks in its own queue.
     pub queue: Option<usize>,
 }
 
@@ -31,10 +31,10 @@ pub struct Worker {
 pub enum WorkerState {
     /// It polls tasks.
     Running,
-    /// It sleeps until there is a task.
+    /// It is in no poll: it sleeps until there is a task, or looks for one.
     Idle,
-    /// It is in a long poll, and a stand-in runs tasks in its place.
+    /// Another thread runs tasks in its place: it is in a long poll, or has not noticed yet that it was replaced.
     Blocked,
-    /// It is a spare thread that sleeps until it is needed as a stand-in.
+    /// It is a spare thread that sleeps until it is needed again, or is about to exit.
     Parked,
 }
