@@ -12,7 +12,7 @@ const ACTIONS = [
   { kind: 'kill_subtree', title: 'Kill with children', does: 'It and all processes below it are killed.', tree: true, hard: true },
 ];
 
-/** Children may use up their grace times one after the other. */
+/** How long the page waits for the answer to an action: children may use up their grace times one after the other. */
 const PATIENCE_MS = 300_000;
 
 /** The actions that may be offered for a process. */

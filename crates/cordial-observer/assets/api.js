@@ -1,4 +1,4 @@
-// Requests to the server. Each failure becomes a sentence to show where the person looks.
+// Requests to the server. One that fails throws an error whose message is a sentence for the person.
 
 /** A request that failed: `status` is 0 if there was no answer. */
 export class ApiError extends Error {
@@ -12,7 +12,7 @@ export class ApiError extends Error {
 const TIMEOUT_MS = 10_000;
 let csrf = '';
 
-/** Sets the token that the server asks for with every POST. */
+/** Sets the value of the header against forged requests, without which the server refuses actions. */
 export function setCsrf(token) {
   csrf = token ?? '';
 }
@@ -62,7 +62,7 @@ export async function probe(path) {
   }
 }
 
-/** Posts JSON with the CSRF token. */
+/** Posts JSON with the header against forged requests. */
 export function post(path, value, limit) {
   const headers = { 'content-type': 'application/json', 'x-cordial-csrf': csrf };
   return send(path, { method: 'POST', headers, body: JSON.stringify(value) }, limit);

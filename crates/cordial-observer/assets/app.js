@@ -24,7 +24,7 @@ const header = new Header(document.getElementById('header'), document.getElement
 let shown = null;
 let address = null;
 
-/** Shows the view of the address. A view is `{ element, refresh(), close(), act() }`. */
+/** Shows the view of the address, or refreshes the view if it is shown. A view is `{ element, refresh(), close(), act() }`; some have no `close` or `act`. */
 function show() {
   if (!live.overview || live.status === 'forbidden') return;
   const where = route.current();

@@ -30,7 +30,7 @@ export function state(row) {
   return states[row.state] ?? { word: (row.state ?? '').replaceAll('_', ' '), level: 'calm' };
 }
 
-/** The label of a process, or its name in its supervisor, or its client. A process that has none of them is named by its place. */
+/** The label of a process, or its id as a child, or its client. A process that has none of them is named by its place, or else by its pid. */
 export function title(row) {
   const name = row.label ?? row.child_id ?? row.inactive_id ?? row.peer;
   if (name || !row.place) return name ?? row.pid;

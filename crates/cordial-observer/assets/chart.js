@@ -14,7 +14,7 @@ function ceiling(value, unit = 1) {
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value);
 }
 
-/** Makes the path of a line; missing values are gaps. With a floor, the path of the area under it. */
+/** Makes the path of a line; missing values are gaps. With a floor, makes the path of the area between the line and the floor. */
 function path(values, x, y, floor) {
   let d = '';
   let start = null;

@@ -2,7 +2,7 @@
 
 const GROUPED = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
-/** A count: `1,204`, and from ten million on `12.3 M`. */
+/** A count: `1,204`; from ten million on `12.3 M`, and from ten billion on `12.3 G`. */
 export function count(value) {
   if (value === null || value === undefined) return '–';
   if (value >= 1e10) return `${(value / 1e9).toFixed(1)} G`;
@@ -36,7 +36,7 @@ export function percent(share) {
   return `${Math.round(value)} %`;
 }
 
-/** A duration in milliseconds, in the two largest units. */
+/** A duration in milliseconds: from a minute on in two units, and below it in one. */
 export function duration(ms) {
   if (ms === null || ms === undefined) return '–';
   if (ms < 1) return ms <= 0 ? '0 ms' : `${Math.max(1, Math.round(ms * 1000))} µs`;
@@ -70,6 +70,11 @@ export function place(full) {
   const parts = full.split('/');
   const two = parts.slice(-2).join('/');
   return two.length <= PLACE_LENGTH ? two : parts.at(-1);
+}
+
+/** A pattern for a filter that finds exactly this text. A point stays: it also finds itself. */
+export function literal(value) {
+  return value.replace(/[\\+*?^$|()[\]{}]/g, '\\$&');
 }
 
 /** A number with its noun: `1 crash`, `2 crashes`. */

@@ -10,7 +10,7 @@ const LONG_MS = 100;
 /** The beginning of the last bucket that there can be, in milliseconds: it has no end. */
 const LAST_MS = 32_768;
 
-/** `buckets` begin at 1 ms, and each reaches to twice its beginning. */
+/** `buckets` begin at 1 ms, and each but the one from `LAST_MS` on reaches to twice its beginning. */
 export function histogram(buckets) {
   if (!buckets?.length) return h('p', { class: 'muted' }, 'None of them was seen to last for a millisecond.');
   const most = Math.max(...buckets.map((bucket) => bucket.polls));

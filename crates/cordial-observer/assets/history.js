@@ -1,4 +1,4 @@
-// The series of the overview: the history that the server has sent, and the points that came since.
+// A series of the overview: the history that the server has sent, and the points that came since.
 
 const SECONDS = 600;
 const NAMES = ['live', 'queued', 'stand_ins', 'spawned', 'ended', 'crashed', 'polls', 'long_polls', 'rss_bytes', 'cpu'];

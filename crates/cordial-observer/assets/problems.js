@@ -1,7 +1,7 @@
-// What is wrong, in one strip above every view, in words. Worst first; each sentence leads to its reason.
+// What is wrong, in one strip above every view, in words: the worst first, and those that are over last. Each sentence leads to its reason.
 
 import { h, keyed, speak, text, attribute } from './dom.js';
-import { duration, many, place } from './format.js';
+import { duration, literal, many, place } from './format.js';
 import { live } from './live.js';
 import * as route from './route.js';
 
@@ -11,13 +11,13 @@ const NARROW = matchMedia('(max-width: 48rem)');
 /** How long a problem that is over stays, so that the page does not jump. */
 const STAYS_MS = 5_000;
 const recent = new Map();
-/** What was said of each problem, by its key: the level. A sentence whose numbers rise is not said again. */
+/** The level of each problem when it was said last, by the key of the problem. A sentence whose numbers rise is not said again. */
 let said = new Map();
 
 /** Where a warning leads to. The place of a crash is not a place where tasks are spawned. */
 export function link(warning) {
   if (warning.pid) return route.task(warning.pid);
-  if (warning.view === 'crashes') return route.to('crashes', null, { text: warning.place });
+  if (warning.view === 'crashes') return route.to('crashes', null, { text: literal(warning.place) });
   if (warning.place) return route.to('tasks', null, { place: warning.place });
   return route.to('warnings');
 }
@@ -92,7 +92,7 @@ function fill(item, problem) {
   text(anchor.querySelector('.sentence'), problem.sentence);
 }
 
-/** Says the problems that are new or have become worse, and that the last one is over. One that comes back at once is not new. */
+/** Says the problems that are new or have become worse, and that the last one is over. A problem that comes back while it is shown as over is not new. */
 function speakNews(found) {
   const worse = (problem) => !said.has(problem.key) || weight(problem.level) < weight(said.get(problem.key));
   const news = found.filter((problem) => problem.level !== 'over' && worse(problem));

@@ -11,7 +11,7 @@ let lists = 0;
 
 /**
  * `role` is `grid` or `tree`, `make()` returns the element of a row, `fill(element, index)` shows a row in it, `range(first, last)`
- * is called when other rows become visible, `open(index)` on Enter, `key(event, index)` gets other keys.
+ * is called when other rows become visible, `open(index)` on Enter or a click, and `key(event, index)` gets other keys.
  * `keyOf(index)` returns the identity of a row: when rows move, the active row is found again by it.
  */
 export class Rows {

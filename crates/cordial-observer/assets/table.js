@@ -1,4 +1,4 @@
-// A table of which the server sorts, filters and cuts the rows. The page holds only those that are near the visible ones.
+// A table of which the server sorts, filters and cuts the rows. The page asks for those near the visible ones, and keeps some thousand.
 
 import { get } from './api.js';
 import { h, speak, text, attribute } from './dom.js';
@@ -11,14 +11,15 @@ const MAX_REQUESTED = 200;
 /** The space between two columns, in rem: as in the style sheet. */
 const GAP = 1.25;
 
-/** What identifies a row: its process, or its number. */
+/** What identifies a row: its number, or else its process. The rows with a number, such as streams, may share a process. */
 function keyOf(row) {
-  return row && (row.pid ?? row.id ?? row.n);
+  return row && (row.id ?? row.n ?? row.pid);
 }
 
 /**
- * `title` is that of a view without filters. `columns` are `{ title, sort, width, small, from, cell() }`: `small` is where the column stands on a narrow screen (lead, tail,
- * sub, sub2, or nowhere); where there is no room for all, the columns with the highest `drop` go first. `filters` are elements with a `name`.
+ * `title` is that of a view without filters. `columns` are `{ title, sort, ascending, width, small, align, drop, cell() }`: `small` is where the column stands on a narrow
+ * screen (lead, tail, sub, sub2, or nowhere); where there is no room for all columns, those with the highest `drop` are hidden first, and those without `drop` never.
+ * `filters` are elements with a `name`.
  */
 export class Table {
   constructor({ path, title, label, columns, sort, descending = true, filters = [], open, none, hint }) {
@@ -195,8 +196,8 @@ export class Table {
   fail(error) {
     this.error.hidden = !error;
     text(this.error, error?.message ?? '');
-    const input = this.inputs.find((field) => field.name === (error?.body?.field ?? 'text'));
-    if (input) attribute(input, 'aria-invalid', error?.status === 400 ? 'true' : null);
+    const wrong = error?.status === 400 ? (error.body.field ?? 'text') : null;
+    for (const input of this.inputs) attribute(input, 'aria-invalid', input.name === wrong ? 'true' : null);
   }
 
   markSort() {
@@ -235,7 +236,7 @@ export class Table {
   }
 }
 
-/** A field for text; `/` goes to it. */
+/** A field for text. The key `/` goes to the field with the name `text`. */
 export function textFilter(placeholder, name = 'text') {
   return h('input', { name, type: 'search', placeholder, 'aria-label': placeholder, autocomplete: 'off', spellcheck: 'false', maxlength: 200, 'data-main': name === 'text' });
 }

@@ -1,9 +1,9 @@
-// The crash log, grouped by the place of the crash, and one crash with its chain.
+// The crash log, grouped by the place and the kind of the crash, and one crash with its chain.
 
 import { get } from './api.js';
 import { Bar } from './chart.js';
 import { h, keyed, replace, text, attribute } from './dom.js';
-import { ago, clock, count, duration, many, place } from './format.js';
+import { ago, clock, count, duration, literal, many, place } from './format.js';
 import { log } from './log.js';
 import * as route from './route.js';
 import { textFilter } from './table.js';
@@ -53,8 +53,9 @@ export function crashes({ parameters }) {
       const most = Math.max(1, ...answer.groups.map((group) => group.count));
       keyed(list, answer.groups, (group) => `${group.place} ${group.exit_kind}`, makeGroup, (item, group) => fillGroup(item, group, most));
       none.hidden = answer.groups.length > 0;
-      text(none, asked ? 'No crash matches the filter.' : 'Nothing has crashed since the observer started.');
-      text(summary, answer.total > 0 ? `${many(answer.total, 'crash', 'crashes')} at ${many(answer.groups.length, 'place')}` : '');
+      text(none, asked ? 'No crash matches the filter.' : 'Nothing has crashed.');
+      const places = new Set(answer.groups.map((group) => group.place));
+      text(summary, answer.matched > 0 ? `${many(answer.matched, 'crash', 'crashes')} at ${many(places.size, 'place')}` : '');
       error.hidden = true;
     } catch (failure) {
       if (asked !== filter.value) return;
@@ -96,7 +97,7 @@ export function crash({ id }) {
       ['Process', [link(found), ` ${found.pid}`, found.incarnation > 1 ? `, incarnation ${found.incarnation}` : '']],
       ['Spawned at', h('span', { class: 'place' }, found.spawned_at ?? 'an unknown place')],
       above.length ? ['Ancestors', above.slice(1)] : null,
-      found.same_place > 1 ? ['Same place', h('a', { href: route.to('crashes', null, { text: found.place }) }, many(found.same_place, 'crash', 'crashes'))] : null,
+      found.same_place > 1 ? ['Same place', h('a', { href: route.to('crashes', null, { text: literal(found.place) }) }, many(found.same_place, 'crash', 'crashes'))] : null,
     ].filter(Boolean);
     replace(element,
       h('h2', { class: 'crash-title' }, found.message || found.exit_kind),

@@ -1,4 +1,4 @@
-// The tables of streams, servers, task sets and connections, and of the actions that were taken.
+// The tables of streams, servers, task sets and connections, and of the audit log.
 
 import * as cells from './cells.js';
 import { clock, count, duration, many, percent, rate } from './format.js';
@@ -22,10 +22,10 @@ function number(title, read, more = {}) {
   return { title, width: '6.5rem', align: 'end', cell: () => cells.plain((row) => count(read(row))), ...more };
 }
 
-/** A source that claims to have more items than this, such as an open range, does not end. */
+/** The length of a source that claims to have more items than this, such as an open range, is not shown. */
 const UNKNOWN = 1e15;
 
-/** The progress of a stream: of the whole if its length is known, or else of what is in flight. */
+/** The progress of a stream: the finished part if its length is known, or else how many of the items that may run at once do run. */
 function progress() {
   const done = (row) => row.completed + row.failed;
   const known = (row) => row.total !== null && row.total !== undefined && row.total < UNKNOWN;
@@ -46,7 +46,7 @@ export const streams = list({
     { title: 'Progress', width: 'minmax(15rem, 1.6fr)', small: 'tail', cell: progress },
     number('In flight', (row) => row.in_flight, { drop: 2 }),
     number('Completed', (row) => row.completed, { drop: 4 }),
-    { title: 'Failed', width: '6rem', align: 'end', small: 'sub', cell: () => cells.plain((row) => (row.failed + (row.timed_out ?? 0) > 0 ? `${count(row.failed + (row.timed_out ?? 0))} failed` : 'none failed')) },
+    { title: 'Failed', width: '6rem', align: 'end', small: 'sub', cell: () => cells.plain((row) => (row.failed > 0 ? `${count(row.failed)} failed` : row.timed_out > 0 ? `${count(row.timed_out)} timed out` : 'none failed')) },
     number('Buffered', (row) => row.buffered, { drop: 3 }),
     { title: 'Per second', width: '6rem', align: 'end', drop: 1, cell: () => cells.plain((row) => rate(row.per_second)) },
     age,
@@ -83,7 +83,7 @@ export const sets = list({
   path: 'api/task_sets',
   title: 'Task sets',
   label: 'Task sets',
-  none: 'No task set has tasks. Task sets are listed here while they have tasks.',
+  none: 'There is no task set. Task sets are listed here from their first task until they are dropped.',
   columns: [
     { ...name, title: 'Owner' },
     { title: 'Live', width: '7rem', align: 'end', small: 'tail', cell: () => cells.plain((row) => `${count(row.live)} live`) },

@@ -293,7 +293,7 @@ export function tree() {
       answer = await get('api/tree', { ...branch.asks, offset: String(offset), limit: PAGE });
     } catch (failure) {
       if (failure.status === 0 || !branch.parent) throw failure;
-      // The process of the branch has ended: the branch above is loaded as well, without it.
+      // The process of the branch has ended, most likely: the branch above is loaded as well, without that process.
       open.delete(branch.key);
       for (const [index, child] of branch.parent.branches) if (child === branch) branch.parent.branches.delete(index);
       return;

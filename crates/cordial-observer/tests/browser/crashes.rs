@@ -24,6 +24,27 @@ fn a_crash_appears_with_its_place() {
 }
 
 #[test]
+fn the_number_of_crashes_is_that_of_the_filter() {
+    browse("", async |page, program| {
+        page.go("#/crashes").await;
+        program.tell("crash out of paper");
+        program.tell("crash out of ink");
+        page.wait_text(".summary", "2 crashes at 1 place").await;
+        page.go("#/crashes?text=ink").await;
+        page.wait_text(".summary", "1 crash at 1 place").await;
+    });
+}
+
+#[test]
+fn a_place_whose_path_is_no_pattern_is_found() {
+    browse("", async |page, _| {
+        page.go("#/crashes").await;
+        let link = "import('./problems.js').then(({ link }) => link({ view: 'crashes', place: '/a+b/c.rs:1:2' }))";
+        page.wait(&format!("{link}.then((link) => link === '#/crashes?text=%2Fa%5C%2Bb%2Fc.rs%3A1%3A2')")).await;
+    });
+}
+
+#[test]
 fn a_place_that_crashes_again_and_again_leads_to_its_crashes() {
     browse("", async |page, program| {
         for n in 1..=5 {

@@ -251,6 +251,15 @@ async fn obey(jobs: &TaskSupervisor, tree: &Supervisor, name: &str, rest: String
             Task::start(task);
         }
         "hush" => HUSH.store(true, Ordering::Relaxed),
+        // A stream of one item, which has failed because of its timeout. Its consumer waits and keeps the stream.
+        "late" => {
+            Task::start(async {
+                let stream = Task::async_stream(0..1, |_| std::future::pending::<()>());
+                let mut stream = stream.timeout(Duration::from_millis(1));
+                let _ = stream.next().await;
+                std::future::pending::<()>().await;
+            });
+        }
         // A task that panics with this message.
         "crash" => {
             Task::start(async move {

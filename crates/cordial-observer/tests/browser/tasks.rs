@@ -46,6 +46,17 @@ fn a_filter_that_is_no_pattern_is_explained_beside_the_filter() {
 }
 
 #[test]
+fn a_field_is_marked_as_wrong_until_it_is_right() {
+    browse("", async |page, _| {
+        page.go("#/tasks?supervisor=no-pid").await;
+        let field = "document.querySelector('[name=supervisor]')";
+        page.wait(&format!("{field}.getAttribute('aria-invalid') === 'true'")).await;
+        page.value(&format!("({field}.value = '1.2.3', {field}.dispatchEvent(new Event('input')), true)")).await;
+        page.wait(&format!("!{field}.hasAttribute('aria-invalid')")).await;
+    });
+}
+
+#[test]
 fn a_hundred_thousand_tasks_scroll() {
     browse("jobs=100000", async |page, _| {
         page.go("#/tasks").await;
@@ -111,5 +122,14 @@ fn the_active_row_is_a_task_and_moves_with_it() {
         assert_eq!(page.value(active).await, json!("row d"));
         page.press(thirtyfour::Key::Enter).await;
         page.wait_text(".task-head", "row d").await;
+    });
+}
+
+#[test]
+fn an_item_that_has_failed_because_of_its_timeout_is_one_failure() {
+    browse("", async |page, program| {
+        program.tell("late");
+        page.go("#/streams").await;
+        page.wait_text(".row", "1 failed").await;
     });
 }
