@@ -110,16 +110,16 @@ impl fmt::Display for ItemFailure {
                 f.write_str("the item is not valid UTF-8; this system accepts only UTF-8 arguments")
             }
             ItemFailure::NotANumber => f.write_str(
-                "the item is in a calculation, and is not a number; to let the shell evaluate it anyway, write \"$1\" instead of {}",
+                "the item is in a calculation, and is not a number; to let the shell evaluate it anyway, write \"$1\" in the place of the item",
             ),
             ItemFailure::NotAName => f.write_str(
-                "the line uses the item as the name of a variable, and it is not a name; to let the shell evaluate it anyway, write \"$1\" instead of {}",
+                "the line uses the item as the name of a variable, and it is not a name; to let the shell evaluate it anyway, write \"$1\" in the place of the item",
             ),
             ItemFailure::IsIndex => f.write_str(
-                "the line calculates with a variable and has an index (a [ in the item or in the line), so the shell could run a command that is in the item after a $ or a backquote; to let the shell evaluate it anyway, write \"$1\" instead of {}",
+                "the line calculates with a variable and has an index (a [ in the item or in the line), so the shell could run a command that is in the item after a $ or a backquote; to let the shell evaluate it anyway, write \"$1\" in the place of the item",
             ),
             ItemFailure::IsExpanded => f.write_str(
-                "the shell would do the substitutions in the item, which has a $, a backquote or a backslash; to let the shell evaluate it anyway, write \"$1\" instead of {}",
+                "the shell would do the substitutions in the item, which has a $, a backquote or a backslash; to let the shell evaluate it anyway, write \"$1\" in the place of the item",
             ),
             ItemFailure::OnlyInBash(message) => f.write_str(message),
             ItemFailure::NotStarted { error, advice: None } => {

@@ -13,7 +13,7 @@ use crate::cluster::{Cluster, ClusterShared};
 use crate::connect_error::ConnectError;
 use crate::names::checked;
 use crate::net::NetError;
-use crate::streams::{consumer_state, refused};
+use crate::streams::{has_open_requests, refused};
 
 /// How long `nodes` waits for the first answer, and for another one after each.
 const FIRST_ANSWER: Duration = Duration::from_millis(600);
@@ -72,12 +72,13 @@ impl Cluster {
         Ok(nodes)
     }
 
-    /// Returns whether a worker of the group waits for jobs, or runs one. A worker all of whose slots are taken is asked, and counts as gone if it
+    /// Returns whether a worker of the group waits for jobs, or runs jobs or calls. A worker all of whose slots are taken is asked, and counts as gone if it
     /// does not answer [as `nodes` expects](Cluster::nodes).
     ///
     /// # Errors
     ///
-    /// If the name of the group is invalid, the server does not answer, or the login has no permission.
+    /// If the name of the group is invalid, the server does not answer, or the login may not look at the consumer of the group. A login that may
+    /// not ask nodes sees a worker without a free slot as gone.
     ///
     /// # Cancel safety
     ///
@@ -85,12 +86,12 @@ impl Cluster {
     pub async fn is_served(&self, group: &str) -> Result<bool, ConnectError> {
         let group = checked("group", group)?;
         let ClusterShared { connection, subjects, .. } = &*self.shared;
-        let state = consumer_state(connection, subjects, &group).await;
-        let state = state.map_err(|error| refused("look at the workers of a group", error))?;
-        if state.has_open_requests || !state.has_deliveries {
-            return Ok(state.has_open_requests);
+        let is_waiting = has_open_requests(connection, subjects, &group).await;
+        if is_waiting.map_err(|error| refused("look at the workers of a group", error))? {
+            return Ok(true);
         }
-        // A worker whose slots are all taken has no open request. The server cannot tell its jobs from those of a worker that is gone.
+        // A worker whose slots are all taken, by jobs or calls, has no open request. The server cannot tell its jobs from those of a worker
+        // that is gone.
         let serves = |node: &Node| *node.group == *group && (node.running > 0 || !node.is_draining);
         Ok(self.nodes().await?.iter().any(serves))
     }

@@ -192,28 +192,17 @@ pub(crate) async fn has_stream(connection: &Connection, name: &str) -> Result<bo
     }
 }
 
-/// What the consumer of a group has.
-#[derive(Debug, Default)]
-pub(crate) struct ConsumerState {
-    pub(crate) has_open_requests: bool,
-    /// Whether a job was delivered and is not settled: a worker has it, has died with it, or has given it back.
-    pub(crate) has_deliveries: bool,
-}
-
-/// Returns what the consumer of a group has: nothing if there is no consumer.
-pub(crate) async fn consumer_state(
+/// Returns whether a worker of a group waits for a job. False if the group has no consumer.
+pub(crate) async fn has_open_requests(
     connection: &Connection,
     subjects: &Subjects,
     group: &str,
-) -> Result<ConsumerState, NetError> {
+) -> Result<bool, NetError> {
     let subject = format!("CONSUMER.INFO.{}.{CONSUMER}", subjects.jobs_stream(group));
     match request_api(connection, &subject, &Value::Null).await {
-        Ok(info) => {
-            let has = |field: &str| info[field].as_u64().unwrap_or(0) > 0;
-            Ok(ConsumerState { has_open_requests: has("num_waiting"), has_deliveries: has("num_ack_pending") })
-        }
-        Err(NetError::Api { code: CONSUMER_NOT_FOUND, .. }) => Ok(ConsumerState::default()),
-        Err(error) if error.is_no_stream() => Ok(ConsumerState::default()),
+        Ok(info) => Ok(info["num_waiting"].as_u64().unwrap_or(0) > 0),
+        Err(NetError::Api { code: CONSUMER_NOT_FOUND, .. }) => Ok(false),
+        Err(error) if error.is_no_stream() => Ok(false),
         Err(error) => Err(error),
     }
 }

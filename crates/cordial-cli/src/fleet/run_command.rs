@@ -250,8 +250,13 @@ async fn run_in(
         }
         is_timed_out
     };
-    let status = group.finish().map_err(not_watched)?;
-    let ended = if is_timed_out { Ended::TimedOut } else { ended(status) };
+    let ended = if is_timed_out {
+        // Not `finish`, which would wait for a process that cannot be killed.
+        drop(group);
+        Ended::TimedOut
+    } else {
+        ended(group.finish().map_err(not_watched)?)
+    };
     let (stdout, stderr) = (out.finish().await?, err.finish().await?);
     Ok(reply(ended, stdout, stderr))
 }

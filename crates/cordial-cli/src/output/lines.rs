@@ -15,7 +15,7 @@ use crate::item::Item;
 /// waits as well.
 const CHANNEL_CAPACITY: usize = 16;
 
-/// A line with more than this many bytes is printed in parts.
+/// A line with more than this many bytes is printed in parts, of which the first has the tag. Parts of several commands may take turns.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 
 /// Lines that one command wrote to one of its outputs, or a message.

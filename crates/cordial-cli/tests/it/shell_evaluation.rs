@@ -31,7 +31,10 @@ fn check(cases: &[(&str, &str, &str, &str)]) {
         assert!(!dir.path("ran").exists(), "{line} has evaluated the item");
         assert_eq!(result.status, 1, "{line}");
         assert!(result.stderr.contains(message), "{line}: {}", result.stderr);
-        assert!(result.stderr.contains("to let the shell evaluate it anyway, write \"$1\" instead of {}"), "{line}");
+        assert!(
+            result.stderr.contains("to let the shell evaluate it anyway, write \"$1\" in the place of the item"),
+            "{line}"
+        );
         let result = bash(&dir, line, item);
         let found = (result.status, String::from_utf8(result.stdout).unwrap(), result.stderr.as_str());
         assert_eq!(found, (0, (*stdout).to_owned(), ""), "{line} with {item}");

@@ -96,7 +96,8 @@ fn a_group_whose_worker_was_killed_is_not_served_while_its_job_waits() {
         let jobs = submit(&cluster, &log, 0..1, 60_000).await;
         wait_runs(&log, 1).await;
         while consumer_info(&client).await["num_waiting"] != 0 {}
-        assert!(cluster.is_served("g").await.unwrap(), "all slots of the worker are taken");
+        // All slots of the worker are taken. On a busy machine, its answer may come too late.
+        while !cluster.is_served("g").await.unwrap() {}
         worker.kill();
         while cluster.is_served("g").await.unwrap() {}
         assert_eq!(n_delivered(&client).await, 1, "the job waits to be delivered again");
@@ -112,11 +113,11 @@ fn a_drained_worker_that_is_shut_down_has_its_grace_time() {
         let log = dir.path().join("runs");
         let worker = cluster.worker(processes::functions()).group("g").slots(1).grace(LIMIT);
         let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
-        let job = cluster.submit(RECORD, Record { log: log.display().to_string(), number: 7, ms: 1000 }).group("g");
+        let job = cluster.submit(RECORD, Record { log: log.display().to_string(), number: 7, ms: 5000 }).group("g");
         let job = job.await.unwrap();
         wait_runs(&log, 1).await;
         assert!(cluster.drain(cluster.name()).await.unwrap());
-        while !cluster.nodes().await.unwrap()[0].is_draining {}
+        while !cluster.nodes().await.unwrap().iter().any(|node| node.is_draining) {}
         assert!(tree.stop().await.is_clean());
         assert_eq!(job.timeout(LIMIT).await, Ok(7));
         assert_eq!(runs(&log).len(), 1);

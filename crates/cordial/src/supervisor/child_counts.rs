@@ -6,8 +6,8 @@
 pub struct ChildCounts {
     /// All children, with or without a process.
     pub specs: usize,
-    /// The children that are running. A child that is restarting is not counted, nor is a child of a
-    /// [`Supervisor`](crate::Supervisor) that is starting.
+    /// The children that are running. A child that is restarting is not counted, nor, under a
+    /// [`Supervisor`](crate::Supervisor), a child that is starting.
     pub active: usize,
     /// The children that are supervisors.
     pub supervisors: usize,

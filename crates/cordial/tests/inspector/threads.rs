@@ -80,7 +80,7 @@ fn the_busy_time_of_a_thread_grows_while_it_computes_and_only_then() {
     // On a busy machine the poll that has started the process may have been long too, on the other worker.
     let begun = inspector.threads();
     let n_busy = |threads: &[ThreadInfo]| {
-        threads.iter().zip(&begun).filter(|(thread, begun)| thread.busy - begun.busy >= busy).count()
+        threads.iter().zip(&begun).filter(|(thread, begun)| thread.busy.saturating_sub(begun.busy) >= busy).count()
     };
     let threads = until(&inspector, |threads| n_busy(threads) > 0);
     assert_eq!(n_busy(&threads), 1, "the other one slept: {threads:?}");

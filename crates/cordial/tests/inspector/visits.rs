@@ -158,6 +158,7 @@ fn the_number_of_ended_processes_never_decreases() {
     });
     let mut last = inspector.totals();
     while last.ended < 20_000 {
+        assert!(!spawner.is_finished(), "the spawner has panicked");
         let totals = inspector.totals();
         assert!(totals.ended >= last.ended && totals.spawned >= last.spawned, "{last:?}, then {totals:?}");
         assert!(totals.ended <= totals.spawned, "{totals:?}");

@@ -110,7 +110,7 @@ impl GroupTable {
         reap()
     }
 
-    /// Removes a group that was killed, and reaps its leader: at once if it has exited, and otherwise after it has.
+    /// Removes a group that was killed, and reaps its leader: at once if it has exited, and otherwise when a later group is added.
     pub(super) fn remove_killed(&self, group: Pid) {
         let mut groups = self.lock();
         groups.remove(group);

@@ -80,6 +80,9 @@ impl ProcessGroup {
             }
             Err(error) => {
                 let _ = kill_process_group(id, Signal::KILL);
+                if let Some(terminal) = &terminal {
+                    terminal.take_back(id);
+                }
                 let _ = groups.remove(id, || reap(id));
                 Err(error)
             }
@@ -200,7 +203,7 @@ fn reap(id: Pid) -> io::Result<ExitStatus> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::path::Path;
+    use rustix::process::test_kill_process;
 
     use super::*;
     use crate::system::program::Program;
@@ -217,16 +220,16 @@ mod tests {
         };
         let (spawner, groups) = (Spawner::new(config, None), GroupTable::default());
         let group = ProcessGroup::start(&spawner, &["sleep".into(), "1000".into()], &[], &groups).await.unwrap();
-        let entry = format!("/proc/{}", group.id.as_raw_nonzero());
+        let leader = group.id;
         drop(group);
         for _ in 0..1000 {
-            if !Path::new(&entry).exists() {
+            if test_kill_process(leader) == Err(rustix::io::Errno::SRCH) {
                 return;
             }
             let mut other = ProcessGroup::start(&spawner, &["true".into()], &[], &groups).await.unwrap();
             other.wait_exit().await.unwrap();
             assert!(other.finish().unwrap().success());
         }
-        panic!("{entry} is still there");
+        panic!("the process {leader:?} is still there");
     }
 }

@@ -56,8 +56,8 @@ use crate::supervisor::strategy::Strategy;
 /// `Supervisor`. Differences:
 ///
 /// - A restart can be delayed ([`ChildSpec::backoff`]) and waits for a process that is stuck in a poll.
-/// - `which_children` and `count_children` do not wait until the start or stop of a child is done, as in OTP, but for at most 10 ms
-///   for a restart that is made at once. They show which children are `Starting` or `Restarting`.
+/// - In OTP, `which_children` and `count_children` wait until the start or stop of a child is done. Here they wait for at most 10 ms, for a
+///   restart that is made at once, and show which children are `Starting` or `Restarting`.
 /// - `terminate_child` ends an `init` that hangs; in OTP it waits for that `init`. An `init` may
 ///   terminate and delete other children of its supervisor. It cannot start a child: the call
 ///   returns an error, where OTP deadlocks.
