@@ -10,6 +10,9 @@
 //!
 //! Do not measure speed in a simulation, and do not block: the virtual clock does not advance while the thread blocks.
 //!
+//! A simulation waits for [`tokio::task::spawn_blocking`], but not for other threads: to it, a process that a plain thread would wake
+//! later cannot make progress.
+//!
 //! This replaces `#[tokio::test(start_paused = true)]`: processes do not follow the paused clock of another tokio runtime. Spawned in
 //! such a test, they are refused with [`Refusal::PausedClock`](crate::Refusal::PausedClock).
 //!
@@ -20,7 +23,7 @@ use std::fmt::Write;
 use std::panic::Location;
 use std::time::Duration;
 
-use cordial_sched::{Simulation, Stalled};
+use cordial_sched::Simulation;
 
 use crate::exit::Exit;
 use crate::process::{
@@ -35,8 +38,12 @@ use crate::process::{
 ///
 /// # Panics
 ///
-/// If the root process ends without a value; the message shows its exit, the seed, and which other processes have crashed. If
-/// no process can make progress any more: a real program would hang. On a worker of tokio and inside another simulation.
+/// - If the root process ends without a value; the message shows its exit, the seed, and which other processes have crashed.
+/// - If no process can make progress any more: a real program would hang. While a process wakes again and again, such as one that
+///   sleeps in a loop, the simulation goes on.
+/// - If the processes that are left when the root process has ended do not end, because a supervisor gives them
+///   [`Shutdown::Infinity`](crate::Shutdown::Infinity): a real program would not stop.
+/// - On a worker of tokio and inside another simulation.
 ///
 /// # Examples
 ///
@@ -100,29 +107,35 @@ where
         Err(error) => panic!("the simulated runtime cannot start: {error:#}"),
     };
     let runtime = RuntimeHandle::new(simulation.executor().clone());
-    let ended = simulation.block_on(async {
+    // Outside of the future, so that it is known also if the processes that are left do not end.
+    let mut result = None;
+    let stopped = simulation.block_on(async {
         let live = runtime.roots().begin();
         let root = Spawn::new(spawned_at).root(&live).start(&runtime, future, Ok);
-        let result = match root {
+        result = Some(match root {
             Ok(root) => root.join.await.take(),
             Err(refusal) => Err(Exit::Refused(refusal)),
-        };
+        });
         drop(live);
         stop_in_order(&runtime, &|_, _| true, Shutdown::After(Duration::from_secs(5))).await;
-        result
     });
-    match ended {
-        Ok(Ok(output)) => output,
-        Ok(Err(exit)) => panic!("{}", with_crashes(format!("the root process {exit:#} (seed {seed})"), &runtime)),
-        Err(Stalled) => {
+    match result {
+        Some(Ok(output)) if stopped.is_ok() => output,
+        Some(Err(exit)) if stopped.is_ok() => {
+            panic!("{}", with_crashes(format!("the root process {exit:#} (seed {seed})"), &runtime))
+        }
+        result => {
             let left: Vec<String> =
                 describe_all(&runtime, None, &|_, _| true).iter().map(ToString::to_string).collect();
             // The processes are killed, so that their destructors run.
             let _ = simulation.block_on(stop_all(&runtime, &|_, _| true, Shutdown::BrutalKill, LateEnds::Await));
-            let message = format!(
-                "nothing can run any more, and the root process has not ended (seed {seed}); still alive: {}",
-                left.join("; ")
-            );
+            let others = "and other processes do not end, although they were asked to";
+            let stalled = match result {
+                None => "nothing can run any more, and the root process has not ended".to_owned(),
+                Some(Ok(_)) => format!("the root process ended normally, {others}"),
+                Some(Err(exit)) => format!("the root process {exit:#}, {others}"),
+            };
+            let message = format!("{stalled} (seed {seed}); still alive: {}", left.join("; "));
             panic!("{}", with_crashes(message, &runtime))
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cordial::process;
 use cordial::testing::{run, run_seeded};
-use cordial::{Exit, Pid, Runtime, Task, Timeout};
+use cordial::{Exit, Pid, Runtime, Shutdown, Task, TaskSupervisor, Timeout};
 
 /// Returns the message of the panic of `f`.
 #[expect(clippy::disallowed_methods, reason = "the panic is tested")]
@@ -162,6 +162,40 @@ fn a_deadlock_panics_with_the_seed_and_the_remaining_processes() {
         assert!(listed.contains(label) && listed.contains("simulation.rs:"), "{listed}");
     }
     assert!(is_dropped.load(Ordering::SeqCst), "the destructors of the remaining processes have not run");
+}
+
+/// Starts a child that ignores the request to shut down, under a supervisor that waits for it without limit.
+fn start_a_child_that_does_not_end() {
+    let patient = TaskSupervisor::builder().shutdown(Shutdown::Infinity).start();
+    let started = patient.start_child(async {
+        process::set_label("ignorant");
+        let _guard = process::defer_shutdown();
+        std::future::pending::<()>().await;
+    });
+    assert!(started.is_ok());
+}
+
+#[test]
+fn processes_that_do_not_end_after_the_root_do_not_hide_how_the_root_has_ended() {
+    let failed = message_of(|| {
+        run(async {
+            start_a_child_that_does_not_end();
+            tokio::task::yield_now().await;
+            panic!("the assertion of the test");
+        });
+    });
+    assert!(failed.starts_with("the root process panicked at "), "{failed}");
+    let succeeded = message_of(|| {
+        run(async {
+            start_a_child_that_does_not_end();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        });
+    });
+    assert!(succeeded.starts_with("the root process ended normally, "), "{succeeded}");
+    for (message, expected) in [(&failed, "the assertion of the test"), (&succeeded, "\"ignorant\" (spawned at ")] {
+        assert!(message.contains(expected) && message.contains("still alive: "), "{message}");
+        assert!(!message.contains("has not ended"), "{message}");
+    }
 }
 
 struct SetOnDrop(Arc<AtomicBool>);
