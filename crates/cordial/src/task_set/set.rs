@@ -1,5 +1,6 @@
 //! `TaskSet`: tasks of one kind with one owner.
 
+use std::collections::VecDeque;
 use std::convert::identity;
 use std::fmt;
 use std::future::{poll_fn, ready};
@@ -68,7 +69,7 @@ pub struct TaskSet<T, O = T> {
     arrivals: Arc<Arrivals<O>>,
     /// Failures that are returned before the arrivals: of tasks that were refused, and one that was held back because the
     /// process of the consumer has to end.
-    failed: Vec<(u64, Exit)>,
+    failed: VecDeque<(u64, Exit)>,
     pub(super) runtime: Option<RuntimeHandle>,
     permits: Option<Arc<Semaphore>>,
     max_concurrency: Option<usize>,
@@ -92,7 +93,7 @@ impl<T: Send + 'static> TaskSet<T> {
             tasks: Slab::new(),
             batch: Vec::new(),
             arrivals: Arrivals::new(),
-            failed: Vec::new(),
+            failed: VecDeque::new(),
             runtime: None,
             permits: None,
             max_concurrency: None,
@@ -234,7 +235,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
                 pid
             }
             Err(refusal) => {
-                self.failed.push((number, Exit::Refused(refusal)));
+                self.failed.push_back((number, Exit::Refused(refusal)));
                 Pid::NO_PROCESS
             }
         }
@@ -268,11 +269,10 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         if self.is_empty() {
             return Poll::Ready(None);
         }
-        if !self.failed.is_empty() {
-            if ends_at_this_await(cx) {
-                return Poll::Pending;
-            }
-            let (number, exit) = self.failed.remove(0);
+        if !self.failed.is_empty() && ends_at_this_await(cx) {
+            return Poll::Pending;
+        }
+        if let Some((number, exit)) = self.failed.pop_front() {
             return Poll::Ready(Some((number, Err(exit))));
         }
         if self.batch.is_empty() {
@@ -285,7 +285,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         match (self.convert)(reply.take()) {
             // A process that has to end does not see the failure.
             Err(exit) if ends_at_this_await(cx) => {
-                self.failed.push((number, exit));
+                self.failed.push_back((number, exit));
                 Poll::Pending
             }
             result => Poll::Ready(Some((number, result))),
@@ -301,7 +301,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         self.batch.clear();
         let refused = std::mem::take(&mut self.tasks).into_iter();
         self.failed.extend(refused.map(|(_, task)| (task.number, Exit::Refused(Refusal::Forked))));
-        sort_by_number(&mut self.failed);
+        sort_by_number(self.failed.make_contiguous());
     }
 }
 
