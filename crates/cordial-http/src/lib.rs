@@ -65,6 +65,9 @@
 //!
 //! The body of a response is polled by the process of the connection or stream, not by the task.
 //!
+//! A client of HTTP/1 that closes its sending side before it has the whole response, as `nc -N` does, counts as a client that
+//! disconnects, as under `axum::serve`: it gets no response.
+//!
 //! # Shutdown
 //!
 //! The call that makes the future of the server, which is what `.await` does, opts the calling process in to graceful

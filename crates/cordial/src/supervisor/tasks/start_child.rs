@@ -128,7 +128,8 @@ impl TaskSupervisor {
 
     /// Starts a child as [`start_child`](TaskSupervisor::start_child) does, but waits while the supervisor is full. The futures
     /// proceed in the order in which they were first polled. The wait has no timeout, but ends
-    /// when the supervisor begins to stop.
+    /// when the supervisor begins to stop. Children of the supervisor that wait for it keep their own places: if they fill the
+    /// supervisor, the wait does not end.
     ///
     /// # Errors
     ///

@@ -23,6 +23,10 @@ impl TaskSupervisor {
     /// this supervisor. While the supervisor is full, the stream waits. If the supervisor is
     /// stopping or has ended, each further item is `Err(Exit::Refused)`.
     ///
+    /// A child of the supervisor should not consume such a stream: if children fill the supervisor, and each waits for an item
+    /// of its stream, no item ever starts. Use another supervisor for the inner stream, or
+    /// [`Task::async_stream`](crate::Task::async_stream).
+    ///
     /// # Elixir
     ///
     /// `Task.Supervisor.async_stream/4` with failures as items. There a full supervisor raises.
