@@ -90,7 +90,7 @@ impl Cluster {
         if is_waiting.map_err(|error| refused("look at the workers of a group", error))? {
             return Ok(true);
         }
-        // A worker whose slots are all taken, by jobs or calls, has no open request. The server cannot tell its jobs from those of a worker
+        // A worker whose slots are all taken, by jobs or calls, has no open request. The server cannot distinguish its jobs from those of a worker
         // that is gone.
         let serves = |node: &Node| *node.group == *group && (node.running > 0 || !node.is_draining);
         Ok(self.nodes().await?.iter().any(serves))

@@ -60,8 +60,8 @@ impl Observer {
     }
 
     /// Returns a router for a server of the program: `Router::new().nest_service("/observer", observer.router())`.
-    /// All rules of the observer about tokens, hosts and origins hold there as well, but not its limits for connections: the server does not tell
-    /// the observer about them. The program is read on the thread of the observer.
+    /// All rules of the observer about tokens, hosts and origins hold there as well, but not its limits for connections: the observer
+    /// does not see the connections of that server. The program is read on the thread of the observer.
     ///
     /// `Router::nest` does not work: it does not route the address of the page, which ends with a slash.
     pub fn router(&self) -> Router {

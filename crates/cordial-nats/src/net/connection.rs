@@ -81,7 +81,7 @@ pub(crate) struct PermissionErrors(watch::Receiver<Arc<str>>);
 impl PermissionErrors {
     /// Returns the next error of the server that names this subject.
     pub(crate) async fn next_about(&mut self, subject: &str) -> Arc<str> {
-        // The quotes tell it from a longer subject that begins with this one.
+        // The quotes distinguish it from a longer subject that begins with this one.
         let subject = format!("{subject:?}");
         loop {
             if self.0.changed().await.is_err() {

@@ -92,7 +92,7 @@ impl Source {
     fn read(file: &str, text: &str, modules: &BTreeSet<ModulePath>) -> Source {
         let module = module_of(file);
         let code = code_of(text);
-        let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let code = code.split("\nmod tests {").next().unwrap_or_default();
         let mut paths = Vec::new();
         for (root, prefix) in [("crate", Vec::new()), ("self", module.clone()), ("super", parent(&module))] {
             find_paths(code, root, &prefix, &mut paths);
