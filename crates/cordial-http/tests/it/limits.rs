@@ -167,7 +167,9 @@ fn a_client_that_reads_slowly_is_served() {
         let mut n_read = 0;
         while n_read < 300 * 1024 {
             sleep(Duration::from_secs(2)).await;
-            n_read += client.read_some(8 * 1024).await;
+            let n = client.read_some(8 * 1024).await;
+            assert!(n > 0, "the connection was closed after {n_read} bytes");
+            n_read += n;
         }
         assert!(started.elapsed() > 3 * LIMIT);
     });

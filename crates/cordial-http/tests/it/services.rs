@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -16,6 +17,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -108,13 +110,18 @@ fn a_handshake_delays_no_other_connection() {
                 _ => Err(io::ErrorKind::InvalidData.into()),
             }
         };
-        let _server = start(serve(listener, shared(hyper_service(service_fn(hello)))).handshake(handshake));
+        let limit = Duration::from_secs(10);
+        let server = serve(listener, shared(hyper_service(service_fn(hello)))).handshake(handshake);
+        let _server = start(server.header_limit(limit));
+        let started = Instant::now();
         let (mut silent, mut wrong, mut right) = (network.connect(), network.connect(), network.connect());
         wrong.send("?").await.unwrap();
         right.send("!").await.unwrap();
         assert_eq!(right.get("/").await.unwrap().body, "hello /");
         assert_eq!(wrong.rest().await, "");
+        assert_eq!(started.elapsed(), Duration::ZERO, "neither has waited for the silent client");
         assert_eq!(silent.rest().await, "");
+        assert_eq!(started.elapsed().as_secs(), limit.as_secs());
     });
 }
 

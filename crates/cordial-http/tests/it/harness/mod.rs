@@ -153,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 }
 
 impl Client<DuplexStream> {
-    /// Sends as much as the server takes. Returns how many bytes that were.
+    /// Sends bytes until the server takes no more for a millisecond. Returns how many it has taken.
     pub(crate) async fn stream_at_most(&mut self, bytes: &[u8]) -> usize {
         let mut n_sent = 0;
         while n_sent < bytes.len() {
