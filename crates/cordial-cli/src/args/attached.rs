@@ -97,7 +97,7 @@ fn split_short_options(word: &OsString, map: &Command) -> ShortOptions {
 }
 
 /// Returns whether an option takes the next word as its value.
-fn takes_value(arg: &Arg) -> bool {
+pub(super) fn takes_value(arg: &Arg) -> bool {
     !arg.is_positional() && arg.get_action().takes_values() && !arg.is_require_equals_set()
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use super::attached;
@@ -214,7 +215,11 @@ pub(crate) fn parse() -> Result<Args, ExitCode> {
     let parsed = definitions.try_get_matches_from_mut(words);
     let parsed =
         parsed.and_then(|matches| Args::from_arg_matches(&matches).map_err(|error| error.format(&mut definitions)));
-    parsed.map_err(|error| {
+    parsed.map_err(|mut error| {
+        if error.kind() == ErrorKind::UnknownArgument {
+            // clap suggests `-- --word`, which would make the unknown option the name of the program.
+            error.remove(ContextKind::Suggested);
+        }
         match other_options::message(&error) {
             Some(message) => print_message(message),
             None => print_rendered(&error),
@@ -238,8 +243,14 @@ fn print_rendered(error: &clap::Error) {
 
 /// Returns the definitions of all subcommands.
 pub(super) fn definitions() -> clap::Command {
+    // A number such as -1 is then reported as a wrong value, and not as an unknown option.
+    let with_negative_numbers = |map: clap::Command| {
+        map.mut_args(|arg| if attached::takes_value(&arg) { arg.allow_negative_numbers(true) } else { arg })
+    };
     // The options for the connection are rare ones of `cordial map`, but not of `cordial worker`.
-    Args::command().mut_subcommand("worker", |worker| worker.mut_args(|arg| arg.hide(false)))
+    Args::command()
+        .mut_subcommand("worker", |worker| worker.mut_args(|arg| arg.hide(false)))
+        .mut_subcommand("map", with_negative_numbers)
 }
 
 /// Returns the definitions of `cordial map`.

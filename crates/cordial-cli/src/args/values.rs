@@ -90,7 +90,8 @@ pub(super) fn header(text: &str) -> Result<Header, String> {
 /// Parses a duration. A number without a unit is in seconds, as for `timeout` and GNU parallel.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string()),
+        Ok(seconds) if seconds < 0.0 => Err("a time cannot be negative".to_owned()),
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| "the time is too long".to_owned()),
         Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
     }
     .map_err(|error| format!("{error}; expected a duration such as 500ms, 30s or 1h 30m"))

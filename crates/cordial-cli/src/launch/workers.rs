@@ -221,9 +221,11 @@ impl Workers {
                 request = new.receiver.recv() => self.received.lock().push_back(request?),
             }
         }
+        let is_idle = || self.running.load(Ordering::SeqCst) == 0;
+        let report = |reason: &str| show(format!("cordial: no command starts for now: {reason}").as_bytes());
         tokio::select! {
             biased;
-            () = new.throttle.wait() => {}
+            () = new.throttle.wait(is_idle, report) => {}
             // No more commands start: `serve_in` answers the remaining requests at once.
             () = self.config.stop.wait_for(StopLevel::Drain) => {}
         }
@@ -338,9 +340,10 @@ impl Workers {
     }
 }
 
-/// Prints a command to standard error, as `xargs -t` does. The line is written at once, if there is room, so that it stays whole.
-fn show(command: &[u8]) {
-    let mut line = [command, b"\n"].concat();
+/// Prints a line to standard error: a command, as `xargs -t` does, or a message. It is written at once, if there is room, so that it
+/// stays whole.
+fn show(text: &[u8]) {
+    let mut line = [text, b"\n"].concat();
     if io::stderr().is_terminal() {
         // The next tick draws the bar again.
         line.splice(0..0, ERASE_BAR.bytes());

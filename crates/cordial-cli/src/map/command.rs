@@ -17,6 +17,8 @@ pub(super) struct GivenCommand {
     kind: CommandKind,
     /// Whether words that look like operators of a shell are arguments (`-q`).
     is_quoted: bool,
+    /// The option with which a command gets several items, if `-I` is given too.
+    grouped_without_append: Option<&'static str>,
 }
 
 enum CommandKind {
@@ -61,7 +63,9 @@ impl GivenCommand {
         } else {
             CommandKind::Words
         };
-        Ok(GivenCommand { words, kind, is_quoted: options.other.quote })
+        let takes_items = options.items.replace().is_some() && options.items.max_records() != Some(0);
+        let grouped_without_append = options.items.grouping().filter(|_| takes_items);
+        Ok(GivenCommand { words, kind, is_quoted: options.other.quote, grouped_without_append })
     }
 
     /// Returns the command with its placeholders.
@@ -71,6 +75,14 @@ impl GivenCommand {
     /// A message, when a placeholder is not supported or stands where it cannot be replaced, when a word was meant for a shell, or
     /// when a line needs bash.
     pub(super) fn template(&self, syntax: &Syntax) -> Result<CommandTemplate, String> {
+        let takes_no_item = || !self.words.iter().any(|word| syntax.has_placeholder(word) || word.contains(&b'$'));
+        if let Some(option) = self.grouped_without_append.filter(|_| takes_no_item()) {
+            let text = display::quoted(syntax.item_text());
+            return Err(format!(
+                "with -I, items are passed only where the command contains {text}, which it does not, so those of {option} would \
+                 be lost: leave out -I, or write {text} in the command"
+            ));
+        }
         match &self.kind {
             CommandKind::Words => {
                 if !self.is_quoted {

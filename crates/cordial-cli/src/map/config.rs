@@ -269,8 +269,15 @@ fn check_machine(options: &MapOptions) -> Result<(), String> {
     if options.load.is_some() {
         system::load_average().map_err(|error| unavailable("--load", error))?;
     }
-    if options.memfree.is_some() {
+    if let Some(size) = options.memfree {
         system::free_memory().map_err(|error| unavailable("--memfree", error))?;
+        let memory = system::total_memory().map_err(|error| unavailable("--memfree", error))?;
+        if size > memory {
+            let (size, memory) = (size >> 20, memory >> 20);
+            return Err(format!(
+                "--memfree asks for {size} MiB of free memory, but the machine has {memory} MiB: no command would ever start"
+            ));
+        }
     }
     Ok(())
 }
@@ -282,7 +289,8 @@ fn records(options: &MapOptions, template: CommandTemplate) -> Result<RunRecords
         (false, false) => Resume::No,
     };
     if resume != Resume::No && options.joblog.is_none() && options.results.is_none() {
-        return Err("--resume needs the records of the earlier run: add --joblog FILE or --results DIR".to_owned());
+        let option = if options.resume_failed { "--resume-failed" } else { "--resume" };
+        return Err(format!("{option} needs the records of the earlier run: add --joblog FILE or --results DIR"));
     }
     let read_results = || match &options.results {
         Some(path) if resume != Resume::No && options.joblog.is_none() => ResultsDirectory::read(path),

@@ -167,7 +167,7 @@ where
         timeout: options.timeout,
         grace: options.grace,
         max_attempts,
-        throttle: Throttle::new(options.delay, options.load, options.memfree),
+        throttle: Throttle::new(options.delay, options.load, options.memfree).quiet(options.quiet),
         terminal_stops: if system::has_terminal() { TerminalStops::Watched } else { TerminalStops::Ignored },
         groups: state.groups.clone(),
         budget: budget.clone(),
@@ -214,8 +214,11 @@ where
         .retry(Retry::times(options.retries as usize).when(should_retry))
         .zip_input_on_exit();
     printer.begin_progress(ProgressCounts { stream: results.progress(), values, skipped });
+    // Without retries, items that run one at a time finish in order. The outcomes of short commands arrive together, and the tasks
+    // that receive them run at once, so the stream would return them in any order.
+    let finish_in_order = limit.get() == 1 && options.retries == 0;
     let is_ordered = match output {
-        OutputMode::Grouped(_) => !options.unordered,
+        OutputMode::Grouped(_) => !options.unordered || finish_in_order,
         OutputMode::LineBuffered { is_ordered, .. } => is_ordered,
         OutputMode::Ungrouped => false,
     };

@@ -23,7 +23,8 @@ pub(crate) use platform::{
     Spawner, SplicedFile, StandardError, StandardInput, StandardOutput, StopSignals, argument_bytes, block_sigchld,
     capture_advice, describe_exit, exit_status, free_memory, is_resource_shortage, load_average, lower_priority,
     max_concurrency, may_have_data, os_string, read_available, run_guard, share_stdin, start_advice, start_guard,
-    take_stdin, termination, try_lock, unblock_sigchld, wait_until_readable, wait_until_writable, was_killed,
+    take_stdin, termination, total_memory, try_lock, unblock_sigchld, wait_until_readable, wait_until_writable,
+    was_killed,
 };
 // How commands are started, and the terminal.
 pub(crate) use platform::{

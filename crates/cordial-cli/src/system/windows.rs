@@ -197,6 +197,13 @@ pub(crate) fn free_memory() -> io::Result<u64> {
     Err(ErrorKind::Unsupported.into())
 }
 
+/// # Errors
+///
+/// Always.
+pub(crate) fn total_memory() -> io::Result<u64> {
+    Err(ErrorKind::Unsupported.into())
+}
+
 /// There is no guard: commands keep running when `cordial` is killed.
 ///
 /// # Errors

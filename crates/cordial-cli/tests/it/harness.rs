@@ -100,6 +100,13 @@ pub(crate) fn wait_until(description: &str, condition: impl Fn() -> bool) {
     panic!("timed out waiting until {description}");
 }
 
+/// Returns the memory of the machine as a size, such as 16000000K.
+pub(crate) fn total_memory() -> String {
+    let text = fs::read_to_string("/proc/meminfo").unwrap();
+    let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB"));
+    format!("{}K", kib.unwrap())
+}
+
 /// Checks all cases, this many at a time. Most cases wait more than they compute, for a program or a timeout, and the threads of
 /// libtest are as few as the processors.
 pub(crate) fn at_once<T: Send>(n: usize, cases: impl IntoIterator<Item = T, IntoIter: Send>, check: impl Fn(T) + Sync) {

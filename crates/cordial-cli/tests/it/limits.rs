@@ -1,6 +1,10 @@
 //! Timeouts, children that outlive their command, and limits of the system.
 
-use crate::harness::{TestDir, run, shell};
+use std::io::{BufRead, BufReader};
+
+use rustix::process::Signal;
+
+use crate::harness::{TestDir, finish, run, send, shell, start, total_memory};
 
 #[test]
 fn a_timeout_kills_an_item_and_its_children_and_the_others_continue() {
@@ -67,4 +71,18 @@ fn too_many_arguments_fail_only_their_command() {
         result.stderr
     );
     assert!(result.stderr.contains("pass fewer items to each command (-n)"), "{}", result.stderr);
+}
+
+/// The memory of a machine is never free as a whole, so no command starts.
+#[test]
+fn a_long_wait_for_memory_is_explained() {
+    let mut child = start(&["map", "--memfree", &total_memory(), "echo", ":::", "a"]);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = lines.next().unwrap().unwrap();
+    assert!(line.starts_with("cordial: no command starts for now: "), "{line}");
+    assert!(line.contains(" MiB of memory are free, and --memfree asks for "), "{line}");
+    send(&child, Signal::TERM);
+    let line = lines.next().unwrap().unwrap();
+    assert_eq!(line, "cordial: stopped by SIGTERM: 0 items finished (0 failed), 0 stopped early, 1 not started");
+    assert_eq!(finish(child).status, 143);
 }

@@ -104,3 +104,12 @@ fn closed_standard_streams_are_not_errors() {
     let result = shell(r#"seq 100000 | { "$0" map -c1 echo; echo "status $?" >&2; } | head -1"#);
     assert_eq!((result.stdout.as_slice(), result.stderr.as_str()), (&b"1\n"[..], "status 141\n"));
 }
+
+/// The outcomes of short commands are sent together.
+#[test]
+fn one_command_at_a_time_is_printed_in_order_without_keep_order() {
+    let items: String = (0..200).map(|n| format!("{n}\n")).collect();
+    let result = run(&["map", "-c1", "--unordered", "echo"], items.as_bytes());
+    assert_eq!((result.status, result.stderr.as_str()), (0, ""));
+    assert_eq!(String::from_utf8(result.stdout).unwrap(), items);
+}

@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::harness::{TestDir, cordial, finish, send, wait_until};
+use crate::harness::{TestDir, cordial, finish, send, total_memory, wait_until};
 
 fn start(args: &[&str]) -> Child {
     cordial().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -69,7 +69,7 @@ fn a_signal_stops_the_run_and_prints_a_summary() {
 /// No command runs, so that none needs the time of `--grace`.
 #[test]
 fn a_signal_stops_a_run_that_waits_before_it_starts_a_command() {
-    for options in [&["--delay", "1000s"][..], &["--memfree", "1000T"]] {
+    for options in [&["--delay", "1000s"][..], &["--memfree", &total_memory()]] {
         let dir = TestDir::new();
         let script = format!("echo {{}}; touch {}/{{}}", dir.text());
         let mut child = start(&[&["map", "--grace", "1000s", "-c1"][..], options, &[&script]].concat());

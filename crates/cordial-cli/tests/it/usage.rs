@@ -11,6 +11,11 @@ fn wrong_usage_is_reported_with_status_255() {
         (&[][..], "Usage: cordial <COMMAND>"),
         (&["map", "-c", "x", "true"], "expected a whole number of commands, or 0 for as many as the system allows"),
         (&["map", "--timeout", "0", "true"], "the timeout must be longer than 0; for no timeout, leave out the option"),
+        (&["map", "--timeout", "-1", "true"], "invalid value '-1' for '--timeout <TIME>': a time cannot be negative"),
+        (&["map", "--delay", "1e300", "true"], "'--delay <TIME>': the time is too long; expected a duration"),
+        (&["map", "--retries", "-1", "true"], "invalid value '-1' for '--retries <N>'"),
+        (&["map", "--nice", "-30", "true"], "-30 is not in 1..=19"),
+        (&["map", "-n", "-1", "true"], "invalid value '-1' for '--max-args <N>'"),
         (&["map", "--timeout", "soon", "true"], "expected a duration such as 500ms, 30s or 1h 30m"),
         (&["map", "-L", "0", "true"], "expected a number of at least 1"),
         (&["map", "-s", "0", "true"], "expected a number of at least 1"),
@@ -19,6 +24,7 @@ fn wrong_usage_is_reported_with_status_255() {
         (&["map", "-d", "ab", "true"], "expected a single-byte character"),
         (&["map", "--halt", "later", "true"], "expected never, or soon,fail=N"),
         (&["map", "--halt", "now,fail=0", "true"], "expected never, or soon,fail=N"),
+        (&["map", "--memfree", "1000T", "true"], "but the machine has "),
         (&["map", "--memfree", "much", "true"], "expected a size such as 500M or 2G"),
         (&["map", "--fail-fast", "--halt", "never", "true"], "cannot be used with"),
         (&["map", "--json", "--line-buffer", "true"], "cannot be used with"),
@@ -26,6 +32,12 @@ fn wrong_usage_is_reported_with_status_255() {
             &["map", "--resume", "true"],
             "--resume needs the records of the earlier run: add --joblog FILE or --results DIR",
         ),
+        (&["map", "--resume-failed", "true"], "--resume-failed needs the records of the earlier run"),
+        (
+            &["map", "-I", "{}", "-n2", "echo"],
+            "those of -n would be lost: leave out -I, or write \"{}\" in the command",
+        ),
+        (&["map", "-X", "-I@", "--shell", "echo", "{}"], "those of -X would be lost"),
         (&["map", "-a", "/no/such", "true"], "cannot read items from /no/such: No such file or directory"),
         (&["map", "-a", "/", "true"], "cannot read items from /: it is a directory"),
         (&["map", "-a", "-", "true", "::::", "-"], "standard input can be read once only"),
@@ -71,7 +83,11 @@ fn wrong_usage_is_reported_with_status_255() {
             "cannot write the joblog /no/such/log: No such file or directory",
         ),
         (&["map", "--joblog", "/dev/full", "true"], "cannot write the joblog /dev/full: No space left on device"),
-        (&["map", "no-such-command"], "there is no program named \"no-such-command\" in any directory of PATH"),
+        (
+            &["map", "no-such-command"],
+            "there is no program named \"no-such-command\" in any directory of PATH: check that it is installed and spelled \
+             correctly; an alias is known only to your shell, and a function of bash only after export -f\n",
+        ),
         (&["map", "--max-lines", "2", "echo"], "if it is the value of -l or --max-lines, attach it: -l2"),
         (&["map", "--pipe", "-l", "4", "cat;echo", "b"], "if it is the value of -l or --max-lines, attach it: -l4"),
         (&["map", "--eof", "END", "echo"], "if it is the value of -e or --eof, attach it: -eEND"),
@@ -98,6 +114,8 @@ fn wrong_usage_is_reported_with_status_255() {
         let result = run(args, b"never read\n");
         assert_eq!((result.status, result.stdout.as_slice()), (255, &b""[..]), "{args:?}");
         assert!(result.stderr.contains(message), "{args:?}: {}", result.stderr);
+        // It would make the option the name of the program.
+        assert!(!result.stderr.contains("use '-- "), "{args:?}: {}", result.stderr);
     }
 }
 

@@ -102,7 +102,10 @@ pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Progra
             }
             let advice = match looks_like_line(name) {
                 true => WITH_SHELL,
-                false => "check that it is installed and spelled correctly",
+                false => {
+                    "check that it is installed and spelled correctly; an alias is known only to your shell, and a function of \
+                     bash only after export -f"
+                }
             };
             Err(format!("there is no program named {shown} in any directory of PATH: {advice}"))
         }

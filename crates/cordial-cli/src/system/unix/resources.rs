@@ -56,8 +56,21 @@ pub(crate) fn load_average() -> io::Result<f64> {
 ///
 /// When the system does not report it in `/proc`.
 pub(crate) fn free_memory() -> io::Result<u64> {
+    memory("MemAvailable:")
+}
+
+/// Returns the memory of the machine, in bytes.
+///
+/// # Errors
+///
+/// When the system does not report it in `/proc`.
+pub(crate) fn total_memory() -> io::Result<u64> {
+    memory("MemTotal:")
+}
+
+fn memory(name: &str) -> io::Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;
-    let number = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB"));
+    let number = text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));
     number
         .and_then(|number| number.parse::<u64>().ok())
         .map(|kib| kib << 10)
