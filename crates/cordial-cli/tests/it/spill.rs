@@ -1,6 +1,6 @@
 //! Outputs that move from memory to temporary files, and full disks.
 
-use crate::harness::shell;
+use crate::harness::{TestDir, shell};
 
 /// Runs a script in which no file can grow beyond this many blocks of 512 bytes, as if the disk
 /// were full.
@@ -19,7 +19,7 @@ fn a_full_disk_fails_only_its_item() {
     assert!(output.ends_with("small\n"), "{output}");
     assert!(result.stderr.contains("item 2 \"large\" failed: "), "{}", result.stderr);
     assert!(result.stderr.contains("cannot read its output, or store it in a temporary file in "), "{}", result.stderr);
-    assert!(result.stderr.contains("set TMPDIR to a directory with free space"), "{}", result.stderr);
+    assert!(result.stderr.contains("File too large; allow larger files (ulimit -f)"), "{}", result.stderr);
     assert!(result.stderr.contains("1 of 3 items failed"), "{}", result.stderr);
 }
 
@@ -37,4 +37,17 @@ fn large_outputs_are_complete() {
 fn line_buffer_needs_no_disk_space() {
     let result = with_a_full_disk(1, r#"seq 2 | "$0" map --lb --shell 'yes {} | head -c 1000000' | wc -c"#);
     assert_eq!((result.stdout.trim_ascii(), result.stderr.as_str()), (&b"2000000"[..], ""));
+}
+
+/// Without a handler, the signal of a file that is too large would kill the program. Commands get the signal.
+#[test]
+fn a_limit_on_the_size_of_files_fails_only_its_item() {
+    let result = shell("ulimit -f 100; \"$0\" map -c1 'head -c {} /dev/zero' ::: 20000000 5");
+    assert_eq!(result.status, 1, "{}", result.stderr);
+    assert!(result.stderr.ends_with("cordial: 1 of 2 items failed\n"), "{}", result.stderr);
+    assert!(result.stderr.contains("File too large; allow larger files (ulimit -f)\n"), "{}", result.stderr);
+    let dir = TestDir::new();
+    let script = format!("ulimit -f 100; \"$0\" map 'head -c {{}} /dev/zero > {}/x' ::: 20000000", dir.text());
+    let result = shell(&script);
+    assert!(result.stderr.contains("was killed by signal 25 (SIGXFSZ)"), "{}", result.stderr);
 }

@@ -59,6 +59,7 @@ pub(crate) fn start_advice(program: &OsStr, is_item: bool, error: &io::Error) ->
 pub(crate) fn capture_advice(error: &io::Error) -> &'static str {
     match Errno::from_io_error(error) {
         Some(Errno::MFILE | Errno::NFILE) => TOO_MANY_FILES,
+        Some(Errno::FBIG) => "allow larger files (ulimit -f)",
         _ => "set TMPDIR to a directory with free space",
     }
 }

@@ -24,6 +24,9 @@ impl StopSignals {
     ///
     /// When the system refuses to install a handler.
     pub(crate) fn listen() -> io::Result<Self> {
+        // A write beyond `ulimit -f` then fails, instead of killing this program. The handler stays after the drop, and commands do not
+        // inherit it.
+        unless_ignored(nix::sys::signal::Signal::SIGXFSZ)?;
         Ok(StopSignals {
             hangup: unless_ignored(nix::sys::signal::Signal::SIGHUP)?,
             interrupt: signal(SignalKind::interrupt())?,
