@@ -4,7 +4,7 @@ pub(super) const AFTER_OPTIONS: &str = "\
 In every word of COMMAND: {} the item, {.} without extension, {/} the name after the last slash, {//} the directory, {/.} that name \
 without extension, {#} the number of the item, {%} the number of its slot; {1}, {2}, {1/.} are values of an item that has several. Without any of \
 them, and of \"$1\" and \"$@\" in a line, the item is the last argument. Other braces stay as they are. One quoted line is run by sh, as with --shell, and {} is quoted for you; several words run without a shell. Commands have a standard input only with --pipe, --pipe-part and --tty. \
-The variables CORDIAL_INDEX, CORDIAL_SLOT and CORDIAL_ATTEMPT are in their environment.
+Their environment has CORDIAL_INDEX, CORDIAL_SLOT and CORDIAL_ATTEMPT.
 
 Examples:
   find . -name '*.rs' -print0 | cordial map -0 wc -l
