@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use cordial::{Exit, LostCause, Shutdown};
 use cordial_isolate::Pool;
+use rustix::process::{Pid, getpgid};
 
 use crate::bad_input::{ALONE, alone, alone_after};
 use crate::functions::*;
 use crate::processes::{Children, is_running, until_gone};
-use crate::roles::{has_namespaces, skip};
+use crate::roles::{has_namespaces, skip_without_namespaces};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -84,7 +85,7 @@ fn a_program_that_is_process_1_keeps_no_zombie_of_what_its_workers_have_started(
     cordial_isolate::test_main(functions());
     if std::env::var_os(ALONE).is_none() {
         if !has_namespaces(&["--pid", "--fork", "--mount-proc", "true"]) {
-            return skip();
+            return skip_without_namespaces();
         }
         let output = alone_after("set -- unshare --pid --fork --mount-proc \"$@\"").unwrap();
         return assert!(output.status.success(), "{output:?}");
@@ -129,6 +130,14 @@ fn processes_of_other_workers_and_of_the_program_live_on() {
     until_gone(&others);
 }
 
+/// Waits until a worker is in the process group of this program.
+async fn until_joined(worker: u32) {
+    let worker = Pid::from_raw(worker.cast_signed());
+    while getpgid(worker) != getpgid(None) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[test]
 fn a_worker_that_has_joined_another_group_is_killed_and_that_group_is_not() {
     cordial_isolate::test_main(functions());
@@ -139,15 +148,14 @@ fn a_worker_that_has_joined_another_group_is_killed_and_that_group_is_not() {
     cordial::run(async {
         let pool = Pool::builder().workers(1).grace(Duration::ZERO).start().unwrap();
         let worker = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
-        let exit = pool.call(JOIN_PARENT, ()).timeout(Duration::from_millis(50)).await.unwrap_err();
+        let task = pool.call(JOIN_PARENT, ());
+        until_joined(worker).await;
+        let exit = task.timeout(Duration::from_millis(1)).await.unwrap_err();
         assert!(exit.is_timeout(), "{exit}");
         until_gone(&[worker]);
         let worker = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
         let task = pool.call(JOIN_PARENT, ());
-        while pool.statistics().running == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        until_joined(worker).await;
         assert_eq!(task.shutdown(Shutdown::BrutalKill).await, None);
         until_gone(&[worker]);
         assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));

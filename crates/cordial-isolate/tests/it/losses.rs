@@ -43,13 +43,13 @@ fn each_death_has_its_cause() {
         assert_eq!(*lost(pool.call(EXIT, 7)).await.cause(), LostCause::ExitCode(7));
         assert_eq!(*lost(pool.call(ALLOCATE, 65 << 20)).await.cause(), LostCause::MemoryLimit { limit: memory });
         assert_eq!(*lost(pool.call(SPIN, ())).await.cause(), LostCause::CpuLimit { limit: cpu_time });
-        assert_eq!(pool.call(ALLOCATE, 32 << 20).await, Ok(32 << 20), "the limit leaves room");
+        assert_eq!(pool.call(ALLOCATE, 32 << 20).timeout(LONG).await, Ok(32 << 20), "the limit leaves room");
         let words = lost(pool.call(WORDS, "decoding a.png".to_owned())).await;
         assert_eq!(words.stderr(), ["decoding a.png"]);
         assert_eq!(words.function(), Some("words"));
         assert!(words.spawned_at().unwrap().file().ends_with("losses.rs"));
         assert!(format!("{words:#}").contains("standard error ended with:\ndecoding a.png"));
-        assert_eq!(pool.call(SQUARE, 3).await, Ok(9));
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
         pool.stop().await;
         assert_eq!(pool.statistics().workers.len(), 0);
     })
@@ -134,7 +134,7 @@ fn a_kill_needs_no_cooperation() {
     cordial::run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         for _ in 0..20 {
-            let os_pid = pool.call(OS_PID, ()).await.unwrap();
+            let os_pid = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
             let task = pool.call(SPIN, ());
             until_running(&pool).await;
             assert_eq!(task.shutdown(Shutdown::BrutalKill).await, None);
@@ -229,7 +229,7 @@ fn what_a_worker_starts_ends_with_it() {
     cordial_isolate::test_main(functions());
     cordial::run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
-        let grandchild = pool.call(GRANDCHILD, ()).await.unwrap();
+        let grandchild = pool.call(GRANDCHILD, ()).timeout(LONG).await.unwrap();
         assert!(std::fs::metadata(format!("/proc/{grandchild}")).is_ok());
         lost(pool.call(ABORT, ())).await;
         let gone = async {
@@ -250,7 +250,7 @@ fn much_output_holds_nothing_up() {
         let print = pool.call(PRINT, 100_000_000).timeout(Duration::from_secs(600));
         assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
         print.await.unwrap();
-        assert_eq!(pool.call(SQUARE, 4).await, Ok(16));
+        assert_eq!(pool.call(SQUARE, 4).timeout(LONG).await, Ok(16));
     })
     .unwrap();
 }

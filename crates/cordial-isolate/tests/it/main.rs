@@ -5,6 +5,7 @@ mod calls;
 mod descendants;
 mod functions;
 mod losses;
+mod metrics;
 mod mix;
 mod out_of_memory;
 mod output;

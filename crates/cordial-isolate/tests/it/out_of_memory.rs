@@ -1,7 +1,5 @@
 //! The machine has no memory left: here, a control group that the test makes, where it may.
 
-#![expect(clippy::print_stdout, reason = "a test that cannot run says so")]
-
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +9,7 @@ use cordial_isolate::Pool;
 
 use crate::bad_input::alone_after;
 use crate::functions::{ALLOCATE, SQUARE, functions};
+use crate::roles::skip;
 
 const LIMIT: usize = 256 << 20;
 
@@ -55,7 +54,7 @@ impl Drop for Group {
 fn a_worker_that_the_system_kills_for_lack_of_memory_says_so() {
     cordial_isolate::test_main(functions());
     let Some(group) = Group::new() else {
-        return println!("SKIPPED: this test may make no control group with a limit for memory");
+        return skip("this test may make no control group with a limit for memory");
     };
     let join = format!("echo $$ > {}/cgroup.procs", group.0.display());
     if let Some(output) = alone_after(&join) {
@@ -82,7 +81,9 @@ fn a_worker_that_the_system_kills_for_lack_of_memory_says_so() {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
         match killed.timeout(long).await {
-            Err(Exit::Lost(lost)) => assert_eq!(*lost.cause(), LostCause::signal(9), "a kill by hand is none"),
+            Err(Exit::Lost(lost)) => {
+                assert_eq!(*lost.cause(), LostCause::signal(9), "a signal of another process is no lack of memory")
+            }
             other => panic!("expected a loss, not {other:?}"),
         }
     })

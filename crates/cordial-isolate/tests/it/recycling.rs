@@ -75,6 +75,11 @@ fn a_call_that_is_lost_as_the_last_of_its_worker_is_counted_once() {
             assert!(exit.is_timeout());
         }
         assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+        until_idle(&pool, 1).await;
+        let statistics = pool.statistics();
+        assert_eq!((statistics.lost, statistics.workers.len()), (5, 1), "{statistics:?}");
+        // Not killed, if the worker had not begun with the call.
+        assert!(statistics.killed <= 5, "{statistics:?}");
     })
     .unwrap();
 }
@@ -153,7 +158,7 @@ fn a_worker_that_is_killed_while_it_is_idle_is_replaced() {
     .unwrap();
 }
 
-/// Waits until as many workers are idle, and returns them.
+/// Waits until `n` workers are idle, and returns their process ids.
 async fn until_idle(pool: &Pool, n: usize) -> Vec<i32> {
     loop {
         let workers = pool.statistics().workers;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -22,9 +23,13 @@ pub(crate) fn has_namespaces(arguments: &[&str]) -> bool {
     command.args(arguments).output().is_ok_and(|output| output.status.success())
 }
 
-#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
-pub(crate) fn skip() {
-    println!("SKIPPED: this test needs unshare, and the right to create namespaces");
+pub(crate) fn skip_without_namespaces() {
+    skip("this test needs unshare, and the right to create namespaces");
+}
+
+/// Says that a test is skipped: on standard error directly, because libtest hides what a successful test prints.
+pub(crate) fn skip(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
 /// Makes a folder of the calling test.
@@ -41,7 +46,7 @@ fn a_program_in_a_namespace_has_workers_also_with_the_proc_of_the_outer_one() {
     let is_outer = std::env::var_os(ALONE).is_none();
     for options in [["--pid", "--fork", "--mount-proc"].as_slice(), &["--pid", "--fork"]] {
         if is_outer && !has_namespaces(&[options, &["true"]].concat()) {
-            return skip();
+            return skip_without_namespaces();
         }
         if let Some(output) = alone_after(&format!("set -- unshare {} \"$@\"", options.join(" "))) {
             assert!(output.status.success(), "{output:?}");
@@ -64,7 +69,7 @@ fn without_proc_the_error_says_what_to_do() {
     cordial_isolate::test_main(functions());
     if std::env::var_os(ALONE).is_none() {
         if !has_namespaces(&["--mount", "umount", "-l", "/proc"]) {
-            return skip();
+            return skip_without_namespaces();
         }
         let output =
             alone_after("set -- unshare --mount sh -c 'while umount -l /proc; do :; done; exec \"$@\"' sh \"$@\"")
@@ -115,7 +120,7 @@ fn a_worker_whose_standard_input_was_replaced_says_so_and_runs_no_program() {
 fn a_worker_whose_standard_input_was_replaced_says_so_also_in_the_session_of_an_outer_pid_namespace() {
     if std::env::var_os(ALONE).is_none() {
         if !has_namespaces(&["--pid", "--fork", "--mount-proc", "true"]) {
-            return skip();
+            return skip_without_namespaces();
         }
         let output = alone_after("set -- unshare --pid --fork --mount-proc \"$@\"").unwrap();
         return assert!(output.status.success(), "{output:?}");
@@ -131,7 +136,7 @@ fn a_worker_that_a_script_has_started_without_exec_says_so() {
 #[test]
 fn a_worker_that_was_started_in_another_pid_namespace_says_so_and_runs_no_program() {
     if std::env::var_os(ALONE).is_none() && !has_namespaces(&["--pid", "--fork", "true"]) {
-        return skip();
+        return skip_without_namespaces();
     }
     assert_refused("exec unshare --pid --fork PROGRAM", "in the same PID namespace (no `unshare --fork`)");
     assert_refused("exec unshare --pid --fork --mount-proc PROGRAM", "in the same PID namespace (no `unshare --fork`)");
