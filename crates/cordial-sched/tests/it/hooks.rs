@@ -41,28 +41,20 @@ impl Hooks for TableHooks {
 }
 
 pub(crate) fn executor(workers: usize) -> Executor {
-    with_options(workers, 512)
+    start(workers, 512, false)
 }
 
-pub(crate) fn with_options(workers: usize, max_threads: usize) -> Executor {
-    let options = Options {
-        workers,
-        stall_after: Duration::from_millis(4),
-        max_threads,
-        deprioritize_long_polls: false,
-        check_threads: true,
-    };
-    Executor::start(options, TableHooks::new()).unwrap()
+pub(crate) fn with_max_threads(workers: usize, max_threads: usize) -> Executor {
+    start(workers, max_threads, false)
 }
 
 pub(crate) fn with_deprioritization(workers: usize) -> Executor {
-    let options = Options {
-        workers,
-        stall_after: Duration::from_millis(4),
-        max_threads: 512,
-        deprioritize_long_polls: true,
-        check_threads: true,
-    };
+    start(workers, 512, true)
+}
+
+fn start(workers: usize, max_threads: usize, deprioritize_long_polls: bool) -> Executor {
+    let stall_after = Duration::from_millis(4);
+    let options = Options { workers, stall_after, max_threads, deprioritize_long_polls, check_threads: true };
     Executor::start(options, TableHooks::new()).unwrap()
 }
 

@@ -28,7 +28,7 @@ fn a_panicking_poll_does_not_stop_its_worker() {
 }
 
 #[test]
-fn a_payload_that_panics_does_not_stop_its_worker() {
+fn a_payload_whose_destructor_panics_does_not_stop_its_worker() {
     let executor = executor(1);
     let _join = spawn(&executor, async { panic_any(Nested(2)) });
     assert_eq!(wait(spawn(&executor, async { 7 })), 7);

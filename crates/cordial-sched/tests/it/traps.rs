@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use crate::hooks::{executor, spawn, wait, with_deprioritization, with_options};
+use crate::hooks::{executor, spawn, wait, with_deprioritization, with_max_threads};
 
 /// Sends a message when it begins, and computes until it is released.
 async fn busy(began: mpsc::Sender<()>, released: Arc<AtomicBool>) {
@@ -46,7 +46,7 @@ fn computing_tasks_on_all_workers_do_not_stop_the_rest() {
 
 #[test]
 fn blocking_tasks_stay_under_the_thread_limit_and_all_end() {
-    let executor = with_options(2, 16);
+    let executor = with_max_threads(2, 16);
     let (n_now, n_most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let tasks: Vec<_> = (0..1000)
         .map(|_| {
@@ -87,7 +87,7 @@ fn a_task_in_the_lifo_slot_behind_the_poll_that_woke_it_runs() {
 #[test]
 fn tasks_in_the_queue_behind_a_stuck_poll_run_although_no_other_worker_runs_dry() {
     for max_threads in [2, 512] {
-        let executor = with_options(2, max_threads);
+        let executor = with_max_threads(2, max_threads);
         let stop = Arc::new(AtomicBool::new(false));
         let always_ready = || {
             let stop = stop.clone();
@@ -135,7 +135,7 @@ fn a_long_poll_alone_brings_no_threads() {
 /// The only thread is stuck, and no other is allowed: detection must not need one.
 #[test]
 fn sysmon_does_not_run_on_the_pool_that_it_watches() {
-    let executor = with_options(1, 1);
+    let executor = with_max_threads(1, 1);
     let inner = executor.clone();
     wait(spawn(&executor, async move {
         while inner.statistics().long_polls == 0 {
