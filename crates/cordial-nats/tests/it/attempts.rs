@@ -104,15 +104,10 @@ fn a_claim_whose_answer_is_lost_is_not_made_twice() {
         let behind = Cluster::connect(Options::new(proxy.url())).await.unwrap();
         proxy.cut_to_client_after("PUB cordial.attempt.");
         let tree = start_worker(&behind, "g", 1).await;
-        let sent = async |text, n| {
-            while proxy.n_sent(text) < n {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        sent("PUB cordial.attempt.", 1).await;
+        proxy.wait_sent("PUB cordial.attempt.", 1).await;
         // The worker looks at the streams again when it does not wait for the answer any more.
         let look = "STREAM.INFO.cordial-results";
-        sent(look, proxy.n_sent(look) + 1).await;
+        proxy.wait_sent(look, proxy.n_sent(look) + 1).await;
         proxy.mend();
         assert_eq!(job.timeout(LIMIT).await, Ok(1));
         tree.stop().await;

@@ -74,12 +74,12 @@ impl Proxy {
         String::from_utf8_lossy(&self.link.sent.lock().unwrap()).matches(text).count()
     }
 
-    /// Waits until the client has sent this text so many times, for at most ten seconds.
-    pub(crate) fn wait_sent(&self, text: &str, n: usize) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+    /// Waits until the client has sent this text `n` times, for at most half a minute.
+    pub(crate) async fn wait_sent(&self, text: &str, n: usize) {
+        let deadline = Instant::now() + Duration::from_secs(30);
         while self.n_sent(text) < n {
             assert!(Instant::now() < deadline, "the client has not sent {text:?} {n} times");
-            thread::sleep(Duration::from_millis(1));
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 }

@@ -133,7 +133,7 @@ fn calls_that_arrive_after_a_worker_has_unsubscribed_are_answered() {
             let tree = start_second_worker(&cluster).await;
             stops.signal("TERM");
             // From its requests for jobs, and then from calls. What arrives now was sent before.
-            proxy.wait_sent("\r\nUNSUB ", 2);
+            proxy.wait_sent("\r\nUNSUB ", 2).await;
             proxy.mend();
             let errors = errors_of(calls).await;
             stops.wait_end();
