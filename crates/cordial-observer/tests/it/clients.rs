@@ -8,7 +8,7 @@ use crate::harness::{Client, Program, read_response, wait_until};
 /// How many connections may be open at once.
 const MAX_CONNECTIONS: usize = 64;
 
-/// A generator of numbers for requests that are no HTTP (xorshift).
+/// A generator of numbers for requests that are not HTTP (xorshift).
 struct Random(u64);
 
 impl Random {

@@ -33,8 +33,8 @@ fn the_detail_shows_relatives_and_the_past() {
     });
     wait_until("the label", || program.client.json("/api/tasks?text=%5Echild%24")["matched"] == 1);
     let row = program.client.json("/api/tasks?text=%5Echild%24")["rows"][0].clone();
-    let path = format!("/api/tasks/{}", row["pid"].as_str().unwrap().trim_matches(['<', '>']));
-    let detail = program.client.json(&path);
+    let child = row["pid"].as_str().unwrap();
+    let detail = program.client.json(&path(child));
     assert_eq!(detail["task"]["supervisor"], app.to_string());
     assert_eq!(detail["task"]["supervisor_label"], "app");
     let ancestors: Vec<&str> =
@@ -43,10 +43,10 @@ fn the_detail_shows_relatives_and_the_past() {
     assert_eq!(detail["note"], "order 17, card ****");
     assert_eq!(detail["lifeline"][0]["what"], "spawned");
     assert_eq!(detail["can"]["kill"], false);
-    wait_until("the past", || program.client.json(&path)["history"]["busy"].as_array().unwrap().len() >= 2);
-    let percent = format!("/api/tasks/%3C{}%3E", row["pid"].as_str().unwrap().trim_matches(['<', '>']));
+    wait_until("the past", || program.client.json(&path(child))["history"]["busy"].as_array().unwrap().len() >= 2);
+    let percent = format!("/api/tasks/%3C{}%3E", child.trim_matches(['<', '>']));
     assert_eq!(program.client.get(&percent).status, 200);
-    let app_detail = program.client.json(&format!("/api/tasks/{}", app.to_string().trim_matches(['<', '>'])));
+    let app_detail = program.client.json(&path(app));
     assert_eq!(app_detail["children"]["total"], 1);
     assert_eq!(app_detail["supervision"]["strategy"], "one_for_one");
 }

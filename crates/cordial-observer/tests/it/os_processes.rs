@@ -25,16 +25,25 @@ fn is_program() -> bool {
     std::env::var_os(CASE).is_some()
 }
 
-/// Starts this binary as the program of a test, with pipes.
-fn start(test: &str) -> Child {
+/// Starts this binary as the program of the calling test, with pipes. libtest names the thread of a test like the test.
+fn start() -> Child {
+    let test = std::thread::current().name().unwrap().to_owned();
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
+        .args(["--exact", &test, "--nocapture"])
         .env(CASE, "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
+}
+
+/// Checks that the program has run the test, and that the test has succeeded.
+fn assert_success(program: Child) {
+    let output = program.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("1 passed"), "{stdout}");
 }
 
 /// Ends a forked process that hangs.
@@ -70,10 +79,7 @@ fn use_observers_in_forked_process(observer: Observer) {
 #[test]
 fn a_forked_process_gets_a_sentence_and_can_have_an_observer_of_its_own() {
     if !is_program() {
-        let ran = start("os_processes::a_forked_process_gets_a_sentence_and_can_have_an_observer_of_its_own");
-        let output = ran.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        return;
+        return assert_success(start());
     }
     let Program { runtime, observer, client } = Program::new();
     match fork::fork().unwrap() {
@@ -97,11 +103,7 @@ fn a_forked_process_gets_a_sentence_and_can_have_an_observer_of_its_own() {
 #[cfg(target_os = "linux")]
 fn a_forked_process_keeps_neither_the_address_nor_the_clients_of_a_stopped_observer() {
     if !is_program() {
-        let ran =
-            start("os_processes::a_forked_process_keeps_neither_the_address_nor_the_clients_of_a_stopped_observer");
-        let output = ran.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        return;
+        return assert_success(start());
     }
     let Program { runtime, observer, client } = Program::new();
     let mut stream = client.connect();
@@ -140,10 +142,7 @@ fn a_forked_process_does_not_wait_for_a_line_that_its_parent_was_logging() {
     use tracing_subscriber::layer::SubscriberExt;
 
     if !is_program() {
-        let ran = start("os_processes::a_forked_process_does_not_wait_for_a_line_that_its_parent_was_logging");
-        let output = ran.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        return;
+        return assert_success(start());
     }
     let lines = LogLines::new();
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines.clone())).unwrap();
@@ -192,8 +191,7 @@ fn each_observer_prints_its_program_for_each_sigusr1_and_one_text_after_the_othe
         lines.next();
         return;
     }
-    let mut program =
-        start("os_processes::each_observer_prints_its_program_for_each_sigusr1_and_one_text_after_the_other");
+    let mut program = start();
     let mut stdout = BufReader::new(program.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut stderr = BufReader::new(program.stderr.take().unwrap());
     let pid = rustix::process::Pid::from_child(&program);
