@@ -1,26 +1,21 @@
-//! Compares `cordial map` with `xargs` and GNU parallel on inputs for which all should agree. If parallel is not installed, its tests print
-//! that they were skipped.
+//! Compares `cordial map` with `xargs` and GNU parallel on inputs for which all should agree. Without parallel, its tests say
+//! so and check nothing.
 
 use std::process::{Command, Stdio};
 
-use crate::harness::{at_once, file, run};
+use crate::harness::{at_once, file, has_parallel, run};
 
 struct ProgramOutput {
     status: i32,
     stdout: Vec<u8>,
 }
 
-/// Runs a program. Returns `None` if it is not installed.
-fn run_other(program: &str, args: &[&str], input: &[u8]) -> Option<ProgramOutput> {
+/// Runs another program than ours.
+fn run_other(program: &str, args: &[&str], input: &[u8]) -> ProgramOutput {
     let mut command = Command::new(program);
     command.args(args).stdin(file(input)).stderr(Stdio::null()).env("HOME", std::env::temp_dir());
-    let output = command.output().ok()?;
-    Some(ProgramOutput { status: output.status.code().unwrap(), stdout: output.stdout })
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test prints a line")]
-fn print_skipped() {
-    eprintln!("SKIPPED: GNU parallel is not installed");
+    let output = command.output().unwrap();
+    ProgramOutput { status: output.status.code().unwrap(), stdout: output.stdout }
 }
 
 #[test]
@@ -47,7 +42,7 @@ fn xargs_has_the_same_output_and_status() {
         (&["-d", "\\n", "echo"], &["--xargs", "echo"], long.as_bytes()),
     ];
     at_once(4, cases, |(theirs, ours, input)| {
-        let theirs = run_other("xargs", theirs, input).expect("every Unix has xargs");
+        let theirs = run_other("xargs", theirs, input);
         let ours = run(&[&["map"], ours].concat(), input);
         assert_eq!(ours.stdout.escape_ascii().to_string(), theirs.stdout.escape_ascii().to_string());
         assert_eq!((ours.status, ours.stderr.as_str()), (theirs.status, ""));
@@ -58,8 +53,8 @@ fn xargs_has_the_same_output_and_status() {
 fn gnu_parallel_has_the_same_output_and_status() {
     let lines: String = (1..=30).map(|n| format!("line{n}.txt\n")).collect();
     let paths = b"a/b.c\nx.tar.gz\n/r\n.hid\na/\n//a//b\na.\n";
-    if Command::new("parallel").arg("--version").output().is_err() {
-        return print_skipped();
+    if !has_parallel() {
+        return;
     }
     let cases = [
         (&["-k", "echo"][..], &["-k", "echo"][..], lines.as_bytes()),
@@ -119,7 +114,7 @@ fn gnu_parallel_has_the_same_output_and_status() {
         (&["-k", "--dry-run", "echo", "x{}"], &["--dry-run", "echo", "x{}"], b"a\nb c\n"),
     ];
     at_once(4, cases, |(theirs, ours, input)| {
-        let theirs = run_other("parallel", theirs, input).expect("it was found above");
+        let theirs = run_other("parallel", theirs, input);
         let ours = run(&[&["map"], ours].concat(), input);
         assert_eq!(ours.stdout.escape_ascii().to_string(), theirs.stdout.escape_ascii().to_string());
         assert_eq!(ours.status, theirs.status);
@@ -128,15 +123,15 @@ fn gnu_parallel_has_the_same_output_and_status() {
 
 #[test]
 fn gnu_parallel_resumes_from_our_joblog() {
+    if !has_parallel() {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
     let log = log.to_str().unwrap();
     let result = run(&["map", "--joblog", log, "--shell", "test {} != 2"], b"1\n2\n");
     assert_eq!(result.status, 1);
     let again = ["-k", "--joblog", log, "--resume-failed", "echo {}"];
-    let Some(theirs) = run_other("parallel", &again, b"1\n2\n3\n") else {
-        print_skipped();
-        return;
-    };
+    let theirs = run_other("parallel", &again, b"1\n2\n3\n");
     assert_eq!(String::from_utf8(theirs.stdout).unwrap(), "2\n3\n");
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::harness::run;
+use crate::harness::{run, skip};
 
 /// Tests with another result, and why. `docs/map.md` lists each reason.
 const DIFFERENT: [(&str, &[&str]); 6] = [
@@ -129,11 +129,7 @@ impl XargsTest {
 #[test]
 fn the_tests_of_findutils_have_the_same_result_or_a_listed_difference() {
     let Some(source) = std::env::var_os("FINDUTILS_SOURCE").map(PathBuf::from) else {
-        #[expect(clippy::print_stderr, reason = "a skipped test prints a line")]
-        {
-            eprintln!("SKIPPED: FINDUTILS_SOURCE does not name the source of findutils");
-        }
-        return;
+        return skip("FINDUTILS_SOURCE does not name the source of findutils");
     };
     let mut different: BTreeMap<&str, &str> = BTreeMap::new();
     for (reason, names) in DIFFERENT {

@@ -27,6 +27,13 @@ pub(crate) struct RunOutput {
     pub(crate) stderr: String,
 }
 
+impl RunOutput {
+    /// Returns the standard output as a text.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap()
+    }
+}
+
 /// Returns a command that starts the binary.
 pub(crate) fn cordial() -> Command {
     Command::new(env!("CARGO_BIN_EXE_cordial"))
@@ -88,6 +95,14 @@ pub(crate) fn check(cases: &[Case<'_>]) {
     }
 }
 
+/// Runs `map` with these arguments and inputs. Each run succeeds, prints the expected output, and writes nothing to standard error.
+pub(crate) fn check_outputs(cases: &[(&[&str], &[u8], &[u8])]) {
+    for (args, input, stdout) in cases {
+        let args = [&["map"], *args].concat();
+        check(&[Case { args: &args, input, status: 0, stdout, stderr: "" }]);
+    }
+}
+
 /// Polls a condition until it holds. Panics after a minute, which is much longer than any condition here takes.
 pub(crate) fn wait_until(description: &str, condition: impl Fn() -> bool) {
     const TRIES: u32 = 30_000;
@@ -127,9 +142,18 @@ pub(crate) fn at_once<T: Send>(n: usize, cases: impl IntoIterator<Item = T, Into
     });
 }
 
-/// Standard error directly, because libtest hides what a successful test prints.
-pub(crate) fn skip(what: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {what}");
+/// Says that a test is skipped: on standard error directly, because libtest hides what a successful test prints.
+pub(crate) fn skip(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
+
+/// Returns whether GNU parallel is installed. If it is not, a test is skipped, with a line that says so.
+pub(crate) fn has_parallel() -> bool {
+    let is_installed = Command::new("parallel").arg("--version").output().is_ok();
+    if !is_installed {
+        skip("GNU parallel is not installed");
+    }
+    is_installed
 }
 
 /// A directory in which commands create files for the test.

@@ -171,10 +171,11 @@ fn top_kills_a_process_only_when_that_was_confirmed() {
     until_drawn(&mut session, "(1 of");
     session.type_in(b"x");
     until_drawn(&mut session, "do nothing");
-    // The first line does nothing.
-    session.type_in(b"\r");
+    // The first line does nothing. When the help is drawn, the answer to the question was taken.
+    session.type_in(b"\r?");
+    until_drawn(&mut session, "Keys");
     assert!(program.is_alive());
-    session.type_in(b"xjj\r");
+    session.type_in(b"?xjj\r");
     wait_until("the end of the process", || !program.is_alive());
     // The answer has the label in quotation marks.
     until_drawn(&mut session, "\"victim\"");

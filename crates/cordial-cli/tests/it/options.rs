@@ -1,14 +1,6 @@
 //! Options: for each case the arguments, the input and the expected output.
 
-use crate::harness::{Case, TestDir, check, run, shell};
-
-/// Checks runs that succeed and write nothing to standard error.
-fn check_outputs(cases: &[(&[&str], &[u8], &[u8])]) {
-    for (args, input, stdout) in cases {
-        let args = [&["map"], *args].concat();
-        check(&[Case { args: &args, input, status: 0, stdout, stderr: "" }]);
-    }
-}
+use crate::harness::{Case, TestDir, check, check_outputs, run, shell};
 
 #[test]
 fn items_come_from_standard_input_files_and_arguments() {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
-use crate::harness::{TestDir, at_once, run};
+use crate::harness::{TestDir, at_once, run, skip};
 
 const TABLE: &str = include_str!("../../src/args/other_options.tsv");
 
@@ -78,22 +78,21 @@ fn no_spelling_is_listed_twice() {
 /// Checks that each option in the help of a program, which begins a line, is in the table.
 fn check_help(program: char, name: &str) {
     let Ok(output) = Command::new(name).arg("--help").output() else {
-        #[expect(clippy::print_stderr, reason = "a skipped test prints a line")]
-        {
-            eprintln!("SKIPPED: {name} is not installed");
-        }
-        return;
+        return skip(&format!("{name} is not installed"));
     };
     let table = table();
     let known =
         |spelling: &str| table.iter().any(|line| line.programs.contains(program) && line.spellings.contains(&spelling));
+    let mut n_found = 0;
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let spellings =
             line.split([' ', ',', '=', '[']).filter(|word| !word.is_empty()).take_while(|word| word.starts_with('-'));
         for spelling in spellings.filter(|spelling| line.trim_start().starts_with('-') && spelling.len() > 1) {
             assert!(known(spelling), "{name} has {spelling}: {line}");
+            n_found += 1;
         }
     }
+    assert!(n_found > 5, "the help of {name} has {n_found} options");
 }
 
 #[test]

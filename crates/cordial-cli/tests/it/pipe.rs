@@ -8,17 +8,13 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Case, RunOutput, TestDir, at_once, check, cordial, finish, run, send, shell, start};
-
-fn stdout(result: &RunOutput) -> String {
-    String::from_utf8(result.stdout.clone()).unwrap()
-}
+use crate::harness::{Case, TestDir, at_once, check, cordial, finish, run, send, shell, start};
 
 /// Runs a command that prints its block in brackets.
 fn blocks(options: &[&str], input: &[u8]) -> String {
     let result = run(&[&["map", "--pipe"][..], options, &["printf '['; cat; printf ']'"]].concat(), input);
     assert_eq!((result.status, result.stderr.as_str()), (0, ""), "{options:?}");
-    stdout(&result)
+    result.text().to_owned()
 }
 
 #[test]
@@ -63,7 +59,7 @@ fn a_file_is_cut_into_as_many_blocks_as_are_wanted() {
             let (slots_option, block) = (format!("-c{slots}"), format!("-{per_slot}"));
             let args = ["map", "--pipe", &slots_option, "--block", &block, "-a", path.to_str().unwrap(), "wc -l"];
             let result = run(&args, b"");
-            let n_lines: Vec<usize> = stdout(&result).lines().map(|line| line.trim().parse().unwrap()).collect();
+            let n_lines: Vec<usize> = result.text().lines().map(|line| line.trim().parse().unwrap()).collect();
             assert_eq!(n_lines.len(), slots * per_slot, "{name} {args:?}");
             assert_eq!(n_lines.iter().sum::<usize>(), text.matches('\n').count(), "{name} {args:?}");
         }
@@ -92,7 +88,7 @@ fn large_inputs_arrive_whole_and_in_order() {
     }
     // From a pipe, in parts of any size.
     let result = shell("seq 300000 | \"$0\" map --pipe --block 64K cat | cksum; seq 300000 | cksum");
-    let sums: Vec<String> = stdout(&result).lines().map(str::to_owned).collect();
+    let sums: Vec<String> = result.text().lines().map(str::to_owned).collect();
     assert_eq!(sums[0], sums[1]);
 }
 
@@ -117,7 +113,7 @@ fn a_file_has_the_blocks_of_a_pipe() {
         );
         let result = shell(&script);
         assert_eq!((result.status, result.stderr.as_str()), (0, ""), "{name} {options}");
-        assert!(stdout(&result).trim() != "0", "{name} {options}");
+        assert!(result.text().trim() != "0", "{name} {options}");
     });
     // The first block begins at the position of the file, and the next reader of the file begins after the last one.
     let script = "cd $1; { head -c 1000 > start; \"$0\" map --pipe --block 64K cat > middle; cat > end; } < lines; \
@@ -125,14 +121,14 @@ fn a_file_has_the_blocks_of_a_pipe() {
     let mut command = std::process::Command::new("sh");
     command.args(["-c", script, env!("CARGO_BIN_EXE_cordial"), dir.text()]);
     let result = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    assert_eq!((result.status, stdout(&result).trim(), result.stderr.as_str()), (0, "0", ""));
+    assert_eq!((result.status, result.text().trim(), result.stderr.as_str()), (0, "0", ""));
     // A further attempt, and the commands of --round-robin, read whole blocks too.
     let script = "cd $1; \"$0\" map --pipe --block 64K --retries 1 'cat; [ $CORDIAL_ATTEMPT = 2 ]' < lines | cmp - lines; \
                   \"$0\" map --round-robin -c3 --block 64K cat < lines | sort > a; sort lines | cmp - a";
     let mut command = std::process::Command::new("sh");
     command.args(["-c", script, env!("CARGO_BIN_EXE_cordial"), dir.text()]);
     let result = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    assert_eq!((result.status, stdout(&result).as_str(), result.stderr.as_str()), (0, "", ""));
+    assert_eq!((result.status, result.text(), result.stderr.as_str()), (0, "", ""));
 }
 
 #[test]
@@ -141,11 +137,11 @@ fn a_command_that_stops_reading_early_does_not_fail() {
     for command in ["head -n1", "true"] {
         let result = run(&["map", "--pipe", "--block", "500K", command], lines.as_bytes());
         assert_eq!((result.status, result.stderr.as_str()), (0, ""), "{command}");
-        assert_eq!(stdout(&result).lines().count(), if command == "true" { 0 } else { 4 });
+        assert_eq!(result.text().lines().count(), if command == "true" { 0 } else { 4 });
     }
     // The input of an item is larger than its pipe, and the command reads it only after a while.
     let result = run(&["map", "--pipe", "--block", "8M", "sleep 0.2; wc -l"], lines.as_bytes());
-    assert_eq!((result.status, stdout(&result).trim()), (0, "300000"));
+    assert_eq!((result.status, result.text().trim()), (0, "300000"));
 }
 
 #[test]
@@ -155,14 +151,14 @@ fn a_block_is_kept_for_further_attempts_and_named_in_records() {
     let script = "cat; [ $CORDIAL_ATTEMPT = 2 ] || [ $CORDIAL_INDEX = 1 ]";
     let args = ["map", "--pipe", "-N2", "-c1", "--retries", "1", "--joblog", log.to_str().unwrap(), script];
     let result = run(&args, b"a\nb\nc\nd\n");
-    assert_eq!((result.status, stdout(&result).as_str()), (0, "a\nb\nc\nd\n"));
+    assert_eq!((result.status, result.text()), (0, "a\nb\nc\nd\n"));
     let text = fs::read_to_string(&log).unwrap();
     let columns: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split('\t').collect()).collect();
     let shown: Vec<[&str; 4]> = columns.iter().map(|line| [line[0], line[4], line[5], line[9]]).collect();
     assert_eq!(shown, [["1", "4", "4", "# 'bytes 0 to 3'"], ["2", "8", "4", "# 'bytes 4 to 7'"]]);
     assert_eq!(columns[0][8], script);
     let failed = run(&["map", "--pipe", "-N1", "-c1", "--tag", "grep b; exit 3"], b"a\nb\n");
-    assert_eq!((failed.status, stdout(&failed).as_str()), (2, "bytes 2 to 3\tb\n"));
+    assert_eq!((failed.status, failed.text()), (2, "bytes 2 to 3\tb\n"));
     assert!(failed.stderr.contains("item 2 \"bytes 2 to 3\" failed: grep b; exit 3: exited"), "{}", failed.stderr);
     check(&[Case {
         args: &["map", "--pipe", "-N1", "--dry-run", "wc", "-l", "{#}"],
@@ -178,7 +174,7 @@ fn round_robin_starts_one_command_per_slot() {
     let lines: String = (0..100_000).map(|n| format!("{n}\n")).collect();
     let result = run(&["map", "--round-robin", "-c3", "--block", "10K", "sort -n"], lines.as_bytes());
     assert_eq!((result.status, result.stderr.as_str()), (0, ""));
-    let output = stdout(&result);
+    let output = result.text();
     let numbers: Vec<u32> = output.lines().map(|line| line.parse().unwrap()).collect();
     // Each command has sorted its records. On a busy machine, one may have got only its first block.
     assert!(numbers.windows(2).filter(|pair| pair[0] > pair[1]).count() <= 2);
@@ -188,10 +184,10 @@ fn round_robin_starts_one_command_per_slot() {
     // No more commands than blocks.
     for (input, expected) in [(&b"a\nb\n"[..], "job\na\nb\n"), (b"", "")] {
         let result = run(&["map", "--pipe", "--round-robin", "-c4", "echo job; cat"], input);
-        assert_eq!((result.status, stdout(&result).as_str()), (0, expected));
+        assert_eq!((result.status, result.text()), (0, expected));
     }
     let unread = run(&["map", "--round-robin", "-c2", "--block", "1K", "head -n1 >/dev/null"], lines.as_bytes());
-    assert_eq!((unread.status, stdout(&unread).as_str()), (0, ""));
+    assert_eq!((unread.status, unread.text()), (0, ""));
     assert!(unread.stderr.contains("the input was not read to its end"), "{}", unread.stderr);
 }
 
@@ -212,7 +208,7 @@ fn round_robin_continues_when_fewer_commands_may_run() {
     drop(input);
     let result = finish(child);
     assert_eq!((result.status, result.stderr.as_str()), (0, ""));
-    assert_eq!(stdout(&result).lines().map(|n| n.trim().parse::<u32>().unwrap()).sum::<u32>(), 1008);
+    assert_eq!(result.text().lines().map(|n| n.trim().parse::<u32>().unwrap()).sum::<u32>(), 1008);
 }
 
 #[test]
@@ -223,7 +219,7 @@ fn the_placeholders_for_the_number_and_the_slot_can_be_renamed() {
         (&["--slotreplace", "%", "echo % {#}"], "1 1\n1 2\n"),
     ] {
         let result = run(&[&["map", "--pipe", "-N1", "-c1"], options].concat(), b"a\nb\n");
-        assert_eq!((result.status, stdout(&result).as_str(), result.stderr.as_str()), (0, expected, ""));
+        assert_eq!((result.status, result.text(), result.stderr.as_str()), (0, expected, ""));
     }
 }
 
@@ -241,7 +237,7 @@ fn a_file_is_cut_into_parts() {
         (&["--pipe", "-N3"], "1 2 3\n4 5 6\n7 8\n"),
     ] {
         let result = run(&[&["map", "-a", path][..], options, &[print]].concat(), b"");
-        assert_eq!((result.status, stdout(&result).as_str(), result.stderr.as_str()), (0, expected, ""), "{options:?}");
+        assert_eq!((result.status, result.text(), result.stderr.as_str()), (0, expected, ""), "{options:?}");
     }
 }
 

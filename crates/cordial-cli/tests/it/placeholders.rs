@@ -1,13 +1,6 @@
 //! The texts that replace the placeholders of a command.
 
-use crate::harness::{Case, check, run};
-
-fn check_outputs(cases: &[(&[&str], &[u8], &[u8])]) {
-    for (args, input, stdout) in cases {
-        let args = [&["map"], *args].concat();
-        check(&[Case { args: &args, input, status: 0, stdout, stderr: "" }]);
-    }
-}
+use crate::harness::{check_outputs, run};
 
 #[test]
 fn positions_stand_for_values() {

@@ -1,14 +1,9 @@
 //! Records of a run: joblog, results directory and JSON objects, and how a run is resumed from them.
 
 use std::fs;
-use std::io::Write as _;
 use std::process::Stdio;
 
-use crate::harness::{RunOutput, TestDir, cordial, finish, run};
-
-fn stdout(result: &RunOutput) -> String {
-    String::from_utf8(result.stdout.clone()).unwrap()
-}
+use crate::harness::{RunOutput, TestDir, cordial, finish, has_parallel, run};
 
 /// Returns the columns of a joblog that do not depend on time: number, received bytes, code, signal, command and item.
 fn logged(dir: &TestDir) -> Vec<String> {
@@ -36,7 +31,7 @@ fn a_joblog_has_the_columns_of_gnu_parallel_and_can_be_resumed() {
     let command = ["sh", "-c", script, "sh"];
     let map = |options: &[&str], input: &[u8]| run(&[&["map", "--joblog", log][..], options, &command].concat(), input);
     let first = map(&[], b"it's\nbad\nugly\n");
-    assert_eq!((first.status, stdout(&first).as_str()), (2, "it's\nbad\nugly\n"));
+    assert_eq!((first.status, first.text()), (2, "it's\nbad\nugly\n"));
     let quoted = format!("sh -c '{}' sh", script);
     let rows = [("1 5 0 0", "'it'\\''s'"), ("2 4 3 0", "bad"), ("3 5 0 9", "ugly")];
     let rows = rows.map(|(columns, item)| format!("{columns} {quoted} {item} # {item}"));
@@ -48,7 +43,7 @@ fn a_joblog_has_the_columns_of_gnu_parallel_and_can_be_resumed() {
     assert_eq!(logged(&dir), rows);
 
     let resumed = map(&["--resume"], b"it's\nbad\nugly\nnew\n");
-    assert_eq!((resumed.status, stdout(&resumed).as_str()), (0, "new\n"));
+    assert_eq!((resumed.status, resumed.text()), (0, "new\n"));
     assert_eq!(
         resumed.stderr.lines().last(),
         Some(
@@ -56,7 +51,7 @@ fn a_joblog_has_the_columns_of_gnu_parallel_and_can_be_resumed() {
         )
     );
     let again = map(&["--resume-failed"], b"it's\nbad\nugly\nnew\n");
-    assert_eq!((again.status, stdout(&again).as_str()), (2, "bad\nugly\n"));
+    assert_eq!((again.status, again.text()), (2, "bad\nugly\n"));
     assert_eq!(logged(&dir).len(), 6);
 }
 
@@ -98,7 +93,7 @@ fn an_unfinished_joblog_line_is_written_again() {
     let text = fs::read_to_string(&log).unwrap();
     fs::write(&log, &text[..text.len() - 1]).unwrap();
     let result = run(&["map", "--resume", "--joblog", path, "echo"], b"1\n2\n");
-    assert_eq!((result.status, stdout(&result).as_str()), (0, "2\n"));
+    assert_eq!((result.status, result.text()), (0, "2\n"));
     assert!(result.stderr.contains("the last line of the joblog was not complete"), "{}", result.stderr);
     assert_eq!(logged(&dir), ["1 2 0 0 echo 1 # 1", "2 2 0 0 echo 2 # 2"]);
 }
@@ -113,7 +108,7 @@ fn results_are_written_to_files_and_can_be_resumed() {
         run(&[&["map", "--results", path][..], options, &["sh", "-c", script, "sh"]].concat(), input)
     };
     let result = map(&[], b"a\nb\nc\n");
-    assert_eq!((result.status, stdout(&result).as_str()), (2, "out a\nout b\nout c\n"));
+    assert_eq!((result.status, result.text()), (2, "out a\nout b\nout c\n"));
     let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
     assert_eq!(
         (read("1/stdout"), read("1/stderr"), read("1/status")),
@@ -127,9 +122,9 @@ fn results_are_written_to_files_and_can_be_resumed() {
     assert!(refused.stderr.contains("already exists: continue it with --resume"), "{}", refused.stderr);
     assert_eq!(read("1/stdout"), "out a\n");
     let resumed = map(&["--resume"], b"a\nb\nc\nd\n");
-    assert_eq!((resumed.status, stdout(&resumed).as_str()), (0, "out d\n"));
+    assert_eq!((resumed.status, resumed.text()), (0, "out d\n"));
     let again = map(&["--resume-failed"], b"a\nb\nc\nd\n");
-    assert_eq!((again.status, stdout(&again).as_str()), (2, "out b\nout c\n"));
+    assert_eq!((again.status, again.text()), (2, "out b\nout c\n"));
 }
 
 #[test]
@@ -140,7 +135,7 @@ fn results_that_cannot_be_written_fail_only_their_item() {
     // A file where the directory of the second item would be.
     fs::write(directory.join("2"), "").unwrap();
     let result = run(&["map", "--resume", "--results", directory.to_str().unwrap(), "echo"], b"1\n2\n3\n");
-    assert_eq!((result.status, stdout(&result).as_str()), (1, "1\n2\n3\n"));
+    assert_eq!((result.status, result.text()), (1, "1\n2\n3\n"));
     assert!(result.stderr.contains("results/2: File exists"), "{}", result.stderr);
 }
 
@@ -154,7 +149,7 @@ fn json_objects_describe_every_outcome() {
     let result = map(&["--timeout", "3s", "--grace", "0"], b"a\\n\"\nthree\nnine\nlate\n\\377\\0\nx\xff\nn\0ul\n");
     assert_eq!(result.status, 4);
     let objects: Vec<serde_json::Value> =
-        stdout(&result).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        result.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let objects_without_time: Vec<serde_json::Value> = objects
         .iter()
         .map(|object| {
@@ -176,7 +171,7 @@ fn json_objects_describe_every_outcome() {
     let expected = expected.map(|object| serde_json::from_str::<serde_json::Value>(object).unwrap());
     assert_eq!(objects_without_time, expected);
     let several = map(&["-n", "2"], b"a\nb\n");
-    assert!(stdout(&several).starts_with(r#"{"index":1,"item":["a","b"],"status":{"code":0},"seconds":"#));
+    assert!(several.text().starts_with(r#"{"index":1,"item":["a","b"],"status":{"code":0},"seconds":"#));
 }
 
 #[test]
@@ -185,7 +180,7 @@ fn large_json_objects_are_complete() {
     for (end, field) in [("", "stdout"), ("; printf '\\377'", "stdout_base64")] {
         let script = format!("printf x; yes é | head -c 300000{end} # $1");
         let result = run(&["map", "--json", "--shell", &script], b"1\n");
-        let object: serde_json::Value = serde_json::from_str(&stdout(&result)).unwrap();
+        let object: serde_json::Value = serde_json::from_str(result.text()).unwrap();
         let length = object[field].as_str().unwrap().len();
         assert_eq!(length, if end.is_empty() { 300_001 } else { 300_002_usize.div_ceil(3) * 4 });
     }
@@ -203,18 +198,18 @@ fn a_resumed_run_goes_by_the_item_and_not_by_its_number() {
         let path = dir.path("records");
         let path = path.to_str().unwrap();
         // The recorded command does not contain the item.
-        assert_eq!(stdout(&resume(records, path, b"a\nb\nb\n")), "<a>\n<b>\n<b>\n");
+        assert_eq!(resume(records, path, b"a\nb\nb\n").text(), "<a>\n<b>\n<b>\n");
         let other = resume(records, path, b"x\ny\n");
-        assert_eq!((other.status, stdout(&other).as_str()), (0, "<x>\n<y>\n"), "{records}");
+        assert_eq!((other.status, other.text()), (0, "<x>\n<y>\n"), "{records}");
         let expected = "3 records of the earlier run belong to no item of this run, such as record 1, \"a\"";
         assert!(other.stderr.contains(expected), "{}", other.stderr);
         assert!(other.stderr.contains("recorded with free numbers: item 1 with 4"), "{}", other.stderr);
         // In another order, with one more of an item that was there before.
         let grown = resume(records, path, b"y\nb\nb\nz\nb\na\nx\n");
-        assert_eq!((grown.status, stdout(&grown).as_str()), (0, "<z>\n<b>\n"), "{records}");
+        assert_eq!((grown.status, grown.text()), (0, "<z>\n<b>\n"), "{records}");
         assert!(!grown.stderr.contains("belong to no item"), "{}", grown.stderr);
         let complete = resume(records, path, b"y\nb\nb\nz\nb\na\nx\n");
-        assert_eq!((stdout(&complete).as_str(), complete.stderr.as_str()), ("", ""), "{records}");
+        assert_eq!((complete.text(), complete.stderr.as_str()), ("", ""), "{records}");
     }
 }
 
@@ -235,14 +230,14 @@ fn a_moved_item_never_overwrites_the_result_of_another() {
         run(&[&records, options, command, &[":::", "a", "c"]].concat(), b"")
     };
     let result = both(&["--results", path, "--resume"], &["echo"]);
-    assert_eq!((result.status, stdout(&result).as_str()), (0, "a\nc\n"));
+    assert_eq!((result.status, result.text()), (0, "a\nc\n"));
     assert_eq!((read(2, "item").as_str(), read(4, "item").as_str()), ("b\n", "c\n"));
     // The numbers of another joblog fail only their items.
     fs::remove_file(&log).unwrap();
     let command = ["echo {}; [ {} = a ]"];
     both(&[], &command);
     let result = both(&["--results", path, "--resume-failed"], &command);
-    assert_eq!((result.status, stdout(&result).as_str()), (1, "c\n"));
+    assert_eq!((result.status, result.text()), (1, "c\n"));
     assert!(result.stderr.contains("results/2: it holds the result of another item, \"b\""), "{}", result.stderr);
 }
 
@@ -271,11 +266,11 @@ fn of_equal_items_the_one_that_did_not_finish_is_run() {
             let map = |options: &[&str]| {
                 run(&[&["map", "-c1", "--joblog", path], options, command, &[":::", "x", "x", "x"]].concat(), b"")
             };
-            assert_eq!(stdout(&map(&[])), "1 x\n2 x\n3 x\n", "{command:?}");
+            assert_eq!(map(&[]).text(), "1 x\n2 x\n3 x\n", "{command:?}");
             remove_record(path, missing);
             let resumed = map(&["--resume"]);
             assert_eq!((resumed.status, resumed.stderr.as_str()), (0, ""), "{command:?}");
-            assert_eq!(stdout(&resumed), format!("{missing} x\n"), "{command:?}");
+            assert_eq!(resumed.text(), format!("{missing} x\n"), "{command:?}");
             assert_eq!(map(&["--resume"]).stdout, b"", "{command:?}");
             fs::remove_file(&log).unwrap();
         }
@@ -286,9 +281,9 @@ fn of_equal_items_the_one_that_did_not_finish_is_run() {
     let map = |options: &[&str]| {
         run(&[&["map", "-c1", "--joblog", path], options].concat(), b"echo $CORDIAL_INDEX\necho $CORDIAL_INDEX\n")
     };
-    assert_eq!(stdout(&map(&[])), "1\n2\n");
+    assert_eq!(map(&[]).text(), "1\n2\n");
     remove_record(path, "1");
-    assert_eq!(stdout(&map(&["--resume"])), "1\n");
+    assert_eq!(map(&["--resume"]).text(), "1\n");
 }
 
 #[test]
@@ -301,7 +296,7 @@ fn a_status_that_was_written_only_in_part_is_ignored() {
     for part in ["", "0"] {
         fs::write(results.join("1/status"), part).unwrap();
         let resumed = map(&["--resume"]);
-        assert_eq!((resumed.status, stdout(&resumed).as_str(), resumed.stderr.as_str()), (0, "a\n", ""));
+        assert_eq!((resumed.status, resumed.text(), resumed.stderr.as_str()), (0, "a\n", ""));
         assert_eq!(fs::read_to_string(results.join("1/status")).unwrap(), "0\n");
     }
     assert_eq!(fs::read_dir(results.join("1")).unwrap().count(), 4);
@@ -322,12 +317,12 @@ fn a_result_without_a_line_in_the_joblog_keeps_its_number() {
         (n_finished + 1..=2).for_each(|number| remove_record(path, &number.to_string()));
         let resumed = map(&["--resume"], &["a", "new"]);
         let expected = if n_finished == 0 { "a\nnew\n" } else { "new\n" };
-        assert_eq!((resumed.status, stdout(&resumed).as_str()), (0, expected), "{}", resumed.stderr);
+        assert_eq!((resumed.status, resumed.text()), (0, expected), "{}", resumed.stderr);
         let item = |number: &str| fs::read_to_string(results.join(number).join("item")).unwrap();
         assert_eq!((item("1"), item("2"), item("3")), ("a\n".into(), "b\n".into(), "new\n".into()));
         assert_eq!(map(&["--resume"], &["a", "new"]).stdout, b"");
         // The same list again.
-        assert_eq!(stdout(&map(&["--resume"], &["a", "b", "new"])), "b\n");
+        assert_eq!(map(&["--resume"], &["a", "b", "new"]).text(), "b\n");
         fs::remove_file(&log).unwrap();
         fs::remove_dir_all(&results).unwrap();
     }
@@ -440,9 +435,7 @@ fn two_runs_with_the_same_records_are_refused() {
 
 #[test]
 fn gnu_parallel_reads_the_joblog() {
-    if std::process::Command::new("parallel").arg("--version").output().is_err() {
-        // Standard error directly, because libtest hides what a successful test prints.
-        let _ = writeln!(std::io::stderr(), "skipped: GNU parallel is not installed");
+    if !has_parallel() {
         return;
     }
     let dir = TestDir::new();

@@ -10,8 +10,17 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::harness::{TestDir, at_once, cordial, finish, has_exited, send, wait_until};
+use crate::harness::{TestDir, at_once, cordial, finish, has_exited, send, shell, wait_until};
 use crate::ssh_servers::{Namespace, SSHD, Server, Servers};
+
+/// Returns a line of a shell that waits until both items of a pair run, the first and the second, the third and the fourth. So on two
+/// hosts with one slot each, both run one item of each pair.
+fn meet(dir: &TestDir) -> String {
+    let dir = dir.text();
+    format!(
+        "touch {dir}/meet{{#}}; until [ -e {dir}/meet$(( ({{#}} + 1) / 2 * 2 - 1 )) ] && [ -e {dir}/meet$(( ({{#}} + 1) / 2 * 2 )) ]; do sleep 0.05; done"
+    )
+}
 
 /// Returns the hosts in a joblog, sorted.
 fn recorded_hosts(path: &Path) -> Vec<String> {
@@ -26,7 +35,8 @@ fn items_run_on_all_hosts_with_their_values_and_statuses() {
     let Some(servers) = Servers::start(2) else { return };
     let log = servers.dir.path("log");
     let items = ["a", "b c", "it's $x", "*"];
-    let args = ["--joblog", log.to_str().unwrap(), r#"sleep 0.2; printf "%s:%s:%s\n" {} {#} "$CORDIAL_INDEX""#, ":::"];
+    let script = format!(r#"{}; printf "%s:%s:%s\n" {{}} {{#}} "$CORDIAL_INDEX""#, meet(&servers.dir));
+    let args = ["--joblog", log.to_str().unwrap(), &script, ":::"];
     let result = servers.run(&servers.hosts(1), &[&args[..], &items].concat());
     assert_eq!(result.stderr, "");
     assert_eq!(String::from_utf8(result.stdout).unwrap(), "a:1:1\nb c:2:2\nit's $x:3:3\n*:4:4\n");
@@ -49,10 +59,11 @@ fn items_run_on_all_hosts_with_their_values_and_statuses() {
     let missing = servers.run(&servers.hosts(1), &["no-such-program", ":::", "1"]);
     assert!(missing.stderr.ends_with("failed: no-such-program: exited with status 127\ncordial: 1 of 1 item failed\n"));
     // The local host is one as well.
-    let local = servers.run(
-        &format!(":,{}", servers.hosts(1)),
-        &["-c1", r#"sleep 0.2; echo "${SSH_CONNECTION:+remote}" #"#, ":::", "1", "2"],
-    );
+    fs::remove_file(servers.dir.path("meet1")).unwrap();
+    fs::remove_file(servers.dir.path("meet2")).unwrap();
+    let script = format!(r#"{}; echo "${{SSH_CONNECTION:+remote}}" #"#, meet(&servers.dir));
+    let hosts = format!(":,1/127.0.0.1:{}", servers.servers[0].port);
+    let local = servers.run(&hosts, &["-c1", &script, ":::", "1", "2"]);
     let mut lines: Vec<&[u8]> = local.stdout.split(|&byte| byte == b'\n').collect();
     lines.sort();
     assert_eq!(lines, [&b""[..], b"", b"remote"]);
@@ -71,15 +82,10 @@ fn output_options_are_those_of_local_commands() {
         assert_eq!((&*String::from_utf8(result.stdout).unwrap(), result.status), (stdout, 0), "{options:?}");
         assert!(result.stderr.contains("err 1\n") && result.stderr.contains("err 2\n"), "{options:?}");
     }
-    let variable = finish(
-        servers
-            .map(&servers.hosts(1), &["--env", "GIVEN", r#"echo "$GIVEN" $(nice) #"#, ":::", "1"])
-            .args(["--nice", "5"])
-            .env("GIVEN", "a  'b'")
-            .spawn()
-            .unwrap(),
-    );
-    assert_eq!(variable.stderr, "");
+    let own_nice: i32 = shell("nice").text().trim().parse().unwrap();
+    let args = ["--nice", "5", "--env", "GIVEN", r#"echo "$GIVEN" $(nice) #"#, ":::", "1"];
+    let variable = finish(servers.map(&servers.hosts(1), &args).env("GIVEN", "a  'b'").spawn().unwrap());
+    assert_eq!((variable.text(), &*variable.stderr), (&*format!("a  'b' {}\n", (own_nice + 5).min(19)), ""));
 }
 
 #[test]
@@ -347,7 +353,8 @@ fn wait_until_ended(pids: &[i32]) {
 #[test]
 fn processes_on_the_host_end_with_their_item_and_with_the_program() {
     let ends = [
-        (&["--timeout", "3"][..], None),
+        // Long enough that the script has written its pids even on a slow machine.
+        (&["--timeout", "10"][..], None),
         (&[], Some(Signal::TERM)),
         (&[], Some(Signal::INT)),
         // The killed program cannot end them: the end of its connection does.
@@ -403,18 +410,9 @@ fn hosts_come_from_a_file_and_through_any_program() {
     fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
     fs::write(servers.dir.path("hosts"), "# two machines\n1/alpha\n\nbeta # the second\n").unwrap();
     let hosts = servers.dir.path("hosts");
-    let args = [
-        "map",
-        "--ssh",
-        program.to_str().unwrap(),
-        "--slf",
-        hosts.to_str().unwrap(),
-        "-c1",
-        "sleep 0.2; echo",
-        ":::",
-        "1",
-        "2",
-    ];
+    let hosts = ["--slf", hosts.to_str().unwrap()];
+    let script = format!("{}; echo {{}}", meet(&servers.dir));
+    let args = [&["map", "--ssh", program.to_str().unwrap()], &hosts[..], &["-c1", &script, ":::", "1", "2"]].concat();
     let result = finish(
         cordial().args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(),
     );

@@ -122,7 +122,7 @@ fn sigusr2_runs_one_fewer_and_at_least_one() {
     let dir = TestDir::new();
     // Each command prints how many run at once.
     let script = r#"touch "$2/$1"; while [ ! -e "$2/go" ]; do sleep 0.01; done; ls "$2" | grep -c '^item'; rm "$2/$1"; sleep 0.02"#;
-    let child = cordial()
+    let mut child = cordial()
         .args(["map", "-c", "3", "sh", "-c", script, "sh", "item{}", dir.text(), ":::"])
         .args((0..60).map(|n| n.to_string()))
         .stdout(Stdio::piped())
@@ -130,12 +130,12 @@ fn sigusr2_runs_one_fewer_and_at_least_one() {
         .spawn()
         .unwrap();
     wait_until("three commands run", || fs::read_dir(dir.text()).unwrap().count() == 3);
-    for _ in 0..5 {
-        // Signals that come together are delivered as one.
-        send(&child, Signal::USR2);
-        thread::sleep(std::time::Duration::from_millis(20));
-    }
     dir.touch("go");
+    // Signals that come together are delivered as one, so they are sent until the run ends.
+    while child.try_wait().unwrap().is_none() {
+        send(&child, Signal::USR2);
+        thread::sleep(std::time::Duration::from_millis(5));
+    }
     let result = finish(child);
     assert_eq!((result.status, result.stderr.as_str()), (0, ""));
     let running = String::from_utf8(result.stdout).unwrap();

@@ -2,15 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Case, TestDir, check, run};
-
-/// Checks runs that succeed and write nothing to standard error.
-fn check_outputs(cases: &[(&[&str], &[u8], &[u8])]) {
-    for (args, input, stdout) in cases {
-        let args = [&["map"], *args].concat();
-        check(&[Case { args: &args, input, status: 0, stdout, stderr: "" }]);
-    }
-}
+use crate::harness::{TestDir, check_outputs, run};
 
 #[test]
 fn several_sources_are_combined() {

@@ -3,15 +3,11 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::harness::{TestDir, cordial, finish, send, total_memory, wait_until};
-
-fn start(args: &[&str]) -> Child {
-    cordial().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
+use crate::harness::{TestDir, cordial, finish, send, skip, start, total_memory, wait_until};
 
 /// Returns whether this process ignores SIGHUP, so that the programs that it starts do so as well.
 fn is_hangup_ignored() -> bool {
@@ -26,8 +22,7 @@ fn a_signal_stops_the_run_and_prints_a_summary() {
         [(Signal::INT, "SIGINT", 130), (Signal::TERM, "SIGTERM", 143), (Signal::HUP, "SIGHUP", 129)]
     {
         if signal == Signal::HUP && is_hangup_ignored() {
-            // Standard error directly, because libtest hides what a successful test prints.
-            let _ = writeln!(io::stderr(), "skipped: SIGHUP is ignored here, as under nohup");
+            skip("SIGHUP is ignored here, as under nohup");
             continue;
         }
         let dir = TestDir::new();

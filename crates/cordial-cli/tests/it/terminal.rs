@@ -74,7 +74,7 @@ fn a_terminal_shows_a_bar_and_ctrl_c_stops_the_run() {
     dir.wait_for("two");
     session.wait_for("1/4");
     session.wait_for("1 failed");
-    assert!(!session.text().contains("0s left"), "{}", session.text());
+    assert!(!session.text().contains(" 0s left"), "{}", session.text());
     session.type_in(&[3]);
     let (status, text) = session.end();
     assert_eq!(status, 130, "{text}");
@@ -102,8 +102,10 @@ fn the_bar_is_removed_before_output() {
         let end = bar.find(['\r', '\n']).unwrap();
         assert!(bar[end..].starts_with('\r') && !bar[end..].starts_with("\r\n"), "{text:?}");
     }
-    // The bar, the numbers, the remaining time, and the rate.
-    assert!(text.contains("[====================>         ] 2/3  1s left  "), "{text:?}");
+    // The bar, the numbers, the remaining time, and the rate. On a busy machine, more than a second remains.
+    let (_, rest) = text.split_once("[====================>         ] 2/3  ").unwrap_or_else(|| panic!("{text:?}"));
+    let (seconds, _) = rest.split_once("s left  ").unwrap_or_else(|| panic!("{text:?}"));
+    assert!(seconds.parse::<u32>().is_ok_and(|seconds| seconds > 0), "{text:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::harness::{TestDir, cordial, finish, wait_until};
+use crate::harness::{TestDir, cordial, finish, skip, wait_until};
 use crate::terminal::Session;
 
 #[test]
@@ -157,6 +157,8 @@ fn what_tty_cannot_do_is_refused() {
         let (status, text) = Session::start("unshare --pid --fork cordial map --tty cat ::: 1").end();
         assert_eq!(status, 255, "{text}");
         assert!(text.contains("was started from outside of its PID namespace"), "{text}");
+    } else {
+        skip("this part of a test needs unshare, and the right to a pid namespace");
     }
     for (option, message) in [
         ("--tty", "--tty needs a terminal, and there is none"),

@@ -194,7 +194,13 @@ fn a_manual_that_cannot_be_written_is_reported() {
 
 #[test]
 fn closed_outputs_do_not_make_help_panic() {
-    for args in [&["map", "--help"][..], &["map", "-c", "x", "true"], &["manual"], &["completions", "bash"]] {
+    // A panic has the status 101.
+    for (args, status) in [
+        (&["map", "--help"][..], 0),
+        (&["map", "-c", "x", "true"], 255),
+        (&["manual"], 141),
+        (&["completions", "bash"], 141),
+    ] {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let child = cordial()
@@ -204,6 +210,6 @@ fn closed_outputs_do_not_make_help_panic() {
             .stderr(writer)
             .spawn()
             .unwrap();
-        let _ = finish(child);
+        assert_eq!(finish(child).status, status, "{args:?}");
     }
 }
