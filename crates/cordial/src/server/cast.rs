@@ -80,7 +80,8 @@ impl Cast {
     }
 
     /// Sets how long to wait for room, from the first poll. Default: 5 s, or the
-    /// [`await_limit`](crate::process::Builder::await_limit) of the runtime. With zero, the message is not sent.
+    /// [`await_limit`](crate::process::Builder::await_limit) of the runtime. With a limit of zero, the message is not sent; with an
+    /// `await_limit` of zero, it is sent if there is room.
     pub fn timeout(mut self, limit: impl Into<Timeout>) -> Cast {
         if let Some(pending) = &mut self.0 {
             pending.set_limit(limit.into());
