@@ -16,7 +16,7 @@ fn a_command_that_reads_the_terminal_is_ended_and_the_message_names_the_way_out(
     assert_eq!((status, &*text), (0, "b\r\nstatus 2\r\n"));
     for (command, message) in [
         (
-            "read x < /dev/tty",
+            "read x < /dev/tty; true",
             "was ended because it reads from the terminal, which commands cannot do: run one at a time with --tty, or give it an input (< /dev/null)",
         ),
         (
