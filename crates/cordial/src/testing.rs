@@ -42,7 +42,7 @@ use crate::process::{
 /// - If no process can make progress any more: a real program would hang. While a process wakes again and again, such as one that
 ///   sleeps in a loop, the simulation goes on.
 /// - If the processes that are left when the root process has ended do not end, because a supervisor gives them
-///   [`Shutdown::Infinity`](crate::Shutdown::Infinity): a real program would not stop.
+///   [`Shutdown::Infinity`]: a real program would not stop.
 /// - On a worker of tokio and inside another simulation.
 ///
 /// # Examples
