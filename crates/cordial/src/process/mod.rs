@@ -136,7 +136,7 @@ pub(crate) use report::{ReportBuilder, ReportSlot};
 pub(crate) use runtime::{
     RuntimeHandle, RuntimeShared, Sender, assert_may_block, begin_long_wait, block_on, capped, current_runtime,
     current_scope, current_task, ends_at_this_await, enter_scope, is_forked, keep_spare_call, keep_spare_cast,
-    may_send_in_this_poll, named_limit, named_limit_of_new_wait, own_waker_address, pid_of, quick_sender, sender,
+    limits_of_new_wait, may_send_in_this_poll, named_limit, own_waker_address, pid_of, quick_sender, sender,
     take_spare_call, take_spare_cast, with_own_task, with_spawning_runtime,
 };
 pub(crate) use scope::{Reach, Scope, ScopeDeadline};

@@ -23,7 +23,7 @@ use super::discard::{discard, discard_in_place};
 use super::entry::{Entry, EventSubject};
 use super::lineage::Lineage;
 use super::ownership::order_by_start;
-use super::runtime::{RuntimeHandle, as_process, drop_spares, is_exiting, while_dropping, with_current_runtime};
+use super::runtime::{RuntimeHandle, as_process, is_exiting, with_current_runtime};
 use super::scope::Scope;
 use super::serving::NextIncarnation;
 use super::shutdown_state::ShutdownState;
@@ -130,18 +130,18 @@ where
         let mut this = self.project();
         let mut reply = None;
         let is_exiting = this.task.as_ref().is_some_and(TaskRef::is_ending);
-        as_process(this.task, this.scope, cx.waker(), |runtime, pid| {
+        as_process(this.task, this.scope, cx.waker(), |runtime, pid, own_poll| {
             let mut result = None;
             let is_exiting = is_exiting || ends_with_runtime(runtime, pid);
             let polled = unwind::catch(|| {
                 let _entered = this.span.as_deref().map(TaskSpan::enter);
                 if !is_exiting && let Some(future) = this.future.as_mut().as_pin_mut() {
                     let polled = future.poll(cx);
-                    drop_spares();
+                    own_poll.drop_spares();
                     let output = std::task::ready!(polled);
                     result = Some((this.into_result)(output));
                 }
-                while_dropping(|| this.future.set(None));
+                own_poll.while_dropping(|| this.future.set(None));
                 Poll::Ready(())
             });
             let unwound = match polled {
@@ -151,13 +151,13 @@ where
                     // The future is `None` already if its destructor has panicked.
                     let dropped = unwind::catch_cold(|| {
                         let _entered = this.span.as_deref().map(TaskSpan::enter);
-                        while_dropping(|| this.future.set(None));
+                        own_poll.while_dropping(|| this.future.set(None));
                     });
                     [Some(unwound), dropped.err()]
                 }
             };
             // Again, for messages that the destructors have sent, and after a poll that has panicked.
-            drop_spares();
+            own_poll.drop_spares();
             let (value, own_exit) = match result {
                 Some(Ok(value)) => (Some(value), Exit::Normal),
                 Some(Err(exit)) => (None, exit),

@@ -27,9 +27,7 @@ use super::spawner::Spawner;
 use super::try_source::SourceError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{
-    Purpose, RuntimeHandle, Spawn, box_if_large, capped, ends_at_this_await, named_limit_of_new_wait,
-};
+use crate::process::{Purpose, RuntimeHandle, Spawn, box_if_large, ends_at_this_await, limits_of_new_wait};
 use crate::timeout::Timeout;
 
 /// How many results a stream delivers in a row before it returns `Pending` once. Without this bound, a consumer that always
@@ -95,7 +93,10 @@ where
     /// poll has started. `POLL_BUDGET` bounds them, because an item that is refused fails at once
     /// and may be retried at once.
     fn start_queued(&mut self, cx: &mut Context<'_>, active: &mut Active<S, Fut::Output, T, E>, n_retries: &mut usize) {
-        let (timeout, named) = (capped(self.options.timeout), named_limit_of_new_wait(self.options.timeout));
+        if active.queue.is_empty() {
+            return;
+        }
+        let (timeout, named) = limits_of_new_wait(self.options.timeout);
         let poll_limit =
             if timeout == Timeout::After(Duration::ZERO) { PollLimit::Single } else { PollLimit::Unlimited };
         while *n_retries < POLL_BUDGET

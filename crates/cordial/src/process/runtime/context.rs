@@ -255,18 +255,6 @@ pub(in crate::process) fn is_in_poll() -> bool {
     with_context(|context| context.process.get().is_some() && !context.is_dropping.get())
 }
 
-/// Calls `drop_future`, which drops the future of the process that this thread polls.
-pub(in crate::process) fn while_dropping(drop_future: impl FnOnce()) {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            with_context(|context| context.is_dropping.set(self.0));
-        }
-    }
-    let _restore = Restore(with_context(|context| context.is_dropping.replace(true)));
-    drop_future();
-}
-
 /// Returns whether the process that this thread polls ends at this await, because it is exiting or its runtime has stopped.
 ///
 /// Such a process must not go on with the failure of a task: that task may have failed only because everything ends. Returns `false` if
@@ -391,15 +379,6 @@ pub(crate) fn take_spare_cast() -> Option<SpareCast> {
     with_context(|context| context.spares.take_cast())
 }
 
-/// Drops what was kept during the poll of a process, when that poll ends. It may hold the last reference to a server.
-#[inline]
-pub(in crate::process) fn drop_spares() {
-    // Again and again, because what is dropped may send messages in turn.
-    while let Some(spares) = with_context(|context| context.spares.take_all()) {
-        discard(spares);
-    }
-}
-
 /// Returns the time at which `after` will have passed, if `cx` is that of the poll of the calling process. The inner `None` is a time that
 /// no clock can show.
 #[inline]
@@ -423,13 +402,41 @@ pub(in crate::process) fn poll_own_deadline(cx: &std::task::Context<'_>, deadlin
     })
 }
 
+/// The poll of a process that is in progress on this thread.
+#[derive(Clone, Copy)]
+pub(in crate::process) struct OwnPoll<'a>(&'a ProcessContext);
+
+impl OwnPoll<'_> {
+    /// Drops what was kept during the poll, when it ends. It may hold the last reference to a server.
+    #[inline]
+    pub(in crate::process) fn drop_spares(self) {
+        // Again and again, because what is dropped may send messages in turn.
+        while let Some(spares) = self.0.spares.take_all() {
+            discard(spares);
+        }
+    }
+
+    /// Calls `drop_future`, which drops the future of the process.
+    pub(in crate::process) fn while_dropping(self, drop_future: impl FnOnce()) {
+        struct Restore<'a>(&'a Cell<bool>, bool);
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        let is_dropping = &self.0.is_dropping;
+        let _restore = Restore(is_dropping, is_dropping.replace(true));
+        drop_future();
+    }
+}
+
 /// Calls `body` with the process of `task` as the current process, and with the waker of its poll.
 /// Takes `task` and `scope`, and puts them back afterwards. `body` must not panic.
 pub(in crate::process) fn as_process<R>(
     task: &mut Option<TaskRef>,
     scope: &mut Option<Scope>,
     waker: &Waker,
-    body: impl FnOnce(&RuntimeHandle, Pid) -> R,
+    body: impl FnOnce(&RuntimeHandle, Pid, OwnPoll<'_>) -> R,
 ) -> R {
     with_context(|context| {
         context.with_runtime(|runtime| {
@@ -439,7 +446,7 @@ pub(in crate::process) fn as_process<R>(
             let outer_task = context.task.replace(task.take());
             let outer_scope = context.scope.replace(scope.take());
             context.sends.set(0);
-            let result = body(runtime, pid);
+            let result = body(runtime, pid, OwnPoll(context));
             *scope = context.scope.replace(outer_scope);
             *task = context.task.replace(outer_task);
             context.process.set(before.0);
@@ -533,25 +540,38 @@ pub(crate) fn capped(limit: Timeout) -> Timeout {
 
 /// Returns the limit that the error of an elapsed wait names: that of the deadline of the scope if it has passed.
 pub(crate) fn named_limit(limit: Timeout) -> NamedLimit {
-    limit_with_name(limit, |left, _| left.is_zero())
-}
-
-/// Returns the limit that the error of a wait that begins now will name: that of the deadline of the scope if it comes first.
-pub(crate) fn named_limit_of_new_wait(limit: Timeout) -> NamedLimit {
-    limit_with_name(limit, |left, limit| left < limit)
-}
-
-/// Returns `limit`, or the limit of the deadline of the scope if `is_of_scope` is true of the time left until it and of `limit`.
-fn limit_with_name(limit: Timeout, is_of_scope: fn(Duration, Duration) -> bool) -> NamedLimit {
-    let of_wait = match limit {
-        Timeout::After(limit) => limit,
-        Timeout::Infinity => Duration::MAX,
-    };
+    let of_wait = as_duration(limit);
     let Some(deadline) = current_scope().and_then(|scope| scope.deadline()) else { return of_wait.into() };
     let now = with_current_runtime(|runtime| runtime.executor().now());
-    if is_of_scope(deadline.at.saturating_duration_since(now), of_wait) {
-        NamedLimit::new(deadline.limit, LimitSource::Scope)
+    if deadline.at <= now { NamedLimit::new(deadline.limit, LimitSource::Scope) } else { of_wait.into() }
+}
+
+/// Returns the limit of a wait that begins now, capped by the deadline of the scope, and the limit that the error of the wait will name: that
+/// of the deadline if it comes first.
+#[inline]
+pub(crate) fn limits_of_new_wait(limit: Timeout) -> (Timeout, NamedLimit) {
+    if with_context(|context| context.scope.borrow().is_none()) {
+        return (limit, as_duration(limit).into());
+    }
+    limits_in_scope(limit)
+}
+
+#[cold]
+fn limits_in_scope(limit: Timeout) -> (Timeout, NamedLimit) {
+    let of_wait = as_duration(limit);
+    let Some(deadline) = current_scope().and_then(|scope| scope.deadline()) else { return (limit, of_wait.into()) };
+    let now = with_current_runtime(|runtime| runtime.executor().now());
+    let left = deadline.at.saturating_duration_since(now);
+    if left < of_wait {
+        (Timeout::After(left), NamedLimit::new(deadline.limit, LimitSource::Scope))
     } else {
-        of_wait.into()
+        (limit, of_wait.into())
+    }
+}
+
+fn as_duration(limit: Timeout) -> Duration {
+    match limit {
+        Timeout::After(limit) => limit,
+        Timeout::Infinity => Duration::MAX,
     }
 }

@@ -21,7 +21,7 @@ pub use poll_durations::PollBucket;
 pub(crate) use block_on::{assert_may_block, block_on};
 pub(crate) use context::{
     Sender, begin_long_wait, capped, current_runtime, current_scope, current_task, ends_at_this_await, enter_scope,
-    keep_spare_call, keep_spare_cast, may_send_in_this_poll, named_limit, named_limit_of_new_wait, own_waker_address,
+    keep_spare_call, keep_spare_cast, limits_of_new_wait, may_send_in_this_poll, named_limit, own_waker_address,
     quick_sender, sender, take_spare_call, take_spare_cast, with_current_runtime, with_own_task, with_spawning_runtime,
 };
 pub(crate) use handle::{RuntimeHandle, is_forked, pid_of};
@@ -29,7 +29,7 @@ pub(crate) use roots::LiveRoot;
 pub(crate) use shared::RuntimeShared;
 
 pub(super) use context::{
-    as_process, drop_spares, is_exiting, is_in_poll, lineage_of_spawned, own_deadline, poll_own_deadline, spawner,
-    started_runtime, try_current_runtime, while_dropping,
+    as_process, is_exiting, is_in_poll, lineage_of_spawned, own_deadline, poll_own_deadline, spawner, started_runtime,
+    try_current_runtime,
 };
 pub(super) use default::{set_default_runtime, try_default_runtime};
