@@ -40,7 +40,7 @@ pub(crate) fn dump(collector: &mut Collector, identity: &Identity) -> String {
     for poll in collector.long_polls() {
         let label = shown_label(poll.label.as_ref()).unwrap_or_default();
         line(format_args!(
-            "long poll: {} {} spawned at {}, {:.1} s on thread {}",
+            "long poll: {} {} spawned at {}, {:.3} s on thread {}",
             visible(&label),
             poll.pid,
             poll.spawned_at,

@@ -9,12 +9,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::collector::Collector;
+use crate::collector::{Collector, MAX_SERVER_NAMES};
 use crate::source::OwnProcess;
 use crate::view::{Dropped, StateCounts};
-
-/// How many names of servers have metrics of their own. Servers with further names are added up under the name `other`.
-const MAX_SERVER_NAMES: usize = 200;
 
 /// The name and the value of a label.
 type Label = [(&'static str, String); 1];
@@ -115,14 +112,12 @@ fn scheduler(collector: &Collector, registry: &mut Registry) {
     );
 }
 
-/// The sums over the mailboxes of all servers of one name, and the age of the oldest message in them.
+/// The sums over the mailboxes of all live servers of one name, and the age of the oldest message in them.
 #[derive(Default)]
 struct Servers {
     length: usize,
     waiting: usize,
     oldest: f64,
-    handled: u64,
-    skipped: u64,
 }
 
 fn mailboxes(collector: &mut Collector, registry: &mut Registry) {
@@ -132,26 +127,26 @@ fn mailboxes(collector: &mut Collector, registry: &mut Registry) {
     // Sorted by pid, so that the names which have metrics of their own stay the same while their servers are alive.
     mailboxes.sort_unstable_by_key(|(pid, _)| *pid);
     for (pid, mailbox) in mailboxes {
-        let Some(row) = scan.row(pid) else { continue };
-        let name = row.label.as_deref().unwrap_or(scan.places.text(row.place));
+        let Some(name) = scan.name_of_server(pid) else { continue };
         let name = if by_name.len() < MAX_SERVER_NAMES || by_name.contains_key(name) { name } else { "other" };
         let servers = by_name.entry(name.to_owned()).or_default();
         servers.length += mailbox.length;
         servers.waiting += mailbox.waiting;
         servers.oldest = servers.oldest.max(mailbox.oldest.map_or(0.0, |oldest| oldest.as_secs_f64()));
-        servers.handled += mailbox.handled;
-        servers.skipped += mailbox.skipped;
     }
     let (length, waiting) = (Family::<Label, Gauge>::default(), Family::<Label, Gauge>::default());
     let oldest = Family::<Label, Gauge<f64, AtomicU64>>::default();
-    let (handled, skipped) = (Family::<Label, Counter>::default(), Family::<Label, Counter>::default());
     for (name, servers) in by_name {
         let label = [("server", name)];
         length.get_or_create(&label).set(as_i64(servers.length));
         waiting.get_or_create(&label).set(as_i64(servers.waiting));
         oldest.get_or_create(&label).set(servers.oldest);
-        handled.get_or_create(&label).inc_by(servers.handled);
-        skipped.get_or_create(&label).inc_by(servers.skipped);
+    }
+    let (handled, skipped) = (Family::<Label, Counter>::default(), Family::<Label, Counter>::default());
+    for (name, done) in collector.server_totals.by_name() {
+        let label = [("server", name.clone())];
+        handled.get_or_create(&label).inc_by(done.handled);
+        skipped.get_or_create(&label).inc_by(done.skipped);
     }
     registry.register("mailbox_messages", "Messages in the mailboxes of servers", length);
     registry.register("mailbox_waiting_senders", "Messages that wait for room in a mailbox", waiting);

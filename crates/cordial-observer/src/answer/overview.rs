@@ -41,7 +41,7 @@ pub(crate) fn overview(
             name: identity.name.clone(),
             os_pid: std::process::id(),
             start_id: identity.start_id.clone(),
-            started_at_ms: collector.clock.started_at_ms(),
+            started_at_ms: collector.program_started_at_ms,
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             cordial_version: env!("CARGO_PKG_VERSION").to_owned(),
             closed: collector.inspector.is_shut_down(),

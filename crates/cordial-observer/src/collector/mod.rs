@@ -7,6 +7,7 @@ mod audit_log;
 mod crash_log;
 mod history;
 mod meter;
+mod server_totals;
 mod state;
 mod stream_rates;
 mod warnings;
@@ -14,4 +15,5 @@ mod watched;
 
 pub(crate) use audit_log::{NewEntry, Refused};
 pub(crate) use crash_log::Logged;
+pub(crate) use server_totals::MAX_SERVER_NAMES;
 pub(crate) use state::Collector;

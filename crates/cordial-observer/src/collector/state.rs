@@ -10,10 +10,11 @@ use super::audit_log::AuditLog;
 use super::crash_log::CrashLog;
 use super::history::Rings;
 use super::meter::{Meter, Reading};
+use super::server_totals::ServerTotals;
 use super::stream_rates::StreamRates;
 use super::warnings::Warner;
 use super::watched::Watched;
-use crate::clock::Clock;
+use crate::clock::{Clock, in_ms};
 use crate::source::{OwnProcess, PollInProgress, Scan};
 use crate::view::Point;
 
@@ -46,6 +47,9 @@ pub(crate) struct Collector {
     pub(crate) warner: Warner,
     pub(crate) watched: Watched,
     pub(crate) stream_rates: StreamRates,
+    pub(crate) server_totals: ServerTotals,
+    /// When the program was started; when this collector was made, if the system does not show that.
+    pub(crate) program_started_at_ms: u64,
     asked: Option<Instant>,
     meter: Meter,
     scan: Option<Arc<Scan>>,
@@ -76,15 +80,18 @@ impl Timed {
 impl Collector {
     pub(crate) fn new(inspector: Inspector) -> Collector {
         let never = Timed { at: Instant::now(), cost: Duration::ZERO };
+        let clock = Clock::new();
         Collector {
             inspector,
-            clock: Clock::new(),
+            clock,
+            program_started_at_ms: clock.started_at_ms().saturating_sub(in_ms(OwnProcess::age().unwrap_or_default())),
             history: Rings::new(),
             crashes: CrashLog::default(),
             audit: AuditLog::default(),
             warner: Warner::default(),
             watched: Watched::default(),
             stream_rates: StreamRates::default(),
+            server_totals: ServerTotals::default(),
             asked: None,
             meter: Meter::new(),
             scan: None,
@@ -188,6 +195,7 @@ impl Collector {
             Arc::new(Scan::new(inspector, at_ms, before))
         });
         self.watched.record(&scan);
+        self.server_totals.record(&scan);
         self.read_crashes();
         self.scanned = timed;
         self.scan = Some(scan.clone());

@@ -21,6 +21,12 @@ impl OwnProcess {
         Usage { cpu: cpu_time(), rss_bytes: resident_memory() }
     }
 
+    /// Returns how long ago the program was started. `None` if the system does not show it.
+    pub(crate) fn age() -> Option<Duration> {
+        let up = seconds(fs::read_to_string("/proc/uptime").ok()?.split(' ').next()?)?;
+        up.checked_sub(since_boot(&fs::read_to_string("/proc/self/stat").ok()?)?)
+    }
+
     /// Returns the name of the executable.
     pub(crate) fn name() -> String {
         let path = std::env::current_exe().ok();
@@ -44,10 +50,40 @@ fn cpu_time() -> Option<Duration> {
     None
 }
 
+/// How many of the ticks that `/proc` counts in are a second: part of the interface between Linux and its programs.
+const TICKS_PER_SECOND: u32 = 100;
+
+/// Reads from `/proc/self/stat` how long the system had run when this program was started. The name of the program, which is the
+/// second field, may contain spaces and brackets.
+fn since_boot(stat: &str) -> Option<Duration> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let ticks: u64 = after_name.split_whitespace().nth(19)?.parse().ok()?;
+    Some(Duration::from_secs(ticks) / TICKS_PER_SECOND)
+}
+
+/// Reads a number of seconds such as `1234.56`.
+fn seconds(text: &str) -> Option<Duration> {
+    Duration::try_from_secs_f64(text.trim().parse().ok()?).ok()
+}
+
 /// Reads the line `VmRSS:    12345 kB` of `/proc/self/status`, which only Linux has.
 fn resident_memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_of_a_program_with_any_name_is_found() {
+        let rest = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4250 20 21";
+        for name in ["cat", "a b", "a) b (c", ") 1 2"] {
+            assert_eq!(since_boot(&format!("77 ({name}) {rest}")), Some(Duration::from_millis(42_500)));
+        }
+        assert_eq!(since_boot("77 (cat) S"), None);
+    }
 }

@@ -160,6 +160,12 @@ impl Scan {
         self.row(pid)?.label.as_deref().map(str::to_owned)
     }
 
+    /// Returns the name of a server in the metrics: its label, or else the place of its start.
+    pub(crate) fn name_of_server(&self, pid: Pid) -> Option<&str> {
+        let row = self.row(pid)?;
+        Some(row.label.as_deref().unwrap_or(self.places.text(row.place)))
+    }
+
     /// Returns the poll that a process was in at the time of this scan, if that poll had lasted for about 1 ms or more.
     pub(crate) fn poll_in_progress(&self, pid: Pid) -> Option<PollInProgress> {
         self.polls.get(&pid).copied()

@@ -48,7 +48,7 @@ pub struct Program {
     pub os_pid: u32,
     /// A random text, which differs for each start of the observer. If it has changed, the program or its observer was restarted.
     pub start_id: String,
-    /// When the observer was started.
+    /// When the program was started; when the observer was, if the system does not show the former.
     pub started_at_ms: u64,
     /// The number of processors that the program may use.
     pub processors: usize,

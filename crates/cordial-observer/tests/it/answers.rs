@@ -1,5 +1,7 @@
 //! The answers of the endpoints.
 
+use std::time::UNIX_EPOCH;
+
 use cordial::server::{Context, Handle, Server, ServerRef};
 use cordial::{ChildSpec, Strategy, Supervisor, Task};
 use serde_json::Value;
@@ -214,6 +216,17 @@ fn streams_and_sets_show_their_progress() {
     assert_eq!((stream["total"].as_u64(), stream["failed"].as_u64()), (Some(10), Some(0)), "{stream}");
     assert!(stream["place"].as_str().unwrap().contains("answers.rs:"), "{stream}");
     wait_until("the items in flight", || program.client.json("/api/tasks?kind=stream_item")["matched"] == 2);
+}
+
+/// The system counts in steps of 10 ms.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_is_as_old_as_its_process_and_not_as_its_observer() {
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let before = UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let program = Program::new();
+    let started = program.client.json("/api/overview")["program"]["started_at_ms"].as_u64().unwrap();
+    assert!(u128::from(started) < before, "{started} {before}");
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub struct MailboxInfo {
     pub skipped: u64,
     /// The type of the message in hand, if there is one.
     pub in_hand: Option<&'static str>,
+    /// The first process of the server, by which the server can be recognized after a restart. `None` if none has started.
+    pub first_process: Option<Pid>,
 }
 
 impl fmt::Display for MailboxInfo {

@@ -73,6 +73,7 @@ pub(super) struct MailboxState<T> {
     pub(super) factory_owner: FactoryOwner,
     /// The process that runs, or the last one.
     pub(super) pid: Pid,
+    pub(super) first_process: Option<Pid>,
     pub(super) is_running: bool,
     /// Whether that process takes messages: `started` has returned.
     pub(super) has_started: bool,
@@ -159,6 +160,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
             skipped: 0,
             factory_owner: FactoryOwner::default(),
             pid: Pid::NO_PROCESS,
+            first_process: None,
             is_running: false,
             has_started: false,
             last_exit: None,
@@ -544,6 +546,7 @@ impl<T> MailboxState<T> {
 
     fn begin(&mut self, pid: Pid) {
         self.pid = pid;
+        self.first_process.get_or_insert(pid);
         self.is_running = true;
         self.has_started = false;
         if self.stop_asked != StopAsked::Server(self.factory_owner.id()) {

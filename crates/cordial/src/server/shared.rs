@@ -236,11 +236,21 @@ impl<S: Send + 'static> Serving for ServerShared<S> {
 
     fn mailbox(&self) -> MailboxInfo {
         let Lengths { length, waiting, oldest } = self.mailbox.lengths();
-        let (handled, skipped, in_hand) = self.mailbox.with(|state| (state.handled, state.skipped, state.in_hand));
+        let (handled, skipped, in_hand, first_process) =
+            self.mailbox.with(|state| (state.handled, state.skipped, state.in_hand, state.first_process));
         let now = self.runtime.executor().coarse_now();
         let in_hand = in_hand.map(without_modules);
         let oldest = oldest.map(|since| Duration::from_millis(now.saturating_sub(since)));
-        MailboxInfo { length, capacity: self.mailbox.capacity(), waiting, oldest, handled, skipped, in_hand }
+        MailboxInfo {
+            length,
+            capacity: self.mailbox.capacity(),
+            waiting,
+            oldest,
+            handled,
+            skipped,
+            in_hand,
+            first_process,
+        }
     }
 
     fn callers(&self) -> Vec<Pid> {
