@@ -77,8 +77,8 @@ impl ServerTotals {
 mod tests {
     use std::time::Duration;
 
-    use cordial::process;
     use cordial::server::{Context, Handle, Server, ServerRef};
+    use cordial::{Restart, process};
 
     use super::{Done, ServerTotals};
     use crate::source::Scan;
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn start() -> ServerRef<Counter> {
-        ServerRef::builder(|| Counter).label("counter").start()
+        ServerRef::builder(|| Counter).label("counter").restart(Restart::Permanent).start()
     }
 
     async fn count(server: &ServerRef<Counter>, n: usize) {
