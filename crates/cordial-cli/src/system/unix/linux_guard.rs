@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process_group};
 
 use super::pre_exec;
 use super::processes::Processes;
@@ -55,7 +55,10 @@ const ROOM_FOR_START: usize = 8 << 20;
 ///
 /// When the system cannot start a process or a thread, or the address space has no room for one.
 pub(crate) fn start_guard(run_name: &str) -> io::Result<(File, Child)> {
-    Vec::<u8>::new().try_reserve_exact(ROOM_FOR_START).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    // Only if there is a limit: the allocator keeps the room that is asked for here, and would use all of it in time.
+    if getrlimit(Resource::As).current.is_some() {
+        Vec::<u8>::new().try_reserve_exact(ROOM_FOR_START).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    }
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new("/proc/self/exe");
     command.arg("guard").env_clear().env(GUARDED_RUN_VARIABLE, run_name).current_dir("/").process_group(0);
