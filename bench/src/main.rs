@@ -8,18 +8,23 @@ mod rows;
 mod subprocess;
 mod usage;
 
+use std::process::ExitCode;
+
 use measure::{Bench, Pair};
 
-fn main() {
+fn main() -> ExitCode {
     // In a worker process of one of these libraries, its line runs the worker and never returns.
     cordial_isolate::init(rows::isolate::functions());
     procspawn::init();
+    if let Some(code) = subprocess::run_without_backtraces() {
+        return code;
+    }
     let words: Vec<String> = std::env::args().skip(1).collect();
     if let [flag, part] = &words[..]
         && flag == subprocess::FLAG
     {
         println!("{}", parts::run(part));
-        return;
+        return ExitCode::SUCCESS;
     }
     println!(
         "{:<50} {:>10} {:>10} {:>6} {:>15} {:>10} {:>10}",
@@ -33,4 +38,5 @@ fn main() {
         let pairs: Vec<Pair> = (0..row.pairs).map(|_| (row.measure)(&bench)).collect();
         println!("{}", measure::line(row, &pairs));
     }
+    ExitCode::SUCCESS
 }

@@ -1,7 +1,7 @@
 //! Measurements that need their own operating-system process: this program runs itself and reads the number that it
 //! prints. The process runs one of the `parts`.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 /// `cordial-bench --part PART` prints the number of this part.
@@ -31,6 +31,17 @@ pub(crate) fn measure(part: &str) -> f64 {
     let program = std::env::current_exe().expect("the path of the program is known");
     let output = Command::new(program).args([FLAG, part]).output().expect("the program can be started again");
     String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or(f64::NAN)
+}
+
+/// Runs this program again without `RUST_BACKTRACE`, if that is set: with it, each crash of a task captures a backtrace, and those of the
+/// peers do not. Returns how the new process has ended.
+pub(crate) fn run_without_backtraces() -> Option<ExitCode> {
+    const VARIABLE: &str = "RUST_BACKTRACE";
+    std::env::var_os(VARIABLE)?;
+    let program = std::env::current_exe().expect("the path of the program is known");
+    let status = Command::new(program).args(std::env::args_os().skip(1)).env_remove(VARIABLE).status();
+    let code = status.expect("the program can be started again").code();
+    Some(code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// Another program that keeps all processors busy until it is dropped.
