@@ -93,3 +93,45 @@ pub(super) struct Request {
     /// Whether the request was served before and put back. The command was then printed, if commands are.
     pub(super) is_shown: bool,
 }
+
+#[cfg(test)]
+impl LaunchConfig {
+    /// Returns the settings of a run without options, whose command has these words.
+    pub(crate) fn of_words(words: &[&str]) -> LaunchConfig {
+        use crate::records::{PastJoblog, Resume};
+        use crate::stop::halt::HaltPolicy;
+        use crate::system::{CommandInput, CommandOutput, Program, SpawnConfig};
+        use crate::template::Syntax;
+
+        let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        let template = || CommandTemplate::words(&words, &Syntax::default()).unwrap();
+        let spawn_config = SpawnConfig {
+            program: Program::Searched,
+            workdir: None,
+            output: CommandOutput::Piped,
+            input: CommandInput::Inherited,
+            run_name: "test".to_owned(),
+        };
+        LaunchConfig {
+            template: template(),
+            typed: Arc::default(),
+            is_verbose: false,
+            slot_variable: None,
+            spawner: Spawner::new(spawn_config, None),
+            remote: None,
+            fleet: None,
+            output: OutputTarget::Capture,
+            limit: SlotLimit::new(1, 1),
+            timeout: None,
+            grace: Duration::from_secs(5),
+            max_attempts: 1,
+            throttle: Throttle::default(),
+            terminal_stops: TerminalStops::Ignored,
+            groups: GroupTable::default(),
+            budget: Budget::default(),
+            stop: StopToken::new(),
+            halt: Arc::new(HaltCounter::new(HaltPolicy::Never, 0)),
+            records: Arc::new(RunRecords::new(template(), Resume::No, PastJoblog::default(), None, None)),
+        }
+    }
+}

@@ -41,7 +41,7 @@ use crate::stop::token::{StopLevel, StopToken};
 use crate::system::{self, CommandInput, CommandOutput, Program, SpawnConfig, Spawner, StopSignal};
 use crate::text::io_error;
 
-/// How long the last output of a run, or a message beside it, may take. Its reader may have stopped reading.
+/// How long the last output of a run that a signal has stopped, or a message beside a run, may take. Its reader may have stopped reading.
 pub(super) const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many results beyond the concurrency may wait for the result of an earlier item. `Budget` limits their memory.
@@ -97,7 +97,8 @@ where
     };
     let (records, budget, skipped) = (Arc::new(records), Budget::default(), Arc::new(AtomicU64::new(0)));
     if options.dry_run {
-        return dry_run(PendingItems { source, records, budget, skipped, questions: None }, printer).await;
+        let pending = PendingItems { source, records, budget, skipped, questions: None };
+        return dry_run(pending, &state, printer).await;
     }
     let mut total = 0;
     if halt.needs_total()
@@ -273,22 +274,45 @@ async fn open(
 }
 
 /// Prints the commands instead of running them.
-async fn dry_run<O, E>(pending: PendingItems, printer: &mut Printer<O, E>) -> ExitReason
+async fn dry_run<O, E>(pending: PendingItems, state: &RunState, printer: &mut Printer<O, E>) -> ExitReason
 where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
     let records = Arc::clone(&pending.records);
-    let mut pending = pin!(pending);
-    while let Some(run) = poll_fn(|cx| pending.as_mut().poll_next(cx)).await {
-        if let Err(error) = printer.print_line(&records.command(run.item(), 1)).await {
-            return report_output_error(&error, printer).await;
-        }
+    if let Err(error) = print_commands(pending, printer).await {
+        return report_output_error(&error, printer).await;
     }
-    match (printer.flush().await, records.fatal_error()) {
-        (Err(error), _) => report_output_error(&error, printer).await,
-        (Ok(()), Some(error)) => report_fatal_error(error, printer).await,
-        (Ok(()), None) => ExitReason::Finished { failed: 0 },
+    match (records.fatal_error(), state.stop_signal.get()) {
+        (Some(error), _) => report_fatal_error(error, printer).await,
+        (None, Some(signal)) => ExitReason::Interrupted(*signal),
+        (None, None) => ExitReason::Finished { failed: 0 },
+    }
+}
+
+async fn print_commands<O, E>(pending: PendingItems, printer: &mut Printer<O, E>) -> io::Result<()>
+where
+    O: AsyncWrite + Unpin,
+    E: AsyncWrite + Unpin,
+{
+    enum Next {
+        Item(Option<Arc<ItemRun>>),
+        /// The next item was not read yet, and the buffer is not empty.
+        Flush,
+    }
+    let records = Arc::clone(&pending.records);
+    let mut pending = pin!(pending);
+    loop {
+        let is_buffered = printer.is_buffered();
+        let next = poll_fn(|cx| match pending.as_mut().poll_next(cx) {
+            Poll::Pending if is_buffered => Poll::Ready(Next::Flush),
+            item => item.map(Next::Item),
+        });
+        match next.await {
+            Next::Item(Some(run)) => printer.print_line(&records.command(run.item(), 1)).await?,
+            Next::Item(None) => return printer.flush().await,
+            Next::Flush => printer.flush().await?,
+        }
     }
 }
 
@@ -319,7 +343,6 @@ where
     loop {
         let is_buffered = printer.is_buffered();
         let next = poll_fn(|cx| {
-            // Lines are polled first, because the lines of an item precede its result.
             if let Some(lines) = lines
                 && let Poll::Ready(Some(batch)) = lines.poll_recv(cx)
             {
@@ -340,6 +363,7 @@ where
         match next {
             Next::Lines(batch) => printer.print_lines(batch).await?,
             Next::Result(Some(result)) => {
+                print_arrived_lines(lines, printer).await?;
                 let outcome =
                     result.unwrap_or_else(|Failure { input, exit, .. }| input.into_outcome(&exit, &runner.budget));
                 printer.print(outcome, format).await?;
@@ -358,11 +382,28 @@ where
             Next::Tick => printer.tick().await,
         }
     }
-    // Lines may have arrived after `lines` was polled and before the stream ended.
-    while let Some(batch) = lines.as_mut().and_then(|lines| lines.try_recv().ok()) {
-        printer.print_lines(batch).await?;
-    }
+    print_arrived_lines(lines, printer).await?;
     printer.flush().await
+}
+
+/// Prints the lines that were sent before this call. A result may come from the stream although the lines before it have arrived only
+/// after `lines` was polled.
+async fn print_arrived_lines<O, E>(
+    lines: &mut Option<Receiver<LineBatch>>,
+    printer: &mut Printer<O, E>,
+) -> io::Result<()>
+where
+    O: AsyncWrite + Unpin,
+    E: AsyncWrite + Unpin,
+{
+    let Some(lines) = lines else { return Ok(()) };
+    // Commands that still run may send further lines all the time.
+    for _ in 0..lines.len() {
+        if let Some(batch) = lines.recv().await {
+            printer.print_lines(batch).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Prints the summary, and returns why the program exits.
@@ -390,7 +431,7 @@ where
         }
         None => RunEnd::Finished,
     };
-    let _ = time::timeout(LAST_OUTPUT_TIMEOUT, async {
+    let summary = async {
         printer.print_summary(end).await;
         for advice in runner.records.advice(end == RunEnd::Finished && fatal_error.is_none()) {
             printer.print_advice(&advice).await;
@@ -400,8 +441,12 @@ where
                 .print_message("the input was not read to its end, because all commands of --round-robin had ended")
                 .await;
         }
-    })
-    .await;
+    };
+    match end {
+        RunEnd::Interrupted(_) => drop(time::timeout(LAST_OUTPUT_TIMEOUT, summary).await),
+        // As for the outputs of items, the reader may take its time.
+        RunEnd::Finished | RunEnd::Halted { .. } => summary.await,
+    }
     match fatal_error {
         Some(error) => report_fatal_error(error, printer).await,
         None => printer.exit_reason(end, &runner.halt),
@@ -432,3 +477,6 @@ where
     printer.print_message(&format!("cannot write to standard output: {}", io_error::describe(error))).await;
     ExitReason::Error
 }
+
+#[cfg(test)]
+mod tests;

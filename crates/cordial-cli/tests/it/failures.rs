@@ -1,6 +1,9 @@
 //! Failed items: a message for each, a count in the exit status, and no effect on other items.
 
+use std::io::{self, Read};
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use crate::harness::{Case, check, cordial, file, finish, run};
 
@@ -99,4 +102,29 @@ fn output_that_cannot_be_stored_fails_only_its_item() {
     let reason = "cannot read its output, or store it in a temporary file in /no/such/directory: No such file or directory; set TMPDIR to a directory with free space\n";
     assert!(result.stderr.starts_with("cordial: item 2 \"large\" failed: sh -c "), "{}", result.stderr);
     assert!(result.stderr.contains(reason), "{}", result.stderr);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_summary_waits_for_a_slow_reader() {
+    let (mut reader, writer) = io::pipe().unwrap();
+    rustix::pipe::fcntl_setpipe_size(&writer, 1).unwrap();
+    // One page.
+    let capacity = rustix::pipe::fcntl_getpipe_size(&writer).unwrap();
+    let map = |size: usize, stderr: Stdio| {
+        let script = r#"head -c "$SIZE" /dev/zero | tr '\0' x >&2; exit 1"#;
+        let mut command = cordial();
+        command.args(["map", "sh", "-c", script, ":::", "a"]).env("SIZE", size.to_string());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap()
+    };
+    let messages = finish(map(0, Stdio::piped())).stderr;
+    let (failure, summary) = messages.split_once('\n').unwrap();
+    // The output and the message about the failure fill the pipe several times, and leave no room for the summary.
+    let child = map(4 * capacity - failure.len() - 1, writer.into());
+    reader.read_exact(&mut vec![0; 3 * capacity]).unwrap();
+    thread::sleep(Duration::from_millis(2500));
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest).unwrap();
+    assert_eq!(String::from_utf8_lossy(&rest[capacity..]), summary);
+    assert_eq!(finish(child).status, 1);
 }
