@@ -1,6 +1,7 @@
 //! The output of a run: the outputs of items, failures, progress and the summary.
 
 mod copy;
+mod counted_output;
 mod failure_lines;
 mod json;
 mod printer;

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
 
 use super::copy::{CopyError, copy, copy_tagged};
+use super::counted_output::CountedOutput;
 use super::failure_lines::FailureLines;
 use super::json::write_object;
-use super::progress::{ProgressCounts, ProgressDisplay, ProgressMode};
+use super::progress::{ProgressCounts, ProgressDisplay, ProgressMode, Update};
 use super::summary::{RunEnd, Summary};
 use crate::exit_reason::ExitReason;
 use crate::item_failure::ItemFailure;
@@ -20,6 +21,7 @@ use crate::outcome::Outcome;
 use crate::output::{HeldLines, LineBatch, StdStream};
 use crate::stop::halt::HaltCounter;
 use crate::system;
+use crate::text::display::ERASE_BAR;
 
 /// The size of the buffer of standard output in bytes. Small outputs are written together while further ones are ready.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -39,14 +41,15 @@ pub(crate) enum Format {
 
 /// The outputs of a run, and counts of what was printed.
 pub(crate) struct Printer<O, E> {
-    stdout: BufWriter<O>,
-    stderr: E,
+    stdout: BufWriter<CountedOutput<O>>,
+    stderr: CountedOutput<E>,
     is_quiet: bool,
     /// Whether both outputs are the same terminal or file.
     has_one_screen: bool,
     progress: ProgressDisplay,
     summary: Summary,
-    /// Incremented after each outcome and each batch of lines, so that a caller can see whether the outputs are being read.
+    /// Incremented after each outcome and each batch of lines, and when an output accepts bytes other than those of the bar. So a
+    /// caller can see whether the outputs are being read.
     printed: Arc<AtomicU64>,
     failures: FailureLines,
     /// Why the held lines of the item that is printed next could not be read, if so.
@@ -55,20 +58,21 @@ pub(crate) struct Printer<O, E> {
 
 impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     pub(crate) fn new(stdout: O, stderr: E, is_quiet: bool, progress: ProgressMode) -> Self {
+        let printed = Arc::default();
         Printer {
-            stdout: BufWriter::with_capacity(BUFFER_BYTES, stdout),
-            stderr,
+            stdout: BufWriter::with_capacity(BUFFER_BYTES, CountedOutput::new(stdout, &printed)),
+            stderr: CountedOutput::new(stderr, &printed),
             is_quiet,
             progress: ProgressDisplay::new(progress),
             has_one_screen: system::are_outputs_the_same(),
             summary: Summary::default(),
-            printed: Arc::default(),
+            printed,
             failures: FailureLines::default(),
             held_error: None,
         }
     }
 
-    /// Returns a counter that is incremented after each outcome and each batch of lines.
+    /// Returns a counter that stays the same while the outputs are not read.
     pub(crate) fn printed(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.printed)
     }
@@ -98,7 +102,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         }
         let was_run = !matches!(outcome.result, Err(ItemFailure::NotRun));
         if outcome.stdout.length() + outcome.stderr.length() > 0 || format == Format::Json {
-            self.progress.clear();
+            self.erase_bar().await;
             if self.has_one_screen {
                 self.failures.add_capture(&mut outcome.stdout);
             }
@@ -155,7 +159,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     ///
     /// Dropping the future may leave a part written.
     pub(crate) async fn print_lines(&mut self, lines: LineBatch) -> io::Result<()> {
-        self.progress.clear();
+        self.erase_bar().await;
         if self.has_one_screen || lines.stream == StdStream::Stderr {
             self.failures.add_output(&lines.bytes);
         }
@@ -182,7 +186,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     ///
     /// Dropping the future may leave a part written.
     pub(crate) async fn print_held(&mut self, mut held: HeldLines) -> io::Result<()> {
-        self.progress.clear();
+        self.erase_bar().await;
         if self.has_one_screen {
             self.failures.add_capture(&mut held.stdout);
         }
@@ -241,8 +245,25 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     ///
     /// Dropping the future may leave a part of a line written.
     pub(crate) async fn tick(&mut self) {
-        if let Some(line) = self.progress.tick() {
-            self.print_message(&line).await;
+        match self.progress.tick() {
+            Some(Update::Bar(bar)) => self.draw(&bar).await,
+            Some(Update::Line(line)) => self.print_message(&line).await,
+            None => {}
+        }
+    }
+
+    /// Removes the bar, so that something else can be printed. The next tick draws it again.
+    async fn erase_bar(&mut self) {
+        if self.progress.take_bar() {
+            self.draw(ERASE_BAR).await;
+        }
+    }
+
+    /// Prints a part of the bar to standard error. If that cannot be written, no bar is visible.
+    async fn draw(&mut self, text: &str) {
+        let stderr = self.stderr.uncounted();
+        if stderr.write_all(text.as_bytes()).await.is_ok() {
+            let _ = stderr.flush().await;
         }
     }
 
@@ -252,7 +273,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     ///
     /// Dropping the future may leave a part of it written.
     pub(crate) async fn print_message(&mut self, text: &str) {
-        self.progress.clear();
+        self.erase_bar().await;
         // One write per message keeps it whole when other programs write to the same file.
         let line = format!("cordial: {text}\n");
         if self.stderr.write_all(line.as_bytes()).await.is_ok() {
@@ -268,7 +289,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     /// Dropping the future may leave a part written.
     pub(crate) async fn print_summary(&mut self, end: RunEnd) {
         let _ = self.flush().await;
-        self.progress.clear();
+        self.erase_bar().await;
         if let Some(headline) = self.summary.headline(end, self.progress.total()).filter(|_| !self.is_quiet) {
             let repeated = if self.failures.have_scrolled() { self.summary.failures() } else { Vec::new() };
             let colon = if repeated.is_empty() { "" } else { ":" };

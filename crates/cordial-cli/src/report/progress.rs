@@ -1,6 +1,6 @@
 //! The progress of a run: a bar on the terminal, a line every 30 seconds, or nothing. `ProgressMode::choose` says when.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -84,6 +84,14 @@ enum DisplayMode {
     Lines { next: Instant },
 }
 
+/// What shows the progress anew.
+pub(super) enum Update {
+    /// Replaces the bar.
+    Bar(String),
+    /// The text of a message.
+    Line(String),
+}
+
 /// Shows the progress of a run.
 pub(super) struct ProgressDisplay {
     mode: DisplayMode,
@@ -113,8 +121,8 @@ impl ProgressDisplay {
         self.counts.as_ref()?.total()
     }
 
-    /// Redraws the bar, or returns a line to print if one is due.
-    pub(super) fn tick(&mut self) -> Option<String> {
+    /// Returns what is due to be printed to standard error. A bar counts as drawn from now on.
+    pub(super) fn tick(&mut self) -> Option<Update> {
         let counts = self.counts.as_ref()?;
         match &mut self.mode {
             DisplayMode::Hidden => None,
@@ -122,9 +130,8 @@ impl ProgressDisplay {
                 // The window may have been resized, so the width is queried each time. The cursor stays at the start of the row,
                 // where `ERASE_BAR` needs it, because a narrower window wraps the row.
                 let row = bar_row(counts, self.started.elapsed(), system::screen_size().columns);
-                // If standard error cannot be written, no bar is visible.
-                *is_drawn = io::stderr().write_all(format!("{ERASE_BAR}{row}\r").as_bytes()).is_ok();
-                None
+                *is_drawn = true;
+                Some(Update::Bar(format!("{ERASE_BAR}{row}\r")))
             }
             DisplayMode::Lines { next } => {
                 let now = Instant::now();
@@ -132,18 +139,16 @@ impl ProgressDisplay {
                     return None;
                 }
                 *next = now + LINE_INTERVAL;
-                Some(line(counts, now - self.started))
+                Some(Update::Line(line(counts, now - self.started)))
             }
         }
     }
 
-    /// Removes the bar, so that something else can be printed. The next tick redraws it.
-    pub(super) fn clear(&mut self) {
-        if let DisplayMode::Bar { is_drawn, .. } = &mut self.mode
-            && std::mem::take(is_drawn)
-        {
-            // If standard error cannot be written, no bar was visible.
-            let _ = io::stderr().write_all(ERASE_BAR.as_bytes());
+    /// Returns whether a bar is drawn, which has to be erased before anything else is printed. It counts as erased from now on.
+    pub(super) fn take_bar(&mut self) -> bool {
+        match &mut self.mode {
+            DisplayMode::Bar { is_drawn } => std::mem::take(is_drawn),
+            DisplayMode::Hidden | DisplayMode::Lines { .. } => false,
         }
     }
 }

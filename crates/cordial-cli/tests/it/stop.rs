@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -102,6 +104,19 @@ fn a_signal_stops_a_run_that_waits_for_input() {
     drop(input);
     assert_eq!((result.status, result.stderr.lines().count()), (130, 1));
     assert!(result.stderr.starts_with("cordial: stopped by SIGINT: "), "{}", result.stderr);
+}
+
+#[test]
+fn a_dry_run_prints_each_command_at_once_and_ends_with_the_status_of_a_signal() {
+    let mut child = start(&["map", "--dry-run", "echo"]);
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"a\n").unwrap();
+    let output = child.stdout.as_ref().unwrap();
+    wait_until("the first command is printed", || !is_empty(output));
+    send(&child, Signal::TERM);
+    let result = finish(child);
+    drop(input);
+    assert_eq!((result.status, result.stdout.as_slice(), result.stderr.as_str()), (143, &b"echo a\n"[..], ""));
 }
 
 #[test]
@@ -285,6 +300,24 @@ fn a_signal_stops_a_run_whose_output_is_not_read() {
     assert_eq!(finish(child).status, 143);
     drop((input, output));
     dir.wait_until_processes_exit("one");
+}
+
+/// No command runs any more, and the output of the item takes longer than the time after which a reader counts as stopped.
+#[test]
+fn a_signal_does_not_cut_off_an_output_that_is_read_slowly() {
+    const BYTES: usize = 8_000_000;
+    let script = format!("yes | head -c {BYTES}");
+    let mut child = start(&["map", "sh", "-c", &script, ":::", "a"]);
+    let mut output = child.stdout.take().unwrap();
+    // An output is printed when its command has ended.
+    output.read_exact(&mut [0]).unwrap();
+    send(&child, Signal::TERM);
+    let (mut n_read, mut block) = (1, vec![0; 64 * 1024]);
+    while let Ok(n @ 1..) = output.read(&mut block) {
+        n_read += n;
+        thread::sleep(Duration::from_millis(30));
+    }
+    assert_eq!((finish(child).status, n_read), (143, BYTES));
 }
 
 #[test]

@@ -6,6 +6,9 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{TestDir, at_once, wait_until};
 
@@ -160,6 +163,25 @@ fn failures_are_repeated_only_when_they_have_left_the_screen() {
     assert_eq!(run(24, "-u"), 4);
     // The output is elsewhere.
     assert_eq!(run(12, "> /dev/null"), 2);
+}
+
+/// Ctrl-S stops the output of the terminal, so that the bar cannot be drawn.
+#[test]
+fn a_signal_stops_a_run_whose_terminal_is_stopped() {
+    let dir = TestDir::new();
+    let mut session = Session::start(&format!(
+        "cordial map --shell 'echo $$ $PPID > {0}/{{}}.new; mv {0}/{{}}.new {0}/{{}}; exec sleep 1000' ::: one > {0}/output",
+        dir.text()
+    ));
+    dir.wait_for("one");
+    let pids = fs::read_to_string(dir.path("one")).unwrap();
+    let cordial: i32 = pids.split_whitespace().last().unwrap().parse().unwrap();
+    session.wait_for("0/1");
+    session.type_in(&[19]);
+    // The bar is drawn ten times a second.
+    thread::sleep(Duration::from_millis(500));
+    kill_process(Pid::from_raw(cordial).unwrap(), Signal::TERM).unwrap();
+    dir.wait_until_processes_exit("one");
 }
 
 #[test]

@@ -134,7 +134,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "launch/workers",
         "launch/launcher",
         "launch",
-        "report/copy report/failure_lines report/progress report/summary",
+        "report/copy report/counted_output report/failure_lines report/progress report/summary",
         "report/json",
         "report/printer",
         "report",
