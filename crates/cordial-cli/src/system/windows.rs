@@ -161,6 +161,9 @@ pub(crate) fn block_sigchld() {}
 /// Does nothing.
 pub(crate) fn unblock_sigchld() {}
 
+/// Does nothing: the system keeps them as long as they are needed.
+pub(crate) fn keep_exit_statuses() {}
+
 /// Returns whether a process could not be started for lack of memory, so that a later attempt may succeed.
 pub(crate) fn is_resource_shortage(error: &io::Error) -> bool {
     error.kind() == ErrorKind::OutOfMemory

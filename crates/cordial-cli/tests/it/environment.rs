@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
+use rustix::process::Signal;
+
 use crate::harness::{cordial, finish, shell};
 
 const WITHOUT_AND_WITH_WORKDIR: [&[&str]; 2] = [&[], &["--workdir", "/"]];
@@ -20,13 +22,28 @@ fn commands_inherit_ignored_signals_and_no_others() {
             u64::from_str_radix(&line, 16).unwrap()
         };
         // Signals that we handle are reset to their default, and so is SIGPIPE, which Rust's runtime ignores.
-        let bit = |signal: rustix::process::Signal| 1 << (signal.as_raw() - 1);
-        let reset = bit(rustix::process::Signal::INT) | bit(rustix::process::Signal::PIPE);
+        let reset = [Signal::INT, Signal::PIPE, Signal::CHILD].map(|signal| 1 << (signal.as_raw() - 1));
+        let reset = reset.iter().fold(0, |bits, bit| bits | bit);
         let expected = format!("SigBlk:\t{:016x}\nSigIgn:\t{:016x}\n", mask("SigBlk:"), mask("SigIgn:") & !reset);
         for options in WITHOUT_AND_WITH_WORKDIR {
             let map = format!("{ignored} $0 map {} grep -E '^Sig(Blk|Ign)' ::: /proc/self/status", options.join(" "));
             assert_eq!(String::from_utf8(shell(&map).stdout).unwrap(), expected, "{map}");
         }
+    }
+}
+
+/// The system keeps no exit status of a child whose parent ignores SIGCHLD.
+#[test]
+#[cfg(target_os = "linux")]
+fn exit_statuses_are_known_if_the_parent_ignores_sigchld() {
+    for options in WITHOUT_AND_WITH_WORKDIR {
+        let args = ["--ignore-signal=CHLD", env!("CARGO_BIN_EXE_cordial"), "map"];
+        let command = ["sh", "-c", r#"echo "$1"; exit "$1""#, "sh", ":::", "0", "1", "0"];
+        let mut env = std::process::Command::new("env");
+        env.args(args).args(options).args(command).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let result = finish(env.spawn().unwrap());
+        assert_eq!((result.status, result.text()), (1, "0\n1\n0\n"), "{}", result.stderr);
+        assert!(result.stderr.contains("exited with status 1"), "{}", result.stderr);
     }
 }
 
@@ -76,7 +93,7 @@ fn only_threads_that_start_commands_accept_sigchld() {
             .unwrap(),
     );
     let text = String::from_utf8(result.stdout).unwrap();
-    let child = 1 << (rustix::process::Signal::CHILD.as_raw() - 1);
+    let child = 1 << (Signal::CHILD.as_raw() - 1);
     let (mut n_blocked, mut n_open) = (0, 0);
     for line in text.lines() {
         let mask = u64::from_str_radix(line.rsplit(char::is_whitespace).next().unwrap(), 16).unwrap();

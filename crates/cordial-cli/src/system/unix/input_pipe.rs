@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -101,9 +101,9 @@ impl InputPipe {
         &mut self,
         mut attempt: impl FnMut(&OwnedFd) -> rustix::io::Result<usize>,
     ) -> io::Result<usize> {
+        let mut attempt = |pipe: &OwnedFd| retry_on_intr(|| attempt(pipe));
         loop {
             match attempt(&self.pipe) {
-                Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     let registered = match &self.registered {
                         Some(registered) => registered,
@@ -138,7 +138,7 @@ pub(crate) fn enlarge_pipe(pipe: &impl Descriptor) {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::InputPipe;
+    use super::{Errno, InputPipe};
 
     #[test]
     fn a_pipe_that_was_enlarged_is_enlarged_again_for_a_larger_block() {
@@ -152,5 +152,13 @@ mod tests {
         if size_for(100 * 1024) >= 100 * 1024 {
             assert!(size_for(500 * 1024) >= 500 * 1024);
         }
+    }
+
+    #[tokio::test]
+    async fn a_write_that_is_interrupted_after_a_wait_is_repeated() {
+        let (_reader, writer) = rustix::pipe::pipe().unwrap();
+        let mut pipe = InputPipe::new(writer).unwrap();
+        let mut answers = [Err(Errno::AGAIN), Err(Errno::INTR), Ok(1)].into_iter();
+        assert_eq!(pipe.when_writable(|_| answers.next().unwrap()).await.unwrap(), 1);
     }
 }

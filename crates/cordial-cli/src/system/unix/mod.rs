@@ -48,7 +48,7 @@ pub(crate) use orphans::reap_orphans;
 pub(crate) use pipe::{PipeEnd, may_have_data, read_available};
 pub(crate) use process_group::ProcessGroup;
 pub(crate) use resources::{free_memory, load_average, login_directory, lower_priority, max_concurrency, total_memory};
-pub(crate) use signals::{JobControl, LimitSignals, StopSignals, interrupt_this_program};
+pub(crate) use signals::{JobControl, LimitSignals, StopSignals, interrupt_this_program, keep_exit_statuses};
 pub(crate) use spawner::Spawner;
 pub(crate) use spliced_file::SplicedFile;
 pub(crate) use std_streams::{

@@ -62,6 +62,18 @@ fn unless_ignored(which: nix::sys::signal::Signal) -> io::Result<Option<Signal>>
     if is_ignored { Ok(None) } else { signal(SignalKind::from_raw(which as i32)).map(Some) }
 }
 
+/// Makes the system keep the exit statuses of commands, which it discards in a program that ignores SIGCHLD: some parents let the
+/// programs that they start ignore it. If the system refuses, items fail with a message.
+pub(crate) fn keep_exit_statuses() {
+    let is_ignored =
+        ignored_signals().is_some_and(|ignored| ignored & signal_bit(nix::sys::signal::Signal::SIGCHLD) != 0);
+    if is_ignored && let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() {
+        // The handler stays when the runtime, without which tokio installs none, has ended. Commands do not inherit it.
+        let _context = runtime.enter();
+        let _ = signal(SignalKind::child());
+    }
+}
+
 /// Waits for the next signal, or for ever if the signal is ignored.
 async fn receive(signal: &mut Option<Signal>) {
     match signal {
