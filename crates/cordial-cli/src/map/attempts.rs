@@ -147,7 +147,9 @@ impl ItemRunner {
                     Outcome::without_process(Arc::clone(&run.item), 0, 0, failure, &runner.budget)
                 }
             };
-            let may_retry = attempt < runner.max_attempts && runner.stop.level() == StopLevel::Running;
+            // An item that is recorded has ended: its command has succeeded, and only its result could not be saved.
+            let may_retry =
+                !outcome.is_recorded && attempt < runner.max_attempts && runner.stop.level() == StopLevel::Running;
             if may_retry && outcome.result.as_ref().is_err_and(|failure| !failure.is_unfinished()) {
                 *run.failed_outcome() = Some(outcome);
                 return Err(AttemptFailed { is_final: false });

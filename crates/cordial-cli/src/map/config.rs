@@ -44,11 +44,10 @@ pub(super) enum Input {
     Blocks(Origin, Box<BlockOptions>),
 }
 
-/// The records of a run.
+/// The records of a run. They are opened last, so that a run that cannot begin leaves no files: with a fleet, when it has been reached.
 pub(super) enum ConfigRecords {
     Open(Box<RunRecords>),
-    /// The records are opened when the fleet has been reached, so that a run that cannot begin leaves no files. The template is
-    /// the command that they record.
+    /// The command that they record.
     Later(Box<CommandTemplate>),
 }
 
@@ -171,17 +170,25 @@ impl Config {
                 _ if options.fail_fast => HaltPolicy::FAIL_FAST,
                 policy => policy.unwrap_or(HaltPolicy::Never),
             },
-            // Last, because it creates files.
-            records: match is_fleet {
-                true => ConfigRecords::Later(Box::new(command.template(&syntax)?)),
-                false => ConfigRecords::Open(Box::new(records(&options, command.template(&syntax)?)?)),
-            },
+            records: ConfigRecords::Later(Box::new(command.template(&syntax)?)),
             typed: command.typed().into(),
             template,
             input,
             program,
             options,
         })
+    }
+
+    /// Opens the records, unless a fleet has to be reached first.
+    ///
+    /// # Errors
+    ///
+    /// The same as those of `ConfigRecords::open`.
+    pub(super) fn open_records(mut self) -> Result<Config, String> {
+        if self.fleet_files.is_none() {
+            self.records = ConfigRecords::Open(Box::new(self.records.open(&self.options)?));
+        }
+        Ok(self)
     }
 
     /// Returns how progress is shown.
@@ -293,7 +300,7 @@ fn records(options: &MapOptions, template: CommandTemplate) -> Result<RunRecords
         return Err(format!("{option} needs the records of the earlier run: add --joblog FILE or --results DIR"));
     }
     let read_results = || match &options.results {
-        Some(path) if resume != Resume::No && options.joblog.is_none() => ResultsDirectory::read(path),
+        Some(path) if resume != Resume::No => ResultsDirectory::read(path),
         _ => Ok(PastRun::default()),
     };
     if options.dry_run {
@@ -305,18 +312,26 @@ fn records(options: &MapOptions, template: CommandTemplate) -> Result<RunRecords
         };
         return Ok(RunRecords::new(template, resume, past, None, None));
     }
-    // Before the joblog is opened: otherwise a new joblog would remain if the results directory is refused.
     let results = match &options.results {
         Some(path) if resume == Resume::No => Some(ResultsDirectory::create(path)?),
         Some(path) => Some(ResultsDirectory::resume(path)?),
         None => None,
     };
-    let (joblog, mut past) = match &options.joblog {
-        Some(path) => Joblog::open(path, resume, &template).map(|(joblog, past)| (Some(joblog), past))?,
-        None => (None, PastJoblog { run: read_results()?, is_cut: false }),
+    let open_joblog = || -> Result<_, String> {
+        // Before the joblog is created, because the results may be refused.
+        let earlier = read_results()?;
+        let Some(path) = &options.joblog else { return Ok((None, PastJoblog { run: earlier, is_cut: false })) };
+        let (joblog, mut past) = Joblog::open(path, resume, &template)?;
+        past.run.occupy(&earlier);
+        Ok((Some(joblog), past))
     };
-    if let Some(path) = options.results.as_ref().filter(|_| joblog.is_some() && resume != Resume::No) {
-        ResultsDirectory::occupy(path, &mut past.run)?;
+    match open_joblog() {
+        Ok((joblog, past)) => Ok(RunRecords::new(template, resume, past, joblog, results)),
+        Err(message) => {
+            if let Some(results) = results {
+                results.remove_if_new();
+            }
+            Err(message)
+        }
     }
-    Ok(RunRecords::new(template, resume, past, joblog, results))
 }

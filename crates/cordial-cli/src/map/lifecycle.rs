@@ -38,6 +38,8 @@ const LAUNCHER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Runs the command, and returns the exit status of the program.
 pub(crate) fn run(options: MapOptions) -> ExitCode {
+    // Before the first child, which may ask another machine.
+    system::keep_exit_statuses();
     let config = Config::new(options).and_then(|config| {
         if let Some(by) = config.options.nice {
             system::lower_priority(by).map_err(|error| {
@@ -50,11 +52,6 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
         Ok(config) => config,
         Err(message) => return report_error(&message),
     };
-    if config.options.items.header.is_none()
-        && let Input::Items(sources) = &config.input
-    {
-        arguments::announce_terminal(&sources.sources, config.options.quiet);
-    }
     let run_name = new_run_name();
     let (guard, state) = match system::start_guard(&run_name) {
         Ok((pipe, guard)) => (Some(guard), RunState { groups: GroupTable::new(Some(pipe)), ..RunState::default() }),
@@ -66,8 +63,8 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
     let reason = match &runtime {
         // `Runtime::run` would handle signals itself: a second signal would kill the root task
         // before the summary is printed.
-        Ok(runtime) => match config.options.observe.as_deref().map_or(Ok(()), |address| observe(address, runtime)) {
-            Ok(()) => runtime.block_on(root(config, run_name, state.clone())).unwrap_or_else(|exit| {
+        Ok(runtime) => match open(config, runtime) {
+            Ok(config) => runtime.block_on(root(config, run_name, state.clone())).unwrap_or_else(|exit| {
                 print_message(format_args!("internal error: {exit:#}; please report it"));
                 ExitReason::Error
             }),
@@ -91,6 +88,20 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
         let _ = guard.wait();
     }
     reason.into()
+}
+
+/// Starts the observer, opens the records, and says where the items come from.
+fn open(config: Config, runtime: &Runtime) -> Result<Config, String> {
+    if let Some(address) = &config.options.observe {
+        observe(address, runtime)?;
+    }
+    let config = config.open_records()?;
+    if config.options.items.header.is_none()
+        && let Input::Items(sources) = &config.input
+    {
+        arguments::announce_terminal(&sources.sources, config.options.quiet);
+    }
+    Ok(config)
 }
 
 fn report_error(message: &str) -> ExitCode {

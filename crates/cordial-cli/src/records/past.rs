@@ -77,14 +77,10 @@ impl PastRun {
         PastRun { greatest: numbers.last().copied().unwrap_or(0), records, numbers, ..PastRun::default() }
     }
 
-    /// Returns the items of all records, with their numbers.
-    pub(super) fn items(&self) -> impl Iterator<Item = (u64, ItemKey)> {
-        self.records.iter().map(|entry| (entry.record.number, entry.record.key))
-    }
-
-    /// Declares that the directory of `--results` holds results of these items.
-    pub(super) fn occupy(&mut self, items: impl IntoIterator<Item = (u64, ItemKey)>) {
-        self.occupied.extend(items);
+    /// Reserves the numbers of the records of `--results`. The earlier run may have been killed after it wrote results, and before it
+    /// wrote their lines of the joblog.
+    pub(crate) fn occupy(&mut self, results: &PastRun) {
+        self.occupied.extend(results.records.iter().map(|entry| (entry.record.number, entry.record.key)));
         self.greatest = self.occupied.keys().copied().max().unwrap_or(0).max(self.greatest);
     }
 
@@ -106,12 +102,17 @@ impl PastRun {
                 let is_number_used = self.numbers.binary_search(&index).is_ok();
                 self.is_list_changed |= is_number_used;
                 let start = || self.records.partition_point(|entry| entry.record.key < key);
-                let mut at = self.cursors.get(&key).copied().unwrap_or_else(start);
+                let start = self.cursors.get(&key).copied().unwrap_or_else(start);
+                let mut at = start;
                 let is_same = |at: usize| self.records.get(at).is_some_and(|entry| entry.record.key == key);
                 while is_same(at) && self.records[at].is_claimed {
                     at += 1;
                 }
                 if !is_same(at) {
+                    // A further occurrence does not search the claimed records again.
+                    if at > start {
+                        self.cursors.insert(key, at);
+                    }
                     return None;
                 }
                 let is_one_of_several = is_same(at + 1) || at.checked_sub(1).is_some_and(is_same);

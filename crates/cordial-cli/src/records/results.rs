@@ -27,6 +27,8 @@ const BLOCK_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct ResultsDirectory {
     path: PathBuf,
+    /// Whether this run has created the directory.
+    is_new: bool,
     /// Locked, so that no other run writes into the directory. `None` where a directory cannot be opened.
     _lock: Option<File>,
 }
@@ -64,7 +66,7 @@ impl ResultsDirectory {
     pub(crate) fn create(path: &Path) -> Result<ResultsDirectory, String> {
         Self::check_name(path)?;
         match fs::create_dir_all(path.parent().unwrap_or(path)).and_then(|()| fs::create_dir(path)) {
-            Ok(()) => ResultsDirectory::lock(path),
+            Ok(()) => ResultsDirectory::lock(path, true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(format!(
                 "the results directory {} already exists: continue it with --resume or --resume-failed, delete it, or name another directory",
                 path.display()
@@ -80,11 +82,20 @@ impl ResultsDirectory {
     /// A message, when `check_name` refuses the name, the path is not a directory or cannot be created, or another run uses it.
     pub(crate) fn resume(path: &Path) -> Result<ResultsDirectory, String> {
         Self::check_name(path)?;
+        let is_new = !path.exists();
         fs::create_dir_all(path).map_err(|error| cannot_create(path, &error))?;
-        ResultsDirectory::lock(path)
+        ResultsDirectory::lock(path, is_new)
     }
 
-    fn lock(path: &Path) -> Result<ResultsDirectory, String> {
+    /// Removes the directory if this run has created it, because the run does not begin.
+    pub(crate) fn remove_if_new(self) {
+        if self.is_new {
+            // It is empty, unless another program has written into it.
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
+
+    fn lock(path: &Path, is_new: bool) -> Result<ResultsDirectory, String> {
         let lock = File::open(path).ok();
         if lock.as_ref().is_some_and(|directory| !system::try_lock(directory)) {
             return Err(format!(
@@ -92,7 +103,7 @@ impl ResultsDirectory {
                 path.display()
             ));
         }
-        Ok(ResultsDirectory { path: path.to_owned(), _lock: lock })
+        Ok(ResultsDirectory { path: path.to_owned(), is_new, _lock: lock })
     }
 
     /// Reads the records of an earlier run. A directory that does not exist has none.
@@ -127,17 +138,6 @@ impl ResultsDirectory {
             records.push(PastRecord { number, key, is_success: status == b"0\n", command: None });
         }
         Ok(PastRun::new(records))
-    }
-
-    /// Reserves the numbers of the results of an earlier run. That run may have been killed after it wrote results, and before it
-    /// wrote their lines of the joblog.
-    ///
-    /// # Errors
-    ///
-    /// As for `read`.
-    pub(crate) fn occupy(path: &Path, past: &mut PastRun) -> Result<(), String> {
-        past.occupy(ResultsDirectory::read(path)?.items());
-        Ok(())
     }
 
     /// Returns the item of a record as it is written in the directory of the record; `None` if it cannot be read.

@@ -74,9 +74,13 @@ fn an_observed_run_prints_its_address_and_top_shows_its_items() {
 fn an_address_that_cannot_be_used_ends_the_run_before_its_first_command() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
+    let dir = TestDir::new();
+    let (log, results) = (dir.path("log"), dir.path("results"));
+    let records = ["--joblog", log.to_str().unwrap(), "--results", results.to_str().unwrap()];
     for (address, why) in [(&*taken, "choose another port"), ("0.0.0.0:0", "ssh -L"), ("nowhere", "nowhere")] {
-        let result = run(&["map", "--observe", address, "echo {}"], b"item\n");
+        let result = run(&[&["map", "--observe", address][..], &records, &["echo {}"]].concat(), b"item\n");
         assert_eq!((result.status, result.stdout.len()), (255, 0), "{}", result.stderr);
+        assert!(!log.exists() && !results.exists(), "{address}");
         let start = format!("cordial: --observe {address}: ");
         assert!(result.stderr.starts_with(&start) && result.stderr.contains(why), "{}", result.stderr);
     }

@@ -139,6 +139,42 @@ fn results_that_cannot_be_written_fail_only_their_item() {
     assert!(result.stderr.contains("results/2: File exists"), "{}", result.stderr);
 }
 
+/// A further attempt would have no input: a block is released after the last attempt.
+#[test]
+fn an_item_whose_result_cannot_be_saved_is_not_run_again() {
+    let dir = TestDir::new();
+    let (results, log) = (dir.path("results"), dir.path("log"));
+    let records = ["--results", results.to_str().unwrap(), "--joblog", log.to_str().unwrap()];
+    // The command puts a file where the directory of its result would be.
+    let script = r#"cat; echo ran; touch "$1/1""#;
+    let command = ["--pipe", "--retries", "2", "sh", "-c", script, "sh", results.to_str().unwrap()];
+    let result = run(&[&["map"][..], &records, &command].concat(), b"input\n");
+    assert_eq!((result.status, result.text()), (1, "input\nran\n"));
+    assert!(result.stderr.contains("cannot save its result (--results)"), "{}", result.stderr);
+    assert_eq!(fs::read_to_string(&log).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn a_run_whose_records_are_refused_leaves_no_new_ones() {
+    let dir = TestDir::new();
+    let (old, new) = (dir.path("old"), dir.path("new"));
+    let (old, new) = (old.to_str().unwrap(), new.to_str().unwrap());
+    let refused = |options: &[&str], why: &str| {
+        let result = run(&[&["map"], options, &["echo", ":::", "a"]].concat(), b"");
+        assert_eq!((result.status, result.stdout.len()), (255, 0), "{options:?}");
+        assert!(result.stderr.contains(why), "{options:?}: {}", result.stderr);
+        assert!(!dir.path("new").exists(), "{options:?}");
+    };
+    fs::write(old, "something else\n").unwrap();
+    refused(&["--joblog", old, "--results", new], "already exists");
+    refused(&["--joblog", old, "--results", new, "--resume"], "is not a joblog");
+    fs::remove_file(old).unwrap();
+    fs::create_dir_all(dir.path("old/1")).unwrap();
+    refused(&["--joblog", new, "--results", old], "already exists");
+    fs::write(dir.path("old/1/status"), "0\n").unwrap();
+    refused(&["--joblog", new, "--results", old, "--resume"], "does not say which item it belongs to");
+}
+
 #[test]
 fn json_objects_describe_every_outcome() {
     let script =

@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::*;
 
 fn record(number: u64, item: &str, is_success: bool) -> PastRecord {
@@ -73,4 +77,17 @@ fn a_later_record_replaces_an_earlier_one_with_the_same_number() {
     assert_eq!(past.claim(1, ItemKey::new(b"a"), false), Some(record(2, "a", true)));
     assert_eq!(past.claim(5, ItemKey::new(b"a"), false), None);
     assert_eq!(past.first_unclaimed(), Some(record(1, "b", true)));
+}
+
+#[test]
+fn many_new_occurrences_of_a_recorded_item_do_not_search_all_its_records() {
+    const RECORDS: u64 = 60_000;
+    let mut past = PastRun::new((1..=RECORDS).map(|number| record(number, "a", true)).collect());
+    let items = vec!["a"; 2 * RECORDS as usize];
+    let started = Instant::now();
+    let numbers = numbers(&mut past, &items);
+    // The searches would take minutes.
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert_eq!((numbers[0], numbers[RECORDS as usize]), (1, -(RECORDS as i64) - 1));
+    assert_eq!(past.n_unclaimed(), 0);
 }
