@@ -217,6 +217,9 @@ async fn run_in(
                 all = &mut reading, if read.is_none() => read = Some(all?),
             }
         };
+        // The process may have exited before its limit, and its exit be noticed only now.
+        let is_timed_out =
+            is_timed_out && !group.wait_exit_timeout(Duration::ZERO, WaitMode::Blocking).await.map_err(not_watched)?;
         if is_asked || is_timed_out {
             group.terminate();
             let has_exited = {

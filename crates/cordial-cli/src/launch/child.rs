@@ -237,7 +237,10 @@ async fn wait_or_stop(
         () = config.stop.wait_for(StopLevel::Terminate) => Some(ItemFailure::Stopped),
         () = timeout => Some(ItemFailure::TimedOut(config.timeout.unwrap_or_default())),
     };
-    if failure.is_some() {
+    // The process may have exited before it was asked to, and its exit be noticed only now.
+    let had_exited = matches!(failure, Some(ItemFailure::Stopped | ItemFailure::TimedOut(_)))
+        && group.wait_exit_timeout(Duration::ZERO, WaitMode::Blocking).await.unwrap_or(false);
+    if failure.is_some() && !had_exited {
         let has_exited = !config.grace.is_zero()
             && {
                 group.terminate();
@@ -253,14 +256,21 @@ async fn wait_or_stop(
         }
     }
     let rest = read_rest(readers).await.map_err(ItemFailure::CaptureFailed);
-    match failure {
+    let failure = match failure {
         // The run had to end at once: SIGTERM or SIGKILL has ended the command.
-        Some(ItemFailure::Stopped) if config.stop.level() == StopLevel::Kill => Err(ItemFailure::Killed),
-        Some(failure) => Err(failure),
-        None => {
+        Some(ItemFailure::Stopped) if config.stop.level() == StopLevel::Kill => Some(ItemFailure::Killed),
+        failure => failure,
+    };
+    match failure {
+        Some(failure) if !had_exited => Err(failure),
+        failure => {
             let status = group.finish().map_err(ItemFailure::WaitFailed)?;
-            // Lost output is reported rather than the exit status.
-            rest.map(|()| status)
+            match failure {
+                // The signal that has stopped the run may have reached the process as well.
+                Some(failure @ (ItemFailure::Stopped | ItemFailure::Killed)) if !status.success() => Err(failure),
+                // Lost output is reported rather than the exit status.
+                _ => rest.map(|()| status),
+            }
         }
     }
 }
@@ -333,3 +343,6 @@ impl UnreadOutputs {
         Ok((OutputReader::new(stdout_pipe, stdout), OutputReader::new(stderr_pipe, stderr)))
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;
