@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// More threads than this are not started, because there is a table with a place for each. No system runs as many threads well.
+const MOST_THREADS: usize = 1 << 16;
+
 /// Options of [`Executor::start`](crate::Executor::start).
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -9,7 +12,8 @@ pub struct Options {
     pub workers: usize,
     /// How long one poll may last before it is a long poll.
     pub stall_after: Duration,
-    /// The most worker threads at once, stand-ins included. At least `workers`.
+    /// The most worker threads at once, stand-ins included. At least `workers`. A number above 65 536 counts as 65 536, or as `workers`
+    /// if that is more.
     pub max_threads: usize,
     /// Whether threads that compute in long polls get a lower priority from the operating system, if there are more of
     /// them than processors.
@@ -17,4 +21,11 @@ pub struct Options {
     /// Whether `start` first checks that the system grants all threads at once. The check takes as long as the rest of the start. Without
     /// it, a program that is refused a thread may be left with some memory and files, and the error says less.
     pub check_threads: bool,
+}
+
+impl Options {
+    /// Returns how many worker threads there may be at once.
+    pub(super) fn thread_limit(&self) -> usize {
+        self.max_threads.min(MOST_THREADS.max(self.workers))
+    }
 }

@@ -63,7 +63,7 @@ pub(super) fn new_pool(options: &Options, scheduler: &SchedulerRef, sysmon: &Par
         on_foreign_thread: Box::new(on_foreign_thread),
         on_all_exited: Box::new(on_all_exited),
     };
-    let threads = Threads::new(options.workers, options.max_threads);
+    let threads = Threads::new(options.workers, options.thread_limit());
     Arc::new(Pool::new(threads, sysmon.unparker().clone(), callbacks))
 }
 

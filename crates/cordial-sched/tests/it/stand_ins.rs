@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::hooks::{executor, spawn, wait};
+use crate::hooks::{executor, spawn, wait, with_max_threads};
 
 /// How many tasks may run before the worker has its place back, which takes about a millisecond.
 const MAX: usize = 100_000;
@@ -28,5 +28,12 @@ fn a_worker_takes_its_place_back_from_its_stand_in_after_a_long_poll() {
     wait(long);
     let is_back = |_| wait(spawn(&executor, async { name_of_this_thread() })) == worker;
     assert!((0..MAX).any(is_back), "{stand_in:?} runs all tasks");
+    executor.close(Duration::MAX);
+}
+
+#[test]
+fn an_executor_without_a_limit_of_threads_starts() {
+    let executor = with_max_threads(1, usize::MAX);
+    assert_eq!(wait(spawn(&executor, async { 7 })), 7);
     executor.close(Duration::MAX);
 }

@@ -86,7 +86,7 @@ impl Builder {
     }
 
     /// Sets the maximum number of threads that poll processes or wait to do so, stand-ins included.
-    /// Default: 512. If it is below the number of workers, `build` fails.
+    /// Default: 512. If it is below the number of workers, `build` fails. More than 65 536 count as 65 536.
     ///
     /// The operating system may refuse a stand-in before that. Tasks then wait until a poll returns or the system grants a thread:
     /// the runtime tries again about every millisecond, while tasks wait. The event `threads_refused` is emitted at the first
