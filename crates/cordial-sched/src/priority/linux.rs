@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use rustix::process::{getpriority_process, setpriority_process};
-use thread_priority::NormalThreadSchedulePolicy::Batch;
+use thread_priority::NormalThreadSchedulePolicy::{Batch, Other};
 use thread_priority::ThreadPriority::Crossplatform;
 use thread_priority::ThreadSchedulePolicy::Normal;
-use thread_priority::{ThreadPriority, ThreadPriorityValue, set_thread_priority_and_policy, thread_native_id};
+use thread_priority::{
+    ThreadPriority, ThreadPriorityValue, set_thread_priority_and_policy, thread_native_id, thread_schedule_policy,
+};
 
 use crate::thread::{KernelId, kernel_id};
 
@@ -55,8 +57,13 @@ impl OsThread {
     }
 }
 
-/// Gives the calling thread the batch policy: when the kernel wakes the thread, it no longer preempts the thread that is running.
+/// Gives the calling thread the batch policy: when the kernel wakes the thread, it no longer preempts the thread that is running. Does
+/// nothing if the thread does not have the normal policy: the batch policy would be a stronger one than the idle policy, and a weaker
+/// one than that of a program which runs in real time.
 pub(crate) fn disable_wakeup_preemption() {
+    if !matches!(thread_schedule_policy(), Ok(Normal(Other))) {
+        return;
+    }
     let Ok(own_nice) = getpriority_process(None) else { return };
     // `thread_priority` sets the nice value together with the policy, from a priority between 0 and 99. Find the priority that keeps
     // the nice value.

@@ -6,7 +6,8 @@
 //! A tokio I/O thread that wakes up to handle an event normally preempts the thread that caused the event. Under load
 //! that is two context switches for a few microseconds of work, once for each event. I/O threads therefore *disable
 //! wake-up preemption*: while the processor is busy they wait for their time slice and then find many events at once.
-//! They run at once on an idle processor.
+//! They run at once on an idle processor. A program that was started with another policy than the normal one (`chrt`) keeps
+//! it for all of its threads.
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other.rs")]

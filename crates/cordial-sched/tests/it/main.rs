@@ -6,6 +6,8 @@ mod fairness;
 mod hooks;
 mod long_polls;
 mod panic;
+#[cfg(target_os = "linux")]
+mod policy;
 mod shutdown;
 mod simulation;
 mod stand_ins;
