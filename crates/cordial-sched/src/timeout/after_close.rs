@@ -2,7 +2,8 @@
 //! armed, then ends. For a timeout that is armed later, another thread is started. A simulation has
 //! no timer thread, so there a thread is started also for timeouts that are armed at the close.
 //!
-//! After the close, timeouts are needed by polls that have not returned and by waits of other executors. Usually there are none.
+//! After the close, timeouts are needed by polls that have not returned and by waits of other executors. Usually there are none. A
+//! timeout that has elapsed and was not disarmed is not armed any more in this sense.
 //!
 //! ```text
 //!  a thread that arms         the thread that closes      the thread that sweeps

@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use super::*;
 use crate::task::header::Header;
 
@@ -45,4 +47,19 @@ fn an_alarm_that_has_elapsed_is_removed_and_its_place_may_be_that_of_another_tim
     assert!(timeouts.poll(timer, &mut Context::from_waker(Waker::noop())).is_ready());
     timeouts.disarm(timer);
     assert_eq!(n_armed(&timeouts), 0);
+}
+
+#[test]
+fn a_timeout_that_has_elapsed_and_is_not_disarmed_needs_no_thread_after_the_close() {
+    let parker = Parker::new();
+    let timeouts = Timeouts::new(1, parker.unparker().clone());
+    let timer = timeouts.arm(Instant::now(), Waker::noop().clone());
+    assert_eq!(timeouts.begin_close(), Need::Nothing, "there is the timer thread");
+    let n_sweeps = Cell::new(0);
+    timeouts.sweep_after_close(|| {
+        n_sweeps.set(n_sweeps.get() + 1);
+        assert!(n_sweeps.get() < 100, "the timer thread does not end");
+    });
+    assert!(timeouts.poll(timer, &mut Context::from_waker(Waker::noop())).is_ready());
+    timeouts.disarm(timer);
 }

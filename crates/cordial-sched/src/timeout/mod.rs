@@ -357,8 +357,10 @@ impl Timeouts {
         need
     }
 
+    /// Returns whether a timeout is armed that has not elapsed.
     fn has_armed(&self) -> bool {
-        self.shards.iter().any(|shard| !shard.lock().armed.is_empty())
+        let is_left = |(_, armed): (usize, &Armed)| !matches!(armed.target, Target::Elapsed);
+        self.shards.iter().any(|shard| shard.lock().armed.iter().any(is_left))
     }
 
     fn start_thread(self: &Arc<Timeouts>) {
