@@ -26,7 +26,8 @@ impl CoarseClock {
     /// Advances this clock to the real time. Returns the milliseconds since the start.
     pub(crate) fn update(&self) -> u64 {
         let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.milliseconds.store(milliseconds, Ordering::Relaxed);
+        // Not a store: this thread may have been interrupted after it read the real time, and others have advanced the clock meanwhile.
+        self.milliseconds.fetch_max(milliseconds, Ordering::Relaxed);
         milliseconds
     }
 }

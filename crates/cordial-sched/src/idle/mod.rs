@@ -94,8 +94,9 @@ impl Idle {
             woken
         };
         if let Some(Sleeper { unparker, .. }) = woken {
-            unparker.unpark();
+            // Before the worker runs, because the coarse clock stands still while sysmon sleeps.
             self.wake_sysmon();
+            unparker.unpark();
         }
     }
 

@@ -4,6 +4,7 @@
 //! sysmon that sleeps through what it should see is a deadlock, which loom reports. Each model ends by checking which
 //! ways its runs have gone, so that a protocol that never sleeps does not pass for one that loses no wake-up.
 
+mod clock;
 mod stop;
 
 use std::cell::Cell;

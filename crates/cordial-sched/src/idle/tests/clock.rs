@@ -1,0 +1,43 @@
+//! The coarse clock, which stands still while sysmon sleeps.
+
+use std::time::Duration;
+
+use super::*;
+
+/// How long the worker and sysmon sleep before the push, in milliseconds.
+const ASLEEP: u64 = 2;
+
+#[test]
+fn a_worker_that_a_push_wakes_reads_a_clock_that_goes_on() {
+    let ways = Arc::new(Ways::default());
+    let seen = ways.clone();
+    loom::model(move || {
+        let model = Model::new(&ways);
+        // Sysmon sleeps from the beginning, and takes no part.
+        model.idle.is_sysmon_asleep.store(true, Ordering::Relaxed);
+        let worker = {
+            let model = model.clone();
+            thread::spawn(move || {
+                let Model { idle, queue, ways, .. } = &*model;
+                let parker = Parker::new();
+                match idle.sleep(0, parker.unparker(), || parker.park(), || queue.take()) {
+                    SleepResult::Found((), None) => count(&ways.found_at_last),
+                    SleepResult::Found((), Some(_)) => count(&ways.found_and_woken),
+                    SleepResult::Woken(_) => count(&ways.woken),
+                    SleepResult::Spurious => panic!("no other thread unparks the worker"),
+                }
+                // The clock is no atomic of loom. Because of this store, loom also runs the worker before the other thread reads the mark.
+                idle.is_sysmon_asleep.store(true, Ordering::Relaxed);
+                assert!(idle.clock.read() >= ASLEEP, "the clock stands still");
+            })
+        };
+        std::thread::sleep(Duration::from_millis(ASLEEP));
+        model.push();
+        worker.join().unwrap();
+    });
+    assert_reached([
+        ("the recheck found it", &seen.found_at_last),
+        ("the recheck found it, and the worker was woken", &seen.found_and_woken),
+        ("woken", &seen.woken),
+    ]);
+}
