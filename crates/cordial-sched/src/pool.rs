@@ -214,9 +214,10 @@ impl Pool {
     /// Called by the thread with this index before it ends. Activates a replacement if too few threads are active. The
     /// last thread of a pool that is stopping runs the remaining tasks.
     pub(crate) fn exit_worker(&self, index: usize) {
-        let replacement = self.threads().release(index);
+        self.threads().release(index);
+        // In a pool that stops, sysmon activates a thread if one is missed.
         if !self.is_stopping()
-            && let Some(replacement) = replacement
+            && let Some(replacement) = self.threads().activate_if_missing()
         {
             // If the system refuses a thread, a blocked thread that resumes stays active.
             let _ = self.activate(replacement);

@@ -140,8 +140,8 @@ impl Executor {
     /// all workers were asleep.
     pub fn coarse_now(&self) -> u64 {
         match &self.core().scheduler {
-            // The caller is a worker that is awake, so sysmon updates the clock.
-            Scheduler::Threads(pool) if self.is_own_worker() => pool.idle.clock.read(),
+            // The caller is a worker that is awake, so sysmon updates the clock; less often while the pool stops.
+            Scheduler::Threads(pool) if self.is_own_worker() && !pool.is_stopping() => pool.idle.clock.read(),
             Scheduler::Threads(pool) => pool.idle.clock.update(),
             Scheduler::Simulated(_) => {
                 let since_start = self.now().saturating_duration_since(self.core().started);
@@ -296,7 +296,7 @@ impl Executor {
     /// Stops the threads once no task is ready. To be called after the layer above has cancelled every task.
     ///
     /// Waits for `limit` at most. Returns how many worker threads have not exited, because they are still in a poll. Each of them exits
-    /// when its poll returns. Workers of this executor that call `close` themselves do not count, because none of them can exit before
+    /// when its poll returns; until then, tasks that wait behind it get stand-ins. Workers of this executor that call `close` themselves do not count, because none of them can exit before
     /// its call returns.
     ///
     /// tokio is shut down once all worker threads have exited, so that timers and sockets work until the last poll has

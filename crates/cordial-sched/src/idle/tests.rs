@@ -298,7 +298,7 @@ struct ModelSysmon<'a> {
 }
 
 impl SysmonOps for ModelSysmon<'_> {
-    fn is_stopping(&self) -> bool {
+    fn has_ended(&self) -> bool {
         self.is_polling.load(Ordering::Relaxed)
     }
 
@@ -414,7 +414,7 @@ impl<'a> HelpingSysmon<'a> {
 }
 
 impl SysmonOps for HelpingSysmon<'_> {
-    fn is_stopping(&self) -> bool {
+    fn has_ended(&self) -> bool {
         match self.ends {
             Ends::AfterOneRound => self.n_rounds > 0,
             Ends::WhenATaskWasMoved => self.has_moved,

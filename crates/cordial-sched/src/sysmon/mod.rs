@@ -3,7 +3,8 @@
 //!
 //! Sysmon runs a round about once a millisecond while any worker is awake, blocked or missing. While all workers are asleep,
 //! it sleeps, without a timer unless many free tasks are left to be freed. A poll that begins shortly after all workers fell
-//! asleep is seen some milliseconds late. Sysmon runs no tasks.
+//! asleep is seen some milliseconds late. While the pool stops, sysmon goes on until all workers have ended, because a task that has to
+//! end may be ready behind a poll that does not return. Sysmon runs no tasks.
 //!
 //! ```text
 //!  a poll begins ── seen in two rounds: the task in its LIFO slot goes to the injector
@@ -44,6 +45,10 @@ const GAP: Duration = Duration::from_millis(100);
 /// It doubles the time to the next round for each round that finds all asleep, and sleeps when that
 /// time would exceed `LINGER`.
 const LINGER: Duration = Duration::from_millis(4);
+
+/// While the pool stops and no task is queued, only polls that do not return are left to look at. Sysmon then doubles the time to the
+/// next round up to this, and ends at most this long after the last of them has returned.
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// A blocked thread that has used this much processor time computes. A thread that blocks in the
 /// system uses none.
@@ -157,7 +162,7 @@ struct Round {
     n_finished: u64,
 }
 
-/// Runs sysmon on this thread until the pool stops.
+/// Runs sysmon on this thread until the pool has stopped.
 #[expect(clippy::disallowed_methods, reason = "a poll lasts real time")]
 pub(crate) fn run(pool: &Pool, hooks: &impl SysmonHooks, settings: Settings, parker: &Parker) {
     run_loop::run(&mut Sysmon {
@@ -178,11 +183,15 @@ pub(crate) fn run(pool: &Pool, hooks: &impl SysmonHooks, settings: Settings, par
 }
 
 impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
-    fn is_stopping(&self) -> bool {
-        self.pool.is_stopping()
+    fn has_ended(&self) -> bool {
+        self.pool.have_all_exited()
     }
 
     fn is_all_asleep(&self) -> bool {
+        if self.pool.is_stopping() {
+            // Workers that end wake nothing, so sysmon has to find out by itself that all have ended.
+            return false;
+        }
         let counts = self.pool.threads().counts();
         // If the system has refused a thread, sysmon stays awake, because only sysmon tries again to start one.
         let is_complete = counts.active >= self.pool.threads().workers();
@@ -190,6 +199,10 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
     }
 
     fn should_sleep(&mut self) -> bool {
+        if self.pool.is_stopping() {
+            self.pause = if self.has_queued() { PERIOD } else { LONGEST_PAUSE.min(2 * self.pause) };
+            return false;
+        }
         self.pause = if self.is_all_asleep() { 2 * self.pause } else { PERIOD };
         let should_sleep = self.pause > LINGER;
         if should_sleep {
@@ -215,11 +228,10 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
         let stuck = self.find_stuck(&round);
         let threads = self.pool.threads();
         if self.pool.queues.has_queued()
-            && !self.pool.is_stopping()
+            && self.is_worker_missed(stuck.len())
             && let Some(activation) = threads.activate_if_missing()
         {
-            // A worker is missing, because the system refused a thread before. If it refuses again, the next round tries once
-            // more.
+            // If the system refuses the thread, the next round tries once more.
             self.activate(activation);
         }
         let (injected, queued) = self.pool.queues.lengths();
@@ -356,6 +368,13 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
         }
         stuck.sort_unstable_by(|a, b| b.cmp(a));
         stuck.into_iter().map(|(_, index)| index).collect()
+    }
+
+    /// Returns whether queued tasks need a worker if one is missing. In a pool that goes on, one is missing because the system has
+    /// refused a thread. In a pool that stops, workers end when they find no task, and are missed if all that are left are stuck.
+    fn is_worker_missed(&self, n_stuck: usize) -> bool {
+        let pool = self.pool;
+        !pool.is_stopping() || !pool.have_all_exited() && pool.threads().counts().active <= n_stuck
     }
 
     /// Wakes a sleeping worker. If none sleeps, activates stand-ins for stuck workers, one for each place at most.

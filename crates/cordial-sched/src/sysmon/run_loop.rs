@@ -6,15 +6,16 @@ use crate::idle::Idle;
 
 /// The operations of sysmon.
 pub(crate) trait SysmonOps {
-    fn is_stopping(&self) -> bool;
+    /// Returns whether the pool has stopped: all of its threads have ended.
+    fn has_ended(&self) -> bool;
 
-    /// Returns whether all workers sleep, and none is blocked or missing.
+    /// Returns whether all workers sleep, none is blocked or missing, and the pool is not stopping.
     fn is_all_asleep(&self) -> bool;
 
     /// Returns whether the workers have been asleep for long enough that sysmon should sleep as well.
     fn should_sleep(&mut self) -> bool;
 
-    /// Parks until a worker wakes up, the pool stops, or there is memory to free.
+    /// Parks until a worker wakes up, the pool begins to stop, or there is memory to free.
     fn park(&self);
 
     /// Waits for the next round.
@@ -33,13 +34,12 @@ pub(crate) trait SysmonOps {
     fn idle(&self) -> &Idle;
 }
 
-/// Runs rounds until the pool stops.
+/// Runs rounds until the pool has stopped.
 pub(crate) fn run<S: SysmonOps>(sysmon: &mut S) {
-    while !sysmon.is_stopping() {
+    while !sysmon.has_ended() {
         if sysmon.should_sleep() {
             let sysmon = &*sysmon;
-            let is_all_asleep = || sysmon.is_all_asleep() && !sysmon.is_stopping();
-            sysmon.idle().sysmon_sleep(is_all_asleep, || sysmon.park());
+            sysmon.idle().sysmon_sleep(|| sysmon.is_all_asleep(), || sysmon.park());
         } else {
             sysmon.wait();
         }

@@ -130,7 +130,8 @@ impl Threads {
 
     /// Makes one more thread active if fewer than `workers` threads are.
     pub(crate) fn activate_if_missing(&self) -> Option<Activation> {
-        self.activate_one_if_missing(&mut self.states.lock())
+        let mut states = self.states.lock();
+        (counts(&states).active < self.workers).then(|| self.activate_one(&mut states))
     }
 
     /// Makes a stand-in active for a thread in a long poll. Returns `None` if that thread is not active.
@@ -209,12 +210,9 @@ impl Threads {
         }
     }
 
-    /// Frees the index of a thread that ends. Returns how to replace the thread, if fewer than `workers` threads are
-    /// active now.
-    pub(crate) fn release(&self, index: usize) -> Option<Activation> {
-        let mut states = self.states.lock();
-        self.set(&mut states, index, ThreadState::Vacant);
-        self.activate_one_if_missing(&mut states)
+    /// Frees the index of a thread that ends.
+    pub(crate) fn release(&self, index: usize) {
+        self.set(&mut self.states.lock(), index, ThreadState::Vacant);
     }
 
     /// Frees the index of a thread that the system refused to start. Returns the index of the parked thread that has become
@@ -242,10 +240,6 @@ impl Threads {
 
     pub(crate) fn counts(&self) -> ThreadCounts {
         counts(&self.states.lock())
-    }
-
-    fn activate_one_if_missing(&self, states: &mut Vec<ThreadState>) -> Option<Activation> {
-        (counts(states).active < self.workers).then(|| self.activate_one(states))
     }
 
     fn activate_one(&self, states: &mut Vec<ThreadState>) -> Activation {

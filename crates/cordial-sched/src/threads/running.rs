@@ -69,7 +69,7 @@ impl RunningThreads {
         is_last && self.is_stopping()
     }
 
-    /// Lets the threads end, and wakes sysmon so that it ends too. The caller wakes the workers afterwards.
+    /// Lets the threads end, and wakes sysmon, which does not sleep from then on. The caller wakes the workers afterwards.
     pub(crate) fn stop(&self, idle: &Idle) {
         self.is_stopping.store(true, Ordering::Relaxed);
         // Its fence pairs with the fences in `thread_exited` and `Idle::sleep`.

@@ -82,6 +82,41 @@ fn close_counts_a_worker_in_a_poll_that_does_not_return() {
     assert_eq!(executor.close(Duration::MAX), 0);
 }
 
+/// How long a test waits for a task that should run soon.
+const SOON: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_task_that_is_ready_after_the_close_does_not_wait_for_a_poll_that_does_not_return() {
+    for workers in [1, 2] {
+        let executor = executor(workers);
+        let releases: Vec<_> = (0..workers).map(|_| block_a_worker(&executor)).collect();
+        assert!(executor.close(Duration::ZERO) >= workers);
+        for _ in 0..3 {
+            let (tx, rx) = mpsc::channel();
+            let _join = spawn(&executor, async move { tx.send(()).unwrap() });
+            assert_eq!(rx.recv_timeout(SOON), Ok(()), "{workers} workers");
+        }
+        drop(releases);
+        assert_eq!(executor.close(Duration::MAX), 0);
+        assert_eq!(n_alive(&executor), 0);
+    }
+}
+
+#[test]
+fn a_poll_may_wait_for_a_task_that_it_has_woken_after_the_close() {
+    let executor = executor(2);
+    let own = executor.clone();
+    let waited = wait(spawn(&executor, async move {
+        own.close(Duration::ZERO);
+        // Most often the other worker has exited, and this task is in the slot of the blocked one.
+        let (tx, rx) = mpsc::channel();
+        let _join = spawn(&own, async move { tx.send(()).unwrap() });
+        rx.recv_timeout(SOON)
+    }));
+    assert_eq!(waited, Ok(()));
+    assert_eq!(executor.close(Duration::MAX), 0);
+}
+
 #[test]
 fn of_two_workers_only_the_blocked_one_stays() {
     let executor = executor(2);

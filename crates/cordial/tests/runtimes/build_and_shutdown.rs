@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::time::Duration;
 
 use cordial::process::{self, ProcessState};
@@ -196,9 +196,9 @@ fn no_thread_is_left_after_a_shutdown_or_a_drop() {
             let pid = report.abandoned[0].pid.to_string();
             let emitted = records.of("abandoned");
             assert_eq!(emitted.iter().map(|record| record.field("pid")).collect::<Vec<_>>(), [Some(&*pid)]);
-            // All other workers exit, and the sysmon thread. The tokio threads go on, because the poll may use a timer or a socket.
+            // All other workers exit. The tokio threads go on, because the poll may use a timer or a socket.
             let n_named = |name: &str| threads::names().iter().filter(|full| full.starts_with(name)).count();
-            while n_named("cordial-worker") > 1 || n_named("cordial-sysmon") > 0 {
+            while n_named("cordial-worker") > 1 {
                 std::thread::yield_now();
             }
             assert_eq!((n_named("cordial-worker"), n_named("cordial-io")), (1, 3), "{:?}", threads::names());
@@ -307,6 +307,37 @@ fn dropping_a_runtime_kills_its_processes_and_never_blocks() {
 #[expect(clippy::disallowed_methods, reason = "the library has to work inside such a task")]
 async fn spawn_on_tokio(future: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(future).await.unwrap();
+}
+
+/// Blocks in its destructor until all destructors that share its barrier run. Then it sends.
+struct WaitsOnDrop(Arc<Barrier>, mpsc::Sender<()>);
+
+impl Drop for WaitsOnDrop {
+    fn drop(&mut self) {
+        self.0.wait();
+        let _ = self.1.send(());
+    }
+}
+
+#[test]
+fn dropping_a_runtime_ends_processes_whose_destructors_wait_for_each_other() {
+    const N: usize = 4;
+    let runtime = with_workers(1);
+    let (barrier, (tx, rx)) = (Arc::new(Barrier::new(N)), mpsc::channel());
+    let start = async move {
+        for _ in 0..N {
+            let guard = WaitsOnDrop(barrier.clone(), tx.clone());
+            Task::start(async move {
+                let _guard = guard;
+                std::future::pending::<()>().await
+            });
+        }
+    };
+    runtime.block_on(start).unwrap();
+    drop(runtime);
+    for _ in 0..N {
+        assert_eq!(rx.recv_timeout(Duration::from_secs(20)), Ok(()), "the only worker is blocked");
+    }
 }
 
 /// A poll that does not return cannot be interrupted. It does not block the thread that drops the runtime.
