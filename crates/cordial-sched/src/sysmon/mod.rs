@@ -54,6 +54,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 /// system uses none.
 const COMPUTES_AFTER: Duration = Duration::from_millis(1);
 
+/// The largest number of rounds between two readings of the processor time of a blocked thread.
+const MOST_ROUNDS_BETWEEN: u32 = 63;
+
 /// How many tasks of a stuck worker's queue one round moves to the injector at most.
 const MOVED_PER_ROUND: usize = 64;
 
@@ -131,16 +134,25 @@ struct SeenPoll {
     is_reported: bool,
     /// The processor time of the thread when it was first read during this poll.
     cpu_time: Option<Duration>,
+    /// How many rounds go by before the processor time is read again, and how many between the two readings after that.
+    rounds_to_read: u32,
+    rounds_between: u32,
     /// Whether the blocked thread has used processor time for `COMPUTES_AFTER`.
     computes: bool,
 }
 
 impl SeenPoll {
-    /// Returns whether the blocked thread has computed since the first call for this poll.
-    fn has_computed(&mut self, thread: OsThread) -> bool {
-        if !self.computes
-            && let Some(now) = thread.cpu_time()
-        {
+    /// Returns whether the blocked thread has computed since the first call for this poll. To be called once in each round.
+    /// `read_cpu_time` reads the processor time of the thread. That takes some microseconds, and hundreds of threads may be blocked for
+    /// long, so the time is read in fewer and fewer rounds.
+    fn has_computed(&mut self, read_cpu_time: impl FnOnce() -> Option<Duration>) -> bool {
+        if self.computes || self.rounds_to_read > 0 {
+            self.rounds_to_read = self.rounds_to_read.saturating_sub(1);
+            return self.computes;
+        }
+        self.rounds_to_read = self.rounds_between;
+        self.rounds_between = (2 * self.rounds_between + 1).min(MOST_ROUNDS_BETWEEN);
+        if let Some(now) = read_cpu_time() {
             let before = *self.cpu_time.get_or_insert(now);
             self.computes = now.saturating_sub(before) >= COMPUTES_AFTER;
         }
@@ -276,7 +288,7 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
                 continue;
             }
             let Some(thread) = *remote.os_thread.lock() else { continue };
-            if seen.has_computed(thread) {
+            if seen.has_computed(|| thread.cpu_time()) {
                 computing.push((index, thread));
             }
         }
@@ -424,3 +436,6 @@ fn move_queue(pool: &Pool, remote: &Remote) {
         pool.idle.notify();
     }
 }
+
+#[cfg(all(test, not(cordial_loom)))]
+mod tests;
