@@ -83,7 +83,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "clock error view", "access secret source", "log_lines", "collector", "answer", "shared", "server", "observer", "builder",
     ] },
     Order { folder: "cordial-observer/src/collector", rows: &[
-        "audit_log crash_log history meter stream_rates watched", "warnings", "state",
+        "audit_log crash_log history meter server_totals stream_rates watched", "warnings", "state",
     ] },
     Order { folder: "cordial-observer/src/answer", rows: &[
         "alike filter groups long_polls metrics rows", "tasks", "overview tree", "dump task_detail",
