@@ -175,7 +175,7 @@ impl Functions {
     }
 
     /// Lets the trace context travel, in the format of W3C (`traceparent`): `current` returns that of the caller, and `span` makes the span
-    /// in which the function runs at the worker. Default: the context does not travel.
+    /// in which the function runs at the worker. If `span` panics, the function runs in no span. Default: the context does not travel.
     ///
     /// With `tracing-opentelemetry`, `current` injects the context of `Span::current().context()` into a map and returns its
     /// `traceparent`, and `span` extracts a context from it and sets it as the parent of a new span.

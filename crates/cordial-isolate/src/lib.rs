@@ -22,7 +22,6 @@ mod init;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod kernel;
 mod pool;
-#[cfg(any(target_os = "linux", target_os = "macos"))]
 mod unwind;
 #[cfg_attr(not(any(target_os = "linux", target_os = "macos")), path = "worker/none.rs")]
 mod worker;

@@ -1,13 +1,17 @@
-//! Catches panics of the `tracing` subscriber, which the thread of a pool calls. Such a panic must not end that thread,
-//! and the pool with it.
+//! Catches panics of code of the user that is called where a panic would end more than one call: the `tracing` subscriber, which the thread of a
+//! pool calls, and the texts and destructors of errors. No other module catches a panic.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Calls `f`, and returns also if it panics; the panic hook has reported that.
+/// Calls `f`, and returns its result; `None` if it panics, which the panic hook has reported.
 #[expect(clippy::disallowed_methods, reason = "the one place that catches panics in this crate")]
-pub(crate) fn contain(f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        // Its destructor may panic too.
-        std::mem::forget(payload);
+pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Option<R> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(result) => Some(result),
+        Err(payload) => {
+            // Its destructor may panic too.
+            std::mem::forget(payload);
+            None
+        }
     }
 }

@@ -120,11 +120,14 @@ impl Key {
     {
         let get = move || codec::encode(&*key.get()?).ok();
         let scope = move |bytes, future: EncodedFuture| -> EncodedFuture {
-            match codec::decode::<T>(bytes) {
-                Ok(value) => Box::pin(key.scope(value, future)),
-                // A value of another type: the call runs without it.
-                Err(_) => future,
-            }
+            // Decoded in the process of the call: the code of the user that does it may panic or block.
+            Box::pin(async move {
+                match codec::decode::<T>(bytes) {
+                    Ok(value) => key.scope(value, future).await,
+                    // A value of another type: the call runs without it.
+                    Err(_) => future.await,
+                }
+            })
         };
         Key { name, get: Arc::new(get), scope: Arc::new(scope) }
     }

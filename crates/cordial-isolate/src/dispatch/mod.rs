@@ -17,7 +17,7 @@ mod unserved;
 pub use crate::codec::CodecError;
 pub use carried::{Carried, carried_value};
 pub(crate) use carried::{EncodedFuture, Key, TraceContext};
-pub use outcome::Outcome;
+pub use outcome::{Outcome, without_values};
 pub use runner::Runner;
 pub(crate) use runner::Travels;
 pub use unserved::Unserved;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::unserved::Unserved;
 use crate::codec::{self, CodecError};
 use crate::function::Signature;
+use crate::unwind::contain;
 
 /// How many sources of an error travel at most.
 const MAX_SOURCES: usize = 20;
@@ -179,8 +180,29 @@ impl TravelingExit {
     }
 }
 
+/// Returns an exit that has the texts of its error in place of the error, so that no code of the user runs when it is printed or dropped:
+/// that code may panic. An [`Unserved`] stays as it is.
+#[must_use]
+pub fn without_values(exit: Exit) -> Exit {
+    let Exit::Error(error) = &exit else { return exit };
+    if error.downcast_ref::<Unserved>().is_some() {
+        return exit;
+    }
+    let mut texts = Vec::new();
+    contain(|| {
+        texts.push(error.to_string());
+        let sources = std::iter::successors(error.source(), |error: &&(dyn Error + 'static)| (*error).source());
+        texts.extend(sources.take(MAX_SOURCES).map(ToString::to_string));
+    });
+    // This may be the last reference to the error.
+    contain(|| drop(exit));
+    let mut texts = texts.into_iter();
+    Exit::from_texts(texts.next().unwrap_or_else(|| "an error whose `Display` panicked".to_owned()), texts.collect())
+}
+
 impl From<Exit> for TravelingExit {
     fn from(exit: Exit) -> TravelingExit {
+        let exit = without_values(exit);
         match &exit {
             Exit::Panic(report) => TravelingExit::Panic {
                 message: report.message().to_owned(),

@@ -7,6 +7,7 @@ use cordial::{Task, Timeout};
 
 use super::carried::{Carried, EncodedFuture, Key, TraceContext, scope_others};
 use crate::function::Signature;
+use crate::unwind::contain;
 
 /// The code of one function, found by [`Functions::find`](crate::Functions::find).
 #[derive(Clone)]
@@ -59,8 +60,10 @@ impl Runner {
             }
         };
         let mut builder = Task::builder().label(self.signature.name);
-        if let (Some(context), Some(traceparent)) = (&self.travels.trace_context, carried.traceparent) {
-            builder = builder.span((context.span)(&traceparent));
+        if let (Some(context), Some(traceparent)) = (&self.travels.trace_context, carried.traceparent)
+            && let Some(span) = contain(|| (context.span)(&traceparent))
+        {
+            builder = builder.span(span);
         }
         builder.spawn(call).timeout(Timeout::Infinity)
     }

@@ -52,7 +52,9 @@ impl Unserved {
     /// Adds the signature that the caller has declared.
     #[must_use]
     pub fn seen_from(self, caller: Signature) -> Unserved {
-        Unserved { caller: Some(caller.to_string()), ..self }
+        // An error of a call that the function has made itself has the signature of that call already.
+        let declared = self.caller.unwrap_or_else(|| caller.to_string());
+        Unserved { caller: Some(declared), ..self }
     }
 }
 
@@ -84,6 +86,16 @@ impl std::error::Error for Unserved {}
 #[cfg(test)]
 mod tests {
     use super::Unserved;
+    use crate::function::Function;
+
+    #[test]
+    fn an_error_of_a_call_that_a_function_has_made_keeps_the_signature_of_that_call() {
+        const OUTER: Function<u64, u64> = Function::new("outer");
+        const INNER: Function<u64, u64> = Function::new("inner");
+        let worker = INNER.version(2).signature();
+        let text = Unserved::differs(worker).seen_from(INNER.signature()).seen_from(OUTER.signature()).to_string();
+        assert!(text.contains("the caller has \"inner\" version 1") && !text.contains("outer"), "{text}");
+    }
 
     #[test]
     fn an_error_has_some_of_the_names_of_a_large_table() {

@@ -6,7 +6,7 @@ use cordial::Exit;
 use cordial_isolate::dispatch::Unserved;
 use cordial_isolate::{Function, Pool, PoolError};
 
-use crate::functions::{ECHO, OS_PID, PANIC, PARSE, RESULT, SQUARE, functions};
+use crate::functions::{ECHO, OS_PID, PANIC, PARSE, RESULT, SQUARE, UNPRINTABLE, functions};
 
 #[test]
 fn a_call_returns_what_the_function_returns() {
@@ -36,6 +36,19 @@ fn an_error_and_a_panic_are_exits_at_the_caller() {
         assert!(report.location().file().ends_with("functions.rs"), "{}", report.location());
         assert!(report.spawned_at().file().ends_with("calls.rs"), "{}", report.spawned_at());
         assert_eq!(report.spawned_at().line(), line);
+        assert_eq!(pool.call(SQUARE, 3).await, Ok(9), "the worker lives on");
+        assert_eq!(pool.statistics().started, 1);
+    })
+    .unwrap();
+}
+
+#[test]
+fn an_error_whose_text_panics_is_an_error_that_says_so() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let error = pool.call(UNPRINTABLE, ()).timeout(Duration::from_secs(10)).await.unwrap_err();
+        assert_eq!(error.to_string(), "an error whose `Display` panicked");
         assert_eq!(pool.call(SQUARE, 3).await, Ok(9), "the worker lives on");
         assert_eq!(pool.statistics().started, 1);
     })

@@ -1,5 +1,6 @@
 //! The functions of the tests, most of which end badly.
 
+use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,11 +10,13 @@ use std::time::Duration;
 use cordial::{Exit, Inherited};
 use cordial_isolate::dispatch::carried_value;
 use cordial_isolate::{Function, Functions, Pool};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub(crate) const SQUARE: Function<u64, u64> = Function::new("square");
 pub(crate) const ECHO: Function<Vec<u8>, Vec<u8>> = Function::new("echo");
 pub(crate) const PARSE: Function<String, u64> = Function::new("parse");
+/// Fails with an error whose `Display` panics.
+pub(crate) const UNPRINTABLE: Function<(), ()> = Function::new("unprintable");
 pub(crate) const LONG_ERROR: Function<usize, ()> = Function::new("long_error");
 pub(crate) const SPIN: Function<(), ()> = Function::new("spin");
 pub(crate) const WAIT: Function<u64, u64> = Function::new("wait");
@@ -57,6 +60,10 @@ static LAST_TRACE: Mutex<Option<String>> = Mutex::new(None);
 
 pub(crate) static TENANT: Inherited<String> = Inherited::new();
 pub(crate) static STAYS: Inherited<String> = Inherited::new();
+pub(crate) static UNREADABLE: Inherited<Unreadable> = Inherited::new();
+
+/// The trace context whose span cannot be made.
+pub(crate) const BAD_TRACE: &str = "bad";
 
 pub(crate) fn functions() -> Functions {
     if std::env::var_os("CORDIAL_ISOLATE_WORKER").is_some() {
@@ -67,6 +74,7 @@ pub(crate) fn functions() -> Functions {
         .trace_context(
             || TRACE.get().map(|trace| trace.to_string()),
             |traceparent| {
+                assert_ne!(traceparent, BAD_TRACE);
                 *LAST_TRACE.lock().expect("nothing panics under this lock") = Some(traceparent.to_owned());
                 tracing::info_span!("call_of_a_trace")
             },
@@ -85,6 +93,7 @@ pub(crate) fn functions() -> Functions {
             square
         })
         .travels("tenant", &TENANT)
+        .travels("unreadable", &UNREADABLE)
         .add_blocking(TENANT_SEEN, |()| {
             assert_eq!(STAYS.get(), None);
             TENANT.get().map(|tenant| tenant.to_string())
@@ -92,6 +101,7 @@ pub(crate) fn functions() -> Functions {
         .add(SQUARE, |n| async move { n * n })
         .add_blocking(ECHO, |bytes| bytes)
         .add_fallible(PARSE, |text: String| async move { text.parse::<u64>() })
+        .add_fallible(UNPRINTABLE, |()| async move { Err::<(), Unprintable>(Unprintable) })
         .add_fallible(LONG_ERROR, |bytes: usize| async move { Err::<(), String>("x".repeat(bytes)) })
         .add_blocking(SPIN, |()| spin())
         .add(WAIT, |milliseconds| async move {
@@ -144,6 +154,28 @@ pub(crate) fn functions() -> Functions {
         .add(WAIT_FOR_EVER, |()| std::future::pending())
         .add(TO_KILL, |()| std::future::pending())
         .add(TO_STOP, |()| std::future::pending())
+}
+
+/// An error whose `Display` panics.
+#[derive(Debug)]
+struct Unprintable;
+
+impl fmt::Display for Unprintable {
+    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("the text of an error")
+    }
+}
+
+impl std::error::Error for Unprintable {}
+
+/// A value whose `Deserialize` panics.
+#[derive(Serialize)]
+pub(crate) struct Unreadable;
+
+impl<'de> Deserialize<'de> for Unreadable {
+    fn deserialize<D: Deserializer<'de>>(_deserializer: D) -> Result<Unreadable, D::Error> {
+        panic!("the bytes of a value")
+    }
 }
 
 /// How a process leaves the group and the family of its worker.

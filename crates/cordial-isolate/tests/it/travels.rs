@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use cordial::Exit;
 use cordial_isolate::Pool;
 use cordial_isolate::dispatch::Carried;
 
-use crate::functions::{CARRIED_SEEN, STAYS, TENANT, TENANT_SEEN, TRACE, TRACE_SEEN, functions};
+use crate::functions::{
+    BAD_TRACE, CARRIED_SEEN, STAYS, TENANT, TENANT_SEEN, TRACE, TRACE_SEEN, UNREADABLE, Unreadable, functions,
+};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -53,6 +56,32 @@ fn bytes_of_a_crate_that_carries_calls_are_seen_by_the_function() {
         let carried = Carried::default().with("test.node", vec![1]).with("test.node", vec![7]);
         assert_eq!(seen(call(carried).await.unwrap()), Some(vec![7]));
         assert_eq!(seen(call(Carried::default()).await.unwrap()), None);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_value_that_panics_when_it_is_decoded_is_a_panic_of_its_call() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let seen = UNREADABLE.scope(Unreadable, async { pool.call(TENANT_SEEN, ()).timeout(LONG).await }).await;
+        let Err(Exit::Panic(report)) = seen else { panic!("expected a panic, not {seen:?}") };
+        assert_eq!(report.message(), "the bytes of a value");
+        assert_eq!(pool.call(TENANT_SEEN, ()).timeout(LONG).await, Ok(None));
+        assert_eq!(pool.statistics().started, 1, "the worker lives on");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_function_whose_span_cannot_be_made_runs_in_none() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let call = async { pool.call(TRACE_SEEN, ()).timeout(LONG).await };
+        assert_eq!(TRACE.scope(BAD_TRACE.to_owned(), call).await, Ok(None));
+        assert_eq!(pool.statistics().started, 1, "the worker lives on");
     })
     .unwrap();
 }
