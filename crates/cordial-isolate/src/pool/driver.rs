@@ -156,7 +156,7 @@ impl Driver {
             let mut worker = Worker::new(process.os_pid, socket.clone());
             // The pool may have been closed meanwhile.
             if state.is_closed || state.phase != Phase::Open {
-                worker.kill();
+                worker.drop_start();
             }
             state.workers.insert(id, worker);
             drop(state);
@@ -185,7 +185,7 @@ impl Driver {
         let error = if is_first { error } else { PoolError::GaveUp { attempts, reason: error.to_string().into() } };
         state.phase = Phase::Failed(error.clone());
         state.target = 0;
-        state.workers.values_mut().filter(|worker| worker.state == WorkerState::Starting).for_each(Worker::kill);
+        state.workers.values_mut().filter(|worker| worker.state == WorkerState::Starting).for_each(Worker::drop_start);
         let waiting = std::mem::take(&mut state.queue);
         drop(state);
         self.shared.phases.send_replace(Phase::Failed(error.clone()));
@@ -518,7 +518,9 @@ impl Driver {
         let broken = worker.broken.clone().filter(|_| worker.end == End::Killed);
         let died_early = !worker.is_proven && matches!(worker.end, End::None | End::Broken { .. });
         let call: Option<Call> = worker.call.take();
-        let is_wanted = state.phase == Phase::Open && !state.is_closed;
+        // The pool may have been opened again since it has ended the start of this worker.
+        let is_needed = !worker.is_last;
+        let is_wanted = is_needed && state.phase == Phase::Open && !state.is_closed;
         if let Some(worker) = state.workers.get_mut(&id) {
             worker.enter(WorkerState::Ending);
         }

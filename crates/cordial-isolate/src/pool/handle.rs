@@ -28,6 +28,8 @@ const BEYOND_GRACE: Duration = Duration::from_secs(2);
 ///
 /// Dropping the last handle kills the workers, and waits for their end, at most 200 ms. A call that waits or runs holds a handle.
 ///
+/// An OS process that is forked from this program has no pool: its calls are refused, and a stop or a drop there leaves the workers alone.
+///
 /// A pool is not a sandbox: a worker may do whatever this program may do.
 ///
 /// # Examples

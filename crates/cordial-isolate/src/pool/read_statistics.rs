@@ -6,8 +6,11 @@ use super::clock::now;
 use super::shared::{PoolShared, WorkerState};
 use super::statistics::{PoolStatistics, WorkerActivity, WorkerInfo};
 
-/// Returns the statistics at this moment.
+/// Returns the statistics at this moment: those of a pool without workers and calls in a forked process.
 pub(super) fn read_statistics(shared: &PoolShared) -> PoolStatistics {
+    if shared.is_forked() {
+        return PoolStatistics::default();
+    }
     let now = now();
     let state = shared.lock();
     let workers = state.workers.values().map(|worker| WorkerInfo {

@@ -47,6 +47,8 @@ const TO_RETIRE: Duration = Duration::from_secs(1);
 pub(crate) struct PoolShared {
     pub(super) config: Config,
     pub(super) program: Arc<str>,
+    /// The OS process that has started the pool. A process that is forked from it has a copy of the pool, whose workers are not its own.
+    owner: u32,
     state: Mutex<PoolState>,
     calls: AtomicU64,
     /// Notified when a closed pool has no workers any more.
@@ -175,8 +177,14 @@ impl PoolShared {
         };
         let (phases, _) = watch::channel(Phase::Open);
         let (state, without_workers, calls) = (Mutex::new(state), Condvar::new(), AtomicU64::new(0));
-        let shared = PoolShared { config, program, state, calls, without_workers, waker, phases };
+        let owner = std::process::id();
+        let shared = PoolShared { config, program, owner, state, calls, without_workers, waker, phases };
         Ok((shared, woken))
+    }
+
+    /// Returns whether this OS process was forked from the one that has started the pool. Its threads may have held the lock.
+    pub(super) fn is_forked(&self) -> bool {
+        std::process::id() != self.owner
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, PoolState> {
@@ -239,8 +247,11 @@ impl PoolShared {
         Asked::Running
     }
 
-    /// Begins to stop the pool: calls that wait are answered, calls that run are asked to shut down.
+    /// Begins to stop the pool: calls that wait are answered, calls that run are asked to shut down. Does nothing in a forked process.
     pub(super) fn stop(&self, grace: Duration) {
+        if self.is_forked() {
+            return;
+        }
         let mut state = self.lock();
         if state.phase == Phase::Open || matches!(state.phase, Phase::Failed(_)) {
             state.phase = Phase::Stopping;
@@ -277,8 +288,11 @@ impl PoolShared {
     }
 
     /// Ends all workers at once; no handle is left, and so no call. Waits for a short time until they have ended,
-    /// because the program may end now, and then the thread of the pool cannot kill what they have started.
+    /// because the program may end now, and then the thread of the pool cannot kill what they have started. Does nothing in a forked process.
     pub(super) fn close(&self) {
+        if self.is_forked() {
+            return;
+        }
         let mut state = self.lock();
         state.is_closed = true;
         state.target = 0;
@@ -442,6 +456,12 @@ impl Worker {
             self.end = End::Killed;
         }
         self.enter(WorkerState::Ending);
+    }
+
+    /// Kills a worker that has not started yet, because the pool takes no calls any more.
+    pub(super) fn drop_start(&mut self) {
+        self.is_last = true;
+        self.kill();
     }
 
     /// Sends SIGTERM, and later SIGKILL.

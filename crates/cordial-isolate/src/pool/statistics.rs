@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A pool at one moment. Returned by [`Pool::statistics`](crate::Pool::statistics).
 #[non_exhaustive]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PoolStatistics {
     /// The worker processes, those that are starting and ending included, in the order of their starts.
     pub workers: Vec<WorkerInfo>,

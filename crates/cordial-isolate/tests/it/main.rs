@@ -3,6 +3,7 @@
 mod bad_input;
 mod calls;
 mod descendants;
+mod forked;
 mod functions;
 mod losses;
 mod metrics;
