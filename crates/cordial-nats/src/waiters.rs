@@ -55,7 +55,7 @@ impl Waiters {
         let Some(number) = number else { return false };
         // Delivered under the lock: after `close`, no message is on its way.
         let waiters = self.lock();
-        let Some(unread) = waiters.get(&number) else { return false };
+        let Some(unread) = waiters.get(&number).cloned() else { return false };
         // A heartbeat is kept only if no other message is unread, because each message shows that the node is alive. So a program whose threads
         // are blocked does not collect heartbeats.
         // An outcome may have the payload of a heartbeat, but has a state.
@@ -66,8 +66,13 @@ impl Waiters {
             (false, _) => CAPACITY,
         };
         let mut messages = unread.lock();
-        if messages.len() < limit {
+        let has_room = messages.len() < limit;
+        if has_room {
             messages.push_back(message.clone());
+        }
+        drop((messages, waiters));
+        if has_room {
+            // Runs a waker of the user, which may drop the wait.
             unread.delivered.notify_one();
         }
         true
