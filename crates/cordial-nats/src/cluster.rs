@@ -143,6 +143,12 @@ impl Cluster {
         &self.shared.name
     }
 
+    /// Returns the size of the largest message that the server accepts, in bytes, with its headers.
+    #[must_use]
+    pub fn max_payload(&self) -> usize {
+        self.shared.connection.max_payload()
+    }
+
     /// Returns what a call or a job of the calling process carries.
     pub(crate) fn carried(&self) -> Carried {
         match &self.travels {

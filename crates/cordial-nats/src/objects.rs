@@ -19,8 +19,11 @@ use crate::net::{NetError, TRY_LIMIT, direct_get, direct_get_next, publish_to_st
 use crate::streams::refused;
 use crate::wire::MESSAGE_ID;
 
-/// The size of a piece. Most servers accept messages of 1 MiB.
+/// The size of a piece, unless the server accepts only smaller messages. Most accept 1 MiB.
 const PIECE_BYTES: usize = 256 * 1024;
+
+/// Room for the headers of a piece.
+const HEADER_BYTES: usize = 1024;
 
 /// The metadata of an object, in the format of all clients of NATS.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,6 +49,7 @@ pub struct ObjectWriter {
     description: Description,
     digest: Digest,
     piece: Vec<u8>,
+    piece_bytes: usize,
 }
 
 /// Reads an object, piece by piece. Returned by [`Cluster::open_object`].
@@ -124,7 +128,9 @@ impl Cluster {
             digest: String::new(),
             deleted: false,
         };
-        Ok(ObjectWriter { cluster: self.clone(), description, digest: Digest::new(), piece: Vec::new() })
+        let piece_bytes = PIECE_BYTES.min(self.max_payload().saturating_sub(HEADER_BYTES)).max(1);
+        let (cluster, digest, piece) = (self.clone(), Digest::new(), Vec::new());
+        Ok(ObjectWriter { cluster, description, digest, piece, piece_bytes })
     }
 
     /// Opens the object of this name; `None` if there is none.
@@ -178,10 +184,10 @@ impl ObjectWriter {
     /// If the future is dropped, some of the bytes may have been written: the object has to be written again.
     pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), ConnectError> {
         while !bytes.is_empty() {
-            let (fitting, rest) = bytes.split_at(bytes.len().min(PIECE_BYTES - self.piece.len()));
+            let (fitting, rest) = bytes.split_at(bytes.len().min(self.piece_bytes - self.piece.len()));
             self.piece.extend_from_slice(fitting);
             bytes = rest;
-            if self.piece.len() == PIECE_BYTES {
+            if self.piece.len() == self.piece_bytes {
                 self.keep().await?;
             }
         }
@@ -287,7 +293,16 @@ async fn describe(shared: &ClusterShared, name: &str) -> Result<Option<Descripti
     if !with_tries(|| shared.has_files()).await.map_err(failed)? {
         return Ok(None);
     }
-    let get = || direct_get(connection, &stream, &subject, TRY_LIMIT);
+    let get = || async {
+        match direct_get(connection, &stream, &subject, TRY_LIMIT).await {
+            // Has the store been deleted since it was seen?
+            Err(error @ (NetError::Silent | NetError::NoResponders)) if connection.is_connected() => {
+                shared.forget_streams();
+                if shared.has_files().await? { Err(error) } else { Ok(None) }
+            }
+            found => found,
+        }
+    };
     let Some(message) = with_tries(get).await.map_err(failed)? else { return Ok(None) };
     let description = serde_json::from_slice(&message.payload);
     description
@@ -302,7 +317,15 @@ async fn publish(
     payload: Bytes,
     name: &str,
 ) -> Result<(), ConnectError> {
-    let send = || publish_to_stream(&shared.connection, subject, headers.clone(), payload.clone(), TRY_LIMIT);
+    let send = || async {
+        let sent = publish_to_stream(&shared.connection, subject, headers.clone(), payload.clone(), TRY_LIMIT).await;
+        if let Err(NetError::NoResponders) = sent {
+            // The store was deleted, or its servers have no leader. The next try shows whether it is there now.
+            shared.forget_streams();
+            let _ = shared.ensure_files().await;
+        }
+        sent
+    };
     with_tries(send).await.map(drop).map_err(|error| refused(&format!("write the object {name:?}"), error))
 }
 

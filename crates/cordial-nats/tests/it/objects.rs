@@ -2,7 +2,7 @@
 
 use cordial_nats::{Cluster, ConnectError};
 
-use crate::harness::with_server;
+use crate::harness::{Server, Store, run, with_server};
 
 async fn write(cluster: &Cluster, name: &str, bytes: &[u8]) -> Result<(), ConnectError> {
     let mut writer = cluster.create_object(name).await?;
@@ -64,5 +64,33 @@ fn a_part_that_is_gone_or_changed_is_an_error() {
         damage("$O.cordial-files.M.b3RoZXI=", info).await;
         let error = read(&cluster, "other").await.unwrap_err().to_string();
         assert!(error.contains("a part of it is gone or damaged"), "{error}");
+    });
+}
+
+#[test]
+fn a_store_that_is_deleted_is_empty_and_is_made_again() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let client = async_nats::connect(server.url()).await.unwrap();
+        write(&cluster, "a", b"text").await.unwrap();
+        assert_eq!(read(&cluster, "a").await.unwrap().as_deref(), Some(&b"text"[..]));
+        let delete = || client.request("$JS.API.STREAM.DELETE.OBJ_cordial-files", "".into());
+        delete().await.unwrap();
+        assert_eq!(read(&cluster, "a").await.unwrap(), None);
+        write(&cluster, "a", b"again").await.unwrap();
+        delete().await.unwrap();
+        write(&cluster, "a", b"and again").await.unwrap();
+        assert_eq!(read(&cluster, "a").await.unwrap().as_deref(), Some(&b"and again"[..]));
+    });
+}
+
+#[test]
+fn an_object_is_larger_than_the_messages_of_a_server_that_accepts_small_ones() {
+    let Some(server) = Server::with_config("max_payload: 20000", Store::Here) else { return };
+    run(async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let bytes: Vec<u8> = (0..100_000_u32).map(|n| n as u8).collect();
+        write(&cluster, "a", &bytes).await.unwrap();
+        assert_eq!(read(&cluster, "a").await.unwrap(), Some(bytes));
     });
 }
