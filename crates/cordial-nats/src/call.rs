@@ -154,7 +154,10 @@ impl Call {
             let subject = self.shared.subjects.call(self.name);
             let connection = &self.shared.connection;
             let published = connection.publish_request(subject, sent.inbox.clone(), headers.clone(), input.clone());
-            published.await.map_err(|error| self.not_sent(&error))?;
+            published.await.map_err(|error| match error {
+                NetError::Silent => self.silent(None),
+                error => self.not_sent(&error),
+            })?;
             match self.wait(sent).await? {
                 Some(outcome) => {
                     let outcome = Outcome::decode(outcome.to_vec()).map_err(|error| Exit::Error(Arc::new(error)))?;

@@ -46,7 +46,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// If the connection has ended.
+    /// If the connection has ended, or the client does not take the question within 2.5 s, because it connects again and too much waits for that.
     ///
     /// # Cancel safety
     ///

@@ -9,12 +9,15 @@ use async_nats::connection::State;
 use async_nats::{Client, HeaderMap, Message, Request};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::cancellation::CancellationToken;
 use super::keep_alive::{KeepAliveGuard, KeepAliveKind, KeepAlives};
 use super::net_error::NetError;
 use super::thread::{Command, MessageHandler, OutgoingMessage, RequestHandler};
+
+/// How long a message or a subscription waits for room in the queue of the client, which may be full while the client connects again.
+const SEND_LIMIT: Duration = Duration::from_millis(2500);
 
 /// How many messages of one subscription may wait.
 const SUBSCRIPTION_CAPACITY: usize = 65_536;
@@ -150,18 +153,18 @@ impl Connection {
     ) -> Result<Message, NetError> {
         let mut permission_errors = self.permission_errors();
         let size = message_size(&headers, &payload);
-        let mut request = Request::new().payload(payload).timeout(Some(limit));
+        let mut request = Request::new().payload(payload).timeout(None);
         if !headers.is_empty() {
             request = request.headers(headers);
         }
-        let answer = self.client.send_request(subject.to_owned(), request);
+        // The limit of the client itself would not include the wait for room in its queue, which may be full while it connects again.
+        let answer = timeout(limit, self.client.send_request(subject.to_owned(), request));
         let answer = tokio::select! {
-            answer = answer => answer,
+            answer = answer => answer.map_err(|_| NetError::Silent)?,
             error = permission_errors.next_about(subject) => return Err(NetError::Denied(error)),
         };
         answer.map_err(|error| match error.kind() {
             RequestErrorKind::NoResponders => NetError::NoResponders,
-            RequestErrorKind::TimedOut => NetError::Silent,
             RequestErrorKind::MaxPayloadExceeded => NetError::TooLarge { size, limit: self.max_payload() },
             _ => NetError::Broken(error.to_string().into()),
         })
@@ -186,12 +189,14 @@ impl Connection {
         payload: Bytes,
     ) -> Result<(), NetError> {
         let size = message_size(&headers, &payload);
-        let sent = if headers.is_empty() {
-            self.client.publish_with_reply(subject, reply, payload).await
-        } else {
-            self.client.publish_with_reply_and_headers(subject, reply, headers, payload).await
+        let sent = async {
+            if headers.is_empty() {
+                self.client.publish_with_reply(subject, reply, payload).await
+            } else {
+                self.client.publish_with_reply_and_headers(subject, reply, headers, payload).await
+            }
         };
-        sent.map_err(|error| match error.kind() {
+        timeout(SEND_LIMIT, sent).await.map_err(|_| NetError::Silent)?.map_err(|error| match error.kind() {
             PublishErrorKind::MaxPayloadExceeded => NetError::TooLarge { size, limit: self.max_payload() },
             _ => NetError::Broken(error.to_string().into()),
         })
@@ -278,7 +283,7 @@ fn message_size(headers: &HeaderMap, payload: &Bytes) -> usize {
 }
 
 async fn wait_subscribed(wait: oneshot::Receiver<Result<(), String>>) -> Result<(), NetError> {
-    match wait.await {
+    match timeout(SEND_LIMIT, wait).await.map_err(|_| NetError::Silent)? {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(NetError::Broken(error.into())),
         Err(_) => Err(NetError::Broken("the connection has ended".into())),

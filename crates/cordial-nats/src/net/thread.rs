@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_nats::{Client, HeaderMap, Message, Subscriber};
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, OptionFuture};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
@@ -69,6 +69,15 @@ pub(super) enum Command {
 /// What the thread does at the same time: a future for each subscription and each flush, and those of [`Command::Run`].
 type Running = FuturesUnordered<BoxFuture<'static, ()>>;
 
+/// What a command leaves behind.
+enum Executed {
+    Nothing,
+    /// A future that runs beside further commands.
+    Running(BoxFuture<'static, ()>),
+    /// The subscription to the confirmations of renewals.
+    Confirmations(Subscriber),
+}
+
 /// Serves commands until all their senders are dropped.
 pub(super) async fn serve(
     client: Client,
@@ -78,6 +87,9 @@ pub(super) async fn serve(
     let inbox = client.new_inbox();
     let mut confirmations: Option<Subscriber> = None;
     let mut running = Running::new();
+    // While the client connects again, its queue may be full. Then a command waits for room, and others behind it, but the thread goes on: it has
+    // to see which leases run out.
+    let mut executing: Option<BoxFuture<'static, Executed>> = None;
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -85,12 +97,18 @@ pub(super) async fn serve(
             biased;
             // First, so that a thread with much to do still renews leases.
             _ = sweep.tick(), if keep_alives.is_swept() => keep_alives.sweep(&client, &inbox),
-            command = commands.recv() => {
-                let Some(command) = command else { break };
-                if let Command::KeepAlive = command && confirmations.is_none() {
-                    confirmations = client.subscribe(format!("{inbox}.>")).await.ok();
+            Some(executed) = OptionFuture::from(executing.as_mut()) => {
+                executing = None;
+                match executed {
+                    Executed::Nothing => {}
+                    Executed::Running(future) => running.push(future),
+                    Executed::Confirmations(subscriber) => confirmations = Some(subscriber),
                 }
-                execute(&client, command, &mut running).await;
+            }
+            command = commands.recv(), if executing.is_none() => {
+                let Some(command) = command else { break };
+                let confirm_to = confirmations.is_none().then(|| format!("{inbox}.>"));
+                executing = Some(execute(client.clone(), command, confirm_to).boxed());
             }
             Some(confirmation) = next(&mut confirmations) => keep_alives.confirm(&confirmation),
             Some(()) = running.next() => {}
@@ -107,7 +125,8 @@ async fn next(subscriber: &mut Option<Subscriber>) -> Option<Message> {
     }
 }
 
-async fn execute(client: &Client, command: Command, running: &mut Running) {
+/// `confirm_to` is where confirmations of renewals go, unless there is a subscription to them.
+async fn execute(client: Client, command: Command, confirm_to: Option<String>) -> Executed {
     match command {
         Command::Publish(OutgoingMessage { subject, reply, headers, payload }) => {
             // An error means that the client has ended, or that the message is too large, which the caller has checked.
@@ -116,6 +135,7 @@ async fn execute(client: &Client, command: Command, running: &mut Running) {
                 None if headers.is_empty() => client.publish(subject, payload).await,
                 None => client.publish_with_headers(subject, headers, payload).await,
             };
+            Executed::Nothing
         }
         Command::Subscribe { subject, queue, handler, drain, subscribed } => {
             let subscriber = match queue {
@@ -125,29 +145,37 @@ async fn execute(client: &Client, command: Command, running: &mut Running) {
             match subscriber {
                 Ok(subscriber) => {
                     let _ = subscribed.send(Ok(()));
-                    running.push(forward(client.clone(), subscriber, handler, drain).boxed());
+                    Executed::Running(forward(client, subscriber, handler, drain).boxed())
                 }
-                Err(error) => drop(subscribed.send(Err(error.to_string()))),
+                Err(error) => {
+                    let _ = subscribed.send(Err(error.to_string()));
+                    Executed::Nothing
+                }
             }
         }
         Command::OnRequest { subject, handler, until, subscribed } => match client.subscribe(subject).await {
             Ok(subscriber) => {
                 let _ = subscribed.send(Ok(()));
-                running.push(answer_requests(client.clone(), subscriber, handler, until).boxed());
+                Executed::Running(answer_requests(client, subscriber, handler, until).boxed())
             }
-            Err(error) => drop(subscribed.send(Err(error.to_string()))),
+            Err(error) => {
+                let _ = subscribed.send(Err(error.to_string()));
+                Executed::Nothing
+            }
         },
-        Command::Run(future) => running.push(future),
-        Command::KeepAlive => {}
-        Command::Flush(flushed) => {
-            // Not awaited here: it lasts until a server is connected, and the thread has to look at its leases meanwhile.
-            let client = client.clone();
-            let flush = async move {
+        Command::Run(future) => Executed::Running(future),
+        Command::KeepAlive => match confirm_to {
+            Some(subject) => client.subscribe(subject).await.map_or(Executed::Nothing, Executed::Confirmations),
+            None => Executed::Nothing,
+        },
+        // Not awaited here: it lasts until a server is connected, and further commands have to be executed meanwhile.
+        Command::Flush(flushed) => Executed::Running(
+            async move {
                 let _ = client.flush().await;
                 let _ = flushed.send(());
-            };
-            running.push(flush.boxed());
-        }
+            }
+            .boxed(),
+        ),
     }
 }
 
