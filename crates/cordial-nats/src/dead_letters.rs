@@ -20,6 +20,7 @@ use crate::connect_error::ConnectError;
 use crate::names::{JobId, checked, text_of};
 use crate::net::{API_LIMIT, NetError, OutgoingMessage, direct_get, publish_to_stream, request_api};
 use crate::streams::refused;
+use crate::unwind::contain;
 use crate::wire::{FUNCTION, HISTORY, REASON, SUBMITTER, escaped, header};
 
 /// The largest number of bytes of the text of one failed attempt: a panic can have a large message.
@@ -105,7 +106,7 @@ impl AttemptRecord {
         let payload = serde_json::to_vec(self).unwrap_or_default().into();
         let kept = publish_to_stream(&shared.connection, &subject, HeaderMap::new(), payload, limit).await;
         if let Err(error) = kept {
-            debug!(target: "cordial::fleet", job = %id, attempt = self.number, %error, "record_not_kept");
+            contain(|| debug!(target: "cordial::fleet", job = %id, attempt = self.number, %error, "record_not_kept"));
         }
     }
 

@@ -161,7 +161,7 @@ impl<Out> Job<Out> {
         self.cluster.is_served(self.id.group()).await
     }
 
-    /// Ends the job: one that waits is removed, and one that runs is shut down with the [grace](crate::Worker::grace) of its worker. Every
+    /// Ends the job: one that waits is removed, and one that runs is shut down with the [grace](crate::Worker::cancel_grace) of its worker. Every
     /// await of the job returns `Err(Exit::Shutdown)`. Returns whether this call has ended the job: `false` if the job had a result, or was
     /// cancelled, before.
     ///

@@ -93,6 +93,7 @@ mod streams;
 mod submit;
 mod submit_error;
 mod unknown_job;
+mod unwind;
 mod waiters;
 mod wire;
 mod worker;

@@ -8,6 +8,9 @@ use cordial_isolate::Functions;
 
 use crate::connect_error::without_secrets;
 
+/// The longest lease: a later moment may be too late for an `Instant`.
+const MAX_LEASE: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// How to reach the servers, and how the streams of the fleet are made. Give all programs of a fleet the same options for streams: the first
 /// one that needs a stream makes it with its own.
 ///
@@ -151,9 +154,9 @@ impl Options {
 
     /// Sets how long a job stays with a worker that does not renew its lease. A worker renews it after each third of that time. A job of a
     /// node that is gone is delivered to another worker after at most this long. Must be the same in all workers of a group, because it is a setting
-    /// of their consumer. At least 1 s. Default: 10 s.
+    /// of their consumer. At least 1 s, and at most 30 days. Default: 10 s.
     pub fn lease(self, lease: Duration) -> Options {
-        Options { lease: lease.max(Duration::from_secs(1)), ..self }
+        Options { lease: lease.clamp(Duration::from_secs(1), MAX_LEASE), ..self }
     }
 
     /// Sets on how many servers each stream is kept. Default: 1. With 3, the fleet survives the loss of a server.
@@ -162,15 +165,16 @@ impl Options {
         self
     }
 
-    /// Sets how many jobs of a group may wait or run. A submit beyond that is refused, and nothing is lost. Default: no limit.
+    /// Sets how many jobs of a group may wait or run. A submit beyond that is refused, and nothing is lost. At least 1. Default: no limit.
     pub fn max_jobs(mut self, n: u64) -> Options {
-        self.streams.max_jobs = Some(n);
+        self.streams.max_jobs = Some(in_stream(n));
         self
     }
 
-    /// Sets how many bytes the jobs of a group may have together. A submit beyond that is refused. Default: no limit but those of the server.
+    /// Sets how many bytes the jobs of a group may have together. A submit beyond that is refused. At least 1. Default: no limit but those of the
+    /// server.
     pub fn max_bytes(mut self, bytes: u64) -> Options {
-        self.streams.max_bytes = Some(bytes);
+        self.streams.max_bytes = Some(in_stream(bytes));
         self
     }
 
@@ -194,6 +198,11 @@ impl Options {
         self.streams.duplicate_window = time.clamp(Duration::from_millis(100), self.streams.keep_results);
         self
     }
+}
+
+/// Returns a limit in the form in which a stream has it: signed, and 0 would be no limit.
+fn in_stream(limit: u64) -> u64 {
+    limit.clamp(1, i64::MAX as u64)
 }
 
 /// The addresses, the login and TLS are those of the client.

@@ -17,6 +17,9 @@ use crate::submit::DEFAULT_GROUP;
 /// How much longer than the grace of a worker its supervisor waits: the worker then gives jobs back, and sends its last messages.
 const STOP_RESERVE: Duration = Duration::from_secs(4);
 
+/// The largest number of slots: a request for more jobs than the server can count is refused.
+const MAX_SLOTS: usize = 65_536;
+
 /// A worker about to be started. Created by [`Cluster::worker`]; [`child_spec`](Worker::child_spec) makes it a child of a tree.
 #[must_use = "a worker serves nothing before it is a child of a supervisor"]
 #[derive(Clone)]
@@ -26,6 +29,7 @@ pub struct Worker {
     group: Result<Arc<str>, InvalidName>,
     slots: usize,
     grace: Duration,
+    cancel_grace: Option<Duration>,
     mode: RunMode,
 }
 
@@ -38,6 +42,7 @@ impl Cluster {
             group: checked("group", DEFAULT_GROUP),
             slots: std::thread::available_parallelism().map_or(1, usize::from),
             grace: Duration::from_secs(5),
+            cancel_grace: None,
             mode: RunMode::InProcess,
         }
     }
@@ -53,7 +58,7 @@ impl Worker {
     /// that arrives when calls have taken the slots is given back at once, which does not use up an attempt. The worker asks the server for
     /// exactly as many jobs as it has free slots. The slot of a job is free when its function has ended, while its result is on its way to
     /// the server. The worker asks for no more jobs while what runs, and the jobs whose results are on their way, are together twice as many as
-    /// the slots. Default: the number of processors.
+    /// the slots. At most 65,536. Default: the number of processors.
     ///
     /// # Panics
     ///
@@ -61,7 +66,7 @@ impl Worker {
     #[track_caller]
     pub fn slots(self, n: usize) -> Worker {
         assert!(n > 0, "`slots(0)` runs nothing; use at least 1, or leave it out for the number of processors");
-        Worker { slots: n, ..self }
+        Worker { slots: n.min(MAX_SLOTS), ..self }
     }
 
     /// Runs jobs and calls in this pool of other OS processes, so that each can be killed whatever it does. Give the pool as many
@@ -72,9 +77,15 @@ impl Worker {
     }
 
     /// Sets how long a stop waits for the jobs and calls that run. After that, they are killed, and the jobs are given back at
-    /// once. A cancelled job has the same time to clean up, if it has opted in to graceful shutdown. Default: 5 s.
+    /// once. Default: 5 s.
     pub fn grace(self, grace: Duration) -> Worker {
         Worker { grace, ..self }
+    }
+
+    /// Sets how long a cancelled job has to clean up, if it has opted in to graceful shutdown. Default: as long as the [grace](Worker::grace) of
+    /// the worker.
+    pub fn cancel_grace(self, grace: Duration) -> Worker {
+        Worker { cancel_grace: Some(grace), ..self }
     }
 
     /// Returns the specification of a child with this id. The child has started when the server knows the worker. It is permanent, and its
@@ -92,8 +103,9 @@ impl Worker {
     }
 
     async fn start(self) -> Result<impl Future<Output = Result<(), Exit>> + Send + 'static, ConnectError> {
-        let Worker { cluster, functions, group, slots, grace, mode } = self;
-        let settings = Settings { shared: cluster.shared.clone(), functions, group: group?, slots, grace, mode };
+        let Worker { cluster, functions, group, slots, grace, cancel_grace, mode } = self;
+        let (shared, group, cancel_grace) = (cluster.shared.clone(), group?, cancel_grace.unwrap_or(grace));
+        let settings = Settings { shared, functions, group, slots, grace, cancel_grace, mode };
         serve(settings).await
     }
 }

@@ -25,7 +25,7 @@ use std::time::{Duration, SystemTime};
 use async_nats::{HeaderMap, Message};
 use bytes::Bytes;
 use cordial::{Exit, Shutdown, Task};
-use cordial_isolate::dispatch::Outcome;
+use cordial_isolate::dispatch::{Outcome, without_values};
 use futures_util::future::lazy;
 use tracing::{debug, warn};
 
@@ -42,6 +42,7 @@ use crate::failure::last_attempt_lost;
 use crate::job::look_up;
 use crate::names::JobId;
 use crate::net::{CancelReason, CancellationToken, KeepAliveGuard, KeepAliveKind, NetError, publish_to_stream};
+use crate::unwind::contain;
 use crate::wire::{ATTEMPT as ATTEMPT_HEADER, JobHeaders, NODE, STATE, State, read_carried};
 
 /// How long one try to hand a result over may take.
@@ -65,7 +66,7 @@ pub(super) async fn run_job(settings: Settings, node: Arc<NodeState>, received: 
         (JobId::of_subject(&subject), registered, JobHeaders::read(&headers), delivery_info(&ack))
     else {
         // Not a job of this library, so no program waits for its result.
-        warn!(target: "cordial::fleet", subject = subject.as_str(), "not_a_job");
+        contain(|| warn!(target: "cordial::fleet", subject = subject.as_str(), "not_a_job"));
         delivery.settle("+TERM");
         return;
     };
@@ -123,7 +124,7 @@ impl JobRun {
                     return self.fail_for_good(n_runs, Outcome::from_result(Err(exit)), reason, None);
                 }
                 Err(error) => {
-                    warn!(target: "cordial::fleet", job = %id, %error, "attempt_not_claimed");
+                    contain(|| warn!(target: "cordial::fleet", job = %id, %error, "attempt_not_claimed"));
                     if !wait_to_try_again(shared, id, cancellation, &error).await {
                         return self.delivery.abandon();
                     }
@@ -148,7 +149,7 @@ impl JobRun {
         let input = self.input.to_vec();
         let mut task = ATTEMPT.scope(attempt, lazy(|_| settings.start(&runner, input, carried))).await;
         let result = tokio::select! {
-            result = &mut task => result,
+            result = &mut task => result.map_err(without_values),
             reason = cancellation.cancelled() => return self.end(task, reason, number, started).await,
         };
         match result {
@@ -157,7 +158,7 @@ impl JobRun {
                 self.go_on_in_thread(|run| run.hand_over(number, State::Done, outcome));
             }
             Err(exit) if number < limit => {
-                debug!(target: "cordial::fleet", job = %id, attempt = number, %exit, "attempt_failed");
+                contain(|| debug!(target: "cordial::fleet", job = %id, attempt = number, %exit, "attempt_failed"));
                 let record = AttemptRecord::ended(number, &node.name, started, &exit);
                 record.publish(shared, id);
                 let delay = job.delay_after(number);
@@ -179,7 +180,7 @@ impl JobRun {
         match reason {
             CancelReason::Cancelled => {
                 // A function that has opted in to graceful shutdown has time to clean up.
-                drop(task.shutdown(settings.grace).await);
+                drop(task.shutdown(settings.cancel_grace).await);
                 self.delivery.settle("+ACK");
             }
             CancelReason::WorkerStops => {
@@ -192,7 +193,7 @@ impl JobRun {
             }
             CancelReason::LeaseLost | CancelReason::CallerGone => {
                 drop(task.shutdown(Shutdown::BrutalKill).await);
-                warn!(target: "cordial::fleet", job = %id, attempt = number, "lease_lost");
+                contain(|| warn!(target: "cordial::fleet", job = %id, attempt = number, "lease_lost"));
                 self.delivery.leave();
             }
         }
@@ -216,13 +217,15 @@ impl JobRun {
     /// Puts the job among the dead letters, and hands its last exit over as the result. `last` is the record of this attempt, if there was one.
     fn fail_for_good(self, number: u32, outcome: Outcome, reason: String, last: Option<AttemptRecord>) {
         let JobRun { id, job, .. } = &self;
-        warn!(target: "cordial::fleet", job = %id, function = job.function, attempts = number, reason, "dead_letter");
+        contain(
+            || warn!(target: "cordial::fleet", job = %id, function = job.function, attempts = number, reason, "dead_letter"),
+        );
         let outcome = fitting(&self.settings.shared, outcome);
         self.go_on_in_thread(|run| async move {
             let JobRun { settings, id, headers, input, cancellation, .. } = &run;
             let shared = &settings.shared;
             while let Err(error) = add_dead_letter(shared, id, headers, input, number, last.as_ref(), &reason).await {
-                warn!(target: "cordial::fleet", job = %id, %error, "dead_letter_not_kept");
+                contain(|| warn!(target: "cordial::fleet", job = %id, %error, "dead_letter_not_kept"));
                 if !wait_to_try_again(shared, id, cancellation, &error).await {
                     return run.delivery.abandon();
                 }
@@ -245,11 +248,11 @@ impl JobRun {
             match sent.await {
                 Ok(_) => break,
                 Err(error) if error.is_second_of_subject() => {
-                    debug!(target: "cordial::fleet", job = %id, attempt = number, "result_refused");
+                    contain(|| debug!(target: "cordial::fleet", job = %id, attempt = number, "result_refused"));
                     break;
                 }
                 Err(error) => {
-                    warn!(target: "cordial::fleet", job = %id, %error, "result_not_kept");
+                    contain(|| warn!(target: "cordial::fleet", job = %id, %error, "result_not_kept"));
                     if !wait_to_try_again(shared, &id, &cancellation, &error).await {
                         return delivery.abandon();
                     }
@@ -267,7 +270,7 @@ async fn has_result(shared: &ClusterShared, id: &JobId, cancellation: &Cancellat
         match look_up(shared, id).await {
             Ok(message) => return Some(message.is_some()),
             Err(error) => {
-                warn!(target: "cordial::fleet", job = %id, %error, "result_unknown");
+                contain(|| warn!(target: "cordial::fleet", job = %id, %error, "result_unknown"));
                 if !wait_to_try_again(shared, id, cancellation, &error).await {
                     return None;
                 }

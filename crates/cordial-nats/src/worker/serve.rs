@@ -21,6 +21,7 @@ use crate::connect_error::ConnectError;
 use crate::names::JobId;
 use crate::net::{CancelReason, RequestHandler, Subscription};
 use crate::streams::{ensure_consumer, refused};
+use crate::unwind::contain;
 
 /// The queue group of all workers: a call goes to one of them.
 const QUEUE: &str = "cordial";
@@ -119,7 +120,7 @@ impl Serving {
         // Callers whose calls were on their way to this worker ask again, and get another one.
         self.refuse_calls().await;
         shared.connection.flush(FLUSH_LIMIT).await;
-        debug!(target: "cordial::fleet", node = &*self.node.name, running = running.len(), "worker_stops");
+        contain(|| debug!(target: "cordial::fleet", node = &*self.node.name, running = running.len(), "worker_stops"));
         let (grace, node) = (self.settings.grace, self.node.clone());
         if stop_request == StopRequest::Drain {
             // A drained worker has no limit until it is asked to shut down as well.
@@ -178,7 +179,19 @@ impl Serving {
             // are handed over is bounded, because the server may keep none for a while.
             let n_bounded = (2 * settings.slots).saturating_sub(running.len() + n_hand_overs);
             let n_free = settings.slots.saturating_sub(running.len()).min(n_bounded);
-            let asked = consumer.ask(&shared, &settings.group, n_free).await;
+            let asked = tokio::select! {
+                biased;
+                asked = consumer.ask(&shared, &settings.group, n_free) => asked,
+                // While the client connects again, it may have no room for the request.
+                () = &mut *stop => {
+                    consumer.close(&shared).await;
+                    return StopRequest::Shutdown;
+                }
+                () = node.wait_drain() => {
+                    consumer.close(&shared).await;
+                    return StopRequest::Drain;
+                }
+            };
             let lost = tokio::select! {
                 biased;
                 () = &mut *stop => {
@@ -216,7 +229,7 @@ impl Serving {
             };
             let lost = lost.or_else(|| asked.err().map(|error| error.to_string()));
             if let Some(reason) = lost {
-                debug!(target: "cordial::fleet", node = &*node.name, reason, "pull_lost");
+                contain(|| debug!(target: "cordial::fleet", node = &*node.name, reason, "pull_lost"));
                 // Before the wait: a request that the server still has would bring jobs that nothing takes.
                 consumer.close(&shared).await;
                 let mut restarted = pin!(restart(settings, node));
@@ -271,16 +284,18 @@ async fn restart(settings: &Settings, node: &Arc<NodeState>) -> PullConsumer {
         match ensured.await {
             Ok(()) => {}
             Err(error @ (ConnectError::Silent { .. } | ConnectError::Refused { .. })) => {
-                warn!(target: "cordial::fleet", node = &*shared.name, %error, "server_unavailable");
+                contain(|| warn!(target: "cordial::fleet", node = &*shared.name, %error, "server_unavailable"));
             }
             Err(error) => {
-                warn!(target: "cordial::fleet", node = &*shared.name, %error, "stream_unusable");
+                contain(|| warn!(target: "cordial::fleet", node = &*shared.name, %error, "stream_unusable"));
                 continue;
             }
         }
         match PullConsumer::new(shared, node).await {
             Ok(consumer) => return consumer,
-            Err(error) => warn!(target: "cordial::fleet", node = &*shared.name, %error, "server_unavailable"),
+            Err(error) => {
+                contain(|| warn!(target: "cordial::fleet", node = &*shared.name, %error, "server_unavailable"))
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct Settings {
     pub(crate) group: Arc<str>,
     pub(crate) slots: usize,
     pub(crate) grace: Duration,
+    pub(crate) cancel_grace: Duration,
     pub(crate) mode: RunMode,
 }
 

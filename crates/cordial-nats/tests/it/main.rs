@@ -7,10 +7,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where something unexpected happens")]
 
 mod attempts;
+mod boundaries;
 mod dropped;
 mod errors;
 mod faults;
 mod free_port;
+mod full_queue;
 mod functions;
 mod harness;
 mod isolated;
@@ -27,4 +29,5 @@ mod server_restarts;
 mod slots;
 mod tls;
 mod travels;
+mod user_code;
 mod wrong_clock;

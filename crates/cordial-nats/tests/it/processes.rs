@@ -10,6 +10,8 @@ use cordial::{Strategy, Supervisor, Task, Timeout};
 use cordial_isolate::{Function, Functions};
 use cordial_nats::{Cluster, Options};
 use futures_util::FutureExt;
+use tracing::span::{self, Attributes, Id};
+use tracing::{Event, Metadata, Subscriber};
 
 use crate::harness::send_signal;
 use crate::namespaces::Namespace;
@@ -87,6 +89,31 @@ pub(crate) fn functions() -> Functions {
 pub(crate) fn options(url: &str) -> Options {
     // A process in a network namespace reaches the server by an address that is not a loopback one.
     Options::new(url).lease(LEASE).insecure()
+}
+
+/// A subscriber that panics for each event of a fleet.
+struct PanickingSubscriber;
+
+impl Subscriber for PanickingSubscriber {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "cordial::fleet"
+    }
+
+    fn new_span(&self, _span: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &Id, _values: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
+
+    fn event(&self, _event: &Event<'_>) {
+        panic!("a subscriber");
+    }
+
+    fn enter(&self, _span: &Id) {}
+
+    fn exit(&self, _span: &Id) {}
 }
 
 /// A process of another role. Killed when it is dropped.
@@ -226,11 +253,14 @@ fn a_process_of_another_test() {
     // Without other threads that stand in for blocked ones.
     let runtime = if role == "unhelped" { runtime.max_threads(workers) } else { runtime };
     let runtime = runtime.build().unwrap();
+    if role == "subscriber" {
+        tracing::subscriber::set_global_default(PanickingSubscriber).unwrap();
+    }
     // A worker is also ended by a signal, so its end is not looked at.
     let _ = runtime.run(async move {
         let cluster = Cluster::connect(options(&url).name(name)).await.unwrap();
         match &*role {
-            "worker" | "unhelped" => work(cluster, argument.parse().unwrap()).await,
+            "worker" | "unhelped" | "subscriber" => work(cluster, argument.parse().unwrap()).await,
             "submitter" => submit(cluster, &argument).await,
             "drops" => drop_submit(cluster).await,
             role => panic!("there is no role {role}"),

@@ -74,7 +74,7 @@ pub(crate) const ORDERS: &[Order] = &[
     ] },
     Order { folder: "cordial-isolate/src/dispatch", rows: &["carried unserved", "outcome runner"] },
     Order { folder: "cordial-nats/src", rows: &[
-        "names", "connect_error wire", "options waiters", "net", "attempt failure streams submit_error unknown_job", "cluster", "dead_letters job nodes objects pieces", "cancel_on_drop",
+        "names unwind", "connect_error wire", "options waiters", "net", "attempt failure streams submit_error unknown_job", "cluster", "dead_letters job nodes objects pieces", "cancel_on_drop",
         "submit", "call stream", "worker",
     ] },
     Order { folder: "cordial-nats/src/net", rows: &["cancellation net_error", "keep_alive", "thread", "connection", "api open"] },

@@ -1,0 +1,13 @@
+//! Catches panics of the `tracing` subscriber of the user. Such a panic must end neither the thread of a connection, nor a worker, nor a run whose
+//! delivery is not settled. No other module catches a panic.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Calls `f`, and returns also if it panics; the panic hook has reported that.
+#[expect(clippy::disallowed_methods, reason = "the one place that catches panics in this crate")]
+pub(crate) fn contain(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        // Its destructor may panic too.
+        std::mem::forget(payload);
+    }
+}

@@ -1,0 +1,54 @@
+//! Options with the smallest and the largest values.
+
+use std::time::Duration;
+
+use cordial::{Strategy, Supervisor};
+use cordial_nats::{Cluster, Options};
+
+use crate::functions::{DOUBLE, functions};
+use crate::harness::with_server;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs a job on a worker with these options.
+fn runs_a_job(options: impl FnOnce(Options) -> Options, slots: usize) {
+    with_server(|server| {
+        let options = options(Options::new(server.url()));
+        async move {
+            let cluster = Cluster::connect(options).await.unwrap();
+            let worker = cluster.worker(functions()).group("g").slots(slots);
+            let worker = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker"));
+            let tree = worker.start().await.unwrap();
+            let job = cluster.submit(DOUBLE, 21).group("g").await.unwrap();
+            assert_eq!(job.timeout(LIMIT).await, Ok(42));
+            tree.stop().await;
+            drop(server);
+        }
+    });
+}
+
+#[test]
+fn a_worker_with_the_longest_lease_runs_jobs() {
+    runs_a_job(|options| options.lease(Duration::MAX), 1);
+}
+
+#[test]
+fn a_worker_with_the_largest_number_of_slots_runs_jobs() {
+    runs_a_job(|options| options, usize::MAX);
+}
+
+#[test]
+fn a_group_for_no_job_has_room_for_one() {
+    with_server(|server| async move {
+        let options = Options::new(server.url()).max_jobs(0);
+        let cluster = Cluster::connect(options.clone()).await.unwrap();
+        let job = cluster.submit(DOUBLE, 21).group("g").await.unwrap();
+        let full = cluster.submit(DOUBLE, 22).group("g").await.unwrap_err();
+        assert!(full.to_string().contains("accepts no more jobs"), "{full}");
+        let cluster = Cluster::connect(options).await.unwrap();
+        let worker = cluster.worker(functions()).group("g").slots(1);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        assert_eq!(job.timeout(LIMIT).await, Ok(42));
+        tree.stop().await;
+    });
+}

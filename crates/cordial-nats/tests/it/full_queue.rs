@@ -1,0 +1,102 @@
+//! A client whose queue is full, because very many requests were made while the server was gone.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cordial::{Exit, LostCause, Strategy, Supervisor};
+use cordial_isolate::{Function, Functions};
+use cordial_nats::{Cluster, Job, SubmitError};
+use futures_util::future::{BoxFuture, join_all};
+
+use crate::functions::{DOUBLE, SLEEP};
+use crate::harness::with_server;
+use crate::processes::{LEASE, options};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// More than the queue of a client has room for.
+const MANY: u64 = 3000;
+
+type Submitted = BoxFuture<'static, Result<Job<u64>, SubmitError>>;
+
+fn submits(cluster: &Cluster, limit: Duration) -> Vec<Submitted> {
+    (0..MANY).map(|n| cluster.submit(DOUBLE, n).group("g").timeout(limit).into_future()).collect()
+}
+
+#[test]
+fn requests_end_at_their_limits_also_if_the_client_has_no_room_for_them() {
+    with_server(|mut server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        drop(cluster.submit(DOUBLE, 1).group("g").await.unwrap());
+        assert_eq!(cluster.nodes().await.unwrap(), []);
+        server.kill();
+        let ended = tokio::time::timeout(LIMIT, join_all(submits(&cluster, Duration::from_millis(500)))).await;
+        for submitted in ended.expect("each submit has a limit") {
+            let error = submitted.unwrap_err();
+            assert!(matches!(error, SubmitError::Unknown { .. }), "{error}");
+        }
+        let asked = tokio::time::timeout(LIMIT, cluster.nodes()).await.expect("a question has a limit");
+        assert!(asked.unwrap_err().to_string().contains("did not answer"));
+        let exit = cluster.call(DOUBLE, 1).timeout(LIMIT).await.unwrap_err();
+        let Exit::Lost(lost) = exit else { panic!("{exit}") };
+        assert!(matches!(lost.cause(), LostCause::ConnectionLost { .. }), "{lost}");
+    });
+}
+
+/// Lasts until it is ended.
+const ENDLESS: Function<(), ()> = Function::new("endless");
+
+static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
+static HAS_ENDED: AtomicBool = AtomicBool::new(false);
+
+struct NotesEnd;
+
+impl Drop for NotesEnd {
+    fn drop(&mut self) {
+        HAS_ENDED.store(true, Ordering::SeqCst);
+    }
+}
+
+async fn wait_for(flag: &AtomicBool) {
+    while !flag.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn a_run_whose_lease_is_lost_ends_and_a_worker_stops_also_if_the_client_has_no_room() {
+    with_server(|mut server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let functions = Functions::new()
+            .add(ENDLESS, |()| async move {
+                let _end = NotesEnd;
+                HAS_BEGUN.store(true, Ordering::SeqCst);
+                std::future::pending().await
+            })
+            .add(SLEEP, |ms| async move {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                ms
+            });
+        let worker = cluster.worker(functions).group("g").slots(2).grace(Duration::from_millis(100));
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        drop(cluster.submit(ENDLESS, ()).group("g").attempts(1).await.unwrap());
+        wait_for(&HAS_BEGUN).await;
+        let call = cluster.call(SLEEP, LEASE.as_millis() as u64 / 2).timeout(LIMIT);
+        while cluster.nodes().await.unwrap()[0].running < 2 {}
+        server.kill();
+        // The queue is full when the worker answers the call.
+        let mut full = Box::pin(join_all(submits(&cluster, LIMIT * 3)));
+        let ended = async {
+            tokio::select! {
+                _ = &mut full => unreachable!("there is no server"),
+                () = wait_for(&HAS_ENDED) => {}
+            }
+        };
+        tokio::time::timeout(LIMIT, ended).await.expect("the lease is over");
+        tokio::select! {
+            _ = &mut full => unreachable!("there is no server"),
+            stopped = tree.stop() => assert!(stopped.is_clean(), "{stopped:?}"),
+        }
+        drop(call);
+    });
+}
