@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
+use super::discard::discard;
 use super::runtime::{RuntimeHandle, with_current_runtime};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
@@ -106,8 +107,11 @@ impl Future for Monitor {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        if let MonitorState::Monitoring { runtime, id, .. } = &self.state {
-            let sender = runtime.with(self.pid, |entry| entry.rare.as_mut().and_then(|rare| rare.monitors.remove(*id)));
+        let state = std::mem::replace(&mut self.state, MonitorState::Done);
+        if let MonitorState::Monitoring { runtime, id, exit } = state {
+            // Before the sender, which would wake the code that has polled this monitor.
+            discard(exit);
+            let sender = runtime.with(self.pid, |entry| entry.rare.as_mut().and_then(|rare| rare.monitors.remove(id)));
             drop(sender);
         }
     }

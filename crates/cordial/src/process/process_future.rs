@@ -278,6 +278,10 @@ fn end(
             // An error means that the receiver was dropped.
             let _ = unwind::catch_cold(|| monitor.send(exit.clone()).is_ok());
         }
+        for trap in rare.traps.into_values() {
+            // Ends a stream that outlives the process, and so may run a waker of the user, too.
+            let _ = unwind::catch_cold(|| drop(trap));
+        }
         // Makes the futures ready that wait for a request and outlive the process.
         rare.shutdown_notice.iter().for_each(|notice| notice.give());
     }

@@ -16,6 +16,7 @@ use super::shutdown_notice::ShutdownNotice;
 use super::shutdown_state::{ExitCause, OnRequest};
 use crate::exit::Exit;
 use crate::pid::Pid;
+use crate::unwind;
 
 /// A signal to a process.
 #[derive(Debug)]
@@ -60,8 +61,9 @@ impl Effect {
         drop(self.unused);
         if let Some(message) = self.message {
             for trap in self.traps {
-                // An error means that the receiver was dropped in the meantime, which drops the message as well.
-                let _ = trap.send(message.clone());
+                // If the waker of one stream panics, the others still get the message. An error means that the receiver was dropped in the
+                // meantime, which drops the message as well.
+                let _ = unwind::catch_cold(|| trap.send(message.clone()).is_ok());
             }
         }
         self.notices.into_iter().flatten().for_each(|notice| notice.give());

@@ -10,6 +10,7 @@ use super::discard::discard;
 use super::runtime::{RuntimeHandle, current, current_runtime};
 use crate::exit::Exit;
 use crate::pid::Pid;
+use crate::unwind;
 
 /// A stream of the exits that a process traps, created by [`trap_exits`]. While the stream lives,
 /// the process traps exits.
@@ -92,7 +93,8 @@ impl Drop for Exits {
     fn drop(&mut self) {
         let Some(id) = self.id else { return };
         let sender = self.runtime.with(self.own, |entry| entry.rare.as_mut().and_then(|rare| rare.traps.remove(id)));
-        drop(sender);
+        // The last sender wakes the code that has polled this stream, by a waker that may be one of the user.
+        unwind::ignore_panic(|| drop(sender));
         while let Ok(exit) = self.exits.try_recv() {
             discard(exit);
         }

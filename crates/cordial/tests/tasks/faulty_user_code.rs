@@ -14,6 +14,8 @@ use cordial::{
     ChildSpec, Exit, Restart, Runtime, Shutdown, StartError, Strategy, Supervisor, Task, TaskSupervisor, Timeout,
     process, testing,
 };
+use futures::StreamExt;
+use tokio::sync::oneshot;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
@@ -98,6 +100,92 @@ fn a_panicking_waker_does_not_prevent_the_notification_of_other_monitors() {
         assert_eq!(task.await, Ok(7));
         let [_, second] = monitors;
         assert_eq!(second.await, Exit::Normal);
+    });
+}
+
+/// Polls a future with a waker that panics.
+fn poll_with_panicking_waker<F: Future + Unpin>(future: &mut F) {
+    let waker = Waker::from(Arc::new(PanickingWaker(AtomicBool::new(false))));
+    assert!(pin!(future).poll(&mut Context::from_waker(&waker)).is_pending());
+}
+
+#[test]
+fn a_panicking_waker_does_not_keep_a_request_from_other_streams_of_exits_and_from_the_process() {
+    testing::run(async {
+        let (ready, is_ready) = oneshot::channel();
+        let task = Task::spawn(async move {
+            let (mut first, mut second) = (process::trap_exits(), process::trap_exits());
+            poll_with_panicking_waker(&mut first.next());
+            let requested = cordial::shutdown_requested();
+            ready.send(()).unwrap();
+            requested.await;
+            [first.next().await, second.next().await]
+        });
+        is_ready.await.unwrap();
+        let own = process::current().unwrap();
+        process::exit(task.pid(), Exit::Shutdown(None));
+        assert_eq!(task.await, Ok([(); 2].map(|()| Some((own, Exit::Shutdown(None))))));
+    });
+}
+
+#[test]
+fn a_panicking_waker_of_a_child_does_not_interrupt_the_stop_of_its_supervisor() {
+    testing::run(async {
+        let child = |id| {
+            ChildSpec::init(id, || async {
+                let mut exits = process::trap_exits();
+                poll_with_panicking_waker(&mut exits.next());
+                let requested = cordial::shutdown_requested();
+                Ok::<_, fmt::Error>(async move {
+                    requested.await;
+                    drop(exits);
+                })
+            })
+        };
+        let builder = Supervisor::builder(Strategy::OneForOne).child(child("first")).child(child("second"));
+        let tree = builder.unlinked().start().await.unwrap();
+        let tasks = TaskSupervisor::builder().unlinked().start();
+        for id in ["third", "fourth"] {
+            tasks.start_child_with(child(id)).unwrap();
+        }
+        tokio::time::sleep(MS).await;
+        assert!(tree.stop().await.is_clean() && tasks.stop().await.is_clean());
+        assert_eq!((tree.ended().await, tasks.ended().await), (Exit::Normal, Exit::Normal));
+    });
+}
+
+#[test]
+fn a_panicking_waker_of_a_stream_of_exits_does_not_prevent_the_end_of_the_process() {
+    testing::run(async {
+        let (sender, streams) = oneshot::channel();
+        let task = Task::spawn(async move {
+            assert!(sender.send([(); 2].map(|()| process::trap_exits())).is_ok());
+            tokio::time::sleep(MS).await;
+            7
+        });
+        let mut streams = streams.await.unwrap();
+        streams.iter_mut().for_each(|exits| poll_with_panicking_waker(&mut exits.next()));
+        assert_eq!(task.await, Ok(7));
+        for mut exits in streams {
+            assert_eq!(exits.next().await, None);
+        }
+    });
+}
+
+#[test]
+fn dropping_a_monitor_or_a_stream_of_exits_calls_no_waker_that_panics() {
+    testing::run(async {
+        let monitored = Task::spawn(pending::<()>());
+        let mut monitor = process::monitor(monitored.pid());
+        poll_with_panicking_waker(&mut monitor);
+        drop(monitor);
+        let task = Task::spawn(async {
+            let mut exits = process::trap_exits();
+            poll_with_panicking_waker(&mut exits.next());
+            drop(exits);
+            7
+        });
+        assert_eq!(task.await, Ok(7));
     });
 }
 
