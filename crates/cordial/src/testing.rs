@@ -34,7 +34,8 @@ use crate::process::{
 /// Runs a future as the root process of a simulated runtime, with seed 0, and returns its output.
 ///
 /// When the root process has ended, the processes that are still alive are stopped: first the supervisors that no live process owns,
-/// then all processes without a supervisor, which are killed after 5 s of virtual time, then the supervisors that these owned.
+/// then all processes without a supervisor, which are killed after 5 s of virtual time, then the supervisors that these owned, and then
+/// in the same way what the children of these supervisors have started meanwhile.
 ///
 /// # Panics
 ///

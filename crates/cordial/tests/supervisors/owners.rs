@@ -2,11 +2,43 @@
 
 use std::future::pending;
 
-use cordial::{Backoff, Exit, StartError, Strategy, Supervisor, Task, TaskSupervisor};
+use cordial::{Backoff, ChildSpec, Exit, StartError, Strategy, Supervisor, Task, TaskSupervisor};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::harness::children::{Log, crash, pid, settle};
+use crate::harness::probe::Probe;
 use crate::harness::seeds::{SECOND, for_each_seed};
+
+/// The child belongs to a process without a supervisor, so it ends after such processes were stopped.
+#[test]
+fn a_process_that_a_child_starts_at_the_end_of_a_program_is_stopped_as_well() {
+    let probe = Probe::default();
+    for_each_seed(|| {
+        let probe = probe.clone();
+        async {
+            let (ready, is_ready) = oneshot::channel();
+            Task::start(async move {
+                let child = ChildSpec::init("child", move || {
+                    let probe = probe.clone();
+                    async move {
+                        let requested = cordial::shutdown_requested();
+                        Ok::<_, StartError>(async move {
+                            requested.await;
+                            sleep(SECOND).await;
+                            Task::start(probe.of(pending::<()>()));
+                        })
+                    }
+                });
+                let tree = Supervisor::builder(Strategy::OneForOne).child(child).start().await;
+                ready.send(tree.is_ok()).unwrap();
+                pending::<()>().await
+            });
+            assert!(is_ready.await.unwrap());
+        }
+    });
+    assert_eq!((probe.drops(), probe.n_alive()), (20, 0));
+}
 
 #[test]
 fn the_handle_of_a_task_supervisor_stays_valid_across_restarts() {

@@ -4,6 +4,7 @@
 //!  1. guardians without an owner, the last started first, each with the processes that it owns
 //!  2. processes that are neither guardians nor children, all at once
 //!  3. the guardians that these processes owned, the last started first
+//!  4. again 2 and 3, if children of these guardians have started more processes meanwhile
 //! ```
 
 use futures_util::future::{Either, select};
@@ -38,7 +39,11 @@ pub(crate) async fn collect_in_order(
     stop_guardians(report, runtime, &with_owner).await;
     let is_plain = |pid, entry: &Entry| is_member(pid, entry) && entry.is_plain();
     report.add(stop_all(runtime, &is_plain, shutdown, LateEnds::Await).await);
-    stop_guardians(report, runtime, &|pid, entry| is_member(pid, entry).then_some(None)).await;
+    while stop_guardians(report, runtime, &|pid, entry| is_member(pid, entry).then_some(None)).await {
+        // Those that are abandoned are reported already.
+        let is_new = |pid, entry: &Entry| is_plain(pid, entry) && !entry.is_abandoned();
+        report.add(stop_all(runtime, &is_new, shutdown, LateEnds::Await).await);
+    }
 }
 
 /// Like [`stop_in_order`], but `shutdown` limits the whole stop: all processes that are left when
@@ -75,12 +80,13 @@ pub(crate) async fn stop_within(runtime: &RuntimeHandle, is_member: IsMember<'_>
 
 /// Stops guardians one after another, the last started first. `owner` returns `None` for a guardian
 /// that is not to be stopped, or else `Some` of its owner. A guardian whose owner is alive is left
-/// alone.
+/// alone. Returns whether a guardian was stopped.
 async fn stop_guardians(
     report: &mut ReportBuilder,
     runtime: &RuntimeHandle,
     owner: &(dyn Fn(Pid, &Entry) -> Option<Option<Pid>> + Sync),
-) {
+) -> bool {
+    let mut has_stopped = false;
     loop {
         let n_guardians = runtime.n_guardians();
         let mut found = Vec::new();
@@ -102,8 +108,9 @@ async fn stop_guardians(
             report.add(slot.get());
             n_stopped += 1;
         }
+        has_stopped |= n_stopped > 0;
         if n_stopped == 0 && runtime.n_guardians() == n_guardians {
-            return;
+            return has_stopped;
         }
     }
 }
