@@ -15,6 +15,9 @@ use crate::pid::Pid;
 #[derive(Debug)]
 pub(crate) struct Parent {
     pub(crate) pid: Pid,
+    /// The root process that the parent descends from, if it descends from one. Also that of the child, and of what the child spawns:
+    /// they end with their supervisor, and not with the run in which a process has started the child.
+    pub(crate) root: Option<Pid>,
     /// The id that the parent gave to the child, if it gave one.
     pub(crate) id: Option<Arc<str>>,
     /// The incarnation number of the child, from 1.

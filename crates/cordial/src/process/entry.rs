@@ -192,16 +192,20 @@ impl Entry {
         self.lineage.as_ref().map_or(&[], |lineage| lineage.callers())
     }
 
-    /// Returns the root process that this process descends from, if it descends from one.
+    /// Returns the root process that this process descends from, if it descends from one. A child descends from that of its parent.
     pub(crate) fn root(&self) -> Option<Pid> {
-        self.lineage.as_ref()?.root()
+        match self.parent() {
+            Some(parent) => parent.root,
+            None => self.lineage.as_ref()?.root(),
+        }
     }
 
     /// Returns the lineage that the processes which this process spawns share.
     pub(crate) fn lineage_of_spawned(&mut self, own: Pid) -> Arc<Lineage> {
-        let Entry { lineage, lineage_of_spawned, rare, .. } = self;
-        let is_root = rare.as_ref().is_some_and(|rare| rare.root_notice.is_some());
-        lineage_of_spawned.get_or_insert_with(|| Lineage::of_spawned(own, lineage.as_deref(), is_root)).clone()
+        let is_root = self.rare.as_ref().is_some_and(|rare| rare.root_notice.is_some());
+        let root = if is_root { Some(own) } else { self.root() };
+        let Entry { lineage, lineage_of_spawned, .. } = self;
+        lineage_of_spawned.get_or_insert_with(|| Lineage::of_spawned(own, lineage.as_deref(), root)).clone()
     }
 }
 

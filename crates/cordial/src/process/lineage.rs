@@ -17,14 +17,13 @@ pub(crate) struct Lineage {
 }
 
 impl Lineage {
-    /// Returns the lineage of the processes that `spawner` spawns. `lineage` is the lineage of `spawner` itself, and `is_root`
-    /// says whether `spawner` is a root process.
-    pub(crate) fn of_spawned(spawner: Pid, lineage: Option<&Lineage>, is_root: bool) -> Arc<Lineage> {
+    /// Returns the lineage of the processes that `spawner` spawns. `lineage` is the lineage of `spawner` itself, and `root` the root
+    /// process from which they descend.
+    pub(crate) fn of_spawned(spawner: Pid, lineage: Option<&Lineage>, root: Option<Pid>) -> Arc<Lineage> {
         let callers = std::iter::once(spawner)
             .chain(lineage.iter().flat_map(|lineage| lineage.callers.iter().copied()))
             .take(MAX_CALLERS)
             .collect();
-        let root = if is_root { Some(spawner) } else { lineage.and_then(|lineage| lineage.root) };
         Arc::new(Lineage { root, callers })
     }
 

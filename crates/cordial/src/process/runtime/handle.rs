@@ -246,6 +246,11 @@ impl RuntimeHandle {
         self.with(pid, |_| ()).is_some()
     }
 
+    /// Returns the root process that a live process descends from, if it descends from one.
+    pub(crate) fn root_of(&self, pid: Pid) -> Option<Pid> {
+        self.with(pid, |entry| entry.root()).flatten()
+    }
+
     /// Removes a process from the table.
     pub(crate) fn remove(&self, pid: Pid) -> Option<Entry> {
         let shared = &*self.shared;

@@ -80,13 +80,14 @@ impl TaskChildren {
         TaskChildren { shards, limit, restartable, drained }
     }
 
-    /// Lets the supervisor `pid` start children, unless `close` was called before. `shutdown` says how it stops them.
-    pub(super) fn open(&self, pid: Pid, shutdown: Shutdown) {
+    /// Lets the supervisor `pid`, which descends from `root`, start children, unless `close` was called before. `shutdown` says how it
+    /// stops them.
+    pub(super) fn open(&self, pid: Pid, root: Option<Pid>, shutdown: Shutdown) {
         for shard in &self.shards {
             let mut parent = lock(&shard.parent);
             if shard.temporary.lock().admission == Admission::Open {
                 let children = shard.temporary.clone();
-                *parent = Some(Arc::new(Parent { pid, id: None, incarnation: 1, shutdown, children }));
+                *parent = Some(Arc::new(Parent { pid, root, id: None, incarnation: 1, shutdown, children }));
             }
         }
     }

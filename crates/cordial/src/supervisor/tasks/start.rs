@@ -136,7 +136,7 @@ fn start_incarnation(shared: &Arc<TasksShared>, slot: Option<ChildSlot>) -> Resu
         |incarnation, exit_signals| serve_tasks(shared.clone(), children.clone(), exits, incarnation, exit_signals);
     let spawned = spawn.start(serve)?;
     // The children are opened after the start, since they name the supervisor by its pid.
-    children.open(spawned.pid, options.shutdown);
+    children.open(spawned.pid, shared.runtime().root_of(spawned.pid), options.shutdown);
     shared.set_children(&children);
     Ok(spawned)
 }

@@ -77,6 +77,7 @@ impl RestartableStart {
         };
         let parent = Arc::new(Parent {
             pid: supervisor,
+            root: runtime.root_of(supervisor),
             id: Some(self.id.clone()),
             incarnation: self.incarnation,
             shutdown: self.shutdown,

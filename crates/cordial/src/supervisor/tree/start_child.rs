@@ -222,6 +222,7 @@ impl TreeState {
         let (incarnation, spec) = (child.incarnation, &mut child.spec);
         let parent = Arc::new(Parent {
             pid: supervisor,
+            root: self.runtime.root_of(supervisor),
             id: Some(spec.id.clone()),
             incarnation,
             shutdown: spec.shutdown,
