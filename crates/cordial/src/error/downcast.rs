@@ -34,9 +34,12 @@ impl Exit {
     /// ```
     #[must_use]
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
-        std::iter::successors(cause(self), |error| cause(*error))
-            .take(MAX_ERRORS)
-            .find_map(|error| error.downcast_ref())
+        self.causes().find_map(|error| error.downcast_ref())
+    }
+
+    /// Returns the errors of the chain in which [`downcast_ref`](Exit::downcast_ref) looks, the outermost first.
+    pub(crate) fn causes(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
+        std::iter::successors(cause(self), |error| cause(*error)).take(MAX_ERRORS)
     }
 }
 
@@ -48,6 +51,9 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
     }
     if let Some(StartError::Child { exit, .. } | StartError::GaveUp(exit)) = error.downcast_ref() {
         return Some(exit);
+    }
+    if let Some(StartError::NotFound(error)) = error.downcast_ref() {
+        return Some(error);
     }
     if let Some(BuildError::System(error) | BuildError::ThreadsRefused { error, .. }) = error.downcast_ref() {
         return Some(error);

@@ -71,6 +71,7 @@ fn an_error_is_found_wherever_it_is_in_the_chain() {
         assert!(exit.downcast_ref::<Innermost>().is_some(), "{name}");
         assert!(exit.downcast_ref::<fmt::Error>().is_none(), "{name}");
     }
+    assert!(Exit::from(StartError::from(NotFound)).downcast_ref::<NotFound>().is_some());
     let exit = exit(Box::new(Outer(io())));
     assert!(exit.downcast_ref::<Outer>().is_some() && exit.downcast_ref::<io::Error>().is_some());
     for exit in [Exit::Killed, Exit::Shutdown(Some("innermost".into())), Exit::NoProcess] {

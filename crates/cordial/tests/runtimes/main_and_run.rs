@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cordial::{ChildSpec, Exit, Runtime, Shutdown, Strategy, Supervisor, Task, process};
+use cordial::{ChildSpec, Exit, Runtime, Shutdown, Strategy, Supervisor, Task, TaskSupervisor, Timeout, process};
 use rustix::process::Signal;
 use tokio::sync::oneshot;
 
@@ -150,6 +150,28 @@ fn descendants_of_the_root_are_shut_down_when_the_root_has_exited() {
     assert!(process::info(elsewhere.pid()).is_some());
 }
 
+/// The supervisor belongs to the runtime, and so do its children and the tasks that these spawn, although the root has started them.
+#[test]
+fn a_run_leaves_the_tasks_of_a_child_of_an_unlinked_supervisor_alone() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let (go, gone) = oneshot::channel::<()>();
+    let (sender, results) = std::sync::mpsc::channel();
+    let root = async move {
+        let (is_ready, ready) = oneshot::channel();
+        let child = async move {
+            let task = Task::spawn(async move { gone.await.is_ok() }).timeout(Timeout::Infinity);
+            is_ready.send(()).unwrap();
+            sender.send(task.await).unwrap();
+        };
+        let tasks = TaskSupervisor::builder().unlinked().start();
+        tasks.start_child(child).unwrap();
+        ready.await.unwrap();
+    };
+    assert_eq!(runtime.run(root), Ok(()));
+    let _ = go.send(());
+    assert_eq!(results.recv().unwrap(), Ok(true));
+}
+
 /// Cleans up in a run of its own, whose root has to be polled more than once.
 fn clean_up() {
     let cleaned = cordial::run(async {
@@ -166,13 +188,59 @@ async fn shut_down_a_task() -> std::io::Result<()> {
     task.await.map_err(std::io::Error::other)
 }
 
+/// Calls `action` when its text is made, and when it is dropped.
+#[derive(Debug)]
+struct FaultyError {
+    display: fn(),
+    drop: fn(),
+}
+
+impl std::fmt::Display for FaultyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (self.display)();
+        f.write_str("no luck")
+    }
+}
+
+impl std::error::Error for FaultyError {}
+
+impl Drop for FaultyError {
+    fn drop(&mut self) {
+        (self.drop)();
+    }
+}
+
+#[test]
+fn an_error_that_panics_or_raises_a_signal_does_not_change_the_status() {
+    let cases = [
+        ("its text panics", "Error: an error whose `Display` panicked\n"),
+        ("its destructor panics", "Error: no luck\n"),
+        ("its text raises a signal", "Error: no luck\n"),
+    ];
+    let Some(case) = subprocess::case() else {
+        for (case, complaint) in cases {
+            let ran = subprocess::run(test_name!(), case);
+            assert_eq!(ran.status.code(), Some(1), "{case}: {:?}, {}", ran.status, ran.stderr);
+            assert!(ran.stderr.contains(complaint), "{case}: {}", ran.stderr);
+        }
+        return;
+    };
+    let error = match &*case {
+        "its text panics" => FaultyError { display: || panic!("planned panic of an error text"), drop: || () },
+        "its destructor panics" => FaultyError { display: || (), drop: || panic!("planned panic of a destructor") },
+        _ => FaultyError { display: || signal_hook::low_level::raise(Signal::TERM.as_raw()).unwrap(), drop: || () },
+    };
+    exit_with(cordial::main(async { Err::<(), _>(error) }))
+}
+
 const SIGNALS: [Signal; 2] = [Signal::TERM, Signal::INT];
 
 /// The first signal is a shutdown request to the root. The root decides what it does then, and with which status it ends.
 #[test]
 fn the_first_signal_asks_the_root_to_shut_down() {
-    let cases: [(&str, i32, &[&str]); 10] = [
+    let cases: [(&str, i32, &[&str]); 11] = [
         ("opted in", 0, &["requested", "finished"]),
+        ("opted in, and a child fails to start with the shutdown of a task", 0, &["requested"]),
         ("opted in and returns the shutdown of a task in another error", 0, &["requested"]),
         ("a run within the root", 0, &["root dropped"]),
         ("a run within the root that begins after the signal", 0, &["Err(was shut down)"]),
@@ -236,6 +304,17 @@ fn the_first_signal_asks_the_root_to_shut_down() {
             }
             let result = cordial::run(std::future::pending::<()>());
             subprocess::report(format_args!("{result:?}"));
+        }),
+        "opted in, and a child fails to start with the shutdown of a task" => cordial::main(async {
+            let request = opt_in().await;
+            subprocess::report("ready");
+            request.await;
+            subprocess::report("requested");
+            let child = ChildSpec::init("child", || async {
+                shut_down_a_task().await?;
+                Ok::<_, std::io::Error>(std::future::pending::<()>())
+            });
+            Supervisor::builder(Strategy::OneForOne).child(child).start().await.map(drop)
         }),
         "not opted in" => cordial::main(not_opted_in),
         "opted in and cleans up in another run" => cordial::main(async {

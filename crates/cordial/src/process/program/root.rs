@@ -20,6 +20,7 @@ use futures_util::future::{Either, select};
 use super::os_signals::{OsSignal, OsSignals};
 use crate::exit::Exit;
 use crate::pid::Pid;
+use crate::process::discard::discard;
 use crate::process::entry::Entry;
 use crate::process::outcome::Outcome;
 use crate::process::report::{ReportBuilder, StopReport};
@@ -28,6 +29,7 @@ use crate::process::shutdown::Shutdown;
 use crate::process::signal::Signal;
 use crate::process::spawn::{Spawn, box_if_large};
 use crate::process::stop::{collect_in_order, kill_group};
+use crate::unwind;
 
 /// How long the second signal waits for destructors. Together with the time to handle the signal, less than 100 ms.
 const AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(70);
@@ -184,33 +186,41 @@ where
     if let Some(signal) = outcome.cut_short_by {
         return ExitCode::from(signal.status());
     }
-    match outcome.result.and_then(Outcome::into_result) {
-        Ok(()) | Err(Exit::Normal) => ExitCode::SUCCESS,
-        Err(exit) if is_orderly(runtime, &exit, outcome.was_asked) => ExitCode::SUCCESS,
-        Err(exit) => {
-            // Standard error may be closed. The status is returned all the same.
-            let _ = writeln!(std::io::stderr(), "Error: {exit:#}");
-            if let Exit::Panic(report) = &exit
-                && let Some(backtrace) = report.backtrace_text()
-            {
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "stack backtrace of process {}:\n{}",
-                    report.pid(),
-                    backtrace.trim_end()
-                );
-            }
-            ExitCode::FAILURE
-        }
+    // The conversion, the text and the destructor of an error are code of the user. A panic in them, which the panic hook has reported,
+    // does not change the status.
+    let Ok(result) = unwind::catch_cold(|| outcome.result.and_then(Outcome::into_result)) else {
+        return ExitCode::FAILURE;
+    };
+    let exit = result.err().unwrap_or(Exit::Normal);
+    let has_succeeded = matches!(exit, Exit::Normal) || is_orderly(runtime, &exit, outcome.was_asked);
+    if !has_succeeded {
+        print_failure(&exit);
+    }
+    discard(exit);
+    if has_succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints the exit with which the root process has failed.
+fn print_failure(exit: &Exit) {
+    let text = unwind::catch_cold(|| format!("{exit:#}"));
+    let text = text.unwrap_or_else(|_| "an error whose `Display` panicked".to_owned());
+    // Standard error may be closed. The status is returned all the same.
+    let _ = writeln!(io::stderr(), "Error: {text}");
+    if let Exit::Panic(report) = exit
+        && let Some(backtrace) = report.backtrace_text()
+    {
+        let (pid, backtrace) = (report.pid(), backtrace.trim_end());
+        let _ = writeln!(io::stderr(), "stack backtrace of process {pid}:\n{backtrace}");
     }
 }
 
 /// Returns whether an exit of a root process is an orderly shutdown. Code that was asked to shut down may have put the exit of one
 /// of its tasks into an error of its own.
 fn is_orderly(runtime: &RuntimeHandle, exit: &Exit, was_asked: bool) -> bool {
-    let inner = if was_asked { exit.downcast_ref::<Exit>() } else { None };
+    let is_shutdown = |exit: &&Exit| matches!(exit, Exit::Shutdown(_));
+    let inner = exit.causes().filter_map(|error| error.downcast_ref()).find(is_shutdown).filter(|_| was_asked);
     let exit = inner.unwrap_or(exit);
-    matches!(exit, Exit::Shutdown(_)) && !runtime.restart_limit_exits().contains(exit)
+    is_shutdown(&exit) && !runtime.restart_limit_exits().contains(exit)
 }
 
 /// Runs a future as a root process. The caller has checked that this thread may block.

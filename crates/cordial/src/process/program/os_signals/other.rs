@@ -45,6 +45,6 @@ impl OsSignals {
     /// of tokio has handled them.
     pub(in crate::process::program) fn set_handled(&self) {}
 
-    /// Says the same of the signals that have come since.
+    /// Says the same of the signals that have come since, and of those that come before the run ends.
     pub(in crate::process::program) fn disregard_rest(&self) {}
 }

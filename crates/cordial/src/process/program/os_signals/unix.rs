@@ -48,6 +48,8 @@ pub(in crate::process::program) struct OsSignals {
     pipe: Arc<Pipe>,
     /// The numbers of the signals that the run has taken.
     taken: Cell<Numbers>,
+    /// Whether the signals that no run has handled when this run ends need no other effect.
+    disregards_rest: Cell<bool>,
     /// Unregistered when the run ends.
     _wakes: Vec<Action>,
 }
@@ -71,7 +73,7 @@ impl OsSignals {
         let wakes = wakes.into_iter().collect::<io::Result<_>>()?;
         // Until here a signal ends the program. From here on it is received.
         let taken = Cell::new(lock_program().begin_run(takes_unhandled));
-        Ok(OsSignals { pipe, taken, _wakes: wakes })
+        Ok(OsSignals { pipe, taken, disregards_rest: Cell::new(false), _wakes: wakes })
     }
 
     /// Polls the future on the calling thread, again after each wake-up and after each signal.
@@ -112,15 +114,15 @@ impl OsSignals {
         lock_program().set_handled(self.taken.get());
     }
 
-    /// Says the same of the signals that have come since.
+    /// Says the same of the signals that have come since, and of those that come before the run ends.
     pub(in crate::process::program) fn disregard_rest(&self) {
-        lock_program().set_all_handled();
+        self.disregards_rest.set(true);
     }
 }
 
 impl Drop for OsSignals {
     fn drop(&mut self) {
-        lock_program().end_run();
+        lock_program().end_run(self.disregards_rest.get());
     }
 }
 
@@ -227,10 +229,14 @@ impl ProgramSignals {
         numbers
     }
 
-    /// Ends a run. If it was the last one, a signal that no run has handled does now what it does while no run listens.
-    fn end_run(&mut self) {
+    /// Ends a run. If it was the last one, a signal that no run has handled does now what it does while no run listens, unless the run
+    /// `disregards_rest`.
+    fn end_run(&mut self, disregards_rest: bool) {
         self.n_runs -= 1;
         self.set_flags();
+        if disregards_rest {
+            self.set_all_handled();
+        }
         if self.n_runs > 0 {
             return;
         }
