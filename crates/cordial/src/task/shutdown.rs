@@ -63,8 +63,17 @@ impl<T: Send> Task<T> {
             Shutdown::BrutalKill => matches!(exit, Exit::Killed),
             Shutdown::After(_) | Shutdown::Infinity => matches!(exit, Exit::Shutdown(None)),
         };
+        let answer =
+            |result: Result<T, Exit>| Some(result).filter(|result| !matches!(result, Err(exit) if is_requested(exit)));
         let mut step = Step::first(shutdown);
         loop {
+            if step == Step::Abandon
+                && !runtime.is_alive(pid)
+                && let Some(result) = self.yield_for(Timeout::Infinity).await
+            {
+                // Its poll has returned a moment ago.
+                return answer(result);
+            }
             step.take(&runtime, pid, caller);
             if step == Step::Abandon {
                 self.release();
@@ -78,7 +87,7 @@ impl<T: Send> Task<T> {
                 if timeout != Timeout::After(Duration::ZERO)
                     && let Some(result) = self.yield_for(timeout).await
                 {
-                    return Some(result).filter(|result| !matches!(result, Err(exit) if is_requested(exit)));
+                    return answer(result);
                 }
                 let before = std::mem::replace(&mut polls, Polls::now(&runtime)).of(pid);
                 if step != Step::Kill || polls.is_stuck(pid, before) {

@@ -91,19 +91,17 @@ pub(crate) async fn stop_one(runtime: &RuntimeHandle, pid: Pid, shutdown: Shutdo
             Step::Request { .. } => step.take(runtime, pid, None),
             Step::Kill => killed = kill_one(runtime, pid, &polls),
             Step::Abandon => {
-                let stopped = describe_one(runtime, pid, &polls);
+                // Its poll may have returned a moment ago.
+                let Some(stopped) = describe_one(runtime, pid, &polls) else { return ended(killed, shutdown) };
                 step.take(runtime, pid, None);
-                return stopped.map_or(StopOutcome::AsRequested, StopOutcome::Abandoned);
+                return StopOutcome::Abandoned(stopped);
             }
         }
         let next = step.next();
         loop {
             let limit = next.and_then(|(after, _)| runtime.executor().timer(after));
             if ends_within(&mut end, limit).await {
-                return match killed.and_then(|killed| killed.stopped) {
-                    Some(stopped) if shutdown != Shutdown::BrutalKill => StopOutcome::Killed(stopped),
-                    _ => StopOutcome::AsRequested,
-                };
+                return ended(killed, shutdown);
             }
             let before = std::mem::replace(&mut polls, Polls::now(runtime)).of(pid);
             if step != Step::Kill || polls.is_stuck(pid, before) {
@@ -111,6 +109,14 @@ pub(crate) async fn stop_one(runtime: &RuntimeHandle, pid: Pid, shutdown: Shutdo
             }
         }
         step = next.expect("a wait without limit ends with the process").1;
+    }
+}
+
+/// Returns how a process has ended that `stop_one` has stopped. `killed` is `None` if it was not killed.
+fn ended(killed: Option<Killed>, shutdown: Shutdown) -> StopOutcome {
+    match killed.and_then(|killed| killed.stopped) {
+        Some(stopped) if shutdown != Shutdown::BrutalKill => StopOutcome::Killed(stopped),
+        _ => StopOutcome::AsRequested,
     }
 }
 
