@@ -174,6 +174,31 @@ fn a_subtree_ends_with_all_that_it_has_spawned_and_with_nothing_else() {
     }
 }
 
+/// Starts a chain of this many processes, each of which has started the next one.
+fn start_chain(length: u32) -> Pid {
+    Task::start(async move {
+        if length > 1 {
+            start_chain(length - 1);
+        }
+        std::future::pending::<()>().await;
+    })
+}
+
+/// With a search of all processes for each of them, this would take more than ten times as long.
+#[test]
+fn a_long_chain_of_processes_is_found_in_one_search() {
+    const LENGTH: u32 = 10_000;
+    testing::run(async {
+        let first = start_chain(LENGTH);
+        tokio::time::sleep(SECOND).await;
+        #[expect(clippy::disallowed_methods, reason = "the search takes real time")]
+        let started = std::time::Instant::now();
+        let answer = process::inspector().stop_subtree(first, Shutdown::BrutalKill).await;
+        assert!(started.elapsed() < 5 * SECOND, "{:?}", started.elapsed());
+        assert_eq!((answer.n_below, process::inspector().totals().alive), (LENGTH as usize - 1, 1));
+    });
+}
+
 #[test]
 fn a_subtree_ends_in_time_also_if_a_supervisor_in_it_allows_more() {
     for shutdown in [Shutdown::BrutalKill, Shutdown::After(SECOND)] {

@@ -172,23 +172,23 @@ impl Subtree {
         subtree
     }
 
-    /// Adds the processes that are directly below one of the subtree, until there are no more. A process is below its supervisor,
-    /// or else below its owner, or else below its spawner.
+    /// Adds the processes that are below one of the subtree, at any depth. A process is below its supervisor, or else below its owner, or
+    /// else below its spawner.
     fn grow(&mut self, runtime: &RuntimeHandle) {
-        loop {
-            let mut found = Vec::new();
-            runtime.for_each(&mut |pid, entry| {
-                let supervisor = entry.parent().map(|parent| parent.pid);
-                let owner = entry.guardian().and_then(|guardian| guardian.owner);
-                let above = supervisor.or(owner).or_else(|| entry.callers().first().copied());
-                if !self.0.contains(&pid) && above.is_some_and(|above| self.0.contains(&above)) {
-                    found.push(pid);
-                }
-            });
-            if found.is_empty() {
-                return;
-            }
-            self.0.extend(found);
+        // Read once, because a chain of processes that each spawn the next one may be long.
+        let mut others: Vec<(Pid, Pid)> = Vec::new();
+        runtime.for_each(&mut |pid, entry| {
+            let supervisor = entry.parent().map(|parent| parent.pid);
+            let owner = entry.guardian().and_then(|guardian| guardian.owner);
+            let above = supervisor.or(owner).or_else(|| entry.callers().first().copied());
+            others.extend(above.filter(|_| !self.0.contains(&pid)).map(|above| (above, pid)));
+        });
+        others.sort_unstable();
+        let mut unvisited: Vec<Pid> = self.0.iter().copied().collect();
+        while let Some(above) = unvisited.pop() {
+            let first = others.partition_point(|(of, _)| *of < above);
+            let below = others[first..].iter().take_while(|(of, _)| *of == above).map(|(_, pid)| *pid);
+            unvisited.extend(below.filter(|pid| self.0.insert(*pid)));
         }
     }
 }
