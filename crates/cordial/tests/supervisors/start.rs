@@ -308,6 +308,10 @@ fn an_invalid_child_is_refused_and_not_started() {
             Err(StartError::SignificantPermanent("a".into()))
         );
         assert_eq!(log.take(), "");
+        tree.start_child(log.child("a")).await.unwrap();
+        let known = log.child("a").restart(Restart::Transient).significant();
+        assert_eq!(tree.start_child(known).await, Err(StartError::SignificantNever("a".into())));
+        assert_eq!(log.take(), "+a");
         tree.stop().await;
     });
 }

@@ -41,17 +41,15 @@ impl TreeState {
 
     /// Adds a child, and returns its key.
     fn insert_new(&mut self, spec: ChildSpec) -> Result<u32, StartError> {
-        let error = match self.children.key(&spec.id) {
-            Some(key) => Some(match self.children[key].status {
-                _ if self.children[key].is_restarting() => StartError::Restarting(spec.id.clone()),
-                ChildStatus::Starting(pid) | ChildStatus::Running(pid) => {
-                    StartError::AlreadyStarted { id: spec.id.clone(), pid }
-                }
-                ChildStatus::RestartAt(_) | ChildStatus::Stopped => StartError::AlreadyPresent(spec.id.clone()),
-            }),
-            None => check_significance(&spec, self.auto_shutdown).err(),
-        };
-        match error {
+        let present = self.children.key(&spec.id).map(|key| match self.children[key].status {
+            _ if self.children[key].is_restarting() => StartError::Restarting(spec.id.clone()),
+            ChildStatus::Starting(pid) | ChildStatus::Running(pid) => {
+                StartError::AlreadyStarted { id: spec.id.clone(), pid }
+            }
+            ChildStatus::RestartAt(_) | ChildStatus::Stopped => StartError::AlreadyPresent(spec.id.clone()),
+        });
+        // A specification that is never accepted is the caller's mistake, whichever children there are.
+        match check_significance(&spec, self.auto_shutdown).err().or(present) {
             Some(error) => {
                 discard(spec);
                 Err(error)
