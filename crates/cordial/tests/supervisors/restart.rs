@@ -7,10 +7,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use cordial::{ChildSpec, ChildState, Restart, Strategy, Supervisor, process};
+use cordial::{Backoff, ChildSpec, ChildState, Restart, Strategy, Supervisor, process};
 use tokio::time::sleep;
 
-use crate::harness::children::{Log, crash, has_given_up, info, state};
+use crate::harness::children::{Log, LogGuard, crash, has_given_up, info, state};
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 // V-025, V-026, V-036
@@ -72,7 +72,7 @@ fn flaky(log: &Log, failures: u32) -> ChildSpec {
     let (n_starts, log) = (AtomicU32::new(0), log.clone());
     ChildSpec::init("flaky", move || {
         let start = n_starts.fetch_add(1, Ordering::SeqCst);
-        let guard = crate::harness::children::LogGuard::new(&log, "flaky");
+        let guard = LogGuard::new(&log, "flaky");
         async move {
             if (1..=failures).contains(&start) {
                 return Err(io::Error::other("no disk"));
@@ -147,6 +147,7 @@ fn a_supervisor_with_a_hanging_start_can_be_stopped() {
     });
 }
 
+// V-118
 #[test]
 fn a_crash_in_the_middle_of_a_group_restart_is_one_more_restart() {
     for_each_seed(|| async {
@@ -174,5 +175,72 @@ fn a_crash_in_the_middle_of_a_group_restart_is_one_more_restart() {
         assert_eq!(log.take(), "-c -a +a -a +a +c");
         assert_eq!(n_starts.load(Ordering::SeqCst), 3);
         tree.stop().await;
+    });
+}
+
+// V-117
+/// It went on running when the earlier child had started, although each failed attempt to start that child had stopped it.
+#[test]
+fn a_child_that_is_started_while_an_earlier_one_waits_for_its_restart_is_restarted_after_it() {
+    for_each_seed(|| async {
+        for (strategy, before, after) in [
+            (Strategy::OneForOne, "-a -b +b +late +temporary", "+a"),
+            (Strategy::OneForAll, "-a -b +b +late +temporary", "-temporary -late -b +a +b +late"),
+            (Strategy::RestForOne, "-a -b +b +late +temporary", "-temporary -late -b +a +b +late"),
+        ] {
+            let log = Log::default();
+            let tree = Supervisor::builder(strategy)
+                .child(log.child("a").backoff(Backoff::exponential(10 * SECOND, 10 * SECOND)))
+                .child(log.child("b"))
+                .start()
+                .await
+                .unwrap();
+            log.take();
+            crash(&tree, "a").await;
+            tree.terminate_child("b").await.unwrap();
+            tree.restart_child("b").await.unwrap();
+            tree.start_child(log.child("late")).await.unwrap();
+            tree.start_child(log.child("temporary").restart(Restart::Temporary)).await.unwrap();
+            assert_eq!(log.take(), before, "{strategy:?}");
+            sleep(60 * SECOND).await;
+            assert_eq!(log.take(), after, "{strategy:?}");
+            let n_temporary = usize::from(strategy == Strategy::OneForOne);
+            assert_eq!(tree.count_children().await.active, 3 + n_temporary);
+            tree.stop().await;
+        }
+    });
+}
+
+// V-117
+#[test]
+fn a_child_that_is_started_while_an_earlier_supervisor_starts_again_is_restarted_after_it() {
+    for_each_seed(|| async {
+        for strategy in [Strategy::OneForAll, Strategy::RestForOne] {
+            let log = Log::default();
+            let (n_starts, of_inner) = (Arc::new(AtomicU32::new(0)), log.clone());
+            let nested = ChildSpec::supervisor("nested", move || {
+                let (n_starts, log) = (n_starts.clone(), of_inner.clone());
+                let inner = ChildSpec::init("inner", move || {
+                    let is_second = n_starts.fetch_add(1, Ordering::SeqCst) == 1;
+                    let guard = (!is_second).then(|| LogGuard::new(&log, "inner"));
+                    async move {
+                        let guard = guard.ok_or_else(|| io::Error::other("no disk"))?;
+                        Ok::<_, io::Error>(async move {
+                            let _guard = guard;
+                            pending::<()>().await;
+                        })
+                    }
+                });
+                let inner = inner.backoff(Backoff::exponential(10 * SECOND, 10 * SECOND));
+                Supervisor::builder(Strategy::OneForOne).child(inner)
+            });
+            let tree = Supervisor::builder(strategy).child(nested).start().await.unwrap();
+            crash(&tree, "nested").await;
+            tree.start_child(log.child("late")).await.unwrap();
+            assert_eq!(log.take(), "+inner -inner +late");
+            sleep(60 * SECOND).await;
+            assert_eq!(log.take(), "+inner -late +late", "{strategy:?}");
+            tree.stop().await;
+        }
     });
 }

@@ -150,6 +150,12 @@ impl ChildTable {
         self.starting.first().map(|(_, key, _)| key)
     }
 
+    /// Returns whether a child before this one waits for its restart, or is starting again.
+    pub(super) fn is_restarting_before(&self, key: u32) -> bool {
+        let waits = self.restarting.first().is_some_and(|(_, first, _)| first < key);
+        waits || self.starting.iter().any(|(_, starting, _)| starting < key && self[starting].is_restarting())
+    }
+
     /// Returns the children whose status is `RestartAt` and whose next attempt is this one, in the order of the times of their
     /// restarts.
     pub(super) fn restarts(&self, attempt: Attempt) -> impl Iterator<Item = (Duration, u32)> {

@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 
 use super::call::reply;
-use super::child::{Attempt, ChildStatus, StartCause};
+use super::child::{Attempt, ChildStatus, StartCause, TreeChild};
 use super::delayed_starts::{DelayedStart, DelayedStartInput};
 use super::state::TreeState;
 use crate::error::StartError;
@@ -35,11 +35,18 @@ impl TreeState {
         input: DelayedStartInput,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
-        let key = start.key;
+        let (key, pid) = (start.key, start.pid);
         match self.advance_start(start, input, signals).await? {
             Some(error) => self.delayed_start_failed(key, error, signals).await,
+            None if self.has_restarted(key, pid) => self.stop_started_early(key, signals).await,
             None => Ok(()),
         }
+    }
+
+    /// Returns whether this process is a restart of the child, and has finished starting.
+    fn has_restarted(&self, key: u32, pid: Pid) -> bool {
+        let is_restart = |child: &TreeChild| child.start_cause() == StartCause::Restart;
+        self.children.get(key).is_some_and(|child| child.status == ChildStatus::Running(pid) && is_restart(child))
     }
 
     /// Records the delayed starts that have succeeded. To be called after an exit was read and before it is handled: the child may have

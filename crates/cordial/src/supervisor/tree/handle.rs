@@ -45,7 +45,8 @@ use crate::supervisor::strategy::Strategy;
 /// | `OneForAll` | all other running children | all children, also those that had exited or were terminated |
 /// | `RestForOne` | the running children after it | that child and all children after it, also those that had exited or were terminated |
 ///
-/// A temporary child that a restart stops is removed. A restart that fails is tried again at once, and each attempt counts
+/// A temporary child that a restart stops is removed. A child that a call starts while an earlier child waits for its restart is
+/// restarted after that child, unless the strategy is `OneForOne`. A restart that fails is tried again at once, and each attempt counts
 /// as a restart. With a [`backoff`](ChildSpec::backoff), it is tried again after a delay, and is not counted.
 ///
 /// A supervisor traps exits. A [`Shutdown`](Exit::Shutdown) signal stops it. After a kill it kills its children and
@@ -58,7 +59,10 @@ use crate::supervisor::strategy::Strategy;
 /// - A restart can be delayed ([`ChildSpec::backoff`]) and waits for a process that is stuck in a poll.
 /// - In OTP, `which_children` and `count_children` wait until the start or stop of a child is done. Here they wait for at most 10 ms, for a
 ///   restart that is made at once, and show which children are `Starting` or `Restarting`.
-/// - `terminate_child` ends an `init` that hangs; in OTP it waits for that `init`. An `init` may
+/// - Exits that have arrived are handled before the restarts for which they call, and calls after that. In OTP a child may be started
+///   only to be stopped for the next exit.
+/// - A restart that fails is counted at once. In OTP the calls that have arrived come first.
+/// - `terminate_child`, or a stop of the supervisor, ends an `init` that hangs; in OTP they wait for that `init`. An `init` may
 ///   terminate and delete other children of its supervisor. It cannot start a child: the call
 ///   returns an error, where OTP deadlocks.
 /// - If one child holds up a restart of several children and is terminated, the children after it

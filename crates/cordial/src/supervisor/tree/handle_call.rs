@@ -14,6 +14,7 @@ use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::restart::Restart;
 use crate::supervisor::spec::ChildSpec;
 use crate::supervisor::stop_reason::StopReason;
+use crate::supervisor::strategy::Strategy;
 
 impl TreeState {
     /// Handles a call and replies to it, or keeps the reply for later if the start of a child is delayed.
@@ -21,7 +22,7 @@ impl TreeState {
         match call {
             TreeCall::Start(spec, _, pid_reply) => match self.insert_new(*spec) {
                 Ok(key) => {
-                    let outcome = self.start_child(key, StartCause::Added, signals).await?;
+                    let outcome = self.start_by_call(key, StartCause::Added, signals).await?;
                     self.reply_start(key, outcome, pid_reply);
                 }
                 Err(error) => reply(pid_reply, Err(error)),
@@ -29,7 +30,7 @@ impl TreeState {
             TreeCall::Terminate(id, reply_to) => reply(reply_to, self.terminate(&id, signals).await?),
             TreeCall::Restart(id, _, pid_reply) => match self.find_stopped(id) {
                 Ok(key) => {
-                    let outcome = self.start_child(key, StartCause::Called, signals).await?;
+                    let outcome = self.start_by_call(key, StartCause::Called, signals).await?;
                     self.reply_start(key, outcome, pid_reply);
                 }
                 Err(error) => reply(pid_reply, Err(error)),
@@ -37,6 +38,20 @@ impl TreeState {
             TreeCall::Delete(id, reply_to) => reply(reply_to, self.delete(&id)),
         }
         Ok(())
+    }
+
+    /// Starts a child because of a call. If the strategy restarts it together with an earlier child that waits for its restart, it is
+    /// restarted after that child.
+    async fn start_by_call(
+        &mut self,
+        key: u32,
+        cause: StartCause,
+        signals: &mut ExitSignals,
+    ) -> Result<StartOutcome, StopReason> {
+        if self.shared.strategy != Strategy::OneForOne && self.children.is_restarting_before(key) {
+            self.started_early.push(key);
+        }
+        self.start_child(key, cause, signals).await
     }
 
     /// Adds a child, and returns its key.

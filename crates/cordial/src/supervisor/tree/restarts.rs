@@ -152,12 +152,7 @@ impl TreeState {
         let exited = keys.binary_search(&key).expect("the child itself is in the group of each strategy");
         let plan = plan(self.shared.strategy, &restarts, exited);
         for key in plan.stop.into_iter().map(|at| keys[at]) {
-            if self.children[key].pid().is_some() {
-                self.stop_child(key, ChildStatus::RestartAt(restart_at), signals).await?;
-                if self.children[key].spec.restart == Restart::Temporary {
-                    self.children.remove(key);
-                }
-            }
+            self.stop_for_restart(key, restart_at, signals).await?;
         }
         for key in plan.start.into_iter().map(|at| keys[at]) {
             self.children[key].attempt = attempt;
@@ -171,6 +166,35 @@ impl TreeState {
                 let child = self.subject(signals.pid(), &self.children[key], EventIncarnation::Next);
                 unwind::ignore_panic(|| telemetry::restart_waits(&child, abandoned));
             }
+        }
+        Ok(())
+    }
+
+    /// Stops a child, if it has a process, because it is to be started again together with a sibling. A temporary child is removed.
+    async fn stop_for_restart(
+        &mut self,
+        key: u32,
+        restart_at: Duration,
+        signals: &mut ExitSignals,
+    ) -> Result<(), StopReason> {
+        if self.children[key].pid().is_some() {
+            self.stop_child(key, ChildStatus::RestartAt(restart_at), signals).await?;
+            if self.children[key].spec.restart == Restart::Temporary {
+                self.children.remove(key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the children after `key` that calls have started while `key` waited for its restart. They are started again after it.
+    pub(super) async fn stop_started_early(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StopReason> {
+        let mut early = std::mem::take(&mut self.started_early);
+        early.retain(|early| *early > key && self.children.get(*early).is_some_and(|child| child.pid().is_some()));
+        early.sort_unstable();
+        let (now, attempt) = (self.clock.now(), self.children[key].attempt);
+        for early in early.into_iter().rev() {
+            self.children[early].attempt = attempt;
+            self.stop_for_restart(early, now, signals).await?;
         }
         Ok(())
     }
@@ -224,6 +248,7 @@ impl TreeState {
 
     /// Starts a child again. If it fails to start, schedules the next attempt.
     pub(super) async fn restart_child(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StopReason> {
+        self.stop_started_early(key, signals).await?;
         match self.start_child(key, StartCause::Restart, signals).await? {
             StartOutcome::Failed(error) => self.restart_failed(key, error, signals).await,
             StartOutcome::Started(_) | StartOutcome::Terminated | StartOutcome::Ignored | StartOutcome::Delayed => {
