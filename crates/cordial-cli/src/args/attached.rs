@@ -1,5 +1,5 @@
 //! Values that are attached to a short option and may be left out, as in `xargs -i@`. clap knows such a value only after
-//! `=`, so `-i@` becomes `--replace=@`.
+//! `=`, so `-i@` becomes `--replace=@`. And clap takes the `=` of `-d=` for no part of the value, so that becomes `-d =`.
 
 use std::ffi::OsString;
 
@@ -51,9 +51,9 @@ fn normalize_as(words: Vec<OsString>, map: &Command, group: GroupOption) -> (Vec
             None => match split_short_options(&word, map) {
                 ShortOptions::Complete => false,
                 ShortOptions::TakesNext => true,
-                ShortOptions::Attached(flags, long) => {
-                    normalized.extend(flags);
-                    normalized.push(long);
+                ShortOptions::Attached(options, value) => {
+                    normalized.extend(options);
+                    normalized.push(value);
                     continue;
                 }
             },
@@ -73,7 +73,7 @@ enum ShortOptions {
     Complete,
     /// The next word is the value of the last option.
     TakesNext,
-    /// The options before the one with an attached value, and the one with the value as a long option.
+    /// The words to write instead: the options before the value, if there are any, and the value, in most cases with its long option.
     Attached(Option<OsString>, OsString),
 }
 
@@ -85,12 +85,16 @@ fn split_short_options(word: &OsString, map: &Command) -> ShortOptions {
             if rest.is_empty() {
                 return ShortOptions::Complete;
             }
-            let value = rest.strip_prefix('=').unwrap_or(rest);
+            let value = rest.strip_prefix('=').filter(|value| !value.is_empty()).unwrap_or(rest);
             let flags = (at > 1).then(|| OsString::from(&text[..at]));
             return ShortOptions::Attached(flags, format!("{long}{value}").into());
         }
         if map.get_arguments().any(|arg| takes_value(arg) && has_short(arg, short)) {
-            return if rest.is_empty() { ShortOptions::TakesNext } else { ShortOptions::Complete };
+            return match rest {
+                "" => ShortOptions::TakesNext,
+                "=" => ShortOptions::Attached(Some(text[..text.len() - 1].into()), "=".into()),
+                _ => ShortOptions::Complete,
+            };
         }
     }
     ShortOptions::Complete
@@ -137,6 +141,7 @@ mod tests {
             ("--nats u -- --group y", "--nats u -- --group y"),
             ("--group -l5 x --nats u", "--group --max-lines=5 x --nats u"),
             ("-d, -Ii -E -e1", "-d, -Ii -E -e1"),
+            ("-d= -0C= -E=x -i= -e=y x -d=", "-d = -0C = -E=x --replace== --eof=y x -d="),
         ] {
             let words = given.split(' ').map(OsString::from).collect();
             assert_eq!(normalize(words, map).join(" ".as_ref()), expected, "{given}");

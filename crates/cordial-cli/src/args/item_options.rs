@@ -32,7 +32,7 @@ pub(crate) struct ItemOptions {
     pub(crate) link: bool,
 
     /// Split each item at this regular expression; {1}, {2}, ... are its parts
-    #[arg(short = 'C', long, aliases = ["col-sep"], value_name = "REGEXP", value_parser = values::colsep)]
+    #[arg(short = 'C', long, aliases = ["col-sep"], value_name = "REGEXP", value_parser = values::colsep, allow_hyphen_values = true)]
     pub(crate) colsep: Option<regex::bytes::Regex>,
 
     /// The first item of each source is a name: {name} is its value
@@ -166,9 +166,10 @@ impl ItemOptions {
         given.into_iter().find_map(|(is_given, option)| is_given.then_some(option))
     }
 
-    /// Returns the value that ends a source.
+    /// Returns the value that ends a source. An empty text ends none, as for `xargs` and GNU parallel.
     pub(crate) fn eof(&self) -> Option<&OsString> {
-        self.eof.as_ref().or(self.optional_eof.as_ref().and_then(Option::as_ref))
+        let given = self.eof.as_ref().or(self.optional_eof.as_ref().and_then(Option::as_ref));
+        given.filter(|text| !text.is_empty())
     }
 
     /// Returns the number of lines for each command, if `-L` or `-l` is given. Without a number, `-l` is one line.

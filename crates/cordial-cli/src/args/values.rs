@@ -14,21 +14,40 @@ use crate::stop::halt::HaltPolicy;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header;
 
+/// Parses one byte, with the escapes of `xargs`.
 pub(super) fn delimiter(text: &str) -> Result<u8, String> {
-    let hexadecimal = |digits: &str| u8::from_str_radix(digits, 16).ok();
     match text.as_bytes() {
         [byte] => Some(*byte),
+        [b'\\', b'a'] => Some(b'\x07'),
+        [b'\\', b'b'] => Some(b'\x08'),
+        [b'\\', b'v'] => Some(b'\x0b'),
+        [b'\\', b'f'] => Some(b'\x0c'),
+        [b'\\', b'0'..=b'7', ..] => byte(&text[1..], 8),
+        _ => escaped(text),
+    }
+    .ok_or_else(|| {
+        "expected a single-byte character, or \\n, \\t, \\r, \\0, \\\\, a hexadecimal byte such as \\x2c or an octal one such as \\054"
+            .to_owned()
+    })
+}
+
+/// Returns the byte for an escape that is the same in all options.
+fn escaped(text: &str) -> Option<u8> {
+    match text.as_bytes() {
         [b'\\', b'n'] => Some(b'\n'),
         [b'\\', b't'] => Some(b'\t'),
         [b'\\', b'r'] => Some(b'\r'),
         [b'\\', b'0'] => Some(0),
         [b'\\', b'\\'] => Some(b'\\'),
-        [b'\\', b'x', ..] => hexadecimal(&text[2..]),
+        [b'\\', b'x', ..] => byte(&text[2..], 16),
         _ => None,
     }
-    .ok_or_else(|| {
-        "expected a single-byte character, or \\n, \\t, \\r, \\0, \\\\ or a hexadecimal byte such as \\x2c".to_owned()
-    })
+}
+
+/// Returns the byte with this number, which has no sign.
+fn byte(digits: &str, radix: u32) -> Option<u8> {
+    let is_number = digits.chars().all(|digit| digit.is_digit(radix));
+    u8::from_str_radix(digits, radix).ok().filter(|_| is_number)
 }
 
 pub(super) fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
@@ -124,7 +143,7 @@ pub(super) fn block(text: &str) -> Result<BlockOption, String> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RecordSeparator(pub(crate) Vec<u8>);
 
-/// Parses the text of a separator. The escapes are those of `delimiter`, with two digits after `\x`, and `\'` and `\"`.
+/// Parses the text of a separator. The escapes are those of GNU parallel, and `\x` with two digits.
 pub(super) fn separator(text: &str) -> Result<RecordSeparator, String> {
     let mut bytes = Vec::new();
     let mut rest = text;
@@ -135,13 +154,13 @@ pub(super) fn separator(text: &str) -> Result<RecordSeparator, String> {
                 bytes.push(quote.as_bytes()[1]);
                 quote
             }
-            Some(Some(escape)) => match delimiter(escape) {
-                Ok(byte) => {
+            Some(Some(escape)) => match escaped(escape) {
+                Some(byte) => {
                     bytes.push(byte);
                     escape
                 }
                 // As in GNU parallel, a backslash before any other character is a character of the text.
-                Err(_) => {
+                None => {
                     bytes.push(b'\\');
                     &rest[..1]
                 }

@@ -32,7 +32,7 @@ fn values_are_parsed() {
     let options = map(&["--timeout", "10", "--grace", "1m 5s", "--delay", "0.5", "--memfree", "2GiB", "true"]).unwrap();
     assert_eq!((options.timeout, options.grace), (Some(Duration::from_secs(10)), Duration::from_secs(65)));
     assert_eq!((options.delay, options.memfree), (Some(Duration::from_millis(500)), Some(2 << 30)));
-    for (text, byte) in [(",", b','), ("\\t", b'\t'), ("\\0", 0), ("\\x2c", b',')] {
+    for (text, byte) in [(",", b','), ("\\t", b'\t'), ("\\0", 0), ("\\x2c", b','), ("\\054", b','), ("\\f", 0x0c)] {
         assert_eq!(map(&["-d", text, "true"]).unwrap().items.delimiter, Some(byte));
     }
     for (text, policy) in [
