@@ -64,10 +64,16 @@ fn block_length(file: &SplicedFile, at: u64, size: usize, separator: &Separator)
         let is_complete = separator.last(&tail) == Some(TAIL_BYTES);
         return is_complete.then_some(rest as usize);
     }
-    [TAIL_BYTES, size].into_iter().find_map(|length| {
+    // A block may be larger than the memory, so no more of it is read than a few times the length of the record at its end.
+    let mut length = TAIL_BYTES.min(size);
+    loop {
         let before = size - length;
         let mut tail = vec![0; length];
         file.read_at(&mut tail, at + before as u64).ok()?;
-        separator.last(&tail).map(|end| before + end)
-    })
+        match separator.last(&tail) {
+            Some(end) => return Some(before + end),
+            None if length == size => return None,
+            None => length = length.saturating_mul(4).min(size),
+        }
+    }
 }

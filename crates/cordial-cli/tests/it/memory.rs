@@ -82,6 +82,27 @@ fn the_only_block_of_a_file_is_not_kept_in_memory() {
 }
 
 #[test]
+fn a_block_of_a_file_is_not_read_to_find_the_long_record_at_its_end() {
+    let dir = TestDir::new();
+    let path = dir.path("zeros");
+    let file = fs::File::create(&path).unwrap();
+    let lengths = [DATA - (200 << 10), 400 << 10];
+    // The rest of the file is a hole.
+    file.write_all_at(b"\n", lengths[0] - 1).unwrap();
+    file.write_all_at(b"\n", lengths[0] + lengths[1] - 1).unwrap();
+    let block = DATA.to_string();
+    let options = ["map", "--pipe-part", "-a", path.to_str().unwrap(), "--block", &block, "-c", "2", "--line-buffer"];
+    let (source, child, mut output) =
+        start("true", &[&options[..], &["--", "sh", "-c", "wc -c; exec sleep 1000"]].concat());
+    let mut lines = String::new();
+    (0..2).for_each(|_| assert!(output.read_line(&mut lines).unwrap() > 0));
+    let mut read: Vec<u64> = lines.split_whitespace().map(|bytes| bytes.parse().unwrap()).collect();
+    read.sort_unstable_by(|a, b| b.cmp(a));
+    assert_eq!(read, lengths);
+    check(source, child, "the long record at the end of a block");
+}
+
+#[test]
 fn outputs_that_wait_for_a_slow_item_are_not_kept_in_memory() {
     // The outputs of the other items wait for that of the first. Together they are much larger than the limit.
     let script = format!(
