@@ -9,14 +9,27 @@ pub(crate) struct CommandSize {
     pub(crate) fixed: usize,
     /// The bytes of text that are repeated for each record.
     pub(crate) around: usize,
+    /// The bytes that each value adds besides its own.
+    pub(crate) per_value: usize,
     /// How often each value is in the command line.
     pub(crate) copies: usize,
+    /// The bytes that each quote and each backslash of a value adds, because the value is quoted.
+    pub(crate) per_quote: usize,
 }
 
 impl CommandSize {
     /// Returns the bytes that a record adds to a command line.
     pub(crate) fn of(&self, record: &[Value]) -> usize {
-        let bytes: usize = record.iter().map(|value| value.bytes().len() + 1).sum();
-        self.around.saturating_add(self.copies.saturating_mul(bytes))
+        record.iter().fold(self.around, |bytes, value| bytes.saturating_add(self.of_value(value)))
+    }
+
+    fn of_value(&self, value: &Value) -> usize {
+        let n_quotes = match self.per_quote {
+            0 => 0,
+            // Of a value that is too long, the rest need not be counted.
+            _ => value.bytes().iter().filter(|byte| b"'\\".contains(byte)).count(),
+        };
+        let bytes = self.copies.saturating_mul(value.length()).saturating_add(self.per_value);
+        bytes.saturating_add(self.per_quote.saturating_mul(n_quotes))
     }
 }

@@ -34,6 +34,14 @@ impl Value {
             Value::TooLong { start, .. } => start,
         }
     }
+
+    /// Returns the number of bytes of the value, also of those that are not kept.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Value::Whole(bytes) => bytes.len(),
+            Value::TooLong { length, .. } => usize::try_from(*length).unwrap_or(usize::MAX),
+        }
+    }
 }
 
 impl Item {

@@ -31,6 +31,8 @@ pub(crate) enum ItemFailure {
     IsExpanded,
     /// The item is a script that needs bash, and sh would run it. The text is the rest of the message.
     OnlyInBash(String),
+    /// The item has no value for any placeholder of the command, so the command has no words.
+    NoProgram,
     /// The process could not be started, or was killed at once because its exit cannot be watched.
     NotStarted { error: io::Error, advice: Option<String> },
     /// The process ended, but without success.
@@ -81,6 +83,7 @@ impl ItemFailure {
             // The status of the program `timeout`.
             ItemFailure::TimedOut(_) => 124,
             ItemFailure::NotStarted { error, .. } if error.kind() == io::ErrorKind::NotFound => 127,
+            ItemFailure::NoProgram => 127,
             ItemFailure::NotStarted { .. } => 126,
             _ => 1,
         }
@@ -122,6 +125,9 @@ impl fmt::Display for ItemFailure {
                 "the shell would do the substitutions in the item, which has a $, a backquote or a backslash; to let the shell evaluate it anyway, write \"$1\" in the place of the item",
             ),
             ItemFailure::OnlyInBash(message) => f.write_str(message),
+            ItemFailure::NoProgram => {
+                f.write_str("the command is empty, because the item has no value for its placeholders")
+            }
             ItemFailure::NotStarted { error, advice: None } => {
                 write!(f, "cannot be started: {}", io_error::describe(error))
             }

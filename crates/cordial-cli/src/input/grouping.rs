@@ -12,14 +12,22 @@ pub(crate) struct Grouping {
     pub(crate) max_records: Option<usize>,
     /// The largest number of lines. Set only if `--words` is given together with `-L` or `-l`.
     pub(crate) max_lines: Option<usize>,
-    /// The largest length of the command line, in bytes.
-    pub(crate) max_bytes: usize,
-    pub(crate) size: CommandSize,
+    /// The largest lengths of the command line, and of the line that carries it to another machine.
+    pub(crate) limits: Vec<SizeLimit>,
     /// At the end of the input, the records of the last group are divided evenly among at most this many items. `None`: they are one item.
     pub(crate) shares: Option<usize>,
-    /// Whether it is an error if a group reaches `max_bytes` before it reaches `max_records` or `max_lines`.
+    /// Whether a value that is too long fails together with the values that belong to it. If not, it fails alone.
+    pub(crate) keeps_tuples: bool,
+    /// Whether it is an error if a group reaches one of the `limits` before it reaches `max_records` or `max_lines`.
     pub(crate) is_exact: bool,
-    /// Whether a single record that exceeds `max_bytes` by itself ends the input with an error. If not, it becomes an item of its own, which
+}
+
+/// A limit on the length of a command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SizeLimit {
+    pub(crate) size: CommandSize,
+    pub(crate) max_bytes: usize,
+    /// Whether a single record that exceeds the limit by itself ends the input with an error. If not, it becomes an item of its own, which
     /// fails if the system does not accept it as an argument.
-    pub(crate) is_limit_given: bool,
+    pub(crate) is_given: bool,
 }

@@ -19,7 +19,7 @@ mod value_count;
 mod value_edit;
 mod words;
 
-pub(crate) use grouping::{Grouping, MAX_COMMAND_BYTES};
+pub(crate) use grouping::{Grouping, MAX_COMMAND_BYTES, SizeLimit};
 pub(crate) use lists::Combination;
 pub(crate) use separator::ItemSeparator;
 pub(crate) use source::ItemSource;

@@ -8,9 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use super::grouping::Grouping;
+use super::grouping::{Grouping, SizeLimit};
 use super::lists::Lists;
-use super::splitter::{Split, Splitter};
+use super::splitter::{Accumulator, Split, Splitter};
 use super::value_count::ValueCount;
 use super::value_edit::ValueEdit;
 use crate::item::{Item, Value};
@@ -56,7 +56,8 @@ struct ItemRecords {
     values: Vec<Value>,
     /// The number of values before the end of each record.
     ends: Vec<usize>,
-    bytes: usize,
+    /// The length of the command line, for each limit of the `Grouping`.
+    bytes: Vec<usize>,
     n_lines: usize,
 }
 
@@ -64,13 +65,13 @@ impl ItemSource {
     pub(super) fn new(
         values: Values,
         edit: ValueEdit,
-        joins_lines: bool,
+        joined: Option<Accumulator>,
         grouping: Grouping,
         count: Arc<ValueCount>,
         stop: StopToken,
     ) -> ItemSource {
         ItemSource {
-            reader: RecordReader { values, edit, joins_lines, joined: Vec::new() },
+            reader: RecordReader { values, edit, joined },
             group: ItemRecords::new(&grouping),
             grouping,
             kept: None,
@@ -126,16 +127,22 @@ impl ItemSource {
 
     /// Adds a record to the next item. Returns the item if it is complete.
     fn add(&mut self, record: Record) -> io::Result<Option<Item>> {
-        let bytes = self.grouping.size.of(&record.values);
-        let fits = self.group.bytes.saturating_add(bytes) <= self.grouping.max_bytes;
-        if !fits && !self.group.ends.is_empty() {
+        let is_too_long = |value: &Value| matches!(value, Value::TooLong { .. });
+        // The item then fails, with all of its values.
+        let is_lost = self.grouping.keeps_tuples && record.values.iter().any(is_too_long);
+        let size_of = |limit: &SizeLimit| if is_lost { 0 } else { limit.size.of(&record.values) };
+        let limits = self.grouping.limits.iter().zip(&self.group.bytes);
+        let bytes: Vec<usize> = limits.map(|(limit, bytes)| bytes.saturating_add(size_of(limit))).collect();
+        let mut limits = self.grouping.limits.iter().zip(&bytes);
+        let exceeded = limits.find_map(|(limit, bytes)| (*bytes > limit.max_bytes).then_some(*limit));
+        if let Some(limit) = exceeded.filter(|_| !self.group.ends.is_empty()) {
             let has_limit = self.grouping.max_records.or(self.grouping.max_lines).is_some();
             if self.grouping.is_exact && has_limit {
                 return Err(io::Error::other(format!(
                     "the items of command {} do not fit together on a command line of {} bytes; leave out -x, or pass fewer \
                      to each command",
                     self.index + 1,
-                    self.grouping.max_bytes
+                    limit.max_bytes
                 )));
             }
             self.kept = Some(record);
@@ -143,17 +150,17 @@ impl ItemSource {
             self.count.give_up();
             return Ok(Some(self.take_item()));
         }
-        if !fits && self.grouping.is_limit_given {
+        if let Some(limit) = exceeded.filter(|limit| limit.is_given) {
             return Err(io::Error::other(format!(
                 "{} does not fit on a command line of {} bytes; allow more with -s",
                 display::quoted(&record.values.iter().map(Value::bytes).collect::<Vec<_>>().join(&b' ')),
-                self.grouping.max_bytes
+                limit.max_bytes
             )));
         }
         if self.grouping.max_records == Some(1) {
             return Ok(Some(self.item(record.values)));
         }
-        self.group.bytes += bytes;
+        self.group.bytes = bytes;
         self.group.n_lines += usize::from(record.ends_line);
         self.group.values.extend(record.values);
         self.group.ends.push(self.group.values.len());
@@ -181,7 +188,8 @@ impl ItemSource {
 
 impl ItemRecords {
     fn new(grouping: &Grouping) -> ItemRecords {
-        ItemRecords { bytes: grouping.size.fixed, ..ItemRecords::default() }
+        let bytes = grouping.limits.iter().map(|limit| limit.size.fixed).collect();
+        ItemRecords { bytes, ..ItemRecords::default() }
     }
 }
 
@@ -227,10 +235,8 @@ impl Stream for ItemSource {
 struct RecordReader {
     values: Values,
     edit: ValueEdit,
-    /// Whether a line that ends with a blank continues on the next line.
-    joins_lines: bool,
-    /// The line so far, if it continues.
-    joined: Vec<u8>,
+    /// The line so far, which a line that ends with a blank continues on the next line. `None` if lines are not joined.
+    joined: Option<Accumulator>,
 }
 
 impl RecordReader {
@@ -240,6 +246,7 @@ impl RecordReader {
             Values::Lists(lists) => {
                 let Some(values) = lists.next() else { return Poll::Ready(None) };
                 values.for_each(|value| self.edit.apply(value.clone(), &mut record.values));
+                record.ends_line = true;
             }
             Values::Input(splitter) => loop {
                 let Split { value, ends_line } = match ready!(splitter.poll_next(cx)) {
@@ -248,19 +255,20 @@ impl RecordReader {
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => return Poll::Ready(self.last()),
                 };
-                let value = match value {
-                    Value::Whole(bytes) if self.joins_lines => {
-                        self.joined.extend_from_slice(&bytes);
+                let value = match (value, &mut self.joined) {
+                    (Value::Whole(bytes), Some(joined)) => {
+                        joined.push(&bytes);
                         if bytes.last().is_some_and(|last| b" \t".contains(last)) {
                             continue;
                         }
-                        Value::Whole(std::mem::take(&mut self.joined))
+                        joined.take()
                     }
-                    // Lines are not joined; or this line is too long, so its item fails, whatever was joined before it.
-                    value => {
-                        self.joined.clear();
+                    // This line is too long, so its item fails, whatever was joined before it.
+                    (value, Some(joined)) => {
+                        joined.take();
                         value
                     }
+                    (value, None) => value,
                 };
                 self.edit.apply(value, &mut record.values);
                 record.ends_line = ends_line;
@@ -274,11 +282,9 @@ impl RecordReader {
     fn last(&mut self) -> Option<io::Result<Record>> {
         // An empty source from now on: what follows the value that ends the input is ignored.
         self.values = Values::Lists(Lists::default());
-        if self.joined.is_empty() {
-            return None;
-        }
+        let joined = self.joined.as_mut().filter(|joined| joined.has_begun())?.take();
         let mut record = Record { values: Vec::new(), ends_line: true };
-        self.edit.apply(Value::Whole(std::mem::take(&mut self.joined)), &mut record.values);
+        self.edit.apply(joined, &mut record.values);
         Some(Ok(record))
     }
 }
@@ -300,12 +306,25 @@ mod tests {
         sender.send(Ok(Vec::new())).await.unwrap();
         let splitter = Splitter::new(ReadAhead(receiver), ItemSeparator::Byte(b'\n'), 3);
         let (values, edit) = (Values::Input(splitter), ValueEdit::default());
-        let mut reader = RecordReader { values, edit, joins_lines: true, joined: Vec::new() };
+        let mut reader = RecordReader { values, edit, joined: Some(Accumulator::new(3)) };
         let mut values = Vec::new();
         while let Some(record) = poll_fn(|cx| reader.poll_next(cx)).await {
             values.extend(record.unwrap().values);
         }
         let too_long = Value::TooLong { start: b"too long".to_vec(), length: 8 };
         assert_eq!(values, [too_long, Value::Whole(b"b".to_vec())]);
+    }
+
+    #[tokio::test]
+    async fn of_lines_that_are_too_long_together_only_the_start_is_kept() {
+        let (sender, receiver) = mpsc::channel(2);
+        sender.send(Ok("0123456 \n".repeat(1000).into_bytes())).await.unwrap();
+        sender.send(Ok(Vec::new())).await.unwrap();
+        let splitter = Splitter::new(ReadAhead(receiver), ItemSeparator::Byte(b'\n'), 10);
+        let (values, edit) = (Values::Input(splitter), ValueEdit::default());
+        let mut reader = RecordReader { values, edit, joined: Some(Accumulator::new(10)) };
+        let record = poll_fn(|cx| reader.poll_next(cx)).await.unwrap().unwrap();
+        assert!(matches!(&record.values[..], [Value::TooLong { start, length: 8000 }] if start.len() <= 512));
+        assert!(poll_fn(|cx| reader.poll_next(cx)).await.is_none());
     }
 }

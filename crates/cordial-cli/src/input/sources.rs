@@ -10,7 +10,7 @@ use super::lists::{Combination, Lists};
 use super::read_ahead::ReadAhead;
 use super::separator::ItemSeparator;
 use super::source::{ItemSource, Values};
-use super::splitter::Splitter;
+use super::splitter::{Accumulator, Splitter};
 use super::value_count::ValueCount;
 use super::value_edit::ValueEdit;
 use crate::blocking_io;
@@ -92,10 +92,11 @@ impl Sources {
     pub(crate) async fn open(mut self, stdin: StandardInput, stop: StopToken) -> Result<ItemSource, String> {
         let mut stdin = Some(stdin);
         let count = Arc::new(ValueCount::default());
-        let is_counted = self.edit.eof.is_none()
-            && !self.joins_lines
-            && self.grouping.max_records.is_some()
-            && self.grouping.max_lines.is_none();
+        let Grouping { max_records, max_lines, shares, .. } = &self.grouping;
+        // The records of the last group may become several items.
+        let is_divided = shares.is_some() && *max_records != Some(1);
+        let is_counted =
+            self.edit.eof.is_none() && !self.joins_lines && max_records.is_some() && max_lines.is_none() && !is_divided;
         if !is_counted {
             count.give_up();
         }
@@ -131,7 +132,8 @@ impl Sources {
             count.add(lists.total());
             count.complete();
         }
-        Ok(ItemSource::new(values, self.edit, self.joins_lines, self.grouping, count, stop))
+        let joined = self.joins_lines.then(|| Accumulator::new(self.max_value_bytes));
+        Ok(ItemSource::new(values, self.edit, joined, self.grouping, count, stop))
     }
 
     fn splitter(

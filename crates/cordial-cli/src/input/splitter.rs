@@ -117,22 +117,22 @@ impl Splitter {
 }
 
 /// A value of which only a part has been read.
-struct Accumulator {
+pub(super) struct Accumulator {
     max_bytes: usize,
     kept: Vec<u8>,
     length: u64,
 }
 
 impl Accumulator {
-    fn new(max_bytes: usize) -> Self {
+    pub(super) fn new(max_bytes: usize) -> Self {
         Accumulator { max_bytes, kept: Vec::new(), length: 0 }
     }
 
-    fn has_begun(&self) -> bool {
+    pub(super) fn has_begun(&self) -> bool {
         self.length > 0
     }
 
-    fn push(&mut self, part: &[u8]) {
+    pub(super) fn push(&mut self, part: &[u8]) {
         let was_whole = self.is_whole();
         self.length += part.len() as u64;
         if self.is_whole() {
@@ -149,7 +149,7 @@ impl Accumulator {
         self.length <= self.max_bytes as u64
     }
 
-    fn take(&mut self) -> Value {
+    pub(super) fn take(&mut self) -> Value {
         let is_whole = self.is_whole();
         let bytes = mem::take(&mut self.kept);
         let length = mem::take(&mut self.length);

@@ -7,7 +7,10 @@ use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::args::{ItemOptions, MapOptions};
-use crate::input::{Combination, Grouping, ItemSeparator, MAX_COMMAND_BYTES, Origin, Source, Sources, Trim, ValueEdit};
+use crate::command_size::CommandSize;
+use crate::input::{
+    Combination, Grouping, ItemSeparator, MAX_COMMAND_BYTES, Origin, SizeLimit, Source, Sources, Trim, ValueEdit,
+};
 use crate::system;
 use crate::template::{BesideText, CommandTemplate, Syntax};
 use crate::text::{display, io_error};
@@ -222,7 +225,8 @@ fn names(options: &ItemOptions, headers: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, S
     }
 }
 
-/// Returns the sources, and how their items are made. `shares` is the number of commands that run at once.
+/// Returns the sources, and how their items are made. `shares` is the number of commands that run at once, and `remote_size` the length
+/// of the line that carries a command to another machine.
 ///
 /// # Errors
 ///
@@ -232,10 +236,15 @@ pub(super) fn sources(
     sources: Vec<Source>,
     template: &CommandTemplate,
     shares: usize,
+    remote_size: Option<CommandSize>,
 ) -> Result<Sources, String> {
     let Counts { max_records, max_lines } = Counts::new(options);
-    let size = template.size();
-    let max_bytes = options.max_chars.map_or(MAX_COMMAND_BYTES, usize::from).min(MAX_COMMAND_BYTES);
+    let local = SizeLimit {
+        size: template.size(),
+        max_bytes: options.max_chars.map_or(MAX_COMMAND_BYTES, usize::from).min(MAX_COMMAND_BYTES),
+        is_given: options.max_chars.is_some(),
+    };
+    let remote = |size| SizeLimit { size, max_bytes: system::MAX_ARGUMENT_BYTES, is_given: false };
     let default_trim = if options.colsep.is_some() { Trim { left: true, right: true } } else { Trim::default() };
     Ok(Sources {
         sources,
@@ -249,11 +258,11 @@ pub(super) fn sources(
         grouping: Grouping {
             max_records,
             max_lines,
-            max_bytes,
-            size,
+            limits: [local].into_iter().chain(remote_size.map(remote)).collect(),
             shares: (options.context || options.multiple).then_some(shares),
+            // The command may name the values by their positions, which would be those of other values.
+            keeps_tuples: options.max_replace_args.is_some() && options.max_chars.is_none(),
             is_exact: options.is_exact,
-            is_limit_given: options.max_chars.is_some(),
         },
         max_value_bytes: system::MAX_ARGUMENT_BYTES,
     })

@@ -143,12 +143,18 @@ impl Config {
             true => Some(Arc::new(terminal_to_ask(&sources)?)),
             false => None,
         };
+        let n_slots = match &remote {
+            Some(remote) => remote.slots,
+            None if options.launch.tty => 1,
+            None => n_at_once,
+        };
         let (input, terminal) = if options.pipe.is_on() {
-            let (origin, blocks) = block_options(&options, &template, sources, n_at_once)?;
+            let (origin, blocks) = block_options(&options, &template, sources, n_slots)?;
             (Input::Blocks(origin, Box::new(blocks)), None)
         } else {
             check_without_pipe(&options)?;
-            let sources = arguments::sources(&options.items, sources, &template, n_at_once)?;
+            let remote_size = remote.as_ref().and_then(|remote| remote.size(&template));
+            let sources = arguments::sources(&options.items, sources, &template, n_slots, remote_size)?;
             let terminal = options.launch.tty.then(|| open_terminal(&options, &sources)).transpose()?;
             (Input::Items(sources), terminal.map(Arc::new))
         };

@@ -39,6 +39,12 @@ pub(super) fn remote(options: &MapOptions, syntax: &Syntax) -> Result<Option<Rem
     if let Some((option, _, what)) = refused.iter().find(|(_, is_given, _)| *is_given) {
         return Err(format!("{option} cannot be used with -S, since it is about {what}"));
     }
+    if let Some(name) = options.other.process_slot_var.as_ref().filter(|name| !is_name(name.as_bytes())) {
+        return Err(format!(
+            "--process-slot-var {name} cannot be used with -S, since the shell of another machine cannot export this name: \
+             choose one of letters, digits and _"
+        ));
+    }
     let mut entries = Vec::new();
     for list in &given.hosts {
         for entry in list.split(',').map(str::trim) {
@@ -118,15 +124,19 @@ pub(super) fn variable(name: &OsString) -> Result<(Vec<u8>, Vec<u8>), String> {
             "--env {shown} is a function of bash, which is not copied: write it into a script, and send that with --transferfile"
         ));
     }
-    let is_name = bytes.first().is_some_and(|byte| !byte.is_ascii_digit())
-        && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_');
     // For GNU parallel, `_` is the whole environment.
-    if !is_name || bytes == b"_" {
+    if !is_name(&bytes) || bytes == b"_" {
         return Err(format!("--env {shown} is not the name of one variable: repeat --env for each name"));
     }
     let value = std::env::var_os(name)
         .ok_or_else(|| format!("--env {shown}: there is no such variable in the environment: export it"))?;
     Ok((bytes, system::argument_bytes(value)?))
+}
+
+/// Returns whether a shell can export a variable with this name.
+fn is_name(name: &[u8]) -> bool {
+    name.first().is_some_and(|byte| !byte.is_ascii_digit())
+        && name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// Returns the file with the hosts that GNU parallel reads for `..`.

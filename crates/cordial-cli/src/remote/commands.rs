@@ -22,7 +22,7 @@ use crate::text::io_error;
 /// Commands on other machines.
 #[derive(Debug)]
 pub(crate) struct Remote {
-    pool: Arc<HostPool>,
+    pub(super) pool: Arc<HostPool>,
     /// The number of slots on all machines.
     pub(crate) slots: usize,
     script: Script,
@@ -86,7 +86,7 @@ impl Remote {
             SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis()
         );
         Ok(Remote {
-            slots: machines.iter().map(|(_, slots)| slots).sum(),
+            slots: machines.iter().fold(0, |sum, (_, slots)| sum.saturating_add(*slots)),
             pool: Arc::new(HostPool::new(machines)),
             script: Script { grace: config.grace, nice: config.nice },
             directory: match config.workdir {
@@ -140,9 +140,43 @@ impl Remote {
         words: &[OsString],
         variables: &[(&str, OsString)],
     ) -> Result<RemoteCommand, ItemFailure> {
-        let log = self.logs.path().join(slot.to_string());
+        let log = self.log(slot);
         // The previous command in this slot may have left messages.
         let _ = fs::remove_file(&log);
+        let connection = self.connection(host, item, slot, words, variables)?;
+        if connection.line_bytes > system::MAX_ARGUMENT_BYTES {
+            return Err(ItemFailure::ArgumentTooLong { length: connection.line_bytes as u64 });
+        }
+        if let Some(missing) = connection.sent.iter().find(|file| !path_of(file).exists()) {
+            return Err(ItemFailure::FileNotSent(path_of(missing)));
+        }
+        let Connection { run, question, script, .. } = connection;
+        let Some(script) = script else { return Ok(RemoteCommand { words: run, question, log }) };
+        if script.len() > system::MAX_ARGUMENT_BYTES {
+            return Err(ItemFailure::ArgumentTooLong { length: script.len() as u64 });
+        }
+        let script = system::os_string(script).map_err(|NotUnicode| ItemFailure::NotUnicode)?;
+        Ok(RemoteCommand { words: vec!["sh".into(), "-c".into(), script], question, log })
+    }
+
+    /// Returns the file with the messages of `ssh` about the commands in a slot.
+    fn log(&self, slot: usize) -> PathBuf {
+        self.logs.path().join(slot.to_string())
+    }
+
+    /// Returns what connects to a machine and runs the words of an item there, however long it is.
+    ///
+    /// # Errors
+    ///
+    /// When an argument or a name is not Unicode where it has to be, or the name of a file cannot be filled in.
+    pub(super) fn connection(
+        &self,
+        host: &Host,
+        item: &Item,
+        slot: usize,
+        words: &[OsString],
+        variables: &[(&str, OsString)],
+    ) -> Result<Connection, ItemFailure> {
         let bytes = |text: &OsString| system::argument_bytes(text.clone()).map_err(|_| ItemFailure::NotUnicode);
         let words = words.iter().map(bytes).collect::<Result<Vec<_>, _>>()?;
         let own = variables.iter().map(|(name, value)| Ok((name.as_bytes().to_vec(), bytes(value)?)));
@@ -154,9 +188,7 @@ impl Remote {
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         let mark = format!("/tmp/cordial-{:016x}", fastrand::u64(..));
         let line = self.script.line(&directory, &variables, &mark, &words);
-        if line.len() > system::MAX_ARGUMENT_BYTES {
-            return Err(ItemFailure::ArgumentTooLong { length: line.len() as u64 });
-        }
+        let log = self.log(slot);
         let connect = |line: &[u8]| host.connect(&log, line).unwrap_or_else(|| Ok(Vec::new()));
         let run = connect(&line).map_err(|NotUnicode| ItemFailure::NotUnicode)?;
         let files = ItemFiles {
@@ -165,25 +197,30 @@ impl Remote {
             is_cleaned: self.is_cleaned,
             has_own_directory: matches!(self.directory, Directory::Own(_)),
         };
-        if let Some(missing) = files.sent.iter().find(|file| !path_of(file).exists()) {
-            return Err(ItemFailure::FileNotSent(path_of(missing)));
-        }
         let question = connect(&question(&mark)).map_err(|NotUnicode| ItemFailure::NotUnicode)?;
         let silent = ["sh", "-c", r#"exec "$@" </dev/null >/dev/null 2>&1"#, "sh"].map(OsString::from);
-        let question = silent.into_iter().chain(question).collect();
-        if files.is_empty() {
-            return Ok(RemoteCommand { words: run, question, log });
-        }
         let in_bytes = |words: Vec<OsString>| words.into_iter().filter_map(|word| system::argument_bytes(word).ok());
-        let script = files.script(&directory, &mark, &in_bytes(run).collect::<Vec<_>>(), |line| {
-            in_bytes(connect(line).unwrap_or_default()).collect()
+        let script = (!files.is_empty()).then(|| {
+            files.script(&directory, &mark, &in_bytes(run.clone()).collect::<Vec<_>>(), |line| {
+                in_bytes(connect(line).unwrap_or_default()).collect()
+            })
         });
-        if script.len() > system::MAX_ARGUMENT_BYTES {
-            return Err(ItemFailure::ArgumentTooLong { length: script.len() as u64 });
-        }
-        let script = system::os_string(script).map_err(|NotUnicode| ItemFailure::NotUnicode)?;
-        Ok(RemoteCommand { words: vec!["sh".into(), "-c".into(), script], question, log })
+        let question = silent.into_iter().chain(question).collect();
+        Ok(Connection { line_bytes: line.len(), run, question, script, sent: files.sent })
     }
+}
+
+/// What runs a command on a machine, and copies its files.
+pub(super) struct Connection {
+    /// The length of the line for the login shell.
+    pub(super) line_bytes: usize,
+    /// The words of the local command that passes the line on.
+    run: Vec<OsString>,
+    question: Vec<OsString>,
+    /// The local script around that command; `None` if there are no files.
+    pub(super) script: Option<Vec<u8>>,
+    /// The files that have to exist here.
+    sent: Vec<Vec<u8>>,
 }
 
 /// Where commands run.
@@ -254,11 +291,15 @@ pub(crate) fn same_directory(path: PathBuf) -> Result<Vec<u8>, String> {
     system::argument_bytes(path.into_os_string())
 }
 
-/// Fills the names of files. One without a placeholder is the same for all items.
+/// Fills the names of files. One without a placeholder is the same for all items, and one without a value is left out.
 pub(crate) fn fill(names: &[CommandTemplate], item: &Item, slot: usize) -> Result<Vec<Vec<u8>>, ItemFailure> {
     let mut files = Vec::new();
     for name in names {
-        for word in name.fill(item, slot)?.words {
+        let words = match name.fill(item, slot) {
+            Err(ItemFailure::NoProgram) => Vec::new(),
+            filled => filled?.words,
+        };
+        for word in words {
             files.push(system::argument_bytes(word).map_err(|_| ItemFailure::NotUnicode)?);
         }
     }

@@ -11,6 +11,7 @@
 mod commands;
 mod files;
 mod host;
+mod line_size;
 mod pool;
 mod probe;
 mod script;

@@ -35,6 +35,11 @@ impl HostPool {
         HostPool { machines: Mutex::new(machines.into_iter().map(machine).collect()), freed: Notify::new() }
     }
 
+    /// Returns all machines.
+    pub(super) fn hosts(&self) -> Vec<Arc<Host>> {
+        self.lock().iter().map(|machine| Arc::clone(&machine.host)).collect()
+    }
+
     /// Waits for a free slot, on the machine that has the largest part of its slots free. Returns `None` if all machines
     /// have failed. The wait has no bound: it ends when a command ends, or when the last machine fails.
     ///
@@ -59,8 +64,9 @@ impl HostPool {
         }
         let free = machines.iter_mut().enumerate();
         let free = free.filter(|(_, machine)| !machine.has_failed && machine.running < machine.slots);
-        // The number of slots is small, so the product does not overflow.
-        let (at, machine) = free.min_by(|(_, a), (_, b)| (a.running * b.slots).cmp(&(b.running * a.slots)))?;
+        let product = |a: usize, b: usize| a as u128 * b as u128;
+        let (at, machine) =
+            free.min_by(|(_, a), (_, b)| product(a.running, b.slots).cmp(&product(b.running, a.slots)))?;
         machine.running += 1;
         Some(Some(HostSlot { host: Arc::clone(&machine.host), at, pool: Arc::clone(self) }))
     }
@@ -104,6 +110,14 @@ mod tests {
         let taken: Vec<HostSlot> = std::iter::from_fn(|| pool.try_take().flatten()).collect();
         let names: Vec<&str> = taken.iter().map(|slot| &*slot.host.name).collect();
         assert_eq!(names, ["host0", "host1", "host1", "host0", "host1", "host1"]);
+    }
+
+    #[test]
+    fn any_number_of_slots_can_be_compared() {
+        let pool = pool(&[usize::MAX, 1, usize::MAX]);
+        let taken: Vec<HostSlot> = std::iter::from_fn(|| pool.try_take().flatten()).take(5).collect();
+        let names: Vec<&str> = taken.iter().map(|slot| &*slot.host.name).collect();
+        assert_eq!(names, ["host0", "host1", "host2", "host0", "host2"]);
     }
 
     #[test]

@@ -34,12 +34,13 @@ const OUTER: &str = concat!(
     "[ $s != 255 ] || mkdir -- \"$m\"; exit $s",
 );
 
-/// `$1` is the file for the id of the group, the other arguments are the words of the command. Without a file, INNER starts the
-/// watch itself, because OUTER does not learn the id.
+/// The start of INNER. `$1` is the file for the id of the group, the other arguments are the words of the command. Without a file, INNER
+/// starts the watch itself, because OUTER does not learn the id. The variables of the command follow, and its start. They are not
+/// exported before, because both scripts have variables of their own.
 const INNER: &str = concat!(
     "if [ -n \"$1\" ]; then echo $$ >\"$1\"; else ",
     "(trap \"\" TERM; exec >/dev/null 2>&1; while read p; do :; done <&3; kill -s TERM -- \"-$$\" || kill -s TERM $$; sleep GRACE; ",
-    "kill -s KILL -- \"-$$\" || kill -s KILL $$) & fi; shift; exec PRIORITY\"$@\" 3<&-",
+    "kill -s KILL -- \"-$$\" || kill -s KILL $$) & fi; shift; ",
 );
 
 /// The status of `question` if there is a mark.
@@ -64,20 +65,21 @@ impl Script {
         mark: &str,
         words: &[&[u8]],
     ) -> Vec<u8> {
+        let seconds = self.grace.as_secs().saturating_add(u64::from(self.grace.subsec_nanos() > 0));
         let mut outer = b"exec 3<&0 </dev/null; ".to_vec();
         outer.extend_from_slice(&enter(directory));
+        outer.extend_from_slice(OUTER.replace("GRACE", &seconds.to_string()).as_bytes());
+        let mut inner = INNER.replace("GRACE", &seconds.to_string()).into_bytes();
         for (name, value) in variables {
-            outer.extend_from_slice(&[b"export ", &name[..], b"=", &quoted(value), b"; "].concat());
+            inner.extend_from_slice(&[b"export ", &name[..], b"=", &quoted(value), b"; "].concat());
         }
         let priority = self.nice.map(|by| format!("nice -n {by} ")).unwrap_or_default();
-        let seconds = self.grace.as_secs() + u64::from(self.grace.subsec_nanos() > 0);
-        outer.extend_from_slice(OUTER.replace("GRACE", &seconds.to_string()).as_bytes());
-        let inner = INNER.replace("GRACE", &seconds.to_string()).replace("PRIORITY", &priority);
+        inner.extend_from_slice(format!("exec {priority}\"$@\" 3<&-").as_bytes());
         let mut line = in_sh(&outer);
         line.extend_from_slice(b" sh ");
         line.extend_from_slice(&quoted(mark.as_bytes()));
         line.push(b' ');
-        line.extend_from_slice(&quoted(inner.as_bytes()));
+        line.extend_from_slice(&quoted(&inner));
         for word in words {
             line.push(b' ');
             line.extend_from_slice(&quoted(word));

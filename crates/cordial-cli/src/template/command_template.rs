@@ -82,8 +82,8 @@ impl CommandTemplate {
     ///
     /// # Errors
     ///
-    /// When the system does not accept the arguments of the command, when the shell would evaluate the item, or when the item is a
-    /// line that needs bash.
+    /// When the system does not accept the arguments of the command, when the shell would evaluate the item, when the item is a line
+    /// that needs bash, or when it has no value for any word.
     pub(crate) fn fill(&self, item: &Item, slot: usize) -> Result<CommandLine<'_>, ItemFailure> {
         let values = item.arguments().iter().map(argument).collect::<Result<Vec<&[u8]>, ItemFailure>>()?;
         let insertion = Insertion { values, index: item.index, slot };
@@ -108,6 +108,7 @@ impl CommandTemplate {
         let mut lengths = command.words.iter().map(|word| word.len()).chain(environment);
         match lengths.find(|&length| length > system::MAX_ARGUMENT_BYTES) {
             Some(length) => Err(ItemFailure::ArgumentTooLong { length: length as u64 }),
+            None if command.words.is_empty() => Err(ItemFailure::NoProgram),
             None => Ok(command),
         }
     }
@@ -144,13 +145,15 @@ impl CommandTemplate {
         };
         match self {
             CommandTemplate::Words(Words { words, .. }) => {
+                let mut has_word = false;
                 for (n, pieces) in words.iter().enumerate() {
                     // A word that only some items have is left out with its blank.
                     let is_optional =
                         pieces.iter().all(|piece| matches!(piece.placeholder(), Some(Placeholder::Value(..))));
                     if n > 0 {
-                        add((!is_optional).then_some(b" "));
+                        add((has_word && !is_optional).then_some(b" "));
                     }
+                    has_word |= !is_optional;
                     for piece in pieces {
                         add(piece.text().map(shell_quote::quote).as_deref());
                     }
@@ -182,6 +185,8 @@ impl CommandTemplate {
             }
             CommandTemplate::ItemIsLine(_) => size.copies = 1,
         }
+        // The byte that ends a word.
+        size.per_value = size.copies;
         size
     }
 

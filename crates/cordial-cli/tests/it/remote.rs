@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::harness::{TestDir, at_once, cordial, finish, has_exited, send, shell, wait_until};
+use crate::harness::{TestDir, at_once, cordial, file, finish, has_exited, send, shell, wait_until};
 use crate::ssh_servers::{Namespace, SSHD, Server, Servers};
 
 /// Returns a line of a shell that waits until both items of a pair run, the first and the second, the third and the fourth. So on two
@@ -422,6 +422,58 @@ fn hosts_come_from_a_file_and_through_any_program() {
     assert_eq!(lines, ["to alpha", "to beta"]);
 }
 
+/// Returns a directory with a program that runs the line here, instead of `ssh`, and the command that uses it.
+fn without_ssh(line: &str, args: &[&str]) -> (TestDir, Command) {
+    let dir = TestDir::new();
+    let program = dir.path("connect");
+    fs::write(&program, format!("#!/bin/sh\n{line} sh -c \"$2\"\n")).unwrap();
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let mut map = cordial();
+    map.args(["map", "-S", "host", "--ssh", program.to_str().unwrap()]).args(args).current_dir(dir.text());
+    map.stdout(Stdio::piped()).stderr(Stdio::piped());
+    (dir, map)
+}
+
+#[test]
+fn a_command_gets_as_many_items_as_fit_on_the_line_for_the_other_machine() {
+    let numbers: String = (1..=60_000).map(|n| format!("{n}\n")).collect();
+    let quotes = "it's '\\'\n".repeat(15_000);
+    for (input, n_items, options) in [(&numbers, 60_000, &["-X"][..]), (&quotes, 15_000, &["-n", "100000"])] {
+        let (_dir, mut map) = without_ssh("exec", &[&["-c1"], options, &["--shell", "echo $# # $1"]].concat());
+        let result = finish(map.stdin(file(input.as_bytes())).spawn().unwrap());
+        let counts: Vec<u64> = result.text().lines().map(|line| line.parse().unwrap()).collect();
+        assert_eq!((result.status, &*result.stderr, counts.iter().sum()), (0, "", n_items), "{counts:?}");
+        assert!(counts.len() < 10, "{counts:?}");
+    }
+    // Each file makes the script longer.
+    let (dir, mut map) = without_ssh("exec", &["-c1", "--wd", "there", "--transfer", "--cleanup", "-X", "cat"]);
+    let names: Vec<String> = (0..150).map(|n| format!("a 'directory'/{n}")).collect();
+    fs::create_dir(dir.path("a 'directory'")).unwrap();
+    names.iter().for_each(|name| fs::write(dir.path(name), format!("{name}\n")).unwrap());
+    let result = finish(map.stdin(file(names.join("\n").as_bytes())).spawn().unwrap());
+    assert_eq!((result.status, &*result.stderr), (0, ""));
+    assert_eq!(result.text().lines().collect::<Vec<_>>(), names);
+}
+
+#[test]
+fn the_last_items_are_divided_among_the_slots_of_all_machines() {
+    let result = crate::harness::run(&["map", "-S", "7/:", "-X", "echo"], b"1\n2\n3\n4\n5\n6\n7\n");
+    assert_eq!((result.status, result.text()), (0, "1\n2\n3\n4\n5\n6\n7\n"), "{}", result.stderr);
+}
+
+#[test]
+fn a_variable_has_its_value_whatever_its_name() {
+    let names = ["m", "i", "t", "r", "w", "s", "p"];
+    let mut args = vec!["-c1"];
+    names.iter().for_each(|name| args.extend(["--env", *name]));
+    args.extend(["printf '<%s>' \"$m\" \"$i\" \"$t\" \"$r\" \"$w\" \"$s\" \"$p\" #", ":::", "1"]);
+    let (_dir, mut map) = without_ssh("exec env -u m -u i -u t -u r -u w -u s -u p", &args);
+    map.envs(names.iter().map(|name| (name, format!("of {name}"))));
+    let result = finish(map.stdin(Stdio::null()).spawn().unwrap());
+    assert_eq!((result.status, &*result.stderr), (0, ""));
+    assert_eq!(result.text(), "<of m><of i><of t><of r><of w><of s><of p>");
+}
+
 #[test]
 fn on_this_machine_no_file_is_copied() {
     for hosts in [&["-S", ":"][..], &[]] {
@@ -467,6 +519,7 @@ fn what_cannot_be_combined_is_refused() {
         (&["-S-oProxyCommand=touch"], "names no machine"),
         (&["-S", "host", "--workdir", "/d/{/}"], "--workdir /d/{/} takes no placeholder"),
         (&["-S", "1/:,host", "--workdir", "d"], "--workdir d cannot be used with the host : of -S"),
+        (&["-S", "host", "--process-slot-var", "1 x"], "--process-slot-var 1 x cannot be used with -S"),
         (&["-S", "host", "--env", "NO_SUCH"], "--env NO_SUCH: there is no such variable in the environment"),
         (&["-S", "host", "--env", "_"], "--env _ is not the name of one variable"),
         (&["-S", "host", "--env", "A,B"], "--env A,B is not the name of one variable"),

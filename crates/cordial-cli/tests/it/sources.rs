@@ -33,9 +33,15 @@ fn values_are_cut_and_split() {
         (&["-C", ",", "--trim", "n", "printf", "<%s>"], b"a, b\n", b"<a>< b>"),
         (&["-C", ",", "printf", "<%s>", "{2}", "."], b"a,b\nc\nd,\n", b"<b><.><.><><.>"),
         (&["-C", ",", "--shell", "printf '<%s>' {2} ."], b"a,b\nc\nd,\n", b"<b><.><.><><.>"),
+        (&["-C=", "echo", "{2}{1}"], b"a=b\n", b"ba\n"),
+        (&["-C", "-+", "echo", "{2}{1}"], b"a--b\n", b"ba\n"),
+        (&["-d=", "printf", "<%s>"], b"a=b", b"<a><b>"),
         (&["-C", "\\|", "echo", "{-1}"], b"\xff|b\n", b"b\n"),
         (&["--trim", "l", "printf", "<%s>"], b" a \n", b"<a >"),
         (&["-E", "END", "echo"], b"a\nEND\nb\n", b"a\n"),
+        // An empty text ends nothing, as for xargs and GNU parallel.
+        (&["-E", "", "printf", "<%s>"], b"a\n\nb\n", b"<a><><b>"),
+        (&["--eof=", "printf", "<%s>", ":::", "a", "", "b"], b"", b"<a><><b>"),
         (&["-E", "b", "echo", ":::", "a", "b", ":::", "1", "b", "2"], b"", b"a 1\n"),
         (&["--header", ":", "echo", "{y.}{x}"], b"", b""),
     ]);
@@ -57,6 +63,7 @@ fn words_are_those_of_xargs() {
         (&["--words", "-I@", "printf", "<%s>", "@"], b" a 'b  c' \n\n\td\n", b"<a b  c ><d>"),
         (&["-0", "-L1", "printf", "<%s>"], b"a \0b\0", b"<a ><b>"),
         (&["--words", "-L2", "-E", "x", "echo"], b"a\nb c\nd x e\n", b"a b c\nd\n"),
+        (&["--words", "-L2", "echo", ":::", "a", "b c", "d"], b"", b"a b c\nd\n"),
     ]);
     let result = run(&["map", "--words", "--xargs", "echo"], b"a\n'b\nc\n");
     assert_eq!((result.status, result.stdout.as_slice()), (255, &b"a\n"[..]));
@@ -100,6 +107,34 @@ fn one_command_gets_as_many_items_as_fit_or_fewer() {
         assert_eq!((result.status, result.stdout.as_slice()), (255, &b""[..]), "{args:?}");
         assert!(result.stderr.contains(message), "{}", result.stderr);
     }
+}
+
+#[test]
+fn an_item_without_a_value_for_the_program_fails() {
+    let result = run(&["map", "-C", ",", "{2}"], b"x,pwd\ny\nx,pwd\n");
+    assert_eq!((result.status, result.text().lines().count()), (1, 2), "{}", result.stderr);
+    assert!(result.stderr.contains("item 2 \"y\" failed: the command is empty"), "{}", result.stderr);
+}
+
+#[test]
+fn a_value_that_is_too_long_fails_alone_and_ends_a_run_with_a_limit() {
+    let x = "x".repeat(140_000);
+    let input = format!("a\nb\n{x}\nc\nd\n");
+    let case = |args: &[&str]| {
+        let result = run(&[&["map"], args, &["echo"]].concat(), input.as_bytes());
+        (result.status, String::from_utf8(result.stdout).unwrap(), result.stderr)
+    };
+    for args in [&["-X", "-c1"][..], &["--xargs"], &["-n", "10"], &["-L", "10"]] {
+        let (status, stdout, stderr) = case(args);
+        assert_eq!((status, &*stdout), (1, "a b\nc d\n"), "{args:?}: {stderr}");
+        assert!(stderr.contains("the item has 140000 bytes"), "{stderr}");
+    }
+    // Otherwise the pairs after this one would be others.
+    let (status, stdout, stderr) = case(&["-N", "2"]);
+    assert_eq!((status, &*stdout), (1, "a b\nd\n"), "{stderr}");
+    let (status, stdout, stderr) = case(&["-s", "100", "--xargs"]);
+    assert_eq!((status, &*stdout), (255, "a b\n"), "{stderr}");
+    assert!(stderr.contains("does not fit on a command line of 100 bytes"), "{stderr}");
 }
 
 #[test]

@@ -125,7 +125,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "records/joblog records/results",
         "records/run_records",
         "records",
-        "remote/host remote/script", "remote/files remote/pool remote/probe", "remote/commands", "remote",
+        "remote/host remote/script", "remote/files remote/pool remote/probe", "remote/commands", "remote/line_size", "remote",
         "fleet/archiver fleet/command fleet/connect", "fleet/files fleet/worker_watch", "fleet/run_command", "fleet/worker", "fleet",
         "launch/throttle launch/slot_limit launch/feeder launch/fleet_files",
         "launch/request",
