@@ -459,6 +459,9 @@ fn a_command_gets_as_many_items_as_fit_on_the_line_for_the_other_machine() {
 fn the_last_items_are_divided_among_the_slots_of_all_machines() {
     let result = crate::harness::run(&["map", "-S", "7/:", "-X", "echo"], b"1\n2\n3\n4\n5\n6\n7\n");
     assert_eq!((result.status, result.text()), (0, "1\n2\n3\n4\n5\n6\n7\n"), "{}", result.stderr);
+    // Together they have more slots than a number can count.
+    let result = crate::harness::run(&["map", "-S", "18446744073709551615/:,1/:", "echo", ":::", "a", "b"], b"");
+    assert_eq!((result.status, result.text()), (0, "a\nb\n"), "{}", result.stderr);
 }
 
 #[test]

@@ -110,6 +110,14 @@ fn one_command_gets_as_many_items_as_fit_or_fewer() {
 }
 
 #[test]
+fn divided_items_are_not_counted_before_they_are_made() {
+    let args = ["map", "-c3", "-X", "-n5", "--delay", "10", "--fail-fast", "--shell", "exit 7"];
+    let result = run(&args, b"1\n2\n3\n");
+    assert_eq!(result.status, 7);
+    assert!(result.stderr.contains("0 stopped early, the rest of the input not started"), "{}", result.stderr);
+}
+
+#[test]
 fn an_item_without_a_value_for_the_program_fails() {
     let result = run(&["map", "-C", ",", "{2}"], b"x,pwd\ny\nx,pwd\n");
     assert_eq!((result.status, result.text().lines().count()), (1, 2), "{}", result.stderr);
