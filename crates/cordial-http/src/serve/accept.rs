@@ -68,13 +68,14 @@ where
             let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
             let (stream, address) = self.accept(&mut failures).await;
             let label = Arc::from(format!("{address:?}"));
-            let service = match poll_fn(|cx| self.make_service.poll_ready(cx)).await {
-                Ok(()) => self.make_service.call(address),
-                Err(error) => {
-                    connection_failed(&error.into());
-                    continue;
-                }
-            };
+            let ready = poll_fn(|cx| self.make_service.poll_ready(cx)).await;
+            if let Err(error) = ready.map_err(Into::<Box<dyn Error + Send + Sync>>::into) {
+                connection_failed(&error);
+                // A listener may always be ready: see `accept`.
+                yield_now().await;
+                continue;
+            }
+            let service = self.make_service.call(address);
             let (handshake, entry) = ((self.handshake)(stream), self.connections.add(&self.open));
             let key = entry.key();
             let connection = Connection { label, options: self.options, entry, permit };

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cordial::{TaskSupervisor, process};
+use cordial::{Pid, TaskSupervisor, process};
 use hyper::rt::Executor;
 use tokio::sync::Semaphore;
 
@@ -15,20 +15,33 @@ pub(super) const MAX_STREAMS: u32 = 200;
 /// Runs each stream of one connection as a child of a task supervisor that belongs to the process of the connection: when
 /// that process exits, its streams are shut down. A connection of HTTP/1 has no such supervisor.
 ///
-/// hyper also runs the sending half of a stream that was upgraded (extended CONNECT) in this way.
+/// hyper also runs the sending half of a stream that was upgraded (extended CONNECT) in this way. The process of the stream starts it, in its last
+/// poll, so that the stream has two processes for a moment. Upgraded streams have permits of their own: otherwise a stream could not be upgraded while
+/// the connection has as many as it may have.
 #[derive(Clone, Debug)]
 pub(super) struct StreamExecutor {
+    /// The process of the connection.
+    connection: Option<Pid>,
     /// The address of the client.
     label: Arc<str>,
     limits: Arc<ClientLimits>,
     streams: Arc<OnceLock<TaskSupervisor>>,
     permits: Arc<Semaphore>,
+    upgrade_permits: Arc<Semaphore>,
 }
 
 impl StreamExecutor {
+    /// Called by the process of the connection.
     pub(super) fn new(label: Arc<str>, limits: Arc<ClientLimits>) -> StreamExecutor {
-        let permits = Arc::new(Semaphore::new(MAX_STREAMS as usize));
-        StreamExecutor { label, limits, streams: Arc::default(), permits }
+        let permits = || Arc::new(Semaphore::new(MAX_STREAMS as usize));
+        StreamExecutor {
+            connection: process::current(),
+            label,
+            limits,
+            streams: Arc::default(),
+            permits: permits(),
+            upgrade_permits: permits(),
+        }
     }
 }
 
@@ -37,9 +50,12 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
+        // hyper calls this in a poll of the connection, or, for the sending half of an upgraded stream, in one of the stream.
+        let is_upgraded = process::current() != self.connection;
+        let permits = if is_upgraded { &self.upgrade_permits } else { &self.permits };
         // A stream that is one too many is dropped, which resets it.
-        let Ok(permit) = self.permits.clone().try_acquire_owned() else { return };
-        // hyper calls this in a poll of the connection, so the supervisor belongs to that process.
+        let Ok(permit) = permits.clone().try_acquire_owned() else { return };
+        // The first call comes from the connection, so the supervisor belongs to that process.
         let streams = self.streams.get_or_init(|| TaskSupervisor::builder().label("HTTP/2 streams").start());
         let (open, label) = (self.limits.stream_begins(), self.label.clone());
         // A stream that is refused is dropped as well, and `start_child` has emitted the event `refused`.

@@ -1,11 +1,11 @@
 //! Requests and clients that meet the end of a server: on the virtual clock, in many orders.
 
-use std::future::poll_fn;
+use std::future::{Ready, poll_fn};
 use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,6 +14,7 @@ use cordial::{Shutdown, Task, TaskSupervisor, Timeout, testing};
 use cordial_http::{Listener, serve, shared};
 use tokio::io::DuplexStream;
 use tokio::time::{Instant, sleep};
+use tower_service::Service;
 
 use crate::harness::{Client, IN_FLIGHT, Network, start};
 
@@ -127,6 +128,36 @@ fn a_listener_that_is_always_ready_lets_a_shutdown_through() {
             assert_eq!(server.shutdown(Shutdown::Infinity).await, Some(Ok(Ok(()))));
         });
     }
+}
+
+/// A make-service that is never ready.
+struct Closed;
+
+impl Service<usize> for Closed {
+    type Response = Router;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Router>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::Error::other("no service is made any more")))
+    }
+
+    fn call(&mut self, _: usize) -> Self::Future {
+        unreachable!("it was never ready")
+    }
+}
+
+#[test]
+fn a_make_service_that_fails_lets_a_shutdown_through() {
+    testing::run(async {
+        let n_accepted = Arc::new(AtomicUsize::new(0));
+        let result = || Ok(tokio::io::duplex(IN_FLIGHT).1);
+        let server = start(serve(AlwaysReady { n_accepted: n_accepted.clone(), result }, Closed));
+        while n_accepted.load(Ordering::SeqCst) < 10 {
+            yield_once().await;
+        }
+        assert_eq!(server.shutdown(Shutdown::Infinity).await, Some(Ok(Ok(()))));
+    });
 }
 
 /// A client that sends its request while the server stops gets an answer or the end of the connection, never half of an

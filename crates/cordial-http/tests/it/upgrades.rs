@@ -3,11 +3,14 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::body::Body;
 use cordial::{Shutdown, Task, TaskSupervisor, Timeout, testing};
 use cordial_http::{TaskLayer, hyper_service, serve, shared};
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http2::SendRequest;
 use hyper::service::service_fn;
+use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -83,14 +86,8 @@ fn a_stream_that_is_upgraded_counts_as_a_stream() {
         let grace = Duration::from_secs(3);
         let server = serve(listener, shared(hyper_service(service_fn(echo_stream))));
         let server = start(server.header_limit(Duration::from_secs(10)).grace(grace));
-        let mut client = crate::http2::connect(&network).await;
-        // The client has to know that the server permits the upgrade.
-        sleep(Duration::from_secs(1)).await;
-        let mut request = Request::connect("http://test/").body(axum::body::Body::empty()).unwrap();
-        request.extensions_mut().insert(hyper::ext::Protocol::from_static("websocket"));
-        let response = client.send_request(request).await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK);
-        let mut stream = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+        let mut client = connect(&network).await;
+        let mut stream = upgraded(&mut client).await;
         for word in ["one", "two"] {
             sleep(Duration::from_secs(1000)).await;
             stream.write_all(word.as_bytes()).await.unwrap();
@@ -107,6 +104,40 @@ fn a_stream_that_is_upgraded_counts_as_a_stream() {
         assert_eq!(stop.await.unwrap(), Some(Ok(Ok(()))));
         assert_eq!(asked.elapsed().as_secs(), grace.as_secs());
         assert!(!matches!(stream.read(&mut received).await, Ok(1..)));
+    });
+}
+
+/// Connects, and waits until the client knows that the server permits upgrades.
+async fn connect(network: &Network) -> SendRequest<Body> {
+    let client = crate::http2::connect(network).await;
+    sleep(Duration::from_secs(1)).await;
+    client
+}
+
+/// Opens a stream of HTTP/2 that is upgraded.
+async fn upgraded(client: &mut SendRequest<Body>) -> TokioIo<Upgraded> {
+    let mut request = Request::connect("http://test/").body(Body::empty()).unwrap();
+    request.extensions_mut().insert(hyper::ext::Protocol::from_static("websocket"));
+    let response = client.send_request(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    TokioIo::new(hyper::upgrade::on(response).await.unwrap())
+}
+
+/// Also the last of the streams that a connection may have.
+#[test]
+fn each_of_the_200_streams_of_a_connection_can_be_upgraded() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let _server = start(serve(listener, shared(hyper_service(service_fn(echo_stream)))));
+        let mut client = connect(&network).await;
+        let mut streams = Vec::new();
+        for n in 1..=200 {
+            let mut stream = upgraded(&mut client).await;
+            stream.write_all(b"x").await.unwrap();
+            let mut received = [0];
+            stream.read_exact(&mut received).await.unwrap_or_else(|error| panic!("stream {n}: {error}"));
+            streams.push(stream);
+        }
     });
 }
 
