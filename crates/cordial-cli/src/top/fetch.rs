@@ -166,13 +166,18 @@ pub(super) async fn fetch(address: Address, mut wanted: watch::Receiver<Wanted>,
 async fn screenful(address: &Address, wanted: Wanted, known: &mut Option<(String, Past)>) -> Result<Screenful, String> {
     // The past is fetched once for each start of the program, and after an error. Other rounds add a point.
     let path = if known.is_some() { "/api/overview?history=none" } else { "/api/overview" };
-    let overview: Overview = get(address, path).await?;
+    let mut overview: Overview = get(address, path).await?;
+    if known.as_ref().is_some_and(|(start, _)| *start != overview.program.start_id) {
+        // The program was started again since the last round, and the past that is known is not that of this start.
+        *known = None;
+        overview = get(address, "/api/overview").await?;
+    }
     let past = match known {
-        Some((start, past)) if *start == overview.program.start_id => {
+        Some((_, past)) => {
             past.push(&overview.now);
             past.clone()
         }
-        _ => {
+        None => {
             let past = Past::of(&overview.history.seconds, overview.now.at_ms);
             *known = Some((overview.program.start_id.clone(), past.clone()));
             past
@@ -247,3 +252,6 @@ fn branches(list: List<TreeNode>, depth: usize) -> Vec<Branch> {
     branches.reverse();
     branches
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,7 +126,7 @@ fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopS
                 Ok(Ok(update)) => {
                     error = None;
                     state.rights = update.overview.rights;
-                    if !state.is_paused && update.wanted.view == state.wanted.view {
+                    if state.takes(&update.wanted, screenful.as_ref().map(|shown| &shown.wanted)) {
                         take_rows(&mut state, &update);
                         screenful = Some(update);
                     }

@@ -114,6 +114,12 @@ impl TopState {
         }
     }
 
+    /// Returns whether the screen takes what was fetched for `wanted`. While it is held still, it takes only what a key has asked for since it took
+    /// what was fetched for `shown`.
+    pub(super) fn takes(&self, wanted: &Wanted, shown: Option<&Wanted>) -> bool {
+        wanted.view == self.wanted.view && (!self.is_paused || shown != Some(wanted))
+    }
+
     /// Sets the number of rows of the list, and the rows from `Wanted::first` on. The process or crash that a person has selected
     /// stays selected while it is among these.
     pub(super) fn set_rows(&mut self, keys: Vec<RowKey>, n_rows: usize) {

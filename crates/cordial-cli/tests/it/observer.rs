@@ -190,6 +190,24 @@ fn top_kills_a_process_only_when_that_was_confirmed() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn top_that_is_held_still_shows_what_a_key_asks_for() {
+    let program = Program::start();
+    let mut session =
+        Session::start(&format!("stty rows 24 cols 80; cordial top '{}'", program.observer.url().unwrap()));
+    until_drawn(&mut session, "victim");
+    session.type_in(b" ");
+    until_drawn(&mut session, "paused");
+    session.type_in(b"\r");
+    until_drawn(&mut session, "spawned at");
+    session.type_in(b"\r4");
+    until_drawn(&mut session, "no process has crashed");
+    session.type_in(b"q");
+    let (status, text) = session.end();
+    assert_eq!(status, 0, "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_signal_ends_top_and_the_terminal_is_left_as_it_was() {
     let program = Program::start();
     let url = program.observer.url().unwrap();

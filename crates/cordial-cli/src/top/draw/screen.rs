@@ -44,10 +44,13 @@ pub(crate) fn draw(frame: &mut Frame<'_>, state: &TopState, screenful: Option<&S
     }
     draw_tabs(frame, tabs, state);
     draw_footer(frame, footer, state);
-    if let Some(full) = screenful.and_then(|screenful| screenful.detail.as_ref())
-        && state.wanted.detail.is_some()
-    {
-        detail::draw(frame, full, state.scrolled);
+    if let Some(wanted) = &state.wanted.detail {
+        // What was fetched last may be the detail of another process.
+        let fetched = screenful.filter(|screenful| screenful.wanted.detail.as_ref() == Some(wanted));
+        match fetched.and_then(|screenful| screenful.detail.as_ref()) {
+            Some(full) => detail::draw(frame, full, state.scrolled),
+            None => detail::draw_awaited(frame, wanted, error),
+        }
     }
     if state.shows_help {
         help::draw(frame, state.scrolled);

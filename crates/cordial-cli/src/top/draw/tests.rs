@@ -1,11 +1,11 @@
-use cordial_observer::view::List;
+use cordial_observer::view::{Dropped, History, List, Point, Rights, StateCounts, ViewTotals};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde_json::json;
 
 use super::{streams, tasks, tree};
-use crate::top::fetch::{Branch, BranchNode};
-use crate::top::state::TopState;
+use crate::top::fetch::{Branch, BranchNode, Past, Rows, Screenful};
+use crate::top::state::{Detail, TopState, Wanted};
 
 /// Draws on a screen of this size, and returns its lines.
 fn lines(width: u16, height: u16, draw: impl FnOnce(&mut ratatui::Frame<'_>)) -> Vec<String> {
@@ -101,4 +101,41 @@ fn a_narrow_screen_has_whole_words() {
     }
     let list = lines(40, 3, |frame| tree::draw(frame, frame.area(), &[process()], &state));
     assert!(list[1].starts_with("  importer ") && list[1].contains("waiting") && list[1].contains("25%"), "{list:#?}");
+}
+
+/// What was fetched for a screen that shows this process in full.
+fn screenful(pid: &str, detail: &str) -> Screenful {
+    let program = json!({
+        "name": "shop", "os_pid": 4711, "start_id": "a", "started_at_ms": 0, "processors": 2, "cordial_version": "1",
+        "closed": false,
+    });
+    let overview = json!({
+        "program": program, "rights": Rights::default(), "csrf": "", "now": Point::default(), "history": History::default(),
+        "workers": [], "counts": StateCounts::default(), "totals": ViewTotals::default(), "busiest": [], "warnings": [],
+        "long_polls": [], "crashes_total": 0, "crashes_last_minute": 0, "dropped": Dropped::default(),
+    });
+    Screenful {
+        wanted: Wanted { detail: Some(Detail::Process(pid.to_owned())), ..Wanted::default() },
+        overview: serde_json::from_value(overview).unwrap(),
+        past: Past::default(),
+        list: Rows::None,
+        detail: Some(Err(detail.to_owned())),
+        list_error: None,
+    }
+}
+
+/// Keys act on the process that the person has opened, so the screen must not show another one meanwhile.
+#[test]
+fn a_process_is_not_shown_under_the_name_of_another_one() {
+    let mut state = TopState::new();
+    let fetched = screenful("<1.4.1>", "the process <1.4.1> has ended");
+    let mut shown = |pid: &str, error: Option<&str>| {
+        state.wanted.detail = Some(Detail::Process(pid.to_owned()));
+        lines(80, 24, |frame| super::screen::draw(frame, &state, Some(&fetched), error)).join("\n")
+    };
+    assert!(shown("<1.4.1>", None).contains("the process <1.4.1> has ended"));
+    let other = shown("<1.5.1>", None);
+    assert!(!other.contains("<1.4.1>") && other.contains("<1.5.1>") && other.contains("asking the program"), "{other}");
+    let unreachable = shown("<1.5.1>", Some("the program does not answer"));
+    assert!(!unreachable.contains("<1.4.1>") && unreachable.contains("│the program does not answer"), "{unreachable}");
 }

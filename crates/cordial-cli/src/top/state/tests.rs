@@ -171,3 +171,19 @@ fn the_views_follow_each_other() {
         [View::Crashes, View::Streams, View::Tasks]
     );
 }
+
+#[test]
+fn a_screen_that_is_held_still_takes_what_a_key_asks_for() {
+    use KeyCode::{Char, Down, Enter};
+
+    let mut state = with_rows(10);
+    let shown = state.wanted.clone();
+    assert!(state.takes(&shown, None) && state.takes(&shown, Some(&shown)));
+    press(&mut state, &[Char(' ')]);
+    assert!(!state.takes(&shown, Some(&shown)), "it is held still");
+    assert!(state.takes(&shown, None), "nothing was shown before");
+    press(&mut state, &[Down, Enter]);
+    let detail = state.wanted.clone();
+    assert!(state.takes(&detail, Some(&shown)) && !state.takes(&detail, Some(&detail)));
+    assert!(!state.takes(&shown, Some(&shown)), "it was fetched before the key");
+}
