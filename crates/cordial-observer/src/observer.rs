@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::Router;
 
-use crate::answer::dump;
 use crate::server::{Started, router};
 use crate::shared::ObserverShared;
 
@@ -76,7 +75,7 @@ impl Observer {
         if let Some(sentence) = self.shared.forked() {
             return format!("{sentence}\n");
         }
-        dump(&mut self.shared.collector(), &self.shared.identity)
+        self.shared.dump()
     }
 
     /// Ends the observer: closes its listener and its connections, ends the streams of events of a mounted observer, and ends its thread. Does not

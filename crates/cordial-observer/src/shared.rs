@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 use crate::access::Access;
-use crate::answer::{Identity, tick};
+use crate::answer::{Identity, dump, tick};
 use crate::collector::{Collector, NewEntry, Refused};
 use crate::log_lines::LogLines;
 use crate::secret::Secret;
@@ -123,6 +123,24 @@ impl ObserverShared {
             let mut collector = shared.collector();
             collector.asked();
             f(&shared, &mut collector)
+        });
+        asked.await.map_err(|_| Unavailable)
+    }
+
+    /// Returns the state of the program as text.
+    pub(crate) fn dump(&self) -> String {
+        let inspector = self.collector().inspector.clone();
+        // Without the lock, because a snapshot calls code of the program.
+        let tree = inspector.snapshot().to_string();
+        dump(&self.collector(), &self.identity, &tree)
+    }
+
+    /// Like [`dump`](ObserverShared::dump), on the thread of the observer.
+    pub(crate) async fn ask_dump(self: &Arc<ObserverShared>) -> Result<String, Unavailable> {
+        let own = self.clone();
+        let asked = self.thread.spawn(async move {
+            own.collector().asked();
+            own.dump()
         });
         asked.await.map_err(|_| Unavailable)
     }

@@ -9,8 +9,8 @@ use crate::source::{shown_label, visible};
 use crate::view::Severity;
 
 /// Returns the newest numbers, the warnings, the polls that have lasted for about 1 ms or more, and the tree with the latest crashes. Hidden
-/// characters in labels and other texts of processes are escaped, so that a label cannot imitate a line.
-pub(crate) fn dump(collector: &mut Collector, identity: &Identity) -> String {
+/// characters in labels and other texts of processes are escaped, so that a label cannot imitate a line. `tree` is the text of a snapshot.
+pub(crate) fn dump(collector: &Collector, identity: &Identity, tree: &str) -> String {
     let now = collector.now();
     let mut text = String::new();
     let observed = Duration::from_millis(collector.clock.now_ms() - collector.clock.started_at_ms());
@@ -48,7 +48,6 @@ pub(crate) fn dump(collector: &mut Collector, identity: &Identity) -> String {
             poll.thread
         ));
     }
-    let tree = collector.inspector.snapshot().to_string();
     tree.lines().for_each(|of_tree| line(format_args!("{}", visible(of_tree))));
     text
 }

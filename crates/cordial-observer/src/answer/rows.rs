@@ -11,7 +11,7 @@ use crate::view::{Intensity, Mailbox, Reference, Supervision, Task};
 pub(crate) fn task(scan: &Scan, inspector: &Inspector, index: usize) -> Task {
     let row = &scan.rows()[index];
     // Has what a scan does not have, because only rows that are shown need it. `None` if the process has ended since the scan.
-    let info = inspector.info(row.pid);
+    let info = inspector.info_without_details(row.pid);
     let supervision = scan.supervision(row.pid);
     let restarts = supervision.map_or(u64::from(row.incarnation.saturating_sub(1)), |supervision| supervision.restarts);
     let caller = info.as_ref().and_then(|info| info.callers.first().copied());

@@ -37,7 +37,12 @@ pub(crate) enum Gone {
     Seen(Ended),
 }
 
-/// Returns everything about a process.
+/// Returns the lines that a process shows about itself, as they are sent.
+pub(crate) fn shown_details(lines: &[String]) -> Vec<String> {
+    lines.iter().take(MAX_DETAILS).map(|line| shortened(line, MAX_DETAIL)).collect()
+}
+
+/// Returns everything about a process but what code of the program says: its details and its note.
 pub(crate) fn task_detail(
     collector: &mut Collector,
     pid: Pid,
@@ -45,7 +50,7 @@ pub(crate) fn task_detail(
     lines: Option<&LogLines>,
 ) -> Result<Box<TaskDetail>, Gone> {
     let mut scan = collector.scan();
-    let Some(info) = collector.inspector.info(pid) else { return Err(gone(collector, pid)) };
+    let Some(info) = collector.inspector.info_without_details(pid) else { return Err(gone(collector, pid)) };
     if scan.index_of(pid).is_none() {
         // The process has probably started after this scan.
         scan = collector.scan_now();
@@ -75,7 +80,7 @@ pub(crate) fn task_detail(
         connection: info
             .connection
             .map(|connection| Peer { peer: shortened(&connection.peer, MAX_DETAIL), requests: connection.requests }),
-        details: info.details.iter().take(MAX_DETAILS).map(|line| shortened(line, MAX_DETAIL)).collect(),
+        details: Vec::new(),
         log: lines.map(|lines| lines.of(pid, &collector.clock)),
         poll_durations: inspector
             .poll_durations(&info.spawned_at)
@@ -92,7 +97,7 @@ pub(crate) fn task_detail(
 
 /// Returns why a scan does not have a process.
 fn gone(collector: &mut Collector, pid: Pid) -> Gone {
-    if collector.inspector.info(pid).is_some() {
+    if collector.inspector.info_without_details(pid).is_some() {
         return Gone::LeftOut;
     }
     let (lifeline, ended_at_ms) = collector.watched.life(pid, collector.clock.now_ms()).unwrap_or_default();

@@ -233,7 +233,7 @@ pub(crate) fn connections(
     let rows = part(scan, &indices, Sort::Age, true, offset, limit);
     let connection = |index: &u32| {
         let row = &scan.rows()[*index as usize];
-        let shown = inspector.info(row.pid).and_then(|info| info.connection);
+        let shown = inspector.info_without_details(row.pid).and_then(|info| info.connection);
         let (peer, requests) =
             shown.map(|connection| (shown_label(Some(&connection.peer)), connection.requests)).unzip();
         let Task { pid, label, state, age_ms, busy_share, supervisor, .. } = task(scan, inspector, *index as usize);

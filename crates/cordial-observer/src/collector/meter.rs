@@ -10,7 +10,7 @@ use crate::source::Usage;
 use crate::view::Point;
 
 /// How many threads have a share of their own in a point.
-pub(crate) const MAX_THREADS: usize = 64;
+const MAX_THREADS: usize = 64;
 
 /// Compares each reading with the one before.
 #[derive(Debug)]
@@ -44,11 +44,14 @@ impl Meter {
         let seconds = reading.at.duration_since(last.at).as_secs_f64();
         let rate = |now: u64, before: u64| per_second(now.saturating_sub(before) as f64, seconds);
         let (now, before) = (&reading.statistics, &last.statistics);
-        let shares = shares(&reading.threads, &last.threads, seconds);
+        let mut shares = shares(&reading.threads, &last.threads, seconds);
+        // Of all threads, also of those that have no share of their own in the point.
+        let utilization = shares.iter().sum::<f32>() / now.workers.max(1) as f32;
+        shares.truncate(MAX_THREADS);
         let cpu = reading.usage.cpu.zip(last.usage.cpu);
         let mut point = Point {
             at_ms,
-            utilization: shares.iter().sum::<f32>() / now.workers.max(1) as f32,
+            utilization,
             workers: shares,
             threads: now.workers,
             stand_ins: now.stand_ins,
@@ -82,9 +85,9 @@ impl Meter {
 
 /// Returns the busy share of each thread, by its index.
 fn shares(now: &[ThreadInfo], before: &[ThreadInfo], seconds: f64) -> Vec<f32> {
-    let n = now.iter().map(|thread| thread.index + 1).max().unwrap_or(0).min(MAX_THREADS);
+    let n = now.iter().map(|thread| thread.index + 1).max().unwrap_or(0);
     let mut shares = vec![0.0; n];
-    for thread in now.iter().filter(|thread| thread.index < n) {
+    for thread in now {
         let earlier =
             before.iter().find(|other| other.index == thread.index).map_or(Duration::ZERO, |other| other.busy);
         shares[thread.index] = per_second(thread.busy.saturating_sub(earlier).as_secs_f64(), seconds).min(1.0);

@@ -57,7 +57,7 @@ pub(crate) struct Collector {
     counted: Option<Timed>,
 }
 
-/// When something was done last, and how long it took.
+/// When something was done last, and how much processor time it took.
 #[derive(Clone, Copy, Debug)]
 struct Timed {
     at: Instant,
@@ -65,10 +65,13 @@ struct Timed {
 }
 
 impl Timed {
-    /// Calls `f` and measures it.
+    /// Calls `f` and measures it. The time in which this thread gets no processor does not count: on a busy machine, it may be a hundred times as
+    /// long as `f` computes.
     fn new<T>(f: impl FnOnce() -> T) -> (T, Timed) {
-        let at = Instant::now();
-        (f(), Timed { at, cost: at.elapsed() })
+        let (at, before) = (Instant::now(), OwnProcess::thread_time());
+        let value = f();
+        let computed = OwnProcess::thread_time().zip(before).map(|(after, before)| after.saturating_sub(before));
+        (value, Timed { at, cost: computed.unwrap_or_else(|| at.elapsed()) })
     }
 
     /// Returns whether it may be done again: whether `least` has passed, and as much time that it costs at most one part in `share` of a processor.
@@ -158,8 +161,9 @@ impl Collector {
         let now_ms = self.clock.now_ms();
         for poll in &mut polls {
             let seen = self.scan.as_ref().and_then(|scan| scan.poll_in_progress(poll.pid));
-            let is_same =
-                |seen: &PollInProgress| self.inspector.info(poll.pid).is_some_and(|info| info.polls == seen.polls);
+            let is_same = |seen: &PollInProgress| {
+                self.inspector.info_without_details(poll.pid).is_some_and(|info| info.polls == seen.polls)
+            };
             if let Some(seen) = seen.filter(is_same) {
                 poll.lasted = poll.lasted.max(Duration::from_millis(now_ms.saturating_sub(seen.since_ms)));
             }
@@ -210,9 +214,18 @@ impl Collector {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use cordial::process;
 
-    use super::Collector;
+    use super::{Collector, Timed};
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_time_in_which_a_reading_gets_no_processor_does_not_put_off_the_next_one() {
+        let ((), timed) = Timed::new(|| std::thread::sleep(Duration::from_millis(20)));
+        assert!(timed.cost < Duration::from_millis(10), "{timed:?}");
+    }
 
     #[test]
     fn the_first_point_has_the_number_of_processes() {

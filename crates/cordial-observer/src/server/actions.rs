@@ -40,7 +40,7 @@ pub(super) async fn act(
     let begun = Instant::now();
     let inspector = shared.collector().inspector.clone();
     let pid: Option<Pid> = request.pid.parse().ok();
-    let info = pid.and_then(|pid| inspector.info(pid));
+    let info = pid.and_then(|pid| inspector.info_without_details(pid));
     let label = shown_label(info.as_ref().and_then(|info| info.label.as_ref()));
     let entry = |allowed, result: &str| NewEntry {
         who: caller.who.clone(),
@@ -78,7 +78,9 @@ async fn carry_out(thread: &Handle, inspector: &Inspector, pid: Pid, request: &A
 }
 
 fn performed(inspector: &Inspector, answer: &StopAnswer) -> Performed {
-    let n_alive = |stopped: &[Stopped]| stopped.iter().filter(|stopped| inspector.info(stopped.pid).is_some()).count();
+    let n_alive = |stopped: &[Stopped]| {
+        stopped.iter().filter(|stopped| inspector.info_without_details(stopped.pid).is_some()).count()
+    };
     let (n_abandoned, n_killed) = (n_alive(&answer.report.abandoned), n_alive(&answer.report.killed));
     let outcome = match answer.ending {
         Ending::InPoll(_) => ActionResult::InPoll,
@@ -112,7 +114,7 @@ async fn restart(thread: &Handle, inspector: &Inspector, pid: Pid, limit: Durati
             let result = format!("{pid} was stopped, and its supervisor has started the child again as {new}.");
             Performed { outcome: ActionResult::Ended, result, left: 0 }
         }
-        Ok(Err(error)) if inspector.info(pid).is_none() => {
+        Ok(Err(error)) if inspector.info_without_details(pid).is_none() => {
             Performed { outcome: ActionResult::Gone, result: format!("{error}."), left: 0 }
         }
         Ok(Err(error)) => Performed { outcome: ActionResult::Impossible, result: format!("{error}."), left: 1 },

@@ -177,6 +177,7 @@ async fn task_detail(State(shared): Observed, Extension(caller): Extension<Calle
     });
     match answer.await? {
         Ok(mut detail) => {
+            detail.details = details(&shared, pid).await;
             detail.note = note(&shared, pid).await;
             Ok(json(StatusCode::OK, &detail))
         }
@@ -187,6 +188,17 @@ async fn task_detail(State(shared): Observed, Extension(caller): Extension<Calle
             Err(Refusal::new(StatusCode::NOT_FOUND, error))
         }
     }
+}
+
+/// Returns the lines that a process shows about itself.
+async fn details(shared: &Arc<ObserverShared>, pid: Pid) -> Vec<String> {
+    let own = shared.clone();
+    // Without the lock, because the lines come from code of the program.
+    let shown = shared.thread.spawn(async move {
+        let inspector = own.collector().inspector.clone();
+        inspector.info(pid).map(|info| answer::shown_details(&info.details))
+    });
+    shown.await.ok().flatten().unwrap_or_default()
 }
 
 /// How much of the text of the formatter is sent, in bytes.
@@ -313,7 +325,7 @@ async fn metrics(State(shared): Observed) -> Answer {
 }
 
 async fn dump(State(shared): Observed) -> Answer {
-    let text = shared.ask(|shared, collector| answer::dump(collector, &shared.identity)).await?;
+    let text = shared.ask_dump().await?;
     Ok(([(header::CONTENT_TYPE, PLAIN_TEXT)], text).into_response())
 }
 

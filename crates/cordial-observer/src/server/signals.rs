@@ -26,7 +26,7 @@ pub(super) async fn dumps(shared: &Arc<ObserverShared>, signals: Signals) {
 
     let Signals(Some(mut signals)) = signals else { return std::future::pending().await };
     while signals.recv().await.is_some() {
-        let text = shared.ask(|shared, collector| crate::answer::dump(collector, &shared.identity)).await;
+        let text = shared.ask_dump().await;
         // Standard error may be closed.
         let _ = text.map(|text| io::stderr().write_all(text.as_bytes()));
     }

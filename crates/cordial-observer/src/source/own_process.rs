@@ -24,7 +24,13 @@ impl OwnProcess {
     /// Returns how long ago the program was started. `None` if the system does not show it.
     pub(crate) fn age() -> Option<Duration> {
         let up = seconds(fs::read_to_string("/proc/uptime").ok()?.split(' ').next()?)?;
-        up.checked_sub(since_boot(&fs::read_to_string("/proc/self/stat").ok()?)?)
+        // The name of the executable, of which the system keeps 15 bytes, may end within a character.
+        up.checked_sub(since_boot(&String::from_utf8_lossy(&fs::read("/proc/self/stat").ok()?))?)
+    }
+
+    /// Returns the processor time of the calling thread since its start. `None` on systems other than Linux.
+    pub(crate) fn thread_time() -> Option<Duration> {
+        thread_time()
     }
 
     /// Returns the name of the executable.
@@ -37,16 +43,30 @@ impl OwnProcess {
 
 #[cfg(unix)]
 fn cpu_time() -> Option<Duration> {
-    use nix::sys::resource::{UsageWho, getrusage};
+    cpu_time_of(nix::sys::resource::UsageWho::RUSAGE_SELF)
+}
+
+#[cfg(target_os = "linux")]
+fn thread_time() -> Option<Duration> {
+    cpu_time_of(nix::sys::resource::UsageWho::RUSAGE_THREAD)
+}
+
+#[cfg(unix)]
+fn cpu_time_of(who: nix::sys::resource::UsageWho) -> Option<Duration> {
     use nix::sys::time::TimeValLike;
 
-    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    let usage = nix::sys::resource::getrusage(who).ok()?;
     let microseconds = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Some(Duration::from_micros(u64::try_from(microseconds).ok()?))
 }
 
 #[cfg(not(unix))]
 fn cpu_time() -> Option<Duration> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn thread_time() -> Option<Duration> {
     None
 }
 
@@ -68,7 +88,9 @@ fn seconds(text: &str) -> Option<Duration> {
 
 /// Reads the line `VmRSS:    12345 kB` of `/proc/self/status`, which only Linux has.
 fn resident_memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
+    // As in `age`: another line has the name of the executable.
+    let status = fs::read("/proc/self/status").ok()?;
+    let status = String::from_utf8_lossy(&status);
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)

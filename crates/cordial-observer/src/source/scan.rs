@@ -87,7 +87,7 @@ impl Scan {
             rows.push(row);
             ControlFlow::Continue(())
         });
-        let supervision = |row: &Row| Some((row.pid, inspector.info(row.pid)?.supervises?));
+        let supervision = |row: &Row| Some((row.pid, inspector.info_without_details(row.pid)?.supervises?));
         let supervisors = rows.iter().filter(|row| row.is_supervisor()).take(MAX_SUPERVISORS);
         let supervisors = supervisors.filter_map(supervision).collect();
         let n_of = |kind: Kind| rows.iter().filter(|row| row.kind == kind).count();

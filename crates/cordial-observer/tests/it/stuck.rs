@@ -1,11 +1,11 @@
 //! The observer answers while every worker of the program is stuck.
 
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 
-use cordial::{Runtime, Task};
+use cordial::{Runtime, Task, process};
 use cordial_observer::Observer;
 
-use crate::harness::{Client, wait_until};
+use crate::harness::{Client, Program, wait_until};
 
 #[test]
 fn the_observer_answers_while_every_thread_is_stuck() {
@@ -40,4 +40,45 @@ fn the_observer_answers_while_every_thread_is_stuck() {
     assert!(observer.dump().contains("long poll: spins"), "{}", observer.dump());
     drop(releases);
     wait_until("the end of the polls", || client.json("/api/long_polls")["total"] == 0);
+}
+
+/// What a process says about itself is shown on its page only. It may need a lock that the process has while it is stuck.
+#[test]
+fn the_observer_does_not_wait_for_the_details_of_a_stuck_process() {
+    let program = Program::new();
+    let (release, released) = mpsc::channel::<()>();
+    let pool = Arc::new(Mutex::new(released));
+    let shown = pool.clone();
+    let pid = program.start("pool", async move {
+        process::set_details(move || vec![format!("{:?}", shown.lock().unwrap())]);
+        let _ = pool.lock().unwrap().recv();
+    });
+    let is_stuck = || program.client.json("/api/long_polls")["total"] == 1;
+    wait_until("the long poll", is_stuck);
+    for path in ["/api/overview", "/api/tasks", "/api/tree", "/metrics"] {
+        assert_eq!(program.client.get(path).status, 200, "{path}");
+    }
+    wait_until("the warning", || program.client.json("/api/warnings")["rows"][0]["pid"] == pid.to_string());
+    drop(release);
+    wait_until("the end", || program.runtime.inspector().info_without_details(pid).is_none());
+}
+
+#[test]
+fn all_threads_of_a_program_with_more_than_64_workers_count() {
+    const WORKERS: usize = 100;
+    let runtime = Runtime::builder().workers(WORKERS).max_threads(WORKERS).build().unwrap();
+    let program = Program::of(runtime, |builder| builder);
+    let releases: Vec<mpsc::Sender<()>> = (0..WORKERS)
+        .map(|_| {
+            let (release, released) = mpsc::channel::<()>();
+            program.start("blocks", async move {
+                let _ = released.recv();
+            });
+            release
+        })
+        .collect();
+    let now = || program.client.json("/api/overview?history=none")["now"].clone();
+    wait_until("a second in which all workers were busy", || now()["utilization"].as_f64() > Some(0.9));
+    assert_eq!(now()["workers"].as_array().unwrap().len(), 64);
+    drop(releases);
 }

@@ -110,16 +110,22 @@ pub enum ProcessState {
 impl ProcessInfo {
     /// Describes a live process; `None` if it has ended or belongs to another runtime.
     pub(in crate::process) fn of(runtime: &RuntimeHandle, pid: Pid) -> Option<ProcessInfo> {
+        let info = ProcessInfo::without_details(runtime, pid)?;
+        let details = runtime.with(pid, |entry| entry.rare.as_ref()?.details.clone()).flatten();
+        // Outside the lock of the table, because users take locks of their own.
+        Some(ProcessInfo { details: details.map(|details| details.lines()).unwrap_or_default(), ..info })
+    }
+
+    /// Like `of`, but has no details: calls no code of the user.
+    pub(in crate::process) fn without_details(runtime: &RuntimeHandle, pid: Pid) -> Option<ProcessInfo> {
         let readings = Readings::new(runtime);
-        let (info, supervisor, server, details) = runtime.with(pid, |entry| {
+        let (info, supervisor, server) = runtime.with(pid, |entry| {
             let supervisor = entry.guardian().map(|guardian| guardian.supervisor.clone());
-            let details = entry.rare.as_ref().and_then(|rare| rare.details.clone());
-            (ProcessInfo::new(&readings, pid, entry), supervisor, entry.serving().cloned(), details)
+            (ProcessInfo::new(&readings, pid, entry), supervisor, entry.serving().cloned())
         })?;
-        // Outside the lock of the table, because supervisors, servers and users take locks of their own.
+        // Outside the lock of the table, because supervisors and servers take locks of their own.
         let supervises = supervisor.map(|supervisor| supervisor.supervision());
-        let details = details.map(|details| details.lines()).unwrap_or_default();
-        Some(ProcessInfo { supervises, mailbox: server.map(|server| server.mailbox()), details, ..info })
+        Some(ProcessInfo { supervises, mailbox: server.map(|server| server.mailbox()), ..info })
     }
 
     fn new(readings: &Readings, pid: Pid, entry: &Entry) -> ProcessInfo {

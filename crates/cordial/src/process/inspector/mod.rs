@@ -108,6 +108,13 @@ impl Inspector {
         ProcessInfo::of(&self.runtime, pid)
     }
 
+    /// Like [`info`](Inspector::info), but [`details`](ProcessInfo::details) is empty. So this calls no code of the program, which may wait for a
+    /// lock of a process that is stuck.
+    #[must_use]
+    pub fn info_without_details(&self, pid: Pid) -> Option<ProcessInfo> {
+        ProcessInfo::without_details(&self.runtime, pid)
+    }
+
     /// Returns the counters of the scheduler.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
