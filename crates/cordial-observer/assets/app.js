@@ -35,7 +35,7 @@ function show() {
   }
   address = wanted;
   shown?.close?.();
-  const make = VIEWS[where.view];
+  const make = Object.hasOwn(VIEWS, where.view) ? VIEWS[where.view] : null;
   shown = make ? make(where) : unknown(where.view);
   main.className = `view-${make ? where.view : 'unknown'}`;
   main.replaceChildren(shown.element);

@@ -1,11 +1,15 @@
 // A series of the overview: the history that the server has sent, and the points that came since.
 
 const SECONDS = 600;
+/** By how much a point may seem to be early. */
+const TOLERANCE_MS = 20;
 const NAMES = ['live', 'queued', 'stand_ins', 'spawned', 'ended', 'crashed', 'polls', 'long_polls', 'rss_bytes', 'cpu'];
 
 /** A window of equally spaced points, the newest last. */
 export class Series {
-  constructor(columns) {
+  /** `newest` is when the newest point was taken, which may be later than when it was due. */
+  constructor(columns, newest = 0) {
+    this.newest = newest;
     this.step = columns?.step_ms ?? 1000;
     this.first = columns?.first_at_ms ?? null;
     this.values = {};
@@ -14,14 +18,23 @@ export class Series {
     this.length = this.values.live.length;
   }
 
-  /** Adds the newest point; seconds that were missed stay empty. */
+  /**
+   * Adds the newest point; seconds that were missed stay empty. As in the history of the server, a point that was taken late belongs to the second in
+   * which it was due.
+   */
   push(point) {
+    // The history has this point already.
+    if (point.at_ms <= this.newest) return;
     if (this.first === null || this.length === 0) {
       this.first = point.at_ms;
       this.length = 0;
     }
-    const index = Math.round((point.at_ms - this.first) / this.step);
-    if (index < this.length - 1 || index > this.length + 10 * SECONDS) return;
+    const passed = point.at_ms - (this.first + (this.length - 1) * this.step);
+    const due = passed < this.step / 2 ? 0 : Math.max(1, Math.floor((passed + TOLERANCE_MS) / this.step));
+    if (due > 10 * SECONDS) return;
+    this.newest = point.at_ms;
+    const index = this.length - 1 + due;
+    this.first = Math.min(this.first, point.at_ms - index * this.step);
     for (const name of NAMES) {
       const values = this.values[name];
       while (values.length < index) values.push(null);

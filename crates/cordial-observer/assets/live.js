@@ -18,6 +18,8 @@ class Live extends EventTarget {
     this.overview = null;
     this.seconds = new Series();
     this.long = new Series();
+    /** When the history was asked for last. */
+    this.askedAt = 0;
     this.held = false;
     this.lostAt = null;
     /** Whether the program answers, but refuses. */
@@ -75,11 +77,12 @@ class Live extends EventTarget {
   }
 
   async load() {
+    this.askedAt = Date.now();
     const overview = await get('api/overview');
     const before = this.overview?.program.start_id;
     this.overview = overview;
     setCsrf(overview.csrf);
-    this.seconds = new Series(overview.history?.seconds);
+    this.seconds = new Series(overview.history?.seconds, overview.now?.at_ms);
     this.long = new Series(overview.history?.ten_seconds);
     if (before && before !== overview.program.start_id) this.dispatchEvent(new Event('restart'));
   }

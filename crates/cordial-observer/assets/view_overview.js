@@ -86,7 +86,6 @@ class States {
 
 export function overview() {
   let span = SPANS.ten;
-  let loaded = Date.now();
   const workers = h('ul', { class: 'workers' });
   const stand = h('span', { class: 'muted' });
   const more = h('p', { class: 'muted', hidden: true });
@@ -108,10 +107,7 @@ export function overview() {
 
   function refresh() {
     const now = live.overview;
-    if (span === SPANS.six && Date.now() - loaded > RELOAD_LONG_MS) {
-      loaded = Date.now();
-      live.load().then(refresh, () => {});
-    }
+    if (span === SPANS.six && Date.now() - live.askedAt > RELOAD_LONG_MS) live.load().then(refresh, () => {});
     // Spare threads that sleep are a number in the heading.
     const shown = (now.workers ?? []).filter((worker) => worker.index < now.now.threads || worker.pid || worker.busy >= 0.005);
     const isStandIn = (worker) => worker.index >= now.now.threads;

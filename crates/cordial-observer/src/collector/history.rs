@@ -17,12 +17,16 @@ pub(crate) struct Rings {
 /// How many points of the first ring make one of the second.
 const RATIO: usize = 10;
 
+/// A timer may seem to be early by as much as the tick was late to which its time is compared.
+const TOLERANCE_MS: u64 = 20;
+
 /// Points at a fixed distance, oldest first. `None` is a moment at which nothing was measured.
 #[derive(Debug)]
 struct Ring {
     points: VecDeque<Option<Point>>,
     capacity: usize,
     step_ms: u64,
+    /// When the newest point was due. It may have been taken later.
     last_at_ms: u64,
 }
 
@@ -36,18 +40,35 @@ impl Rings {
         }
     }
 
-    /// Adds a point, and empty ones before it for the seconds that were missed.
+    /// Adds a point, and empty ones before it for the seconds that were missed. A tick is never early, but may be late, and the next one is on time
+    /// again: so a point belongs to the second in which it was due, and the points stay a second apart.
     pub(crate) fn push(&mut self, point: &Point) {
         let Ring { step_ms, last_at_ms, .. } = self.seconds;
         let passed = if last_at_ms == 0 { step_ms } else { point.at_ms.saturating_sub(last_at_ms) };
-        let missed = ((passed + step_ms / 2) / step_ms).saturating_sub(1);
+        if passed < step_ms / 2 {
+            self.replace_newest(point);
+            return;
+        }
+        let n_due = ((passed + TOLERANCE_MS) / step_ms).max(1);
+        // If this is earlier than a step after the last point, the last point was due earlier than it seemed.
+        let due_at_ms = if last_at_ms == 0 { point.at_ms } else { point.at_ms.min(last_at_ms + n_due * step_ms) };
+        let missed = n_due - 1;
         self.n_dropped += missed;
         // So many empty points push all others out of both rings, and those of `recent` as well.
         let n_empty = missed.min(((self.ten_seconds.capacity + 1) * RATIO) as u64);
         for before in (1..=n_empty).rev() {
-            self.push_one(None, point.at_ms - before * step_ms);
+            self.push_one(None, due_at_ms - before * step_ms);
         }
-        self.push_one(Some(point), point.at_ms);
+        self.push_one(Some(point), due_at_ms);
+    }
+
+    /// Takes a point for the same second as the newest one, which was so late that it was taken for a point of the next second. A mean that has the
+    /// newest one stays.
+    fn replace_newest(&mut self, point: &Point) {
+        for newest in [self.seconds.points.back_mut(), self.recent.last_mut()].into_iter().flatten() {
+            *newest = Some(point.clone());
+        }
+        self.seconds.last_at_ms = point.at_ms;
     }
 
     fn push_one(&mut self, point: Option<&Point>, at_ms: u64) {

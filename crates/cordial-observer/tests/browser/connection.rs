@@ -72,6 +72,17 @@ fn without_a_token_the_page_asks_for_it() {
 }
 
 #[test]
+fn an_address_of_no_view_says_so() {
+    browse("", async |page, _| {
+        page.wait("document.body.dataset.status === 'live'").await;
+        for name in ["nothing", "constructor"] {
+            page.value(&format!("(location.hash = '#/{name}', true)")).await;
+            page.wait_text("main", &format!("There is no view named “{name}”")).await;
+        }
+    });
+}
+
+#[test]
 fn a_hidden_page_is_paused() {
     browse("", async |page, _| {
         page.wait("document.body.dataset.status === 'live'").await;

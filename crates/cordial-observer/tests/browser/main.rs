@@ -12,6 +12,7 @@ mod connection;
 mod crashes;
 mod detail;
 mod guard;
+mod history;
 mod hostile;
 mod keyboard;
 mod long_polls;

@@ -41,6 +41,42 @@ fn a_tick_that_is_late_by_some_milliseconds_is_no_gap() {
 }
 
 #[test]
+fn late_ticks_move_no_point_and_are_no_gaps() {
+    let mut rings = Rings::new();
+    // Each third tick is late by 0.6 s, and the next one is on time.
+    for second in 0..600 {
+        let late_ms = if second % 3 == 1 { 600 } else { 0 };
+        rings.push(&Point { at_ms: 1_000_000 + second * 1000 + late_ms, live: second, ..Point::default() });
+    }
+    let history = rings.view();
+    assert_eq!((history.seconds.first_at_ms, history.seconds.live.len(), rings.n_dropped()), (1_000_000, 600, 0));
+    assert_eq!(history.seconds.live.first(), Some(&Some(0.0)));
+    assert_eq!((history.ten_seconds.first_at_ms, history.ten_seconds.live.len()), (1_009_000, 60));
+}
+
+#[test]
+fn a_first_tick_that_is_late_moves_no_other_point() {
+    for late_ms in [100, 400, 700, 990] {
+        let mut rings = Rings::new();
+        rings.push(&Point { at_ms: 1_000_000 + late_ms, ..Point::default() });
+        (1..10).for_each(|second| rings.push(&point(second, second)));
+        let seconds = rings.view().seconds;
+        let last_at_ms = seconds.first_at_ms + (seconds.live.len() as u64 - 1) * 1000;
+        assert_eq!((last_at_ms, rings.n_dropped()), (1_009_000, 0), "{late_ms}");
+    }
+}
+
+#[test]
+fn a_tick_that_is_late_by_nearly_a_second_moves_no_point() {
+    let mut rings = Rings::new();
+    for at_ms in [1000, 2990, 3000, 4000] {
+        rings.push(&Point { at_ms, ..Point::default() });
+    }
+    let seconds = rings.view().seconds;
+    assert_eq!((seconds.first_at_ms, seconds.live.len()), (1000, 4));
+}
+
+#[test]
 fn a_gap_of_a_day_fills_the_rings_with_nothing() {
     let mut rings = Rings::new();
     rings.push(&point(0, 1));
