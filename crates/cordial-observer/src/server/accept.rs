@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,6 +14,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 use tower_service::Service;
@@ -50,9 +51,7 @@ pub(super) struct Client {
 }
 
 /// Accepts connections of a TCP listener. Never returns.
-pub(super) async fn tcp(shared: &Arc<ObserverShared>, listener: StdListener, app: &Router) {
-    let listener = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
-    let Ok(listener) = listener.map(Ended) else { return std::future::pending().await };
+pub(super) async fn tcp(shared: &Arc<ObserverShared>, listener: Ended<TcpListener>, app: &Router) {
     let places = Places::new(MAX_CONNECTIONS);
     loop {
         match listener.accept().await {
@@ -70,12 +69,7 @@ pub(super) async fn tcp(shared: &Arc<ObserverShared>, listener: StdListener, app
 
 /// Accepts connections of a UNIX socket. Never returns.
 #[cfg(unix)]
-pub(super) async fn unix(shared: &Arc<ObserverShared>, listener: &std::os::unix::net::UnixListener, app: &Router) {
-    let listener = listener.try_clone().and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        tokio::net::UnixListener::from_std(listener)
-    });
-    let Ok(listener) = listener.map(Ended) else { return std::future::pending().await };
+pub(super) async fn unix(shared: &Arc<ObserverShared>, listener: Ended<UnixListener>, app: &Router) {
     let places = Places::new(MAX_CONNECTIONS);
     loop {
         match listener.accept().await {

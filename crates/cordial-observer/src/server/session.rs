@@ -16,10 +16,14 @@ use super::reply::Refusal;
 use crate::access::Access;
 use crate::collector::Refused;
 use crate::shared::ObserverShared;
+use crate::source::shortened;
 use crate::view::Rights;
 
 /// How long the answer to a wrong token takes.
 const WRONG_TOKEN_DELAY: Duration = Duration::from_secs(1);
+
+/// How much of the name of a client is in the audit log, in bytes. A client may have chosen it.
+const MAX_NAME: usize = 200;
 
 /// A client that may look, with the actions that it may request.
 #[derive(Clone, Debug)]
@@ -69,7 +73,8 @@ async fn caller(shared: &Arc<ObserverShared>, parts: &Parts) -> Result<Caller, R
         return Err(Refusal::new(StatusCode::FORBIDDEN, "the program does not allow this request"));
     };
     let who = match access.name {
-        Some(name) => format!("{name} ({})", address(parts)),
+        // Cut here, because the log cuts a long text at its end, which has the address.
+        Some(name) => format!("{} ({})", shortened(&name, MAX_NAME), address(parts)),
         None => address(parts),
     };
     if let Some(client) = parts.extensions.get::<Client>() {

@@ -3,19 +3,25 @@
 //! It has a tokio runtime of its own with one thread, and uses no worker of the program: it answers while every worker is stuck.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cordial::process::Inspector;
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::accept;
 use super::routes::router;
 use super::signals::{Signals, dumps};
+use super::socket::Ended;
 use crate::answer::Identity;
 use crate::error::ServeError;
 use crate::secret::random_text;
@@ -24,7 +30,7 @@ use crate::shared::{ObserverShared, Options};
 /// What the observer listens on.
 #[derive(Debug)]
 pub(crate) struct Listeners {
-    pub(crate) tcp: Option<(TcpListener, SocketAddr)>,
+    pub(crate) tcp: Option<(StdListener, SocketAddr)>,
     #[cfg(unix)]
     pub(crate) unix: Option<super::UnixSocket>,
 }
@@ -45,42 +51,91 @@ pub(crate) fn start(
 ) -> Result<Started, ServeError> {
     let system = |what| move |error: io::Error| ServeError::System { what, error };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system("I/O driver"))?;
+    let runtime = OwnRuntime(Some(runtime));
     let identity = Identity { name, start_id: random_text::<9>()? };
     let shared = Arc::new(ObserverShared::new(options, identity, inspector, runtime.handle().clone()));
-    let signals = {
-        // Installed here, so that the signal does not end the program from now on.
+    let address = listeners.tcp.as_ref().map(|(_, address)| *address);
+    // The signal does not end the program from now on, and connections wait until they are accepted.
+    let (signals, accepting) = {
         let _entered = runtime.enter();
-        Signals::new(shared.options.dumps_on_sigusr1).map_err(system("signal handler"))?
+        let signals = Signals::new(shared.options.dumps_on_sigusr1).map_err(system("signal handler"))?;
+        (signals, Accepting::new(listeners).map_err(system("I/O driver"))?)
     };
     let stopped = shared.stop.subscribe();
-    let address = listeners.tcp.as_ref().map(|(_, address)| *address);
     let own = shared.clone();
     let serve = move || {
-        runtime.block_on(serve(own, listeners, signals, stopped));
+        runtime.block_on(serve(own, accepting, signals, stopped));
         // Connections that are left end with the runtime.
-        runtime.shutdown_background();
+        drop(runtime);
     };
     thread::Builder::new().name("cordial-observer".to_owned()).spawn(serve).map_err(system("thread"))?;
     Ok(Started { shared, address })
 }
 
+/// The runtime of the observer. Its drop does not wait for the threads of the runtime: if the observer cannot be started, the runtime is
+/// dropped by the caller, which may be a task of tokio, where a wait would panic.
+#[derive(Debug)]
+struct OwnRuntime(Option<Runtime>);
+
+impl Deref for OwnRuntime {
+    type Target = Runtime;
+
+    fn deref(&self) -> &Runtime {
+        self.0.as_ref().expect("the runtime is there until the drop")
+    }
+}
+
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(Runtime::shutdown_background);
+    }
+}
+
+/// What the observer listens on, in the I/O driver of its runtime.
+#[derive(Debug)]
+struct Accepting {
+    tcp: Option<Ended<TcpListener>>,
+    /// The listener, and the path, which is removed after the listener was closed.
+    #[cfg(unix)]
+    unix: Option<(Ended<UnixListener>, super::UnixSocket)>,
+}
+
+impl Accepting {
+    /// Needs the context of the runtime.
+    fn new(listeners: Listeners) -> io::Result<Accepting> {
+        let tcp = |(listener, _): (StdListener, SocketAddr)| {
+            listener.set_nonblocking(true)?;
+            TcpListener::from_std(listener).map(Ended)
+        };
+        #[cfg(unix)]
+        let unix = |mut socket: super::UnixSocket| Ok::<_, io::Error>((socket.take_listener()?, socket));
+        Ok(Accepting {
+            tcp: listeners.tcp.map(tcp).transpose()?,
+            #[cfg(unix)]
+            unix: listeners.unix.map(unix).transpose()?,
+        })
+    }
+}
+
 async fn serve(
     shared: Arc<ObserverShared>,
-    listeners: Listeners,
+    accepting: Accepting,
     signals: Signals,
     mut stopped: watch::Receiver<bool>,
 ) {
     let app = router(shared.clone());
     let tcp = async {
-        match listeners.tcp {
-            Some((listener, _)) => accept::tcp(&shared, listener, &app).await,
+        match accepting.tcp {
+            Some(listener) => accept::tcp(&shared, listener, &app).await,
             None => std::future::pending().await,
         }
     };
     #[cfg(unix)]
+    let (listener, _path) = accepting.unix.unzip();
+    #[cfg(unix)]
     let unix = async {
-        match &listeners.unix {
-            Some(socket) => accept::unix(&shared, socket.listener(), &app).await,
+        match listener {
+            Some(listener) => accept::unix(&shared, listener, &app).await,
             None => std::future::pending().await,
         }
     };

@@ -11,13 +11,14 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::socket::Ended;
 use crate::error::ServeError;
 
 /// How many connections wait to be accepted.
@@ -26,7 +27,8 @@ const BACKLOG: i32 = 128;
 /// A socket that listens. Dropping it removes its path, unless something else is there.
 #[derive(Debug)]
 pub(crate) struct UnixSocket {
-    listener: UnixListener,
+    /// `None` once it was taken.
+    listener: Option<UnixListener>,
     /// An absolute path, because the program may change its directory.
     path: PathBuf,
     /// The device and the number of the socket in the file system.
@@ -49,25 +51,28 @@ impl UnixSocket {
     }
 
     fn bind_locked(path: &Path, lock: Lock, is_bound: impl FnOnce()) -> io::Result<UnixSocket> {
+        let (socket, address) = (Socket::new(Domain::UNIX, Type::STREAM, None)?, SockAddr::unix(path)?);
         let is_socket = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-        if is_socket && UnixStream::connect(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+        if is_socket && is_left_behind(&address)? {
             fs::remove_file(path)?;
         }
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.bind(&SockAddr::unix(path)?)?;
+        socket.bind(&address)?;
         let metadata = fs::symlink_metadata(path)?;
         let listener = UnixListener::from(socket);
         let id = (metadata.dev(), metadata.ino());
-        let bound = UnixSocket { listener, path: std::path::absolute(path)?, id, _lock: lock };
+        let mut bound = UnixSocket { listener: None, path: std::path::absolute(path)?, id, _lock: lock };
         is_bound();
         fs::set_permissions(path, Permissions::from_mode(0o600))?;
-        socket2::SockRef::from(&bound.listener).listen(BACKLOG)?;
+        socket2::SockRef::from(&listener).listen(BACKLOG)?;
+        bound.listener = Some(listener);
         Ok(bound)
     }
 
-    /// Returns the socket to accept connections from.
-    pub(super) fn listener(&self) -> &UnixListener {
-        &self.listener
+    /// Takes the socket to accept connections from. Needs the context of a tokio runtime.
+    pub(super) fn take_listener(&mut self) -> io::Result<Ended<tokio::net::UnixListener>> {
+        let listener = self.listener.take().expect("it is taken once");
+        listener.set_nonblocking(true)?;
+        tokio::net::UnixListener::from_std(listener).map(Ended)
     }
 }
 
@@ -79,6 +84,14 @@ impl Drop for UnixSocket {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Returns whether nothing listens to the socket at this address any more.
+fn is_left_behind(address: &SockAddr) -> io::Result<bool> {
+    let client = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // If something listens that accepts no connection, and as many as may wait for it do wait, one more would wait here.
+    client.set_nonblocking(true)?;
+    Ok(client.connect(address).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused))
 }
 
 fn refused(path: &Path, error: io::Error) -> ServeError {
@@ -173,6 +186,9 @@ mod tests {
     use std::io::ErrorKind;
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::{UnixListener, UnixStream};
+    use std::time::Duration;
+
+    use socket2::{Domain, SockAddr, Socket, Type};
 
     use super::UnixSocket;
     use crate::ServeError;
@@ -210,6 +226,28 @@ mod tests {
         assert!(is_in_use(&UnixSocket::bind(&path).unwrap_err()));
         drop(first);
         UnixSocket::bind(&path).unwrap();
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
+    fn a_socket_of_a_program_that_accepts_nothing_is_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let address = SockAddr::unix(&path).unwrap();
+        let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        listener.bind(&address).unwrap();
+        listener.listen(0).unwrap();
+        let connect = || {
+            let client = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+            client.set_nonblocking(true).unwrap();
+            client.connect(&address).is_ok().then_some(client)
+        };
+        let waiting: Vec<Socket> = std::iter::from_fn(connect).collect();
+        assert!(!waiting.is_empty());
+        let (sender, bound) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(UnixSocket::bind(&path)));
+        let error = bound.recv_timeout(Duration::from_secs(20)).expect("it does not wait").unwrap_err();
+        assert!(is_in_use(&error), "{error:?}");
     }
 
     #[test]

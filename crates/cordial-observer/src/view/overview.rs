@@ -54,7 +54,7 @@ pub struct Program {
     pub processors: usize,
     /// The version of `cordial` and of this crate: all crates of the workspace have one version.
     pub cordial_version: String,
-    /// Whether the runtime was shut down. Then the answers show what the observer saw last.
+    /// Whether the runtime was shut down. Then no process is left but those that have not ended yet.
     pub closed: bool,
 }
 

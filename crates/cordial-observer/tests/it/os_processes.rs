@@ -129,6 +129,77 @@ fn a_forked_process_keeps_neither_the_address_nor_the_clients_of_a_stopped_obser
     assert!(!fork::WIFEXITED(status), "the forked process has ended before: {status}");
 }
 
+/// The system cuts off the name of an executable after 15 bytes, which may be within a character.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_memory_of_a_program_whose_name_is_cut_off_is_shown() {
+    if !is_program() {
+        return assert_success(start());
+    }
+    std::fs::write("/proc/self/comm", b"warenwirtschaf\xc3").unwrap();
+    let program = Program::new();
+    let now = || program.client.json("/api/overview?history=none")["now"].clone();
+    wait_until("a reading", || now()["at_ms"].as_u64() > Some(0));
+    assert!(now()["rss_bytes"].as_u64() > Some(1 << 20), "{}", now());
+}
+
+/// Leaves so little of the address space that the system refuses a thread, but no memory for small values.
+#[cfg(target_os = "linux")]
+fn refuse_threads() {
+    use nix::sys::resource::{Resource, setrlimit};
+
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    let kibibytes: u64 = size.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+    let limit = (kibibytes + 1024) * 1024;
+    setrlimit(Resource::RLIMIT_AS, limit, limit).unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_observer_that_gets_no_thread_is_an_error_also_in_a_task_of_tokio() {
+    if !is_program() {
+        return assert_success(start());
+    }
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let error = tokio.block_on(async {
+        refuse_threads();
+        Observer::builder().runtime(runtime.inspector()).serve("127.0.0.1:0").unwrap_err()
+    });
+    assert!(matches!(error, cordial_observer::ServeError::System { what: "thread", .. }), "{error:?}");
+    // Nothing can be started for the end of the runtime either.
+    std::mem::forget(runtime);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_observer_that_was_started_with_the_last_files_answers_when_there_are_more() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    use std::os::unix::net::UnixStream;
+
+    if !is_program() {
+        return assert_success(start());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("observer.sock");
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    runtime.block_on(async { cordial::Task::start(std::future::pending::<()>()) }).unwrap();
+    let serve = || Observer::builder().runtime(runtime.inspector()).serve_unix(&path);
+    let (enough, maximum) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let with_limit = |n_files| {
+        setrlimit(Resource::RLIMIT_NOFILE, n_files, maximum).unwrap();
+        serve().ok()
+    };
+    let observer = (3..enough).find_map(with_limit).unwrap();
+    wait_until("the first reading", || !observer.dump().contains(" 0 processes"));
+    setrlimit(Resource::RLIMIT_NOFILE, enough, maximum).unwrap();
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+    assert!(stream.read(&mut [0; 64]).unwrap() > 0);
+}
+
 /// Logs again and again, so that some thread has the lock of the layer in the moment of a fork.
 async fn log_without_end() {
     loop {

@@ -193,6 +193,17 @@ fn an_authorizer_decides_about_each_request() {
 }
 
 #[test]
+fn a_long_name_of_a_client_does_not_hide_its_address() {
+    let program = Program::with(|builder| builder.authorize(|_| Access::read_only().named("x".repeat(10_000))));
+    let origin = format!("Origin: http://{}", program.client.address);
+    // It lacks the header against forged requests.
+    assert_eq!(program.client.post("/api/actions", &[&origin], "{}").status, 403);
+    let log = program.client.request("GET", "/api/audit", &[]).json();
+    let who = log["rows"][0]["who"].as_str().unwrap();
+    assert!(who.starts_with("xxx") && who.ends_with("(127.0.0.1)"), "{who}");
+}
+
+#[test]
 fn a_token_that_is_not_needed_is_not_checked() {
     let program = Program::with(|builder| builder.authorize(|_| Access::read_only()));
     let response = program.client.request("GET", "/?token=that-of-an-earlier-start", &[]);
