@@ -88,6 +88,21 @@ fn the_guard_exits_before_the_run_does() {
     assert_eq!(processes_that_run(&program), 0);
 }
 
+/// The system cuts off the name of a program after 15 bytes, here within a character.
+#[test]
+fn the_guard_kills_a_group_whose_name_is_not_text() {
+    let script = r#"
+        ln -s "$(command -v timeout)" "$1/вычисление"
+        CORDIAL_RUN=$1 "$1/вычисление" 30 sh -c ': > "$1/started"; sleep 1000' sh "$1" & group=$!
+        until [ -e "$1/started" ]; do sleep 0.01; done
+        CORDIAL_GUARDED=$1 "$0" guard < /dev/null
+        wait $group
+        echo $?"#;
+    let dir = TestDir::new();
+    let result = Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_cordial"), dir.text()]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&result.stdout), "137\n", "{}", String::from_utf8_lossy(&result.stderr));
+}
+
 /// The program may be killed after it has started a command and before the guard knows it. A container may have the `/proc` of its
 /// host, where processes have other numbers than in the container.
 #[test]

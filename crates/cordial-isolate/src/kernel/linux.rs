@@ -43,7 +43,7 @@ pub(crate) fn proc_is_own() -> bool {
 
 /// Returns a column of the `stat` of a process. The state, which follows the name of the program, is column 0.
 pub(crate) fn stat_column(os_pid: i32, column: usize) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{os_pid}/stat")).ok()?;
-    // The name of the program stands in parentheses, and may have some itself.
-    stat.rsplit_once(") ")?.1.split(' ').nth(column).map(str::to_owned)
+    // The name of the program stands in parentheses, and may have some itself. It is cut off after 15 bytes, also within a character.
+    let stat = fs::read(format!("/proc/{os_pid}/stat")).ok()?;
+    String::from_utf8_lossy(&stat).rsplit_once(") ")?.1.split(' ').nth(column).map(str::to_owned)
 }

@@ -57,7 +57,7 @@ impl Process {
         if !name.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        let stat = fs::read_to_string(format!("/proc/{name}/stat")).ok()?;
+        let stat = read(&format!("/proc/{name}/stat"))?;
         // The name of the program is in parentheses, and may contain parentheses. State, parent, group, and session follow it.
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
         let state = fields.next()?.chars().next()?;
@@ -77,9 +77,14 @@ impl Process {
     }
 }
 
+/// Reads a file that has the name of a program, which the system cuts off after 15 bytes, also within a character.
+fn read(path: &str) -> Option<String> {
+    Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
+}
+
 /// Returns the numbers of a process in each namespace from that of `/proc` to that of the process: at least one.
 fn numbers(process: &str) -> Option<Vec<i32>> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let status = read(&format!("/proc/{process}/status"))?;
     let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
     // A kernel without namespaces has no such line.
     let numbers = line("NSpid:").or_else(|| line("Pid:"))?.split_whitespace();
