@@ -14,7 +14,7 @@ use crate::text::io_error;
 /// How much of an archive one read may return.
 const BLOCK_BYTES: usize = 64 * 1024;
 
-/// How much of the messages of `tar` is read.
+/// How much of the messages of `tar` is kept.
 const MAX_MESSAGE_BYTES: u64 = 16 * 1024;
 
 /// Packs and unpacks files with `tar`.
@@ -121,10 +121,12 @@ fn outputs(group: &mut ProcessGroup) -> Result<Outputs, String> {
     }
 }
 
-async fn messages(stderr: impl AsyncRead + Unpin) -> String {
+async fn messages(mut stderr: impl AsyncRead + Unpin) -> String {
     let mut text = Vec::new();
     // If reading fails, the text that was read before is used.
-    let _ = stderr.take(MAX_MESSAGE_BYTES).read_to_end(&mut text).await;
+    let _ = (&mut stderr).take(MAX_MESSAGE_BYTES).read_to_end(&mut text).await;
+    // The rest is read as well: otherwise SIGPIPE would end `tar`, which writes a line for each file with a time in the future.
+    let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
     String::from_utf8_lossy(&text).into_owned()
 }
 

@@ -115,9 +115,35 @@ pub(super) async fn give_back(
     objects
 }
 
+/// The files of a command in its directory. Dropping it removes them as [`remove`] does, also if the command is killed.
+pub(super) struct PlacedFiles<'a> {
+    files: &'a CommandFiles,
+    directory: &'a Path,
+    is_kept: bool,
+}
+
+impl<'a> PlacedFiles<'a> {
+    pub(super) fn new(files: &'a CommandFiles, directory: &'a Path) -> PlacedFiles<'a> {
+        PlacedFiles { files, directory, is_kept: false }
+    }
+
+    /// Leaves the files there.
+    pub(super) fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for PlacedFiles<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            remove(self.files, self.directory);
+        }
+    }
+}
+
 /// If `is_cleaned` is set, removes the sent and returned files, and their directories if these are empty; or the directory, if it
 /// belongs to the item alone.
-pub(super) fn remove(files: &CommandFiles, directory: &Path) {
+fn remove(files: &CommandFiles, directory: &Path) {
     if !files.is_cleaned {
         return;
     }

@@ -23,8 +23,8 @@ use crate::system::{
 };
 use crate::text::io_error;
 
-/// What was read of an output becomes a piece from this many bytes on. Two outputs without pieces fit into a result, which is a
-/// message of up to 1 MiB.
+/// What was read of an output becomes pieces from this many bytes on, and from a quarter of a message on. Two outputs without pieces fit into a
+/// result, which is a message of up to 1 MiB, or of what else the server accepts.
 const PIECE_BYTES: usize = 256 * 1024;
 
 /// For how many bytes there is room before each read.
@@ -105,28 +105,19 @@ pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) ->
         return run_in(&runner, attempt.job(), run, &workdir, command).await;
     };
     let directory = files::directory(workdir);
+    let placed = files::PlacedFiles::new(&files, &directory);
     let fetched = tokio::select! {
         fetched = files::fetch(&runner.archiver, &runner.unpacked, cluster, &files, &directory) => fetched,
-        () = cordial::shutdown_requested() => {
-            files::remove(&files, &directory);
-            return Err(Exit::Shutdown(None));
-        }
+        () = cordial::shutdown_requested() => return Err(Exit::Shutdown(None)),
     };
     if let Err(why) = fetched {
-        files::remove(&files, &directory);
         return Ok(ended(Ended::NotSent(why)));
     }
-    let mut reply = match run_in(&runner, attempt.job(), run, &directory, command).await {
-        Ok(reply) => reply,
-        Err(exit) => {
-            files::remove(&files, &directory);
-            return Err(exit);
-        }
-    };
+    let mut reply = run_in(&runner, attempt.job(), run, &directory, command).await?;
     reply.returned = files::give_back(&runner.archiver, cluster, &files, &directory, (attempt.job(), run)).await;
     // If a file of a successful command could not be given back, all files of the command stay.
-    if reply.ended != Ended::Exited(0) || reply.returned.iter().all(Result::is_ok) {
-        files::remove(&files, &directory);
+    if reply.ended == Ended::Exited(0) && reply.returned.iter().any(Result::is_err) {
+        placed.keep();
     }
     Ok(reply)
 }
@@ -189,9 +180,8 @@ async fn run_in(
     }
     let stdout = stdout.map(tokio::process::ChildStdout::from_std).transpose().map_err(unreadable)?;
     let stderr = stderr.map(tokio::process::ChildStderr::from_std).transpose().map_err(unreadable)?;
-    let piece_bytes = if is_watched { 1 } else { PIECE_BYTES };
-    let mut out = Reader::new(&runner.cluster, (job, run), 0, piece_bytes, stdout);
-    let mut err = Reader::new(&runner.cluster, (job, run), 1, piece_bytes, stderr);
+    let mut out = Reader::new(&runner.cluster, (job, run), 0, is_watched, stdout);
+    let mut err = Reader::new(&runner.cluster, (job, run), 1, is_watched, stderr);
     let is_over = watch::Sender::new(false);
     let is_timed_out = {
         let (of_out, of_err) = (is_over.subscribe(), is_over.subscribe());
@@ -286,7 +276,9 @@ struct Reader<'a, R> {
     run: (&'a JobId, u32),
     /// The number of the first piece: 0 for standard output, 1 for standard error. Each further one is 2 more.
     first: u32,
-    /// From how many bytes on the buffer is kept as a piece.
+    /// Whether each read is kept at once.
+    is_watched: bool,
+    /// From how many bytes on the buffer is kept. A piece has at most twice as many.
     piece_bytes: usize,
     n_pieces: u32,
     buffer: Vec<u8>,
@@ -294,8 +286,9 @@ struct Reader<'a, R> {
 }
 
 impl<'a, R: AsyncRead + PipeEnd + Unpin> Reader<'a, R> {
-    fn new(cluster: &'a Cluster, run: (&'a JobId, u32), first: u32, piece_bytes: usize, pipe: Option<R>) -> Self {
-        Reader { cluster, run, first, piece_bytes, n_pieces: 0, buffer: Vec::new(), pipe }
+    fn new(cluster: &'a Cluster, run: (&'a JobId, u32), first: u32, is_watched: bool, pipe: Option<R>) -> Self {
+        let piece_bytes = PIECE_BYTES.min(cluster.max_payload() / 4).max(1);
+        Reader { cluster, run, first, is_watched, piece_bytes, n_pieces: 0, buffer: Vec::new(), pipe }
     }
 
     /// Reads to the end of the output, or, when `is_over` is true, what the output holds then. If the future is dropped before it is
@@ -320,20 +313,22 @@ impl<'a, R: AsyncRead + PipeEnd + Unpin> Reader<'a, R> {
             if is_last {
                 self.pipe = None;
             }
-            if self.buffer.len() >= self.piece_bytes {
+            if self.buffer.len() >= if self.is_watched { 1 } else { self.piece_bytes } {
                 self.keep().await?;
             }
         }
         Ok(())
     }
 
-    /// Keeps what was read as a piece.
+    /// Keeps what was read as pieces.
     async fn keep(&mut self) -> Result<(), Exit> {
-        let number = self.first + 2 * self.n_pieces;
-        let bytes = self.buffer.clone().into();
         let (job, run) = self.run;
-        self.cluster.keep_piece(job, run, number, bytes).await.map_err(|error| Exit::from(error.to_string()))?;
-        self.n_pieces += 1;
+        for piece in self.buffer.chunks(2 * self.piece_bytes) {
+            let number = self.first + 2 * self.n_pieces;
+            let kept = self.cluster.keep_piece(job, run, number, piece.to_vec().into()).await;
+            kept.map_err(|error| Exit::from(error.to_string()))?;
+            self.n_pieces += 1;
+        }
         self.buffer.clear();
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use cordial::{Strategy, Supervisor};
 use cordial_isolate::Functions;
@@ -66,7 +66,9 @@ async fn serve(options: WorkerOptions, groups: GroupTable, run_name: String) -> 
     cordial::Task::start(async move { system::reap_orphans(&reaped).await });
     let runner = Arc::new(Runner::new(cluster.clone(), groups, run_name));
     let functions = Functions::new().add_fallible(COMMAND, move |request| run_command(runner.clone(), request));
-    let mut worker = cluster.worker(functions).group(&options.group).grace(options.grace);
+    let worker = cluster.worker(functions).group(&options.group).grace(options.grace);
+    // A cancelled command has the grace of `cordial map`, which `run_command` keeps.
+    let mut worker = worker.cancel_grace(Duration::MAX);
     if let Some(slots) = options.slots {
         worker = worker.slots(slots.into());
     }

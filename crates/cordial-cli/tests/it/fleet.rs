@@ -22,6 +22,11 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     pub(crate) fn start() -> Option<Fleet> {
+        Fleet::start_with("")
+    }
+
+    /// Starts a server with this configuration.
+    fn start_with(config: &str) -> Option<Fleet> {
         let program = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];
         let Some(program) = program.iter().find(|path| Path::new(path).exists()) else {
             skip("a test of a fleet: nats-server is not installed (apt-get install nats-server)");
@@ -29,9 +34,13 @@ impl Fleet {
         };
         let dir = tempfile::tempdir().unwrap();
         let port = free_port();
+        let file = dir.path().join("server.conf");
+        std::fs::write(&file, config).unwrap();
         let server = Command::new(program)
             .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
             .arg(dir.path())
+            .arg("-c")
+            .arg(file)
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -157,6 +166,16 @@ fn an_output_that_is_larger_than_a_message_is_complete() {
     let output = fleet.map(&["seq 1 {}; seq 1 {} >&2"], b"300000\n5\n");
     let expected: String = numbers(300_000) + &numbers(5);
     assert!(output.stdout == expected.as_bytes(), "{} bytes", output.stdout.len());
+    assert!(output.stderr == expected, "{} bytes", output.stderr.len());
+}
+
+#[test]
+fn an_output_is_complete_also_if_the_server_accepts_only_small_messages() {
+    let Some(mut fleet) = Fleet::start_with("max_payload: 20000") else { return };
+    fleet.worker("one");
+    let output = fleet.map(&["seq 1 {}; seq 1 {} >&2"], b"2000\n20000\n");
+    let expected: String = numbers(2000) + &numbers(20_000);
+    assert!(output.stdout == expected.as_bytes() && output.status == 0, "{} bytes", output.stdout.len());
     assert!(output.stderr == expected, "{} bytes", output.stderr.len());
 }
 

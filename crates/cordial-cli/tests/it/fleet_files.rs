@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::Signal;
 
@@ -20,8 +20,13 @@ struct Places {
 
 impl Places {
     fn start() -> Option<Places> {
+        Places::start_with(&[])
+    }
+
+    /// Starts the worker with these options.
+    fn start_with(options: &[&str]) -> Option<Places> {
         let mut fleet = Fleet::start()?;
-        fleet.worker("one");
+        fleet.start_worker(cordial(), "one", options);
         let [here, there] = ["here", "there"].map(|name| fleet.dir.path().join(name));
         fs::create_dir(&here).unwrap();
         Some(Places { fleet, here, there })
@@ -107,6 +112,45 @@ fn a_file_for_all_items_is_sent_once_and_can_be_larger_than_a_message() {
     assert_eq!(lines.len(), 2, "one size, and one file for all: {lines:?}");
     assert!(lines.contains(&&*large.len().to_string()), "{lines:?}");
     assert!(items.iter().all(|item| places.read(item) == large));
+}
+
+/// For each file with a time in the future, `tar` writes a warning: here more than a pipe holds.
+#[test]
+fn a_directory_about_which_tar_has_much_to_say_travels() {
+    let Some(places) = Places::start() else { return };
+    fs::create_dir(places.here.join("d")).unwrap();
+    for n in 0..1000 {
+        let file = fs::File::create(places.here.join(format!("d/{n}-{}", "x".repeat(60)))).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 32)).unwrap();
+    }
+    let output = places.run(&["--transferfile", "d", "--return", "e", "cp -a d e; ls d | wc -l; : {}", ":::", "1"]);
+    assert_eq!((String::from_utf8_lossy(&output.stdout), &*output.stderr, output.status), ("1000\n".into(), "", 0));
+    assert_eq!(fs::read_dir(places.here.join("e")).unwrap().count(), 1000);
+}
+
+#[test]
+fn the_files_of_a_command_that_is_killed_are_removed() {
+    let Some(places) = Places::start_with(&["--grace", "100ms"]) else { return };
+    fs::write(places.here.join("a"), "text").unwrap();
+    let script = "trap '' TERM; : > begun; while :; do sleep 0.02; done; : {}";
+    let _map = Submitter::start(&mut places.map(&["--transfer", "--cleanup", script, ":::", "a"]));
+    wait_until("the command has begun", || places.there.join("begun").exists());
+    assert_eq!(places.entries("there"), ["a", "begun"]);
+    // Its worker stops, and kills it after 100 ms.
+    places.fleet.signal(1, "TERM");
+    wait_until("its file is removed", || !places.there.join("a").exists());
+}
+
+#[test]
+fn a_command_that_is_cancelled_has_the_grace_of_its_run() {
+    let Some(places) = Places::start_with(&["--grace", "100ms"]) else { return };
+    fs::create_dir(&places.there).unwrap();
+    let script = "trap 'sleep 0.5; : > cleaned; exit' TERM; : > begun; while :; do sleep 0.02; done; : {}";
+    let map = Submitter::start(&mut places.map(&["--grace", "60s", script, ":::", "a"]));
+    wait_until("the command has begun", || places.there.join("begun").exists());
+    map.signal(Signal::INT);
+    assert_eq!(map.finish().status, 130);
+    wait_until("the command has cleaned up", || places.there.join("cleaned").exists());
 }
 
 #[test]
