@@ -92,7 +92,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "warning_of", "balance crash_loop leak long_poll mailbox restarts wake_storm", "warner",
     ] },
     Order { folder: "cordial-observer/src/server", rows: &[
-        "assets places reply signals socket unix", "client_io", "accept events", "session", "actions guard", "routes", "thread",
+        "assets places reply signals socket", "client_io unix", "accept events", "session", "actions guard", "routes", "thread",
     ] },
     Order { folder: "cordial-observer/src/source", rows: &["own_process places texts", "exits row", "polls", "scan"] },
     Order { folder: "cordial-observer/src/view", rows: &[
