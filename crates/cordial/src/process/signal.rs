@@ -55,10 +55,12 @@ impl Effect {
         self.message.is_some()
     }
 
-    /// Delivers the message to the traps of the process, gives its notices, and wakes it if it ends. Must not be called under a
+    /// Gives the notices of the process, delivers the message to its traps, and wakes it if it ends. Must not be called under a
     /// lock, because it runs wakers of the user.
     pub(crate) fn act(self) {
         drop(self.unused);
+        // Before the message: a server that traps exits must not see a request as an exit.
+        self.notices.into_iter().flatten().for_each(|notice| notice.give());
         if let Some(message) = self.message {
             for trap in self.traps {
                 // If the waker of one stream panics, the others still get the message. An error means that the receiver was dropped in the
@@ -66,7 +68,6 @@ impl Effect {
                 let _ = unwind::catch_cold(|| trap.send(message.clone()).is_ok());
             }
         }
-        self.notices.into_iter().flatten().for_each(|notice| notice.give());
         if let Some(task) = self.wake {
             task.wake();
         }

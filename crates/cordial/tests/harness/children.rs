@@ -18,6 +18,11 @@ impl Log {
         self.0.lock().unwrap().push(event.into());
     }
 
+    /// Returns whether there was no event since the last `take`.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().unwrap().is_empty()
+    }
+
     /// Returns the events since the last call, separated by spaces.
     pub(crate) fn take(&self) -> String {
         std::mem::take(&mut *self.0.lock().unwrap()).join(" ")

@@ -1,7 +1,12 @@
 //! Links, monitors and trapped exits of servers.
 
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Wake, Waker};
+
+use cordial::process::Exits;
 use cordial::server::{Context, ServerRef};
-use cordial::{Exit, Task, process, testing};
+use cordial::{Exit, Runtime, Task, process, testing};
+use futures::StreamExt;
 
 use crate::harness::children::{Log, settle};
 use crate::work::{Say, With, Worker};
@@ -69,4 +74,38 @@ fn a_monitor_of_a_server_gets_its_exit() {
         server.stop().await;
         assert_eq!(monitor.await, Exit::Normal);
     });
+}
+
+/// Returns the exits that a server traps, for other code than its own.
+async fn trapped_exits(server: &ServerRef<Worker>) -> Exits {
+    let trap_exits = With(|_: &mut Context<Worker>| std::future::ready(process::trap_exits()));
+    server.call(trap_exits).await.unwrap()
+}
+
+/// Holds up the thread that delivers a signal, until the server has logged something.
+struct HoldUp(Log);
+
+impl Wake for HoldUp {
+    fn wake(self: Arc<HoldUp>) {
+        while self.0.is_empty() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_request_to_shut_down_is_no_message_while_its_delivery_takes_long() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let logged = runtime.block_on(async {
+        let log = Log::default();
+        let server = Worker::builder(&log).trap_exits().start();
+        let mut exits = trapped_exits(&server).await;
+        assert_eq!(log.take(), "started");
+        let hold_up = Waker::from(Arc::new(HoldUp(log.clone())));
+        assert!(exits.poll_next_unpin(&mut TaskContext::from_waker(&hold_up)).is_pending());
+        process::exit(server.pid(), Exit::Shutdown(None));
+        assert_eq!(server.ended().await, Exit::Shutdown(None));
+        log.take()
+    });
+    assert_eq!(logged.unwrap(), "stopping: was shut down");
 }

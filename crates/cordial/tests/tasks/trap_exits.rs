@@ -1,5 +1,7 @@
 //! Trapping exits: exits and shutdown requests as values. `signals.rs` has the table of the effects of each signal.
 
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use cordial::process::{self, Exits, ProcessState};
@@ -248,4 +250,29 @@ fn trap_exits_outside_a_process_panics_with_a_clear_message() {
 #[expect(clippy::disallowed_methods, reason = "a tokio task is not a process")]
 async fn message_outside() -> String {
     tokio::spawn(async { drop(process::trap_exits()) }).await.unwrap_err().to_string()
+}
+
+/// A waker that panics.
+struct PanickingWaker;
+
+impl Wake for PanickingWaker {
+    fn wake(self: Arc<PanickingWaker>) {
+        panic!("planned panic of a waker")
+    }
+}
+
+#[test]
+fn a_waker_that_panics_keeps_no_exit_from_another_stream_and_does_not_affect_the_sender() {
+    testing::run(async {
+        let receiver = Task::spawn(async {
+            let (mut first, mut second) = (process::trap_exits(), process::trap_exits());
+            let panicking = Waker::from(Arc::new(PanickingWaker));
+            assert!(first.poll_next_unpin(&mut Context::from_waker(&panicking)).is_pending());
+            let exit = second.next().await.unwrap().1;
+            (exit, first.next().await.unwrap().1)
+        });
+        tokio::time::sleep(SETTLED).await;
+        process::exit(receiver.pid(), error("no luck"));
+        assert_eq!(receiver.await, Ok((error("no luck"), error("no luck"))));
+    });
 }
