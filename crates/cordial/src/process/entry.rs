@@ -52,6 +52,8 @@ pub(crate) struct Rare {
     pub(crate) shutdown_notice: Option<Arc<ShutdownNotice>>,
     /// The guardians that end with this process, by their numbers, and so in the order of their start. Some may have ended.
     pub(crate) guardians: SortedMap<u64, Pid>,
+    /// At how many guardians those that have ended are removed.
+    pub(super) full_guardians: usize,
     /// Set if the process is a guardian itself.
     pub(crate) guardian: Option<Box<Guardian>>,
     /// Set if the process is a root: the notice for code outside of any process.

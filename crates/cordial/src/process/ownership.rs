@@ -1,5 +1,6 @@
 //! Which process owns a guardian, and in which order the guardians of one owner end.
 
+use super::entry::Rare;
 use super::guardian::ShutdownRequest;
 use super::runtime::RuntimeHandle;
 use crate::pid::Pid;
@@ -18,28 +19,34 @@ pub(crate) fn shutdown_request(runtime: &RuntimeHandle, own: Pid) -> ShutdownReq
     request.expect("the caller is in the table while it runs")
 }
 
+/// The least number of guardians among which those that have ended are looked for.
+const MIN_FULL: usize = 16;
+
 /// Makes `guardian` end with `owner`. Called by the process `owner`, after the two were linked.
 pub(crate) fn attach_to_owner(runtime: &RuntimeHandle, owner: Pid, guardian: Pid) {
     let number = runtime.with(guardian, |entry| entry.guardian().map(|guardian| guardian.number));
     // A guardian that is not in the table has ended already.
     let Some(Some(number)) = number else { return };
     let to_check = runtime.with(owner, |entry| {
-        let guardians = &mut entry.rare().guardians;
+        let Rare { guardians, full_guardians, .. } = entry.rare();
         guardians.insert(number, guardian);
-        // Guardians that have ended are removed only when the number of entries is a power of two above 8, to make most calls cheap.
-        let has_doubled = guardians.len() > 8 && guardians.len().is_power_of_two();
-        if has_doubled { guardians.clone() } else { SortedMap::default() }
+        let is_full = guardians.len() >= (*full_guardians).max(MIN_FULL);
+        if is_full { guardians.clone() } else { SortedMap::default() }
     });
     let to_check = to_check.unwrap_or_default();
-    let ended: Vec<u64> =
-        to_check.iter().filter(|(_, pid)| !runtime.is_alive(**pid)).map(|(number, _)| number).collect();
-    if !ended.is_empty() {
-        runtime.with(owner, |entry| {
-            for number in ended {
-                entry.rare().guardians.remove(number);
-            }
-        });
+    if to_check.is_empty() {
+        return;
     }
+    let has_ended = |(_, pid): &(u64, &Pid)| !runtime.is_alive(**pid);
+    let ended: Vec<u64> = to_check.iter().filter(has_ended).map(|(number, _)| number).collect();
+    runtime.with(owner, |entry| {
+        let Rare { guardians, full_guardians, .. } = entry.rare();
+        for number in ended {
+            guardians.remove(number);
+        }
+        // So a call looks at two guardians on average, however many of them are alive.
+        *full_guardians = 2 * guardians.len();
+    });
 }
 
 /// Makes `guardian` independent of its owner. Changes nothing if the owner has ended already,

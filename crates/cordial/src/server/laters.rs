@@ -12,8 +12,19 @@ use crate::process::RuntimeHandle;
 #[derive(Debug)]
 pub(super) struct Laters<T> {
     runtime: RuntimeHandle,
-    tasks: Mutex<Vec<LaterTask<T>>>,
+    state: Mutex<LatersState<T>>,
 }
+
+#[derive(Debug)]
+struct LatersState<T> {
+    /// Some may have ended.
+    tasks: Vec<LaterTask<T>>,
+    /// Those that have ended are removed when there are this many.
+    full: usize,
+}
+
+/// The least number of tasks among which those that have ended are looked for.
+const MIN_FULL: usize = 8;
 
 #[derive(Debug)]
 struct LaterTask<T> {
@@ -25,26 +36,29 @@ struct LaterTask<T> {
 
 impl<T: Envelope> Laters<T> {
     pub(super) fn new(runtime: RuntimeHandle) -> Laters<T> {
-        Laters { runtime, tasks: Mutex::default() }
+        Laters { runtime, state: Mutex::new(LatersState { tasks: Vec::new(), full: MIN_FULL }) }
     }
 
     /// Records a task of the process `server`.
     pub(super) fn add(&self, server: Pid, task: Pid, call: Option<T>) {
-        let mut tasks = self.lock();
-        // Tasks that have ended are removed when the number of entries is a power of two, and so not at every call.
-        if tasks.len() >= 8 && tasks.len().is_power_of_two() {
-            let ended = tasks.extract_if(.., |known| !self.runtime.is_alive(known.task)).collect::<Vec<_>>();
+        let ended = {
+            let mut state = self.lock();
+            let LatersState { tasks, full } = &mut *state;
+            let mut ended = Vec::new();
+            if tasks.len() >= *full {
+                ended = tasks.extract_if(.., |known| !self.runtime.is_alive(known.task)).collect();
+                // So a call looks at two tasks on average, however many of them are alive.
+                *full = (2 * tasks.len()).max(MIN_FULL);
+            }
             tasks.push(LaterTask { server, task, call });
-            drop(tasks);
-            drop(ended);
-            return;
-        }
-        tasks.push(LaterTask { server, task, call });
+            ended
+        };
+        drop(ended);
     }
 
     /// Answers the calls of the process `server`, which has ended, and asks its tasks to shut down.
     pub(super) fn end(&self, server: Pid, exit: &Exit) {
-        let ended: Vec<_> = self.lock().extract_if(.., |known| known.server == server).collect();
+        let ended: Vec<_> = self.lock().tasks.extract_if(.., |known| known.server == server).collect();
         for LaterTask { task, call, .. } in ended {
             if let Some(call) = call {
                 call.fail(&exit_of_unanswered(exit));
@@ -53,7 +67,7 @@ impl<T: Envelope> Laters<T> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<LaterTask<T>>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, LatersState<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
