@@ -476,6 +476,11 @@ where
     S: Handle<M>,
     M: Send + 'static,
 {
+    /// Returns whether the caller has given the call up, or has taken its answer.
+    pub(super) fn is_gone(&self) -> bool {
+        self.state.lock().phase == Phase::Gone
+    }
+
     /// Takes the message, to handle it. `None` if the caller has given up, or the call was answered with an exit.
     pub(super) fn take_message(&self) -> Option<(M, Option<Scope>)> {
         let mut state = self.state.lock();

@@ -56,6 +56,10 @@ where
         self.answer_exit(exit);
     }
 
+    fn is_given_up(&self) -> bool {
+        self.is_gone()
+    }
+
     fn name(&self) -> &'static str {
         type_name::<M>()
     }

@@ -40,6 +40,9 @@ pub(super) trait CallEnvelope<S>: Any + Send + Sync {
     /// Answers the call with an exit, unless it was answered before or given up.
     fn fail(&self, exit: Exit);
 
+    /// Returns whether the caller has given the call up.
+    fn is_given_up(&self) -> bool;
+
     fn name(&self) -> &'static str;
 }
 
@@ -57,6 +60,13 @@ impl<S: 'static> Envelope for Item<S> {
         match self {
             Item::Call(call) => call.fail(exit.clone()),
             Item::Cast(message) => discard(message),
+        }
+    }
+
+    fn is_given_up(&self) -> bool {
+        match self {
+            Item::Call(call) => call.is_given_up(),
+            Item::Cast(_) => false,
         }
     }
 

@@ -38,6 +38,9 @@ pub(super) trait Envelope: Send {
     /// Gives up a message that will not be handled: a sender that waits for an answer gets the exit. Must not panic.
     fn fail(self, exit: &Exit);
 
+    /// Returns whether a sender has waited for the answer, and does so no longer.
+    fn is_given_up(&self) -> bool;
+
     /// Returns the name of the type of the message, with the paths of its modules.
     fn name(&self) -> &'static str;
 }
@@ -440,11 +443,13 @@ impl<T: Envelope + 'static> Mailbox<T> {
         Lengths { length: state.queue.len(), waiting: state.waiting.len(), oldest }
     }
 
-    /// Returns the processes whose calls are in hand, are in the mailbox, or wait for room.
+    /// Returns the processes whose calls are in hand, are in the mailbox and not given up, or wait for room.
     pub(super) fn callers(&self) -> Vec<Pid> {
         let state = self.lock_and_count();
         let in_hand = state.in_hand.and(state.caller_in_hand);
-        let queued = state.queue.iter().filter_map(|queued| queued.caller);
+        let envelopes = state.queue.iter().filter(|queued| matches!(queued.place, Place::Envelopes));
+        let queued = envelopes.zip(&state.envelopes).filter(|(_, envelope)| !envelope.is_given_up());
+        let queued = queued.filter_map(|(queued, _)| queued.caller);
         let waiting = state.waiting.values().filter_map(|waiting| waiting.sent.sender);
         in_hand.into_iter().chain(queued).chain(waiting).collect()
     }

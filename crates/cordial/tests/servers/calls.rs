@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
 use cordial::{Exit, Refusal, Shutdown, Task, Timeout, testing};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::harness::children::{Log, settle};
 use crate::harness::events::{capture, named};
@@ -246,4 +246,29 @@ fn a_cycle_of_three_servers_is_named_although_two_of_the_calls_are_in_hand() {
     assert_eq!(names.pop(), Some(names[0]));
     names.sort_unstable();
     assert_eq!(names, ["\"a\"", "\"b\"", "\"c\""]);
+}
+
+#[test]
+fn a_call_that_was_given_up_is_no_part_of_a_cycle() {
+    let emitted = capture(|| {
+        testing::run(async {
+            let (a, b) = (Worker::start(&Log::default()), Worker::start(&Log::default()));
+            let (to_a, to_b) = (a.clone(), b.clone());
+            // The call to `b` is given up after 1 s, and is still in its mailbox when the limit of the call to `a` passes, after 3 s.
+            let of_a = With(|_: &mut Context<Worker>| async move {
+                let answer = to_b.call(Say("to b")).timeout(SECOND).await;
+                sleep(10 * SECOND).await;
+                answer
+            });
+            let of_b = With(|_: &mut Context<Worker>| async move {
+                sleep(2 * SECOND).await;
+                to_a.call(Say("to a")).timeout(SECOND).await
+            });
+            let (of_b, of_a) = tokio::join!(b.call(of_b), a.call(of_a).timeout(60 * SECOND));
+            for answer in [of_a, of_b] {
+                assert!(answer.unwrap().unwrap_err().is_timeout());
+            }
+        });
+    });
+    assert!(named(&emitted, "call_cycle").is_empty(), "{emitted:?}");
 }
