@@ -79,12 +79,11 @@ impl Deadlines {
         self.0.set(slot, at, DeadlineAction::Kill(pid, named));
     }
 
-    /// Starts a timeout of zero: the process kills itself after its first poll, and is abandoned if that poll lasts for 100 ms.
-    pub(super) fn set_single_poll(&self, slot: usize, pid: Pid) {
-        let zero = Duration::ZERO;
+    /// Starts a timeout of zero: the process kills itself after its first poll, and is abandoned if that poll lasts for 100 ms. The
+    /// [`TimedOut`] names the limit `named`.
+    pub(super) fn set_single_poll(&self, slot: usize, pid: Pid, named: NamedLimit) {
         // The process may have exited already.
-        let timed_out =
-            timed_out(&self.0.runtime, pid, zero.into()).unwrap_or_else(|| TimedOut::new(zero, pid, None, None));
+        let timed_out = timed_out(&self.0.runtime, pid, named).unwrap_or_else(|| TimedOut::new(named, pid, None, None));
         self.0.set_after(slot, ABANDON_AFTER, DeadlineAction::Abandon(pid, None, timed_out));
     }
 
@@ -114,10 +113,13 @@ impl Deadlines {
         matches!(self.0.lock().slots.get(slot), Some(Some(SlotDeadline { action: DeadlineAction::Retry, .. })))
     }
 
-    /// Removes the deadline of a process that has ended. Returns the report of its timeout if the timeout had elapsed.
-    pub(super) fn take_timed_out(&self, slot: usize) -> Option<TimedOut> {
+    /// Removes the deadline of the process `pid`, which has ended. Returns the report of its timeout if the timeout had elapsed.
+    pub(super) fn take_timed_out(&self, slot: usize, pid: Pid) -> Option<TimedOut> {
         match self.0.lock().slots.get_mut(slot)?.take()?.action {
-            DeadlineAction::Abandon(.., timed_out) | DeadlineAction::Abandoned(timed_out) => Some(timed_out),
+            // An attempt without a timeout has left the deadline of an earlier process in place.
+            DeadlineAction::Abandon(.., timed_out) | DeadlineAction::Abandoned(timed_out) => {
+                Some(timed_out).filter(|timed_out| timed_out.pid() == pid)
+            }
             DeadlineAction::Kill(..) | DeadlineAction::Retry => None,
         }
     }

@@ -153,7 +153,7 @@ impl<I, O: Send + 'static> InFlight<I, O> {
         };
         item.phase = ItemPhase::Running { pid, attempt: self.latest_attempt };
         match timeout {
-            Timeout::After(Duration::ZERO) => self.deadlines.set_single_poll(slot, pid),
+            Timeout::After(Duration::ZERO) => self.deadlines.set_single_poll(slot, pid, named),
             Timeout::After(timeout) => self.deadlines.set_timeout(slot, pid, timeout, named),
             Timeout::Infinity => {}
         }
@@ -163,14 +163,14 @@ impl<I, O: Send + 'static> InFlight<I, O> {
     /// Handles a reply. `None` if its attempt is no longer the one that runs in the slot.
     pub(super) fn on_reply(&self, reply: AttemptReply<O>) -> Option<SlotEvent<O>> {
         let AttemptReply { slot, attempt, reply } = reply;
-        match self.slots.get(slot)?.phase {
-            ItemPhase::Running { attempt: current, .. } if current == attempt => {}
+        let pid = match self.slots.get(slot)?.phase {
+            ItemPhase::Running { pid, attempt: current } if current == attempt => pid,
             _ => return None,
-        }
+        };
         Some(SlotEvent::Completed(match reply.take() {
             Ok(value) => Completion::Value(value),
             Err(exit) => {
-                let timed_out = self.deadlines.take_timed_out(slot).filter(|_| matches!(exit, Exit::Killed));
+                let timed_out = self.deadlines.take_timed_out(slot, pid).filter(|_| matches!(exit, Exit::Killed));
                 timed_out.map_or(Completion::Failed(exit), Completion::TimedOut)
             }
         }))

@@ -27,7 +27,7 @@ use super::spawner::Spawner;
 use super::try_source::SourceError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Purpose, RuntimeHandle, Spawn, box_if_large, ends_at_this_await, limits_of_new_wait};
+use crate::process::{Purpose, RuntimeHandle, Spawn, box_if_large, discard, ends_at_this_await, limits_of_new_wait};
 use crate::timeout::Timeout;
 
 /// How many results a stream delivers in a row before it returns `Pending` once. Without this bound, a consumer that always
@@ -94,6 +94,8 @@ where
     /// and may be retried at once.
     fn start_queued(&mut self, cx: &mut Context<'_>, active: &mut Active<S, Fut::Output, T, E>, n_retries: &mut usize) {
         if active.queue.is_empty() {
+            // A timeout that ends the stream may have removed the item that waited for room, and others wait for that room.
+            self.spawner.stop_waiting();
             return;
         }
         let (timeout, named) = limits_of_new_wait(self.options.timeout);
@@ -101,7 +103,7 @@ where
             if timeout == Timeout::After(Duration::ZERO) { PollLimit::Single } else { PollLimit::Unlimited };
         while *n_retries < POLL_BUDGET
             && let Some(&slot) = active.queue.front()
-            && self.spawner.poll_ready(cx).is_ready()
+            && let Poll::Ready(permit) = self.spawner.poll_ready(cx)
         {
             active.queue.pop_front();
             let item = active.in_flight.get_mut(slot);
@@ -117,8 +119,7 @@ where
             let future = (self.f)(input);
             let sender = active.in_flight.next_attempt(slot);
             let runtime = active.in_flight.runtime();
-            let started =
-                box_if_large!(future: Fut => self.start_attempt(runtime, &mut spawn, future, poll_limit, sender));
+            let started = box_if_large!(future: Fut => self.start_attempt(permit, runtime, &mut spawn, future, poll_limit, sender));
             if is_first {
                 active.progress.count_start();
             } else {
@@ -133,6 +134,7 @@ where
     /// copy of a large future.
     fn start_attempt<A>(
         &mut self,
+        permit: P::Permit,
         runtime: &RuntimeHandle,
         spawn: &mut Spawn,
         future: A,
@@ -143,7 +145,7 @@ where
         A: Future + Send + 'static,
         A::Output: Send + 'static,
     {
-        self.spawner.spawn(runtime, spawn, ItemFuture::new(future, poll_limit), sender)
+        self.spawner.spawn(permit, runtime, spawn, ItemFuture::new(future, poll_limit), sender)
     }
 
     /// Pulls one item from the source, if an item could start now. Returns whether the source had one.
@@ -204,6 +206,11 @@ where
                 break Poll::Pending;
             }
             if let Some(result) = active.window.deliver() {
+                if result.is_err() && ends_at_this_await(cx) {
+                    // A process that has to end does not see the failure.
+                    discard(result);
+                    break Poll::Pending;
+                }
                 active.n_delivered_in_row += 1;
                 break Poll::Ready(Some(result));
             }

@@ -8,13 +8,20 @@ use crate::process::{Recipient, RuntimeHandle, Spawn};
 
 /// Starts the processes of a stream.
 pub(crate) trait Spawner {
-    /// Returns `Ready` when one more process may start. The capacity for it stays reserved until the next `spawn`.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    /// The room for one process. Dropping it leaves the room to others.
+    type Permit;
+
+    /// Returns `Ready` when one more process may start.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Self::Permit>;
+
+    /// Ends the wait that `poll_ready` has begun, if it has begun one, because no process is to start.
+    fn stop_waiting(&mut self);
 
     /// Starts a process on `runtime`. `spawn` has the location where the stream was created, and the label of the item. `recipient`
     /// receives the output of `future`, or the exit of the process.
     fn spawn<F, R>(
         &mut self,
+        permit: Self::Permit,
         runtime: &RuntimeHandle,
         spawn: &mut Spawn,
         future: F,
@@ -36,12 +43,17 @@ pub(crate) trait Spawner {
 pub struct Unsupervised;
 
 impl Spawner for Unsupervised {
+    type Permit = ();
+
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }
 
+    fn stop_waiting(&mut self) {}
+
     fn spawn<F, R>(
         &mut self,
+        (): (),
         runtime: &RuntimeHandle,
         spawn: &mut Spawn,
         future: F,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cordial::process;
-use cordial::{Backoff, Pid, Retry, Runtime, Task};
+use cordial::{Backoff, Exit, Pid, Retry, Runtime, Task, TaskSupervisor};
 use futures::{FutureExt, StreamExt};
 use tokio::time::sleep;
 
@@ -184,4 +184,27 @@ fn a_consumer_among_a_thousand_ready_tasks_is_polled_soon() {
     });
     let per_task = per_task.unwrap();
     assert!(per_task <= 100, "twenty results took {per_task} polls of every other task");
+}
+
+/// As with other awaits: the item may have failed only because everything ends.
+#[test]
+fn a_consumer_that_has_to_end_does_not_see_a_failure() {
+    for_each_seed(|| async {
+        let has_seen = Arc::new(AtomicUsize::new(0));
+        let seen = has_seen.clone();
+        let consumer = Task::spawn(async move {
+            let gone = TaskSupervisor::start();
+            gone.stop().await;
+            // The item is refused at once, so its failure is there in the poll in which the consumer is killed.
+            let mut stream = gone.async_stream([()], |()| {
+                process::exit(process::current().unwrap(), Exit::Killed);
+                pending::<()>()
+            });
+            let result = stream.next().await;
+            seen.fetch_add(1, Ordering::SeqCst);
+            result
+        });
+        assert_eq!(consumer.await, Err(Exit::Killed));
+        assert_eq!(has_seen.load(Ordering::SeqCst), 0);
+    });
 }

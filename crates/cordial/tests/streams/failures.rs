@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cordial::{Backoff, Exit, Failure, Retry, Shutdown, StreamTimeout, Task, process, testing};
+use cordial::{Backoff, Exit, Failure, Retry, Shutdown, StreamTimeout, Task, Timeout, process, testing};
 use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep};
 
 use crate::harness::exit_kind::{ExitKind, error};
-use crate::harness::seeds::for_each_seed;
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -456,5 +457,33 @@ fn while_the_consumer_is_busy_retries_are_delayed_and_items_run_on() {
         assert_eq!(stream.next().await, Some(Ok(1)));
         let [first, second] = attempts.of(1)[..] else { panic!("two attempts") };
         assert_eq!((second - first).as_millis(), 5011);
+    });
+}
+
+/// The first item begins in a scope whose deadline has passed, and has returned its value in its only poll.
+#[test]
+fn the_timeout_of_an_item_does_not_become_that_of_a_later_item_without_one() {
+    for_each_seed(|| async {
+        let pids = Arc::new(Mutex::new(Vec::new()));
+        let started = pids.clone();
+        let work = move |n| {
+            let started = started.clone();
+            async move {
+                started.lock().unwrap().push(process::current().unwrap());
+                if n == 1 {
+                    pending::<()>().await;
+                }
+            }
+        };
+        let mut stream = Task::async_stream(0..2, work).max_concurrency(1).timeout(Timeout::Infinity);
+        assert!(cordial::within(Duration::ZERO, stream.next()).await.unwrap_err().is_timeout());
+        assert_eq!(stream.next().await, Some(Ok(())));
+        let killed = async {
+            sleep(SECOND).await;
+            let pid = pids.lock().unwrap()[1];
+            process::exit(pid, Exit::Killed);
+        };
+        let (result, ()) = tokio::join!(stream.next(), killed);
+        assert_eq!(result, Some(Err(Exit::Killed)));
     });
 }

@@ -2,10 +2,11 @@
 //!
 //! Restates the stream parts of Elixir's `task/supervisor_test.exs`.
 
-use std::future::pending;
+use std::future::{Ready, pending};
+use std::panic::AssertUnwindSafe;
 
-use cordial::{Exit, Refusal, Task, TaskSupervisor, process};
-use futures::StreamExt;
+use cordial::{Exit, Refusal, StreamTimeout, Task, TaskSupervisor, process};
+use futures::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -147,5 +148,30 @@ fn when_the_supervisor_stops_the_remaining_items_are_refused() {
         let results: Vec<_> = StreamExt::collect(results).await;
         let refused = || Err(Exit::Refused(Refusal::SupervisorStopped));
         assert_eq!(results, [Err(Exit::Shutdown(None)), Err(Exit::Shutdown(None)), refused(), refused()]);
+    });
+}
+
+#[test]
+fn a_stream_that_a_timeout_has_ended_leaves_its_room_to_others() {
+    for_each_seed(|| async {
+        let tasks = TaskSupervisor::builder().max_children(1).start();
+        // The second item waits for room until the first one ends the stream.
+        let stream = tasks.async_stream(0..2, |_| pending::<()>()).max_concurrency(2);
+        let mut stream = stream.timeout(SECOND).on_timeout(StreamTimeout::EndStream);
+        assert!(stream.next().await.unwrap().unwrap_err().is_timeout());
+        assert_eq!(stream.next().await, None);
+        assert_eq!(tasks.spawn(async { 7 }).await, Ok(7));
+        drop(stream);
+    });
+}
+
+#[test]
+fn a_stream_whose_closure_has_panicked_leaves_its_room_to_others() {
+    for_each_seed(|| async {
+        let tasks = TaskSupervisor::builder().max_children(1).start();
+        let mut stream = tasks.async_stream([()], |()| -> Ready<()> { panic!("no luck") });
+        assert!(AssertUnwindSafe(stream.next()).catch_unwind().await.is_err());
+        assert_eq!(tasks.spawn(async { 7 }).await, Ok(7));
+        drop(stream);
     });
 }

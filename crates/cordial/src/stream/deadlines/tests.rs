@@ -53,9 +53,12 @@ fn an_elapsed_timeout_does_not_affect_the_next_attempt_in_its_slot() {
         // The next attempt has begun, so the kill of the previous attempt comes too late.
         deadlines.set_timeout(0, Pid::NO_PROCESS, hour, hour.into());
         assert!(!deadlines.0.set_abandon(0, Pid::NO_PROCESS, timed_out()));
-        assert!(deadlines.take_timed_out(0).is_none(), "the next attempt has not exceeded its own timeout");
+        assert!(
+            deadlines.take_timed_out(0, Pid::NO_PROCESS).is_none(),
+            "the next attempt has not exceeded its own timeout"
+        );
         assert!(deadlines.0.set_abandon(0, Pid::NO_PROCESS, timed_out()), "there is no other attempt");
-        assert!(deadlines.take_timed_out(0).is_some());
+        assert!(deadlines.take_timed_out(0, Pid::NO_PROCESS).is_some());
     });
 }
 
@@ -65,10 +68,10 @@ fn the_timer_rests_when_a_process_has_ended_before_it_was_abandoned() {
     testing::run(async {
         let deadlines = Deadlines::new(current_runtime(), Arc::new(Completions::<()>::new()));
         let pid = Task::start(async {});
-        deadlines.set_single_poll(0, pid);
+        deadlines.set_single_poll(0, pid, Duration::ZERO.into());
         monitor(pid).await;
         tokio::time::sleep(3 * ABANDON_AFTER).await;
         assert!(deadlines.0.lock().timer.is_none(), "no process is left that could be stuck");
-        assert!(deadlines.take_timed_out(0).is_some(), "the report of the timeout is kept for the reply");
+        assert!(deadlines.take_timed_out(0, pid).is_some(), "the report of the timeout is kept for the reply");
     });
 }

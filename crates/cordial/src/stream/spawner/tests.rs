@@ -55,6 +55,8 @@ impl Drop for AcquiredPermit {
 }
 
 impl Spawner for LimitedSpawner {
+    type Permit = ();
+
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock().unwrap();
         if state.n_free > 0 {
@@ -64,8 +66,11 @@ impl Spawner for LimitedSpawner {
         Poll::Pending
     }
 
+    fn stop_waiting(&mut self) {}
+
     fn spawn<F, R>(
         &mut self,
+        (): (),
         runtime: &RuntimeHandle,
         spawn: &mut Spawn,
         future: F,

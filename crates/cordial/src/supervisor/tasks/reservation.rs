@@ -9,7 +9,7 @@ use crate::exit::Refusal;
 use crate::process::ChildSlot;
 
 /// The permit to start one temporary child under the incarnation for which it was reserved.
-pub(super) struct Reservation {
+pub(crate) struct Reservation {
     children: Arc<TaskChildren>,
     permit: ChildPermit,
 }

@@ -25,7 +25,9 @@ impl TaskSupervisor {
     ///
     /// A child of the supervisor should not consume such a stream: if children fill the supervisor, and each waits for an item
     /// of its stream, no item ever starts. Use another supervisor for the inner stream, or
-    /// [`Task::async_stream`](crate::Task::async_stream).
+    /// [`Task::async_stream`](crate::Task::async_stream). Between two results, the consumer should not wait for room in the supervisor
+    /// either, as [`start_child_when_room`](TaskSupervisor::start_child_when_room) does: the stream waits for room as well, and the room
+    /// that it gets stays reserved until it is polled.
     ///
     /// # Elixir
     ///
@@ -130,10 +132,8 @@ impl TaskSupervisor {
 pub struct Supervised {
     tasks: TaskSupervisor,
     after_signal: AfterSignal,
-    /// The wait for a reservation, while the supervisor is full.
+    /// The wait for a reservation, while the supervisor is full and an item waits for room.
     waiting: Option<ReservationFuture>,
-    /// The reservation for the next item.
-    reservation: Option<Result<Reservation, Refusal>>,
 }
 
 type ReservationFuture = Pin<Box<dyn Future<Output = Result<Reservation, Refusal>> + Send>>;
@@ -147,35 +147,52 @@ enum AfterSignal {
 
 impl Supervised {
     fn new(tasks: &TaskSupervisor, after_signal: AfterSignal) -> Supervised {
-        Supervised { tasks: tasks.clone(), after_signal, waiting: None, reservation: None }
+        Supervised { tasks: tasks.clone(), after_signal, waiting: None }
     }
 }
 
 impl Spawner for Supervised {
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// `None` if the supervisor has no limit.
+    type Permit = Option<Result<Reservation, Refusal>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Self::Permit> {
         let is_limited = self.tasks.shared().options.max_children.is_some();
         // In a forked process no child would ever make room, and the spawn is refused.
-        if self.reservation.is_none() && is_limited && !self.tasks.shared().runtime().is_forked() {
-            let tasks = &self.tasks;
-            let waiting = self.waiting.get_or_insert_with(|| {
-                let tasks = tasks.clone();
-                Box::pin(async move { tasks.shared().reserve().await })
-            });
-            let reservation = ready!(waiting.as_mut().poll(cx));
-            self.waiting = None;
-            self.reservation = Some(reservation);
+        if !is_limited || self.tasks.shared().runtime().is_forked() {
+            return Poll::Ready(None);
         }
-        Poll::Ready(())
+        let tasks = &self.tasks;
+        let waiting = self.waiting.get_or_insert_with(|| {
+            let tasks = tasks.clone();
+            Box::pin(async move { tasks.shared().reserve().await })
+        });
+        let reservation = ready!(waiting.as_mut().poll(cx));
+        self.waiting = None;
+        Poll::Ready(Some(reservation))
     }
 
-    fn spawn<F, R>(&mut self, _: &RuntimeHandle, spawn: &mut Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
+    fn stop_waiting(&mut self) {
+        // In a forked process, another thread may have held the lock of the queue at the fork.
+        if self.waiting.is_some() && !self.tasks.shared().runtime().is_forked() {
+            self.waiting = None;
+        }
+    }
+
+    fn spawn<F, R>(
+        &mut self,
+        permit: Self::Permit,
+        _: &RuntimeHandle,
+        spawn: &mut Spawn,
+        future: F,
+        recipient: R,
+    ) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
         R: Recipient<F::Output> + Send + 'static,
         R::Output: Send + 'static,
     {
-        self.tasks.start_detached(self.reservation.take(), spawn, future, recipient)
+        self.tasks.start_detached(permit, spawn, future, recipient)
     }
 
     fn items_outlive_consumer(&self) -> bool {
