@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cordial::{Task, process, testing};
+use cordial::{Shutdown, Task, TaskSupervisor, process, testing};
 
 use crate::harness::subprocess::{self, Ran};
 
@@ -89,4 +89,33 @@ fn a_simulation_that_succeeds_prints_no_panic() {
     let ran = subprocess::run(test_name!(), "");
     assert!(ran.status.success());
     assert!(!ran.stderr.contains("no luck"), "{}", ran.stderr);
+}
+
+/// A value whose destructor panics.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("boom")
+    }
+}
+
+#[test]
+fn a_simulation_that_does_not_end_says_so_although_the_destructor_of_its_value_panics() {
+    if subprocess::case().is_some() {
+        drop(testing::run(async {
+            let tasks = TaskSupervisor::builder().shutdown(Shutdown::Infinity).start();
+            let child = tasks.start_child(async {
+                let _guard = process::defer_shutdown();
+                std::future::pending::<()>().await
+            });
+            child.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Bomb
+        }));
+        return;
+    }
+    let ran = run_failing(test_name!());
+    assert_once(&ran, "the root process ended normally, and other processes do not end");
+    assert!(ran.status.code().is_some(), "it was not aborted: {}", ran.stderr);
 }
