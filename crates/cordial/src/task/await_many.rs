@@ -9,6 +9,7 @@ use futures_util::stream::FuturesUnordered;
 
 use super::deadline::Deadline;
 use super::handle::{Task, default_limit};
+use super::join::JoinControl;
 use crate::exit::Exit;
 use crate::process::{HeldValues, capped, ends_at_this_await, named_limit};
 use crate::timeout::Timeout;
@@ -129,19 +130,25 @@ impl<T: Send> Future for AwaitMany<T> {
         }
         this.values = Some(values);
         let Timeout::After(_) = capped(this.timeout) else { return Poll::Pending };
-        // A task without a process is ready at its first poll, but `FuturesUnordered` may not have polled it yet.
-        let with_process = this.running.iter().filter_map(|indexed| Some((indexed, indexed.task.control()?)));
-        let (first, join) = with_process.min_by_key(|(indexed, _)| indexed.idx).expect("a task is pending");
-        let deadline = this.deadline.get_or_insert_with(|| Deadline::new(&join.runtime(), this.timeout));
+        let running = &this.running;
+        let deadline = this.deadline.get_or_insert_with(|| Deadline::new(&first(running).1.runtime(), this.timeout));
         // A process that has exited does not time out: its result is about to arrive and to wake the caller.
-        if deadline.poll(cx).is_pending() || this.running.iter().any(|indexed| indexed.task.is_finished()) {
+        if deadline.poll(cx).is_pending() || running.iter().any(|indexed| indexed.task.is_finished()) {
             return Poll::Pending;
         }
-        let timed_out = first.task.timed_out(named_limit(this.timeout)).with_others(this.running.len() - 1);
+        let (first, _) = first(running);
+        let timed_out = first.task.timed_out(named_limit(this.timeout)).with_others(running.len() - 1);
         this.running.clear();
         this.values = None;
         Poll::Ready(Err(Exit::Timeout(timed_out)))
     }
+}
+
+/// Returns the first task in input order that has a process, and its join handle. Looks at all tasks, so it is not for each poll.
+fn first<T: Send>(running: &FuturesUnordered<Indexed<T>>) -> (&Indexed<T>, &dyn JoinControl) {
+    // A task without a process is ready at its first poll, but `FuturesUnordered` may not have polled it yet.
+    let with_process = running.iter().filter_map(|indexed| Some((indexed, indexed.task.control()?)));
+    with_process.min_by_key(|(indexed, _)| indexed.idx).expect("a task is pending")
 }
 
 impl<T> fmt::Debug for AwaitMany<T> {

@@ -140,6 +140,8 @@ impl<T: Send + 'static> Future for YieldMany<'_, T> {
         if results.is_pending() {
             self.state = YieldManyState::Waiting(waiting);
         } else if ends_at_this_await(cx) {
+            // Each result on its own: two destructors that panic would abort the program.
+            drop(results.map(HeldValues::from_iter));
             return Poll::Pending;
         }
         results
@@ -208,6 +210,8 @@ async fn yield_many<T: Send>(options: YieldManyOptions<'_, T>) -> Results<T> {
         }
         let running = tasks.iter_mut().zip(&mut *results).filter(|(task, result)| result.is_none() && !task.is_taken());
         match on_timeout {
+            // With the results of processes that had exited, the limit was reached, which is no timeout.
+            _ if n_results == limit => {}
             OnTimeout::Nothing => {}
             OnTimeout::Ignore => running.for_each(|(task, result)| *result = task.take_or_detach()),
             OnTimeout::KillTask => {

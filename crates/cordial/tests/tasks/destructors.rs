@@ -292,3 +292,32 @@ fn a_worker_survives_every_kind_of_panicking_destructor() {
     });
     assert_eq!(answer, Ok(Ok(7)));
 }
+
+/// An error whose conversion kills the process that converts it.
+struct Fatal;
+
+impl From<Fatal> for Box<dyn std::error::Error + Send + Sync> {
+    fn from(_: Fatal) -> Self {
+        process::exit(process::current().unwrap(), Exit::Killed);
+        "fatal".into()
+    }
+}
+
+#[test]
+fn several_panics_in_destructors_of_results_that_a_killed_process_does_not_see_are_all_emitted() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
+    let emitted = events::capture(|| {
+        testing::run(async {
+            let owner = Task::spawn(async {
+                let task = |n| Task::spawn(async move { if n == 2 { Err(Fatal) } else { Ok(Bomb("boom")) } });
+                let mut tasks: Vec<Task<Bomb>> = (0..3).map(|n| task(n).or_exit()).collect();
+                tokio::time::sleep(SECOND).await;
+                Task::yield_many(&mut tasks).await
+            });
+            assert_eq!(owner.await.unwrap_err(), Exit::Killed);
+        });
+    });
+    assert_lost(&emitted, &["boom"; 2]);
+}

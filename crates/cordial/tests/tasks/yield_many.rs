@@ -2,11 +2,14 @@
 //!
 //! Restates "yield_many/2" of Elixir's `task_test.exs` and `task.ex`.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use cordial::process::ProcessState;
 use cordial::{Exit, OnTimeout, Runtime, Task, Timeout, process};
+use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
@@ -236,5 +239,38 @@ fn a_wait_for_several_tasks_can_be_polled_by_hand() {
             () = sleep(Duration::from_millis(500)) => {}
         }
         assert_eq!(wait.await, [Some(Ok(())), None]);
+    });
+}
+
+/// Polls a future when it is woken.
+struct PollWhenWoken<T>(Arc<Mutex<BoxFuture<'static, T>>>);
+
+impl<T: 'static> Wake for PollWhenWoken<T> {
+    fn wake(self: Arc<PollWhenWoken<T>>) {
+        assert!(self.0.lock().unwrap().as_mut().now_or_never().is_none());
+    }
+}
+
+/// The timeout elapses between the end of the process and the arrival of its result.
+#[test]
+fn a_limit_that_a_process_reaches_by_its_end_is_no_timeout() {
+    for_each_seed(|| async {
+        let ends = Task::spawn(async {
+            sleep(SECOND).await;
+            7
+        });
+        let mut end = process::monitor(ends.pid());
+        let waits = async {
+            let mut tasks = [ends, never()];
+            let options = Task::yield_many(&mut tasks).timeout(Duration::ZERO).limit(1);
+            let results = options.on_timeout(OnTimeout::KillTask).await;
+            (results, is_alive(&tasks[1]))
+        };
+        let waits = Arc::new(Mutex::new(waits.boxed()));
+        let waker = Waker::from(Arc::new(PollWhenWoken(waits.clone())));
+        assert!(end.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+        sleep(2 * SECOND).await;
+        let waited = poll_fn(|cx| waits.lock().unwrap().as_mut().poll(cx)).await;
+        assert_eq!(waited, (vec![Some(Ok(7)), None], true));
     });
 }
