@@ -66,6 +66,12 @@ impl<T> JoinHandle<T> {
         self.timeout.poll(&self.executor, after, waiter, cx)
     }
 
+    /// Returns whether a timeout is counting, or has elapsed and was not cleared.
+    #[inline]
+    pub fn has_timeout(&self) -> bool {
+        self.timeout.is_set()
+    }
+
     /// Returns whether the wait has a timeout that is not the alarm of a task. Such a timeout holds the waker of the last poll, which the
     /// next poll may drop.
     #[inline]

@@ -26,6 +26,12 @@ const OF_TASK: u64 = 1 << 63;
 impl WaitTimeout {
     pub(super) const NONE: WaitTimeout = WaitTimeout(0);
 
+    /// Returns whether there is a timeout.
+    #[inline]
+    pub(super) fn is_set(&self) -> bool {
+        self.0 != 0
+    }
+
     /// Returns whether a timeout is armed on its own, to be disarmed.
     #[inline]
     pub(super) fn is_armed(&self) -> bool {

@@ -22,6 +22,9 @@ use crate::timeout::Timeout;
 /// the deadline passes, the call is given up, and a handler that has begun goes on. Of two deadlines, one inside of the other,
 /// the earlier one counts. With a limit of zero the future is polled once.
 ///
+/// A task whose handle is not dropped with the future, as in `within(limit, &mut task)`, can be awaited again after the deadline: the limit
+/// of that await counts anew.
+///
 /// Once the deadline has passed, the future is not polled again. So if its process is in a long poll while the deadline passes, an
 /// output that has become ready meanwhile is dropped, unlike in [`tokio::time::timeout`]. The limit of an await of a task
 /// ([`Task::timeout`](crate::Task::timeout)) drops no result that is there.

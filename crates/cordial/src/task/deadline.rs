@@ -1,7 +1,7 @@
 //! The deadline of one wait, and the description of a process that exceeded its timeout.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use cordial_sched::Timer;
@@ -16,13 +16,30 @@ pub(super) enum Deadline {
     Elapsed,
     Armed(Timer),
     Never,
+    /// The deadline of the scope, which comes before that of the timeout. Once it has passed, the timeout counts anew if the wait goes on
+    /// outside of that scope.
+    OfScope {
+        deadline: Box<Deadline>,
+        runtime: RuntimeHandle,
+        timeout: Timeout,
+    },
 }
 
 impl Deadline {
     /// Starts counting down, to the deadline of the scope at the latest. A deadline that is later than the clock can represent never
     /// elapses.
     pub(super) fn new(runtime: &RuntimeHandle, timeout: Timeout) -> Deadline {
-        match capped(timeout) {
+        let capped_timeout = capped(timeout);
+        let deadline = Deadline::outside_of_scopes(runtime, capped_timeout);
+        if capped_timeout == timeout {
+            return deadline;
+        }
+        Deadline::OfScope { deadline: Box::new(deadline), runtime: runtime.clone(), timeout }
+    }
+
+    /// Like [`new`](Deadline::new), but the deadline of the scope does not count.
+    pub(super) fn outside_of_scopes(runtime: &RuntimeHandle, timeout: Timeout) -> Deadline {
+        match timeout {
             Timeout::After(Duration::ZERO) => Deadline::Elapsed,
             Timeout::After(timeout) => runtime.executor().timer(timeout).map_or(Deadline::Never, Deadline::Armed),
             Timeout::Infinity => Deadline::Never,
@@ -34,6 +51,14 @@ impl Deadline {
             Deadline::Elapsed => Poll::Ready(()),
             Deadline::Armed(timer) => Pin::new(timer).poll(cx),
             Deadline::Never => Poll::Pending,
+            Deadline::OfScope { deadline, runtime, timeout } => {
+                ready!(deadline.poll(cx));
+                if capped(*timeout) == Timeout::After(Duration::ZERO) {
+                    return Poll::Ready(());
+                }
+                *self = Deadline::new(runtime, *timeout);
+                self.poll(cx)
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use super::join::{JoinControl, OrExit, PollJoin, ProcessJoin, flatten};
 use super::large_output::Unboxed;
 use crate::exit::{Exit, IntoExit, NamedLimit, TimedOut};
 use crate::pid::Pid;
-use crate::process::{capped, discard_in_turn, ends_at_this_await, named_limit};
+use crate::process::{discard_in_turn, ends_at_this_await, named_limit};
 use crate::timeout::{CompactTimeout, Timeout};
 
 /// An owned handle to a process that runs one future.
@@ -216,7 +216,7 @@ impl<T: Send> Task<T> {
     pub(super) fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
         let result = match &mut self.state {
             TaskState::Running(join) => ready!(join.poll(cx)),
-            TaskState::Mapped(join) => ready!(join.poll(cx)),
+            TaskState::Mapped(_) => ready!(self.poll_mapped(cx)),
             TaskState::Ready(_) | TaskState::Taken => self.take_ready().unwrap_or(Err(Exit::NoProcess)),
         };
         match result {
@@ -229,6 +229,19 @@ impl<T: Send> Task<T> {
                 Poll::Ready(result)
             }
         }
+    }
+
+    /// Polls the join handle of a mapped task. The handle is taken out meanwhile: if the conversion of an error panics, the result
+    /// is gone, and the task is as after an await.
+    fn poll_mapped(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
+        let TaskState::Mapped(mut join) = std::mem::replace(&mut self.state, TaskState::Taken) else {
+            unreachable!("called only for a mapped task")
+        };
+        let polled = join.poll(cx);
+        if polled.is_pending() {
+            self.state = TaskState::Mapped(join);
+        }
+        polled
     }
 
     /// Describes this task for [`Exit::Timeout`].
@@ -277,12 +290,11 @@ impl<T: Send> Future for Task<T> {
             return Poll::Ready(result);
         }
         let limit = self.timeout.get();
-        // The first poll that gets here arms the timeout.
-        let Timeout::After(timeout) = capped(limit) else { return Poll::Pending };
         // Without a process the task has failed, and the process that awaits it ends.
         let Some(join) = self.control_mut() else { return Poll::Pending };
-        // A process that has exited does not time out: its result is about to arrive and to wake the caller.
-        if join.poll_timeout(timeout, cx).is_pending() || self.is_finished() {
+        // The first poll that gets here arms the timeout. A process that has exited does not time out: its result is about to arrive
+        // and to wake the caller.
+        if join.poll_timeout(limit, cx).is_pending() || self.is_finished() {
             return Poll::Pending;
         }
         let timed_out = self.timed_out(named_limit(limit));

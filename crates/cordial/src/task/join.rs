@@ -8,7 +8,7 @@
 
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use cordial_sched::JoinHandle;
@@ -16,8 +16,9 @@ use cordial_sched::JoinHandle;
 use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
 use crate::process::{
-    ProcessReply, RuntimeHandle, Spawned, SpawnedTask, is_forked, pid_of, unlink_from_caller, with_own_task,
+    ProcessReply, RuntimeHandle, Spawned, SpawnedTask, capped, is_forked, pid_of, unlink_from_caller, with_own_task,
 };
+use crate::timeout::Timeout;
 
 /// A join handle whose result is a `T`, whatever the process itself returns.
 pub(super) trait PollJoin<T>: Send + Sync {
@@ -38,8 +39,10 @@ pub(super) trait JoinControl: Send + Sync {
     /// Returns whether a poll returns a result: it has arrived, or the program has forked.
     fn is_finished(&self) -> bool;
 
-    /// Returns `Ready` once `timeout` has elapsed since the first call, on the clock of the runtime.
-    fn poll_timeout(&mut self, timeout: Duration, cx: &mut Context<'_>) -> Poll<()>;
+    /// Returns `Ready` once `limit` has elapsed since the first call, on the clock of the runtime, or, if that is earlier, once the
+    /// deadline of the scope of the caller has passed. If only the deadline of a scope has passed which the caller has left, the limit
+    /// counts again from this call.
+    fn poll_timeout(&mut self, limit: Timeout, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Stops the timeout. It counts again from the next call of `poll_timeout`.
     fn reset_timeout(&mut self);
@@ -74,16 +77,28 @@ pub(super) struct ProcessJoin<T> {
     /// Whether the spawn linked the process to its spawner, and the link was not removed since.
     is_linked: bool,
     ownership: Ownership,
+    /// Whether the timeout that counts is the deadline of a scope, which comes before that of the limit.
+    is_capped: bool,
 }
 
 impl<T> ProcessJoin<T> {
     pub(super) fn new(spawned: SpawnedTask<T>, ownership: Ownership) -> ProcessJoin<T> {
         let Spawned { join, is_linked, .. } = spawned;
-        ProcessJoin { join, is_linked, ownership }
+        ProcessJoin { join, is_linked, ownership, is_capped: false }
     }
 
     pub(super) fn reset_timeout(&mut self) {
         self.join.clear_timeout();
+    }
+
+    /// Returns `Ready` once `timeout` has elapsed since the first call.
+    fn poll_timeout_of(&mut self, timeout: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        // A timeout of the handle itself may drop a waker of the user, which must not happen while the task of the process is
+        // borrowed.
+        if self.join.has_own_timeout() {
+            return self.join.poll_timeout(timeout, None, cx);
+        }
+        with_own_task(cx, |task, cx| self.join.poll_timeout(timeout, task, cx))
     }
 
     fn remove_link(&mut self) {
@@ -124,13 +139,19 @@ impl<T: Send> JoinControl for ProcessJoin<T> {
         is_forked(&self.join) || self.join.is_finished()
     }
 
-    fn poll_timeout(&mut self, timeout: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        // A timeout of the handle itself may drop a waker of the user, which must not happen while the task of the process is
-        // borrowed.
-        if self.join.has_own_timeout() {
-            return self.join.poll_timeout(timeout, None, cx);
+    fn poll_timeout(&mut self, limit: Timeout, cx: &mut Context<'_>) -> Poll<()> {
+        let capped_limit = capped(limit);
+        let Timeout::After(timeout) = capped_limit else { return Poll::Pending };
+        if !self.join.has_timeout() {
+            self.is_capped = capped_limit != limit;
         }
-        with_own_task(cx, |task, cx| self.join.poll_timeout(timeout, task, cx))
+        ready!(self.poll_timeout_of(timeout, cx));
+        if !self.is_capped || timeout.is_zero() {
+            return Poll::Ready(());
+        }
+        self.is_capped = capped_limit != limit;
+        self.join.clear_timeout();
+        self.poll_timeout_of(timeout, cx)
     }
 
     fn reset_timeout(&mut self) {

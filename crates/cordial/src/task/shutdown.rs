@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::deadline::Deadline;
 use super::handle::Task;
 use crate::exit::Exit;
 use crate::process::{self, Polls, Shutdown, Step};
@@ -83,9 +84,10 @@ impl<T: Send> Task<T> {
             let timeout = next.map_or(Timeout::Infinity, |(after, _)| Timeout::After(after));
             let mut polls = Polls::now(&runtime);
             loop {
+                // Not capped by `within`: once its deadline has passed, the task would have no grace time, and this loop no wait.
                 // With a grace time of zero, the kill follows the request at once.
                 if timeout != Timeout::After(Duration::ZERO)
-                    && let Some(result) = self.yield_for(timeout).await
+                    && let Some(result) = self.yield_until(Deadline::outside_of_scopes(&runtime, timeout)).await
                 {
                     return answer(result);
                 }

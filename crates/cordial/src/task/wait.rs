@@ -65,7 +65,12 @@ impl<T: Send> Task<T> {
     pub async fn yield_for(&mut self, limit: impl Into<Timeout>) -> Option<Result<T, Exit>> {
         let timeout = limit.into();
         // Without a process the first poll returns a result, and the deadline is never polled.
-        let mut deadline = self.control().map_or(Deadline::Never, |join| Deadline::new(&join.runtime(), timeout));
+        let deadline = self.control().map_or(Deadline::Never, |join| Deadline::new(&join.runtime(), timeout));
+        self.yield_until(deadline).await
+    }
+
+    /// Implements [`yield_for`](Task::yield_for).
+    pub(super) async fn yield_until(&mut self, mut deadline: Deadline) -> Option<Result<T, Exit>> {
         poll_fn(|cx| match self.poll_result(cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             // A process that has exited does not time out: its result is about to arrive and to wake the caller.

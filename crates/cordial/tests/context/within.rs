@@ -4,7 +4,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
-use cordial::{Exit, Task, TaskSupervisor, Timeout, process, testing, within};
+use cordial::{Exit, OnTimeout, Task, TaskSupervisor, Timeout, process, testing, within};
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -206,5 +206,100 @@ fn processes_without_an_owner_have_no_part_in_the_deadline() {
         });
         started.await.unwrap();
         assert_eq!((seen.recv().await, seen.recv().await), (Some(3 * SECOND), Some(3 * SECOND)));
+    });
+}
+
+/// A task that has deferred its shutdown goes on after the deadline. Its waits have no time left, but the tasks that it stops have.
+#[test]
+fn after_the_deadline_a_stopped_task_has_its_grace_time() {
+    testing::run(async {
+        let (sender, ended) = tokio::sync::oneshot::channel();
+        let result = within(SECOND, async {
+            let task = Task::spawn(async {
+                let guard = process::defer_shutdown();
+                let graceful = Task::spawn(async {
+                    cordial::shutdown_requested().await;
+                    sleep(SECOND).await;
+                    "tidy"
+                });
+                guard.requested().await;
+                let mut killed = [stuck()];
+                let results = Task::yield_many(&mut killed).on_timeout(OnTimeout::KillTask).await;
+                let _ = sender.send((results, graceful.shutdown(60 * SECOND).await));
+            });
+            task.timeout(Timeout::Infinity).await
+        });
+        assert!(result.await.unwrap_err().is_timeout());
+        assert_eq!(ended.await.unwrap(), (vec![None], Some(Ok("tidy"))));
+    });
+}
+
+#[test]
+fn a_task_whose_handle_is_kept_can_be_awaited_again_after_the_deadline() {
+    testing::run(async {
+        let begun = Instant::now();
+        let mut task = Task::spawn(async {
+            sleep(3 * SECOND).await;
+            7
+        });
+        assert!(within(SECOND, &mut task).await.unwrap_err().is_timeout());
+        assert_eq!(task.await, Ok(7));
+        assert_eq!(begun.elapsed(), 3 * SECOND);
+    });
+}
+
+#[test]
+fn a_wait_for_several_tasks_can_go_on_after_the_deadline() {
+    testing::run(async {
+        let value = |seconds: u32| async move {
+            sleep(seconds * SECOND).await;
+            seconds
+        };
+        let begun = Instant::now();
+        let mut all = Task::await_many([2, 3].map(|seconds| Task::spawn(value(seconds))));
+        assert!(within(SECOND, &mut all).await.unwrap_err().is_timeout());
+        assert_eq!(all.await, Ok(vec![2, 3]));
+        assert_eq!(begun.elapsed(), 3 * SECOND);
+        let mut tasks = [2, 3].map(|seconds| Task::spawn(value(seconds)));
+        let mut some = Task::yield_many(&mut tasks);
+        assert!(within(SECOND, &mut some).await.unwrap_err().is_timeout());
+        assert_eq!(some.await, [Some(Ok(2)), Some(Ok(3))]);
+    });
+}
+
+#[test]
+fn the_limit_of_an_await_that_has_left_the_deadline_counts_anew() {
+    testing::run(async {
+        let begun = Instant::now();
+        let mut task = Task::spawn(pending::<()>()).timeout(3 * SECOND);
+        // The inner deadline passes first, and then the limit has two seconds left, of the outer one.
+        let inner = async {
+            assert!(within(SECOND, &mut task).await.unwrap_err().is_timeout());
+            within(2 * SECOND, &mut task).await
+        };
+        assert!(within(60 * SECOND, inner).await.unwrap().unwrap_err().is_timeout());
+        assert_eq!(begun.elapsed(), 3 * SECOND);
+        let Err(Exit::Timeout(timed_out)) = task.await else { panic!("no timeout") };
+        assert_eq!(timed_out.limit(), 3 * SECOND);
+        assert_eq!(begun.elapsed(), 6 * SECOND);
+    });
+}
+
+#[test]
+fn the_error_of_an_item_that_starts_after_the_deadline_names_the_limit_of_the_deadline() {
+    testing::run(async {
+        let (sender, ended) = tokio::sync::oneshot::channel();
+        let result = within(SECOND, async {
+            let task = Task::spawn(async {
+                let guard = process::defer_shutdown();
+                guard.requested().await;
+                let _ = sender.send(Task::async_stream([()], |()| pending::<()>()).collect().await);
+            });
+            task.timeout(Timeout::Infinity).await
+        });
+        assert!(result.await.unwrap_err().is_timeout());
+        let text = ended.await.unwrap().remove(0).unwrap_err().to_string();
+        assert!(text.starts_with("took longer than its limit of 1s (process <"), "{text}");
+        assert!(text.contains("this is the limit of `within`"), "{text}");
     });
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::future::pending;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,4 +142,25 @@ fn a_refused_task_stays_refused() {
     let refused = refused.unwrap().or_exit().or_exit();
     assert!(process::info(refused.pid()).is_none() && refused.is_finished());
     assert_eq!(refused.wait(), Err(Exit::Refused(Refusal::RuntimeStopped)));
+}
+
+/// An error whose conversion panics.
+struct Inconvertible;
+
+impl From<Inconvertible> for Box<dyn std::error::Error + Send + Sync> {
+    fn from(_: Inconvertible) -> Self {
+        panic!("no luck")
+    }
+}
+
+#[test]
+fn after_a_conversion_that_panics_the_handle_has_no_result_any_more() {
+    for_each_seed(|| async {
+        let mut task = Task::spawn_link(async { Err::<(), _>(Inconvertible) }).or_exit();
+        assert!(AssertUnwindSafe(&mut task).catch_unwind().await.is_err());
+        assert!(format!("{task:?}").contains("is_finished: true"));
+        assert!(process::info(task.pid()).is_none());
+        assert_eq!(Task::yield_many(std::slice::from_mut(&mut task)).await, [None]);
+        assert_eq!(task.shutdown(Shutdown::default()).await, Some(Err(Exit::NoProcess)));
+    });
 }
