@@ -209,9 +209,9 @@ async fn yield_many<T: Send>(options: YieldManyOptions<'_, T>) -> Results<T> {
             }
         }
         let running = tasks.iter_mut().zip(&mut *results).filter(|(task, result)| result.is_none() && !task.is_taken());
+        // If the results of processes that had exited have reached the limit, that is no timeout.
+        let on_timeout = if n_results == limit { OnTimeout::Nothing } else { on_timeout };
         match on_timeout {
-            // With the results of processes that had exited, the limit was reached, which is no timeout.
-            _ if n_results == limit => {}
             OnTimeout::Nothing => {}
             OnTimeout::Ignore => running.for_each(|(task, result)| *result = task.take_or_detach()),
             OnTimeout::KillTask => {
