@@ -177,7 +177,8 @@ impl ObjectWriter {
     ///
     /// # Errors
     ///
-    /// If the server has not kept them within about a minute, after several tries, the store is full, or the login has no permission.
+    /// If the server has not kept them within about a minute, after several tries, the store is full or was deleted meanwhile, or the login has no
+    /// permission.
     ///
     /// # Cancel safety
     ///
@@ -216,7 +217,7 @@ impl ObjectWriter {
         // JetStream: this message replaces those before it on its subject.
         headers.insert("Nats-Rollup", "sub");
         let subject = shared.subjects.object_description(&description.name);
-        publish(shared, &subject, headers, text.into(), &description.name).await?;
+        publish(shared, &subject, headers, text.into(), &description.name, description.chunks == 0).await?;
         match before {
             Some(before) => purge(shared, &shared.subjects.object_pieces(&before.nuid), &before.name).await,
             None => Ok(()),
@@ -230,7 +231,7 @@ impl ObjectWriter {
         let mut headers = HeaderMap::new();
         headers.insert(MESSAGE_ID, &*format!("{nuid}-{chunks}"));
         let subject = shared.subjects.object_pieces(nuid);
-        publish(shared, &subject, headers, Bytes::copy_from_slice(&self.piece), name).await?;
+        publish(shared, &subject, headers, Bytes::copy_from_slice(&self.piece), name, *chunks == 0).await?;
         self.digest.0.update(&self.piece);
         self.description.chunks += 1;
         self.description.size += self.piece.len() as u64;
@@ -310,16 +311,21 @@ async fn describe(shared: &ClusterShared, name: &str) -> Result<Option<Descripti
         .map_err(|error| failed(NetError::Broken(format!("its description is damaged: {error}").into())))
 }
 
+/// `is_first`: whether nothing of the object has been kept before. A store that was deleted after that is not made again, because the object would
+/// lack its earlier pieces.
 async fn publish(
     shared: &ClusterShared,
     subject: &str,
     headers: HeaderMap,
     payload: Bytes,
     name: &str,
+    is_first: bool,
 ) -> Result<(), ConnectError> {
     let send = || async {
         let sent = publish_to_stream(&shared.connection, subject, headers.clone(), payload.clone(), TRY_LIMIT).await;
-        if let Err(NetError::NoResponders) = sent {
+        if let Err(NetError::NoResponders) = sent
+            && is_first
+        {
             // The store was deleted, or its servers have no leader. The next try shows whether it is there now.
             shared.forget_streams();
             let _ = shared.ensure_files().await;
