@@ -47,6 +47,7 @@ fn requests_end_at_their_limits_also_if_the_client_has_no_room_for_them() {
 const ENDLESS: Function<(), ()> = Function::new("endless");
 
 static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
+static CALL_HAS_BEGUN: AtomicBool = AtomicBool::new(false);
 static HAS_ENDED: AtomicBool = AtomicBool::new(false);
 
 struct NotesEnd;
@@ -74,6 +75,7 @@ fn a_run_whose_lease_is_lost_ends_and_a_worker_stops_also_if_the_client_has_no_r
                 std::future::pending().await
             })
             .add(SLEEP, |ms| async move {
+                CALL_HAS_BEGUN.store(true, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 ms
             });
@@ -82,7 +84,7 @@ fn a_run_whose_lease_is_lost_ends_and_a_worker_stops_also_if_the_client_has_no_r
         drop(cluster.submit(ENDLESS, ()).group("g").attempts(1).await.unwrap());
         wait_for(&HAS_BEGUN).await;
         let call = cluster.call(SLEEP, LEASE.as_millis() as u64 / 2).timeout(LIMIT);
-        while cluster.nodes().await.unwrap()[0].running < 2 {}
+        wait_for(&CALL_HAS_BEGUN).await;
         server.kill();
         // The queue is full when the worker answers the call.
         let mut full = Box::pin(join_all(submits(&cluster, LIMIT * 3)));
