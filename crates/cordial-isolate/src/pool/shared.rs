@@ -205,8 +205,11 @@ impl PoolShared {
         }
     }
 
-    /// Takes a call: gives it to an idle worker, or lets it wait for one.
+    /// Takes a call: gives it to an idle worker, or lets it wait for one. Refuses it in a forked process.
     pub(super) fn submit(&self, call: Call) -> Result<(), PoolError> {
+        if self.is_forked() {
+            return Err(PoolError::Stopped);
+        }
         let mut state = self.lock();
         match &state.phase {
             Phase::Open => {}
@@ -221,8 +224,11 @@ impl PoolShared {
         Ok(())
     }
 
-    /// Ends a call whose caller is gone: takes it out of the queue, or kills the worker that runs it.
+    /// Ends a call whose caller is gone: takes it out of the queue, or kills the worker that runs it. Does nothing in a forked process.
     pub(super) fn cancel(&self, id: u64) {
+        if self.is_forked() {
+            return;
+        }
         let mut state = self.lock();
         if state.queue.remove(&id).is_some() {
             return;
@@ -237,6 +243,9 @@ impl PoolShared {
 
     /// Asks a call to shut down, or takes it out of the queue. Its worker is ended if the call takes longer than the grace time.
     pub(super) fn ask_to_stop(&self, id: u64) -> Asked {
+        if self.is_forked() {
+            return Asked::Ended;
+        }
         let mut state = self.lock();
         if state.queue.remove(&id).is_some() {
             return Asked::NotStarted;
