@@ -193,7 +193,7 @@ async fn task_detail(State(shared): Observed, Extension(caller): Extension<Calle
 /// Returns the lines that a process shows about itself.
 async fn details(shared: &Arc<ObserverShared>, pid: Pid) -> Vec<String> {
     let own = shared.clone();
-    // Without the lock, because the lines come from code of the program.
+    // Without the lock, because the lines come from code of the program. If that blocks, this thread does.
     let shown = shared.thread.spawn(async move {
         let inspector = own.collector().inspector.clone();
         inspector.info(pid).map(|info| answer::shown_details(&info.details))
