@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_nats::Message;
 use tokio::sync::Notify;
 
+use crate::unwind::contain;
 use crate::wire::{HEARTBEAT, State};
 
 /// A message that is not small is dropped if this many messages of its wait are unread. A call gets few.
@@ -72,8 +73,8 @@ impl Waiters {
         }
         drop((messages, waiters));
         if has_room {
-            // Runs a waker of the user, which may drop the wait.
-            unread.delivered.notify_one();
+            // Runs a waker of the user, which may drop the wait, or panic.
+            contain(|| unread.delivered.notify_one());
         }
         true
     }
