@@ -296,8 +296,8 @@ impl Executor {
     /// Stops the threads once no task is ready. To be called after the layer above has cancelled every task.
     ///
     /// Waits for `limit` at most. Returns how many worker threads have not exited, because they are still in a poll. Each of them exits
-    /// when its poll returns; until then, tasks that wait behind it get stand-ins. Workers of this executor that call `close` themselves do not count, because none of them can exit before
-    /// its call returns.
+    /// when its poll returns; until then, tasks that wait behind it get stand-ins. Workers of this executor that call `close` themselves do
+    /// not count, because none of them can exit before its call returns.
     ///
     /// tokio is shut down once all worker threads have exited, so that timers and sockets work until the last poll has
     /// returned. Does not wait for tokio's threads. In a forked process, which has none of the other threads, it only refuses

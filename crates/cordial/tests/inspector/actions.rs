@@ -194,7 +194,7 @@ fn a_long_chain_of_processes_is_found_in_one_search() {
         #[expect(clippy::disallowed_methods, reason = "the search takes real time")]
         let started = std::time::Instant::now();
         let answer = process::inspector().stop_subtree(first, Shutdown::BrutalKill).await;
-        assert!(started.elapsed() < 5 * SECOND, "{:?}", started.elapsed());
+        assert!(started.elapsed() < 20 * SECOND, "{:?}", started.elapsed());
         assert_eq!((answer.n_below, process::inspector().totals().alive), (LENGTH as usize - 1, 1));
     });
 }

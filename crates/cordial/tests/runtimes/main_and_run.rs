@@ -188,7 +188,7 @@ async fn shut_down_a_task() -> std::io::Result<()> {
     task.await.map_err(std::io::Error::other)
 }
 
-/// Calls `action` when its text is made, and when it is dropped.
+/// Calls `display` when its text is made, and `drop` when it is dropped.
 #[derive(Debug)]
 struct FaultyError {
     display: fn(),

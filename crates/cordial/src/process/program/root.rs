@@ -186,13 +186,14 @@ where
     if let Some(signal) = outcome.cut_short_by {
         return ExitCode::from(signal.status());
     }
-    // The conversion, the text and the destructor of an error are code of the user. A panic in them, which the panic hook has reported,
-    // does not change the status.
+    // The conversion, the source, the text and the destructor of an error are code of the user. A panic in them, which the panic hook has
+    // reported, does not change the status.
     let Ok(result) = unwind::catch_cold(|| outcome.result.and_then(Outcome::into_result)) else {
         return ExitCode::FAILURE;
     };
     let exit = result.err().unwrap_or(Exit::Normal);
-    let has_succeeded = matches!(exit, Exit::Normal) || is_orderly(runtime, &exit, outcome.was_asked);
+    let has_succeeded = matches!(exit, Exit::Normal)
+        || unwind::catch_cold(|| is_orderly(runtime, &exit, outcome.was_asked)).unwrap_or(false);
     if !has_succeeded {
         print_failure(&exit);
     }
