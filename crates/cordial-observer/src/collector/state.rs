@@ -27,7 +27,7 @@ const SHARE_WITH_CLIENTS: u32 = 100;
 /// A client that has not asked for anything for this time, and reads no stream, has left.
 const CLIENT_LEAVES: Duration = Duration::from_secs(5);
 
-/// The shortest time between two scans without a client. These are only made for warnings.
+/// The shortest time between two scans without a client. These are only made for warnings and the counters of servers.
 const MIN_REFRESH_ALONE: Duration = Duration::from_secs(10);
 
 /// Scans may cost one part in this many of a processor while no client looks, and counts as much again.
