@@ -34,7 +34,7 @@ pub(super) fn start(
     // For each slot there is one block that its command reads and one that waits, and two more blocks are being cut. With
     // `--round-robin`, each command keeps its first block until the command ends, even if the limit has become smaller.
     let least = options.n_sharing.unwrap_or(0);
-    let max_blocks = move || 2 * limit.get().max(least) + 2;
+    let max_blocks = move || limit.get().max(least).saturating_mul(2).saturating_add(2);
     let blocks = match origin {
         Origin::File { file, .. } => Blocks::start(file, options, max_blocks),
         Origin::Stdin | Origin::Words(_) => Blocks::start(stdin, options, max_blocks),
