@@ -344,5 +344,5 @@ impl UnreadOutputs {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(all(test, target_os = "linux"))]
 mod tests;

@@ -29,10 +29,11 @@ impl ExitWatch {
         Ok(ExitWatch { pid, children: signal(SignalKind::child())? })
     }
 
-    /// Returns false at once, as after the timeout: no call of these systems blocks until a process
+    /// Returns at once whether the process has exited: no call of these systems blocks until a process
     /// exits and has a timeout as well.
     pub(super) fn block_until_exit(&self, _: Duration) -> bool {
-        false
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        matches!(waitid(WaitId::Pid(self.pid), options), Ok(Some(_)))
     }
 
     /// Waits until the process exits, without a bound.
