@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
+#[cfg(target_os = "linux")]
 use rustix::process::Signal;
 
 use crate::harness::{cordial, finish, shell};

@@ -1,8 +1,11 @@
 //! Failed items: a message for each, a count in the exit status, and no effect on other items.
 
+#[cfg(target_os = "linux")]
 use std::io::{self, Read};
 use std::process::Stdio;
+#[cfg(target_os = "linux")]
 use std::thread;
+#[cfg(target_os = "linux")]
 use std::time::Duration;
 
 use crate::harness::{Case, check, cordial, file, finish, run};
