@@ -27,7 +27,10 @@ impl CoarseClock {
     pub(crate) fn update(&self) -> u64 {
         let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         // Not a store: this thread may have been interrupted after it read the real time, and others have advanced the clock meanwhile.
-        self.milliseconds.fetch_max(milliseconds, Ordering::Relaxed);
+        // Most calls are within the millisecond of an earlier one, and write nothing.
+        if milliseconds > self.read() {
+            self.milliseconds.fetch_max(milliseconds, Ordering::Relaxed);
+        }
         milliseconds
     }
 }

@@ -180,7 +180,9 @@ impl JobRun {
         match reason {
             CancelReason::Cancelled => {
                 // A function that has opted in to graceful shutdown has time to clean up.
-                drop(task.shutdown(settings.cancel_grace).await);
+                let ended = task.shutdown(settings.cancel_grace).await;
+                // It may hold an error of the user, whose destructor may panic.
+                contain(|| drop(ended));
                 self.delivery.settle("+ACK");
             }
             CancelReason::WorkerStops => {

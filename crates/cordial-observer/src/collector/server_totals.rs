@@ -10,7 +10,8 @@ use crate::source::Scan;
 /// How many names of servers have sums of their own. The servers of further names are added up under the name `other`.
 pub(crate) const MAX_SERVER_NAMES: usize = 200;
 
-/// How many servers without a process are remembered. Each of them may be restarted, and then goes on with its counts.
+/// How many servers without a process are remembered. Each of them may be restarted, and then goes on with its counts; one that was forgotten
+/// is counted again from its beginning.
 const MAX_ABSENT: usize = 10_000;
 
 /// The sums over all servers of one name.
@@ -67,8 +68,9 @@ impl ServerTotals {
         let mut absent: Vec<u64> = absent.collect();
         if absent.len() > MAX_ABSENT {
             absent.sort_unstable();
-            let oldest_kept = absent[absent.len() - MAX_ABSENT / 2];
-            self.counted.retain(|_, counted| counted.in_scan >= oldest_kept);
+            // Half of those that may be remembered stay, or fewer if many were seen last in the same scan.
+            let newest_forgotten = absent[absent.len() - MAX_ABSENT / 2 - 1];
+            self.counted.retain(|_, counted| counted.in_scan > newest_forgotten);
         }
     }
 }

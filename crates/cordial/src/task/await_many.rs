@@ -129,6 +129,10 @@ impl<T: Send> Future for AwaitMany<T> {
             }
         }
         this.values = Some(values);
+        // The process may have been killed since this poll has begun. Then the result of a task that has ended is not returned any more.
+        if ends_at_this_await(cx) {
+            return Poll::Pending;
+        }
         let Timeout::After(_) = capped(this.timeout) else { return Poll::Pending };
         let running = &this.running;
         let deadline = this.deadline.get_or_insert_with(|| Deadline::new(&first(running).1.runtime(), this.timeout));
