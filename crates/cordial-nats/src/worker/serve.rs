@@ -183,24 +183,16 @@ impl Serving {
                 biased;
                 asked = consumer.ask(&shared, &settings.group, n_free) => asked,
                 // While the client connects again, it may have no room for the request.
-                () = &mut *stop => {
+                request = next_stop(stop, node) => {
                     consumer.close(&shared).await;
-                    return StopRequest::Shutdown;
-                }
-                () = node.wait_drain() => {
-                    consumer.close(&shared).await;
-                    return StopRequest::Drain;
+                    return request;
                 }
             };
             let lost = tokio::select! {
                 biased;
-                () = &mut *stop => {
+                request = next_stop(stop, node) => {
                     consumer.close(&shared).await;
-                    return StopRequest::Shutdown;
-                }
-                () = node.wait_drain() => {
-                    consumer.close(&shared).await;
-                    return StopRequest::Drain;
+                    return request;
                 }
                 Some(_) = running.next(), if !running.is_empty() => {
                     // All that have ended are counted, so that one request asks for several jobs.
@@ -260,6 +252,15 @@ async fn wait_all(running: &mut TaskSet<()>, node: &NodeState) {
 enum StopRequest {
     Shutdown,
     Drain,
+}
+
+/// Waits until the worker is asked to stop or to drain.
+async fn next_stop(stop: &mut (impl Future<Output = ()> + Unpin), node: &NodeState) -> StopRequest {
+    tokio::select! {
+        biased;
+        () = stop => StopRequest::Shutdown,
+        () = node.wait_drain() => StopRequest::Drain,
+    }
 }
 
 /// Runs a call if there is a free slot.
