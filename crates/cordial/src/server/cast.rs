@@ -95,20 +95,22 @@ impl Future for Cast {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<(), Exit>> {
         let Some(pending) = &mut self.0 else { return Poll::Ready(Err(Exit::NoProcess)) };
-        let result = ready!(pending.poll(cx));
-        let sent = self.0.take();
-        if let Err(exit) = result {
-            drop(sent);
-            if ends_at_this_await(cx) {
-                discard(exit);
-                return Poll::Pending;
+        let polled = pending.poll(cx);
+        // Compared and not moved: a load of the whole value would wait for all stores before it, also for that which releases the lock of
+        // the mailbox, whose cache line another thread may have.
+        if matches!(polled, Poll::Ready(Ok(()))) {
+            if let Some(sent) = self.0.take() {
+                keep_spare_cast(sent.into_any());
             }
-            return Poll::Ready(Err(exit));
+            return Poll::Ready(Ok(()));
         }
-        if let Some(sent) = sent {
-            keep_spare_cast(sent.into_any());
+        let result = ready!(polled);
+        drop(self.0.take());
+        if ends_at_this_await(cx) {
+            _ = result.map_err(discard);
+            return Poll::Pending;
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(result)
     }
 }
 

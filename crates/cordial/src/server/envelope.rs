@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::context::Context;
-use super::mailbox::Envelope;
+use super::queue::Envelope;
 use crate::exit::Exit;
 use crate::process::discard;
 

@@ -1,27 +1,34 @@
 //! The mailbox: a queue with a bound, which outlives the processes of its server.
 //!
 //! ```text
-//!  senders ─► waiting: in the order of arrival, without a bound ─ room ─► queue: at most `capacity` ─► the process of the server
-//!             (each entry belongs to a future that waits)                   │
-//!                                                                           └ no further process: each is answered with the exit
+//!  senders ─► waiting: in the order of arrival, without a bound ─ room ─► queue ─► batch ─► the process of the server
+//!             (each entry belongs to a future that waits)           └ at most `capacity` ┘
+//!                                                                      └ no further process: each is answered with the exit
 //! ```
 //!
-//! The lock is held briefly, and never while code of the user runs. A process that waits is woken in two steps: its task is taken out of
-//! its slot under the lock, and is queued after the lock was released.
+//! The process takes all messages of the queue at once: when its batch is empty, it exchanges the two. So it seldom takes the lock that
+//! the senders share, and they never touch the lock of the batch, unless the mailbox may be full. While it is, the process takes both
+//! locks for each message, and gives the room to a message that waits.
 //!
-//! A process that takes the last message of the queue will wait next. So it sets `is_receiver_waiting` under the same lock. When it has
-//! handled that message, it waits without taking the lock again, unless a sender has woken it meanwhile.
+//! The locks are held briefly, and never while code of the user runs. The lock of the state is taken before that of the batch. A process
+//! that waits is woken in two steps: its task is taken out of its slot under the lock, and is queued after the lock was released.
+//!
+//! A process that takes the last message will wait next. So it sets `is_receiver_waiting` under the same lock. When it has handled that
+//! message, it waits without taking the lock again, unless a sender has woken it meanwhile.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::DerefMut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use cordial_sched::{SpinLock, TaskRef, Woken};
+use crossbeam_utils::CachePadded;
 
+use super::batch::Receiving;
 use super::factory_owner::{FactoryOwner, FactoryOwnerId};
-use super::lanes::{LaneIdx, Lanes, Unboxed};
+use super::lanes::Unboxed;
+use super::queue::{Envelope, InHand, Queue};
 use super::room::Room;
 use super::sending::{Accepted, NotSent, Sent, WhenFull};
 use crate::exit::{Exit, Refusal};
@@ -31,48 +38,29 @@ use crate::process::{NextIncarnation, current_task, discard};
 /// How many messages there is room for by default.
 pub(super) const DEFAULT_CAPACITY: usize = 1024;
 
-const ENVELOPE_OF_ENTRY: &str = "an entry of the mailbox stands for an envelope";
-
-/// A message in a mailbox, with the way to answer its sender.
-pub(super) trait Envelope: Send {
-    /// Gives up a message that will not be handled: a sender that waits for an answer gets the exit. Must not panic.
-    fn fail(self, exit: &Exit);
-
-    /// Returns whether a sender has waited for the answer, and does so no longer.
-    fn is_given_up(&self) -> bool;
-
-    /// Returns the name of the type of the message, with the paths of its modules.
-    fn name(&self) -> &'static str;
-}
-
 #[derive(Debug)]
 pub(super) struct Mailbox<T> {
     capacity: usize,
-    /// Whether the next message wakes the process. Relaxed: written under the lock. A sender that clears it wakes the process after that,
-    /// and the poll that follows sees it cleared.
-    is_receiver_waiting: AtomicBool,
-    /// Whether the message in hand was handled, which is then counted under the next lock. Set by the process that runs, and cleared under
-    /// the lock. Set with Release, so that the thread that counts a message as handled sees what its handler has done.
-    is_in_hand_handled: AtomicBool,
+    /// Whether the next message wakes the process. Relaxed: written under the lock of the state. A sender that clears it wakes the process
+    /// after that, and the poll that follows sees it cleared. Both sides read it for each message, so it shares no cache line with what one
+    /// side writes.
+    is_receiver_waiting: CachePadded<AtomicBool>,
+    receiving: CachePadded<Receiving<T>>,
     state: SpinLock<MailboxState<T>>,
 }
 
 #[derive(Debug)]
 pub(super) struct MailboxState<T> {
-    queue: VecDeque<Queued>,
-    envelopes: VecDeque<T>,
-    lanes: Lanes<T>,
+    /// The messages that are not in the batch.
+    queue: Queue<T>,
+    /// At least as many as there are messages in the batch. Counted anew when the mailbox may be full.
+    max_in_batch: usize,
     waiting: BTreeMap<u64, WaitingMessage<T>>,
     next_ticket: u64,
     /// The process that runs, once it has waited.
     receiver: Option<TaskRef>,
     /// The call in hand of a process that is about to end: its handler has unwound, or was dropped.
     failed: Vec<T>,
-    pub(super) in_hand: Option<&'static str>,
-    /// The process whose call is in hand.
-    caller_in_hand: Option<Pid>,
-    pub(super) handled: u64,
-    pub(super) skipped: u64,
     pub(super) factory_owner: FactoryOwner,
     /// The process that runs, or the last one.
     pub(super) pid: Pid,
@@ -107,22 +95,6 @@ pub(super) enum Stopper {
     Tree,
 }
 
-/// An entry of the queue, which has the order of the messages and not the messages. Small, since it is copied.
-#[derive(Debug)]
-struct Queued {
-    at: u64,
-    place: Place,
-    /// The process that waits for the answer.
-    caller: Option<Pid>,
-}
-
-/// The queue that has the message of an entry. When an entry is the first one, its message is the first one of its queue.
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    Envelopes,
-    Lane(LaneIdx),
-}
-
 #[derive(Debug)]
 struct WaitingMessage<T> {
     envelope: T,
@@ -147,20 +119,22 @@ pub(super) struct Lengths {
     pub(super) oldest: Option<u64>,
 }
 
+/// What a server has done, and the name of the message that it is handling.
+pub(super) struct Handled {
+    pub(super) handled: u64,
+    pub(super) skipped: u64,
+    pub(super) in_hand: Option<&'static str>,
+}
+
 impl<T: Envelope + 'static> Mailbox<T> {
     pub(super) fn new(capacity: usize) -> Mailbox<T> {
         let state = MailboxState {
-            queue: VecDeque::new(),
-            envelopes: VecDeque::new(),
-            lanes: Lanes::default(),
+            queue: Queue::default(),
+            max_in_batch: 0,
             waiting: BTreeMap::new(),
             next_ticket: 0,
             receiver: None,
             failed: Vec::new(),
-            in_hand: None,
-            caller_in_hand: None,
-            handled: 0,
-            skipped: 0,
             factory_owner: FactoryOwner::default(),
             pid: Pid::NO_PROCESS,
             first_process: None,
@@ -173,8 +147,8 @@ impl<T: Envelope + 'static> Mailbox<T> {
         };
         Mailbox {
             capacity,
-            is_receiver_waiting: AtomicBool::new(false),
-            is_in_hand_handled: AtomicBool::new(false),
+            is_receiver_waiting: CachePadded::new(AtomicBool::new(false)),
+            receiving: CachePadded::new(Receiving::new()),
             state: SpinLock::new(state),
         }
     }
@@ -192,8 +166,8 @@ impl<T: Envelope + 'static> Mailbox<T> {
     pub(super) fn send(&self, envelope: T, sent: Sent, when_full: WhenFull) -> Result<Accepted, (T, NotSent)> {
         let _woken = {
             let mut state = self.lock();
-            match state.has_room(self.capacity, sent.sender, when_full) {
-                Ok(true) => state.push_envelope(envelope, sent),
+            match self.has_room(&mut state, sent.sender, when_full) {
+                Ok(true) => state.queue.push_envelope(envelope, sent),
                 Ok(false) => return Ok(state.wait(envelope, sent, when_full)),
                 Err(reason) => return Err((envelope, reason)),
             }
@@ -217,12 +191,8 @@ impl<T: Envelope + 'static> Mailbox<T> {
         let _woken = {
             let mut state = self.lock();
             let state = &mut *state;
-            match state.has_room(self.capacity, sent.sender, when_full) {
-                Ok(true) => {
-                    let place = Place::Lane(state.lanes.push(message));
-                    // No process waits for an answer.
-                    state.queue.push_back(Queued { at: sent.at, place, caller: None });
-                }
+            match self.has_room(state, sent.sender, when_full) {
+                Ok(true) => state.queue.push_unboxed(message, sent.at),
                 Ok(false) => {
                     return Ok(state.wait(message.into_envelope(), Sent { sender: None, ..sent }, when_full));
                 }
@@ -243,36 +213,48 @@ impl<T: Envelope + 'static> Mailbox<T> {
     #[inline(always)]
     pub(super) fn poll_next<U: Unboxed<T>>(&self, unboxed: &mut Option<U>) -> Poll<Option<T>> {
         if self.is_receiver_waiting.load(Ordering::Relaxed) {
-            self.is_in_hand_handled.store(true, Ordering::Release);
+            self.receiving.finish();
             return Poll::Pending;
         }
+        {
+            let mut batch = self.receiving.lock_and_finish();
+            if !batch.is_full && !batch.messages.is_empty() {
+                return Poll::Ready(batch.pop(unboxed));
+            }
+        }
+        self.poll_queue(unboxed)
+    }
+
+    /// Takes the next message when the batch is empty, or the mailbox was full.
+    #[inline(always)]
+    fn poll_queue<U: Unboxed<T>>(&self, unboxed: &mut Option<U>) -> Poll<Option<T>> {
         let (envelope, room) = {
             let mut state = self.lock();
             let state = &mut *state;
-            self.is_in_hand_handled.store(false, Ordering::Relaxed);
-            state.count_in_hand();
-            let Some(&Queued { place, caller, .. }) = state.queue.front() else {
-                if state.receiver.is_none() {
-                    state.receiver = current_task();
+            let mut batch = self.receiving.lock();
+            let batch = &mut *batch;
+            let first = match state.queue.len() {
+                _ if !batch.messages.is_empty() => &mut batch.messages,
+                0 => {
+                    if state.receiver.is_none() {
+                        state.receiver = current_task();
+                    }
+                    self.is_receiver_waiting.store(true, Ordering::Relaxed);
+                    return Poll::Pending;
                 }
-                self.is_receiver_waiting.store(true, Ordering::Relaxed);
-                return Poll::Pending;
-            };
-            state.queue.pop_front();
-            state.caller_in_hand = caller;
-            let envelope = match place {
-                Place::Envelopes => Some(state.pop_envelope()),
-                Place::Lane(lane) => {
-                    state.in_hand = Some(state.lanes.name(lane));
-                    if state.lanes.pop_to(lane, unboxed) { None } else { Some(state.lanes.pop_envelope(lane)) }
+                // Without the exchange, which costs more than it saves.
+                1 => &mut state.queue,
+                _ => {
+                    std::mem::swap(&mut batch.messages, &mut state.queue);
+                    &mut batch.messages
                 }
             };
-            if let Some(envelope) = &envelope {
-                state.in_hand = Some(envelope.name());
-            }
-            state.is_full_reported &= state.queue.len() > self.capacity / 2;
+            let envelope = first.pop(unboxed, &mut batch.in_hand);
+            state.max_in_batch = batch.messages.len();
+            state.is_full_reported &= state.max_in_batch + state.queue.len() > self.capacity / 2;
             let room = if state.waiting.is_empty() { None } else { state.admit_first() };
-            if state.queue.is_empty() && state.receiver.is_some() {
+            batch.is_full = state.is_full_reported || !state.waiting.is_empty();
+            if batch.messages.is_empty() && state.queue.is_empty() && state.receiver.is_some() {
                 self.is_receiver_waiting.store(true, Ordering::Relaxed);
             }
             (envelope, room)
@@ -285,24 +267,21 @@ impl<T: Envelope + 'static> Mailbox<T> {
 
     /// Counts the message in hand as handled, because the process takes no more.
     pub(super) fn finish(&self) {
-        self.lock().count_in_hand();
+        self.receiving.lock_and_finish();
     }
 
     /// Records that the message in hand was not handled, since its caller has given up.
     pub(super) fn skip(&self) {
-        let mut state = self.lock();
-        state.in_hand = None;
-        state.skipped += 1;
+        let mut batch = self.receiving.lock();
+        batch.in_hand.name = None;
+        batch.skipped += 1;
     }
 
     /// Records that a message which was not in the mailbox is in hand: that of a timer, or a trapped exit. Counts the message that was
     /// in hand until now as handled.
     pub(super) fn take_in_hand(&self, name: &'static str) {
-        let mut state = self.lock();
-        self.is_in_hand_handled.store(false, Ordering::Relaxed);
-        state.count_in_hand();
-        state.in_hand = Some(name);
-        state.caller_in_hand = None;
+        let mut batch = self.receiving.lock_and_finish();
+        batch.in_hand = InHand { name: Some(name), caller: None };
     }
 
     /// Keeps a call that its handler has not answered, until the process has ended: the exit is then the answer.
@@ -312,7 +291,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
 
     /// Begins the incarnation of the process `pid`, which gets the waiting messages. Does nothing if that incarnation has begun already.
     pub(super) fn begin(&self, pid: Pid) {
-        let mut state = self.lock_and_count();
+        let mut state = self.lock();
         if state.pid != pid {
             self.begin_with(&mut state, pid);
         }
@@ -337,10 +316,10 @@ impl<T: Envelope + 'static> Mailbox<T> {
     /// Ends an incarnation, and answers what cannot be handled any more.
     pub(super) fn end(&self, pid: Pid, exit: &Exit, next: NextIncarnation) {
         let (replaced, failed, unhandled) = {
-            let mut state = self.lock_and_count();
+            let mut state = self.lock();
             let replaced = state.last_exit.replace(exit.clone());
             if state.pid == pid {
-                state.in_hand = None;
+                self.receiving.lock_and_count().in_hand.name = None;
                 state.is_running = false;
                 state.receiver = None;
             }
@@ -388,18 +367,14 @@ impl<T: Envelope + 'static> Mailbox<T> {
     }
 
     fn answer_all(&self) {
-        let (queue, mut envelopes, mut lanes, waiting, exit) = {
+        let (batch, queue, waiting, exit) = {
             let mut state = self.lock();
-            let state = &mut *state;
             let exit = state.exit_of_messages();
-            let (queue, envelopes) = (std::mem::take(&mut state.queue), std::mem::take(&mut state.envelopes));
-            (queue, envelopes, std::mem::take(&mut state.lanes), std::mem::take(&mut state.waiting), exit)
+            state.max_in_batch = 0;
+            let batch = std::mem::take(&mut self.receiving.lock().messages);
+            (batch, std::mem::take(&mut state.queue), std::mem::take(&mut state.waiting), exit)
         };
-        for queued in queue {
-            let envelope = match queued.place {
-                Place::Envelopes => envelopes.pop_front().expect(ENVELOPE_OF_ENTRY),
-                Place::Lane(lane) => lanes.pop_envelope(lane),
-            };
+        for envelope in batch.into_envelopes().chain(queue.into_envelopes()) {
             envelope.fail(&exit);
         }
         for (_, waiting) in waiting {
@@ -434,31 +409,36 @@ impl<T: Envelope + 'static> Mailbox<T> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().queue.is_empty()
+        let state = self.lock();
+        state.queue.is_empty() && self.receiving.lock().messages.is_empty()
     }
 
     pub(super) fn lengths(&self) -> Lengths {
         let state = self.lock();
-        let oldest = state.queue.front().map(|queued| queued.at);
-        Lengths { length: state.queue.len(), waiting: state.waiting.len(), oldest }
+        let batch = self.receiving.lock();
+        let oldest = batch.messages.oldest().or_else(|| state.queue.oldest());
+        Lengths { length: batch.messages.len() + state.queue.len(), waiting: state.waiting.len(), oldest }
+    }
+
+    pub(super) fn handled(&self) -> Handled {
+        let batch = self.receiving.lock_and_count();
+        Handled { handled: batch.handled, skipped: batch.skipped, in_hand: batch.in_hand.name }
     }
 
     /// Returns the processes whose calls are in hand, are in the mailbox and not given up, or wait for room.
     pub(super) fn callers(&self) -> Vec<Pid> {
-        let state = self.lock_and_count();
-        let in_hand = state.in_hand.and(state.caller_in_hand);
-        let envelopes = state.queue.iter().filter(|queued| matches!(queued.place, Place::Envelopes));
-        let queued = envelopes.zip(&state.envelopes).filter(|(_, envelope)| !envelope.is_given_up());
-        let queued = queued.filter_map(|(queued, _)| queued.caller);
+        let state = self.lock();
+        let batch = self.receiving.lock_and_count();
+        let in_hand = batch.in_hand.name.and(batch.in_hand.caller);
         let waiting = state.waiting.values().filter_map(|waiting| waiting.sent.sender);
-        in_hand.into_iter().chain(queued).chain(waiting).collect()
+        in_hand.into_iter().chain(batch.messages.callers()).chain(state.queue.callers()).chain(waiting).collect()
     }
 }
 
 impl<T> Mailbox<T> {
     /// Calls `f` with the state, under the lock.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut MailboxState<T>) -> R) -> R {
-        f(&mut self.lock_and_count())
+        f(&mut self.lock())
     }
 
     fn begin_with(&self, state: &mut MailboxState<T>, pid: Pid) {
@@ -476,14 +456,33 @@ impl<T> Mailbox<T> {
         state.receiver.as_ref().map(TaskRef::take_woken)
     }
 
-    /// Takes the lock, and counts the message in hand if that was handled.
-    fn lock_and_count(&self) -> impl DerefMut<Target = MailboxState<T>> + '_ {
-        let mut state = self.lock();
-        if self.is_in_hand_handled.load(Ordering::Acquire) {
-            self.is_in_hand_handled.store(false, Ordering::Relaxed);
-            state.count_in_hand();
+    /// Returns whether a message gets room at once. If not, its sender waits.
+    #[inline(always)]
+    fn has_room(&self, state: &mut MailboxState<T>, sender: Option<Pid>, when_full: WhenFull) -> Result<bool, NotSent> {
+        if state.is_closed {
+            return Err(NotSent::Stopped(state.exit_of_later_messages()));
         }
-        state
+        let is_to_itself = sender.is_some_and(|sender| state.is_running && sender == state.pid);
+        let has_room = state.waiting.is_empty()
+            && (state.max_in_batch + state.queue.len() < self.capacity || self.has_room_now(state));
+        if !has_room && when_full == WhenFull::Refuse {
+            return Err(NotSent::Full);
+        }
+        if is_to_itself && (!has_room || when_full == WhenFull::Wait) {
+            return Err(NotSent::ToItself(self.receiving.lock_and_count().in_hand.name));
+        }
+        Ok(has_room)
+    }
+
+    /// Counts the messages of the batch. If there is no room, the next message is taken under the lock of the state, so that the process
+    /// sees a message that waits.
+    #[cold]
+    fn has_room_now(&self, state: &mut MailboxState<T>) -> bool {
+        let mut batch = self.receiving.lock();
+        state.max_in_batch = batch.messages.len();
+        let has_room = state.max_in_batch + state.queue.len() < self.capacity;
+        batch.is_full |= !has_room;
+        has_room
     }
 
     #[inline]
@@ -498,23 +497,6 @@ pub(super) fn exit_of_unanswered(exit: &Exit) -> Exit {
 }
 
 impl<T> MailboxState<T> {
-    /// Returns whether a message gets room at once. If not, its sender waits.
-    #[inline(always)]
-    fn has_room(&self, capacity: usize, sender: Option<Pid>, when_full: WhenFull) -> Result<bool, NotSent> {
-        if self.is_closed {
-            return Err(NotSent::Stopped(self.exit_of_later_messages()));
-        }
-        let is_to_itself = sender.is_some_and(|sender| self.is_running && sender == self.pid);
-        let has_room = self.queue.len() < capacity && self.waiting.is_empty();
-        if !has_room && when_full == WhenFull::Refuse {
-            return Err(NotSent::Full);
-        }
-        if is_to_itself && (!has_room || when_full == WhenFull::Wait) {
-            return Err(NotSent::ToItself(self.in_hand));
-        }
-        Ok(has_room)
-    }
-
     /// Lets a message wait for room.
     fn wait(&mut self, envelope: T, sent: Sent, when_full: WhenFull) -> Accepted {
         let room = (when_full == WhenFull::WaitForRoom).then(Arc::default);
@@ -528,25 +510,8 @@ impl<T> MailboxState<T> {
     /// Gives room to the first message that waits for it. Returns the `Room` in which its sender waits.
     fn admit_first(&mut self) -> Option<Arc<Room>> {
         let (_, WaitingMessage { envelope, sent, room }) = self.waiting.pop_first()?;
-        self.push_envelope(envelope, sent);
+        self.queue.push_envelope(envelope, sent);
         room
-    }
-
-    fn push_envelope(&mut self, envelope: T, sent: Sent) {
-        self.envelopes.push_back(envelope);
-        self.queue.push_back(Queued { at: sent.at, place: Place::Envelopes, caller: sent.sender });
-    }
-
-    fn pop_envelope(&mut self) -> T {
-        self.envelopes.pop_front().expect(ENVELOPE_OF_ENTRY)
-    }
-
-    /// Counts the message in hand, if there is one, as handled.
-    #[inline]
-    fn count_in_hand(&mut self) {
-        if self.in_hand.take().is_some() {
-            self.handled += 1;
-        }
     }
 
     fn begin(&mut self, pid: Pid) {

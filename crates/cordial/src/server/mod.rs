@@ -48,6 +48,10 @@ mod timers;
 
 mod sending;
 
+mod queue;
+
+mod batch;
+
 mod mailbox;
 
 mod laters;

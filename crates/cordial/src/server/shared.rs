@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::envelope::Item;
 use super::laters::Laters;
-use super::mailbox::{Lengths, Mailbox};
+use super::mailbox::{Handled, Lengths, Mailbox};
 use crate::backoff::Backoff;
 use crate::exit::{Exit, NamedLimit, TimedOut};
 use crate::pid::Pid;
@@ -170,10 +170,10 @@ impl<S: Send + 'static> ServerShared<S> {
 
     /// Says why a message may have waited. `None` if the server waits for messages itself.
     fn why_slow(&self) -> Option<String> {
-        let (is_running, has_started, in_hand, last_exit) =
-            self.mailbox.with(|state| (state.is_running, state.has_started, state.in_hand, state.last_exit.clone()));
+        let (is_running, has_started, last_exit) =
+            self.mailbox.with(|state| (state.is_running, state.has_started, state.last_exit.clone()));
         if is_running && has_started {
-            let in_hand = without_modules(in_hand?);
+            let in_hand = without_modules(self.mailbox.handled().in_hand?);
             return Some(format!("the server was handling `{in_hand}`"));
         }
         let now = if is_running {
@@ -236,8 +236,8 @@ impl<S: Send + 'static> Serving for ServerShared<S> {
 
     fn mailbox(&self) -> MailboxInfo {
         let Lengths { length, waiting, oldest } = self.mailbox.lengths();
-        let (handled, skipped, in_hand, first_process) =
-            self.mailbox.with(|state| (state.handled, state.skipped, state.in_hand, state.first_process));
+        let Handled { handled, skipped, in_hand } = self.mailbox.handled();
+        let first_process = self.mailbox.with(|state| state.first_process);
         let now = self.runtime.executor().coarse_now();
         let in_hand = in_hand.map(without_modules);
         let oldest = oldest.map(|since| Duration::from_millis(now.saturating_sub(since)));
