@@ -15,6 +15,8 @@ pub(crate) struct Outcome {
     pub(crate) result: Result<(), ItemFailure>,
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
+    /// The number of bytes that the command wrote to its standard output, also if they were printed at once and not captured.
+    pub(crate) received: u64,
     /// The number of attempts; 0 if no outcome came back from the launcher.
     pub(crate) attempts: u32,
     /// `None` if no process was started.
@@ -45,6 +47,7 @@ impl Outcome {
             result: Err(failure),
             stdout: Capture::new(budget),
             stderr: Capture::new(budget),
+            received: 0,
             attempts,
             started: None,
             duration: Duration::ZERO,

@@ -167,12 +167,14 @@ pub(super) async fn run(
         _ => Capture::new(&config.budget),
     };
     let (stdout, stderr) = sinks.unzip();
+    let received = sinks.as_ref().map_or(0, |(stdout, _)| stdout.length());
     Outcome {
         item: Arc::clone(item),
         result,
         stdout: capture(stdout),
         stderr: capture(stderr),
         attempts: attempt,
+        received,
         started: Some(started),
         duration: clock.elapsed(),
         slot,

@@ -111,12 +111,14 @@ async fn run_sent(
         Ended::NotSent(reason) => Err(ItemFailure::NoResult(reason)),
         Ended::NotStarted(reason) => Err(ItemFailure::NoResult(format!("cannot be started: {reason}"))),
     });
+    let received = output.received();
     let [stdout, stderr] = output.into_captures(&config.budget);
     Outcome {
         item: Arc::clone(item),
         result,
         stdout,
         stderr,
+        received,
         attempts: attempt,
         // By the clock of this machine, because that of another one may be wrong. Too late by the time that the reply has taken.
         started: Some(started + clock.elapsed().saturating_sub(duration)),

@@ -91,6 +91,11 @@ impl<'a> FleetOutput<'a> {
         self.sinks[output].write(bytes).await.map_err(|error| not_stored(&error))
     }
 
+    /// Returns the number of bytes of the standard output.
+    pub(super) fn received(&self) -> u64 {
+        self.sinks[0].length()
+    }
+
     /// Returns the captured outputs.
     pub(super) fn into_captures(self, budget: &Budget) -> [Capture; 2] {
         self.sinks.map(|sink| match sink {

@@ -32,6 +32,14 @@ impl Sink {
         }
     }
 
+    /// Returns the number of bytes that were written.
+    pub(super) fn length(&self) -> u64 {
+        match self {
+            Sink::Capture(capture) => capture.length(),
+            Sink::Lines(lines) => lines.length(),
+        }
+    }
+
     /// Captures bytes, or sends or holds the lines that they finish.
     ///
     /// # Errors

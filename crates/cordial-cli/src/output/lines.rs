@@ -54,6 +54,7 @@ impl LineChannel {
             queue,
             tag,
             is_line_start: true,
+            length: 0,
             unfinished: Vec::new(),
             unsent: Vec::new(),
         }
@@ -69,6 +70,8 @@ pub(crate) struct LineWriter {
     tag: Vec<u8>,
     /// Whether the next byte begins a line.
     is_line_start: bool,
+    /// The number of bytes that the command has written.
+    length: u64,
     /// The last line, or the last part of it, which the command has not ended with a newline yet.
     unfinished: Vec<u8>,
     /// Finished lines that wait for room in the channel. They are kept here because the future that sends them may be dropped.
@@ -76,6 +79,11 @@ pub(crate) struct LineWriter {
 }
 
 impl LineWriter {
+    /// Returns the number of bytes that the command has written, without tags.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Sends or holds the lines that these bytes finish.
     ///
     /// # Errors
@@ -87,6 +95,7 @@ impl LineWriter {
     /// The first poll takes the bytes. If the future is dropped later, the next call of `push` or `finish` sends the lines that
     /// were not sent.
     pub(crate) async fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.length += bytes.len() as u64;
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             if self.is_line_start {
                 self.unfinished.extend_from_slice(&self.tag);

@@ -195,7 +195,7 @@ impl Joblog {
             started.as_secs_f64(),
             outcome.duration.as_secs_f64(),
             outcome.item.input.as_ref().map_or(0, |input| input.sent()),
-            outcome.stdout.length(),
+            outcome.received,
         )
         .into_bytes();
         // As in GNU parallel, a line break of the command is written as a NUL byte.

@@ -56,6 +56,17 @@ fn a_joblog_has_the_columns_of_gnu_parallel_and_can_be_resumed() {
 }
 
 #[test]
+fn a_joblog_counts_bytes_that_are_printed_line_by_line() {
+    for options in [&["--lb"][..], &["--lb", "-k", "--tag"]] {
+        let dir = TestDir::new();
+        let log = dir.path("log");
+        run(&[&["map", "--joblog", log.to_str().unwrap()], options, &["printf", "%s\\n1"]].concat(), b"a\nbc\n");
+        let received: Vec<String> = logged(&dir).iter().map(|row| row[..3].to_owned()).collect();
+        assert_eq!(received, ["1 3", "2 4"], "{options:?}");
+    }
+}
+
+#[test]
 fn a_joblog_of_another_command_is_refused_and_not_changed() {
     let dir = TestDir::new();
     let log = dir.path("log");
