@@ -76,12 +76,13 @@ pub(super) async fn run(
         host: host.clone(),
         ..Outcome::without_process(Arc::clone(item), attempt, slot, failure, &config.budget)
     };
-    let CommandLine { words, environment: mut variables } = match config.template.fill(item, slot) {
+    let CommandLine { words, environment } = match config.template.fill(item, slot) {
         Ok(line) => line,
         Err(failure) => return without_process(failure),
     };
     let uses_parallel_names = words.iter().any(|word| mentions_parallel_names(word.as_encoded_bytes()));
     let of_item = item_variables(config, item, attempt, slot, uses_parallel_names);
+    let mut variables: Vec<_> = environment.iter().map(|(name, value)| (&**name, value.clone())).collect();
     variables.extend(of_item.into_iter().map(|(name, value)| (name, value.into())));
     let remote =
         machine.and_then(|(launch, host)| Some((launch, launch.remote.command(host, item, slot, &words, &variables)?)));
@@ -166,15 +167,15 @@ pub(super) async fn run(
         Some(Sink::Capture(capture)) => capture,
         _ => Capture::new(&config.budget),
     };
-    let (stdout, stderr) = sinks.unzip();
     let received = sinks.as_ref().map_or(0, |(stdout, _)| stdout.length());
+    let (stdout, stderr) = sinks.unzip();
     Outcome {
         item: Arc::clone(item),
         result,
         stdout: capture(stdout),
         stderr: capture(stderr),
-        attempts: attempt,
         received,
+        attempts: attempt,
         started: Some(started),
         duration: clock.elapsed(),
         slot,

@@ -200,7 +200,7 @@ fn request(
     let (workdir, copied) = files.place(item);
     let mut variables = copied.to_vec();
     for (name, value) in environment {
-        variables.push((name.to_owned(), bytes(value)?));
+        variables.push((name.into_owned(), bytes(value)?));
     }
     let uses_parallel_names = words.iter().any(|word| mentions_parallel_names(word));
     let of_item = item_variables(config, item, attempt, slot, uses_parallel_names);

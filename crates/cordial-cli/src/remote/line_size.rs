@@ -67,7 +67,8 @@ impl Remote {
         let (index, slot) = (u64::MAX, usize::MAX);
         let item = Item { index, values, input: None };
         let command = template.fill(&item, slot).ok()?;
-        let connection = self.connection(host, &item, slot, &command.words, &command.environment).ok()?;
+        let environment: Vec<_> = command.environment.iter().map(|(name, value)| (&**name, value.clone())).collect();
+        let connection = self.connection(host, &item, slot, &command.words, &environment).ok()?;
         Some(connection.line_bytes.max(connection.script.map_or(0, |script| script.len())))
     }
 }

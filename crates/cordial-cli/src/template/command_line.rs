@@ -1,5 +1,6 @@
 //! A command with its item filled in.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 
 /// A command that can be started.
@@ -8,5 +9,5 @@ pub(crate) struct CommandLine<'t> {
     /// The program and its arguments.
     pub(crate) words: Vec<OsString>,
     /// The variables that hold parts of the item, for the script of a shell line.
-    pub(crate) environment: Vec<(&'t str, OsString)>,
+    pub(crate) environment: Vec<(Cow<'t, str>, OsString)>,
 }

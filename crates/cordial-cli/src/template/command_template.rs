@@ -179,10 +179,7 @@ impl CommandTemplate {
                     size.fixed += usize::from(pieces.iter().all(|piece| piece.placeholder().is_none()));
                 }
             }
-            CommandTemplate::Shell(line) => {
-                size.fixed = line.fixed_bytes();
-                size.copies = 1 + line.n_variables();
-            }
+            CommandTemplate::Shell(line) => return line.size(),
             CommandTemplate::ItemIsLine(_) => size.copies = 1,
         }
         // The byte that ends a word.

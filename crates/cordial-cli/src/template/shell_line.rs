@@ -2,11 +2,15 @@
 //! environment of the shell, so that the shell never parses the text of an item.
 //!
 //! ```text
-//! gzip < {} > {.}.gz   ──►   sh -c 'gzip < "$*" > "$CORDIAL_STEM".gz' sh ITEM…
+//! gzip < {} > {.}.gz   ──►   sh -c 'gzip < "$*" > "${CORDIAL_STEM}".gz' sh ITEM…
+//! ls {//}              ──►   sh -c 'ls "${CORDIAL_PARENT_1}" "${CORDIAL_PARENT_2}"' sh VALUE VALUE, if an item may have several values
 //! ```
 //!
 //! A calculation such as `$(({} + 1))` is the exception: the shell would evaluate the item, so the item has to be a number. Other
 //! places of this kind are in `shell_words`.
+
+use std::borrow::Cow;
+use std::mem;
 
 use super::command_line::CommandLine;
 use super::path_part::Part;
@@ -17,6 +21,7 @@ use super::shell_scan::{Place, Scanned, ShellPiece, scan};
 use super::shell_words::has_index_with_blanks;
 use super::syntax::Syntax;
 use super::word::Piece;
+use crate::command_size::CommandSize;
 use crate::item_failure::ItemFailure;
 use crate::system::{self, NotUnicode};
 use crate::text::{display, shell_quote};
@@ -26,7 +31,7 @@ use crate::text::{display, shell_quote};
 pub(crate) struct ShellLine {
     shell: Shell,
     pieces: Vec<ShellPiece>,
-    script: Vec<u8>,
+    script: Vec<ScriptPart>,
     /// The placeholders whose text the script takes from variables, and the names of these variables. `CORDIAL_INDEX` and
     /// `CORDIAL_SLOT`, which all commands have, are not among them.
     variables: Vec<(Placeholder, String)>,
@@ -37,6 +42,14 @@ pub(crate) struct ShellLine {
 }
 
 impl ShellLine {
+/// A part of the script that the shell runs.
+#[derive(Debug)]
+enum ScriptPart {
+    Text(Vec<u8>),
+    /// This part of each value, as a word of its own.
+    Each(Part),
+}
+
     /// Parses a line. Without a placeholder and without a reference to the arguments, the item is appended, unless `-I`
     /// is given.
     ///
@@ -75,10 +88,16 @@ impl ShellLine {
         }
         // Where "$1" is not always the item, an item with one value is in a variable instead.
         let has_arguments = arguments_change_at.is_none() || syntax.has_many_values();
-        let (mut script, mut variables) = (Vec::new(), Vec::new());
+        let (mut script, mut text, mut variables) = (Vec::new(), Vec::new(), Vec::new());
         for piece in &pieces {
             match piece {
-                ShellPiece::Text(text) => script.extend_from_slice(text),
+                ShellPiece::Text(piece) => text.extend_from_slice(piece),
+                // Several words cannot come from one variable.
+                ShellPiece::Placeholder(Placeholder::Values(part), Place::Words)
+                    if syntax.has_many_values() && *part != Part::Whole =>
+                {
+                    script.extend([ScriptPart::Text(mem::take(&mut text)), ScriptPart::Each(*part)]);
+                }
                 ShellPiece::Placeholder(placeholder, place) => {
                     let reference = reference(*placeholder, has_arguments, &mut variables);
                     let reference = match (&reference[..], place) {
@@ -91,11 +110,12 @@ impl ShellLine {
                         (_, Place::Words | Place::OneWord) => format!("\"${{{reference}}}\""),
                         (_, Place::Arithmetic | Place::Key | Place::Text) => format!("${{{reference}}}"),
                     };
-                    script.extend_from_slice(reference.as_bytes());
+                    text.extend_from_slice(reference.as_bytes());
                 }
             }
         }
         let has_index = has_index(&pieces) || has_index_with_blanks(line);
+        script.push(ScriptPart::Text(text));
         Ok(ShellLine { shell, pieces, script, variables, checks, has_index })
     }
 
@@ -110,14 +130,23 @@ impl ShellLine {
         })
     }
 
-    /// Returns the length of the command line without the item, each word with the byte that ends it.
-    pub(super) fn fixed_bytes(&self) -> usize {
-        [self.shell.program(), b"-c", &self.script, self.shell.name()].iter().map(|word| word.len() + 1).sum()
-    }
-
-    /// Returns the number of variables that hold a part of the item.
-    pub(super) fn n_variables(&self) -> usize {
-        self.variables.len()
+    /// Returns how long the command line of an item becomes: each word and each variable counts with the byte that ends it.
+    pub(super) fn size(&self) -> CommandSize {
+        let mut size = CommandSize { copies: 1 + self.variables.len(), ..CommandSize::default() };
+        size.fixed = [self.shell.program(), b"-c", b"", self.shell.name()].iter().map(|word| word.len() + 1).sum();
+        for part in &self.script {
+            match part {
+                ScriptPart::Text(text) => size.fixed += text.len(),
+                ScriptPart::Each(part) => {
+                    // The name of the variable is in the script and in the environment. Its number has at most six digits.
+                    let (reference, _) = each(*part, 100_000);
+                    size.copies += 1;
+                    size.per_value += 2 * reference.len();
+                }
+            }
+        }
+        size.per_value += size.copies;
+        size
     }
 
     /// Returns the command of the shell for one item.
@@ -145,16 +174,36 @@ impl ShellLine {
         // Last, because the errors of the other checks say more about the item.
         self.check_commands(insertion)?;
         let os_string = |bytes| system::os_string(bytes).map_err(|NotUnicode| ItemFailure::NotUnicode);
-        let fixed = [self.shell.program(), b"-c", &self.script, self.shell.name()];
+        let mut variables: Vec<(Cow<'_, str>, Cow<'_, [u8]>)> =
+            self.variables.iter().map(|(it, name)| (Cow::from(name.as_str()), it.text(insertion))).collect();
+        let script = self.script(insertion, &mut variables);
+        let fixed = [self.shell.program(), b"-c", &script, self.shell.name()];
         let words = fixed.iter().chain(&insertion.values).map(|word| os_string(word.to_vec()));
-        let variables = self.variables.iter().map(|(placeholder, name)| {
-            let value = os_string(placeholder.text(insertion).into_owned())?;
-            Ok((name.as_str(), value))
-        });
-        Ok(CommandLine {
-            words: words.collect::<Result<_, ItemFailure>>()?,
-            environment: variables.collect::<Result<_, ItemFailure>>()?,
-        })
+        let words = words.collect::<Result<_, ItemFailure>>()?;
+        let variables = variables.into_iter().map(|(name, value)| Ok((name, os_string(value.into_owned())?)));
+        Ok(CommandLine { words, environment: variables.collect::<Result<_, ItemFailure>>()? })
+    }
+
+    /// Returns the script for one item. Adds the variables that hold a part of each value.
+    fn script<'v>(&self, insertion: &Insertion<'v>, variables: &mut Vec<(Cow<'_, str>, Cow<'v, [u8]>)>) -> Vec<u8> {
+        let mut script = Vec::new();
+        for script_part in &self.script {
+            match script_part {
+                ScriptPart::Text(text) => script.extend_from_slice(text),
+                ScriptPart::Each(part) => {
+                    let mut references = Vec::with_capacity(insertion.values.len());
+                    for (n, value) in insertion.values.iter().enumerate() {
+                        let (reference, name) = each(*part, n + 1);
+                        references.push(reference);
+                        if variables.iter().all(|(other, _)| *other != name) {
+                            variables.push((name.into(), part.of(value).into()));
+                        }
+                    }
+                    script.extend_from_slice(references.join(" ").as_bytes());
+                }
+            }
+        }
+        script
     }
 
     /// Checks that a calculation runs no command. Its text may consist of several values, as in `$(($x*60+$y))`, and of parts of
@@ -218,6 +267,12 @@ fn scan_with_item(line: &[u8], syntax: &Syntax) -> Result<Scanned, String> {
 }
 
 /// Returns the name of the parameter or variable of the shell that holds the text of a placeholder.
+/// Returns the word that stands for a part of the value with this number, and the name of its variable.
+fn each(part: Part, number: usize) -> (String, String) {
+    let name = format!("CORDIAL_{}_{number}", part.variable());
+    (format!("\"${{{name}}}\""), name)
+}
+
 fn reference(placeholder: Placeholder, has_arguments: bool, variables: &mut Vec<(Placeholder, String)>) -> String {
     let name = match placeholder {
         Placeholder::Index => return "CORDIAL_INDEX".to_owned(),

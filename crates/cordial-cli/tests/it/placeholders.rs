@@ -7,6 +7,8 @@ fn positions_stand_for_values() {
     check_outputs(&[
         (&["echo", "{2}-{1/.}", "{-1}", ":::", "a/b.c", ":::", "x", "y"], b"", b"x-b x\ny-b y\n"),
         (&["--shell", "echo {2}-{1/.} {-1} {1.}", ":::", "a/b.c", ":::", "x y"], b"", b"x y-b x y a/b\n"),
+        (&["--shell", "printf '<%s>' {/} {2//}", ":::", "a/b c", ":::", "d/e"], b"", b"<b c><e><d>"),
+        (&["-X", "-c1", "printf '<%s>' {.}"], b"a.b\nc d.e\n", b"<a><c d>"),
         (&["-N2", "echo", "{1}-{2}"], b"1\n2\n3\n", b"1-2\n3-\n"),
         (&["-N", "12", "--shell", "echo {12}{2}"], b"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n", b"122\n"),
         (&["--plus", "echo", "{..}", "{+/}", "{1+.}"], b"a/b.c.d\n", b"a/b a d\n"),
