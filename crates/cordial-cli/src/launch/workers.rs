@@ -28,6 +28,7 @@ use crate::remote::HostSlot;
 use crate::stop::token::StopLevel;
 use crate::system::{self, StandardError, WaitMode};
 use crate::text::display::ERASE_BAR;
+use crate::text::shell_quote::Quoting;
 
 /// The pause of a thread after a request was put back, because too many processes or files exist or its connection has failed.
 const PUT_BACK_PAUSE: Duration = Duration::from_millis(20);
@@ -279,7 +280,7 @@ impl Workers {
             without_process(item, ItemFailure::NotRun)
         } else {
             if config.is_verbose && !is_shown {
-                show(&config.template.render(&item, slot));
+                show(&config.template.render(&item, slot, Quoting::OneLine));
             }
             let fleet = config.fleet.as_ref();
             let command_slot = CommandSlot { slot, machine: machine.as_ref().map(|(launch, host)| (*launch, host)) };

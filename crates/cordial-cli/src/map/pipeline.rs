@@ -6,7 +6,7 @@
 //! stopped; standard output was closed; the input, the output or the records have an error.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::pin::pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -40,6 +40,7 @@ use crate::stop::halt::HaltCounter;
 use crate::stop::token::{StopLevel, StopToken};
 use crate::system::{self, CommandInput, CommandOutput, Program, SpawnConfig, Spawner, StopSignal};
 use crate::text::io_error;
+use crate::text::shell_quote::Quoting;
 
 /// How long the last output of a run that a signal has stopped, or a message beside a run, may take. Its reader may have stopped reading.
 pub(super) const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -301,6 +302,8 @@ where
         Flush,
     }
     let records = Arc::clone(&pending.records);
+    // A shell may read the output. A terminal would interpret the control characters of an item.
+    let quoting = if io::stdout().is_terminal() { Quoting::OneLine } else { Quoting::AnyShell };
     let mut pending = pin!(pending);
     loop {
         let is_buffered = printer.is_buffered();
@@ -309,7 +312,7 @@ where
             item => item.map(Next::Item),
         });
         match next.await {
-            Next::Item(Some(run)) => printer.print_line(&records.command(run.item(), 1)).await?,
+            Next::Item(Some(run)) => printer.print_line(&records.printed_command(run.item(), quoting)).await?,
             Next::Item(None) => return printer.flush().await,
             Next::Flush => printer.flush().await?,
         }

@@ -13,6 +13,7 @@ use crate::item::Item;
 use crate::outcome::Outcome;
 use crate::template::CommandTemplate;
 use crate::text::display;
+use crate::text::shell_quote::Quoting;
 
 /// Why the run cannot continue.
 #[derive(Debug)]
@@ -69,7 +70,12 @@ impl RunRecords {
 
     /// Returns the command of an item as the joblog records it.
     pub(crate) fn command(&self, item: &Item, slot: usize) -> Vec<u8> {
-        self.template.render(item, slot)
+        self.template.render(item, slot, Quoting::OneLine)
+    }
+
+    /// Returns the command of an item as `--dry-run` prints it.
+    pub(crate) fn printed_command(&self, item: &Item, quoting: Quoting) -> Vec<u8> {
+        self.template.render(item, 1, quoting)
     }
 
     /// Keeps the reason why the run cannot continue. Of several reasons, the first is kept.

@@ -11,7 +11,8 @@ use crate::command_size::CommandSize;
 use crate::item::{Item, Value};
 use crate::item_failure::ItemFailure;
 use crate::system::{self, NotUnicode};
-use crate::text::{display, shell_quote};
+use crate::text::display;
+use crate::text::shell_quote::{self, Quoting};
 
 /// The variable in which a command finds the number of its item.
 const INDEX_VARIABLE: &[u8] = b"CORDIAL_INDEX";
@@ -115,27 +116,27 @@ impl CommandTemplate {
 
     /// Returns the command for one item as a line that a shell can read. Of an item that is too long, the line contains
     /// only the start.
-    pub(crate) fn render(&self, item: &Item, slot: usize) -> Vec<u8> {
+    pub(crate) fn render(&self, item: &Item, slot: usize, quoting: Quoting) -> Vec<u8> {
         let values = item.arguments().iter().map(Value::bytes).collect();
         let insertion = Insertion { values, index: item.index, slot };
         match self {
             CommandTemplate::Words(Words { words, beside_text }) => {
-                let quoted = words.iter().filter_map(|pieces| word::render(pieces, &insertion, *beside_text));
+                let quoted = words.iter().filter_map(|pieces| word::render(pieces, &insertion, *beside_text, quoting));
                 quoted.collect::<Vec<_>>().join(&b' ')
             }
-            CommandTemplate::Shell(line) => line.render(&insertion),
+            CommandTemplate::Shell(line) => line.render(&insertion, quoting),
             CommandTemplate::ItemIsLine(shell) => {
                 let line = insertion.values.join(&b' ');
                 // A line of the joblog holds one command.
                 match line.contains(&b'\n') {
-                    true => [shell.program(), b" -c ", &shell_quote::quote(&line)].concat(),
+                    true => [shell.program(), b" -c ", &quoting.quote(&line)].concat(),
                     false => line,
                 }
             }
         }
     }
 
-    /// Returns whether `render` may return this line for some item. False positives are possible, false negatives are
+    /// Returns whether `render` may return this line, with `Quoting::OneLine`, for some item. False positives are possible, false negatives are
     /// not.
     pub(crate) fn may_render(&self, line: &[u8]) -> bool {
         let mut texts: Vec<Vec<u8>> = vec![Vec::new()];

@@ -24,7 +24,8 @@ use super::word::Piece;
 use crate::command_size::CommandSize;
 use crate::item_failure::ItemFailure;
 use crate::system::{self, NotUnicode};
-use crate::text::{display, shell_quote};
+use crate::text::display;
+use crate::text::shell_quote::Quoting;
 
 /// A line with placeholders.
 #[derive(Debug)]
@@ -223,7 +224,7 @@ enum ScriptPart {
     }
 
     /// Returns the line with the item in the place of the placeholders: quoted, except in a here-document.
-    pub(super) fn render(&self, insertion: &Insertion<'_>) -> Vec<u8> {
+    pub(super) fn render(&self, insertion: &Insertion<'_>, quoting: Quoting) -> Vec<u8> {
         let mut line = Vec::new();
         for piece in &self.pieces {
             match piece {
@@ -232,11 +233,11 @@ enum ScriptPart {
                     line.extend_from_slice(&placeholder.text(insertion))
                 }
                 ShellPiece::Placeholder(Placeholder::Values(part), _) => {
-                    let quoted = insertion.values.iter().map(|value| shell_quote::quote(part.of(value)));
+                    let quoted = insertion.values.iter().map(|value| quoting.quote(part.of(value)));
                     line.extend_from_slice(&quoted.collect::<Vec<_>>().join(&b' '));
                 }
                 ShellPiece::Placeholder(placeholder, _) => {
-                    line.extend_from_slice(&shell_quote::quote(&placeholder.text(insertion)));
+                    line.extend_from_slice(&quoting.quote(&placeholder.text(insertion)));
                 }
             }
         }

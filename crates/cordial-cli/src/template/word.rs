@@ -2,7 +2,7 @@
 
 use super::placeholder::{Insertion, Placeholder};
 use super::syntax::{BesideText, Syntax};
-use crate::text::shell_quote;
+use crate::text::shell_quote::Quoting;
 
 /// A part of a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,14 +104,19 @@ pub(super) fn fill(pieces: &[Piece], insertion: &Insertion<'_>, beside_text: Bes
 
 /// Returns the words of `fill`, quoted for a shell, with a space between two of them; `None` if there are none. Each piece is
 /// quoted on its own, so that `CommandTemplate::may_render` can find the quoted texts in a line.
-pub(super) fn render(pieces: &[Piece], insertion: &Insertion<'_>, beside_text: BesideText) -> Option<Vec<u8>> {
+pub(super) fn render(
+    pieces: &[Piece],
+    insertion: &Insertion<'_>,
+    beside_text: BesideText,
+    quoting: Quoting,
+) -> Option<Vec<u8>> {
     let mut words: Vec<Vec<u8>> = Vec::new();
     let mut word = Vec::new();
     expand(pieces, insertion, beside_text, |text| match text {
         // Beside other text, an empty piece needs no quotes.
         Some(b"") => {}
-        Some(text) => word.extend_from_slice(&shell_quote::quote(text)),
-        None if word.is_empty() => words.push(shell_quote::quote(b"").into_owned()),
+        Some(text) => word.extend_from_slice(&quoting.quote(text)),
+        None if word.is_empty() => words.push(quoting.quote(b"").into_owned()),
         None => words.push(std::mem::take(&mut word)),
     });
     (!words.is_empty()).then(|| words.join(&b' '))

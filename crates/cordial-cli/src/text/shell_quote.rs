@@ -2,6 +2,25 @@
 
 use std::borrow::Cow;
 
+/// How control characters are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quoting {
+    /// As escapes, for records and for terminals.
+    OneLine,
+    /// As they are. Every shell reads this form.
+    AnyShell,
+}
+
+impl Quoting {
+    /// Returns a word that a shell reads as these bytes.
+    pub(crate) fn quote(self, bytes: &[u8]) -> Cow<'_, [u8]> {
+        match self {
+            Quoting::AnyShell if bytes.iter().any(u8::is_ascii_control) => Cow::Owned(in_quotes(bytes)),
+            _ => quote(bytes),
+        }
+    }
+}
+
 /// Returns a word that a shell reads as these bytes.
 ///
 /// A word with control characters takes the form `$'…'`, so that it stays on one line. bash, zsh, and every shell that
@@ -11,30 +30,37 @@ pub(crate) fn quote(bytes: &[u8]) -> Cow<'_, [u8]> {
     if !bytes.is_empty() && bytes.iter().all(is_plain) {
         return Cow::Borrowed(bytes);
     }
-    let mut quoted = Vec::with_capacity(bytes.len() + 2);
-    if bytes.iter().any(u8::is_ascii_control) {
-        quoted.extend_from_slice(b"$'");
-        for &byte in bytes {
-            match byte {
-                b'\n' => quoted.extend_from_slice(b"\\n"),
-                b'\t' => quoted.extend_from_slice(b"\\t"),
-                b'\r' => quoted.extend_from_slice(b"\\r"),
-                b'\'' | b'\\' => quoted.extend_from_slice(&[b'\\', byte]),
-                _ if byte.is_ascii_control() => quoted.extend_from_slice(format!("\\{byte:03o}").as_bytes()),
-                _ => quoted.push(byte),
-            }
-        }
-    } else {
-        quoted.push(b'\'');
-        for &byte in bytes {
-            match byte {
-                b'\'' => quoted.extend_from_slice(b"'\\''"),
-                _ => quoted.push(byte),
-            }
+    if !bytes.iter().any(u8::is_ascii_control) {
+        return Cow::Owned(in_quotes(bytes));
+    }
+    let mut quoted = Vec::with_capacity(bytes.len() + 3);
+    quoted.extend_from_slice(b"$'");
+    for &byte in bytes {
+        match byte {
+            b'\n' => quoted.extend_from_slice(b"\\n"),
+            b'\t' => quoted.extend_from_slice(b"\\t"),
+            b'\r' => quoted.extend_from_slice(b"\\r"),
+            b'\'' | b'\\' => quoted.extend_from_slice(&[b'\\', byte]),
+            _ if byte.is_ascii_control() => quoted.extend_from_slice(format!("\\{byte:03o}").as_bytes()),
+            _ => quoted.push(byte),
         }
     }
     quoted.push(b'\'');
     Cow::Owned(quoted)
+}
+
+/// Returns the bytes in single quotes, in which only a single quote has a meaning.
+fn in_quotes(bytes: &[u8]) -> Vec<u8> {
+    let mut quoted = Vec::with_capacity(bytes.len() + 2);
+    quoted.push(b'\'');
+    for &byte in bytes {
+        match byte {
+            b'\'' => quoted.extend_from_slice(b"'\\''"),
+            _ => quoted.push(byte),
+        }
+    }
+    quoted.push(b'\'');
+    quoted
 }
 
 #[cfg(test)]
@@ -55,6 +81,15 @@ mod tests {
             (b"\xff\xc3\xa9", b"\xff\xc3\xa9"),
         ] {
             assert_eq!(&*quote(bytes), quoted);
+        }
+    }
+
+    #[test]
+    fn every_shell_reads_control_characters_that_are_not_escaped() {
+        for (bytes, quoted) in
+            [(&b"a\tb'\n\\"[..], &b"'a\tb'\\''\n\\'"[..]), (b"a b", b"'a b'"), (b"plain", b"plain"), (b"", b"''")]
+        {
+            assert_eq!(&*Quoting::AnyShell.quote(bytes), quoted);
         }
     }
 }

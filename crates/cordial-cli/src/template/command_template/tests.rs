@@ -21,7 +21,7 @@ fn check(words: &[&str], values: &[&str], filled: &[&str], rendered: &str) {
     let template = template(words);
     let item = item(values);
     assert_eq!(template.fill(&item, 3).unwrap().words, filled, "{words:?}");
-    let line = template.render(&item, 3);
+    let line = template.render(&item, 3, Quoting::OneLine);
     assert_eq!(String::from_utf8_lossy(&line), rendered);
     assert!(template.may_render(&line), "{rendered}");
     assert!(!template.may_render(b"something else"));
@@ -256,6 +256,45 @@ fn a_placeholder_for_several_values_is_not_a_part_of_a_word_of_a_shell_line() {
     let template = CommandTemplate::shell(Shell::sh(), b"cat {} {2} > x{1}", &two()).unwrap();
     let words = template.fill(&item(&["a", "b"]), 1).unwrap().words;
     assert_eq!(words[2..], [r#"cat "$@" ${2+"${2}"} > x"$1""#, "sh", "a", "b"]);
+}
+
+#[test]
+fn a_part_of_several_values_is_several_words_of_a_shell_line() {
+    let template = CommandTemplate::shell(Shell::sh(), b"x {/} {1/} \"$(y {/.})\" {}", &two()).unwrap();
+    for (values, script, variables) in [
+        (
+            &["a/b c.d", "e"][..],
+            r#"x "${CORDIAL_NAME_1}" "${CORDIAL_NAME_2}" "${CORDIAL_NAME_1}" "$(y "${CORDIAL_NAME_STEM_1}" "${CORDIAL_NAME_STEM_2}")" "$@""#,
+            &["CORDIAL_NAME_1=b c.d", "CORDIAL_NAME_2=e", "CORDIAL_NAME_STEM_1=b c", "CORDIAL_NAME_STEM_2=e"][..],
+        ),
+        (
+            &["a/b"],
+            r#"x "${CORDIAL_NAME_1}" "${CORDIAL_NAME_1}" "$(y "${CORDIAL_NAME_STEM_1}")" "$@""#,
+            &["CORDIAL_NAME_1=b", "CORDIAL_NAME_STEM_1=b"],
+        ),
+    ] {
+        let item = item(values);
+        let filled = template.fill(&item, 1).unwrap();
+        assert_eq!(filled.words[2], *script);
+        let set = filled.environment.iter().map(|(name, value)| format!("{name}={}", value.to_string_lossy()));
+        let set: Vec<String> = set.collect();
+        assert_eq!(set, variables);
+        let length = filled.words.iter().map(|word| word.len() + 1).sum::<usize>()
+            + set.iter().map(|variable| variable.len() + 1).sum::<usize>();
+        let size = template.size();
+        assert!(size.fixed + size.of(&item.values) >= length, "{size:?} {length}");
+    }
+    let rendered = template.render(&item(&["a/b c.d", "e"]), 1, Quoting::OneLine);
+    assert_eq!(String::from_utf8_lossy(&rendered), r#"x 'b c.d' e 'b c.d' "$(y 'b c' e)" 'a/b c.d' e"#);
+    assert!(template.may_render(&rendered));
+}
+
+#[test]
+fn with_another_placeholder_for_the_item_a_position_alone_is_text() {
+    let syntax = two().replace(b"@".to_vec());
+    let template = parse(&["e", "@", "{}", "{1}", "{.}", "{1.}", "{2/}", "{3/}", "{0.}"], &syntax).unwrap();
+    let filled = template.fill(&item(&["a/b.c", "d"]), 1).unwrap().words;
+    assert_eq!(filled, ["e", "a/b.c", "d", "{}", "{1}", "a/b", "d", "a/b", "d", "{3/}", "{0.}"]);
 }
 
 #[test]
