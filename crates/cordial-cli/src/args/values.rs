@@ -67,8 +67,9 @@ pub(super) fn placeholder(text: &str) -> Result<OsString, String> {
 
 pub(super) fn colsep(text: &str) -> Result<Regex, String> {
     let expected = "expected a regular expression, such as , or '[ \\t]+'";
-    // Items are bytes, and need not be UTF-8.
-    let parsed = RegexBuilder::new(text).unicode(false).build().map_err(|error| {
+    let build = |is_unicode| RegexBuilder::new(text).unicode(is_unicode).build();
+    // Items are bytes, and need not be UTF-8. But a set of characters such as `[é]` is not one of bytes.
+    let parsed = build(false).or_else(|error| build(true).map_err(|_| error)).map_err(|error| {
         let reason = error.to_string();
         let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
         format!(

@@ -65,7 +65,7 @@ impl ItemSource {
     pub(super) fn new(
         values: Values,
         edit: ValueEdit,
-        joined: Option<Accumulator>,
+        joined: Option<LineJoiner>,
         grouping: Grouping,
         count: Arc<ValueCount>,
         stop: StopToken,
@@ -236,7 +236,7 @@ struct RecordReader {
     values: Values,
     edit: ValueEdit,
     /// The line so far, which a line that ends with a blank continues on the next line. `None` if lines are not joined.
-    joined: Option<Accumulator>,
+    joined: Option<LineJoiner>,
 }
 
 impl RecordReader {
@@ -255,20 +255,12 @@ impl RecordReader {
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => return Poll::Ready(self.last()),
                 };
-                let value = match (value, &mut self.joined) {
-                    (Value::Whole(bytes), Some(joined)) => {
-                        joined.push(&bytes);
-                        if bytes.last().is_some_and(|last| b" \t".contains(last)) {
-                            continue;
-                        }
-                        joined.take()
-                    }
-                    // This line is too long, so its item fails, whatever was joined before it.
-                    (value, Some(joined)) => {
-                        joined.take();
-                        value
-                    }
-                    (value, None) => value,
+                let value = match &mut self.joined {
+                    Some(joined) => match joined.add(value) {
+                        Some(value) => value,
+                        None => continue,
+                    },
+                    None => value,
                 };
                 self.edit.apply(value, &mut record.values);
                 record.ends_line = ends_line;
@@ -282,10 +274,42 @@ impl RecordReader {
     fn last(&mut self) -> Option<io::Result<Record>> {
         // An empty source from now on: what follows the value that ends the input is ignored.
         self.values = Values::Lists(Lists::default());
-        let joined = self.joined.as_mut().filter(|joined| joined.has_begun())?.take();
+        let joined = self.joined.as_mut()?.last()?;
         let mut record = Record { values: Vec::new(), ends_line: true };
         self.edit.apply(joined, &mut record.values);
         Some(Ok(record))
+    }
+}
+
+/// Joins each line that ends with a blank to the next one.
+pub(super) struct LineJoiner {
+    /// The line so far.
+    line: Accumulator,
+}
+
+impl LineJoiner {
+    pub(super) fn new(max_bytes: usize) -> LineJoiner {
+        LineJoiner { line: Accumulator::new(max_bytes) }
+    }
+
+    /// Adds a line. Returns the line with those that it continues, unless the next one continues it.
+    pub(super) fn add(&mut self, value: Value) -> Option<Value> {
+        match value {
+            Value::Whole(bytes) => {
+                self.line.push(&bytes);
+                (!bytes.last().is_some_and(|last| b" \t".contains(last))).then(|| self.line.take())
+            }
+            // This line is too long, so its item fails, whatever was joined before it.
+            too_long => {
+                self.line.take();
+                Some(too_long)
+            }
+        }
+    }
+
+    /// Returns the line so far at the end of the input, if the last line continues on a next one.
+    pub(super) fn last(&mut self) -> Option<Value> {
+        self.line.has_begun().then(|| self.line.take())
     }
 }
 
@@ -306,7 +330,7 @@ mod tests {
         sender.send(Ok(Vec::new())).await.unwrap();
         let splitter = Splitter::new(ReadAhead(receiver), ItemSeparator::Byte(b'\n'), 3);
         let (values, edit) = (Values::Input(splitter), ValueEdit::default());
-        let mut reader = RecordReader { values, edit, joined: Some(Accumulator::new(3)) };
+        let mut reader = RecordReader { values, edit, joined: Some(LineJoiner::new(3)) };
         let mut values = Vec::new();
         while let Some(record) = poll_fn(|cx| reader.poll_next(cx)).await {
             values.extend(record.unwrap().values);
@@ -322,7 +346,7 @@ mod tests {
         sender.send(Ok(Vec::new())).await.unwrap();
         let splitter = Splitter::new(ReadAhead(receiver), ItemSeparator::Byte(b'\n'), 10);
         let (values, edit) = (Values::Input(splitter), ValueEdit::default());
-        let mut reader = RecordReader { values, edit, joined: Some(Accumulator::new(10)) };
+        let mut reader = RecordReader { values, edit, joined: Some(LineJoiner::new(10)) };
         let record = poll_fn(|cx| reader.poll_next(cx)).await.unwrap().unwrap();
         assert!(matches!(&record.values[..], [Value::TooLong { start, length: 8000 }] if start.len() <= 512));
         assert!(poll_fn(|cx| reader.poll_next(cx)).await.is_none());

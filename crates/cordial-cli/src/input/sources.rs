@@ -9,8 +9,8 @@ use super::grouping::Grouping;
 use super::lists::{Combination, Lists};
 use super::read_ahead::ReadAhead;
 use super::separator::ItemSeparator;
-use super::source::{ItemSource, Values};
-use super::splitter::{Accumulator, Splitter};
+use super::source::{ItemSource, LineJoiner, Values};
+use super::splitter::Splitter;
 use super::value_count::ValueCount;
 use super::value_edit::ValueEdit;
 use crate::blocking_io;
@@ -132,7 +132,7 @@ impl Sources {
             count.add(lists.total());
             count.complete();
         }
-        let joined = self.joins_lines.then(|| Accumulator::new(self.max_value_bytes));
+        let joined = self.joins_lines.then(|| LineJoiner::new(self.max_value_bytes));
         Ok(ItemSource::new(values, self.edit, joined, self.grouping, count, stop))
     }
 
@@ -148,7 +148,18 @@ impl Sources {
 
     /// Returns the values of a list of the command line, up to the value that ends it.
     fn list(&self, words: Vec<Vec<u8>>) -> Vec<Value> {
-        words.into_iter().map(Value::Whole).take_while(|value| !self.edit.is_end(value)).collect()
+        self.join(words.into_iter().map(Value::Whole).take_while(|value| !self.edit.is_end(value)).collect())
+    }
+
+    /// Joins each line that ends with a blank to the next one, if lines are joined.
+    fn join(&self, values: Vec<Value>) -> Vec<Value> {
+        if !self.joins_lines {
+            return values;
+        }
+        let (mut line, mut lines) = (LineJoiner::new(self.max_value_bytes), Vec::new());
+        lines.extend(values.into_iter().filter_map(|value| line.add(value)));
+        lines.extend(line.last());
+        lines
     }
 
     /// Reads all values of an input, up to the value that ends it.
@@ -163,6 +174,6 @@ impl Sources {
             }
             values.push(split.value);
         }
-        Ok(values)
+        Ok(self.join(values))
     }
 }

@@ -56,7 +56,11 @@ impl Arguments {
 
     fn add_list(&mut self, list: Option<(Vec<OsString>, ListKind)>, combination: Combination) -> Result<(), String> {
         let Some((words, kind)) = list else { return Ok(()) };
-        let combination = if kind.is_linked { Combination::Pairs } else { combination };
+        // With `--link`, all lists are paired, and those that end begin again.
+        let combination = match combination {
+            Combination::All if kind.is_linked => Combination::Pairs,
+            combination => combination,
+        };
         if !kind.is_files {
             let words = words.into_iter().map(system::argument_bytes).collect::<Result<_, String>>()?;
             return self.add(Source { origin: Origin::Words(words), combination });
@@ -212,7 +216,8 @@ fn names(options: &ItemOptions, headers: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, S
     for line in headers {
         match &options.colsep {
             Some(colsep) => names.extend(colsep.split(&line).map(|name| name.trim_ascii().to_vec())),
-            None => names.push(line),
+            // The file may have been written on Windows.
+            None => names.push(line.strip_suffix(b"\r").unwrap_or(&line).to_vec()),
         }
     }
     match names.iter().find(|name| name.is_empty() || name.iter().any(|byte| b"{}".contains(byte))) {

@@ -42,7 +42,6 @@ pub(crate) struct ShellLine {
     has_index: bool,
 }
 
-impl ShellLine {
 /// A part of the script that the shell runs.
 #[derive(Debug)]
 enum ScriptPart {
@@ -51,6 +50,7 @@ enum ScriptPart {
     Each(Part),
 }
 
+impl ShellLine {
     /// Parses a line. Without a placeholder and without a reference to the arguments, the item is appended, unless `-I`
     /// is given.
     ///
@@ -115,8 +115,8 @@ enum ScriptPart {
                 }
             }
         }
-        let has_index = has_index(&pieces) || has_index_with_blanks(line);
         script.push(ScriptPart::Text(text));
+        let has_index = has_index(&pieces) || has_index_with_blanks(line);
         Ok(ShellLine { shell, pieces, script, variables, checks, has_index })
     }
 
@@ -267,13 +267,13 @@ fn scan_with_item(line: &[u8], syntax: &Syntax) -> Result<Scanned, String> {
     }
 }
 
-/// Returns the name of the parameter or variable of the shell that holds the text of a placeholder.
 /// Returns the word that stands for a part of the value with this number, and the name of its variable.
 fn each(part: Part, number: usize) -> (String, String) {
     let name = format!("CORDIAL_{}_{number}", part.variable());
     (format!("\"${{{name}}}\""), name)
 }
 
+/// Returns the name of the parameter or variable of the shell that holds the text of a placeholder.
 fn reference(placeholder: Placeholder, has_arguments: bool, variables: &mut Vec<(Placeholder, String)>) -> String {
     let name = match placeholder {
         Placeholder::Index => return "CORDIAL_INDEX".to_owned(),

@@ -214,7 +214,11 @@ impl Syntax {
                 "with -I {{}}, {{{shown}}} is text for xargs and a value for GNU parallel: leave out -I {{}} for the value, \
                  or choose another placeholder for the item, such as -I @, and {{{shown}}} is text"
             )),
-            Some(_) => Ok(None),
+            // As for GNU parallel, the text of `-I` replaces `{}` and `{1}`, and not `{.}` and `{1.}`.
+            Some(_) => {
+                let is_value = part != Part::Whole && self.max_values.is_none_or(|number| position.is_within(number));
+                Ok((is_value && position.0 != 0).then_some(Placeholder::Value(position, part)))
+            }
             None if position.0 == 0 => Err(format!(
                 "{{{shown}}} stands for no value: values are counted from 1; to pass it as text, choose another placeholder \
                  for the item, such as -I @"

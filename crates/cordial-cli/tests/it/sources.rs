@@ -19,6 +19,9 @@ fn several_sources_are_combined() {
         (&["echo", ":::", "a", "b", ":::+", "1", "2", "3"], b"", b"a 1\nb 2\n"),
         (&["echo", ":::", "a", "b", ":::", "i", "j", ":::+", "1", "2"], b"", b"a i 1\na j 2\nb i 1\nb j 2\n"),
         (&["--link", "-a", n, "echo", ":::", "a", "b"], b"", b"1 a\n2 b\n3 a\n"),
+        // As in GNU parallel, --link pairs these lists too.
+        (&["--link", "echo", ":::", "a", "b", "c", ":::+", "1", "2"], b"", b"a 1\nb 2\nc 1\n"),
+        (&["--link", "echo", ":::", "a", "::::+", n], b"", b"a 1\na 2\na 3\n"),
         (&["--arg-sep", ",,", "echo", ":::", ",,", "a"], b"", b"::: a\n"),
         (&["--arg-file-sep", "//", "echo", "//", x], b"", b"x\ny\n"),
         (&["--halt", "now,fail=50%", "-a", x, "echo", ":::", "a", "b"], b"", b"x a\nx b\ny a\ny b\n"),
@@ -37,6 +40,7 @@ fn values_are_cut_and_split() {
         (&["-C", "-+", "echo", "{2}{1}"], b"a--b\n", b"ba\n"),
         (&["-d=", "printf", "<%s>"], b"a=b", b"<a><b>"),
         (&["-C", "\\|", "echo", "{-1}"], b"\xff|b\n", b"b\n"),
+        (&["-C", "[é→]", "echo", "{2}"], "aéb→c\n".as_bytes(), b"b\n"),
         (&["--trim", "l", "printf", "<%s>"], b" a \n", b"<a >"),
         (&["-E", "END", "echo"], b"a\nEND\nb\n", b"a\n"),
         // An empty text ends nothing, as for xargs and GNU parallel.
@@ -50,6 +54,7 @@ fn values_are_cut_and_split() {
         // As in GNU parallel, a header with a tab has columns.
         (&["--header", ":", "echo", "{B}<{A}>"], b"A\tB\n1 \tone\n", b"one<1 >\n"),
         (&["--header", ":", "--shell", "echo x{}"], b"A\n1\n", b"x1\n"),
+        (&["--header", ":", "echo", "x{A}"], b"A\r\n1\n", b"x1\n"),
         (&["--header", ":", "echo", "{x}-{y/}", ":::", "x", "1", ":::", "y", "a/b"], b"", b"1-b\n"),
     ]);
 }
@@ -89,6 +94,8 @@ fn one_command_gets_as_many_items_as_fit_or_fewer() {
         (&["-j2", "-m", "echo", "{}", "."], b"1\n2\n3\n", b"1 2 .\n3 .\n"),
         (&["-n2", "-X", "echo", "x{}"], b"1\n2\n3\n", b"x1 x2\nx3\n"),
         (&["-L2", "echo"], b"a\nb \nc\nd\n", b"a b c\nd\n"),
+        (&["-L1", "printf", "<%s>", ":::", "a ", "b", "c "], b"", b"<a b><c >"),
+        (&["-L1", "echo", ":::", "x", "::::", "-"], b"a \nb\nc\n", b"x a b\nx c\n"),
         (&["-X", "echo"], b"", b""),
         (&["-n0", "echo", "x"], b"1\n2\n", b"x\nx\n"),
         (&["-N0", "echo x; echo {#}"], b"1\n2\n", b"x\n1\nx\n2\n"),
