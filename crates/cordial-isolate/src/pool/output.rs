@@ -39,6 +39,16 @@ impl AllocationFailure {
     }
 }
 
+/// Returns how many bytes of a text there are before the character at its end that lacks bytes, or all if it lacks none.
+fn whole_characters(text: &[u8]) -> usize {
+    let last = (text.len().saturating_sub(3)..text.len()).rev().find(|index| text[*index] & 0xc0 != 0x80);
+    match last {
+        // The number of ones at the left of its first byte is the number of bytes of a character.
+        Some(first) if text[first].leading_ones() as usize > text.len() - first => first,
+        _ => text.len(),
+    }
+}
+
 /// Returns whether the panic hook of Rust has written this line. The next one is the message.
 fn says_panicked(line: &[u8]) -> bool {
     line.starts_with(b"thread '") && line.windows(PANICKED_AT.len()).any(|words| words == PANICKED_AT)
@@ -121,16 +131,26 @@ impl Output {
                 Some(text) => (text, true),
                 None => (part, false),
             };
-            for piece in text.chunks(MAX_LINE) {
-                if self.line.len() + piece.len() > MAX_LINE {
-                    self.end_line(f);
+            let mut text = text;
+            while !text.is_empty() {
+                if self.line.len() == MAX_LINE {
+                    self.cut_line(f);
                 }
+                let (piece, rest) = text.split_at(text.len().min(MAX_LINE - self.line.len()));
                 self.line.extend_from_slice(piece);
+                text = rest;
             }
             if is_complete {
                 self.end_line(f);
             }
         }
+    }
+
+    /// Ends a line that is too long, before the character that it has only in part.
+    fn cut_line(&mut self, f: &mut dyn FnMut(&[u8])) {
+        let part = self.line.split_off(whole_characters(&self.line));
+        self.end_line(f);
+        self.line.extend_from_slice(&part);
     }
 
     fn end_line(&mut self, f: &mut dyn FnMut(&[u8])) {

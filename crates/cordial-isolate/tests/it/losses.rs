@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cordial::{Exit, Lost, LostCause, Shutdown, StreamTimeout};
+use cordial::{Exit, Lost, LostCause, Retry, Shutdown, StreamTimeout};
 use cordial_isolate::{Pool, WorkerActivity};
 use rustix::process::{Pid, Signal, kill_process, setpriority_process};
 
@@ -88,6 +88,39 @@ fn a_message_of_a_panic_is_kept_before_a_long_backtrace() {
             if let Some(frame) = frames.last() {
                 assert_eq!(lines.last(), Some(frame));
             }
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn the_report_of_an_item_of_a_stream_says_which_attempt_was_lost() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        for (n_retries, attempt) in [(0, 1), (2, 3)] {
+            let items = pool.async_stream(ABORT, [()]).retry(Retry::times(n_retries)).timeout(LONG);
+            match items.collect().await.as_slice() {
+                [Err(Exit::Lost(lost))] => assert_eq!(lost.attempt(), attempt),
+                other => panic!("expected a loss, not {other:?}"),
+            }
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_long_line_is_cut_between_characters() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        for character in ['x', 'é', '€', '😀'] {
+            let text = format!("x{}", character.to_string().repeat(10_000));
+            let lost = lost(pool.call(WORDS, text.clone())).await;
+            assert_eq!(lost.stderr().concat(), text);
+            let lengths: Vec<usize> = lost.stderr().iter().map(String::len).collect();
+            let (last, full) = lengths.split_last().unwrap();
+            assert!(full.iter().all(|length| (4093..=4096).contains(length)) && *last <= 4096, "{lengths:?}");
         }
     })
     .unwrap();

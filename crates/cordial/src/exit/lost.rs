@@ -181,6 +181,20 @@ impl Lost {
     }
 }
 
+impl Exit {
+    /// Adds which attempt of an item of a stream this exit is of, unless a report has the number of a later attempt already: the work was
+    /// then attempted again elsewhere.
+    pub(crate) fn in_attempt(self, n_attempts: usize) -> Exit {
+        match self {
+            Exit::Lost(lost) if lost.attempt == 1 && n_attempts > 1 => {
+                let attempt = u32::try_from(n_attempts).unwrap_or(u32::MAX);
+                Exit::Lost(Arc::new(Lost { attempt, ..Lost::clone(&lost) }))
+            }
+            exit => exit,
+        }
+    }
+}
+
 impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (", self.cause)?;

@@ -125,6 +125,7 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
                 Err(Exit::Timeout(timed_out))
             }
         };
+        let result = result.map_err(|exit| exit.in_attempt(n_attempts));
         if let Err(exit) = &result
             && let Some(retry) = retry
             // Each attempt in a forked process would be refused.
