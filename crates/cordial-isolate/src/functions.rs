@@ -91,7 +91,8 @@ impl Functions {
     }
 
     /// Adds an async function that can fail. The caller gets its `Ok` value; an `Err` is an [`Exit::Error`] with the text of the
-    /// error and the texts of its first 20 sources, or, if the error is an `Exit`, that exit.
+    /// error and the texts of its first 20 sources, or, if the error is an `Exit`, that exit. A timeout, a refusal or a missing process of
+    /// the worker is an [`Exit::Error`] with its text, because these exits name processes of the worker.
     ///
     /// # Panics
     ///
@@ -143,7 +144,8 @@ impl Functions {
     }
 
     /// Lets the values of a key travel: a call carries the value that is in scope at the caller, and the function sees it. Caller and worker
-    /// need the same key and the same name. Keys that were not added here do not travel.
+    /// need the same key and the same name. Keys that were not added here do not travel. A value that cannot be encoded or decoded is an error of
+    /// the call: the function does not run without it.
     ///
     /// # Examples
     ///
@@ -204,10 +206,16 @@ impl Functions {
     /// Returns what a call from the calling process carries.
     #[must_use]
     pub fn carried(&self) -> Carried {
-        let value = |key: &Key| Some((key.name.to_owned(), (key.get)()?));
-        let values = self.travels.keys.iter().filter_map(value).collect();
         let traceparent = self.travels.trace_context.as_ref().and_then(|context| (context.current)());
-        Carried { values, traceparent }
+        let mut carried = Carried { traceparent, ..Carried::default() };
+        for key in &self.travels.keys {
+            match (key.get)() {
+                Some(Ok(bytes)) => carried.values.push((key.name.to_owned(), bytes)),
+                Some(Err(missing)) => carried.missing.push(missing),
+                None => {}
+            }
+        }
+        carried
     }
 
     /// Returns the names of the functions, in alphabetical order.

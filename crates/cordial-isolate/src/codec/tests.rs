@@ -44,3 +44,15 @@ fn the_attributes_of_serde_that_need_a_self_describing_format_are_errors() {
     let error = decode::<Internal>(encode(&Internal::Number { value: 7 }).unwrap()).unwrap_err();
     assert!(error.to_string().contains("`tag`"), "{error}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_value_whose_serialize_fails_says_so() {
+    use std::os::unix::ffi::OsStringExt;
+    let path = std::path::PathBuf::from(std::ffi::OsString::from_vec(vec![b'/', 0xff]));
+    let error = encode(&path).unwrap_err().to_string();
+    assert!(
+        error.ends_with("its `Serialize` has returned an error, as that of a path does that is not UTF-8"),
+        "{error}"
+    );
+}

@@ -21,6 +21,8 @@ pub struct Carried {
     pub(crate) values: Vec<(String, Vec<u8>)>,
     /// The trace context, in the format of W3C.
     pub(crate) traceparent: Option<String>,
+    /// Why values are missing that should travel: the function does not run without them.
+    pub(crate) missing: Vec<String>,
 }
 
 /// The values of the current call that belong to no key of the table of functions.
@@ -72,12 +74,13 @@ impl Carried {
             self.insert(name, value);
         }
         self.traceparent = other.traceparent.or(self.traceparent.take());
+        self.missing.extend(other.missing);
     }
 
     /// Returns whether nothing travels.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.traceparent.is_none()
+        self.values.is_empty() && self.traceparent.is_none() && self.missing.is_empty()
     }
 
     /// Returns the trace context of the caller, in the format of W3C.
@@ -109,7 +112,8 @@ pub(crate) fn scope_others(values: Vec<(String, Vec<u8>)>, future: EncodedFuture
 #[derive(Clone)]
 pub(crate) struct Key {
     pub(crate) name: &'static str,
-    pub(crate) get: Arc<dyn Fn() -> Option<Vec<u8>> + Send + Sync>,
+    /// Returns the encoded value, or why it has no bytes.
+    pub(crate) get: Arc<dyn Fn() -> Option<Result<Vec<u8>, String>> + Send + Sync>,
     pub(crate) scope: Arc<dyn Fn(Vec<u8>, EncodedFuture) -> EncodedFuture + Send + Sync>,
 }
 
@@ -118,14 +122,15 @@ impl Key {
     where
         T: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
-        let get = move || codec::encode(&*key.get()?).ok();
+        let missing =
+            move |error: codec::CodecError| format!("what travels with the call as {name:?} is missing: {error}");
+        let get = move || Some(codec::encode(&*key.get()?).map_err(missing));
         let scope = move |bytes, future: EncodedFuture| -> EncodedFuture {
             // Decoded in the process of the call: the code of the user that does it may panic or block.
             Box::pin(async move {
                 match codec::decode::<T>(bytes) {
                     Ok(value) => key.scope(value, future).await,
-                    // A value of another type: the call runs without it.
-                    Err(_) => future.await,
+                    Err(error) => Err(Exit::from(missing(error))),
                 }
             })
         };

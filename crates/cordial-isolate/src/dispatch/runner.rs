@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cordial::{Task, Timeout};
+use cordial::{Exit, Task, Timeout};
 
 use super::carried::{Carried, EncodedFuture, Key, TraceContext, scope_others};
 use crate::function::Signature;
@@ -52,7 +52,10 @@ impl Runner {
                 None => others.push((name, value)),
             }
         }
-        let future = scope_others(others, future);
+        let mut future = scope_others(others, future);
+        if let Some(missing) = carried.missing.into_iter().next() {
+            future = Box::pin(async move { Err(Exit::from(missing)) });
+        }
         let call = async move {
             match future.await {
                 Ok(output) => output,

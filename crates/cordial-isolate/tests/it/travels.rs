@@ -7,7 +7,8 @@ use cordial_isolate::Pool;
 use cordial_isolate::dispatch::Carried;
 
 use crate::functions::{
-    BAD_TRACE, CARRIED_SEEN, STAYS, TENANT, TENANT_SEEN, TRACE, TRACE_SEEN, UNREADABLE, Unreadable, functions,
+    BAD_TRACE, CARRIED_SEEN, STAYS, TENANT, TENANT_SEEN, TRACE, TRACE_SEEN, UNREADABLE, UNWRITABLE, Unreadable,
+    Unwritable, functions,
 };
 
 const LONG: Duration = Duration::from_secs(30);
@@ -68,6 +69,23 @@ fn a_value_that_panics_when_it_is_decoded_is_a_panic_of_its_call() {
         let seen = UNREADABLE.scope(Unreadable, async { pool.call(TENANT_SEEN, ()).timeout(LONG).await }).await;
         let Err(Exit::Panic(report)) = seen else { panic!("expected a panic, not {seen:?}") };
         assert_eq!(report.message(), "the bytes of a value");
+        assert_eq!(pool.call(TENANT_SEEN, ()).timeout(LONG).await, Ok(None));
+        assert_eq!(pool.statistics().started, 1, "the worker lives on");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_value_that_cannot_be_encoded_or_decoded_is_an_error_of_its_call() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        for (value, why) in [(0, "its `Serialize` has returned an error"), (1, "bytes are left over")] {
+            let call = UNWRITABLE.scope(Unwritable(value), async { pool.call(TENANT_SEEN, ()).timeout(LONG).await });
+            let text = call.await.unwrap_err().to_string();
+            let what = "what travels with the call as \"unwritable\" is missing: ";
+            assert!(text.starts_with(what) && text.contains(why), "{text}");
+        }
         assert_eq!(pool.call(TENANT_SEEN, ()).timeout(LONG).await, Ok(None));
         assert_eq!(pool.statistics().started, 1, "the worker lives on");
     })
