@@ -1,5 +1,10 @@
 //! What differs between the operating systems that have workers.
 
+use rustix::event::Timespec;
+
+/// How long to wait before something is looked at again of which the system does not report a change.
+pub(crate) const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 mod system;

@@ -97,6 +97,9 @@ impl PoolBuilder {
 
     /// Starts the worker processes. Blocks until the first one is ready, which takes some milliseconds.
     ///
+    /// Workers, also later ones, inherit the nice value of the calling thread. The runtime may have
+    /// [raised](cordial::process::Builder::deprioritize_long_polls) that of a task that has computed for long, so start the pool before that.
+    ///
     /// # Errors
     ///
     /// [`PoolError`]: the program has called neither [`main`](crate::main), [`init`](crate::init) nor [`test_main`](crate::test_main), an option is

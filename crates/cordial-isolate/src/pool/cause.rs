@@ -15,13 +15,14 @@ const SIGABRT: i32 = 6;
 const SIGKILL: i32 = 9;
 const SIGXCPU: i32 = 24;
 
-/// Returns the cause. `cause` is what the exit status says, `broken` why the socket was not usable.
+/// Returns the cause. `cause` is what the exit status says, `broken` why the socket was not usable. `oom_kills` is `None` if the pool has killed
+/// the worker.
 pub(super) fn cause_of(
     cause: LostCause,
     broken: Option<Arc<str>>,
     config: &Config,
     allocation_failure: AllocationFailure,
-    oom_kills: &mut OomKills,
+    oom_kills: Option<&mut OomKills>,
 ) -> LostCause {
     let LostCause::Signal { number, .. } = cause else { return cause };
     match (number, config.memory, config.cpu_time) {
@@ -31,7 +32,7 @@ pub(super) fn cause_of(
         }
         (SIGXCPU, _, Some(limit)) => LostCause::CpuLimit { limit },
         (SIGABRT, Some(limit), _) if allocation_failure != AllocationFailure::None => LostCause::MemoryLimit { limit },
-        (SIGKILL, _, _) if oom_kills.has_grown() => LostCause::OutOfMemory,
+        (SIGKILL, _, _) if oom_kills.is_some_and(OomKills::has_grown) => LostCause::OutOfMemory,
         (SIGKILL, _, _) => match broken {
             // The pool kills a worker whose socket cannot be used.
             Some(reason) => LostCause::ConnectionLost { reason },

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use cordial::{Exit, LostCause, Pid};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
 use super::call::{Call, LostWorker, Reply};
@@ -24,6 +25,7 @@ use super::process::Process;
 use super::shared::{End, Phase, PoolShared, Worker, WorkerState};
 use crate::frame::{Frame, Incoming, Kind, Received};
 use crate::init::Initialized;
+use crate::kernel::PAUSE;
 
 /// The delay before a worker is started after a failed attempt. It doubles up to the longest one.
 const FIRST_DELAY: Duration = Duration::from_millis(10);
@@ -188,7 +190,7 @@ impl Driver {
         state.workers.values_mut().filter(|worker| worker.state == WorkerState::Starting).for_each(Worker::drop_start);
         let waiting = std::mem::take(&mut state.queue);
         drop(state);
-        self.shared.phases.send_replace(Phase::Failed(error.clone()));
+        self.shared.publish();
         events::gave_up(&error);
         for call in waiting.into_values() {
             let _ = call.reply.send(Reply::Ended(Exit::Error(Arc::new(error.clone()))));
@@ -243,9 +245,9 @@ impl Driver {
             state.remove_idle(id);
             state.target = state.target.saturating_sub(1);
         }
-        if state.phase == Phase::Stopping && state.workers.is_empty() {
+        let has_stopped = state.phase == Phase::Stopping && state.workers.is_empty();
+        if has_stopped {
             state.phase = Phase::Stopped;
-            shared.phases.send_replace(Phase::Stopped);
         }
         if state.is_closed && state.workers.is_empty() {
             shared.has_no_workers();
@@ -255,6 +257,9 @@ impl Driver {
             at(self.next_start);
         }
         drop(state);
+        if has_stopped {
+            shared.publish();
+        }
         if self.connections.values().any(|connection| connection.process.exit.is_none()) {
             at(now + EXIT_CHECK_PERIOD);
         }
@@ -292,12 +297,15 @@ impl Driver {
                 owners.push((*id, 3));
             }
         }
-        // An interrupted wait ends early, which does no harm.
-        let _ = poll(&mut fds, limit.as_ref());
-        let is_woken = !fds[0].revents().is_empty();
+        // An interrupted wait ends early, which does no harm. The system refuses to wait if the program has lowered its limit of open files.
+        let is_refused = poll(&mut fds, limit.as_ref()).is_err_and(|error| error != Errno::INTR);
+        if is_refused {
+            let _ = poll(&mut [], Some(&PAUSE));
+        }
+        let is_woken = is_refused || !fds[0].revents().is_empty();
         let mut ready: Vec<Ready> = Vec::new();
         for (fd, (id, kind)) in fds.iter().zip(owners).skip(1) {
-            if fd.revents().is_empty() {
+            if fd.revents().is_empty() && !is_refused {
                 continue;
             }
             if ready.last().is_none_or(|last| last.id != id) {
@@ -529,7 +537,9 @@ impl Driver {
             *counter += 1;
         }
         drop(state);
-        let cause = cause_of(cause, broken, &self.shared.config, allocation_failure, &mut self.oom_kills);
+        // A kill by the pool must not be taken for one by the system, which belongs to another worker.
+        let oom_kills = Some(&mut self.oom_kills).filter(|_| !was_ended);
+        let cause = cause_of(cause, broken, &self.shared.config, allocation_failure, oom_kills);
         if let Some(call) = call {
             let ran_for = call.since.map_or(Duration::ZERO, |since| now().saturating_duration_since(since));
             let reply = if was_ended {

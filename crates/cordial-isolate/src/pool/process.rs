@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cordial::LostCause;
-use rustix::event::{Timespec, poll};
+use rustix::event::poll;
 use rustix::io::ioctl_fionbio;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
@@ -27,9 +27,6 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Why it is not known how a worker has ended, if the system has no status of its exit.
 const NO_STATUS: &str = "its OS process is gone, and the system does not say why, because this program ignores SIGCHLD or waits for all of its child processes; set SIGCHLD to its default, and wait for single processes";
-
-/// How long to wait for processes that are being killed, before they are looked at again.
-const UNTIL_NEXT_LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
 /// The number of the next worker of any pool of this program.
 static NEXT_WORKER: AtomicU64 = AtomicU64::new(1);
@@ -107,7 +104,7 @@ impl Process {
             match waitid(WaitId::Pgid(Some(self.os_pid)), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
                 Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
                 // Some are still being killed.
-                Ok(None) if now() < limit => drop(poll(&mut [], Some(&UNTIL_NEXT_LOOK))),
+                Ok(None) if now() < limit => drop(poll(&mut [], Some(&kernel::PAUSE))),
                 Ok(None) | Err(_) => break,
             }
         }

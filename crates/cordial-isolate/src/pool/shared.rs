@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 
 use cordial::Exit;
 use nix::unistd;
-use rustix::net::SendFlags;
+use rustix::io::Errno;
+use rustix::net::{SendFlags, Shutdown, shutdown};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::sync::watch;
 
@@ -29,6 +30,7 @@ use super::config::Config;
 use super::error::PoolError;
 use crate::frame::{Kind, Outgoing};
 use crate::kernel;
+use crate::unwind::contain;
 
 /// How long processes that got SIGTERM have before they get SIGKILL.
 const AFTER_SIGTERM: Duration = Duration::from_millis(100);
@@ -55,6 +57,7 @@ pub(crate) struct PoolShared {
     without_workers: Condvar,
     /// Wakes the thread of the pool.
     waker: UnixStream,
+    /// The phase, for tasks that wait for another one. Only [`publish`](PoolShared::publish) changes it.
     pub(super) phases: watch::Sender<Phase>,
 }
 
@@ -196,6 +199,19 @@ impl PoolShared {
         self.calls.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Notifies the tasks that wait for a phase. The caller has changed the phase and holds no lock, because a waker may be code of the user,
+    /// which may look at the pool, or panic.
+    pub(super) fn publish(&self) {
+        // Reads the phase under the lock of the sender, so that the last one that is sent is the latest one.
+        let update = |sent: &mut Phase| {
+            let phase = self.lock().phase.clone();
+            let has_changed = *sent != phase;
+            *sent = phase;
+            has_changed
+        };
+        let _ = contain(|| self.phases.send_if_modified(update));
+    }
+
     /// Wakes the thread of the pool.
     pub(super) fn wake(&self, state: &mut PoolState) {
         if !state.is_woken {
@@ -264,7 +280,6 @@ impl PoolShared {
         let mut state = self.lock();
         if state.phase == Phase::Open || matches!(state.phase, Phase::Failed(_)) {
             state.phase = Phase::Stopping;
-            self.phases.send_replace(Phase::Stopping);
         }
         state.target = 0;
         let waiting = std::mem::take(&mut state.queue);
@@ -280,6 +295,7 @@ impl PoolShared {
         state.idle.clear();
         self.wake(&mut state);
         drop(state);
+        self.publish();
         for call in waiting.into_values() {
             let _ = call.reply.send(Reply::Ended(Exit::Shutdown(Some("the pool was stopped".into()))));
         }
@@ -291,9 +307,10 @@ impl PoolShared {
         if state.phase != Phase::Open {
             state.phase = Phase::Open;
             state.target = self.config.workers;
-            self.phases.send_replace(Phase::Open);
             self.wake(&mut state);
         }
+        drop(state);
+        self.publish();
     }
 
     /// Ends all workers at once; no handle is left, and so no call. Waits for a short time until they have ended,
@@ -449,13 +466,17 @@ impl Worker {
 
     /// Sends a signal to the worker and to the processes that it has started.
     fn signal(&self, signal: Signal) {
-        // No other process has this id: a worker is removed before it is reaped. An error means that it has exited.
+        // No other process has this id: a worker is removed before it is reaped. Most errors mean that it has exited.
         let _ = kill_process_group(self.os_pid, signal);
         // A function may have moved the worker to another group. A second SIGTERM would run its handler twice.
         let os_pid = unistd::Pid::from_raw(self.os_pid.as_raw_pid());
         // Not with `rustix`: see `leads_its_group`.
         if signal == Signal::KILL || unistd::getpgid(Some(os_pid)) != Ok(os_pid) {
-            let _ = kill_process(self.os_pid, signal);
+            let sent = kill_process(self.os_pid, signal);
+            if signal == Signal::KILL && sent == Err(Errno::PERM) {
+                // This program has given up the rights with which it has started the worker, which kills itself when its socket is closed.
+                let _ = shutdown(&*self.socket, Shutdown::Both);
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! The start of a pool, up to its first worker.
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 
 use rustix::process::{Resource, getrlimit};
@@ -18,7 +20,7 @@ const DESCRIPTORS: usize = 4;
 const SPARE_DESCRIPTORS: usize = 32;
 
 /// Starts the workers, and returns when the first one is ready.
-pub(super) fn start(config: Config) -> Result<Arc<PoolShared>, PoolError> {
+pub(super) fn start(mut config: Config) -> Result<Arc<PoolShared>, PoolError> {
     if let Some(option) = kernel::MISSING_OPTION.filter(|_| config.memory.is_some()) {
         return Err(PoolError::Unsupported { what: option, system: std::env::consts::OS });
     }
@@ -27,6 +29,8 @@ pub(super) fn start(config: Config) -> Result<Arc<PoolShared>, PoolError> {
         return Err(PoolError::NotInitialized);
     }
     check_limits(config.workers)?;
+    // Later workers are the same program, also if this one has another working directory by then.
+    config.program = config.program.map(absolute);
     let program: Arc<str> = match &config.program {
         Some(path) => format!("{path:?}").into(),
         None => "this program".into(),
@@ -43,6 +47,14 @@ pub(super) fn start(config: Config) -> Result<Arc<PoolShared>, PoolError> {
             Err(error)
         }
     }
+}
+
+/// Returns the path from the root. A name without a folder stays as it is: the system finds it by `PATH`.
+fn absolute(program: PathBuf) -> PathBuf {
+    if !program.as_os_str().as_bytes().contains(&b'/') {
+        return program;
+    }
+    std::path::absolute(&program).unwrap_or(program)
 }
 
 /// Checks that the system allows this many workers. It may still refuse one later, if other programs take what is free now.

@@ -1,18 +1,21 @@
 //! The loop of the serving thread of a worker.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cordial::process::{ProcessState, info};
 use cordial::{Exit, Pid, Runtime, Task, Timeout};
+use nix::sys::signal::{SIGCONT, SIGHUP, SIGTERM, SIGXCPU, SigSet};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv};
 use rustix::process::{Signal, getpid, kill_process, kill_process_group};
+use signal_hook::{flag, low_level};
 
 use super::limits::{CpuTimer, limit_memory};
 use super::role::{PARENT_DEATH, WorkerSettings, parent};
@@ -20,6 +23,7 @@ use crate::descendants;
 use crate::dispatch::{Outcome, Runner};
 use crate::frame::{Frame, Incoming, Kind, MAX_EXTRA, Outgoing, Received, TooLarge, check_length};
 use crate::functions::Functions;
+use crate::kernel::PAUSE;
 
 /// How long a call that has not opted in to graceful shutdown may take to reach an await or a checkpoint.
 const UNTIL_STUCK: Duration = Duration::from_millis(100);
@@ -78,8 +82,14 @@ fn end_with_group(settings: &WorkerSettings) -> ! {
     process::exit(1)
 }
 
+/// Ends this process by SIGHUP, which another process has sent: the pool reports this signal, and ends what this process has started.
+fn end_by_hangup() -> ! {
+    let _ = low_level::emulate_default_handler(SIGHUP as i32);
+    process::exit(1)
+}
+
 fn try_serve(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) -> io::Result<()> {
-    let signals = Signals::listen()?;
+    let signals = Signals::listen(settings)?;
     // One worker, because a process runs one call at a time. If the call blocks that worker while other tasks wait, the scheduler starts a
     // stand-in. If the runtime does not start, the process ends with its error.
     match Runtime::builder().workers(1).check_threads(false).install() {
@@ -155,14 +165,25 @@ struct Signals {
 }
 
 impl Signals {
-    fn listen() -> io::Result<Signals> {
+    fn listen(settings: &WorkerSettings) -> io::Result<Signals> {
+        // The program may block or ignore signals, which its workers inherit. The limit of processor time and the pool need these.
+        let needed: SigSet = [SIGXCPU, SIGTERM, SIGCONT, SIGHUP].into_iter().collect();
+        needed.thread_unblock()?;
+        if settings.cpu_time.is_some() {
+            flag::register_conditional_default(SIGXCPU as i32, Arc::new(AtomicBool::new(true)))?;
+        }
         let pipe = |signal: Signal| {
             let (reader, writer) = UnixStream::pair()?;
             reader.set_nonblocking(true)?;
-            signal_hook::low_level::pipe::register(signal.as_raw(), writer)?;
+            low_level::pipe::register(signal.as_raw(), writer)?;
             Ok::<UnixStream, io::Error>(reader)
         };
         Ok(Signals { parent_death: pipe(PARENT_DEATH)?, hangup: pipe(Signal::HUP)? })
+    }
+
+    /// Returns whether SIGHUP has come.
+    fn has_hangup(&self) -> bool {
+        matches!((&self.hangup).read(&mut [0; 16]), Ok(read) if read > 0)
     }
 
     /// Ends this process if the parent is gone.
@@ -186,19 +207,40 @@ impl WorkerShared {
                 PollFd::new(&signals.hangup, PollFlags::IN),
             ];
             match poll(&mut fds, limit.as_ref()) {
-                Err(rustix::io::Errno::INTR) => continue,
+                Err(Errno::INTR) => continue,
                 Ok(0) => return Ok(false),
-                ready => ready.map(drop)?,
+                Ok(_) => {}
+                Err(_) => return Ok(self.wait_by_trying(signals, limit.as_ref())),
             }
-            if !fds[2].revents().is_empty() {
-                end_with_group(&self.settings);
-            }
-            if !fds[1].revents().is_empty() {
+            if !fds[1].revents().is_empty() || !fds[2].revents().is_empty() {
                 signals.check_parent(&self.settings);
+            }
+            if !fds[2].revents().is_empty() && signals.has_hangup() {
+                end_by_hangup();
             }
             if !fds[0].revents().is_empty() {
                 return Ok(true);
             }
+        }
+    }
+
+    /// Does what `wait` does where the system refuses it, because a function has lowered the limit of open files below the number of descriptors.
+    fn wait_by_trying(&self, signals: &Signals, limit: Option<&Timespec>) -> bool {
+        let mut left = limit.map(|limit| limit.tv_nsec / PAUSE.tv_nsec);
+        loop {
+            signals.check_parent(&self.settings);
+            if signals.has_hangup() {
+                end_by_hangup();
+            }
+            let peeked = recv(&self.socket, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+            if !matches!(peeked, Err(Errno::AGAIN | Errno::INTR)) {
+                return true;
+            }
+            if left == Some(0) {
+                return false;
+            }
+            let _ = poll(&mut [], Some(&PAUSE));
+            left = left.map(|left| left - 1);
         }
     }
 
@@ -231,6 +273,8 @@ impl WorkerShared {
         Task::start(async move {
             let result = call.timeout(Timeout::Infinity).await;
             let outcome = worker.encode(result);
+            // What the call has printed belongs to it, also a line without a break. An error means that nothing reads it.
+            let _ = io::stdout().flush();
             worker.running.store(NO_CALL, Ordering::SeqCst);
             if worker.send(Outgoing::new(Kind::Done, number, outcome)).is_err() {
                 end_with_group(&worker.settings);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use cordial::{Exit, Inherited};
 use cordial_isolate::dispatch::carried_value;
 use cordial_isolate::{Function, Functions, Pool};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) const SQUARE: Function<u64, u64> = Function::new("square");
 pub(crate) const ECHO: Function<Vec<u8>, Vec<u8>> = Function::new("echo");
@@ -38,6 +38,10 @@ pub(crate) const OS_PID: Function<(), u32> = Function::new("os_pid");
 /// Writes a line to standard error, and then computes for ever.
 pub(crate) const WORDS_AND_SPIN: Function<String, ()> = Function::new("words_and_spin");
 pub(crate) const UNENDED: Function<String, ()> = Function::new("unended");
+/// Lets its process open no more descriptors.
+pub(crate) const FORBID_FILES: Function<(), ()> = Function::new("forbid_files");
+/// As `unended`, to standard output.
+pub(crate) const UNENDED_OUT: Function<String, ()> = Function::new("unended_out");
 pub(crate) const WORDS: Function<String, ()> = Function::new("words");
 
 pub(crate) const WAIT_FOR_EVER: Function<(), ()> = Function::new("wait_for_ever");
@@ -61,6 +65,7 @@ static LAST_TRACE: Mutex<Option<String>> = Mutex::new(None);
 pub(crate) static TENANT: Inherited<String> = Inherited::new();
 pub(crate) static STAYS: Inherited<String> = Inherited::new();
 pub(crate) static UNREADABLE: Inherited<Unreadable> = Inherited::new();
+pub(crate) static UNWRITABLE: Inherited<Unwritable> = Inherited::new();
 
 /// The trace context whose span cannot be made.
 pub(crate) const BAD_TRACE: &str = "bad";
@@ -94,6 +99,7 @@ pub(crate) fn functions() -> Functions {
         })
         .travels("tenant", &TENANT)
         .travels("unreadable", &UNREADABLE)
+        .travels("unwritable", &UNWRITABLE)
         .add_blocking(TENANT_SEEN, |()| {
             assert_eq!(STAYS.get(), None);
             TENANT.get().map(|tenant| tenant.to_string())
@@ -146,6 +152,11 @@ pub(crate) fn functions() -> Functions {
         })
         .add_blocking(OS_PID, |()| std::process::id())
         .add_blocking(UNENDED, unended)
+        .add_blocking(UNENDED_OUT, unended_out)
+        .add_blocking(FORBID_FILES, |()| {
+            use rustix::process::{Resource, Rlimit, setrlimit};
+            setrlimit(Resource::Nofile, Rlimit { current: Some(0), maximum: Some(0) }).expect("a limit can be lowered");
+        })
         .add_blocking(WORDS, words)
         .add_blocking(WORDS_AND_SPIN, |text| {
             unended(format!("{text}\n"));
@@ -175,6 +186,19 @@ pub(crate) struct Unreadable;
 impl<'de> Deserialize<'de> for Unreadable {
     fn deserialize<D: Deserializer<'de>>(_deserializer: D) -> Result<Unreadable, D::Error> {
         panic!("the bytes of a value")
+    }
+}
+
+/// A value whose `Serialize` fails, or writes a text that is no number.
+#[derive(Deserialize)]
+pub(crate) struct Unwritable(pub(crate) u64);
+
+impl Serialize for Unwritable {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            0 => Err(serde::ser::Error::custom("it has no bytes")),
+            _ => serializer.serialize_str("x"),
+        }
     }
 }
 
@@ -232,4 +256,9 @@ fn words(text: String) {
 #[expect(clippy::print_stderr, reason = "that is the test")]
 fn unended(text: String) {
     eprint!("{text}");
+}
+
+#[expect(clippy::print_stdout, reason = "that is the test")]
+fn unended_out(text: String) {
+    print!("{text}");
 }

@@ -15,5 +15,7 @@ mod parent;
 mod processes;
 mod recycling;
 mod roles;
+mod signals;
 mod starts;
 mod travels;
+mod wakers;

@@ -12,7 +12,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use crate::bad_input::alone;
-use crate::functions::{ABORT, SQUARE, UNENDED, functions};
+use crate::functions::{ABORT, SQUARE, UNENDED, UNENDED_OUT, functions};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -60,11 +60,13 @@ fn a_line_without_a_break_belongs_to_its_call_and_a_subscriber_that_panics_ends_
     cordial::run(async move {
         let pool = Pool::builder().workers(1).start().unwrap();
         assert_eq!(pool.call(UNENDED, "no break".to_owned()).timeout(LONG).await, Ok(()));
+        assert_eq!(pool.call(UNENDED_OUT, "also none".to_owned()).timeout(LONG).await, Ok(()));
         assert!(matches!(pool.call(ABORT, ()).timeout(LONG).await, Err(Exit::Lost(_))));
         assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
     })
     .unwrap();
-    assert!(
-        lines.0.lock().expect("no test panics with it").contains(&("\"unended\"".to_owned(), "no break".to_owned()))
-    );
+    let lines = lines.0.lock().expect("no test panics with it");
+    for (function, line) in [("unended", "no break"), ("unended_out", "also none")] {
+        assert!(lines.contains(&(format!("{function:?}"), line.to_owned())), "{lines:?}");
+    }
 }

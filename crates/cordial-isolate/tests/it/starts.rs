@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use cordial::{Exit, LostCause};
 use cordial_isolate::{Pool, PoolError, WorkerActivity};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit};
 
 use crate::bad_input::{alone, alone_after};
-use crate::functions::{ABORT, NESTED, OS_PID, SQUARE, functions};
+use crate::functions::{ABORT, FORBID_FILES, NESTED, OS_PID, SPIN, SQUARE, functions};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -89,6 +89,54 @@ fn workers_that_end_before_their_first_call_are_given_up() {
         };
         let exit = tokio::time::timeout(10 * LONG, given_up).await.unwrap();
         assert_given_up(&exit, "it was ready, and has ended before its first call: killed by SIGKILL");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_program_with_a_relative_path_is_found_also_from_another_working_directory() {
+    // In a process of its own, because it changes the working directory.
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial_isolate::test_main(functions());
+    let folder = std::env::temp_dir().join(format!("cordial-isolate-relative-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let own = std::env::current_exe().unwrap();
+    let test = std::thread::current().name().unwrap().to_owned();
+    fs::write(folder.join("program"), format!("#!/bin/sh\nexec {own:?} {test} --exact --nocapture\n")).unwrap();
+    fs::set_permissions(folder.join("program"), fs::Permissions::from_mode(0o755)).unwrap();
+    std::env::set_current_dir(&folder).unwrap();
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).recycle_after(1).program("./program").start().unwrap();
+        std::env::set_current_dir("/").unwrap();
+        for n in 0..3 {
+            assert_eq!(pool.call(SQUARE, n).timeout(LONG).await, Ok(n * n));
+        }
+        assert_eq!(pool.statistics().failed_starts, 0);
+    })
+    .unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+/// The system does not wait for more descriptors than a process may open.
+#[test]
+fn a_program_that_lowers_its_limit_of_open_files_keeps_its_workers() {
+    cordial_isolate::test_main(functions());
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        // Takes the limit from its worker too, which needs as many.
+        assert_eq!(pool.call(FORBID_FILES, ()).timeout(LONG).await, Ok(()));
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+        setrlimit(Resource::Nofile, Rlimit { current: Some(0), maximum: Some(0) }).unwrap();
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+        let exit = pool.call(SPIN, ()).timeout(Duration::from_millis(20)).await.unwrap_err();
+        assert!(exit.is_timeout(), "{exit}");
+        pool.stop().await;
+        assert_eq!(pool.statistics().started, 1);
     })
     .unwrap();
 }

@@ -1,0 +1,92 @@
+//! Signals that the program blocks or ignores, and signals of other processes.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::time::Duration;
+
+use cordial::{Exit, LostCause};
+use cordial_isolate::{Pool, WorkerActivity};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::bad_input::{alone, alone_after};
+use crate::functions::{OS_PID, SPIN, SQUARE, TO_KILL, functions};
+use crate::processes::until_gone;
+use crate::roles::skip;
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// Checks that a call has its limit of processor time in a program that these commands of a shell have started.
+fn assert_limited(commands: &str) {
+    cordial_isolate::test_main(functions());
+    if let Some(output) = alone_after(commands) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial::run(async {
+        let limit = Duration::from_millis(100);
+        let pool = Pool::builder().workers(1).cpu_time(limit).start().unwrap();
+        match pool.call(SPIN, ()).timeout(LONG).await {
+            Err(Exit::Lost(lost)) => assert_eq!(*lost.cause(), LostCause::CpuLimit { limit }),
+            other => panic!("expected a loss, not {other:?}"),
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn the_limit_of_processor_time_holds_also_if_the_program_ignores_its_signal() {
+    assert_limited("set -- env --ignore-signal=XCPU \"$@\"");
+}
+
+/// Programs that wait for signals with `sigwait` or `signalfd` block them in all threads.
+#[test]
+fn the_limit_of_processor_time_holds_also_if_the_program_blocks_all_signals() {
+    assert_limited("set -- env --block-signal \"$@\"");
+}
+
+#[test]
+fn a_signal_of_another_process_is_the_cause_of_the_loss() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        for (signal, number) in [(Signal::HUP, 1), (Signal::INT, 2), (Signal::USR1, 10), (Signal::TERM, 15)] {
+            let task = pool.call(TO_KILL, ());
+            let worker = loop {
+                let workers = pool.statistics().workers;
+                let is_running = |activity: &WorkerActivity| matches!(activity, WorkerActivity::Running(_));
+                match workers.iter().find(|worker| is_running(&worker.activity)) {
+                    Some(worker) => break worker.os_pid,
+                    None => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+            };
+            kill_process(Pid::from_raw(worker).unwrap(), signal).unwrap();
+            match task.timeout(LONG).await {
+                Err(Exit::Lost(lost)) => assert_eq!(*lost.cause(), LostCause::signal(number)),
+                other => panic!("expected a loss, not {other:?}"),
+            }
+        }
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+    })
+    .unwrap();
+}
+
+/// Such a program may not send signals to the workers that it has started before.
+#[test]
+fn a_call_is_killed_also_if_the_program_is_no_longer_that_of_root() {
+    cordial_isolate::test_main(functions());
+    if !nix::unistd::geteuid().is_root() {
+        return skip("this test needs the rights of root, which it gives up");
+    }
+    // In a process of its own, which gives up its rights.
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let worker = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
+        nix::unistd::setuid(nix::unistd::Uid::from_raw(65534)).unwrap();
+        assert!(pool.call(SPIN, ()).timeout(Duration::from_millis(20)).await.unwrap_err().is_timeout());
+        until_gone(&[worker]);
+        pool.stop().await;
+    })
+    .unwrap();
+}

@@ -1,0 +1,80 @@
+//! Wakers of a program that look at the pool, or panic: a stop may be polled by any executor.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+use cordial::{Strategy, Supervisor};
+use cordial_isolate::Pool;
+
+use crate::bad_input::alone;
+use crate::functions::{SPIN, SQUARE, functions};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// What a waker does.
+#[derive(Clone, Copy)]
+enum Does {
+    Looks,
+    Panics,
+}
+
+struct OddWaker(Pool, Does);
+
+impl Wake for OddWaker {
+    fn wake(self: Arc<Self>) {
+        match self.1 {
+            Does::Looks => drop(self.0.statistics()),
+            Does::Panics => panic!("a waker, as the test wants"),
+        }
+    }
+}
+
+fn assert_stops_and_starts(does: Does) {
+    cordial_isolate::test_main(functions());
+    // In a process of its own, which a deadlock of its threads does not keep from ending.
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    #[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
+    std::thread::spawn(|| {
+        std::thread::sleep(LONG);
+        std::process::exit(99);
+    });
+    cordial::run(async move {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let spin = pool.call(SPIN, ());
+        while pool.statistics().running == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let waker = Waker::from(Arc::new(OddWaker(pool.clone(), does)));
+        {
+            let mut stop = pin!(pool.stop());
+            assert!(stop.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            assert!(spin.timeout(LONG).await.is_err());
+            while !pool.statistics().workers.is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        pool.stop().await;
+        let tree = Supervisor::builder(Strategy::OneForOne).child(pool.child_spec()).start().await.unwrap();
+        while pool.call(SQUARE, 3).timeout(LONG).await != Ok(9) {
+            tokio::task::yield_now().await;
+        }
+        tree.stop().await;
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_waker_may_look_at_the_pool() {
+    assert_stops_and_starts(Does::Looks);
+}
+
+#[test]
+fn a_waker_that_panics_ends_no_pool() {
+    assert_stops_and_starts(Does::Panics);
+}
