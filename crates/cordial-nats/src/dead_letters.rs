@@ -172,7 +172,7 @@ pub(crate) async fn add_dead_letter(
     let kept = publish_to_stream(&shared.connection, &subject, dead, input.clone(), limit).await;
     match kept {
         // An argument that nearly fills a message has no room for its history.
-        Err(NetError::TooLarge { .. }) => {
+        Err(error) if error.is_too_large() => {
             let mut dead = HeaderMap::new();
             dead.insert(FUNCTION, header(headers, FUNCTION).unwrap_or_default());
             publish_to_stream(&shared.connection, &subject, dead, input.clone(), limit).await.map(drop)

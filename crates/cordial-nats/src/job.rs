@@ -21,7 +21,7 @@ use crate::net::{API_LIMIT, NetError, StoredMessage, Subscription, direct_get, p
 use crate::streams::{has_message, refused};
 use crate::unknown_job::UnknownJob;
 use crate::waiters::Waiter;
-use crate::wire::{ATTEMPT, NODE, STATE, State, header};
+use crate::wire::{ATTEMPT, NODE, STATE, State, header, other_maker};
 
 /// A wait for a result relies on its subscription, and looks the result up after this delay, which doubles each time up to
 /// [`MAX_LOOK_UP_DELAY`]. A message to a subscription can be lost while the client connects again; the result is still in its stream.
@@ -73,7 +73,8 @@ pub(crate) enum ResultSource {
 
 impl Cluster {
     /// Returns a handle to a job that was submitted before, by this program or by another one. Nothing is sent before the handle
-    /// is awaited. For a job that does not exist, or whose result has expired, the await returns an [`UnknownJob`] at once.
+    /// is awaited. For a job that does not exist, or whose result has expired, the await returns an [`UnknownJob`] at once; for a job that was
+    /// submitted for another function, an [`Exit::Error`] that names both, once the job has a result.
     pub fn attach<In, Out>(&self, function: Function<In, Out>, id: &JobId) -> Job<Out>
     where
         In: 'static,
@@ -131,6 +132,9 @@ impl<Out: DeserializeOwned + Send + 'static> Job<Out> {
         if state == State::Cancelled {
             return Err(Exit::Shutdown(Some(format!("the job {id} was cancelled").into())));
         }
+        if let Some(maker) = other_maker(&message.headers, signature) {
+            return Err(of_other_function(&id, &maker, signature));
+        }
         let outcome = Outcome::decode(message.payload.to_vec()).map_err(|error| Exit::Error(Arc::new(error)))?;
         match outcome.into_result(signature, info.as_ref()) {
             Ok(bytes) => decode(bytes),
@@ -175,6 +179,15 @@ impl<Out> Job<Out> {
     pub async fn cancel(&self) -> Result<bool, ConnectError> {
         cancel(&self.cluster.shared, &self.id).await
     }
+}
+
+/// Returns the error of a handle whose function is not that of the job. The bytes of the result may decode as a value of another type.
+fn of_other_function(id: &JobId, maker: &str, signature: Signature) -> Exit {
+    let difference = if maker == signature.name() { ", of another version or with other types" } else { "" };
+    Exit::from(format!(
+        "the job {id} was submitted for the function {maker:?}{difference}, and this handle is for {signature}; attach with the function of the \
+         job, and give the jobs of another function keys of their own"
+    ))
 }
 
 /// Cancels a job: publishes a result that says so, which the stream refuses if the job has a result; then notifies the node that runs the

@@ -85,7 +85,7 @@ pub(crate) fn token(text: &str) -> String {
 
 /// Escapes the name of a function as one token. A server ends the connection of a client that sends a line of more than 4096 bytes, so the token of
 /// a long name is its beginning and a hash of the whole name (FNV-1a, 64 bits). A header of the call has the whole name.
-fn function_token(name: &str) -> String {
+pub(crate) fn function_token(name: &str) -> String {
     let whole = token(name);
     if whole.len() <= MAX_FUNCTION {
         return whole;

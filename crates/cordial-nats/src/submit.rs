@@ -117,7 +117,8 @@ impl<In, Out> Submit<In, Out> {
     }
 
     /// Sets a key. Two submits to a group with one key are one job: the second returns a handle to the first, whatever its argument, while the
-    /// first waits or runs, and as long as its result is kept. Default: none, and every submit is a job of its own.
+    /// first waits or runs, and as long as its result is kept. If the first was submitted for another function, or for one with other types, the
+    /// await of the second returns an [`Exit::Error`](cordial::Exit::Error) that names both. Default: none, and every submit is a job of its own.
     pub fn key(self, key: impl Into<String>) -> Self {
         Submit { key: Some(key.into()), ..self }
     }

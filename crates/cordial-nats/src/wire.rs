@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cordial_isolate::Signature;
 use cordial_isolate::dispatch::Carried;
 
-use crate::names::{text_of, token};
+use crate::names::{function_token, text_of, token};
 
 /// The standard header of JetStream for message ids.
 pub(crate) const MESSAGE_ID: &str = "Nats-Msg-Id";
@@ -109,6 +109,21 @@ impl JobHeaders {
 pub(crate) fn write_signature(headers: &mut HeaderMap, signature: Signature) {
     headers.insert(FUNCTION, &*token(signature.name()));
     headers.insert(FINGERPRINT, &*format!("{:016x}", signature.fingerprint()));
+}
+
+/// Adds to the headers of a result which function has made it.
+pub(crate) fn write_maker(headers: &mut HeaderMap, job: &JobHeaders) {
+    headers.insert(FUNCTION, &*function_token(&job.function));
+    headers.insert(FINGERPRINT, &*format!("{:016x}", job.fingerprint));
+}
+
+/// Returns the name of the function that has made a result, if that is not the function of this signature, or had other types or another version
+/// then. `None` for a result that does not say by which function it was made.
+pub(crate) fn other_maker(headers: &HeaderMap, signature: Signature) -> Option<String> {
+    let (function, fingerprint) = (header(headers, FUNCTION)?, header(headers, FINGERPRINT)?);
+    let is_same =
+        function == function_token(signature.name()) && fingerprint == format!("{:016x}", signature.fingerprint());
+    (!is_same).then(|| text_of(function).unwrap_or_else(|| function.to_owned()))
 }
 
 /// What a call or a job carries beside its argument may have this many bytes. A stream refuses a message with more than 64 KiB of headers.

@@ -35,6 +35,12 @@ const STORE_FAILED: u64 = 10077;
 /// JetStream's number of the error that there is no such stream.
 const STREAM_NOT_FOUND: u64 = 10059;
 
+/// JetStream's number of the error that the servers of a cluster have no leader at the moment.
+pub(super) const NO_LEADER: u64 = 10008;
+
+/// JetStream's number of the error that a stream does not take a message of this size.
+const MESSAGE_TOO_LARGE: u64 = 10054;
+
 impl NetError {
     /// Returns whether the stream refuses a second message for the subject.
     pub(crate) fn is_second_of_subject(&self) -> bool {
@@ -44,6 +50,11 @@ impl NetError {
     /// Returns whether the stream does not exist.
     pub(crate) fn is_no_stream(&self) -> bool {
         matches!(self, NetError::Api { code: STREAM_NOT_FOUND, .. })
+    }
+
+    /// Returns whether the message is too large for the server or for the stream.
+    pub(crate) fn is_too_large(&self) -> bool {
+        matches!(self, NetError::TooLarge { .. } | NetError::Api { code: MESSAGE_TOO_LARGE, .. })
     }
 
     /// Returns whether the stream, or the storage of the server, is full. A failure of the storage has the same number.

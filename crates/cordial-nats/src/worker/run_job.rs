@@ -43,7 +43,7 @@ use crate::job::look_up;
 use crate::names::JobId;
 use crate::net::{CancelReason, CancellationToken, KeepAliveGuard, KeepAliveKind, NetError, publish_to_stream};
 use crate::unwind::contain;
-use crate::wire::{ATTEMPT as ATTEMPT_HEADER, JobHeaders, NODE, STATE, State, read_carried};
+use crate::wire::{ATTEMPT as ATTEMPT_HEADER, JobHeaders, NODE, STATE, State, read_carried, write_maker};
 
 /// How long one try to hand a result over may take.
 const RESULT_LIMIT: Duration = Duration::from_secs(2);
@@ -228,6 +228,10 @@ impl JobRun {
             let shared = &settings.shared;
             while let Err(error) = add_dead_letter(shared, id, headers, input, number, last.as_ref(), &reason).await {
                 contain(|| warn!(target: "cordial::fleet", job = %id, %error, "dead_letter_not_kept"));
+                if error.is_too_large() {
+                    // It never will be: an operator has given the stream a limit. The submitter gets its answer.
+                    break;
+                }
                 if !wait_to_try_again(shared, id, cancellation, &error).await {
                     return run.delivery.abandon();
                 }
@@ -237,14 +241,16 @@ impl JobRun {
     }
 
     /// Hands the result over. The stream keeps the first one, and refuses others.
-    async fn hand_over(self, number: u32, state: State, outcome: Bytes) {
-        let JobRun { settings, node, id, cancellation, delivery, registered, lease, .. } = self;
+    async fn hand_over(self, number: u32, state: State, mut outcome: Bytes) {
+        let JobRun { settings, node, id, job, cancellation, delivery, registered, lease, .. } = self;
         let shared = &settings.shared;
         let subject = shared.subjects.of("result", &id);
         let mut headers = HeaderMap::new();
         headers.insert(STATE, state.as_str());
         headers.insert(NODE, &*node.name);
         headers.insert(ATTEMPT_HEADER, &*number.to_string());
+        write_maker(&mut headers, &job);
+        let mut is_replaced = false;
         loop {
             let sent = publish_to_stream(&shared.connection, &subject, headers.clone(), outcome.clone(), RESULT_LIMIT);
             match sent.await {
@@ -252,6 +258,13 @@ impl JobRun {
                 Err(error) if error.is_second_of_subject() => {
                     contain(|| debug!(target: "cordial::fleet", job = %id, attempt = number, "result_refused"));
                     break;
+                }
+                // An operator has given the stream a limit, or the client has connected to a server with another one.
+                Err(error) if error.is_too_large() && !is_replaced => {
+                    is_replaced = true;
+                    let text =
+                        format!("the result has {} bytes, and the server does not keep it: {error}", outcome.len());
+                    outcome = Outcome::from_result(Err(Exit::from(text))).encode().into();
                 }
                 Err(error) => {
                     contain(|| warn!(target: "cordial::fleet", job = %id, %error, "result_not_kept"));

@@ -9,7 +9,7 @@ use cordial_nats::{Cluster, JobId, Options, SubmitError};
 use serde::{Deserialize, Serialize};
 
 use crate::free_port::free_port;
-use crate::functions::{BYTES, DOUBLE, functions};
+use crate::functions::{BYTES, DOUBLE, PARSE, functions};
 use crate::harness::{Server, Store, run, skip, with_server, within};
 use crate::jobs::start_worker;
 
@@ -200,6 +200,30 @@ fn a_payload_that_is_too_large_is_named_with_its_limit() {
         assert_eq!(cluster.call(DOUBLE, 1).await, Ok(2), "the connection is still there");
         let error = cluster.call(SUM, vec![0; 2 << 20]).await.unwrap_err().to_string();
         assert!(error.contains("max_payload"), "{error}");
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_result_that_is_too_large_for_its_stream_is_an_error_of_the_job() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 1).await;
+        let client = async_nats::connect(server.url()).await.unwrap();
+        for stream in ["cordial-results", "cordial-dead"] {
+            let info = client.request(format!("$JS.API.STREAM.INFO.{stream}"), "".into()).await.unwrap();
+            let mut config = serde_json::from_slice::<serde_json::Value>(&info.payload).unwrap()["config"].take();
+            config["max_msg_size"] = 2000.into();
+            let update = client.request(format!("$JS.API.STREAM.UPDATE.{stream}"), config.to_string().into()).await;
+            assert!(!String::from_utf8_lossy(&update.unwrap().payload).contains("\"error\""));
+        }
+        let job = cluster.submit(BYTES, 10_000).group("g").await.unwrap();
+        let error = job.timeout(LONG).await.unwrap_err().to_string();
+        assert!(error.contains("the result has 100") && error.contains("message size exceeds"), "{error}");
+        // Its argument is too large for the dead letters.
+        let job = cluster.submit(PARSE, "x".repeat(10_000)).group("g").attempts(1).await.unwrap();
+        let error = job.timeout(LONG).await.unwrap_err().to_string();
+        assert!(error.contains("invalid digit"), "{error}");
         tree.stop().await;
     });
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cordial::{Exit, Strategy, Supervisor};
+use cordial_isolate::Function;
 use cordial_nats::Cluster;
 
 use crate::functions::{ATTEMPT, DOUBLE, PANIC, PARSE, SLEEP, functions};
@@ -152,5 +153,29 @@ fn a_call_without_a_worker_fails_at_once() {
         let exit = within(SECOND, || cluster.call(DOUBLE, 4)).await.unwrap_err();
         assert!(exit.to_string().starts_with("no worker of the fleet serves the function \"double\""), "{exit}");
         assert_eq!(cluster.nodes().await.unwrap(), []);
+    });
+}
+
+#[test]
+fn a_handle_with_another_function_gets_an_error_and_no_value_of_another_type() {
+    const TEXT: Function<u64, String> = Function::new("text");
+    const LIST: Function<u64, Vec<u64>> = Function::new("text");
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        // The bytes of this text are also those of a list of numbers, and the first of them is a number.
+        let functions = functions().add(TEXT, |n| async move { "\u{1}".repeat(usize::try_from(n).unwrap()) });
+        let worker = cluster.worker(functions).group("g").slots(1);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        let job = cluster.submit(TEXT, 3).group("g").key("k").await.unwrap();
+        let id = job.id().clone();
+        assert_eq!(job.timeout(10 * SECOND).await.as_deref(), Ok("\u{1}\u{1}\u{1}"));
+        let same_key = cluster.submit(LIST, 3).group("g").key("k").await.unwrap();
+        let error = same_key.timeout(10 * SECOND).await.unwrap_err().to_string();
+        assert!(error.contains("\"text\", of another version or with other types"), "{error}");
+        assert!(error.contains("from u64 to alloc::vec::Vec<u64>"), "{error}");
+        let error = cluster.attach(DOUBLE, &id).timeout(10 * SECOND).await.unwrap_err().to_string();
+        assert!(error.contains("the function \"text\", and this handle is for \"double\" version 1"), "{error}");
+        assert_eq!(cluster.attach(TEXT, &id).timeout(10 * SECOND).await.map(|text| text.len()), Ok(3));
+        tree.stop().await;
     });
 }
