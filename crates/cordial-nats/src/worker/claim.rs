@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::delivery::DeliveryInfo;
 use crate::cluster::ClusterShared;
 use crate::dead_letters::AttemptRecord;
+use crate::job::look_up;
 use crate::names::JobId;
 use crate::net::{API_LIMIT, NetError, direct_get, publish_to_stream};
 use crate::streams::subjects_of;
@@ -31,6 +32,8 @@ pub(super) enum Claim {
     Run { number: u32, limit: u32 },
     /// Make the job a dead letter. This many runs have begun.
     UsedUp { n_runs: u32 },
+    /// The job has a result.
+    Done,
 }
 
 /// A claim as its stream keeps it.
@@ -66,8 +69,17 @@ pub(super) async fn claim(
             Some(kept) if is_mine(kept) => {
                 return Ok(Claim::Run { number: last, limit: job.attempts.saturating_add(kept.n_stopped) });
             }
-            Some(kept) if kept.submitted != *submitted => last,
-            Some(kept) => kept.n_stopped + u32::from(was_stopped(shared, id, last).await?),
+            Some(kept) => {
+                // At a first delivery, nothing has looked for a result yet. The job was submitted again after a restart of the server, which
+                // forgets the message ids of jobs that are done; or the consumer was made again, which forgets deliveries.
+                if *delivery == 1 && look_up(shared, id).await?.is_some() {
+                    return Ok(Claim::Done);
+                }
+                match kept.submitted == *submitted {
+                    true => kept.n_stopped + u32::from(was_stopped(shared, id, last).await?),
+                    false => last,
+                }
+            }
         };
         let limit = job.attempts.saturating_add(n_stopped);
         if last >= limit {

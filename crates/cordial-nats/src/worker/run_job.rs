@@ -118,6 +118,7 @@ impl JobRun {
         let (number, limit) = loop {
             match claim(shared, id, job, info).await {
                 Ok(Claim::Run { number, limit }) => break (number, limit),
+                Ok(Claim::Done) => return self.delivery.settle("+ACK"),
                 Ok(Claim::UsedUp { n_runs }) => {
                     let exit = last_attempt_lost(&job.function, n_runs, "unknown");
                     let reason = exit.to_string();

@@ -166,3 +166,38 @@ fn a_job_that_was_lost_after_it_had_begun_has_all_its_attempts_when_it_is_submit
         assert_eq!(cluster.dead_letters("g").await.unwrap(), []);
     });
 }
+
+#[test]
+fn a_job_that_is_submitted_again_after_a_restart_of_the_server_does_not_run_again() {
+    with_server(|mut server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("runs");
+        let record = |number| Record { log: log.display().to_string(), number, ms: 0 };
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let mut submits = client.subscribe("cordial.job.>").await.unwrap();
+        client.flush().await.unwrap();
+        let worker = Process::worker(&server.url(), "first", 1);
+        assert_eq!(cluster.submit(RECORD, record(7)).group("g").await.unwrap().timeout(LIMIT).await, Ok(7));
+        // The result arrives before the job leaves its stream.
+        loop {
+            let info = client.request("$JS.API.STREAM.INFO.cordial-jobs-g", "".into()).await.unwrap();
+            if String::from_utf8_lossy(&info.payload).contains("\"messages\":0") {
+                break;
+            }
+        }
+        drop(worker);
+        server.kill();
+        server.restart();
+        // As a submitter does whose answer was lost. The server has forgotten the message id with the job.
+        let submit = submits.next().await.unwrap();
+        let (headers, payload) = (submit.headers.unwrap(), submit.payload);
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let answer = client.request_with_headers(submit.subject, headers, payload).await.unwrap();
+        assert!(!String::from_utf8_lossy(&answer.payload).contains("duplicate"), "{answer:?}");
+        let _second = Process::worker(&server.url(), "second", 1);
+        let last = cluster.submit(RECORD, record(8)).group("g").await.unwrap();
+        assert_eq!(last.timeout(LIMIT).await, Ok(8));
+        assert_eq!(runs(&log), [(7, 1), (8, 1)]);
+    });
+}
