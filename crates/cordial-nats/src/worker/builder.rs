@@ -56,9 +56,10 @@ impl Worker {
 
     /// Sets how many jobs and calls run at once, together. A caller that finds every slot of the fleet taken asks again until its limit, and a job
     /// that arrives when calls have taken the slots is given back at once, which does not use up an attempt. The worker asks the server for
-    /// exactly as many jobs as it has free slots. The slot of a job is free when its function has ended, while its result is on its way to
-    /// the server. The worker asks for no more jobs while what runs, and the jobs whose results are on their way, are together twice as many as
-    /// the slots. At most 65,536. Default: the number of processors.
+    /// exactly as many jobs as it has free slots. If it has refused a call, and a job was the last to begin, it keeps one slot free of jobs until a
+    /// call has begun, for up to 250 ms after the last refused call. The slot of a job is free when its function has ended, while its result is on
+    /// its way to the server. The worker asks for no more jobs while what runs, and the jobs whose results are on their way, are together twice as
+    /// many as the slots. At most 65,536. Default: the number of processors.
     ///
     /// # Panics
     ///

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use cordial::{Exit, Shutdown, TaskSet, process, shutdown_requested};
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::delivery::give_back;
@@ -28,6 +29,9 @@ const QUEUE: &str = "cordial";
 
 /// How long a worker waits, after its requests for jobs were lost, before it asks again.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// For how long a slot is kept free of jobs after a call was refused. The caller asks again within 150 ms.
+const RESERVED: Duration = Duration::from_millis(250);
 
 /// How long a stop waits until the client has written its messages to the socket.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
@@ -173,12 +177,13 @@ impl Serving {
         let shared = settings.shared.clone();
         let mut connects = shared.connection.connects();
         connects.mark_unchanged();
+        let mut reservation = Reservation::default();
         loop {
             let n_hand_overs = node.n_hand_overs();
             // A slot is free when its function has ended: the next job arrives while the result is handed over. The number of results that
             // are handed over is bounded, because the server may keep none for a while.
             let n_bounded = (2 * settings.slots).saturating_sub(running.len() + n_hand_overs);
-            let n_free = settings.slots.saturating_sub(running.len()).min(n_bounded);
+            let n_free = settings.slots.saturating_sub(running.len() + reservation.n_slots()).min(n_bounded);
             let asked = tokio::select! {
                 biased;
                 asked = consumer.ask(&shared, &settings.group, n_free) => asked,
@@ -206,6 +211,7 @@ impl Serving {
                         None
                     }
                     PullEvent::Job(received) => {
+                        reservation.note_job();
                         running.spawn(run_job(settings.clone(), node.clone(), *received));
                         None
                     }
@@ -213,9 +219,10 @@ impl Serving {
                     PullEvent::Lost(reason) => Some(reason),
                 },
                 call = next_call(calls) => {
-                    take_call(settings, node, running, call);
+                    take_call(settings, node, running, &mut reservation, call);
                     None
                 }
+                () = reservation.wait_end() => None,
                 () = node.wait_hand_overs(n_hand_overs.saturating_sub(1)), if n_free == n_bounded => None,
                 _ = connects.changed() => Some("the client has connected again".to_owned()),
             };
@@ -233,7 +240,7 @@ impl Serving {
                         Some(_) = running.next(), if !running.is_empty() => {}
                         again = &mut restarted => break again,
                         // Calls need no stream, so they are served while there are no jobs.
-                        call = next_call(calls) => take_call(settings, node, running, call),
+                        call = next_call(calls) => take_call(settings, node, running, &mut reservation, call),
                     }
                 };
             }
@@ -263,12 +270,58 @@ async fn next_stop(stop: &mut (impl Future<Output = ()> + Unpin), node: &NodeSta
     }
 }
 
+/// A slot that is kept free of jobs, because a call was refused. While jobs wait, the next one would take each slot that becomes free, long before
+/// the caller asks again. There is none after a call has begun and until the next job begins, so that calls do not keep jobs out.
+#[derive(Debug, Default)]
+struct Reservation {
+    until: Option<Instant>,
+    was_job_last: bool,
+}
+
+impl Reservation {
+    /// Returns how many slots are reserved.
+    fn n_slots(&self) -> usize {
+        usize::from(self.until.is_some())
+    }
+
+    fn note_job(&mut self) {
+        self.was_job_last = true;
+    }
+
+    fn note_call(&mut self) {
+        *self = Reservation::default();
+    }
+
+    fn note_refused_call(&mut self) {
+        if self.was_job_last {
+            self.until = Some(Instant::now() + RESERVED);
+        }
+    }
+
+    /// Waits until the slot is not reserved any more. Never ready if none is.
+    async fn wait_end(&mut self) {
+        match self.until {
+            Some(time) => tokio::time::sleep_until(time).await,
+            None => std::future::pending().await,
+        }
+        self.until = None;
+    }
+}
+
 /// Runs a call if there is a free slot.
-fn take_call(settings: &Settings, node: &Arc<NodeState>, running: &mut TaskSet<()>, call: Message) {
+fn take_call(
+    settings: &Settings,
+    node: &Arc<NodeState>,
+    running: &mut TaskSet<()>,
+    reservation: &mut Reservation,
+    call: Message,
+) {
     if running.len() >= settings.slots {
         refuse_call(&settings.shared, node, &call);
+        reservation.note_refused_call();
     } else {
         running.spawn(run_call(settings.clone(), node.clone(), call));
+        reservation.note_call();
     }
 }
 

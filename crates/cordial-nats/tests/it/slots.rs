@@ -8,7 +8,9 @@ use cordial::{Exit, Strategy, Supervisor, Task};
 use cordial_isolate::{Function, Functions};
 use cordial_nats::Cluster;
 
+use crate::functions::{DOUBLE, SLEEP};
 use crate::harness::{Server, with_server};
+use crate::jobs::start_worker;
 use crate::processes::{self, Process, RECORD, Record, options};
 use crate::proxy::Proxy;
 
@@ -143,5 +145,36 @@ fn calls_that_arrive_after_a_worker_has_unsubscribed_are_answered() {
             }
             assert!(n_tries < 3, "{} of 300 calls: {}", errors.len(), errors[0]);
         }
+    });
+}
+
+#[test]
+fn calls_have_their_turn_while_jobs_wait_and_jobs_while_calls_do() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let mut jobs = Vec::new();
+        for _ in 0..24 {
+            jobs.push(cluster.submit(SLEEP, 500).group("g").await.unwrap());
+        }
+        let tree = start_worker(&cluster, "g", 1).await;
+        // Each call waits for the end of a job, and a moment longer.
+        for number in 0..10 {
+            assert_eq!(cluster.call(DOUBLE, number).await, Ok(2 * number), "call {number}");
+        }
+        // Each job waits for the end of a call.
+        let caller = cluster.clone();
+        let calls = Task::spawn(async move {
+            loop {
+                let calls: Vec<_> = (0..10).map(|_| caller.call(SLEEP, 20).timeout(LIMIT)).collect();
+                for call in calls {
+                    call.await.unwrap();
+                }
+            }
+        });
+        for job in jobs {
+            assert_eq!(job.timeout(LIMIT).await, Ok(500));
+        }
+        drop(calls);
+        tree.stop().await;
     });
 }
