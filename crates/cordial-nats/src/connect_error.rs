@@ -120,11 +120,17 @@ impl fmt::Display for ConnectError {
                 }
                 Ok(())
             }
-            ConnectError::OtherSettings { stream, difference } => write!(
-                f,
-                "the stream {stream:?} is there already, with other settings ({difference}); use the same options in all programs of the \
-                 fleet, set another `prefix`, or delete the stream"
-            ),
+            ConnectError::OtherSettings { stream, difference } => {
+                let advice = match difference.starts_with(CONSUMER_DIFFERS) {
+                    true => "stop the workers of the group and delete that consumer, not the stream: the jobs stay",
+                    false => "set another `prefix`, or delete the stream with all that it keeps",
+                };
+                write!(
+                    f,
+                    "the stream {stream:?} is there already, with other settings ({difference}); use the same options in all programs of the \
+                     fleet, or {advice}"
+                )
+            }
             ConnectError::Silent { what } => write!(
                 f,
                 "the NATS server did not answer the request to {what} in time; check the connection, and whether the servers of the \
@@ -177,6 +183,9 @@ impl ConnectError {
     }
 }
 
+/// How the difference of a consumer begins.
+pub(crate) const CONSUMER_DIFFERS: &str = "the lease of its consumer";
+
 /// The reason of a refused request that no server has answered.
 pub(crate) const NO_LEADER: &str = "no server of JetStream answers, or the servers have no leader at the moment";
 
@@ -210,7 +219,7 @@ pub(crate) fn without_secrets(servers: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ConnectError, without_codes, without_secrets};
+    use super::{CONSUMER_DIFFERS, ConnectError, without_codes, without_secrets};
 
     #[test]
     fn an_error_of_tls_says_what_to_do() {
@@ -223,6 +232,13 @@ mod tests {
             assert!(error.starts_with(&format!("no safe connection to tls://h:1 ({reason}); ")), "{error}");
             assert!(error.ends_with(advice), "{error}");
         }
+    }
+
+    #[test]
+    fn a_consumer_that_differs_is_deleted_without_its_jobs() {
+        let difference = format!("{CONSUMER_DIFFERS} \"workers\" is 10s, and that of this program 2s").into();
+        let error = ConnectError::OtherSettings { stream: "cordial-jobs-g".into(), difference }.to_string();
+        assert!(error.ends_with("and delete that consumer, not the stream: the jobs stay"), "{error}");
     }
 
     #[test]

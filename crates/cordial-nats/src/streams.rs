@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::connect_error::{ConnectError, NO_LEADER};
+use crate::connect_error::{CONSUMER_DIFFERS, ConnectError, NO_LEADER};
 use crate::names::Subjects;
 use crate::net::{ApiReply, Connection, NetError, request_api, request_api_within};
 use crate::options::StreamOptions;
@@ -140,23 +140,32 @@ pub(crate) async fn ensure_jobs(
     ensure_stream(connection, jobs, options).await
 }
 
-/// Makes the consumer of a group, or checks its lease.
+/// What one request for jobs may ask for. An operator may have given the consumer or the server smaller limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PullLimits {
+    /// How many jobs.
+    pub(crate) batch: usize,
+    /// For how long.
+    pub(crate) expires: Duration,
+}
+
+/// Makes the consumer of a group, or checks its lease. Returns its limits.
 pub(crate) async fn ensure_consumer(
     connection: &Connection,
     subjects: &Subjects,
     group: &str,
     lease: Duration,
-) -> Result<(), ConnectError> {
+) -> Result<PullLimits, ConnectError> {
     let stream = subjects.jobs_stream(group);
     let what = format!("look at the consumer {CONSUMER:?} of the stream {stream:?}");
     match request_api(connection, &format!("CONSUMER.INFO.{stream}.{CONSUMER}"), &Value::Null).await {
         Ok(info) => {
             let ack_wait = info["config"]["ack_wait"].as_u64().unwrap_or_default();
             if ack_wait == nanoseconds(lease) {
-                return Ok(());
+                return Ok(limits_of(&info));
             }
             let difference = format!(
-                "the lease of its consumer {CONSUMER:?} is {:?}, and that of this program {lease:?}",
+                "{CONSUMER_DIFFERS} {CONSUMER:?} is {:?}, and that of this program {lease:?}",
                 Duration::from_nanos(ack_wait)
             );
             return Err(ConnectError::OtherSettings { stream: stream.into(), difference: difference.into() });
@@ -180,7 +189,16 @@ pub(crate) async fn ensure_consumer(
     });
     let create = format!("CONSUMER.DURABLE.CREATE.{stream}.{CONSUMER}");
     let made = request_api(connection, &create, &consumer).await;
-    made.map(drop).map_err(|error| refused(&format!("make the consumer {CONSUMER:?} of the stream {stream:?}"), error))
+    made.map(|made| limits_of(&made))
+        .map_err(|error| refused(&format!("make the consumer {CONSUMER:?} of the stream {stream:?}"), error))
+}
+
+fn limits_of(consumer: &ApiReply) -> PullLimits {
+    let limit = |field: &str| consumer["config"][field].as_u64().filter(|limit| *limit > 0);
+    PullLimits {
+        batch: limit("max_batch").and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX),
+        expires: limit("max_expires").map_or(Duration::MAX, Duration::from_nanos),
+    }
 }
 
 /// Returns whether a stream exists.

@@ -24,7 +24,7 @@ use super::received_job::{ReceivedJob, SILENCE, is_late};
 use crate::cluster::ClusterShared;
 use crate::names::JobId;
 use crate::net::{CancellationToken, Connection, HandlerSubscription, KeepAliveKind, NetError};
-use crate::streams::CONSUMER;
+use crate::streams::{CONSUMER, PullLimits};
 
 /// How long a request is open.
 const EXPIRES: Duration = Duration::from_secs(30);
@@ -37,6 +37,7 @@ pub(super) const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 
 pub(super) struct PullConsumer {
     inbox: String,
+    limits: PullLimits,
     events: mpsc::UnboundedReceiver<PullEvent>,
     subscription: HandlerSubscription,
     requests: Arc<Mutex<Requests>>,
@@ -63,7 +64,11 @@ pub(super) enum PullEvent {
 }
 
 impl PullConsumer {
-    pub(super) async fn new(shared: &ClusterShared, node: &Arc<NodeState>) -> Result<PullConsumer, NetError> {
+    pub(super) async fn new(
+        shared: &ClusterShared,
+        node: &Arc<NodeState>,
+        limits: PullLimits,
+    ) -> Result<PullConsumer, NetError> {
         let inbox = shared.connection.new_inbox();
         let requests = Requests { n_open: 0, last_message: Instant::now(), is_in_doubt: false };
         let requests = Arc::new(Mutex::new(requests));
@@ -79,12 +84,16 @@ impl PullConsumer {
             }
         };
         let subscription = shared.connection.handle(inbox.clone(), None, Box::new(handler)).await?;
-        Ok(PullConsumer { inbox, events, subscription, requests })
+        Ok(PullConsumer { inbox, limits, events, subscription, requests })
+    }
+
+    pub(super) fn limits(&self) -> PullLimits {
+        self.limits
     }
 
     /// Asks for jobs until `n_free` are asked for, or have arrived and were not taken.
     pub(super) async fn ask(&mut self, shared: &ClusterShared, group: &str, n_free: usize) -> Result<(), NetError> {
-        let n_missing = {
+        let mut n_missing = {
             let mut requests = lock(&self.requests);
             let n_missing = n_free.saturating_sub(requests.n_open + self.events.len());
             if n_missing == 0 {
@@ -96,14 +105,22 @@ impl PullConsumer {
             requests.n_open += n_missing;
             n_missing
         };
-        let request = json!({
-            "batch": n_missing,
-            "expires": u64::try_from(EXPIRES.as_nanos()).unwrap_or(u64::MAX),
-            "idle_heartbeat": u64::try_from(IDLE_HEARTBEAT.min(shared.lease / 4).as_nanos()).unwrap_or(u64::MAX),
-        });
+        let expires = EXPIRES.min(self.limits.expires);
+        // The server takes no heartbeat that is longer than half of the time of the request.
+        let heartbeat = IDLE_HEARTBEAT.min(shared.lease / 4).min(expires / 2);
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{CONSUMER}", shared.subjects.jobs_stream(group));
-        let request = Bytes::from(request.to_string());
-        shared.connection.publish_with_reply(subject, self.inbox.clone(), request).await
+        while n_missing > 0 {
+            let batch = n_missing.min(self.limits.batch);
+            n_missing -= batch;
+            let request = json!({
+                "batch": batch,
+                "expires": u64::try_from(expires.as_nanos()).unwrap_or(u64::MAX),
+                "idle_heartbeat": u64::try_from(heartbeat.as_nanos()).unwrap_or(u64::MAX),
+            });
+            let request = Bytes::from(request.to_string());
+            shared.connection.publish_with_reply(subject.clone(), self.inbox.clone(), request).await?;
+        }
+        Ok(())
     }
 
     /// Ends the requests that are open, and gives back what was delivered and not taken. What is late is left to its lease: another worker may

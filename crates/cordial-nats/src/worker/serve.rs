@@ -21,7 +21,7 @@ use super::settings::Settings;
 use crate::connect_error::ConnectError;
 use crate::names::JobId;
 use crate::net::{CancelReason, RequestHandler, Subscription};
-use crate::streams::{ensure_consumer, refused};
+use crate::streams::{PullLimits, ensure_consumer, refused};
 use crate::unwind::contain;
 
 /// The queue group of all workers: a call goes to one of them.
@@ -68,8 +68,8 @@ pub(super) async fn serve(
         calls.push(subscription.map_err(subscribed)?);
     }
     // After the subscriptions: its answer shows that the server has these as well, so calls find this worker.
-    ensure_consumer(&shared.connection, &shared.subjects, &group, shared.lease).await?;
-    let consumer = PullConsumer::new(&shared, &node).await.map_err(|error| refused("ask for jobs", error))?;
+    let limits = ensure_consumer(&shared.connection, &shared.subjects, &group, shared.lease).await?;
+    let consumer = PullConsumer::new(&shared, &node, limits).await.map_err(|error| refused("ask for jobs", error))?;
     process::set_label(format!("worker of the group {group}"));
     Ok(Serving { settings, node, calls, _handlers: handlers }.run(consumer))
 }
@@ -230,8 +230,9 @@ impl Serving {
             if let Some(reason) = lost {
                 contain(|| debug!(target: "cordial::fleet", node = &*node.name, reason, "pull_lost"));
                 // Before the wait: a request that the server still has would bring jobs that nothing takes.
+                let limits = consumer.limits();
                 consumer.close(&shared).await;
-                let mut restarted = pin!(restart(settings, node));
+                let mut restarted = pin!(restart(settings, node, limits));
                 consumer = loop {
                     tokio::select! {
                         biased;
@@ -326,7 +327,7 @@ fn take_call(
 }
 
 /// Makes another consumer after requests were lost. Tries until there is one, and makes or checks the streams before each try.
-async fn restart(settings: &Settings, node: &Arc<NodeState>) -> PullConsumer {
+async fn restart(settings: &Settings, node: &Arc<NodeState>, mut limits: PullLimits) -> PullConsumer {
     let shared = &settings.shared;
     loop {
         tokio::time::sleep(RETRY_DELAY).await;
@@ -336,7 +337,7 @@ async fn restart(settings: &Settings, node: &Arc<NodeState>) -> PullConsumer {
             ensure_consumer(&shared.connection, &shared.subjects, &settings.group, shared.lease).await
         };
         match ensured.await {
-            Ok(()) => {}
+            Ok(found) => limits = found,
             Err(error @ (ConnectError::Silent { .. } | ConnectError::Refused { .. })) => {
                 contain(|| warn!(target: "cordial::fleet", node = &*shared.name, %error, "server_unavailable"));
             }
@@ -345,7 +346,7 @@ async fn restart(settings: &Settings, node: &Arc<NodeState>) -> PullConsumer {
                 continue;
             }
         }
-        match PullConsumer::new(shared, node).await {
+        match PullConsumer::new(shared, node, limits).await {
             Ok(consumer) => return consumer,
             Err(error) => {
                 contain(|| warn!(target: "cordial::fleet", node = &*shared.name, %error, "server_unavailable"))

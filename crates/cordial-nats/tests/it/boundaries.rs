@@ -7,6 +7,7 @@ use cordial_nats::{Cluster, Options};
 
 use crate::functions::{DOUBLE, functions};
 use crate::harness::with_server;
+use crate::jobs::start_worker;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -49,6 +50,29 @@ fn a_group_for_no_job_has_room_for_one() {
         let worker = cluster.worker(functions()).group("g").slots(1);
         let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
         assert_eq!(job.timeout(LIMIT).await, Ok(42));
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_worker_asks_for_no_more_than_an_operator_allows() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        start_worker(&cluster, "g", 16).await.stop().await;
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let info = client.request("$JS.API.CONSUMER.INFO.cordial-jobs-g.workers", "".into()).await.unwrap();
+        let mut config = serde_json::from_slice::<serde_json::Value>(&info.payload).unwrap()["config"].take();
+        config["max_batch"] = 3.into();
+        config["max_expires"] = 2_000_000_000_u64.into();
+        let update = serde_json::json!({ "stream_name": "cordial-jobs-g", "config": config }).to_string();
+        let subject = "$JS.API.CONSUMER.DURABLE.CREATE.cordial-jobs-g.workers";
+        let updated = client.request(subject, update.into()).await.unwrap();
+        assert!(!String::from_utf8_lossy(&updated.payload).contains("\"error\""), "{updated:?}");
+        let tree = start_worker(&cluster, "g", 16).await;
+        for n in 0..20 {
+            let job = cluster.submit(DOUBLE, n).group("g").await.unwrap();
+            assert_eq!(job.timeout(LIMIT).await, Ok(2 * n));
+        }
         tree.stop().await;
     });
 }
