@@ -242,7 +242,7 @@ async fn wait_result(shared: &Arc<ClusterShared>, id: &JobId, source: ResultSour
                 Some(message) => {
                     return Ok(StoredMessage { headers: message.headers.unwrap_or_default(), payload: message.payload });
                 }
-                None => return Err(broken(refused("wait for a result", NetError::Broken("the connection has ended".into())))),
+                None => return Err(broken(refused("wait for a result", NetError::Ended))),
             },
             Ok(()) = connects.changed() => {
                 // All clients connect again at the same moment.
@@ -255,7 +255,9 @@ async fn wait_result(shared: &Arc<ClusterShared>, id: &JobId, source: ResultSour
             Ok(Found::Result(message)) => return Ok(message),
             Ok(Found::Nothing) => return Err(Exit::Error(Arc::new(UnknownJob { id: id.clone(), was_accepted }))),
             Ok(Found::NewResult) => REPLICA_DELAY,
-            Err(NetError::Denied(text)) => return Err(broken(refused("look a result up", NetError::Denied(text)))),
+            Err(error @ (NetError::Denied(_) | NetError::Ended)) => {
+                return Err(broken(refused("look a result up", error)));
+            }
             // The job waits or runs, or the server is gone for a moment: the next look-up shows which.
             Ok(Found::Job) | Err(_) => (delay * 2).clamp(MIN_LOOK_UP_DELAY, MAX_LOOK_UP_DELAY),
         };

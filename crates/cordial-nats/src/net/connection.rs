@@ -166,6 +166,8 @@ impl Connection {
         answer.map_err(|error| match error.kind() {
             RequestErrorKind::NoResponders => NetError::NoResponders,
             RequestErrorKind::MaxPayloadExceeded => NetError::TooLarge { size, limit: self.max_payload() },
+            // The client waits for ever, unless it has ended.
+            RequestErrorKind::Other => NetError::Ended,
             _ => NetError::Broken(error.to_string().into()),
         })
     }
@@ -198,7 +200,8 @@ impl Connection {
         };
         timeout(SEND_LIMIT, sent).await.map_err(|_| NetError::Silent)?.map_err(|error| match error.kind() {
             PublishErrorKind::MaxPayloadExceeded => NetError::TooLarge { size, limit: self.max_payload() },
-            _ => NetError::Broken(error.to_string().into()),
+            PublishErrorKind::Send => NetError::Ended,
+            PublishErrorKind::InvalidSubject => NetError::Broken(error.to_string().into()),
         })
     }
 
@@ -286,7 +289,7 @@ async fn wait_subscribed(wait: oneshot::Receiver<Result<(), String>>) -> Result<
     match timeout(SEND_LIMIT, wait).await.map_err(|_| NetError::Silent)? {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(NetError::Broken(error.into())),
-        Err(_) => Err(NetError::Broken("the connection has ended".into())),
+        Err(_) => Err(NetError::Ended),
     }
 }
 

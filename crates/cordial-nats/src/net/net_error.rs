@@ -25,7 +25,9 @@ pub(crate) enum NetError {
         code: u64,
         description: Arc<str>,
     },
-    /// Another failure: the connection has ended, the answer cannot be read, or an object is damaged.
+    /// The connection has ended for good: the program has drained its client, or the thread of the connection is gone.
+    Ended,
+    /// Another failure: the answer cannot be read, or an object is damaged.
     Broken(Arc<str>),
 }
 
@@ -73,6 +75,7 @@ impl fmt::Display for NetError {
         match self {
             NetError::NoResponders => f.write_str("nothing listens there"),
             NetError::Silent => f.write_str("the server did not answer in time"),
+            NetError::Ended => f.write_str("the connection has ended"),
             NetError::Denied(text) | NetError::Broken(text) => f.write_str(text),
             NetError::TooLarge { size, limit } => {
                 write!(

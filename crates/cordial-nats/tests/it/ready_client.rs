@@ -42,3 +42,18 @@ fn a_client_that_is_not_connected_is_named_within_three_seconds() {
         assert!(error.to_string().contains("the given client"), "{error}");
     });
 }
+
+#[test]
+fn each_wait_ends_after_the_program_has_drained_its_client() {
+    with_server(|server| async move {
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let cluster = Cluster::connect(client.clone()).await.unwrap();
+        let job = cluster.submit(SLEEP, 1).group("g").await.unwrap();
+        let keyed = cluster.submit(SLEEP, 1).group("g").key("k").await.unwrap();
+        client.drain().await.unwrap();
+        for job in [job, keyed] {
+            let error = job.timeout(LIMIT).await.unwrap_err().to_string();
+            assert!(error.contains("the connection has ended"), "{error}");
+        }
+    });
+}
