@@ -230,10 +230,18 @@ pub(crate) async fn has_message(connection: &Connection, stream: &str, subject: 
     const LIMIT: Duration = Duration::from_millis(1700);
     let filter = json!({ "subjects_filter": subject });
     match request_api_within(connection, &format!("STREAM.INFO.{stream}"), &filter, LIMIT).await {
-        Ok(info) => Ok(info["state"]["subjects"].get(subject).is_some()),
+        Ok(info) if has_leader(&info) => Ok(info["state"]["subjects"].get(subject).is_some()),
+        Ok(_) => Err(NetError::Silent),
         Err(error) if error.is_no_stream() => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Returns whether the leader of a stream has answered a question about it. In a cluster whose servers have no leader for the stream, any of them
+/// answers, also one that has missed the last messages.
+fn has_leader(info: &ApiReply) -> bool {
+    let cluster = &info["cluster"];
+    cluster.is_null() || cluster["leader"].as_str().is_some_and(|leader| !leader.is_empty())
 }
 
 /// Returns the subjects that match a filter and have messages, and how long the stream keeps a message; `None` if that has no limit.
@@ -244,6 +252,9 @@ pub(crate) async fn subjects_of(
 ) -> Result<(Vec<String>, Option<Duration>), NetError> {
     let filter = json!({ "subjects_filter": filter });
     let info = request_api(connection, &format!("STREAM.INFO.{stream}"), &filter).await?;
+    if !has_leader(&info) {
+        return Err(NetError::Silent);
+    }
     let subjects = info["state"]["subjects"].as_object().into_iter().flat_map(|subjects| subjects.keys().cloned());
     let max_age = info["config"]["max_age"].as_u64().filter(|age| *age > 0).map(Duration::from_nanos);
     Ok((subjects.collect(), max_age))
@@ -322,4 +333,20 @@ pub(crate) fn refused(what: &str, error: NetError) -> ConnectError {
 /// Returns the nanoseconds of a duration, up to the largest number that the server reads.
 fn nanoseconds(duration: Duration) -> u64 {
     duration.as_nanos().min(i64::MAX as u128) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::has_leader;
+
+    #[test]
+    fn a_server_alone_and_a_leader_are_believed_and_a_replica_without_a_leader_is_not() {
+        let replicas = json!([{ "name": "server-0", "current": false, "lag": 3 }]);
+        assert!(has_leader(&json!({ "state": {} })));
+        assert!(has_leader(&json!({ "cluster": { "name": "c", "leader": "server-1", "replicas": replicas } })));
+        assert!(!has_leader(&json!({ "cluster": { "name": "c", "replicas": replicas } })));
+        assert!(!has_leader(&json!({ "cluster": { "name": "c", "leader": "", "replicas": replicas } })));
+    }
 }

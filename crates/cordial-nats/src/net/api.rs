@@ -8,10 +8,10 @@ use async_nats::{HeaderMap, Message, StatusCode};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::connection::Connection;
-use super::net_error::NetError;
+use super::net_error::{NO_LEADER, NetError};
 
 /// How long a request to JetStream may take, unless the caller sets another limit.
 pub(crate) const API_LIMIT: Duration = Duration::from_millis(2800);
@@ -19,8 +19,8 @@ pub(crate) const API_LIMIT: Duration = Duration::from_millis(2800);
 /// How long most tries of [`with_tries`] may take.
 pub(crate) const TRY_LIMIT: Duration = Duration::from_secs(2);
 
-/// How often [`with_tries`] repeats a request.
-const MAX_TRIES: u32 = 30;
+/// For how long [`with_tries`] repeats a request. A server comes back in that time.
+const TRY_FOR: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Deserialize)]
 struct ErrorReply {
@@ -79,7 +79,11 @@ fn read_reply(answer: &Message) -> Result<Value, NetError> {
         Some(error) => {
             let error: ErrorReply = serde_json::from_value(error)
                 .map_err(|error| NetError::Broken(format!("the answer of JetStream cannot be read: {error}").into()))?;
-            Err(NetError::Api { code: error.err_code, description: error.description.into() })
+            Err(match error.err_code {
+                // As if no server had answered: they elect a leader, or wait for others.
+                NO_LEADER => NetError::Silent,
+                code => NetError::Api { code, description: error.description.into() },
+            })
         }
     }
 }
@@ -108,18 +112,16 @@ fn stored(answer: Message) -> Result<Option<StoredMessage>, NetError> {
     }
 }
 
-/// Repeats a request while the server does not answer. All tries together last about a minute, in which a server comes back.
+/// Repeats a request for a minute while the server does not answer, or no server has the stream.
 pub(crate) async fn with_tries<T, F>(request: impl Fn() -> F) -> Result<T, NetError>
 where
     F: Future<Output = Result<T, NetError>>,
 {
-    let mut n_tries = 0;
+    let deadline = Instant::now() + TRY_FOR;
     loop {
         match request().await {
-            Err(NetError::Silent | NetError::NoResponders) if n_tries < MAX_TRIES => {
-                n_tries += 1;
-                sleep(TRY_LIMIT / 10).await;
-            }
+            // "No responders" is an answer at once, so tries are not counted.
+            Err(NetError::Silent | NetError::NoResponders) if Instant::now() < deadline => sleep(TRY_LIMIT / 10).await,
             done => return done,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub(crate) enum NetError {
     /// No program, and no stream, listens on the subject.
     NoResponders,
-    /// There was no answer in time.
+    /// There was no answer in time, or the servers of the cluster have no leader at the moment.
     Silent,
     /// The login has no permission for this. The text is that of the server.
     Denied(Arc<str>),

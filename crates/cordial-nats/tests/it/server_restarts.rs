@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cordial::Task;
 use cordial_nats::Cluster;
 
 use crate::functions::{DOUBLE, SLEEP};
@@ -30,5 +31,23 @@ fn jobs_outlive_a_killed_server_and_the_submitter_gets_its_answers() {
         let job = cluster.submit(DOUBLE, 1).group("g").key("later").await.unwrap();
         assert_eq!(job.timeout(Duration::from_secs(30)).await, Ok(2));
         tree.stop().await;
+    });
+}
+
+#[test]
+fn a_piece_is_kept_after_the_servers_had_no_stream_for_it_for_a_while() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let job = cluster.submit(DOUBLE, 1).group("g").await.unwrap();
+        let client = async_nats::connect(server.url()).await.unwrap();
+        client.request("$JS.API.STREAM.DELETE.cordial-results", "".into()).await.unwrap();
+        let (keeper, id) = (cluster.clone(), job.id().clone());
+        let keeps = Task::spawn(async move { keeper.keep_piece(&id, 1, 0, "piece".into()).await });
+        // As long as the servers of a cluster may need to elect a leader.
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        let other = Cluster::connect(server.url()).await.unwrap();
+        let _other = other.submit(DOUBLE, 1).group("g").await.unwrap();
+        keeps.timeout(Duration::from_secs(30)).await.unwrap().unwrap();
+        assert_eq!(cluster.piece(job.id(), 1, 0).await.unwrap().as_deref(), Some(&b"piece"[..]));
     });
 }
