@@ -43,7 +43,8 @@ pub struct AttemptRecord {
     pub ran_for: Option<Duration>,
     /// How it ended.
     pub reason: String,
-    /// Whether it was ended because its worker stopped in order. Such an attempt does not count against the limit of the job.
+    /// Whether it was ended because its worker stopped in order, or has not run because the pool of its worker took no calls. Such an attempt does
+    /// not count against the limit of the job.
     #[serde(default)]
     pub was_stopped: bool,
 }
@@ -82,6 +83,11 @@ impl AttemptRecord {
     pub(crate) fn stopped(number: u32, node: &str, started: SystemTime) -> AttemptRecord {
         let exit = Exit::from("its worker was stopped");
         AttemptRecord { was_stopped: true, ..AttemptRecord::ended(number, node, started, &exit) }
+    }
+
+    /// Returns the record of an attempt that did not run, because its node could not start it.
+    pub(crate) fn not_run(number: u32, node: &str, started: SystemTime, exit: &Exit) -> AttemptRecord {
+        AttemptRecord { was_stopped: true, ..AttemptRecord::ended(number, node, started, exit) }
     }
 
     /// Returns the record of an attempt. `None` if it has not failed, or if its node was lost.

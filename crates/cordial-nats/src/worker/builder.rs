@@ -71,7 +71,8 @@ impl Worker {
     }
 
     /// Runs jobs and calls in this pool of other OS processes, so that each can be killed whatever it does. Give the pool as many
-    /// workers as the worker has slots: otherwise jobs wait for the pool while their lease is renewed. Default: jobs and calls run as
+    /// workers as the worker has slots: otherwise jobs wait for the pool while their lease is renewed. While the pool takes no calls, because it was
+    /// stopped or has given up, jobs are given back after a second, which does not use up an attempt, and calls fail. Default: jobs and calls run as
     /// processes of this runtime, which end only at an await point.
     pub fn isolated(self, pool: Pool) -> Worker {
         Worker { mode: RunMode::Isolated(pool), ..self }

@@ -51,6 +51,9 @@ const RESULT_LIMIT: Duration = Duration::from_secs(2);
 /// How long a worker waits before it repeats a request about a job that has failed.
 const REQUEST_RETRY_DELAY: Duration = Duration::from_millis(200);
 
+/// How long a worker keeps a job that it cannot run because its pool takes no calls.
+const POOL_DELAY: Duration = Duration::from_secs(1);
+
 /// How long a stop waits until the record that it has ended a run is kept.
 const STOP_RECORD_LIMIT: Duration = Duration::from_millis(300);
 
@@ -150,10 +153,16 @@ impl JobRun {
         let input = self.input.to_vec();
         let mut task = ATTEMPT.scope(attempt, lazy(|_| settings.start(&runner, input, carried))).await;
         let result = tokio::select! {
-            result = &mut task => result.map_err(without_values),
+            result = &mut task => result,
             reason = cancellation.cancelled() => return self.end(task, reason, number, started).await,
         };
-        match result {
+        if let Err(exit) = &result
+            && settings.is_without_pool(exit)
+        {
+            let record = AttemptRecord::not_run(number, &node.name, started, exit);
+            return self.give_back_without_pool(record).await;
+        }
+        match result.map_err(without_values) {
             Ok(bytes) => {
                 let outcome = fitting(shared, Outcome::from_result(Ok(bytes)));
                 self.go_on_in_thread(|run| run.hand_over(number, State::Done, outcome));
@@ -198,6 +207,26 @@ impl JobRun {
                 drop(task.shutdown(Shutdown::BrutalKill).await);
                 contain(|| warn!(target: "cordial::fleet", job = %id, attempt = number, "lease_lost"));
                 self.delivery.leave();
+            }
+        }
+    }
+
+    /// Gives back a job that has not run, because the pool takes no calls. Not at once: otherwise a node without its pool would take most jobs of
+    /// the group.
+    async fn give_back_without_pool(self, record: AttemptRecord) {
+        let JobRun { settings, id, cancellation, .. } = &self;
+        contain(|| warn!(target: "cordial::fleet", job = %id, reason = record.reason, "pool_unavailable"));
+        record.keep(&settings.shared, id, RESULT_LIMIT).await;
+        tokio::select! {
+            _ = cancellation.cancelled() => {}
+            () = tokio::time::sleep(POOL_DELAY) => {}
+        }
+        match cancellation.reason() {
+            Some(CancelReason::Cancelled) => self.delivery.settle("+ACK"),
+            Some(CancelReason::LeaseLost | CancelReason::CallerGone) => self.delivery.leave(),
+            Some(CancelReason::WorkerStops) | None => {
+                drop(self.lease);
+                drop(self.delivery);
             }
         }
     }

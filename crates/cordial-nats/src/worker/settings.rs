@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cordial::Task;
+use cordial::{Exit, Task};
 use cordial_isolate::dispatch::{Carried, Runner, Unserved};
-use cordial_isolate::{Functions, Pool};
+use cordial_isolate::{Functions, Pool, PoolError};
 
 use crate::attempt;
 use crate::cluster::ClusterShared;
@@ -35,6 +35,12 @@ impl Settings {
     /// Finds the function of a job or a call.
     pub(crate) fn find(&self, function: &str, fingerprint: u64) -> Result<Runner, Unserved> {
         self.functions.find(function, fingerprint)
+    }
+
+    /// Returns whether a function has not run because the pool takes no calls.
+    pub(crate) fn is_without_pool(&self, exit: &Exit) -> bool {
+        // In a process of this runtime, the error is that of the function, which may use a pool of its own.
+        matches!(self.mode, RunMode::Isolated(_)) && exit.downcast_ref::<PoolError>().is_some()
     }
 
     /// Starts a function. Dropping the task ends it.

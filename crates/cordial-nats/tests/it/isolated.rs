@@ -61,3 +61,26 @@ fn a_function_that_aborts_is_lost_and_its_worker_lives_on() {
         pool.stop().await;
     });
 }
+
+#[test]
+fn a_node_whose_pool_takes_no_calls_uses_up_no_attempt() {
+    cordial_isolate::test_main(functions());
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url()).name("without-pool")).await.unwrap();
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let worker = cluster.worker(functions()).group("g").slots(1).isolated(pool.clone());
+        let broken = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        pool.stop().await;
+        let dir = tempfile::tempdir().unwrap();
+        let record = |number| Record { log: dir.path().join("runs").display().to_string(), number, ms: 0 };
+        let job = cluster.submit(RECORD, record(7)).group("g").attempts(1).await.unwrap();
+        while cluster.nodes().await.unwrap()[0].running == 0 {}
+        let other = Cluster::connect(options(&server.url()).name("other")).await.unwrap();
+        let worker = other.worker(functions()).group("g").slots(1);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        assert_eq!(job.timeout(LIMIT).await, Ok(7));
+        assert_eq!(cluster.dead_letters("g").await.unwrap(), []);
+        tree.stop().await;
+        broken.stop().await;
+    });
+}
