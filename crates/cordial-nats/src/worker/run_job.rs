@@ -172,7 +172,10 @@ impl JobRun {
                 let record = AttemptRecord::ended(number, &node.name, started, &exit);
                 record.publish(shared, id);
                 let delay = job.delay_after(number);
-                self.delivery.give_back_after(delay);
+                let JobRun { delivery, lease, .. } = self;
+                // Before the job is given back: a renewal that follows would replace the delay by a whole lease.
+                drop(lease);
+                delivery.give_back_after(delay);
             }
             Err(exit) => {
                 let record = AttemptRecord::ended(number, &node.name, started, &exit);
