@@ -7,7 +7,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use cordial::{Backoff, ChildSpec, ChildState, Restart, Strategy, Supervisor, process};
+use cordial::{Backoff, ChildSpec, ChildState, Exit, Restart, Strategy, Supervisor, Task, process};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::harness::children::{Log, LogGuard, crash, has_given_up, info, state};
@@ -243,4 +244,84 @@ fn a_child_that_is_started_while_an_earlier_supervisor_starts_again_is_restarted
             tree.stop().await;
         }
     });
+}
+
+// V-117
+/// An earlier child that starts again restarts the later ones, also those that ended by themselves; a call that ended one counts.
+#[test]
+fn a_child_that_is_started_early_and_ends_by_itself_starts_again_unless_a_call_has_terminated_it() {
+    for_each_seed(|| async {
+        for strategy in [Strategy::OneForAll, Strategy::RestForOne] {
+            let log = Log::default();
+            let ends = |id| log.child_that(id, || sleep(SECOND)).restart(Restart::Transient);
+            let backoff = Backoff::exponential(10 * SECOND, 10 * SECOND);
+            let tree = Supervisor::builder(strategy).child(log.child("a").backoff(backoff)).start().await.unwrap();
+            log.take();
+            crash(&tree, "a").await;
+            tree.start_child(ends("ends")).await.unwrap();
+            tree.start_child(log.child("terminated")).await.unwrap();
+            tree.start_child(ends("both")).await.unwrap();
+            sleep(2 * SECOND).await;
+            tree.terminate_child("terminated").await.unwrap();
+            tree.terminate_child("both").await.unwrap();
+            log.take();
+            sleep(9 * SECOND).await;
+            assert_eq!(log.take(), "+a +ends -ends", "{strategy:?}");
+            assert_eq!(state(&tree, "terminated").await, Some(ChildState::Stopped));
+            tree.stop().await;
+        }
+    });
+}
+
+// V-117
+/// The exit of another child, which arrived at that moment, made the supervisor forget to restart the later child.
+#[test]
+fn a_supervisor_that_has_started_again_when_another_exit_is_handled_restarts_the_later_children() {
+    // A supervisor whose child connects slowly, and first waits for its backoff.
+    let nested = |id: &'static str, connects: Arc<Notify>, n_starts: Arc<AtomicU32>, failing: u32| {
+        ChildSpec::supervisor(id, move || {
+            let (n_starts, connects) = (n_starts.clone(), connects.clone());
+            let inner = ChildSpec::init("inner", move || {
+                let (fails, connects) = (n_starts.fetch_add(1, Ordering::SeqCst) == failing, connects.clone());
+                async move {
+                    if fails {
+                        return Err(io::Error::other("no disk"));
+                    }
+                    connects.notified().await;
+                    Ok(pending::<()>())
+                }
+            });
+            let inner = inner.restart(Restart::Permanent).backoff(Backoff::exponential(SECOND, SECOND));
+            Supervisor::builder(Strategy::OneForOne).child(inner)
+        })
+    };
+    for seed in 0..200 {
+        cordial::testing::run_seeded(seed, async move {
+            let (log, connects, never) = (Log::default(), Arc::new(Notify::new()), Arc::new(Notify::new()));
+            connects.notify_one();
+            let first = nested("first", connects.clone(), Arc::default(), 1);
+            let tree = Supervisor::builder(Strategy::RestForOne).child(first).start().await.unwrap();
+            crash(&tree, "first").await;
+            tree.start_child(log.child("late")).await.unwrap();
+            let mut starting = Task::spawn({
+                let (tree, second) = (tree.clone(), nested("second", never, Arc::default(), 0));
+                async move { tree.start_child(second).await }
+            });
+            sleep(2 * SECOND).await;
+            assert_eq!(log.take(), "+late");
+            // The first supervisor has started at the moment in which the second one exits.
+            let second = info(&tree, "second").await.unwrap().pid.unwrap();
+            connects.notify_one();
+            for _ in 0..seed % 8 {
+                tokio::task::yield_now().await;
+            }
+            process::exit(second, Exit::Killed);
+            // If the first supervisor has started before, the second one is started again, and this call waits.
+            drop(starting.yield_for(SECOND).await);
+            sleep(SECOND).await;
+            assert_eq!(state(&tree, "first").await, Some(ChildState::Running), "seed {seed}");
+            assert_eq!(log.take(), "-late +late", "seed {seed}");
+            tree.stop().await;
+        });
+    }
 }

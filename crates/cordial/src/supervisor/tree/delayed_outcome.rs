@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 
 use super::call::reply;
-use super::child::{Attempt, ChildStatus, StartCause, TreeChild};
+use super::child::{Attempt, ChildStatus, StartCause};
 use super::delayed_starts::{DelayedStart, DelayedStartInput};
 use super::state::TreeState;
 use crate::error::StartError;
@@ -11,6 +11,16 @@ use crate::pid::Pid;
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::start_watch::StartStep;
 use crate::supervisor::stop_reason::StopReason;
+
+/// What an input of a delayed start has changed.
+#[must_use = "other children may have to be restarted"]
+pub(super) enum DelayedStartStep {
+    /// The child is still starting, or its start was forgotten, or its exit follows.
+    GoesOn,
+    Started,
+    /// The start was ended because it took too long.
+    Failed(StartError),
+}
 
 impl TreeState {
     /// Adds a start to the delayed ones, so that the supervisor does other work while the child is starting.
@@ -35,30 +45,26 @@ impl TreeState {
         input: DelayedStartInput,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
-        let (key, pid) = (start.key, start.pid);
+        let key = start.key;
         match self.advance_start(start, input, signals).await? {
-            Some(error) => self.delayed_start_failed(key, error, signals).await,
-            None if self.has_restarted(key, pid) => self.stop_started_early(key, signals).await,
-            None => Ok(()),
+            DelayedStartStep::GoesOn => Ok(()),
+            DelayedStartStep::Started => self.restart_started_early(&[key], signals).await,
+            DelayedStartStep::Failed(error) => self.delayed_start_failed(key, error, signals).await,
         }
     }
 
-    /// Returns whether this process is a restart of the child, and has finished starting.
-    fn has_restarted(&self, key: u32, pid: Pid) -> bool {
-        let is_restart = |child: &TreeChild| child.start_cause() == StartCause::Restart;
-        self.children.get(key).is_some_and(|child| child.status == ChildStatus::Running(pid) && is_restart(child))
-    }
-
-    /// Records the delayed starts that have succeeded. To be called after an exit was read and before it is handled: the child may have
-    /// started and then exited.
-    pub(super) fn record_delayed_starts(&mut self) {
-        let mut due = Vec::new();
+    /// Records the delayed starts that have succeeded, and returns the keys of their children. To be called after an exit was read and
+    /// before it is handled: the child may have started and then exited.
+    #[must_use = "the children that calls have started early are started again after these"]
+    pub(super) fn record_delayed_starts(&mut self) -> Vec<u32> {
+        let (mut due, mut started) = (Vec::new(), Vec::new());
         while let Some((start, input)) = self.delayed_starts.next().now_or_never() {
             let DelayedStart { key, pid, .. } = start;
             match input {
                 DelayedStartInput::Started => {
                     if self.children.get(key).is_some_and(|child| child.status == ChildStatus::Starting(pid)) {
                         self.child_started(key, pid);
+                        started.push(key);
                     }
                 }
                 // The exit follows, or has been read.
@@ -69,22 +75,26 @@ impl TreeState {
         for start in due {
             self.delayed_starts.add(start, &self.runtime, &self.clock);
         }
+        started
     }
 
-    /// Handles an input of a delayed start. Returns the error if the start was ended because it took too long.
+    /// Handles an input of a delayed start.
     pub(super) async fn advance_start(
         &mut self,
         mut start: DelayedStart,
         input: DelayedStartInput,
         signals: &mut ExitSignals,
-    ) -> Result<Option<StartError>, StopReason> {
+    ) -> Result<DelayedStartStep, StopReason> {
         let DelayedStart { key, pid, .. } = start;
         if self.children.get(key).is_none_or(|child| child.status != ChildStatus::Starting(pid)) {
             // The child has been stopped or has exited, so its start is forgotten.
-            return Ok(None);
+            return Ok(DelayedStartStep::GoesOn);
         }
         match input {
-            DelayedStartInput::Started => self.child_started(key, pid),
+            DelayedStartInput::Started => {
+                self.child_started(key, pid);
+                return Ok(DelayedStartStep::Started);
+            }
             // The exit follows.
             DelayedStartInput::Failed => {}
             DelayedStartInput::WatchDue => match start.watch.step(self.clock.now()) {
@@ -96,11 +106,11 @@ impl TreeState {
                 StartStep::End(timeout) => {
                     let error = StartError::TimedOut { id: self.children[key].spec.id.clone(), timeout };
                     self.end_start(key, pid, &error, signals).await?;
-                    return Ok(Some(error));
+                    return Ok(DelayedStartStep::Failed(error));
                 }
             },
         }
-        Ok(None)
+        Ok(DelayedStartStep::GoesOn)
     }
 
     /// Handles the failure of a delayed start, after which the child has no process, or an abandoned process.

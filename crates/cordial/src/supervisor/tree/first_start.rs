@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use futures_util::future::{Either, select};
 
 use super::child::{Attempt, ChildStatus, StartCause};
+use super::delayed_outcome::DelayedStartStep;
 use super::delayed_starts::{DelayedStart, DelayedStartInput};
 use super::exits::ChildExit;
 use super::restarts::{NextRestart, exit_of};
@@ -137,7 +138,8 @@ impl TreeState {
             // The report is emptied, as after each step of the supervisor: it is for the stop, and there may be many failed attempts.
             discard(self.report.take());
             let exit = self.exits.try_next();
-            self.record_delayed_starts();
+            // No child was started early, since calls wait until all children have started.
+            let _ = self.record_delayed_starts();
             let ended = match self.children.get(key).map(|child| child.status) {
                 Some(ChildStatus::Running(_)) => Some(Waited::Started),
                 // A call of an inspector has stopped the child, or the child is temporary and was stopped together with a sibling.
@@ -178,18 +180,17 @@ impl TreeState {
                 FirstStartInput::Exit(exit) => self.exits.put_back(exit),
                 FirstStartInput::RestartDue => {}
                 FirstStartInput::Start(start, input) => {
-                    let (other, pid) = (start.key, start.pid);
-                    let error = self.advance_start(start, input, signals).await?;
-                    match (error, other == key) {
-                        (Some(error), true) => {
+                    let other = start.key;
+                    match (self.advance_start(start, input, signals).await?, other == key) {
+                        (DelayedStartStep::Failed(error), true) => {
                             self.not_started(key, StartCause::First);
                             return Ok(Waited::Failed(error));
                         }
-                        (Some(error), false) => self.delayed_start_failed(other, error, signals).await?,
-                        (None, true) if self.children[key].status == ChildStatus::Running(pid) => {
-                            return Ok(Waited::Started);
+                        (DelayedStartStep::Failed(error), false) => {
+                            self.delayed_start_failed(other, error, signals).await?;
                         }
-                        (None, _) => {}
+                        (DelayedStartStep::Started, true) => return Ok(Waited::Started),
+                        (DelayedStartStep::Started | DelayedStartStep::GoesOn, _) => {}
                     }
                 }
             }

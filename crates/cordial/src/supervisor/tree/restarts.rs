@@ -78,21 +78,26 @@ impl TreeState {
             return Ok(());
         }
         let (restart, is_significant) = (child.spec.restart, child.spec.is_significant);
-        if self.is_start_delayed(key) {
-            self.record_delayed_starts();
-        }
+        let started = if self.is_start_delayed(key) { self.record_delayed_starts() } else { Vec::new() };
         let is_starting = self.is_start_delayed(key);
         self.forget_process(key, at);
         if is_starting {
             let error = StartError::Child { id: self.children[key].spec.id.clone(), exit: exit.clone() };
-            return self.delayed_start_failed(key, error, signals).await;
+            self.delayed_start_failed(key, error, signals).await?;
+            return self.restart_started_early(&started, signals).await;
         }
         match restart.decide(exit.is_abnormal()) {
-            RestartDecision::Restart => return self.schedule_restart(key, exit, Attempt::First, signals).await,
+            RestartDecision::Restart => {
+                self.schedule_restart(key, exit, Attempt::First, signals).await?;
+                return self.restart_started_early(&started, signals).await;
+            }
             RestartDecision::Keep => self.children.set_status(key, ChildStatus::Stopped),
             RestartDecision::Remove => self.children.remove(key),
         }
-        if is_significant && self.shuts_down() { Err(StopReason::AutoShutdown) } else { Ok(()) }
+        if is_significant && self.shuts_down() {
+            return Err(StopReason::AutoShutdown);
+        }
+        self.restart_started_early(&started, signals).await
     }
 
     /// Returns whether the exit of a significant child, which has just been handled, shuts down the supervisor.
@@ -186,15 +191,43 @@ impl TreeState {
         Ok(())
     }
 
-    /// Stops the children after `key` that calls have started while `key` waited for its restart. They are started again after it.
-    pub(super) async fn stop_started_early(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StopReason> {
+    /// Does what [`stop_started_early`](TreeState::stop_started_early) does, after the delayed starts of these children have succeeded.
+    pub(super) async fn restart_started_early(
+        &mut self,
+        started: &[u32],
+        signals: &mut ExitSignals,
+    ) -> Result<(), StopReason> {
+        // A child that a call has started restarts no other one.
+        let is_restart =
+            |key: &u32| self.children.get(*key).is_some_and(|child| child.start_cause() == StartCause::Restart);
+        match started.iter().copied().filter(is_restart).min() {
+            Some(first) => self.stop_started_early(first, Attempt::Retry, signals).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Stops the children after `key` that calls have started while `key` waited for its restart. They are started again after it, also
+    /// those that have ended by themselves, and in the order of `attempt`.
+    async fn stop_started_early(
+        &mut self,
+        key: u32,
+        attempt: Attempt,
+        signals: &mut ExitSignals,
+    ) -> Result<(), StopReason> {
         let mut early = std::mem::take(&mut self.started_early);
-        early.retain(|early| *early > key && self.children.get(*early).is_some_and(|child| child.pid().is_some()));
+        early.retain(|early| {
+            *early > key && self.children.get(*early).is_some_and(|child| child.restart_at().is_none())
+        });
         early.sort_unstable();
-        let (now, attempt) = (self.clock.now(), self.children[key].attempt);
+        early.dedup();
+        let now = self.clock.now();
         for early in early.into_iter().rev() {
             self.children[early].attempt = attempt;
-            self.stop_for_restart(early, now, signals).await?;
+            if self.children[early].pid().is_some() {
+                self.stop_for_restart(early, now, signals).await?;
+            } else {
+                self.children.set_status(early, ChildStatus::RestartAt(now));
+            }
         }
         Ok(())
     }
@@ -248,7 +281,8 @@ impl TreeState {
 
     /// Starts a child again. If it fails to start, schedules the next attempt.
     pub(super) async fn restart_child(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StopReason> {
-        self.stop_started_early(key, signals).await?;
+        let attempt = self.children[key].attempt;
+        self.stop_started_early(key, attempt, signals).await?;
         match self.start_child(key, StartCause::Restart, signals).await? {
             StartOutcome::Failed(error) => self.restart_failed(key, error, signals).await,
             StartOutcome::Started(_) | StartOutcome::Terminated | StartOutcome::Ignored | StartOutcome::Delayed => {

@@ -91,6 +91,8 @@ impl TreeState {
         let is_new = matches!(child.waiting_call, Some((StartCause::Added, _)));
         self.stop_child(key, ChildStatus::Stopped, signals).await?;
         self.children[key].pace.iter_mut().for_each(Pace::start_over);
+        // A predecessor that starts again does not start it either.
+        self.started_early.retain(|early| *early != key);
         // A child that was starting is removed by the code that waits for its start, unless the start is delayed.
         if self.children[key].spec.restart == Restart::Temporary && !is_starting || is_new {
             self.children.remove(key);
