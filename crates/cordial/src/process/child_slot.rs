@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::pid::Pid;
 
 /// The parent of a child, and the settings of the child. Children with equal settings share one value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Parent {
     pub(crate) pid: Pid,
     /// The root process that the parent descends from, if it descends from one. Also that of the child, and of what the child spawns:
@@ -70,6 +70,13 @@ impl ChildSlot {
 
     pub(crate) fn index(&self) -> u32 {
         self.index
+    }
+
+    /// Sets the root process that the parent descends from, because the parent was handed over.
+    pub(crate) fn set_root(&mut self, root: Option<Pid>) {
+        if self.parent.root != root {
+            Arc::make_mut(&mut self.parent).root = root;
+        }
     }
 
     /// Releases the slot: the child has ended with `exit`. Returns the parent and the index.

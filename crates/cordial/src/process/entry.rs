@@ -202,6 +202,26 @@ impl Entry {
         }
     }
 
+    /// Puts the process into the slot of a child, because it was handed over to another parent. Returns its last slot.
+    pub(crate) fn move_to(&mut self, slot: ChildSlot) -> Option<ChildSlot> {
+        self.forget_lineage_of_spawned();
+        self.child_slot.replace(slot)
+    }
+
+    /// Sets the root process that this child descends from, because its parent was handed over.
+    pub(crate) fn set_root(&mut self, root: Option<Pid>) {
+        if let Some(slot) = &mut self.child_slot {
+            slot.set_root(root);
+            self.forget_lineage_of_spawned();
+        }
+    }
+
+    fn forget_lineage_of_spawned(&mut self) {
+        if let Some(lineage) = self.lineage_of_spawned.take() {
+            lineage.set_outdated();
+        }
+    }
+
     /// Returns the lineage that the processes which this process spawns share.
     pub(crate) fn lineage_of_spawned(&mut self, own: Pid) -> Arc<Lineage> {
         let is_root = self.rare.as_ref().is_some_and(|rare| rare.root_notice.is_some());

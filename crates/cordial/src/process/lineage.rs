@@ -1,6 +1,7 @@
 //! Where a process comes from: its callers, and the root process that it descends from.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::pid::Pid;
 
@@ -14,6 +15,9 @@ pub(crate) struct Lineage {
     root: Option<Pid>,
     /// Nearest first.
     callers: Box<[Pid]>,
+    /// Whether the spawner was handed over, and its next processes have another root. Relaxed: a spawn at the same moment may still use
+    /// this lineage.
+    is_outdated: AtomicBool,
 }
 
 impl Lineage {
@@ -24,7 +28,16 @@ impl Lineage {
             .chain(lineage.iter().flat_map(|lineage| lineage.callers.iter().copied()))
             .take(MAX_CALLERS)
             .collect();
-        Arc::new(Lineage { root, callers })
+        Arc::new(Lineage { root, callers, is_outdated: AtomicBool::new(false) })
+    }
+
+    /// Records that the spawner was handed over. The processes that it has spawned keep this lineage.
+    pub(crate) fn set_outdated(&self) {
+        self.is_outdated.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.is_outdated.load(Ordering::Relaxed)
     }
 
     pub(crate) fn root(&self) -> Option<Pid> {

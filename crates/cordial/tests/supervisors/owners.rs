@@ -2,7 +2,8 @@
 
 use std::future::pending;
 
-use cordial::{Backoff, ChildSpec, Exit, StartError, Strategy, Supervisor, Task, TaskSupervisor};
+use cordial::server::{Context, Handle, Server, ServerRef};
+use cordial::{Backoff, ChildSpec, Exit, Pid, Runtime, StartError, Strategy, Supervisor, Task, TaskSupervisor};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -153,4 +154,75 @@ fn a_task_supervisor_that_was_deleted_from_a_tree_can_join_another() {
         assert_eq!(emails.spawn(async { 1 }).await, Ok(1));
         second.stop().await;
     });
+}
+
+/// Starts a child that starts a process without an owner on request, and returns its pid.
+fn start_spawner(supervisor: &TaskSupervisor) -> (Pid, oneshot::Sender<oneshot::Sender<Pid>>) {
+    let (request, requested) = oneshot::channel::<oneshot::Sender<Pid>>();
+    let child = supervisor.start_child(async move {
+        // This process has started another one before the hand-over.
+        Task::spawn(async {}).await.unwrap();
+        requested.await.unwrap().send(Task::start(pending::<()>())).unwrap();
+        pending::<()>().await;
+    });
+    (child.unwrap(), request)
+}
+
+async fn request(spawner: oneshot::Sender<oneshot::Sender<Pid>>) -> Pid {
+    let (sender, pid) = oneshot::channel();
+    spawner.send(sender).unwrap();
+    pid.await.unwrap()
+}
+
+/// They ended with the run in which the task supervisor was started, although it had become the child of another supervisor.
+#[test]
+fn the_children_of_a_task_supervisor_that_was_handed_over_belong_to_the_run_of_their_new_parent() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let ran = runtime.run(async {
+        let emails = TaskSupervisor::start();
+        let (before, spawner) = start_spawner(&emails);
+        settle().await;
+        let tree = Supervisor::builder(Strategy::OneForOne).unlinked().child(emails.child_spec());
+        let tree = tree.start().await.unwrap();
+        let (after, later_spawner) = start_spawner(&emails);
+        (tree, [before, after, request(spawner).await, request(later_spawner).await])
+    });
+    let (tree, pids) = ran.unwrap();
+    let is_alive = |pid: &Pid| runtime.inspector().info(*pid).is_some();
+    assert_eq!(pids.each_ref().map(is_alive), [true; 4]);
+    assert!(runtime.block_on(async move { tree.stop().await }).unwrap().is_clean());
+    assert_eq!(pids.each_ref().map(is_alive), [false, false, true, true]);
+
+    let of_runtime = runtime.block_on(async { TaskSupervisor::builder().unlinked().start() }).unwrap();
+    let (before, spawner) = start_spawner(&of_runtime);
+    let ran = runtime.run(async move {
+        let tree = Supervisor::builder(Strategy::OneForOne).child(of_runtime.child_spec()).start().await.unwrap();
+        let (after, later_spawner) = start_spawner(&of_runtime);
+        (tree, [before, after, request(spawner).await, request(later_spawner).await])
+    });
+    assert_eq!(ran.unwrap().1.each_ref().map(is_alive), [false; 4]);
+}
+
+#[test]
+fn what_a_server_that_was_handed_over_spawns_belongs_to_the_run_of_its_new_parent() {
+    struct Spawner;
+    struct Spawn;
+    impl Server for Spawner {}
+    impl Handle<Spawn> for Spawner {
+        type Reply = Pid;
+        async fn handle(&mut self, _: Spawn, _: &mut Context<Self>) -> Pid {
+            Task::start(pending::<()>())
+        }
+    }
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let ran = runtime.run(async {
+        let server = ServerRef::start(|| Spawner);
+        server.call(Spawn).await.unwrap();
+        let tree = Supervisor::builder(Strategy::OneForOne).unlinked().child(server.child_spec());
+        let tree = tree.start().await.unwrap();
+        (tree, server.pid(), server.call(Spawn).await.unwrap())
+    });
+    let (_tree, server, spawned) = ran.unwrap();
+    let is_alive = |pid: Pid| runtime.inspector().info(pid).is_some();
+    assert_eq!((is_alive(server), is_alive(spawned)), (true, true));
 }

@@ -461,7 +461,7 @@ pub(in crate::process) fn as_process<R>(
 pub(in crate::process) fn lineage_of_spawned(runtime: &RuntimeHandle, caller: Pid) -> Option<Arc<Lineage>> {
     with_context(|context| {
         let mut cached = context.lineage.borrow_mut();
-        if cached.as_ref().is_none_or(|(of, _)| *of != caller) {
+        if cached.as_ref().is_none_or(|(of, lineage)| *of != caller || lineage.is_outdated()) {
             *cached = runtime.with(caller, |entry| (caller, entry.lineage_of_spawned(caller)));
         }
         cached.as_ref().map(|(_, lineage)| lineage.clone())

@@ -92,6 +92,19 @@ impl TaskChildren {
         }
     }
 
+    /// Sets the root process that the supervisor descends from, because it was handed over: for its children, and for those that are
+    /// started later. What a child has spawned before keeps its root, and so does a child that another thread is starting right now.
+    pub(super) fn set_root(&self, runtime: &RuntimeHandle, root: Option<Pid>) {
+        for shard in &self.shards {
+            if let Some(parent) = &mut *lock(&shard.parent) {
+                Arc::make_mut(parent).root = root;
+            }
+        }
+        for pid in self.pids() {
+            runtime.with(pid, |entry| entry.set_root(root));
+        }
+    }
+
     /// Takes a slot for a temporary child. The caller must hold a permit for the child.
     pub(super) fn slot(&self) -> Result<ChildSlot, Refusal> {
         let shard = &self.shards[shard_of_this_thread(self.shards.len())];

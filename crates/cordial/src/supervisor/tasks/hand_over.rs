@@ -20,7 +20,7 @@ impl TaskSupervisor {
         for pid in children.pids() {
             let runtime = shared.runtime();
             // If the process has ended in the meantime, the slot is not taken.
-            let left = runtime.with(pid, |entry| slot.take().and_then(|slot| entry.child_slot.replace(slot)));
+            let left = runtime.with(pid, |entry| slot.take().and_then(|slot| entry.move_to(slot)));
             if let Some(left) = left.flatten() {
                 children.restartable.remove_handed_over(left.vacate());
                 adopted = Some(Adopted::Running(pid));

@@ -103,10 +103,14 @@ impl Adoptable for TaskSupervisor {
         if let Some((pid, report)) = shared.incarnations.running() {
             detach_from_owner(&runtime, pid);
             // If the process has exited in the meantime, the slot is not taken.
-            runtime.with(pid, |entry| entry.child_slot = slot.take());
+            let last = runtime.with(pid, |entry| slot.take().and_then(|slot| entry.move_to(slot)));
+            drop(last);
             if slot.is_none() {
                 // The parent is running this code, so it admits the child.
                 let _ = registry.registered(index, pid);
+                if let Some(children) = shared.children() {
+                    children.set_root(&runtime, runtime.root_of(pid));
+                }
                 return Ok(StartedSupervisor { pid, ready: None, report });
             }
         }
