@@ -5,6 +5,7 @@
 //! that ends is removed from the table together with its links. Then each linked process is notified; a process that has
 //! removed the link meanwhile ignores the notification.
 
+use super::entry::Entry;
 use super::runtime::{RuntimeHandle, current, with_current_runtime};
 use super::signal::{Signal, apply};
 use crate::exit::Exit;
@@ -81,6 +82,15 @@ pub fn link(pid: Pid) {
 pub fn unlink(pid: Pid) {
     if let Some(own) = current() {
         with_current_runtime(|runtime| unlink_both(runtime, own, pid));
+    }
+}
+
+/// Removes the link between the calling process and a process whose handle it gives up, if one of them has made such a link.
+pub(crate) fn unlink_from_current(runtime: &RuntimeHandle, pid: Pid) {
+    let Some(own) = current().filter(|own| own.runtime() == pid.runtime()) else { return };
+    let is_linked = |entry: &mut Entry| entry.rare.as_ref().is_some_and(|rare| rare.links.contains(&own));
+    if runtime.with(pid, is_linked) == Some(true) {
+        unlink_both(runtime, own, pid);
     }
 }
 

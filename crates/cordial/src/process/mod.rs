@@ -128,7 +128,7 @@ pub(crate) use groups::{GroupCounters, GroupCounts, GroupKey};
 pub(crate) use guardian::{ExitReceiver, Guardian, ShutdownRequest};
 pub(crate) use kind::Purpose;
 pub(crate) use lineage::Lineage;
-pub(crate) use links::unlink_from_caller;
+pub(crate) use links::{unlink_from_caller, unlink_from_current};
 pub(crate) use monitors::monitor_on;
 pub(crate) use ownership::{attach_to_owner, detach_from_owner, shutdown_request};
 pub(crate) use process_future::{ProcessReply, Recipient};

@@ -16,7 +16,8 @@ use cordial_sched::JoinHandle;
 use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
 use crate::process::{
-    ProcessReply, RuntimeHandle, Spawned, SpawnedTask, capped, is_forked, pid_of, unlink_from_caller, with_own_task,
+    ProcessReply, RuntimeHandle, Spawned, SpawnedTask, capped, is_forked, pid_of, unlink_from_caller,
+    unlink_from_current, with_own_task,
 };
 use crate::timeout::Timeout;
 
@@ -47,7 +48,8 @@ pub(super) trait JoinControl: Send + Sync {
     /// Stops the timeout. It counts again from the next call of `poll_timeout`.
     fn reset_timeout(&mut self);
 
-    /// Removes the link between the process and its spawner, if the spawn made one.
+    /// Removes the link between the process and its spawner, if the spawn made one, and the one with the calling process, whichever of
+    /// them has made it.
     fn unlink(&mut self);
 
     /// Lets the process run on when the join handle is dropped.
@@ -102,9 +104,11 @@ impl<T> ProcessJoin<T> {
     }
 
     fn remove_link(&mut self) {
+        let (runtime, pid) = (RuntimeHandle::of(&self.join), pid_of(&self.join));
         if std::mem::take(&mut self.is_linked) {
-            unlink_from_caller(&RuntimeHandle::of(&self.join), pid_of(&self.join));
+            unlink_from_caller(&runtime, pid);
         }
+        unlink_from_current(&runtime, pid);
     }
 }
 
@@ -169,13 +173,13 @@ impl<T: Send> JoinControl for ProcessJoin<T> {
 
 impl<T> Drop for ProcessJoin<T> {
     /// Asks an owned process to shut down, unless its result has arrived. Removes the link first, so that the exit of the process
-    /// does not end its spawner.
+    /// ends neither its spawner nor the calling process.
     fn drop(&mut self) {
         if self.join.is_finished() || is_forked(&self.join) {
             return;
         }
-        self.remove_link();
         if self.ownership == Ownership::Owned {
+            self.remove_link();
             RuntimeHandle::of(&self.join).request_shutdown(pid_of(&self.join));
         }
     }

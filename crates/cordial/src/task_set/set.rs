@@ -19,7 +19,8 @@ use super::arrivals::{Arrival, Arrivals, Delivery};
 use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
 use crate::process::{
-    GroupKey, Purpose, RuntimeHandle, Spawn, box_if_large, current, ends_at_this_await, with_spawning_runtime,
+    GroupKey, Purpose, RuntimeHandle, Spawn, box_if_large, current, ends_at_this_await, unlink_from_current,
+    with_spawning_runtime,
 };
 use crate::task::flatten;
 
@@ -317,6 +318,7 @@ impl<T, O> TaskSet<T, O> {
         }
         if let Some(runtime) = &self.runtime {
             for (_, task) in &self.tasks {
+                unlink_from_current(runtime, task.pid);
                 runtime.request_shutdown(task.pid);
             }
             if let Some(key) = self.key.take() {

@@ -253,3 +253,23 @@ fn large_futures_that_wait_for_a_permit_give_their_outputs() {
         assert_eq!(set.all().await, Ok(vec![0, 100_000, 200_000, 300_000]));
     });
 }
+
+/// The exit of a task that ends with its set reached the owner of the set over a link that the owner had made.
+#[test]
+fn a_set_that_is_given_up_does_not_end_its_owner_over_a_link() {
+    testing::run(async {
+        for is_shut_down in [false, true] {
+            let mut set = TaskSet::new();
+            let task = set.spawn(pending::<()>());
+            process::link(task);
+            let end = process::monitor(task);
+            if is_shut_down {
+                set.shutdown(SECOND).await;
+            } else {
+                drop(set);
+            }
+            assert_eq!(end.await, Exit::Shutdown(None));
+            sleep(SECOND).await;
+        }
+    });
+}

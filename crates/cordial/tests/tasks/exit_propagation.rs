@@ -180,20 +180,30 @@ impl Drop for Bomb {
     }
 }
 
-async fn check_unlinked<F: Future<Output = ()>>(how: &str, drop_handle: impl FnOnce(Task<()>) -> F) {
+async fn check_unlinked<F: Future<Output = ()>>(how: &str, drop_handle: impl Fn(Task<()>) -> F) {
     let own = process::current().unwrap();
-    let task = Task::spawn_link(async {
-        let _bomb = Bomb;
-        tokio::time::sleep(10 * SECOND).await;
-    });
-    let end = process::monitor(task.pid());
-    tokio::time::sleep(SECOND).await;
-    assert_eq!(process::info(own).unwrap().links, [task.pid()]);
-    drop_handle(task).await;
-    assert!(process::info(own).unwrap().links.is_empty(), "{how}: the link was not removed");
-    let exit = end.await;
-    assert!(matches!(&exit, Exit::Panic(report) if report.message() == "no luck"), "{how}: {exit}");
-    tokio::time::sleep(SECOND).await;
+    for linked_by in ["spawn_link", "the owner", "the task"] {
+        let work = async move {
+            let _bomb = Bomb;
+            if linked_by == "the task" {
+                process::link(own);
+            }
+            tokio::time::sleep(10 * SECOND).await;
+        };
+        let task = if linked_by == "spawn_link" { Task::spawn_link(work) } else { Task::spawn(work) };
+        if linked_by == "the owner" {
+            process::link(task.pid());
+        }
+        let end = process::monitor(task.pid());
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(process::info(own).unwrap().links, [task.pid()]);
+        drop_handle(task).await;
+        let links = process::info(own).unwrap().links;
+        assert!(links.is_empty(), "{how}, linked by {linked_by}: the link was not removed");
+        let exit = end.await;
+        assert!(matches!(&exit, Exit::Panic(report) if report.message() == "no luck"), "{how}: {exit}");
+        tokio::time::sleep(SECOND).await;
+    }
 }
 
 // T-039, T-044, T-073, T-098, T-135: a crash of the task after the drop does not end its owner
