@@ -4,10 +4,10 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cordial::{Refusal, StartError, TaskSupervisor};
+use cordial::{Pid, Refusal, StartError, TaskSupervisor};
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -28,7 +28,7 @@ use crate::listener::Listener;
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
-/// How long the server waits before the next connection while its supervisor is being restarted.
+/// How long a connection waits before it is tried again, while its supervisor is being restarted.
 const RESTART_WAIT: Duration = Duration::from_millis(10);
 
 /// The accept loop: the listener, and the state that each connection needs.
@@ -79,15 +79,12 @@ where
             let (handshake, entry) = ((self.handshake)(stream), self.connections.add(&self.open));
             let key = entry.key();
             let connection = Connection { label, options: self.options, entry, permit };
-            let started = self.tasks.start_child_when_room(async move {
-                connection.run(handshake, async { service.await.map_err(Into::into) }).await;
-            });
-            match started.await {
+            let run = async move { connection.run(handshake, async { service.await.map_err(Into::into) }).await };
+            match start(&self.tasks, run).await {
                 Ok(pid) => {
                     self.connections.started(key, pid);
                     yield_now().await;
                 }
-                Err(StartError::Refused(Refusal::SupervisorRestarting)) => sleep(RESTART_WAIT).await,
                 Err(error) => return error,
             }
         }
@@ -107,6 +104,23 @@ where
                     wait = (2 * wait).min(LONGEST_WAIT);
                 }
             }
+        }
+    }
+}
+
+/// Starts the process of a connection. While the supervisor is being restarted, the connection waits.
+async fn start(tasks: &TaskSupervisor, run: impl Future<Output = ()> + Send + 'static) -> Result<Pid, StartError> {
+    // A refusal drops the future that was refused, so that one only borrows the connection.
+    let waiting = Arc::new(Mutex::new(Some(Box::pin(run))));
+    loop {
+        let run = waiting.clone();
+        let started = tasks.start_child_when_room(async move {
+            let run = run.lock().unwrap_or_else(PoisonError::into_inner).take();
+            run.expect("one of the futures that share it was started").await;
+        });
+        match started.await {
+            Err(StartError::Refused(Refusal::SupervisorRestarting)) => sleep(RESTART_WAIT).await,
+            started => return started,
         }
     }
 }

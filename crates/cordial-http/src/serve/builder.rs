@@ -84,7 +84,7 @@ impl<L: Listener, M, F> Serve<L, M, F> {
     ///
     /// With a supervisor of the caller, the connections outlive a crash of that process by the grace time: when the server ends, in
     /// any way, the connections that it has accepted are asked to shut down, and answer requests in flight. Other children of the
-    /// supervisor are not asked. While the supervisor is full, the server accepts one connection, and no more.
+    /// supervisor are not asked. While the supervisor is full or being restarted, the server accepts one connection, which waits for it, and no more.
     ///
     /// # Examples
     ///
@@ -141,7 +141,8 @@ impl<L: Listener, M, F> Serve<L, M, F> {
 
     /// Sets how many bytes the headers of a request may have, the request line included. Default: 64 KiB. A larger request is
     /// answered with status 431, also if the request line alone is larger. With a limit of more than 64 KiB, the target of a
-    /// request may still have at most 65 534 bytes in HTTP/1; a longer one is answered with 414. In HTTP/1, at least 8 KiB are
+    /// request may still have at most 65 534 bytes in HTTP/1; a longer one is answered with 414. A request of HTTP/1 with more than 100 headers is answered
+    /// with 431, whatever the limit is. In HTTP/1, at least 8 KiB are
     /// allowed, and the limit is also the size of the buffers of a connection.
     pub fn max_header_bytes(mut self, n: usize) -> Serve<L, M, F> {
         self.options.max_header_bytes = n;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use cordial::{Shutdown, Task, TaskSupervisor, Timeout, testing};
+use cordial::{Backoff, Exit, Shutdown, Strategy, Supervisor, Task, TaskSupervisor, Timeout, process, testing};
 use cordial_http::{serve, shared};
 use tokio::time::{Instant, sleep};
 
@@ -70,6 +70,25 @@ fn a_server_under_a_supervisor_ends_its_own_connections_only() {
         sleep(SECOND).await;
         server.shutdown(Shutdown::Infinity).await;
         assert_eq!(tasks.children(), [other]);
+    });
+}
+
+/// A connection that arrives while its supervisor is being restarted waits for that.
+#[test]
+fn a_client_that_connects_while_the_supervisor_is_restarted_is_served_afterwards() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let tasks = TaskSupervisor::start();
+        let spec = tasks.child_spec().backoff(Backoff::exponential(10 * SECOND, 10 * SECOND));
+        let _tree = Supervisor::builder(Strategy::OneForOne).child(spec).start().await.unwrap();
+        let _server = start(serve(listener, shared(app())).under(tasks.clone()));
+        assert_eq!(network.connect().get("/").await.unwrap().status, 200);
+        process::exit(tasks.pid(), Exit::Killed);
+        sleep(SECOND).await;
+        let (mut one, mut other) = (network.connect(), network.connect());
+        let (one, other) = tokio::join!(one.get("/"), other.get("/"));
+        assert_eq!((one.unwrap().status, other.unwrap().status), (200, 200));
+        assert_eq!(tasks.incarnation(), 2);
     });
 }
 
