@@ -6,15 +6,16 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use cordial::{Exit, Task, TaskSupervisor, Timeout, process};
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
 /// The default limit of a request.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
 
-/// The longest path in a label, in bytes.
+/// The longest path and the longest method in a label, in bytes.
 const LONGEST_PATH: usize = 100;
+const LONGEST_METHOD: usize = 20;
 
 /// A layer of `tower` that runs each request as a task of `cordial`, under a task supervisor and with a limit.
 ///
@@ -34,7 +35,7 @@ const LONGEST_PATH: usize = 100;
 /// that computes on can call [`cordial::checkpoint`]. The task is also asked when its response is not needed any more: the
 /// client is gone, or an outer layer has dropped the future.
 ///
-/// The label of a task is the method and the path of the request, at most 100 bytes of the path and without the query, so that
+/// The label of a task is the method and the path of the request, at most 20 bytes of the method and 100 of the path, and without the query, so that
 /// crashes and snapshots show which request it is. The task polls the handler and all that is below the layer; the process of the
 /// connection, or of the HTTP/2 stream, polls the body of the response.
 ///
@@ -134,13 +135,16 @@ where
 
 /// Returns the label of a request: its method and its path, without the query, which may hold secrets.
 fn label<B>(request: &Request<B>) -> String {
-    let path = request.uri().path();
-    let mut end = path.len().min(LONGEST_PATH);
-    while !path.is_char_boundary(end) {
+    [cut(request.method().as_str(), LONGEST_METHOD), " ", cut(request.uri().path(), LONGEST_PATH)].concat()
+}
+
+/// Returns the beginning of a text, at most this many bytes.
+fn cut(text: &str, longest: usize) -> &str {
+    let mut end = text.len().min(longest);
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let method: &Method = request.method();
-    [method.as_str(), " ", &path[..end]].concat()
+    &text[..end]
 }
 
 /// The response of a request that runs as a task. Dropping it asks the task to shut down.

@@ -158,6 +158,9 @@ fn a_label_is_short_and_without_secrets() {
         let mut client = network.connect();
         assert_eq!(client.get("/a/b?token=secret").await.unwrap().body, "GET /a/b");
         assert_eq!(client.get(&long).await.unwrap().body, format!("GET /{}", "a".repeat(99)));
+        client.send(format!("{} / HTTP/1.1\r\nhost: x\r\n\r\n", "METHOD".repeat(1000))).await.unwrap();
+        let label = client.answer().await.unwrap().body;
+        assert!(label.starts_with("METHODMETHOD") && label.ends_with(" /") && label.len() < 100, "{label}");
     });
 }
 
