@@ -1,14 +1,22 @@
 //! Where connections come from.
 
 use std::io;
+use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
+/// After how long without data, and how often from then on, the system asks whether the machine of a client is still there. Otherwise a connection on which
+/// the server only waits, such as one whose response is a stream of rare events, would stay for ever if that machine lost its network.
+const ASK_AFTER: Duration = Duration::from_secs(30);
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "windows"))]
+const ASK_EVERY: Duration = Duration::from_secs(10);
+
 /// A source of connections for [`serve`](crate::serve()).
 ///
-/// Implemented for [`TcpListener`], which disables Nagle's algorithm on each connection (`TCP_NODELAY`), and on Unix for
-/// `UnixListener`. Implement it for any other source: a listener that sets options of its sockets, or the receiver of a
+/// Implemented for [`TcpListener`], which disables Nagle's algorithm on each connection (`TCP_NODELAY`) and lets the system notice lost clients
+/// (`SO_KEEPALIVE`, after 30 s), and on Unix for `UnixListener`. Implement it for any other source: a listener that sets options of its sockets, or the receiver of a
 /// channel.
 ///
 /// To wait for something on each connection, such as a TLS handshake, use [`Serve::handshake`](crate::Serve::handshake): a
@@ -70,6 +78,10 @@ impl Listener for TcpListener {
         // Otherwise the end of a response may wait for an acknowledgment of the client. An error means that the
         // connection has failed already, and the first read returns that error.
         let _ = stream.set_nodelay(true);
+        let keepalive = TcpKeepalive::new().with_time(ASK_AFTER);
+        #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "windows"))]
+        let keepalive = keepalive.with_interval(ASK_EVERY);
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
         Ok((stream, address))
     }
 }
