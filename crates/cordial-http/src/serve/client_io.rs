@@ -2,12 +2,15 @@
 
 use std::io;
 use std::io::IoSlice;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Sleep, sleep};
 
 use super::client_limits::ClientLimits;
 
@@ -19,18 +22,27 @@ const SMALL_WRITE: usize = 1024;
 /// settings.
 const CONTROL_FRAMES: usize = 64;
 
+/// How long a connection that is closed reads on if its client may still be sending. If data arrive at a closed connection, the system resets it, and the
+/// client may lose the response that it has not read yet.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// How many pieces of what a client still sends are discarded in one poll.
+const READS_AT_ONCE: usize = 32;
+
 /// The stream of a connection. It holds the permit of the connection, also after an upgrade.
 #[derive(Debug)]
 pub(super) struct ClientIo<I> {
     stream: I,
     limits: Arc<ClientLimits>,
     is_blocked: bool,
+    /// Set once the sending side is closed, while the client may still be sending.
+    lingers: Option<Pin<Box<Sleep>>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl<I> ClientIo<I> {
     pub(super) fn new(stream: I, limits: Arc<ClientLimits>, permit: OwnedSemaphorePermit) -> ClientIo<I> {
-        ClientIo { stream, limits, is_blocked: false, _permit: permit }
+        ClientIo { stream, limits, is_blocked: false, lingers: None, _permit: permit }
     }
 }
 
@@ -62,6 +74,25 @@ impl<I: Unpin> ClientIo<I> {
     }
 }
 
+impl<I: AsyncRead + Unpin> ClientIo<I> {
+    /// Discards what the client sends until it closes the connection, or [`LINGER`] has passed.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut discarded = [MaybeUninit::uninit(); 8192];
+        for _ in 0..READS_AT_ONCE {
+            if self.lingers.as_mut().is_none_or(|lingers| lingers.as_mut().poll(cx).is_ready()) {
+                return Poll::Ready(());
+            }
+            let mut buffer = ReadBuf::uninit(&mut discarded);
+            match ready!(self.stream().poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
 impl<I: AsyncRead + Unpin> AsyncRead for ClientIo<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let n_before = buffer.filled().len();
@@ -73,7 +104,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for ClientIo<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for ClientIo<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientIo<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         let result = self.stream().poll_write(cx, buffer);
         self.note_write(result)
@@ -106,8 +137,16 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for ClientIo<I> {
         self.note(result)
     }
 
+    /// Closes the sending side. If the client may still be sending, waits for its end of the connection before this one is closed.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = self.stream().poll_shutdown(cx);
-        self.note(result)
+        if self.lingers.is_none() {
+            let result = self.stream().poll_shutdown(cx);
+            ready!(self.note(result))?;
+            if !self.limits.may_be_sending() {
+                return Poll::Ready(Ok(()));
+            }
+            self.lingers = Some(Box::pin(sleep(LINGER)));
+        }
+        self.poll_linger(cx).map(Ok)
     }
 }

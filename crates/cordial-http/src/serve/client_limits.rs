@@ -14,11 +14,13 @@
 //! it. So a connection without an open stream is not idle while its client accepts data.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::{Method, Request, header};
+use http_body::Body;
 use hyper::rt::{Sleep, Timer};
 use tokio::time::{Instant, sleep_until};
 
@@ -37,7 +39,21 @@ pub(super) struct ClientLimits {
     write_until: AtomicU64,
     /// Whether the limit on headers was shortened because the server stops.
     is_stopping: AtomicBool,
+    /// An [`Input`].
+    input: AtomicU8,
     streams: Mutex<Streams>,
+}
+
+/// What a connection knows about data that its client may be sending and that are not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Input {
+    /// Nothing: the connection is one of HTTP/2, or its version is not known yet, or it may be upgraded.
+    Unknown,
+    /// HTTP/1: there is none. The client waits, or begins with the next headers.
+    None,
+    /// HTTP/1: headers that have not arrived, or a body, of which parts may be on their way.
+    Possible,
 }
 
 /// The streams of an HTTP/2 connection.
@@ -71,6 +87,7 @@ impl ClientLimits {
             headers_until: AtomicU64::new(NONE),
             write_until: AtomicU64::new(NONE),
             is_stopping: AtomicBool::new(false),
+            input: AtomicU8::new(Input::Unknown as u8),
             streams: Mutex::default(),
         };
         limits.start(&limits.headers_until, header_limit);
@@ -82,6 +99,36 @@ impl ClientLimits {
         if deadline.load(Ordering::Relaxed) == NONE {
             deadline.store(nanoseconds(self.started.elapsed().saturating_add(limit)), Ordering::Relaxed);
         }
+    }
+
+    fn set_input(&self, input: Input) {
+        self.input.store(input as u8, Ordering::Relaxed);
+    }
+
+    /// Returns whether the client may be sending something that will not be read.
+    pub(super) fn may_be_sending(&self) -> bool {
+        self.input.load(Ordering::Relaxed) == Input::Possible as u8
+    }
+
+    /// Notes that a connection of HTTP/1 waits for the next headers.
+    fn waits_for_headers(&self) {
+        self.set_input(Input::None);
+        self.start(&self.headers_until, self.header_limit);
+    }
+
+    /// Notes that a request has arrived.
+    pub(super) fn request_arrived<B: Body>(&self, request: &Request<B>) {
+        self.headers_arrived();
+        if self.input.load(Ordering::Relaxed) == Input::Unknown as u8 {
+            return;
+        }
+        // The code that takes over a connection reads for itself.
+        let may_be_upgraded = request.method() == Method::CONNECT || request.headers().contains_key(header::UPGRADE);
+        self.set_input(match () {
+            () if may_be_upgraded => Input::Unknown,
+            () if request.body().is_end_stream() => Input::None,
+            () => Input::Possible,
+        });
     }
 
     /// Clears the deadline for headers, because a request has arrived.
@@ -119,8 +166,12 @@ impl ClientLimits {
         }
     }
 
-    /// Notes that the client has sent data. When the server stops, this shows that an HTTP/2 client is still there.
+    /// Notes that the client has sent data. In HTTP/1, more of them may be on their way. When the server stops, this shows that an HTTP/2 client is still
+    /// there.
     pub(super) fn data_received(&self) {
+        if self.input.load(Ordering::Relaxed) == Input::None as u8 {
+            self.set_input(Input::Possible);
+        }
         if self.is_stopping.load(Ordering::Relaxed) {
             self.data_accepted();
         }
@@ -199,7 +250,7 @@ pub(super) struct HeaderTimer(pub(super) Arc<ClientLimits>);
 
 impl Timer for HeaderTimer {
     fn sleep(&self, _: Duration) -> Pin<Box<dyn Sleep>> {
-        self.0.start(&self.0.headers_until, self.0.header_limit);
+        self.0.waits_for_headers();
         Box::pin(NeverFires)
     }
 

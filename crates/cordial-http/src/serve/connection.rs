@@ -170,7 +170,7 @@ where
     type Future = <TowerToHyperService<S> as hyper::service::Service<Request<Incoming>>>::Future;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.limits.headers_arrived();
+        self.limits.request_arrived(&request);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.service.call(request)
     }

@@ -6,6 +6,7 @@ mod harness;
 
 mod http2;
 mod limits;
+mod protocol;
 mod requests;
 mod services;
 mod shutdown;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use cordial::{Shutdown, Task, TaskSupervisor, Timeout};
 use cordial_http::{TaskLayer, serve, shared};
 use tokio::net::{TcpListener, TcpStream};
@@ -81,6 +81,45 @@ fn a_request_line_of_a_megabyte_is_refused() {
             }
         }
         assert_eq!(connect(address).await.get("/").await.unwrap().status, 200);
+    });
+}
+
+/// A client that sends its whole body before it reads, as browsers do, gets the status with which the server has refused the body, and not the reset of a
+/// connection that was closed with data that nothing has read.
+#[test]
+fn a_body_that_is_refused_is_answered_although_the_client_still_sends_it() {
+    run_real(async {
+        let (listener, address) = bind().await;
+        let limited = Router::new().route("/", post(|body: axum::body::Bytes| async move { body.len().to_string() }));
+        let slow = Router::new().route("/slow", post(|| async { std::future::pending::<()>().await }));
+        let slow = slow.layer(TaskLayer::new(TaskSupervisor::start()).limit(Duration::from_millis(50)));
+        let server = start(serve(listener, shared(limited.merge(slow))));
+        let body = vec![b'x'; 8 << 20];
+        for (path, status) in [("/", 413), ("/slow", 504), ("/none", 404)] {
+            for _ in 0..5 {
+                let mut client = connect(address).await;
+                let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+                client.send(head).await.unwrap();
+                client.send(&body).await.unwrap();
+                assert_eq!(client.answer().await.unwrap().status, status, "{path}");
+                assert_eq!(client.rest().await, "", "the connection is closed");
+            }
+        }
+        server.shutdown(Shutdown::Infinity).await;
+    });
+}
+
+/// Otherwise a connection on which the server only waits would stay for ever if the machine of its client lost its network.
+#[test]
+fn the_system_asks_whether_clients_are_still_there() {
+    run_real(async {
+        let (mut listener, address) = bind().await;
+        let _client = connect(address).await;
+        let (stream, _) = cordial_http::Listener::accept(&mut listener).await.unwrap();
+        let socket = socket2::SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(30));
     });
 }
 

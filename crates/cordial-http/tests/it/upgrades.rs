@@ -1,6 +1,7 @@
 //! Connections that change to another protocol.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -53,6 +54,44 @@ fn a_connection_that_is_upgraded_goes_on_without_the_limits() {
             assert_eq!(received, word.as_bytes());
         }
     });
+}
+
+/// Neither what the client sends together with its request, nor what it sends after it has closed its sending side.
+#[test]
+fn a_connection_that_is_upgraded_loses_no_data() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let _server = start(serve(listener, shared(hyper_service(service_fn(close_and_count)))));
+        let mut client = network.connect();
+        client.send(format!("{UPGRADE}early")).await.unwrap();
+        assert_eq!(client.answer().await.unwrap().status, 101);
+        client.send("late").await.unwrap();
+        // The server has closed its sending side by now.
+        sleep(Duration::from_secs(10)).await;
+        client.send("later").await.unwrap();
+        client.stream.shutdown().await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(N_READ.load(Ordering::SeqCst), "earlylatelater".len());
+    });
+}
+
+/// How many bytes `close_and_count` has read.
+static N_READ: AtomicUsize = AtomicUsize::new(0);
+
+/// Answers with a change of protocol, closes its sending side, and reads on.
+async fn close_and_count(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
+    let upgrade = hyper::upgrade::on(&mut request);
+    Task::start(async move {
+        let mut stream = TokioIo::new(upgrade.await.expect("the client changes the protocol"));
+        let mut buffer = [0; 5];
+        stream.read_exact(&mut buffer).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        N_READ.fetch_add(buffer.len() + rest.len(), Ordering::SeqCst);
+    });
+    let response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+    Ok(response.header("connection", "upgrade").header("upgrade", "websocket").body(Empty::new()).unwrap())
 }
 
 /// An upgraded connection keeps its place until its stream is dropped, but a server that stops does not wait for it.
