@@ -130,7 +130,7 @@ impl Builder {
     /// shows this text in addition to what it knows itself: labels, places, counts, [`process::set_details`], crash messages and
     /// [`log_lines`](Builder::log_lines).
     ///
-    /// It runs on the thread of the observer and must not block. If it panics, there is no text.
+    /// It runs on a thread of its own. If it panics or has not returned after 2 s, there is no text.
     pub fn describe(mut self, formatter: impl Fn(&ProcessInfo) -> Option<String> + Send + Sync + 'static) -> Builder {
         self.formatter = Some(Box::new(formatter));
         self
@@ -152,7 +152,8 @@ impl Builder {
     }
 
     /// Adds a name by which browsers may reach the observer, such as `ops.example.com`. `localhost` and addresses are always
-    /// accepted; requests for other names are refused, because a page of a foreign site could make its own name resolve to this machine.
+    /// accepted; requests for other names are refused, because a page of a foreign site could make its own name resolve to this machine. Actions that come from a
+    /// page of this name are accepted also if a proxy has asked for the observer by another name or address.
     pub fn host(mut self, name: impl Into<String>) -> Builder {
         self.hosts.push(name.into().to_ascii_lowercase());
         self

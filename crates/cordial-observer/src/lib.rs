@@ -8,6 +8,7 @@ mod collector;
 mod error;
 mod log_lines;
 mod observer;
+mod program_code;
 mod secret;
 mod server;
 mod shared;

@@ -69,7 +69,8 @@ impl Observer {
 
     /// Returns the state of the program as text, for a log or a bug report: the newest numbers, what is wrong, the tree of the processes, and the latest
     /// crashes. The numbers are read once a second; before the first reading they are 0. The text is made on the calling thread, which may be any, and
-    /// which waits while the observer makes an answer.
+    /// which waits while the observer makes an answer, and for up to 2 s for what processes show about themselves (`process::set_details`); after that, the
+    /// text is without it.
     #[must_use]
     pub fn dump(&self) -> String {
         if let Some(sentence) = self.shared.forked() {

@@ -1,18 +1,20 @@
 //! What the thread of the observer and its router share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use bytes::Bytes;
 use cordial::process::{Inspector, ProcessInfo};
 use http::request::Parts;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::access::Access;
 use crate::answer::{Identity, dump, tick};
 use crate::collector::{Collector, NewEntry, Refused};
 use crate::log_lines::LogLines;
+use crate::program_code::{LIMIT, NO_DETAILS, ProgramCode};
 use crate::secret::Secret;
 use crate::view::{AuditEntry, Dropped, Rights};
 
@@ -66,6 +68,7 @@ pub(crate) struct ObserverShared {
     pub(crate) thread: Handle,
     /// The permits to look at a token. A wrong token keeps its permit while its answer is delayed.
     pub(crate) token_checks: Arc<Semaphore>,
+    pub(crate) program_code: ProgramCode,
     pub(crate) n_clients_dropped: AtomicU64,
     pub(crate) n_connections_closed: AtomicU64,
     /// The id of the OS process that has the thread of the observer, in the PID namespace of that process.
@@ -88,6 +91,7 @@ impl ObserverShared {
             stop: watch::Sender::new(false),
             thread,
             token_checks: Arc::new(Semaphore::new(MAX_WRONG_TOKENS)),
+            program_code: ProgramCode::default(),
             n_clients_dropped: AtomicU64::new(0),
             n_connections_closed: AtomicU64::new(0),
             os_pid: std::process::id(),
@@ -127,22 +131,35 @@ impl ObserverShared {
         asked.await.map_err(|_| Unavailable)
     }
 
-    /// Returns the state of the program as text.
+    /// Returns the state of the program as text. Waits for code of the program, which describes processes, for up to [`LIMIT`].
     pub(crate) fn dump(&self) -> String {
         let inspector = self.collector().inspector.clone();
-        // Without the lock, because a snapshot calls code of the program.
-        let tree = inspector.snapshot().to_string();
-        dump(&self.collector(), &self.identity, &tree)
+        let (sender, receiver) = mpsc::channel();
+        let asked = inspector.clone();
+        // Without the lock of the collector.
+        self.program_code.start(None, move || drop(sender.send(asked.snapshot().to_string())));
+        self.dump_of(&inspector, receiver.recv_timeout(LIMIT).ok())
     }
 
-    /// Like [`dump`](ObserverShared::dump), on the thread of the observer.
+    /// Like [`dump`](ObserverShared::dump), on the thread of the observer, which does not wait for code of the program.
     pub(crate) async fn ask_dump(self: &Arc<ObserverShared>) -> Result<String, Unavailable> {
         let own = self.clone();
         let asked = self.thread.spawn(async move {
             own.collector().asked();
-            own.dump()
+            let inspector = own.collector().inspector.clone();
+            let (sender, receiver) = oneshot::channel();
+            let asked = inspector.clone();
+            own.program_code.start(None, move || drop(sender.send(asked.snapshot().to_string())));
+            let tree = timeout(LIMIT, receiver).await.ok().and_then(Result::ok);
+            own.dump_of(&inspector, tree)
         });
         asked.await.map_err(|_| Unavailable)
+    }
+
+    /// Makes the text of this tree, or else of one without what the processes say about themselves.
+    fn dump_of(&self, inspector: &Inspector, tree: Option<String>) -> String {
+        let tree = tree.unwrap_or_else(|| format!("{NO_DETAILS}\n{}", inspector.snapshot_without_details()));
+        dump(&self.collector(), &self.identity, &tree)
     }
 
     /// Returns how many clients were dropped, and how many connections were closed because too many were open. The collector counts the rest.

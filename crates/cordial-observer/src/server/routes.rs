@@ -14,6 +14,8 @@ use cordial::Pid;
 use http::{HeaderValue, StatusCode, Uri, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 use super::actions::act;
 use super::assets::{self, ASSETS, Asset};
@@ -24,6 +26,7 @@ use super::session::{Caller, authorized, check_token, cookie};
 use crate::answer::{self, Gone, Pattern, TaskQuery, TreeQuery};
 use crate::clock::in_ms;
 use crate::collector::{Collector, Refused};
+use crate::program_code::{LIMIT, NO_DETAILS};
 use crate::shared::{ObserverShared, Unavailable};
 use crate::source::shortened;
 use crate::view::List;
@@ -177,8 +180,7 @@ async fn task_detail(State(shared): Observed, Extension(caller): Extension<Calle
     });
     match answer.await? {
         Ok(mut detail) => {
-            detail.details = details(&shared, pid).await;
-            detail.note = note(&shared, pid).await;
+            (detail.details, detail.note) = described(&shared, pid).await;
             Ok(json(StatusCode::OK, &detail))
         }
         Err(Gone::Seen(ended)) => Err(Refusal::ended(format!("the process {pid} has ended: {}", ended.exit), ended)),
@@ -190,30 +192,32 @@ async fn task_detail(State(shared): Observed, Extension(caller): Extension<Calle
     }
 }
 
-/// Returns the lines that a process shows about itself.
-async fn details(shared: &Arc<ObserverShared>, pid: Pid) -> Vec<String> {
-    let own = shared.clone();
-    // Without the lock, because the lines come from code of the program. If that blocks, this thread does.
-    let shown = shared.thread.spawn(async move {
-        let inspector = own.collector().inspector.clone();
-        inspector.info(pid).map(|info| answer::shown_details(&info.details))
-    });
-    shown.await.ok().flatten().unwrap_or_default()
-}
-
 /// How much of the text of the formatter is sent, in bytes.
 const MAX_NOTE: usize = 16 * 1024;
 
-/// Returns what the formatter of the program says about a process.
-async fn note(shared: &Arc<ObserverShared>, pid: Pid) -> Option<String> {
+/// Returns the lines that a process shows about itself, and what the formatter of the program says about it. Both come from code of the program, which
+/// runs without the lock, on a thread of its own, and is not waited for without limit.
+async fn described(shared: &Arc<ObserverShared>, pid: Pid) -> (Vec<String>, Option<String>) {
+    let ((send_details, details), (send_note, note)) = (oneshot::channel(), oneshot::channel());
     let own = shared.clone();
-    // In a task of its own, and without the lock, because the formatter is code of the program.
-    let noted = shared.thread.spawn(async move {
+    let call = move || {
         let inspector = own.collector().inspector.clone();
-        let text = own.options.formatter.as_ref()?(&inspector.info(pid)?)?;
-        Some(shortened(&text, MAX_NOTE))
+        let info = inspector.info(pid);
+        let _ = send_details.send(info.as_ref().map(|info| answer::shown_details(&info.details)).unwrap_or_default());
+        let formatter = own.options.formatter.as_ref();
+        let text = formatter.zip(info).and_then(|(formatter, info)| formatter(&info));
+        let _ = send_note.send(text.map(|text| shortened(&text, MAX_NOTE)));
+    };
+    let own = shared.clone();
+    // On the thread of the observer: a runtime of the program may have no timers.
+    let described = shared.thread.spawn(async move {
+        own.program_code.start(Some(pid), call);
+        let until = Instant::now() + LIMIT;
+        let details = timeout_at(until, details).await.ok().and_then(Result::ok);
+        let note = timeout_at(until, note).await.ok().and_then(Result::ok);
+        (details.unwrap_or_else(|| vec![NO_DETAILS.to_owned()]), note.flatten())
     });
-    noted.await.ok().flatten()
+    described.await.unwrap_or_default()
 }
 
 /// The parameters of the lists other than those of tasks and the tree.

@@ -3,6 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
+#[cfg(unix)]
+use tokio::sync::oneshot;
+
 use crate::shared::ObserverShared;
 
 /// The signals that ask for a text.
@@ -26,9 +29,11 @@ pub(super) async fn dumps(shared: &Arc<ObserverShared>, signals: Signals) {
 
     let Signals(Some(mut signals)) = signals else { return std::future::pending().await };
     while signals.recv().await.is_some() {
-        let text = shared.ask_dump().await;
-        // Standard error may be closed.
-        let _ = text.map(|text| io::stderr().write_all(text.as_bytes()));
+        let Ok(text) = shared.ask_dump().await else { continue };
+        let (printed, is_printed) = oneshot::channel();
+        // On a thread of its own: what reads standard error may be slow, or a terminal on which Ctrl-S was pressed. Standard error may also be closed.
+        shared.program_code.start(None, move || drop(printed.send(io::stderr().write_all(text.as_bytes()))));
+        let _ = is_printed.await;
     }
 }
 

@@ -30,7 +30,7 @@ pub struct TaskDetail {
     pub supervision: Option<Supervision>,
     /// The client and the number of requests, if it is a connection that shows them.
     pub connection: Option<Peer>,
-    /// The lines that it shows about itself (`process::set_details`), at most 100.
+    /// The lines that it shows about itself (`process::set_details`), at most 100. If its closure has not returned after 2 s, one line that says so.
     pub details: Vec<String>,
     /// The last lines that it has logged, oldest first, at most 20; `null` if the program keeps none: see
     /// [`LogLines`](crate::LogLines).

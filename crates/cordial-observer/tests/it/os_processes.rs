@@ -10,7 +10,7 @@ use cordial_observer::{LogLines, Observer};
 use futures_util::FutureExt;
 use tower_service::Service;
 
-use crate::harness::{Program, wait_until};
+use crate::harness::{Client, Program, wait_until};
 
 /// Tells this binary to be the program of a test.
 const CASE: &str = "CORDIAL_OBSERVER_CASE";
@@ -293,4 +293,31 @@ fn each_observer_prints_its_program_for_each_sigusr1_and_one_text_after_the_othe
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();
     assert!(program.wait().unwrap().success(), "{rest}");
+}
+
+/// As on a terminal on which Ctrl-S was pressed.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the program must not use the observed runtime to fill the pipe")]
+fn an_observer_answers_although_its_text_waits_for_the_reader_of_standard_error() {
+    const TOKEN: &str = "0123456789abcdef";
+    if is_program() {
+        let program = Program::with(|builder| builder.token(TOKEN).dump_on_sigusr1());
+        std::thread::spawn(|| while std::io::stderr().write_all(&[b'x'; 4096]).is_ok() {});
+        writeln!(std::io::stdout(), "\n{READY} {}", program.client.address).unwrap();
+        std::io::stdin().lines().next();
+        std::process::exit(0);
+    }
+    let mut program = start();
+    let mut stdout = BufReader::new(program.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let address = stdout.find_map(|line| line.strip_prefix(READY)?.trim().parse().ok()).unwrap();
+    let client = Client { address, token: TOKEN.to_owned() };
+    for _ in 0..20 {
+        let pid = rustix::process::Pid::from_child(&program);
+        rustix::process::kill_process(pid, rustix::process::Signal::USR1).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(client.get("/api/overview").status, 200);
+    }
+    drop(program.stdin.take());
+    drop(program.stderr.take());
+    program.wait().unwrap();
 }

@@ -42,8 +42,9 @@ fn the_observer_answers_while_every_thread_is_stuck() {
     wait_until("the end of the polls", || client.json("/api/long_polls")["total"] == 0);
 }
 
-/// What a process says about itself is shown on its page only. It may need a lock that the process has while it is stuck.
+/// What a process says about itself is shown on its page and in dumps only. It may need a lock that the process has while it is stuck.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "clients in real time")]
 fn the_observer_does_not_wait_for_the_details_of_a_stuck_process() {
     let program = Program::new();
     let (release, released) = mpsc::channel::<()>();
@@ -59,6 +60,34 @@ fn the_observer_does_not_wait_for_the_details_of_a_stuck_process() {
         assert_eq!(program.client.get(path).status, 200, "{path}");
     }
     wait_until("the warning", || program.client.json("/api/warnings")["rows"][0]["pid"] == pid.to_string());
+    let page = |pid: cordial::Pid| format!("/api/tasks/{}", pid.to_string().trim_matches(['<', '>']));
+    let page_of_pool = page(pid);
+    let asking: Vec<_> = [&*page_of_pool, "/dump"]
+        .map(|path| {
+            let (client, path) = (program.client.clone(), path.to_owned());
+            std::thread::spawn(move || client.get(&path).body)
+        })
+        .into();
+    assert_eq!(program.client.get("/api/overview").status, 200, "meanwhile");
+    let answers: Vec<String> = asking.into_iter().map(|asking| asking.join().unwrap()).collect();
+    for answer in answers.into_iter().chain([program.observer.dump()]) {
+        assert!(answer.contains("has not returned") && answer.contains("pool"), "{answer}");
+    }
+    // Each of these calls has a thread until the closure returns, so their number is limited, and a further page does not wait.
+    for _ in 0..10 {
+        assert_eq!(program.client.get(&page_of_pool).status, 200);
+    }
+    let begun = std::time::Instant::now();
+    for _ in 0..10 {
+        assert!(program.client.get(&page_of_pool).body.contains("has not returned"));
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(15), "{:?}", begun.elapsed());
+    let other = program.start("says", async {
+        process::set_details(|| vec!["all is well".to_owned()]);
+        std::future::pending().await
+    });
+    let other = page(other);
+    wait_until("the details of another process", || program.client.json(&other)["details"][0] == "all is well");
     drop(release);
     wait_until("the end", || program.runtime.inspector().info_without_details(pid).is_none());
 }

@@ -80,7 +80,7 @@ pub(crate) const ORDERS: &[Order] = &[
     Order { folder: "cordial-nats/src/net", rows: &["cancellation net_error", "keep_alive", "thread", "connection", "api open"] },
     Order { folder: "cordial-nats/src/worker", rows: &["node settings", "received_job", "delivery", "claim pull_consumer run_call", "run_job", "serve", "builder"] },
     Order { folder: "cordial-observer/src", rows: &[
-        "clock error view", "access secret source", "log_lines", "collector", "answer", "shared", "server", "observer", "builder",
+        "clock error program_code view", "access secret source", "log_lines", "collector", "answer", "shared", "server", "observer", "builder",
     ] },
     Order { folder: "cordial-observer/src/collector", rows: &[
         "audit_log crash_log history meter server_totals stream_rates watched", "warnings", "state",

@@ -8,6 +8,7 @@ use crate::exit::Location;
 use crate::pid::Pid;
 use crate::process::connection::ConnectionInfo;
 use crate::process::crashes::Crash;
+use crate::process::details::Details;
 use crate::process::entry::Entry;
 use crate::process::kind::ProcessKind;
 use crate::process::runtime::{RuntimeHandle, with_current_runtime};
@@ -175,6 +176,21 @@ impl ProcessState {
 
 impl Snapshot {
     pub(in crate::process) fn take(runtime: &RuntimeHandle) -> Snapshot {
+        let (mut snapshot, with_details) = Snapshot::read(runtime);
+        // Outside the lock of the table, because users take locks of their own.
+        for (index, details) in with_details {
+            snapshot.processes[index].details = details.lines();
+        }
+        snapshot
+    }
+
+    /// Like `take`, but has no details: calls no code of the user.
+    pub(in crate::process) fn without_details(runtime: &RuntimeHandle) -> Snapshot {
+        Snapshot::read(runtime).0
+    }
+
+    /// Returns a snapshot without details, and the details of the processes that have some, each with the index of its process.
+    fn read(runtime: &RuntimeHandle) -> (Snapshot, Vec<(usize, Details)>) {
         let readings = Readings::new(runtime);
         let mut processes = Vec::new();
         let (mut supervisors, mut servers, mut with_details) = (Vec::new(), Vec::new(), Vec::new());
@@ -190,19 +206,16 @@ impl Snapshot {
             }
             processes.push(ProcessInfo::new(&readings, pid, entry));
         });
-        // Outside the lock of the table, because supervisors, servers and users take locks of their own.
+        // Outside the lock of the table, because supervisors and servers take locks of their own.
         for (index, supervisor) in supervisors {
             processes[index].supervises = Some(supervisor.supervision());
         }
         for (index, server) in servers {
             processes[index].mailbox = Some(server.mailbox());
         }
-        for (index, details) in with_details {
-            processes[index].details = details.lines();
-        }
         let crashes =
             if runtime.is_forked() { Vec::new() } else { runtime.crashes().seen_at(readings.now, 0, SHOWN_CRASHES) };
-        Snapshot { processes, workers: runtime.executor().workers(), crashes }
+        (Snapshot { processes, workers: runtime.executor().workers(), crashes }, with_details)
     }
 }
 

@@ -102,6 +102,13 @@ impl Inspector {
         Snapshot::take(&self.runtime)
     }
 
+    /// Like [`snapshot`](Inspector::snapshot), but the [`details`](ProcessInfo::details) of each process are empty. So this calls no code of the
+    /// program, which may wait for a lock of a process that is stuck.
+    #[must_use]
+    pub fn snapshot_without_details(&self) -> Snapshot {
+        Snapshot::without_details(&self.runtime)
+    }
+
     /// Returns what is known about a live process; `None` if it has ended or belongs to another runtime.
     #[must_use]
     pub fn info(&self, pid: Pid) -> Option<ProcessInfo> {
