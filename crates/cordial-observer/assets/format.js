@@ -56,8 +56,8 @@ export function clock(ms) {
   return ms === null || ms === undefined ? '–' : new Date(ms).toLocaleTimeString([], { hour12: false });
 }
 
-/** How long ago a moment was. */
-export function ago(ms, now = Date.now()) {
+/** How long ago a moment was; both are on the same clock. */
+export function ago(ms, now) {
   return ms === null || ms === undefined ? '–' : `${duration(Math.max(0, now - ms))} ago`;
 }
 

@@ -68,7 +68,7 @@ export class Header {
     if (!overview) return;
     const { name, os_pid: osPid, started_at_ms: startedAt } = overview.program;
     text(this.name, name);
-    text(this.about, `process ${osPid} · up ${duration(Date.now() - startedAt)}`);
+    text(this.about, `process ${osPid} · up ${duration(Math.max(0, live.now() - startedAt))}`);
     document.title = visible(`${name} · observer`);
     this.showDropped(overview.dropped ?? {});
     for (const { view, link, number } of this.links) {

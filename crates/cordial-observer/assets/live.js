@@ -26,7 +26,19 @@ class Live extends EventTarget {
     this.refused = false;
     this.attempt = 0;
     this.generation = 0;
+    /** How far the clock of the program is ahead of that of this computer, in milliseconds. */
+    this.ahead = 0;
     document.addEventListener('visibilitychange', () => this.follow());
+  }
+
+  /** The present moment on the clock of the program, to which all times in answers belong. */
+  now() {
+    return Date.now() + this.ahead;
+  }
+
+  /** Notes that the program has measured a point a moment ago. */
+  note(point) {
+    if (point?.at_ms > 0) this.ahead = point.at_ms - Date.now();
   }
 
   /** Stops or continues as the person and the tab ask. */
@@ -60,6 +72,11 @@ class Live extends EventTarget {
 
   /** Loads the overview with its history, then follows the events. */
   async connect() {
+    // A page that was opened in the background begins when it is looked at.
+    if (document.hidden) {
+      this.follow();
+      return;
+    }
     this.close();
     this.generation += 1;
     const generation = this.generation;
@@ -81,6 +98,7 @@ class Live extends EventTarget {
     const overview = await get('api/overview');
     const before = this.overview?.program.start_id;
     this.overview = overview;
+    this.note(overview.now);
     setCsrf(overview.csrf);
     this.seconds = new Series(overview.history?.seconds, overview.now?.at_ms);
     this.long = new Series(overview.history?.ten_seconds);
@@ -126,6 +144,7 @@ class Live extends EventTarget {
     this.lostAt = null;
     this.refused = false;
     Object.assign(this.overview, tick);
+    this.note(tick.now);
     this.seconds.push(tick.now);
     this.set('live');
     this.dispatchEvent(new Event('tick'));

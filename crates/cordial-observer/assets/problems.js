@@ -53,6 +53,10 @@ export function problems() {
   const overview = live.overview;
   if (!overview) return [];
   const found = [];
+  // Each tick has it, and so has the first answer.
+  if (overview.closed ?? overview.program?.closed) {
+    found.push({ key: 'closed', level: 'warning', sentence: 'The runtime was shut down: no process can be started any more.', href: route.to('tree') });
+  }
   const warnings = overview.warnings ?? [];
   const polls = overview.long_polls ?? [];
   const polling = new Set(polls.map((poll) => poll.pid));

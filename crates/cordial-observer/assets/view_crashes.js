@@ -4,6 +4,7 @@ import { get } from './api.js';
 import { Bar } from './chart.js';
 import { h, keyed, replace, text, attribute } from './dom.js';
 import { ago, clock, count, duration, literal, many, place } from './format.js';
+import { live } from './live.js';
 import { log } from './log.js';
 import * as route from './route.js';
 import { textFilter } from './table.js';
@@ -27,7 +28,7 @@ function fillGroup(item, group, most) {
   text(where, place(group.place));
   attribute(where, 'title', group.place);
   const labels = (group.labels ?? []).join(', ');
-  const when = group.count > 1 ? `last ${ago(group.last_at_ms)}, first ${ago(group.first_at_ms)}` : ago(group.last_at_ms);
+  const when = group.count > 1 ? `last ${ago(group.last_at_ms, live.now())}, first ${ago(group.first_at_ms, live.now())}` : ago(group.last_at_ms, live.now());
   text(about, [when, labels].filter(Boolean).join(' · '));
 }
 
@@ -93,7 +94,7 @@ export function crash({ id }) {
     const above = (found.ancestors ?? []).flatMap((process) => [' › ', link(process)]);
     const facts = [
       ['Crashed at', h('span', { class: 'place' }, found.place ?? 'an unknown place')],
-      ['When', `${clock(found.at_ms)}, ${ago(found.at_ms)}, after ${duration(found.age_ms)} of life`],
+      ['When', `${clock(found.at_ms)}, ${ago(found.at_ms, live.now())}, after ${duration(found.age_ms)} of life`],
       ['Process', [link(found), ` ${found.pid}`, found.incarnation > 1 ? `, incarnation ${found.incarnation}` : '']],
       ['Spawned at', h('span', { class: 'place' }, found.spawned_at ?? 'an unknown place')],
       above.length ? ['Ancestors', above.slice(1)] : null,

@@ -65,7 +65,7 @@ function fillWarning(item, warning) {
   text(item.parts.sentence, sentence(warning));
   text(item.parts.advice, warning.advice);
   attribute(item.parts.sentence, 'href', link(warning));
-  const since = warning.since_at_ms ? ` for ${duration(Math.max(0, Date.now() - warning.since_at_ms))}` : '';
+  const since = warning.since_at_ms ? ` for ${duration(Math.max(0, live.now() - warning.since_at_ms))}` : '';
   text(item.parts.about, `${warning.kind.replaceAll('_', ' ')}${since}${warning.place ? ` · ${place(warning.place)}` : ''}`);
 }
 

@@ -157,16 +157,16 @@ export function task({ id }) {
 
   function crashesOf() {
     if (!found.crashes?.length) return '';
-    return [h('h3', {}, found.task.child_id ? 'Crashes of this child' : 'Crashes of processes spawned at the same place'), h('ul', { class: 'plain-list' }, found.crashes.map((crash) => h('li', {}, h('span', { class: 'dot critical' }), h('a', { href: route.to('crash', String(crash.n)) }, crash.message || crash.exit_kind), h('span', { class: 'muted' }, ` ${ago(crash.at_ms)}`))))];
+    return [h('h3', {}, found.task.child_id ? 'Crashes of this child' : 'Crashes of processes spawned at the same place'), h('ul', { class: 'plain-list' }, found.crashes.map((crash) => h('li', {}, h('span', { class: 'dot critical' }), h('a', { href: route.to('crash', String(crash.n)) }, crash.message || crash.exit_kind), h('span', { class: 'muted' }, ` ${ago(crash.at_ms, live.now())}`))))];
   }
 
   function draw() {
     const row = found.task;
-    found.seen = Date.now();
+    found.seen = live.now();
     over = null;
     const told = cells.state(row);
     const actions = action.offered(found.can ?? live.overview.rights, row, found.children?.total ?? 0);
-    const from = found.lifeline?.[0]?.at_ms ?? Date.now() - row.age_ms;
+    const from = found.lifeline?.[0]?.at_ms ?? live.now() - row.age_ms;
     redraw(body,
       found.ancestors?.length ? path(found.ancestors, cells.title(row)) : '',
       h('div', { class: 'task-head' },
@@ -177,7 +177,7 @@ export function task({ id }) {
       numbers(row),
       found.details?.length ? [h('h3', {}, 'What it says about itself'), h('ul', { class: 'plain-list' }, found.details.map((line) => h('li', { class: 'log-text' }, line)))] : '',
       found.note ? [h('h3', {}, 'What the program says about it'), h('p', { class: 'log-text' }, found.note)] : '',
-      h('h3', {}, 'Life'), lifeline(found.lifeline?.length ? found.lifeline : [{ at_ms: from, what: 'spawned', detail: row.place }], from, Date.now()),
+      h('h3', {}, 'Life'), lifeline(found.lifeline?.length ? found.lifeline : [{ at_ms: from, what: 'spawned', detail: row.place }], from, Math.max(from, live.now())),
       log(found.log),
       h('h3', {}, 'Spawned at'), h('p', { class: 'place' }, row.place ?? 'an unknown place'),
       h('h3', {}, 'Polls of all processes that were spawned there, by length'), histogram(found.poll_durations),

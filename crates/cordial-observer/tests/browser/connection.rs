@@ -165,3 +165,45 @@ fn a_problem_is_said_once_and_not_each_second() {
         assert_eq!(page.value(live).await, json!(0), "nothing else is said");
     });
 }
+
+/// The clocks of two machines differ.
+#[test]
+fn times_are_those_of_the_clock_of_the_program() {
+    browse("", async |page, program| {
+        page.wait("document.body.dataset.status === 'live'").await;
+        page.value("(window.exact = Date.now, Date.now = () => window.exact() + 7_200_000, true)").await;
+        program.tell("crash no luck");
+        page.go("#/crashes").await;
+        page.wait_text(".group", "no luck").await;
+        page.wait("!document.querySelector('.group').innerText.includes('2 h')").await;
+        page.wait("!document.querySelector('.about').innerText.includes('2 h')").await;
+    });
+}
+
+#[test]
+fn a_runtime_that_was_shut_down_is_a_problem() {
+    browse("", async |page, _| {
+        page.wait("document.body.dataset.status === 'live'").await;
+        let shown = "import('./live.js').then(({ live }) => {
+            live.take({ now: live.overview.now, closed: true });
+            return document.querySelector('#problems').innerText;
+        })";
+        let shown = page.value(shown).await;
+        assert!(shown.as_str().unwrap().contains("The runtime was shut down"), "{shown}");
+    });
+}
+
+#[test]
+fn a_page_that_was_opened_in_the_background_asks_for_nothing_until_it_is_shown() {
+    browse("", async |page, _| {
+        let hidden = "Object.defineProperty(Document.prototype, 'hidden', { get: () => !window.shown })";
+        page.tools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": hidden })).await;
+        page.reload().await;
+        page.wait_text(".state", "paused").await;
+        let asked = "performance.getEntriesByType('resource').some((entry) => entry.name.includes('/api/'))";
+        assert_eq!(page.value(asked).await, json!(false));
+        page.value("(window.shown = true, document.dispatchEvent(new Event('visibilitychange')), true)").await;
+        page.wait_text(".state", "live").await;
+        page.wait_text("main", "Workers").await;
+    });
+}
