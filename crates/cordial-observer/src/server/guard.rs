@@ -3,7 +3,7 @@
 //! | rule | against |
 //! |---|---|
 //! | `Host` is an IP address, `localhost`, or a name that the program has given | a foreign site that makes its own name resolve to this machine (DNS rebinding) |
-//! | `Origin` of every request but GET and HEAD has the host and port of `Host`; it may be missing if there is a bearer token | forged requests of foreign sites |
+//! | `Origin` of every request but GET and HEAD has the host and port of `Host`, or a name that the program has given; it may be missing if there is a bearer token | forged requests of foreign sites |
 //! | `Sec-Fetch-Site`, if the browser sends it, is `same-origin` or `none`, except when the browser navigates with GET | reads by foreign sites |
 //!
 //! | headers of each answer | against |
@@ -72,7 +72,7 @@ fn check(parts: &Parts, hosts: &[String]) -> Result<(), Refusal> {
         return Err(Refusal::new(StatusCode::FORBIDDEN, error));
     }
     if parts.method != Method::GET && parts.method != Method::HEAD {
-        check_origin(parts, &host)?;
+        check_origin(parts, &host, hosts)?;
     }
     let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let is_navigation = parts.headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
@@ -126,7 +126,7 @@ fn is_known(host: &str, hosts: &[String]) -> bool {
 }
 
 /// Browsers send `Origin` with each POST. A request with a bearer token in a header needs none: no foreign site can make a browser send that header.
-fn check_origin(parts: &Parts, host: &Authority) -> Result<(), Refusal> {
+fn check_origin(parts: &Parts, host: &Authority, hosts: &[String]) -> Result<(), Refusal> {
     let forbidden = |error: String| Err(Refusal::new(StatusCode::FORBIDDEN, error));
     let mut origins = parts.headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else {
@@ -142,7 +142,25 @@ fn check_origin(parts: &Parts, host: &Authority) -> Result<(), Refusal> {
         return forbidden("the request has more than one Origin header".to_owned());
     }
     let origin = String::from_utf8_lossy(origin.as_bytes());
-    let of_origin = origin.split_once("://").filter(|(scheme, _)| ["http", "https"].contains(scheme));
-    let is_same = of_origin.is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host.as_str()));
-    if is_same { Ok(()) } else { forbidden(format!("the request comes from {origin}, and not from this observer")) }
+    if is_own(&origin, host, hosts) {
+        Ok(())
+    } else {
+        forbidden(format!("the request comes from {origin}, and not from this observer"))
+    }
+}
+
+/// Returns whether an origin has the host and port that the client has asked for, or a name that the program has given: a proxy in front of the observer
+/// may ask for the observer by its address, and cannot change the origin.
+fn is_own(origin: &str, host: &Authority, hosts: &[String]) -> bool {
+    let default_port = match origin.split_once("://") {
+        Some(("http", _)) => 80,
+        Some(("https", _)) => 443,
+        _ => return false,
+    };
+    let Some(origin) = origin.split_once("://").and_then(|(_, authority)| valid_host(authority.as_bytes())) else {
+        return false;
+    };
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(default_port);
+    let is_same = origin.host().eq_ignore_ascii_case(host.host()) && port(&origin) == port(host);
+    is_same || hosts.iter().any(|known| origin.host().eq_ignore_ascii_case(known))
 }

@@ -91,6 +91,43 @@ fn an_action_comes_from_the_page() {
     assert_eq!(refused["result"], "12 requests were refused, the last one: the request comes from another site");
 }
 
+/// A proxy may ask for the observer by its address, and the browser says by which name it has asked for the proxy.
+#[test]
+fn an_action_may_come_through_a_proxy_with_a_known_name() {
+    let program =
+        Program::with(|builder| builder.allow_actions(cordial_observer::ActionKind::ALL).host("ops.example.com"));
+    let client = &program.client;
+    let csrf = client.json("/api/overview?history=none")["csrf"].as_str().unwrap().to_owned();
+    let csrf = format!("X-Cordial-Csrf: {csrf}");
+    for origin in ["https://ops.example.com", "https://Ops.Example.Com:8443", "http://ops.example.com"] {
+        assert_eq!(action(client, &[&format!("Origin: {origin}"), &csrf]), 200, "{origin}");
+    }
+    for origin in [
+        "https://ops.example.com.evil.example",
+        "https://evil.example/ops.example.com",
+        "https://evil.example@ops.example.com",
+        "https://ops.example.com@evil.example",
+        "https://ops.example.com:x",
+        "file://ops.example.com",
+        "ops.example.com",
+    ] {
+        assert_eq!(action(client, &[&format!("Origin: {origin}"), &csrf]), 403, "{origin}");
+    }
+    // Some proxies add the port that browsers leave out.
+    let post = |host: &str, origin: &str| {
+        let body = r#"{"token":"wrong"}"#;
+        let length = body.len();
+        let request = format!(
+            "POST /session HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        client.send(request.as_bytes()).status
+    };
+    assert_eq!(post("localhost:443", "https://localhost"), 401);
+    assert_eq!(post("localhost", "http://localhost:80"), 401);
+    assert_eq!(post("localhost:443", "http://localhost"), 403);
+    assert_eq!(post("localhost", "http://localhost:443"), 403);
+}
+
 #[test]
 fn a_client_cannot_send_commands_for_the_terminal_of_who_prints_the_audit_log() {
     let (sender, entries) = std::sync::mpsc::channel();
