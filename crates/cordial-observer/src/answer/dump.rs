@@ -17,6 +17,9 @@ pub(crate) fn dump(collector: &Collector, identity: &Identity, tree: &str) -> St
     let (name, pid) = (&identity.name, std::process::id());
     let mut line = |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").expect("a string accepts text");
     line(format_args!("{name}, OS process {pid}, observed for {:.1} s", observed.as_secs_f64()));
+    if collector.inspector.is_shut_down() {
+        line(format_args!("the runtime was shut down: no process can be started any more"));
+    }
     line(format_args!(
         "workers {:.0} % busy, {} tasks queued, {} processes, {:.0} spawned and {:.0} ended per second, {} crashes",
         now.utilization * 100.0,

@@ -9,7 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::collector::{Collector, MAX_SERVER_NAMES};
+use crate::collector::Collector;
 use crate::source::OwnProcess;
 use crate::view::{Dropped, StateCounts};
 
@@ -123,12 +123,9 @@ struct Servers {
 fn mailboxes(collector: &mut Collector, registry: &mut Registry) {
     let scan = collector.scan();
     let mut by_name: BTreeMap<String, Servers> = BTreeMap::new();
-    let mut mailboxes: Vec<_> = scan.mailboxes().collect();
-    // Sorted by pid, so that the names which have metrics of their own stay the same while their servers are alive.
-    mailboxes.sort_unstable_by_key(|(pid, _)| *pid);
-    for (pid, mailbox) in mailboxes {
+    for (pid, mailbox) in scan.mailboxes() {
         let Some(name) = scan.name_of_server(pid) else { continue };
-        let name = if by_name.len() < MAX_SERVER_NAMES || by_name.contains_key(name) { name } else { "other" };
+        let name = collector.server_totals.name_of_sum(name);
         let servers = by_name.entry(name.to_owned()).or_default();
         servers.length += mailbox.length;
         servers.waiting += mailbox.waiting;

@@ -51,7 +51,7 @@ pub(crate) fn task_detail(
 ) -> Result<Box<TaskDetail>, Gone> {
     let mut scan = collector.scan();
     let Some(info) = collector.inspector.info_without_details(pid) else { return Err(gone(collector, pid)) };
-    if scan.index_of(pid).is_none() {
+    if scan.index_of(pid).is_none() && !scan.leaves_out(pid) {
         // The process has probably started after this scan.
         scan = collector.scan_now();
     }

@@ -15,5 +15,4 @@ mod watched;
 
 pub(crate) use audit_log::{NewEntry, Refused};
 pub(crate) use crash_log::Logged;
-pub(crate) use server_totals::MAX_SERVER_NAMES;
 pub(crate) use state::Collector;

@@ -8,7 +8,7 @@ use cordial::process::MailboxInfo;
 use crate::source::Scan;
 
 /// How many names of servers have sums of their own. The servers of further names are added up under the name `other`.
-pub(crate) const MAX_SERVER_NAMES: usize = 200;
+const MAX_SERVER_NAMES: usize = 200;
 
 /// How many servers without a process are remembered. Each of them may be restarted, and then goes on with its counts; one that was forgotten
 /// is counted again from its beginning.
@@ -41,16 +41,28 @@ impl ServerTotals {
     /// Adds what the servers of a scan have done since the last scan.
     pub(crate) fn record(&mut self, scan: &Scan) {
         self.n_scans += 1;
+        let mut new = Vec::new();
         for (pid, mailbox) in scan.mailboxes() {
-            let Some(name) = scan.name_of_server(pid) else { continue };
-            self.add(name, pid, mailbox);
+            match scan.name_of_server(pid) {
+                Some(name) if self.sums.contains_key(name) => self.add(name, pid, mailbox),
+                Some(name) => new.push((pid, name, mailbox)),
+                None => {}
+            }
         }
+        // The oldest servers first, so that the names which get a sum of their own do not depend on chance.
+        new.sort_unstable_by_key(|(pid, ..)| *pid);
+        new.into_iter().for_each(|(pid, name, mailbox)| self.add(name, pid, mailbox));
         self.forget_absent();
     }
 
     /// Returns the sums by name.
     pub(crate) fn by_name(&self) -> &BTreeMap<String, Done> {
         &self.sums
+    }
+
+    /// Returns under which name a server of this name is added up.
+    pub(crate) fn name_of_sum<'a>(&self, name: &'a str) -> &'a str {
+        if self.sums.contains_key(name) { name } else { "other" }
     }
 
     fn add(&mut self, name: &str, pid: Pid, mailbox: &MailboxInfo) {

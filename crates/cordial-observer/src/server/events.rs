@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use tokio::sync::watch;
 
 use super::reply::Refusal;
@@ -29,7 +29,12 @@ pub(super) async fn events(shared: &Arc<ObserverShared>) -> Result<Response, Ref
     let first = shared.ask(|shared, collector| shared.event(collector)).await?;
     let first = Bytes::from([RETRY.as_bytes(), &first].concat());
     let body = Body::from_stream(stream::unfold((Some(first), ticks), next));
-    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))];
+    // A proxy such as nginx would otherwise keep the events until its buffer is full.
+    let buffering = HeaderName::from_static("x-accel-buffering");
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (buffering, HeaderValue::from_static("no")),
+    ];
     Ok((headers, body).into_response())
 }
 

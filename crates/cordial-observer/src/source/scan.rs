@@ -73,11 +73,16 @@ const ROOT: u32 = u32::MAX;
 impl Scan {
     /// Reads all processes, and compares them with the scan before.
     pub(crate) fn new(inspector: &Inspector, at_ms: u64, before: Option<Before>) -> Scan {
-        let n = inspector.totals().alive.min(MAX_ROWS);
+        Scan::with_rows(inspector, at_ms, before, MAX_ROWS)
+    }
+
+    /// Reads all processes, and keeps at most this many of them.
+    fn with_rows(inspector: &Inspector, at_ms: u64, before: Option<Before>, max_rows: usize) -> Scan {
+        let n = inspector.totals().alive.min(max_rows);
         let (mut rows, mut places, mut counts) = (Vec::with_capacity(n), Places::default(), StateCounts::default());
         let (mut mailboxes, mut n_left_out) = (HashMap::new(), 0);
         let _ = inspector.visit(None, |summary| {
-            if rows.len() == MAX_ROWS {
+            if rows.len() == max_rows {
                 n_left_out += 1;
                 return ControlFlow::Continue(());
             }
@@ -133,6 +138,11 @@ impl Scan {
     /// Returns how many processes are in no row.
     pub(crate) fn n_left_out(&self) -> usize {
         self.n_left_out
+    }
+
+    /// Returns whether this scan has no row for a process, if it was alive, because there were too many processes: a new scan would have none either.
+    pub(crate) fn leaves_out(&self, pid: Pid) -> bool {
+        self.n_left_out > 0 && self.rows.last().is_some_and(|last| last.pid < pid)
     }
 
     /// Returns the processes, ordered by pid.

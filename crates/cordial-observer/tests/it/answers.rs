@@ -1,5 +1,6 @@
 //! The answers of the endpoints.
 
+use std::collections::BTreeSet;
 use std::time::UNIX_EPOCH;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
@@ -250,6 +251,63 @@ fn the_metrics_are_readable_for_prometheus() {
     assert!(value("cordial_starts_total") >= 2.0);
     assert_eq!(value("cordial_workers"), 2.0);
     assert!(response.body.ends_with("# EOF\n"));
+}
+
+/// A name has either all of the metrics of servers or none, also if there were other names before.
+#[test]
+fn the_names_of_servers_are_the_same_in_all_metrics() {
+    let program = Program::new();
+    let names = |part: &str| -> BTreeSet<String> {
+        let text = program.client.get("/metrics").body;
+        let lines = text.lines().filter_map(|line| line.strip_prefix(part)?.strip_prefix("{server=\""));
+        lines.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
+    };
+    let start = |names: std::ops::Range<usize>| {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        program.start("keeper", async move {
+            let start = |n| ServerRef::builder(|| Sleeper).label(format!("server {n}")).start();
+            let _servers: Vec<_> = names.map(start).collect();
+            let _ = stopped.await;
+        });
+        stop
+    };
+    let stop = start(0..150);
+    wait_until("the first servers", || names("cordial_messages_handled_total").len() == 150);
+    drop(stop);
+    let _stop = start(150..300);
+    wait_until("the next servers", || {
+        let gauges = names("cordial_mailbox_messages");
+        !gauges.contains("server 0") && gauges.len() >= 51
+    });
+    let counters = names("cordial_messages_handled_total");
+    let gauges = names("cordial_mailbox_messages");
+    assert!(gauges.contains("other") && gauges.is_subset(&counters), "{:?}", gauges.difference(&counters));
+}
+
+#[test]
+fn a_runtime_that_was_shut_down_is_still_shown() {
+    let Program { runtime, observer, client } = Program::new();
+    runtime.block_on(async { Task::start(std::future::pending::<()>()) }).unwrap();
+    drop(runtime);
+    wait_until("a reading", || client.json("/api/overview")["now"]["live"] == 0);
+    for path in [
+        "tree",
+        "tasks",
+        "streams",
+        "servers",
+        "task_sets",
+        "connections",
+        "crashes",
+        "long_polls",
+        "warnings",
+        "audit",
+        "overview",
+    ] {
+        client.json(&format!("/api/{path}"));
+    }
+    assert_eq!(client.get("/metrics").status, 200);
+    assert_eq!(client.json("/api/overview")["program"]["closed"], true);
+    assert!(observer.dump().contains("the runtime was shut down"), "{}", observer.dump());
 }
 
 #[test]

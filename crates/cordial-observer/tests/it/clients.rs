@@ -221,6 +221,7 @@ fn events_come_once_a_second_to_each_page() {
         text.push_str(&String::from_utf8_lossy(&buffer[..n]));
     }
     assert!(text.contains("content-type: text/event-stream") && text.contains("retry: 1000"), "{text}");
+    assert!(text.contains("x-accel-buffering: no"), "a proxy does not keep the events: {text}");
     let times: Vec<u64> = text
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line.strip_prefix("data: ")?).ok())

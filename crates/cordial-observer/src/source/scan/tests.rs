@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use cordial::{ChildSpec, Strategy, Supervisor, process};
+use cordial::{ChildSpec, Strategy, Supervisor, Task, process};
 
 use super::{Earlier, ROOT, Row, Scan, count_below};
 
@@ -41,5 +41,21 @@ fn a_scan_compares_with_the_one_before() {
         assert_eq!(second.directly_below(Some(app)).len(), 1);
         assert!(second.supervision(second.rows()[app].pid).is_some());
         assert_eq!(second.places.counts().map(|(_, n)| n).sum::<usize>(), n);
+    });
+}
+
+#[test]
+fn a_scan_knows_which_processes_a_new_one_would_leave_out_too() {
+    cordial::testing::run(async {
+        let mut tasks: Vec<Task<()>> = (0..5).map(|_| Task::spawn(std::future::pending())).collect();
+        tasks.sort_by_key(Task::pid);
+        let scan = Scan::with_rows(&process::inspector(), 0, None, 3);
+        assert_eq!((scan.rows().len(), scan.n_left_out(), scan.total()), (3, 3, 6));
+        let left_out = tasks.iter().filter(|task| scan.leaves_out(task.pid())).count();
+        let kept = tasks.iter().filter(|task| scan.row(task.pid()).is_some()).count();
+        assert_eq!(left_out + kept, 5);
+        assert!(scan.leaves_out(tasks[4].pid()) && !scan.leaves_out(scan.rows()[0].pid));
+        let whole = Scan::new(&process::inspector(), 0, None);
+        assert!(!tasks.iter().any(|task| whole.leaves_out(task.pid())));
     });
 }
