@@ -144,7 +144,7 @@ fn is_line(word: &[u8], options: &MapOptions) -> bool {
         let directory = fixed.iter().rposition(|&byte| byte == b'/').map_or(&b""[..], |at| &fixed[..at]);
         !(path(word).is_file() || has_line_bytes(directory) && path(directory).is_dir())
     } else {
-        system::find_program(word, None).is_err()
+        system::find_program(word, options.workdir.as_deref()).is_err()
     }
 }
 

@@ -48,6 +48,39 @@ fn exit_statuses_are_known_if_the_parent_ignores_sigchld() {
     }
 }
 
+/// The system searches relative directories anew for each command, and has directories of its own if there is no PATH.
+#[test]
+fn lines_programs_and_operators_are_recognized_whatever_the_path_is() {
+    let path = std::env::var("PATH").unwrap();
+    for path in [Some(format!(".:{path}")), Some(format!("{path}:")), None] {
+        let map = |args: &[&str]| {
+            let mut command = cordial();
+            command
+                .arg("map")
+                .args(args)
+                .args([":::", "a"])
+                .env_remove("PATH")
+                .envs(path.iter().map(|it| ("PATH", it)));
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let result = finish(command.spawn().unwrap());
+            (result.status, result.text().to_owned(), result.stderr)
+        };
+        assert_eq!(map(&["echo x{}"]), (0, "xa\n".to_owned(), String::new()), "{path:?}");
+        assert_eq!(map(&["echo"]), (0, "a\n".to_owned(), String::new()), "{path:?}");
+        for (args, message) in
+            [(&["echo", "{}", "|", "cat"][..], "add --shell"), (&["no-such-command"], "there is no program named")]
+        {
+            let (status, _, stderr) = map(args);
+            assert!(status == 255 && stderr.contains(message), "{path:?} {args:?}: {stderr}");
+        }
+    }
+    let ran = shell(
+        "d=$(mktemp -d); mkdir \"$d/bin\"; printf '#!/bin/sh\\necho ran $1' > \"$d/bin/tool x\"; chmod +x \"$d/bin/tool x\"; \
+         PATH=bin:$PATH \"$0\" map --workdir \"$d\" 'tool x' ::: 1; rm -r \"$d\"",
+    );
+    assert_eq!((ran.status, ran.text()), (0, "ran 1\n"), "{}", ran.stderr);
+}
+
 #[test]
 fn commands_inherit_our_environment_and_get_four_variables() {
     for options in WITHOUT_AND_WITH_WORKDIR {

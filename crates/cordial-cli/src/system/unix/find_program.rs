@@ -59,7 +59,7 @@ fn looks_like_line(name: &[u8]) -> bool {
 
 /// Returns the program that is started for a word.
 ///
-/// Returns `Program::Searched` if the system has to find the program each time, because PATH is empty, or contains relative
+/// Returns `Program::Searched` if the system has to find the program each time, because PATH is not set, or contains relative
 /// directories, which depend on the working directory.
 ///
 /// # Errors
@@ -68,8 +68,8 @@ fn looks_like_line(name: &[u8]) -> bool {
 pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Program, String> {
     let shown = display::quoted(name);
     if exported_functions().iter().any(|function| function == name) {
-        return match search(OsStr::from_bytes(b"bash")) {
-            Some(Ok(bash)) => Ok(Program::Function { bash }),
+        return match search(OsStr::from_bytes(b"bash"), workdir) {
+            Ok(Found { path: bash, .. }) if bash.is_absolute() => Ok(Program::Function { bash }),
             _ => Err(format!("{shown} is a function of bash, and there is no program bash in PATH: install bash")),
         };
     }
@@ -86,17 +86,16 @@ pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Progra
             Path::new(OsStr::from_bytes(name)).to_owned()
         }));
     }
-    match search(path.as_os_str()) {
-        None => Ok(Program::Searched),
-        Some(Ok(path)) => {
+    match search(path.as_os_str(), workdir) {
+        Ok(Found { path, is_fixed }) => {
             check(&path, &shown)?;
-            Ok(Program::File(path))
+            Ok(if is_fixed { Program::File(path) } else { Program::Searched })
         }
-        Some(Err(Some(unusable))) => {
+        Err(Some(unusable)) => {
             check(&unusable, &display::quoted(unusable.as_os_str().as_bytes()))?;
             Ok(Program::Searched)
         }
-        Some(Err(None)) => {
+        Err(None) => {
             if is_built_in(name) {
                 return Err(format!("{shown} is a part of the shell, and no program: add --shell"));
             }
@@ -114,7 +113,7 @@ pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Progra
 
 /// Returns whether a shell would run a command for this word: a program in PATH, a function, or a word of the shell itself.
 pub(crate) fn is_command(name: &[u8]) -> bool {
-    let is_program = || matches!(search(OsStr::from_bytes(name)), Some(Ok(_)));
+    let is_program = || search(OsStr::from_bytes(name), None).is_ok();
     !name.is_empty()
         && (is_built_in(name) || exported_functions().iter().any(|function| function == name) || is_program())
 }
@@ -124,15 +123,22 @@ fn is_built_in(name: &[u8]) -> bool {
     BUILT_IN.contains(&name)
 }
 
-/// Searches PATH for a program. Returns `None` if PATH is empty or contains relative directories. The error is the first file that
-/// has the name and cannot be executed, if there is one.
-fn search(name: &OsStr) -> Option<Result<PathBuf, Option<PathBuf>>> {
-    let directories = env::var_os("PATH").unwrap_or_default();
-    let directories: Vec<PathBuf> = env::split_paths(&directories).collect();
-    if directories.is_empty() || directories.iter().any(|directory| directory.is_relative()) {
-        return None;
-    }
-    let mut files = directories.iter().map(|directory| directory.join(name)).filter(|path| path.is_file());
+/// A program that was found in PATH.
+struct Found {
+    path: PathBuf,
+    /// Whether the system would find the same file in any working directory.
+    is_fixed: bool,
+}
+
+/// Searches PATH for a program. The error is the first file that has the name and cannot be executed, if there is one.
+fn search(name: &OsStr, workdir: Option<&Path>) -> Result<Found, Option<PathBuf>> {
+    let set = env::var_os("PATH");
+    // Without PATH, the system searches directories of its own: these, or some of them.
+    let directories = set.as_deref().unwrap_or(OsStr::new("/usr/local/bin:/bin:/usr/bin"));
+    let directories: Vec<PathBuf> = env::split_paths(directories).collect();
+    let is_fixed = set.is_some() && directories.iter().all(|directory| directory.is_absolute());
+    let directories = directories.iter().map(|directory| workdir.unwrap_or(Path::new("")).join(directory));
+    let mut files = directories.map(|directory| directory.join(name)).filter(|path| path.is_file());
     let mut unusable = None;
     let program = files.find(|path| {
         let is_executable = access(path, Access::EXEC_OK).is_ok();
@@ -141,10 +147,10 @@ fn search(name: &OsStr) -> Option<Result<PathBuf, Option<PathBuf>>> {
         }
         is_executable
     });
-    Some(match program {
-        Some(path) if !name.is_empty() => Ok(path),
+    match program {
+        Some(path) if !name.is_empty() => Ok(Found { path, is_fixed }),
         _ => Err(unusable),
-    })
+    }
 }
 
 /// Returns the file that the system runs for a word; the word itself if there is none in PATH.
