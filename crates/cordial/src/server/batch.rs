@@ -25,7 +25,8 @@ pub(super) struct Batch<T> {
     pub(super) in_hand: InHand,
     pub(super) handled: u64,
     pub(super) skipped: u64,
-    /// Whether the next message is taken under the lock of the mailbox as well: a message waits for room, or may.
+    /// Whether the next message is taken under the lock of the state as well: the mailbox is full, or a message has waited for room since
+    /// it was half empty. Always set while a message waits for room.
     pub(super) is_full: bool,
 }
 

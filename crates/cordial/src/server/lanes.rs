@@ -10,8 +10,8 @@
 //!
 //! The order of the mailbox is the only order: a message is taken from its lane when its entry is the first one.
 //!
-//! What runs once for each message is inlined, here, in `mailbox` and in `next_message`: without that, the function calls for these
-//! steps took a seventh of the instructions of a cast.
+//! What runs once for each message is inlined, here, in `queue`, `batch`, `mailbox` and `next_message`: without that, the function calls
+//! for these steps took a seventh of the instructions of a cast.
 
 use std::any::{Any, TypeId};
 use std::collections::VecDeque;

@@ -7,14 +7,15 @@
 //! ```
 //!
 //! The process takes all messages of the queue at once: when its batch is empty, it exchanges the two. So it seldom takes the lock that
-//! the senders share, and they never touch the lock of the batch, unless the mailbox may be full. While it is, the process takes both
-//! locks for each message, and gives the room to a message that waits.
+//! the senders share, and they touch the lock of the batch only if the mailbox may be full. While the mailbox is full, and until it is
+//! half empty, the process takes both locks for each message, and gives the room to a message that waits.
 //!
 //! The locks are held briefly, and never while code of the user runs. The lock of the state is taken before that of the batch. A process
 //! that waits is woken in two steps: its task is taken out of its slot under the lock, and is queued after the lock was released.
 //!
-//! A process that takes the last message will wait next. So it sets `is_receiver_waiting` under the same lock. When it has handled that
-//! message, it waits without taking the lock again, unless a sender has woken it meanwhile.
+//! A process that takes the last message from the queue will wait next. So it sets `is_receiver_waiting` under the same lock. When it has
+//! handled that message, it waits without taking the lock again, unless a sender has woken it meanwhile. A process that takes the last
+//! message of its batch looks at the queue next.
 
 use std::collections::BTreeMap;
 use std::ops::DerefMut;

@@ -80,6 +80,28 @@ fn a_cast_that_finds_no_room_ends_at_its_limit_and_its_message_is_not_handled() 
     });
 }
 
+/// The server takes all messages of the queue at once, and handles them one after the other.
+#[test]
+fn messages_that_the_server_has_taken_and_not_begun_occupy_room() {
+    testing::run(async {
+        let log = Log::default();
+        let server = Worker::builder(&log).mailbox(3).start();
+        server.cast(Slow(2, "in-hand")).await.unwrap();
+        settle().await;
+        server.try_cast(Slow(2, "a")).unwrap();
+        server.try_cast(Say("b")).unwrap();
+        server.try_cast(Say("c")).unwrap();
+        assert!(server.try_cast(Say("full")).is_err());
+        tokio::time::sleep(3 * SECOND).await;
+        assert_eq!((server.mailbox().length, server.mailbox().in_hand), (2, Some("Slow")));
+        server.try_cast(Say("d")).unwrap();
+        assert!(server.try_cast(Say("full")).is_err());
+        server.cast(Say("e")).await.unwrap();
+        settle().await;
+        assert_eq!(log.take(), "started in-hand a b c d e");
+    });
+}
+
 /// A cast that is polled once more when this is dropped.
 struct PollsOnDrop(Arc<Mutex<Option<Cast>>>);
 
