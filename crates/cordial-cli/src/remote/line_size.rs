@@ -50,10 +50,14 @@ impl Remote {
                 lengths.max().unwrap_or(one).saturating_sub(one)
             };
             let copies = most_added(longer);
+            // The name of a variable may end with the number of its value, which has at most six digits: five more than here.
+            let ten = self.bytes_on(host, template, &[value; 10])?;
+            let nine = self.bytes_on(host, template, &[value; 9])?;
+            let per_digit = ten.saturating_sub(nine).saturating_sub(two.saturating_sub(one));
             Some(CommandSize {
                 fixed: one + VARIABLES_BYTES,
                 around: 0,
-                per_value: two.saturating_sub(one).saturating_sub(copies * value.len()),
+                per_value: (two.saturating_sub(one) + 5 * per_digit).saturating_sub(copies * value.len()),
                 copies,
                 per_quote: most_added(quoted),
             })

@@ -438,8 +438,14 @@ fn without_ssh(line: &str, args: &[&str]) -> (TestDir, Command) {
 fn a_command_gets_as_many_items_as_fit_on_the_line_for_the_other_machine() {
     let numbers: String = (1..=60_000).map(|n| format!("{n}\n")).collect();
     let quotes = "it's '\\'\n".repeat(15_000);
-    for (input, n_items, options) in [(&numbers, 60_000, &["-X"][..]), (&quotes, 15_000, &["-n", "100000"])] {
-        let (_dir, mut map) = without_ssh("exec", &[&["-c1"], options, &["--shell", "echo $# # $1"]].concat());
+    let few: String = (1..=10_000).map(|n| format!("{n}\n")).collect();
+    for (input, n_items, options, line) in [
+        (&numbers, 60_000, &["-X"][..], "echo $# # $1"),
+        (&quotes, 15_000, &["-n", "100000"], "echo $# # $1"),
+        // Each value is in a variable, whose name ends with the number of the value.
+        (&few, 10_000, &["-X"], "printf '%s\\n' {/} | wc -l"),
+    ] {
+        let (_dir, mut map) = without_ssh("exec", &[&["-c1"], options, &["--shell", line]].concat());
         let result = finish(map.stdin(file(input.as_bytes())).spawn().unwrap());
         let counts: Vec<u64> = result.text().lines().map(|line| line.parse().unwrap()).collect();
         assert_eq!((result.status, &*result.stderr, counts.iter().sum()), (0, "", n_items), "{counts:?}");
