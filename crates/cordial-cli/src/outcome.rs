@@ -15,7 +15,8 @@ pub(crate) struct Outcome {
     pub(crate) result: Result<(), ItemFailure>,
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
-    /// The number of bytes that the command wrote to its standard output, also if they were printed at once and not captured.
+    /// The number of bytes that the command wrote to its standard output, also if they were printed line by line and not captured; 0 if
+    /// it has inherited the standard output of this program.
     pub(crate) received: u64,
     /// The number of attempts; 0 if no outcome came back from the launcher.
     pub(crate) attempts: u32,

@@ -136,8 +136,8 @@ impl CommandTemplate {
         }
     }
 
-    /// Returns whether `render` may return this line, with `Quoting::OneLine`, for some item. False positives are possible, false negatives are
-    /// not.
+    /// Returns whether `render` may return this line, with `Quoting::OneLine`, for some item. False positives are possible, false
+    /// negatives are not.
     pub(crate) fn may_render(&self, line: &[u8]) -> bool {
         let mut texts: Vec<Vec<u8>> = vec![Vec::new()];
         let mut add = |piece: Option<&[u8]>| match (piece, texts.last_mut()) {

@@ -210,10 +210,18 @@ impl Syntax {
         let shown = display::escaped(inner);
         match &self.replace {
             // For GNU parallel `-I {}` changes nothing, but for `xargs` it makes `{1}` a text.
-            Some(replace) if replace == b"{}" && position.0 != 0 => Err(format!(
-                "with -I {{}}, {{{shown}}} is text for xargs and a value for GNU parallel: leave out -I {{}} for the value, \
-                 or choose another placeholder for the item, such as -I @, and {{{shown}}} is text"
-            )),
+            Some(replace) if replace == b"{}" && position.0 != 0 => {
+                // With `-I @`, `{1.}` would be a value, too.
+                let as_text = if part == Part::Whole {
+                    format!(", or choose another placeholder for the item, such as -I @, and {{{shown}}} is text")
+                } else {
+                    String::new()
+                };
+                Err(format!(
+                    "with -I {{}}, {{{shown}}} is text for xargs and a value for GNU parallel: leave out -I {{}} for the \
+                     value{as_text}"
+                ))
+            }
             // As for GNU parallel, the text of `-I` replaces `{}` and `{1}`, and not `{.}` and `{1.}`.
             Some(_) => {
                 let is_value = part != Part::Whole && self.max_values.is_none_or(|number| position.is_within(number));
