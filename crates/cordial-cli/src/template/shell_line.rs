@@ -188,15 +188,17 @@ impl ShellLine {
     /// Returns the script for one item. Adds the variables that hold a part of each value.
     fn script<'v>(&self, insertion: &Insertion<'v>, variables: &mut Vec<(Cow<'_, str>, Cow<'v, [u8]>)>) -> Vec<u8> {
         let mut script = Vec::new();
-        for script_part in &self.script {
+        for (at, script_part) in self.script.iter().enumerate() {
             match script_part {
                 ScriptPart::Text(text) => script.extend_from_slice(text),
                 ScriptPart::Each(part) => {
+                    let is_same = |earlier: &ScriptPart| matches!(earlier, ScriptPart::Each(other) if other == part);
+                    let is_repeated = self.script[..at].iter().any(is_same);
                     let mut references = Vec::with_capacity(insertion.values.len());
                     for (n, value) in insertion.values.iter().enumerate() {
                         let (reference, name) = each(*part, n + 1);
                         references.push(reference);
-                        if variables.iter().all(|(other, _)| *other != name) {
+                        if !is_repeated && self.variables.iter().all(|(_, other)| *other != name) {
                             variables.push((name.into(), part.of(value).into()));
                         }
                     }
