@@ -266,9 +266,12 @@ impl<T: Envelope + 'static> Mailbox<T> {
         Poll::Ready(envelope)
     }
 
-    /// Counts the message in hand as handled, because the process takes no more.
-    pub(super) fn finish(&self) {
-        self.receiving.lock_and_finish();
+    /// Counts the message in hand as handled, because the process `pid` takes no more. Not that of a later process, if this one was abandoned.
+    pub(super) fn finish(&self, pid: Pid) {
+        let state = self.lock();
+        if state.pid == pid {
+            self.receiving.lock_and_finish();
+        }
     }
 
     /// Records that the message in hand was not handled, since its caller has given up.

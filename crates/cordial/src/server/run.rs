@@ -71,7 +71,7 @@ impl<S: Server> Running<S> {
         };
         match ended {
             Ok(exit) => {
-                self.ctx.server.0.mailbox.finish();
+                self.ctx.server.0.mailbox.finish(self.ctx.own);
                 // A `HeldValue`, because `stopping` may panic, and so may the destructor of an error of the user in the exit.
                 let mut exit = HeldValue::new(Some(exit));
                 self.stopping(exit.get_mut().as_ref().expect("taken below")).await;
