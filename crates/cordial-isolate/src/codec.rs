@@ -42,9 +42,9 @@ impl fmt::Display for CodecError {
             function => write!(f, "the {what} of the function {function:?} cannot be encoded or decoded: "),
         }?;
         match reason {
-            // Its own text is not known.
+            // The format drops the text of this error.
             CodecReason::Postcard(postcard::Error::SerdeSerCustom) => {
-                return f.write_str("its `Serialize` has returned an error, as that of a path does that is not UTF-8");
+                return f.write_str("its `Serialize` has returned an error, as for a path that is not UTF-8");
             }
             CodecReason::Postcard(error) => write!(f, "{error}"),
             CodecReason::Trailing(bytes) => write!(f, "{bytes} bytes are left over"),

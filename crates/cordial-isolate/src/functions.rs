@@ -91,8 +91,8 @@ impl Functions {
     }
 
     /// Adds an async function that can fail. The caller gets its `Ok` value; an `Err` is an [`Exit::Error`] with the text of the
-    /// error and the texts of its first 20 sources, or, if the error is an `Exit`, that exit. A timeout, a refusal or a missing process of
-    /// the worker is an [`Exit::Error`] with its text, because these exits name processes of the worker.
+    /// error and the texts of its first 20 sources, or, if the error is an `Exit`, that exit. An [`Exit::Timeout`],
+    /// [`Exit::Refused`] or [`Exit::NoProcess`] is about a process in the worker, so the caller gets an [`Exit::Error`] with its text.
     ///
     /// # Panics
     ///

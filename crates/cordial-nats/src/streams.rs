@@ -26,7 +26,8 @@ use crate::options::StreamOptions;
 /// The consumer that all workers of a group share.
 pub(crate) const CONSUMER: &str = "workers";
 
-/// How many pull requests of all workers of a group together may be open. A worker has one or a few.
+/// How many pull requests of all workers of a group together may be open. A worker has one or a few, and more if an operator
+/// limits how many jobs a request may ask for.
 const MAX_WAITING: u64 = 4096;
 
 /// Error codes of JetStream.

@@ -51,8 +51,5 @@ fn a_value_whose_serialize_fails_says_so() {
     use std::os::unix::ffi::OsStringExt;
     let path = std::path::PathBuf::from(std::ffi::OsString::from_vec(vec![b'/', 0xff]));
     let error = encode(&path).unwrap_err().to_string();
-    assert!(
-        error.ends_with("its `Serialize` has returned an error, as that of a path does that is not UTF-8"),
-        "{error}"
-    );
+    assert!(error.ends_with("its `Serialize` has returned an error, as for a path that is not UTF-8"), "{error}");
 }

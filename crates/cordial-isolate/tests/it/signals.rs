@@ -48,7 +48,8 @@ fn a_signal_of_another_process_is_the_cause_of_the_loss() {
     cordial_isolate::test_main(functions());
     cordial::run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
-        for (signal, number) in [(Signal::HUP, 1), (Signal::INT, 2), (Signal::USR1, 10), (Signal::TERM, 15)] {
+        // Not SIGINT, which a shell without job control lets the programs ignore that it starts in the background.
+        for signal in [Signal::HUP, Signal::USR1, Signal::TERM] {
             let task = pool.call(TO_KILL, ());
             let worker = loop {
                 let workers = pool.statistics().workers;
@@ -60,7 +61,7 @@ fn a_signal_of_another_process_is_the_cause_of_the_loss() {
             };
             kill_process(Pid::from_raw(worker).unwrap(), signal).unwrap();
             match task.timeout(LONG).await {
-                Err(Exit::Lost(lost)) => assert_eq!(*lost.cause(), LostCause::signal(number)),
+                Err(Exit::Lost(lost)) => assert_eq!(*lost.cause(), LostCause::signal(signal.as_raw())),
                 other => panic!("expected a loss, not {other:?}"),
             }
         }

@@ -6,10 +6,12 @@
 //!      ├─ late, and the lease is over ─► left alone: delivered elsewhere
 //!      ▼
 //!    claim ─── all attempts have begun before ─► dead letter ─► result ─► acknowledged
+//!      │   └── submitted again, and the result is there already ────────► acknowledged
 //!      ▼
 //!   running ── lease lost ─────────► killed; the server delivers the job again
 //!      │    ── cancelled ──────────► shut down ──────────────────────► acknowledged
 //!      │    ── worker stops ───────► killed; given back: delivered again at once
+//!      ├─ not run: the pool takes no calls ─► record; given back after a second
 //!      ├─ Ok ──────────────────────► result, the first one wins ─────► acknowledged
 //!      ├─ Err, attempts left ──────► record; given back with a delay
 //!      └─ Err, the last attempt ───► dead letter ─► result ──────────► acknowledged
@@ -259,17 +261,19 @@ impl JobRun {
         self.go_on_in_thread(|run| async move {
             let JobRun { settings, id, headers, input, cancellation, .. } = &run;
             let shared = &settings.shared;
+            let mut state = State::Dead;
             while let Err(error) = add_dead_letter(shared, id, headers, input, number, last.as_ref(), &reason).await {
                 contain(|| warn!(target: "cordial::fleet", job = %id, %error, "dead_letter_not_kept"));
                 if error.is_too_large() {
-                    // It never will be: an operator has given the stream a limit. The submitter gets its answer.
+                    // It never will be: an operator has given the stream a limit. The submitter gets its answer, which names no dead letter.
+                    state = State::Done;
                     break;
                 }
                 if !wait_to_try_again(shared, id, cancellation, &error).await {
                     return run.delivery.abandon();
                 }
             }
-            run.hand_over(number, State::Dead, outcome).await;
+            run.hand_over(number, state, outcome).await;
         });
     }
 
