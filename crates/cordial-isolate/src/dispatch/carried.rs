@@ -96,7 +96,7 @@ impl Carried {
         postcard::to_stdvec(self).unwrap_or_default()
     }
 
-    /// Decodes the bytes. Returns an empty value if they are invalid: a call runs also without what it carries.
+    /// Decodes the bytes. Returns an empty value if they are not those of [`encode`](Carried::encode), which is no error: the call runs without it.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Carried {
         postcard::from_bytes(bytes).unwrap_or_default()
