@@ -74,7 +74,7 @@ fn a_node_whose_pool_takes_no_calls_uses_up_no_attempt() {
         let dir = tempfile::tempdir().unwrap();
         let record = |number| Record { log: dir.path().join("runs").display().to_string(), number, ms: 0 };
         let job = cluster.submit(RECORD, record(7)).group("g").attempts(1).await.unwrap();
-        // No node answers in time while the machine is busy.
+        // On a busy machine, the node may answer too late.
         while cluster.nodes().await.unwrap().first().is_none_or(|node| node.running == 0) {}
         let other = Cluster::connect(options(&server.url()).name("other")).await.unwrap();
         let worker = other.worker(functions()).group("g").slots(1);
