@@ -92,7 +92,7 @@ impl Pool {
     }
 
     /// Unparks or starts a thread, as the table of threads has decided. Returns `false` if there are `max_threads` threads
-    /// already, or if the executor is being dropped.
+    /// already, if the executor is being dropped, or if the last thread of a pool that is stopping has ended.
     ///
     /// # Errors
     ///
@@ -107,7 +107,11 @@ impl Pool {
             }
             Activation::Spawn(index) => {
                 self.queues.open(index);
-                self.running.thread_starts();
+                if !self.running.thread_starts() {
+                    // The last thread has ended since this activation was decided, and runs the remaining tasks.
+                    self.threads().release(index);
+                    return Ok(false);
+                }
                 let spawned = (self.callbacks.spawn_worker)(index);
                 if !matches!(spawned, Ok(true)) {
                     if let Some(parked) = self.threads().refused(index) {

@@ -24,6 +24,10 @@
 //! it is the last thread's, the stopper reads 0. So at least one of them looks into the queues (the callers of
 //! `Pool::thread_exited`, `Executor::close`).
 //!
+//! **No thread starts after the last one.** In a pool that is stopping, sysmon starts a thread if tasks wait behind polls that do not
+//! return. If these polls return meanwhile, the last thread ends, runs the remaining tasks, and tokio is shut down: a thread that
+//! started after that would poll tasks whose timers are gone. So the number is not raised from 0 while the pool is stopping.
+//!
 //! **Effects of ended threads.** A thread to which the method `n_running` returns 0 sees everything that the ended
 //! threads did: each decrement is a release, and this read is an acquire. The read in `have_all_exited` is relaxed.
 //!
@@ -35,6 +39,7 @@
 //! | `Idle::notify`: no fence | a task is lost |
 //! | `stop`: `wake_sysmon` before the flag is set, or no fence in it | a task is lost if the pool is stopped while the last thread ends |
 //! | `thread_exited`: relaxed | effects of an ended thread are not seen after reading 0 |
+//! | `thread_starts`: raises the number in any case | a thread starts after the last one |
 //! | method `n_running`: relaxed | the same |
 
 use crate::idle::Idle;
@@ -53,9 +58,14 @@ impl RunningThreads {
         RunningThreads { n_running: AtomicUsize::new(0), is_stopping: AtomicBool::new(false) }
     }
 
-    /// Counts a thread that is about to be started.
-    pub(crate) fn thread_starts(&self) {
-        self.n_running.fetch_add(1, Ordering::Relaxed);
+    /// Counts a thread that is about to be started. Returns `false` if the last thread of a pool that is stopping has ended: then none
+    /// may start.
+    #[must_use = "no thread may start after the last one has ended"]
+    pub(crate) fn thread_starts(&self) -> bool {
+        let starts = |n_running| (n_running > 0 || !self.is_stopping()).then_some(n_running + 1);
+        // Acquire pairs with the release in `thread_exited`: a thread that has ended because the pool is stopping has seen the flag, so it
+        // is seen here.
+        self.n_running.fetch_update(Ordering::Relaxed, Ordering::Acquire, starts).is_ok()
     }
 
     /// Counts a thread as ended. Returns `true` if it is the last thread of a pool that is

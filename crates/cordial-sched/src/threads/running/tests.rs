@@ -23,7 +23,7 @@ struct Model {
 impl Model {
     fn new(n_running: usize) -> Arc<Model> {
         let running = RunningThreads::new();
-        (0..n_running).for_each(|_| running.thread_starts());
+        (0..n_running).for_each(|_| assert!(running.thread_starts()));
         let idle = Idle::new(Parker::new().unparker().clone());
         Arc::new(Model { running, idle, queue: AtomicUsize::new(0) })
     }
@@ -146,4 +146,23 @@ fn a_thread_that_sees_that_all_have_exited_sees_their_effects() {
         }
     });
     assert_reached([("all exited", &ALL_EXITED), ("some running", &SOME_RUNNING)]);
+}
+
+#[test]
+fn no_thread_starts_after_the_last_one_has_exited() {
+    static STARTED: Count = Count::new(0);
+    static TOO_LATE: Count = Count::new(0);
+    loom::model(|| {
+        let model = Model::new(1);
+        model.running.stop(&model.idle);
+        let sysmon = {
+            let model = model.clone();
+            thread::spawn(move || model.running.thread_starts())
+        };
+        let was_last = model.running.thread_exited();
+        let has_started = sysmon.join().unwrap();
+        if has_started { &STARTED } else { &TOO_LATE }.fetch_add(1, Relaxed);
+        assert_ne!(was_last, has_started, "a thread has started although the last one has shut tokio down");
+    });
+    assert_reached([("a start before the exit", &STARTED), ("a start after the exit", &TOO_LATE)]);
 }
