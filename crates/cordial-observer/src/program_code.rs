@@ -40,8 +40,7 @@ impl ProgramCode {
             let _in_progress = in_progress;
             f();
         };
-        // An error has dropped `f`, which the code that waits for its result notices.
-        let _ = thread::Builder::new().name("cordial-observer-program".to_owned()).spawn(call);
+        on_own_thread(call);
     }
 
     fn begin(&self, about: About) -> Option<InProgress> {
@@ -57,6 +56,12 @@ impl ProgramCode {
     fn lock(&self) -> MutexGuard<'_, Vec<About>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Calls `f` on a thread of its own, however many calls are in progress. Drops `f` if the system refuses a thread: the code that waits for the
+/// result of `f` notices that.
+pub(crate) fn on_own_thread(f: impl FnOnce() + Send + 'static) {
+    let _ = thread::Builder::new().name("cordial-observer-program".to_owned()).spawn(f);
 }
 
 impl Drop for InProgress {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 #[cfg(unix)]
 use tokio::sync::oneshot;
 
+#[cfg(unix)]
+use crate::program_code::on_own_thread;
 use crate::shared::ObserverShared;
 
 /// The signals that ask for a text.
@@ -32,7 +34,8 @@ pub(super) async fn dumps(shared: &Arc<ObserverShared>, signals: Signals) {
         let Ok(text) = shared.ask_dump().await else { continue };
         let (printed, is_printed) = oneshot::channel();
         // On a thread of its own: what reads standard error may be slow, or a terminal on which Ctrl-S was pressed. Standard error may also be closed.
-        shared.program_code.start(None, move || drop(printed.send(io::stderr().write_all(text.as_bytes()))));
+        // The limit of `program_code` does not apply: a text is also printed while all calls that it allows are stuck.
+        on_own_thread(move || drop(printed.send(io::stderr().write_all(text.as_bytes()))));
         let _ = is_printed.await;
     }
 }
