@@ -176,7 +176,7 @@ impl ProcessState {
 
 impl Snapshot {
     pub(in crate::process) fn take(runtime: &RuntimeHandle) -> Snapshot {
-        let (mut snapshot, with_details) = Snapshot::read(runtime);
+        let (mut snapshot, with_details) = Snapshot::read(runtime, true);
         // Outside the lock of the table, because users take locks of their own.
         for (index, details) in with_details {
             snapshot.processes[index].details = details.lines();
@@ -186,11 +186,13 @@ impl Snapshot {
 
     /// Like `take`, but has no details: calls no code of the user.
     pub(in crate::process) fn without_details(runtime: &RuntimeHandle) -> Snapshot {
-        Snapshot::read(runtime).0
+        Snapshot::read(runtime, false).0
     }
 
-    /// Returns a snapshot without details, and the details of the processes that have some, each with the index of its process.
-    fn read(runtime: &RuntimeHandle) -> (Snapshot, Vec<(usize, Details)>) {
+    /// Returns a snapshot without details, and, if they are wanted, the details of the processes that have some, each with the index of
+    /// its process. Details that are not wanted are not cloned: if the process ended now, the drop of the clone would be that of the
+    /// closure of the user.
+    fn read(runtime: &RuntimeHandle, wants_details: bool) -> (Snapshot, Vec<(usize, Details)>) {
         let readings = Readings::new(runtime);
         let mut processes = Vec::new();
         let (mut supervisors, mut servers, mut with_details) = (Vec::new(), Vec::new(), Vec::new());
@@ -201,7 +203,7 @@ impl Snapshot {
             if let Some(serving) = entry.serving() {
                 servers.push((processes.len(), serving.clone()));
             }
-            if let Some(details) = entry.rare.as_ref().and_then(|rare| rare.details.clone()) {
+            if wants_details && let Some(details) = entry.rare.as_ref().and_then(|rare| rare.details.clone()) {
                 with_details.push((processes.len(), details));
             }
             processes.push(ProcessInfo::new(&readings, pid, entry));
