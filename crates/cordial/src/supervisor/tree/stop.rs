@@ -114,7 +114,11 @@ impl TreeState {
         let exit = running.and_then(|_| self.exits.peek_of(key, child.incarnation));
         match exit.map(|exit| restart.decide(exit.is_abnormal())) {
             Some(RestartDecision::Remove) => Ok(Err(NotFound)),
-            Some(RestartDecision::Keep) => Ok(Ok(())),
+            Some(RestartDecision::Keep) => {
+                // As in `terminate`: a predecessor that starts again does not start it either.
+                self.started_early.retain(|early| *early != key);
+                Ok(Ok(()))
+            }
             Some(RestartDecision::Restart) | None => self.terminate(&id, signals).await,
         }
     }
