@@ -100,7 +100,7 @@
 //! | goes on sending a body (HTTP/1) that was refused, as with status 413 or 504 | what comes is discarded for a moment, so that the client gets the response; then the connection is closed | 500 ms |
 //! | sends a large body | the limits of your service, such as `axum::extract::DefaultBodyLimit` | 2 MB in axum |
 //! | disappears without closing its connection, in HTTP/2 | a ping after 30 s, which it has 20 s to answer | |
-//! | disappears without closing its connection, on TCP | questions of the system after 30 s without data, one each 10 s; by default, Linux gives up after 9 of them | |
+//! | disappears without closing its connection, on TCP | `SO_KEEPALIVE`: after 30 s without data, the system asks every 10 s; by default, Linux closes the connection after 9 questions without an answer | |
 //!
 //! HTTP/2 has a flow control for each stream: a client that answers pings, but grants a stream no data, keeps that stream until
 //! its connection ends. A connection has at most 200 streams, and for each of them at most about 64 KiB and one piece of the

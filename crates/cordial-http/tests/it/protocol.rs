@@ -1,7 +1,5 @@
 //! Less common parts of HTTP: on the virtual clock.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -142,16 +140,12 @@ fn a_response_whose_body_fails_has_no_end() {
 
 /// A client that disappears in the middle of its body ends the task that reads it.
 #[test]
-fn half_of_a_body_is_an_error_of_the_body() {
+fn half_of_a_body_ends_the_task_that_reads_it() {
     testing::run(async {
         let (network, listener) = Network::new();
         let tasks = TaskSupervisor::start();
-        let n_failed = Arc::new(AtomicUsize::new(0));
-        let counts = n_failed.clone();
-        let read = move |body: Body| async move {
-            if body.collect().await.is_err() {
-                counts.fetch_add(1, Ordering::SeqCst);
-            }
+        let read = |body: Body| async move {
+            let _ = body.collect().await;
         };
         let app = Router::new().route("/", post(read)).layer(TaskLayer::new(tasks.clone()));
         let connections = TaskSupervisor::start();
