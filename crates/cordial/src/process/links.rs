@@ -6,7 +6,7 @@
 //! removed the link meanwhile ignores the notification.
 
 use super::entry::Entry;
-use super::runtime::{RuntimeHandle, current, with_current_runtime};
+use super::runtime::{RuntimeHandle, current, is_in_poll, with_current_runtime};
 use super::signal::{Signal, apply};
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -85,8 +85,12 @@ pub fn unlink(pid: Pid) {
     }
 }
 
-/// Removes the link between the calling process and a process whose handle it gives up, if one of them has made such a link.
+/// Removes the link between the calling process and a process whose handle it gives up, if one of them has made such a link. Not while the
+/// calling process ends, and drops its handles: then its exit reaches the other one over the link.
 pub(crate) fn unlink_from_current(runtime: &RuntimeHandle, pid: Pid) {
+    if !is_in_poll() {
+        return;
+    }
     let Some(own) = current().filter(|own| own.runtime() == pid.runtime()) else { return };
     let is_linked = |entry: &mut Entry| entry.rare.as_ref().is_some_and(|rare| rare.links.contains(&own));
     if runtime.with(pid, is_linked) == Some(true) {

@@ -20,7 +20,7 @@ use super::deadlines::Deadlines;
 use crate::backoff::{Backoff, Delays};
 use crate::exit::{Exit, NamedLimit, Refusal, TimedOut};
 use crate::pid::Pid;
-use crate::process::{GroupKey, RuntimeHandle, discard};
+use crate::process::{GroupKey, RuntimeHandle, discard, unlink_from_current};
 use crate::timeout::Timeout;
 
 /// The items in flight. Must be emptied with `cancel_all` or `detach_all` before it is dropped.
@@ -189,7 +189,7 @@ impl<I, O: Send + 'static> InFlight<I, O> {
             ItemPhase::Running { pid, attempt } => {
                 let timed_out = self.deadlines.take_abandoned(slot)?;
                 self.completions.abandon(attempt);
-                self.runtime.request_shutdown(pid);
+                self.give_up(pid);
                 Some(SlotEvent::Completed(Completion::Abandoned(timed_out)))
             }
         }
@@ -236,7 +236,7 @@ impl<I, O> InFlight<I, O> {
     pub(super) fn cancel_all(&mut self) {
         for (_, item) in &self.slots {
             if let ItemPhase::Running { pid, .. } = item.phase {
-                self.runtime.request_shutdown(pid);
+                self.give_up(pid);
             }
         }
         self.detach_all();
@@ -251,12 +251,18 @@ impl<I, O> InFlight<I, O> {
             self.deadlines.remove(slot);
             cancelled.n_started += usize::from(item.n_attempts > 0);
             if let ItemPhase::Running { pid, .. } = item.phase {
-                self.runtime.request_shutdown(pid);
+                self.give_up(pid);
             }
             // Drops an input of the user.
             discard(item);
         }
         cancelled
+    }
+
+    /// Asks the process of an attempt to shut down. Its exit does not end the consumer, with which it may have linked itself.
+    fn give_up(&self, pid: Pid) {
+        unlink_from_current(&self.runtime, pid);
+        self.runtime.request_shutdown(pid);
     }
 
     /// Removes all items, and drops the replies of their processes. Leaves the processes alone.

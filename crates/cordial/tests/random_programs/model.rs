@@ -285,11 +285,18 @@ impl Model {
 
     fn handle_dropped(&mut self, of: Name, by: Name) {
         self.remove_handle_link(of);
+        // The exit of a process that ends reaches the processes whose handles it drops.
+        let is_dropping =
+            |process: &Process| process.ending.is_some() || process.own.is_some() || process.panic.is_some();
+        if !self.processes.get(&by).is_some_and(is_dropping) {
+            self.unlink(of, by);
+        }
         self.signal(of, Some(by), &Cause::Shutdown(None), Signal::Sent);
     }
 
     fn shutdown_called(&mut self, of: Name, by: Name, how: How) {
         self.remove_handle_link(of);
+        self.unlink(of, by);
         if how != How::BrutalKill {
             self.signal(of, Some(by), &Cause::Shutdown(None), Signal::Sent);
         }
@@ -361,6 +368,7 @@ impl Model {
             (Call::Ignore, None) => {
                 require(is_alive, || format!("the process has exited: {exit:?}"))?;
                 self.remove_handle_link(of);
+                self.unlink(of, by);
             }
             (Call::Await, None) => return Err("an await always returns a result".to_owned()),
         }

@@ -442,3 +442,25 @@ fn items_cancelled_by_a_timeout_have_no_timeout_any_more() {
         assert!(stream.next().await.is_none());
     });
 }
+
+/// An item that has linked itself to the consumer is asked to shut down with the stream, and its exit reached the consumer.
+#[test]
+fn an_item_of_a_stream_that_is_dropped_does_not_end_the_consumer_over_a_link() {
+    for_each_seed(|| async {
+        let consumer = process::current().unwrap();
+        let (linked, mut items) = mpsc::unbounded_channel();
+        let mut stream = Task::async_stream(0..1, move |_| {
+            let linked = linked.clone();
+            async move {
+                process::link(consumer);
+                linked.send(process::current().unwrap()).unwrap();
+                pending::<()>().await;
+            }
+        });
+        assert_eq!(stream.next().now_or_never(), None);
+        let end = process::monitor(items.recv().await.unwrap());
+        drop(stream);
+        assert_eq!(end.await, Exit::Shutdown(None));
+        sleep(SECOND).await;
+    });
+}
