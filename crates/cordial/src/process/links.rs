@@ -86,9 +86,9 @@ pub fn unlink(pid: Pid) {
 }
 
 /// Removes the link between the calling process and a process whose handle it gives up, if one of them has made such a link. Not while the
-/// calling process ends, and drops its handles: then its exit reaches the other one over the link.
+/// calling process ends or unwinds, and drops its handles: then its exit reaches the other one over the link.
 pub(crate) fn unlink_from_current(runtime: &RuntimeHandle, pid: Pid) {
-    if !is_in_poll() {
+    if !is_in_poll() || std::thread::panicking() {
         return;
     }
     let Some(own) = current().filter(|own| own.runtime() == pid.runtime()) else { return };
