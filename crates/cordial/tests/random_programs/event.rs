@@ -68,10 +68,11 @@ pub(crate) enum Event {
         is_requested: bool,
     },
 
-    /// A handle is dropped, or its await times out.
+    /// A handle is dropped: by code that runs, or while `by` ends or unwinds.
     HandleDropped {
         of: Name,
         by: Name,
+        is_in_poll: bool,
     },
     /// `shutdown` is called on a handle.
     ShutdownCalled {

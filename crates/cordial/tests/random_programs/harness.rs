@@ -23,6 +23,8 @@ pub(crate) struct Harness {
     monitors: mpsc::UnboundedSender<(usize, Monitor)>,
     /// Wakes the checker, which logs the process table.
     pub(crate) changed: Notify,
+    /// Whether a process is in a poll, and not only dropped.
+    is_in_poll: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -42,7 +44,14 @@ impl Harness {
         // A process that is not spawned yet has the pid of no process, and a closed inbox.
         let not_spawned = ProcessEntry { pid: Task::completed(()).pid(), inbox: mpsc::unbounded_channel().0 };
         let entries = Mutex::new(vec![not_spawned; program.names().end]);
-        let harness = Harness { program, log: Mutex::default(), entries, monitors, changed: Notify::new() };
+        let harness = Harness {
+            program,
+            log: Mutex::default(),
+            entries,
+            monitors,
+            changed: Notify::new(),
+            is_in_poll: AtomicBool::new(false),
+        };
         (Arc::new(harness), to_runner)
     }
 
@@ -148,7 +157,8 @@ impl LoggedHandle {
 impl Drop for LoggedHandle {
     fn drop(&mut self) {
         if self.logs_drop && !self.was_taken {
-            self.harness.write(Event::HandleDropped { of: self.of, by: self.harness.own_name() });
+            let is_in_poll = self.harness.is_in_poll.load(Ordering::Relaxed) && !std::thread::panicking();
+            self.harness.write(Event::HandleDropped { of: self.of, by: self.harness.own_name(), is_in_poll });
         }
     }
 }
@@ -200,12 +210,30 @@ impl<F: Future> Future for LoggedFuture<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         self.drop_logger.begin_poll();
+        let harness = self.drop_logger.harness.clone();
+        let _in_poll = InPoll::begin(&harness.is_in_poll);
         let polled = self.future.as_mut().poll(cx);
         if polled.is_ready() {
             self.drop_logger.harness.write(Event::Returned(self.drop_logger.name));
         }
         self.drop_logger.harness.changed.notify_one();
         polled
+    }
+}
+
+/// Clears the mark of a poll that has returned or unwound.
+struct InPoll<'a>(&'a AtomicBool);
+
+impl InPoll<'_> {
+    fn begin(is_in_poll: &AtomicBool) -> InPoll<'_> {
+        is_in_poll.store(true, Ordering::Relaxed);
+        InPoll(is_in_poll)
+    }
+}
+
+impl Drop for InPoll<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 

@@ -178,7 +178,7 @@ impl Model {
                 })?;
             }
 
-            Event::HandleDropped { of, by } => self.handle_dropped(*of, *by),
+            Event::HandleDropped { of, by, is_in_poll } => self.handle_dropped(*of, *by, *is_in_poll),
             Event::ShutdownCalled { of, by, how } => self.shutdown_called(*of, *by, *how),
             Event::Waiting { who, of } => self.running_process(*who)?.waits_for = Some(*of),
             Event::CallReturned { of, by, call, was_taken, answer } => {
@@ -283,12 +283,10 @@ impl Model {
         }
     }
 
-    fn handle_dropped(&mut self, of: Name, by: Name) {
+    fn handle_dropped(&mut self, of: Name, by: Name, is_in_poll: bool) {
         self.remove_handle_link(of);
         // The exit of a process that ends reaches the processes whose handles it drops.
-        let is_dropping =
-            |process: &Process| process.ending.is_some() || process.own.is_some() || process.panic.is_some();
-        if !self.processes.get(&by).is_some_and(is_dropping) {
+        if is_in_poll {
             self.unlink(of, by);
         }
         self.signal(of, Some(by), &Cause::Shutdown(None), Signal::Sent);
@@ -344,7 +342,7 @@ impl Model {
         };
         match (call, answer) {
             (Call::Await, Some(Err(Cause::Timeout(late)))) if is_alive && *late == Some(of) => {
-                self.handle_dropped(of, by)
+                self.handle_dropped(of, by, true)
             }
             (_, Some(Ok(()))) => {
                 require(!is_alive && value == Value::Made, || {
