@@ -211,7 +211,7 @@ impl Functions {
         for key in &self.travels.keys {
             match (key.get)() {
                 Some(Ok(bytes)) => carried.values.push((key.name.to_owned(), bytes)),
-                Some(Err(missing)) => carried.missing.push(missing),
+                Some(Err(missing)) => carried.insert_missing(key.name.to_owned(), missing),
                 None => {}
             }
         }

@@ -21,8 +21,10 @@ pub struct Carried {
     pub(crate) values: Vec<(String, Vec<u8>)>,
     /// The trace context, in the format of W3C.
     pub(crate) traceparent: Option<String>,
-    /// Why values are missing that should travel: the function does not run without them.
-    pub(crate) missing: Vec<String>,
+    /// Why values are missing that should travel, by the names of their keys: the function does not run without them. Not a part of the
+    /// serialized form, which programs of earlier versions read: who carries a call asks for [`missing`](Carried::missing) before.
+    #[serde(skip)]
+    pub(crate) missing: Vec<(String, String)>,
 }
 
 /// The values of the current call that belong to no key of the table of functions.
@@ -63,8 +65,19 @@ impl Carried {
     }
 
     fn insert(&mut self, name: String, value: Vec<u8>) {
-        self.values.retain(|(other, _)| *other != name);
+        self.remove(&name);
         self.values.push((name, value));
+    }
+
+    /// Adds that there is no value under a name, and why.
+    pub(crate) fn insert_missing(&mut self, name: String, reason: String) {
+        self.remove(&name);
+        self.missing.push((name, reason));
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.values.retain(|(other, _)| other != name);
+        self.missing.retain(|(other, _)| other != name);
     }
 
     /// Adds the values and the trace context of `other`. A value replaces the one of the same name, and a trace context the one that is here.
@@ -74,7 +87,16 @@ impl Carried {
             self.insert(name, value);
         }
         self.traceparent = other.traceparent.or(self.traceparent.take());
-        self.missing.extend(other.missing);
+        for (name, reason) in other.missing {
+            self.insert_missing(name, reason);
+        }
+    }
+
+    /// Returns why a value is missing that should travel: it cannot be encoded. The call must not be made then, because its function would run
+    /// without the value.
+    #[must_use]
+    pub fn missing(&self) -> Option<&str> {
+        self.missing.first().map(|(_, reason)| &**reason)
     }
 
     /// Returns whether nothing travels.
@@ -89,17 +111,25 @@ impl Carried {
         self.traceparent.as_deref()
     }
 
-    /// Encodes the values and the trace context as bytes.
+    /// Encodes the values and the trace context as bytes, and after them what is [missing](Carried::missing), where programs of earlier versions
+    /// ignore it.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         // The serialization of these types does not fail.
-        postcard::to_stdvec(self).unwrap_or_default()
+        let mut bytes = postcard::to_stdvec(self).unwrap_or_default();
+        if !self.missing.is_empty() {
+            bytes.extend(postcard::to_stdvec(&self.missing).unwrap_or_default());
+        }
+        bytes
     }
 
     /// Decodes the bytes. Returns an empty value if they are not those of [`encode`](Carried::encode), which is no error: the call runs without it.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Carried {
-        postcard::from_bytes(bytes).unwrap_or_default()
+        let Ok((mut carried, rest)) = postcard::take_from_bytes::<Carried>(bytes) else { return Carried::default() };
+        // A program of an earlier version has written nothing there.
+        carried.missing = postcard::from_bytes(rest).unwrap_or_default();
+        carried
     }
 }
 
@@ -144,3 +174,6 @@ pub(crate) struct TraceContext {
     pub(crate) current: Arc<dyn Fn() -> Option<String> + Send + Sync>,
     pub(crate) span: Arc<dyn Fn(&str) -> Span + Send + Sync>,
 }
+
+#[cfg(test)]
+mod tests;

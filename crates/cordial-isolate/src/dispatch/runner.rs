@@ -44,6 +44,7 @@ impl Runner {
     /// span that belongs to the trace of the caller.
     #[track_caller]
     pub fn start_with(&self, input: Vec<u8>, carried: Carried) -> Task<Vec<u8>> {
+        let missing = carried.missing().map(str::to_owned);
         let mut future = (self.run)(input);
         let mut others = Vec::new();
         for (name, value) in carried.values {
@@ -53,7 +54,7 @@ impl Runner {
             }
         }
         let mut future = scope_others(others, future);
-        if let Some(missing) = carried.missing.into_iter().next() {
+        if let Some(missing) = missing {
             future = Box::pin(async move { Err(Exit::from(missing)) });
         }
         let call = async move {

@@ -28,6 +28,9 @@ pub(super) async fn run(
         .map_err(|error| Exit::from(error.sentence_about("argument")))?;
     let mut carried = init::carried();
     carried.merge(extra);
+    if let Some(missing) = carried.missing() {
+        return Err(Exit::from(missing.to_owned()));
+    }
     let preface = Preface { name: signature.name().to_owned(), fingerprint: signature.fingerprint(), carried };
     let (reply, mut replied) = oneshot::channel();
     let id = shared.next_call();
