@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv};
 use rustix::process::{Signal, getpid, kill_process, kill_process_group};
 use signal_hook::{flag, low_level};
+use tokio::sync::oneshot;
 
 use super::limits::{CpuTimer, limit_memory};
 use super::role::{PARENT_DEATH, WorkerSettings, parent};
@@ -28,6 +29,9 @@ use crate::kernel::PAUSE;
 /// How long a call that has not opted in to graceful shutdown may take to reach an await or a checkpoint.
 const UNTIL_STUCK: Duration = Duration::from_millis(100);
 
+/// How long a call that has ended waits until its output is written, before it is answered.
+const FLUSH_LIMIT: Duration = Duration::from_millis(100);
+
 /// The number of no call.
 const NO_CALL: u64 = 0;
 
@@ -39,6 +43,8 @@ struct WorkerShared {
     sending: Mutex<()>,
     /// The number of the call that runs, or [`NO_CALL`].
     running: AtomicU64,
+    /// Whether a process of this worker is writing what is left in the buffer of standard output.
+    is_flushing: AtomicBool,
 }
 
 /// Serves calls until the pool is gone or needs the worker no longer.
@@ -100,8 +106,13 @@ fn try_serve(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) 
     Task::spawn(async {}).wait().map_err(io::Error::other)?;
     let mut cpu_timer = settings.cpu_time.map(CpuTimer::new).transpose()?;
     let max_payload = settings.max_payload;
-    let worker =
-        WorkerShared { socket, settings: settings.clone(), sending: Mutex::new(()), running: AtomicU64::new(NO_CALL) };
+    let worker = WorkerShared {
+        socket,
+        settings: settings.clone(),
+        sending: Mutex::new(()),
+        running: AtomicU64::new(NO_CALL),
+        is_flushing: AtomicBool::new(false),
+    };
     let worker = Arc::new(worker);
     let mut incoming = Incoming::new(max_payload);
     if let Some(bytes) = settings.memory {
@@ -273,14 +284,31 @@ impl WorkerShared {
         Task::start(async move {
             let result = call.timeout(Timeout::Infinity).await;
             let outcome = worker.encode(result);
-            // What the call has printed belongs to it, also a line without a break. An error means that nothing reads it.
-            let _ = io::stdout().flush();
+            worker.flush_output().await;
             worker.running.store(NO_CALL, Ordering::SeqCst);
             if worker.send(Outgoing::new(Kind::Done, number, outcome)).is_err() {
                 end_with_group(&worker.settings);
             }
         });
         Ok(Some((number, pid)))
+    }
+
+    /// Writes what the call has printed to standard output, also a line without a break: it belongs to the call. Waits for at most
+    /// [`FLUSH_LIMIT`], because a thread of the function may hold the lock of standard output for ever.
+    async fn flush_output(self: &Arc<WorkerShared>) {
+        // A flush that still waits for the lock writes what this one would.
+        if self.is_flushing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (flushed, wait) = oneshot::channel();
+        let worker = self.clone();
+        Task::start(async move {
+            // An error means that nothing reads it.
+            let _ = io::stdout().flush();
+            worker.is_flushing.store(false, Ordering::SeqCst);
+            let _ = flushed.send(());
+        });
+        let _ = tokio::time::timeout(FLUSH_LIMIT, wait).await;
     }
 
     /// Returns the outcome of a call. A result or an exit that is too large becomes an error that says so.

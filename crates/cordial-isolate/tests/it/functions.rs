@@ -40,6 +40,8 @@ pub(crate) const WORDS_AND_SPIN: Function<String, ()> = Function::new("words_and
 pub(crate) const UNENDED: Function<String, ()> = Function::new("unended");
 /// Lets its process open no more descriptors.
 pub(crate) const FORBID_FILES: Function<(), ()> = Function::new("forbid_files");
+/// Leaves a thread that holds the lock of standard output for ever.
+pub(crate) const HOLD_STDOUT: Function<(), ()> = Function::new("hold_stdout");
 /// As `unended`, to standard output.
 pub(crate) const UNENDED_OUT: Function<String, ()> = Function::new("unended_out");
 pub(crate) const WORDS: Function<String, ()> = Function::new("words");
@@ -153,6 +155,7 @@ pub(crate) fn functions() -> Functions {
         .add_blocking(OS_PID, |()| std::process::id())
         .add_blocking(UNENDED, unended)
         .add_blocking(UNENDED_OUT, unended_out)
+        .add_blocking(HOLD_STDOUT, hold_stdout)
         .add_blocking(FORBID_FILES, |()| {
             use rustix::process::{Resource, Rlimit, setrlimit};
             setrlimit(Resource::Nofile, Rlimit { current: Some(0), maximum: Some(0) }).expect("a limit can be lowered");
@@ -261,4 +264,18 @@ fn unended(text: String) {
 #[expect(clippy::print_stdout, reason = "that is the test")]
 fn unended_out(text: String) {
     print!("{text}");
+}
+
+fn hold_stdout(_: ()) {
+    let (locked, wait) = std::sync::mpsc::channel();
+    std::thread::Builder::new()
+        .spawn(move || {
+            let _lock = std::io::stdout().lock();
+            locked.send(()).expect("the function waits for this");
+            loop {
+                std::thread::park();
+            }
+        })
+        .expect("a thread starts");
+    wait.recv().expect("the thread sends");
 }

@@ -12,7 +12,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use crate::bad_input::alone;
-use crate::functions::{ABORT, SQUARE, UNENDED, UNENDED_OUT, functions};
+use crate::functions::{ABORT, HOLD_STDOUT, SQUARE, UNENDED, UNENDED_OUT, functions};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -69,4 +69,18 @@ fn a_line_without_a_break_belongs_to_its_call_and_a_subscriber_that_panics_ends_
     for (function, line) in [("unended", "no break"), ("unended_out", "also none")] {
         assert!(lines.contains(&(format!("{function:?}"), line.to_owned())), "{lines:?}");
     }
+}
+
+#[test]
+fn calls_are_answered_while_a_thread_of_a_function_holds_the_lock_of_standard_output() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async move {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        assert_eq!(pool.call(HOLD_STDOUT, ()).timeout(LONG).await, Ok(()));
+        for number in 0..20 {
+            assert_eq!(pool.call(SQUARE, number).timeout(LONG).await, Ok(number * number));
+        }
+        assert_eq!(pool.statistics().started, 1, "the worker lives on");
+    })
+    .unwrap();
 }
