@@ -9,6 +9,7 @@ use futures_util::stream::{Iter, iter};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::error::PoolError;
 use super::read_statistics::read_statistics;
 use super::run_call;
 use super::shared::{Phase, PoolShared};
@@ -107,12 +108,20 @@ impl Pool {
 
     /// Does the same as [`call_encoded`](Pool::call_encoded). The call carries the values of `carried`, and those that the
     /// [table](crate::Functions::travels) of this program lets travel. If a name is in both, the value of `carried` counts.
+    ///
+    /// If the pool is stopped while the call waits or runs, and the call has no other exit than [`Exit::Shutdown`] or [`Exit::Killed`], the await
+    /// returns [`PoolError::Stopped`](crate::PoolError::Stopped), so that the caller can make the call elsewhere.
     #[track_caller]
     pub fn call_encoded_with(&self, signature: Signature, input: Vec<u8>, carried: Carried) -> Task<Vec<u8>> {
+        let shared = self.handle.shared.clone();
         let pool = self.clone();
         let run = async move {
+            let n_stops = shared.n_stops();
             match run_call::run(pool.handle.shared.clone(), signature, input, carried).await {
                 Ok(output) => output,
+                Err(Exit::Shutdown(_) | Exit::Killed) if shared.n_stops() != n_stops => {
+                    cordial::exit(Exit::Error(Arc::new(PoolError::Stopped))).await
+                }
                 Err(exit) => cordial::exit(exit).await,
             }
         };
@@ -205,9 +214,14 @@ impl Pool {
     async fn serve(self) -> Result<(), Exit> {
         let shared = &self.handle.shared;
         let mut phases = shared.phases.subscribe();
-        // A stop that is still going on ends first, because its caller waits for that.
-        let _ = phases.wait_for(|phase| *phase != Phase::Stopping).await;
-        shared.open();
+        loop {
+            // A stop that is still going on ends first, because its caller waits for that.
+            let _ = phases.wait_for(|phase| *phase != Phase::Stopping).await;
+            // Another stop may have begun since.
+            if shared.open() {
+                break;
+            }
+        }
         let shown = Arc::downgrade(shared);
         cordial::process::set_details(move || {
             shown.upgrade().map(|shared| read_statistics(&shared).lines()).unwrap_or_default()

@@ -53,6 +53,8 @@ pub(crate) struct PoolShared {
     owner: u32,
     state: Mutex<PoolState>,
     calls: AtomicU64,
+    /// How often the pool was stopped. Changed under the lock, before calls end for that reason.
+    stops: AtomicU64,
     /// Notified when a closed pool has no workers any more.
     without_workers: Condvar,
     /// Wakes the thread of the pool.
@@ -179,9 +181,10 @@ impl PoolShared {
             is_woken: false,
         };
         let (phases, _) = watch::channel(Phase::Open);
-        let (state, without_workers, calls) = (Mutex::new(state), Condvar::new(), AtomicU64::new(0));
+        let (state, without_workers) = (Mutex::new(state), Condvar::new());
+        let (calls, stops) = (AtomicU64::new(0), AtomicU64::new(0));
         let owner = std::process::id();
-        let shared = PoolShared { config, program, owner, state, calls, without_workers, waker, phases };
+        let shared = PoolShared { config, program, owner, state, calls, stops, without_workers, waker, phases };
         Ok((shared, woken))
     }
 
@@ -197,6 +200,11 @@ impl PoolShared {
     /// Returns the number of the next call. 0 is no call.
     pub(super) fn next_call(&self) -> u64 {
         self.calls.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Returns how often the pool was stopped.
+    pub(super) fn n_stops(&self) -> u64 {
+        self.stops.load(Ordering::SeqCst)
     }
 
     /// Notifies the tasks that wait for a phase. The caller has changed the phase and holds no lock, because a waker may be code of the user,
@@ -223,21 +231,26 @@ impl PoolShared {
 
     /// Takes a call: gives it to an idle worker, or lets it wait for one. Refuses it in a forked process.
     pub(super) fn submit(&self, call: Call) -> Result<(), PoolError> {
-        if self.is_forked() {
-            return Err(PoolError::Stopped);
-        }
-        let mut state = self.lock();
-        match &state.phase {
-            Phase::Open => {}
-            Phase::Stopping | Phase::Stopped => return Err(PoolError::Stopped),
-            Phase::Failed(error) => return Err(error.clone()),
-        }
+        let mut state = self.lock_open()?;
         state.counters.calls += 1;
         state.queue.insert(call.id, call);
         if state.dispatch(&self.config) {
             self.wake(&mut state);
         }
         Ok(())
+    }
+
+    /// Locks the state if calls are taken. A forked process takes none.
+    fn lock_open(&self) -> Result<MutexGuard<'_, PoolState>, PoolError> {
+        if self.is_forked() {
+            return Err(PoolError::Stopped);
+        }
+        let state = self.lock();
+        match &state.phase {
+            Phase::Open => Ok(state),
+            Phase::Stopping | Phase::Stopped => Err(PoolError::Stopped),
+            Phase::Failed(error) => Err(error.clone()),
+        }
     }
 
     /// Ends a call whose caller is gone: takes it out of the queue, or kills the worker that runs it. Does nothing in a forked process.
@@ -281,6 +294,7 @@ impl PoolShared {
         if state.phase == Phase::Open || matches!(state.phase, Phase::Failed(_)) {
             state.phase = Phase::Stopping;
         }
+        self.stops.fetch_add(1, Ordering::SeqCst);
         state.target = 0;
         let waiting = std::mem::take(&mut state.queue);
         for worker in state.workers.values_mut() {
@@ -301,9 +315,13 @@ impl PoolShared {
         }
     }
 
-    /// Takes calls again, after a stop or a failure.
-    pub(super) fn open(&self) {
+    /// Takes calls again, after a stop or a failure. Returns `false` while a stop goes on, which has to end first.
+    #[must_use]
+    pub(super) fn open(&self) -> bool {
         let mut state = self.lock();
+        if state.phase == Phase::Stopping {
+            return false;
+        }
         if state.phase != Phase::Open {
             state.phase = Phase::Open;
             state.target = self.config.workers;
@@ -311,6 +329,7 @@ impl PoolShared {
         }
         drop(state);
         self.publish();
+        true
     }
 
     /// Ends all workers at once; no handle is left, and so no call. Waits for a short time until they have ended,
@@ -570,3 +589,6 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

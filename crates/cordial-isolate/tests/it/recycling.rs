@@ -234,6 +234,25 @@ fn a_stop_ends_all_calls_and_a_dropped_pool_has_no_worker() {
 }
 
 #[test]
+fn encoded_calls_that_a_stop_has_ended_say_so() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let call = || pool.call_encoded(WAIT_FOR_EVER.signature(), WAIT_FOR_EVER.encode_input(&()).unwrap());
+        let calls = [call(), call()];
+        while pool.statistics().running < 1 || pool.statistics().queued < 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        pool.stop().await;
+        for call in calls {
+            let error = call.await.unwrap_err();
+            assert_eq!(error.downcast_ref::<PoolError>(), Some(&PoolError::Stopped), "{error}");
+        }
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_pool_is_a_child_of_a_tree() {
     cordial_isolate::test_main(functions());
     cordial::run(async {

@@ -29,7 +29,11 @@ impl PoolShared {
         match self.never {}
     }
 
-    pub(super) fn open(&self) {
+    pub(super) fn open(&self) -> bool {
+        match self.never {}
+    }
+
+    pub(super) fn n_stops(&self) -> u64 {
         match self.never {}
     }
 
