@@ -252,6 +252,21 @@ fn encoded_calls_that_a_stop_has_ended_say_so() {
     .unwrap();
 }
 
+/// Waits until the pool answers a call.
+async fn until_it_works(pool: &Pool) {
+    while pool.call(SQUARE, 3).timeout(LONG).await != Ok(9) {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Makes a pool that was stopped the child of another tree, in which it answers calls again.
+pub(crate) async fn assert_works_in_a_tree(pool: &Pool) {
+    let tree = Supervisor::builder(Strategy::OneForOne).child(pool.child_spec()).start().await;
+    let tree = tree.expect("the tree starts");
+    until_it_works(pool).await;
+    tree.stop().await;
+}
+
 #[test]
 fn a_pool_is_a_child_of_a_tree() {
     cordial_isolate::test_main(functions());
@@ -267,11 +282,7 @@ fn a_pool_is_a_child_of_a_tree() {
         );
         assert!(tree.stop().await.is_clean());
         assert_eq!(pool.statistics().workers.len(), 0);
-        let tree = Supervisor::builder(Strategy::OneForOne).child(pool.child_spec()).start().await.unwrap();
-        while pool.call(SQUARE, 3).timeout(LONG).await != Ok(9) {
-            tokio::task::yield_now().await;
-        }
-        tree.stop().await;
+        assert_works_in_a_tree(&pool).await;
     })
     .unwrap();
 }
@@ -283,9 +294,7 @@ fn a_pool_that_is_stopped_below_its_supervisor_stops_and_starts_again() {
         let pool = Pool::builder().workers(2).start().unwrap();
         let tree = Supervisor::builder(Strategy::OneForOne).child(pool.child_spec()).start().await.unwrap();
         tokio::time::timeout(LONG, pool.stop()).await.expect("the stop ends");
-        while pool.call(SQUARE, 3).timeout(LONG).await != Ok(9) {
-            tokio::task::yield_now().await;
-        }
+        until_it_works(&pool).await;
         assert!(tree.stop().await.is_clean());
     })
     .unwrap();

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use cordial::{Strategy, Supervisor};
 use cordial_isolate::Pool;
 
 use crate::bad_input::alone;
-use crate::functions::{SPIN, SQUARE, functions};
+use crate::functions::{SPIN, functions};
+use crate::recycling::assert_works_in_a_tree;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -60,11 +60,7 @@ fn assert_stops_and_starts(does: Does) {
             }
         }
         pool.stop().await;
-        let tree = Supervisor::builder(Strategy::OneForOne).child(pool.child_spec()).start().await.unwrap();
-        while pool.call(SQUARE, 3).timeout(LONG).await != Ok(9) {
-            tokio::task::yield_now().await;
-        }
-        tree.stop().await;
+        assert_works_in_a_tree(&pool).await;
     })
     .unwrap();
 }
