@@ -43,7 +43,7 @@ struct WorkerShared {
     sending: Mutex<()>,
     /// The number of the call that runs, or [`NO_CALL`].
     running: AtomicU64,
-    /// Whether a process of this worker is writing what is left in the buffer of standard output.
+    /// Whether a process of this worker is flushing the buffer of standard output.
     is_flushing: AtomicBool,
 }
 
