@@ -14,7 +14,7 @@ use nix::sys::signal::{SIGCONT, SIGHUP, SIGTERM, SIGXCPU, SigSet};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv};
-use rustix::process::{Signal, getpid, kill_process, kill_process_group};
+use rustix::process::{Pid as OsPid, Signal, getpid, kill_process, kill_process_group};
 use signal_hook::{flag, low_level};
 use tokio::sync::oneshot;
 
@@ -32,11 +32,16 @@ const UNTIL_STUCK: Duration = Duration::from_millis(100);
 /// How long a call that has ended waits until its output is written, before it is answered.
 const FLUSH_LIMIT: Duration = Duration::from_millis(100);
 
+/// How long a worker without a socket waits until its pool has found that and kills it.
+const UNTIL_KILLED: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
 /// The number of no call.
 const NO_CALL: u64 = 0;
 
 /// What the serving thread and the processes of a worker share.
 struct WorkerShared {
+    /// The worker. A process that is forked from it has a copy of this.
+    os_pid: OsPid,
     socket: OwnedFd,
     settings: WorkerSettings,
     /// Held while a frame is sent, so that frames do not mix.
@@ -65,10 +70,20 @@ pub(super) fn serve(functions: &Functions, settings: &WorkerSettings, socket: Ow
 
 /// Serves calls on this thread, which belongs to no runtime of tokio.
 fn serve_here(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) -> ! {
-    if let Err(error) = try_serve(functions, settings, socket) {
-        fail(error);
+    match try_serve(functions, settings, socket) {
+        Ok(()) => end_with_group(settings),
+        // This thread has held the last reference to the socket. The pool sees its end, kills this process, and reports that reason.
+        Err(error) if has_no_socket(&error) => {
+            let _ = poll(&mut [], Some(&UNTIL_KILLED));
+            end_with_group(settings)
+        }
+        Err(error) => fail(error),
     }
-    end_with_group(settings)
+}
+
+/// Returns whether a function has closed the descriptor of the socket. It may be that of another file by now.
+fn has_no_socket(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::BADF | Errno::NOTSOCK))
 }
 
 /// Ends this process with a message at standard error, where the pool finds it.
@@ -107,6 +122,7 @@ fn try_serve(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) 
     let mut cpu_timer = settings.cpu_time.map(CpuTimer::new).transpose()?;
     let max_payload = settings.max_payload;
     let worker = WorkerShared {
+        os_pid: getpid(),
         socket,
         settings: settings.clone(),
         sending: Mutex::new(()),
@@ -283,14 +299,27 @@ impl WorkerShared {
         let worker = self.clone();
         Task::start(async move {
             let result = call.timeout(Timeout::Infinity).await;
+            worker.end_if_forked();
             let outcome = worker.encode(result);
             worker.flush_output().await;
             worker.running.store(NO_CALL, Ordering::SeqCst);
-            if worker.send(Outgoing::new(Kind::Done, number, outcome)).is_err() {
+            if let Err(error) = worker.send(Outgoing::new(Kind::Done, number, outcome)) {
+                if has_no_socket(&error) {
+                    // Wakes the serving thread, whose wait for frames keeps the closed socket open.
+                    let _ = kill_process(getpid(), PARENT_DEATH);
+                    let _ = poll(&mut [], Some(&UNTIL_KILLED));
+                }
                 end_with_group(&worker.settings);
             }
         });
         Ok(Some((number, pid)))
+    }
+
+    /// Ends a process that the function has forked, and in which it has returned as well: the call is that of the worker.
+    fn end_if_forked(&self) {
+        if getpid() != self.os_pid {
+            let _ = kill_process(getpid(), Signal::KILL);
+        }
     }
 
     /// Writes what the call has printed to standard output, also a line without a break: it belongs to the call. Waits for at most

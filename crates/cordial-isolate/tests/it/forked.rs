@@ -1,4 +1,4 @@
-//! A process that was forked from the one that has started the pool.
+//! Processes that were forked from the one that has started the pool, or from a worker.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use cordial_isolate::Pool;
 use futures_util::FutureExt;
 
 use crate::bad_input::alone;
-use crate::functions::{SQUARE, functions};
+use crate::functions::{FORK, OS_PID, SQUARE, functions};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -37,6 +37,20 @@ fn a_forked_process_leaves_the_workers_alone() {
     cordial::run(async move {
         assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
         assert_eq!(pool.statistics().started, 1);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_process_that_a_function_has_forked_does_not_answer_its_call() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let worker = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
+        for _ in 0..5 {
+            assert_eq!(pool.call(FORK, ()).timeout(LONG).await, Ok(2));
+        }
+        assert_eq!(pool.call(OS_PID, ()).timeout(LONG).await, Ok(worker));
     })
     .unwrap();
 }

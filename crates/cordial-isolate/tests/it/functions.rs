@@ -40,6 +40,10 @@ pub(crate) const WORDS_AND_SPIN: Function<String, ()> = Function::new("words_and
 pub(crate) const UNENDED: Function<String, ()> = Function::new("unended");
 /// Lets its process open no more descriptors.
 pub(crate) const FORBID_FILES: Function<(), ()> = Function::new("forbid_files");
+/// Forks its process, returns 1 in the child, and 2 in the worker, after the child has ended.
+pub(crate) const FORK: Function<(), u32> = Function::new("fork");
+/// Closes the descriptor of the socket of its worker, and lets another file have its number.
+pub(crate) const CLOSE_SOCKET: Function<bool, ()> = Function::new("close_socket");
 /// Leaves a thread that holds the lock of standard output for ever.
 pub(crate) const HOLD_STDOUT: Function<(), ()> = Function::new("hold_stdout");
 /// As `unended`, to standard output.
@@ -156,6 +160,14 @@ pub(crate) fn functions() -> Functions {
         .add_blocking(UNENDED, unended)
         .add_blocking(UNENDED_OUT, unended_out)
         .add_blocking(HOLD_STDOUT, hold_stdout)
+        .add_blocking(FORK, |()| match fork::fork().expect("the process forks") {
+            fork::Fork::Child => 1,
+            fork::Fork::Parent(child) => {
+                fork::waitpid(child).expect("the child ends");
+                2
+            }
+        })
+        .add_blocking(CLOSE_SOCKET, close_socket)
         .add_blocking(FORBID_FILES, |()| {
             use rustix::process::{Resource, Rlimit, setrlimit};
             setrlimit(Resource::Nofile, Rlimit { current: Some(0), maximum: Some(0) }).expect("a limit can be lowered");
@@ -278,4 +290,19 @@ fn hold_stdout(_: ()) {
         })
         .expect("a thread starts");
     wait.recv().expect("the thread sends");
+}
+
+fn close_socket(is_reused: bool) {
+    let settings = std::env::var("CORDIAL_ISOLATE_WORKER").expect("it runs in a worker");
+    let socket = format!("socket:[{}]", settings.split(':').nth(1).expect("the number of the socket"));
+    for entry in std::fs::read_dir("/proc/self/fd").expect("`/proc` is mounted").flatten() {
+        if std::fs::read_link(entry.path()).is_ok_and(|link| link.as_os_str() == socket.as_str()) {
+            let descriptor: i32 = entry.file_name().to_string_lossy().parse().expect("a number");
+            nix::unistd::close(descriptor).expect("it is open");
+        }
+    }
+    if is_reused {
+        let file = std::fs::OpenOptions::new().write(true).open("/dev/null").expect("it can be opened");
+        std::mem::forget(file);
+    }
 }

@@ -56,6 +56,20 @@ fn each_death_has_its_cause() {
     .unwrap();
 }
 
+#[test]
+fn a_function_that_has_closed_the_socket_of_its_worker_has_lost_its_connection() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        for is_reused in [false, true] {
+            let lost = lost(pool.call(CLOSE_SOCKET, is_reused)).await;
+            assert!(lost.to_string().contains("its connection is lost: the worker has closed its socket"), "{lost:#}");
+            assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+        }
+    })
+    .unwrap();
+}
+
 /// A failed allocation aborts the worker, which writes a backtrace first, and may exceed its limit of processor time meanwhile.
 #[test]
 fn an_abort_for_lack_of_memory_that_takes_too_long_is_the_limit_of_memory() {

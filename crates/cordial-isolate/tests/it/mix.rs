@@ -1,7 +1,8 @@
 //! Calls that fail in every possible way, at the same time and beside calls that succeed. Each caller gets the right exit, the other
 //! calls are not affected, and no process and no descriptor is left in the end.
 //!
-//! `CORDIAL_ROUNDS=1000` sets how often each kind of failure occurs. `CORDIAL_ABORTING_PROGRAM` is the path of the example `crashes`, built with
+//! `CORDIAL_ROUNDS=1000` sets how often each kind of failure occurs, and `CORDIAL_HEAVY_ROUNDS` another number for those that move 64 MB or
+//! more. `CORDIAL_ABORTING_PROGRAM` is the path of the example `crashes`, built with
 //! `panic = "abort"`, which cannot be a test: its worker then panics. Without it, a function does what such a panic does.
 
 use std::process::Command;
@@ -67,6 +68,13 @@ const KINDS: [Kind; 15] = [
     Kind::KilledFromOutside,
     Kind::StoppedFromOutside,
 ];
+
+impl Kind {
+    /// Whether it moves 64 MB or more.
+    fn is_heavy(self) -> bool {
+        matches!(self, Kind::Output | Kind::LargeResult | Kind::TooLargeResult)
+    }
+}
 
 /// What the calls of a mix run in. Cheap to clone.
 #[derive(Clone)]
@@ -185,7 +193,9 @@ fn nothing_that_goes_wrong_affects_other_calls_and_nothing_is_left() {
         assert!(command.status().unwrap().success(), "see the output of the inner process above");
         return;
     }
-    let rounds: usize = std::env::var("CORDIAL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(4);
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse::<usize>().ok());
+    let rounds = number("CORDIAL_ROUNDS").unwrap_or(4);
+    let heavy_rounds = number("CORDIAL_HEAVY_ROUNDS").unwrap_or(rounds);
     let scale = if rounds >= 100 { 1 } else { 10 };
     // Threads of the runtime and of the pools open descriptors on first use.
     cordial::run(async {
@@ -222,15 +232,25 @@ fn nothing_that_goes_wrong_affects_other_calls_and_nothing_is_left() {
             })
         });
         let mut wrong = Vec::new();
+        let mut times = [Duration::ZERO; KINDS.len()];
         for round in 0..rounds {
-            let attempts = KINDS.map(|kind| (mix.clone(), kind));
-            let results = Task::async_stream(attempts, move |(mix, kind)| go_wrong(mix, kind, round));
+            let kinds = KINDS.into_iter().filter(|kind| round < heavy_rounds || !kind.is_heavy());
+            let attempts = kinds.map(|kind| (mix.clone(), kind)).collect::<Vec<_>>();
+            let results = Task::async_stream(attempts, move |(mix, kind)| async move {
+                let started = Instant::now();
+                go_wrong(mix, kind, round).await.map(|()| (kind, started.elapsed()))
+            });
             let results = results.max_concurrency(6).unordered().timeout(Duration::from_secs(3000)).collect().await;
             for result in results {
-                if let Err(message) = result.unwrap_or_else(|exit| Err(exit.to_string())) {
-                    wrong.push(format!("round {round}: {message}"));
+                match result.unwrap_or_else(|exit| Err(exit.to_string())) {
+                    Ok((kind, time)) => times[kind as usize] += time,
+                    Err(message) => wrong.push(format!("round {round}: {message}")),
                 }
             }
+        }
+        for (kind, time) in KINDS.into_iter().zip(times) {
+            let n = if kind.is_heavy() { heavy_rounds.min(rounds) } else { rounds };
+            println!("{kind:?}: {n} times, {:?} each", time / u32::try_from(n.max(1)).unwrap());
         }
         is_over.store(true, Ordering::SeqCst);
         for neighbor in neighbors {
@@ -249,8 +269,8 @@ fn nothing_that_goes_wrong_affects_other_calls_and_nothing_is_left() {
         wrong
     })
     .unwrap();
-    println!("{rounds} rounds of {KINDS:?}: {} had another result", wrong.len());
-    assert!(wrong.is_empty(), "{} of {} had another result:\n{}", wrong.len(), rounds * KINDS.len(), wrong.join("\n"));
+    println!("{rounds} rounds: {} calls had another result", wrong.len());
+    assert!(wrong.is_empty(), "{} calls had another result:\n{}", wrong.len(), wrong.join("\n"));
     before.assert_same();
     println!("no process and no descriptor is left");
 }
