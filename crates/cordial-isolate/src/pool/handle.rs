@@ -176,6 +176,13 @@ impl Pool {
         read_statistics(&self.handle.shared)
     }
 
+    /// Returns why a call would be refused at this moment: the pool was stopped, or has given up. `None` if the pool takes calls. A pool may be
+    /// stopped right after the answer, so a call may still be refused.
+    #[must_use]
+    pub fn refusal(&self) -> Option<PoolError> {
+        self.handle.shared.refusal()
+    }
+
     /// Stops the pool: waiting calls end with [`Exit::Shutdown`], running ones are asked to shut down and have the
     /// [grace time](crate::PoolBuilder::grace). Returns when no worker process is left.
     ///

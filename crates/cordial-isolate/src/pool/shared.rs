@@ -240,6 +240,11 @@ impl PoolShared {
         Ok(())
     }
 
+    /// Returns why a call would be refused now.
+    pub(super) fn refusal(&self) -> Option<PoolError> {
+        self.lock_open().err()
+    }
+
     /// Locks the state if calls are taken. A forked process takes none.
     fn lock_open(&self) -> Result<MutexGuard<'_, PoolState>, PoolError> {
         if self.is_forked() {

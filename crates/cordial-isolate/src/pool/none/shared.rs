@@ -37,6 +37,10 @@ impl PoolShared {
         match self.never {}
     }
 
+    pub(super) fn refusal(&self) -> Option<PoolError> {
+        match self.never {}
+    }
+
     pub(super) fn close(&self) {
         match self.never {}
     }
