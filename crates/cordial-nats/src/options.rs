@@ -39,7 +39,7 @@ pub struct Options {
     pub(crate) name: Option<String>,
     pub(crate) prefix: String,
     pub(crate) login: Login,
-    pub(crate) root_certificates: Vec<PathBuf>,
+    pub(crate) root_certificates: Option<PathBuf>,
     pub(crate) client_certificate: Option<(PathBuf, PathBuf)>,
     pub(crate) transport: Transport,
     pub(crate) lease: Duration,
@@ -86,7 +86,7 @@ impl Options {
             name: None,
             prefix: "cordial".to_owned(),
             login: Login::Anonymous,
-            root_certificates: Vec::new(),
+            root_certificates: None,
             client_certificate: None,
             transport: Transport::Safe,
             lease: Duration::from_secs(10),
@@ -113,7 +113,8 @@ impl Options {
         Options { prefix: prefix.into(), ..self }
     }
 
-    /// Uses the key and the token in a `.creds` file. Default: no login.
+    /// Uses the key and the token in a `.creds` file. The file is read again whenever the client connects again, so a token that expires is renewed
+    /// by writing another one into the file. Default: no login.
     pub fn credentials_file(self, path: impl Into<PathBuf>) -> Options {
         Options { login: Login::CredentialsFile(path.into()), ..self }
     }
@@ -128,10 +129,10 @@ impl Options {
         Options { login: Login::UserAndPassword(user.into(), password.into()), ..self }
     }
 
-    /// Trusts the certificates in this PEM file as well. Default: those of the operating system.
-    pub fn root_certificates(mut self, path: impl Into<PathBuf>) -> Options {
-        self.root_certificates.push(path.into());
-        self
+    /// Trusts the certificates in this PEM file besides those of the operating system. A second call replaces the file: write all certificates
+    /// into one. Default: those of the operating system.
+    pub fn root_certificates(self, path: impl Into<PathBuf>) -> Options {
+        Options { root_certificates: Some(path.into()), ..self }
     }
 
     /// Shows this certificate to the server. Both files are PEM. Default: none.

@@ -15,6 +15,7 @@
 mod api;
 mod cancellation;
 mod connection;
+mod credentials;
 mod keep_alive;
 mod net_error;
 mod open;

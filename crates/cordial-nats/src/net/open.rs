@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::connection::Connection;
+use super::credentials::{log_in, with_credentials_file};
 use super::keep_alive::KeepAlives;
 use super::thread::serve;
 use crate::connect_error::{ConnectError, without_codes, without_secrets};
@@ -156,7 +157,19 @@ async fn client_options(
         path: path.display().to_string().into(),
         reason: without_codes(error).into(),
     };
-    let mut client = ConnectOptions::new()
+    let client = match &options.login {
+        Login::Anonymous => ConnectOptions::new(),
+        Login::CredentialsFile(path) => {
+            // The client would report an unreadable file as a refused login.
+            log_in(path, b"").await.map_err(|error| file(path, &error))?;
+            with_credentials_file(path.clone())
+        }
+        Login::Token(token) => ConnectOptions::with_token(token.clone()),
+        Login::UserAndPassword(user, password) => {
+            ConnectOptions::with_user_and_password(user.clone(), password.clone())
+        }
+    };
+    let mut client = client
         .name(name)
         .connection_timeout(CONNECT_LIMIT)
         // A partition does not close the connection. The client closes it when the next ping is due after two pings without an answer.
@@ -165,15 +178,7 @@ async fn client_options(
             let delay = Duration::from_millis(50) * u32::try_from(attempts.min(6)).map_or(64, |n| 1 << n);
             delay.min(MAX_RECONNECT_DELAY).mul_f64(0.75 + fastrand::f64() / 2.0)
         });
-    match &options.login {
-        Login::Anonymous => {}
-        Login::CredentialsFile(path) => {
-            client = client.credentials_file(path).await.map_err(|error| file(path, &error))?;
-        }
-        Login::Token(token) => client = client.token(token.clone()),
-        Login::UserAndPassword(user, password) => client = client.user_and_password(user.clone(), password.clone()),
-    }
-    for path in &options.root_certificates {
+    if let Some(path) = &options.root_certificates {
         std::fs::metadata(path).map_err(|error| file(path, &error))?;
         client = client.add_root_certificates(path.clone());
     }

@@ -8,6 +8,7 @@
 
 mod attempts;
 mod boundaries;
+mod credentials;
 mod dropped;
 mod errors;
 mod faults;

@@ -77,8 +77,8 @@ pub(crate) const ORDERS: &[Order] = &[
         "names unwind", "connect_error wire", "options waiters", "net", "attempt failure streams submit_error unknown_job", "cluster", "dead_letters job nodes objects pieces", "cancel_on_drop",
         "submit", "call stream", "worker",
     ] },
-    Order { folder: "cordial-nats/src/net", rows: &["cancellation net_error", "keep_alive", "thread", "connection", "api open"] },
-    Order { folder: "cordial-nats/src/worker", rows: &["node settings", "received_job", "delivery", "claim pull_consumer run_call", "run_job", "serve", "builder"] },
+    Order { folder: "cordial-nats/src/net", rows: &["cancellation credentials net_error", "keep_alive", "thread", "connection", "api open"] },
+    Order { folder: "cordial-nats/src/worker", rows: &["node settings turns", "received_job", "delivery", "claim pull_consumer run_call", "run_job", "serve", "builder"] },
     Order { folder: "cordial-observer/src", rows: &[
         "clock error program_code view", "access secret source", "log_lines", "collector", "answer", "shared", "server", "observer", "builder",
     ] },
