@@ -191,7 +191,7 @@ fn of_other_function(id: &JobId, maker: &str, signature: Signature) -> Exit {
 }
 
 /// Cancels a job: publishes a result that says so, which the stream refuses if the job has a result; then notifies the node that runs the
-/// job, and removes the job from its stream.
+/// job, removes the job from its stream, and notifies the nodes again.
 pub(crate) async fn cancel(shared: &ClusterShared, id: &JobId) -> Result<bool, ConnectError> {
     let ClusterShared { connection, subjects, .. } = shared;
     shared.ensure_common_streams().await?;
@@ -212,10 +212,15 @@ pub(crate) async fn cancel(shared: &ClusterShared, id: &JobId) -> Result<bool, C
         Err(error) => return Err(refused(&format!("cancel the job {id}"), error)),
     };
     // Also done if the job had a result: an earlier `cancel` may have failed after it had written the result.
-    connection.publish_empty(subjects.of("end", id));
+    let end = || connection.publish_empty(subjects.of("end", id));
+    end();
     let purge = format!("STREAM.PURGE.{}", subjects.jobs_stream(id.group()));
     match request_api(connection, &purge, &json!({ "filter": subjects.of("job", id) })).await {
-        Ok(_) => Ok(is_first),
+        Ok(_) => {
+            // A worker may have got the job after the first request, and nothing delivers it any more.
+            end();
+            Ok(is_first)
+        }
         // Without its stream, there is no job to remove.
         Err(error) if error.is_no_stream() => Ok(is_first),
         Err(error) => Err(refused(&format!("remove the job {id} from its stream"), error)),

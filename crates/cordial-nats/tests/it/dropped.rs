@@ -1,15 +1,18 @@
-//! Futures that are dropped in the middle: what they have asked for does not run on.
+//! Futures that are dropped in the middle, and jobs that are cancelled: what they have asked for does not run on.
 
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use cordial::Task;
 use cordial_nats::{Cluster, Submit};
 use serde_json::Value;
 
+use crate::faults::wait_runs;
 use crate::functions::DOUBLE;
 use crate::harness::{Server, with_server};
 use crate::jobs::start_worker;
 use crate::processes::{Process, RECORD, Record, options, runs};
+use crate::proxy::Proxy;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -92,5 +95,29 @@ fn a_call_that_is_dropped_before_its_node_has_accepted_it_is_ended_there() {
         }
         // Its only slot is free again.
         assert_eq!(cluster.call(RECORD, record(0)).timeout(LIMIT).await, Ok(7));
+    });
+}
+
+#[test]
+fn a_job_without_a_key_that_arrives_at_a_worker_while_it_is_cancelled_is_ended_there() {
+    with_server(|server| async move {
+        let proxy = Proxy::start(&server.url());
+        let cluster = Cluster::connect(options(&proxy.url())).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("runs");
+        let record = Record { log: log.display().to_string(), number: 7, ms: 60_000 };
+        let job = cluster.submit(RECORD, record).group("g").await.unwrap();
+        // The request to end the run arrives while no worker has the job, and the one to remove the job later.
+        proxy.hold_next("PUB $JS.API.STREAM.PURGE.");
+        let cancel = Task::spawn(async move { job.cancel().await });
+        proxy.wait_sent("PUB $JS.API.STREAM.PURGE.", 1).await;
+        proxy.wait_sent("PUB cordial.end.", 1).await;
+        let worker = Process::worker(&server.url(), "late", 1);
+        wait_runs(&log, 1).await;
+        proxy.release();
+        assert!(cancel.timeout(LIMIT).await.unwrap().unwrap());
+        let record = Record { log: log.display().to_string(), number: 8, ms: 0 };
+        assert_eq!(cluster.call(RECORD, record).timeout(LIMIT).await, Ok(8), "its slot is free again");
+        drop(worker);
     });
 }

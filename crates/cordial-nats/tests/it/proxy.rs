@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,10 +16,15 @@ pub(crate) struct Proxy {
 struct Link {
     is_cut_to_server: AtomicBool,
     is_cut_to_client: AtomicBool,
+    /// How long what the client sends is on its way.
+    delay_ms: AtomicU64,
     /// What the client has sent.
     sent: Mutex<Vec<u8>>,
     /// Cuts what the server sends when the client has sent this.
     cut_after: Mutex<Option<String>>,
+    /// Holds the next message of the client that begins with this text.
+    hold_next: Mutex<Option<String>>,
+    held: Mutex<Option<(TcpStream, Vec<u8>)>>,
 }
 
 impl Proxy {
@@ -34,8 +39,11 @@ impl Proxy {
             for client in listener.incoming() {
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(&server)) else { continue };
                 let link = links.clone();
+                let to_server = server.try_clone().unwrap();
                 forward(client.try_clone().unwrap(), server.try_clone().unwrap(), move |bytes| {
                     link.note_sent(bytes);
+                    link.hold(bytes, &to_server);
+                    thread::sleep(Duration::from_millis(link.delay_ms.load(Ordering::SeqCst)));
                     wait_mended(&link.is_cut_to_server);
                 });
                 let link = links.clone();
@@ -62,6 +70,22 @@ impl Proxy {
     /// Stops what the server sends when the client sends this text, before the server gets it.
     pub(crate) fn cut_to_client_after(&self, text: &str) {
         *self.link.cut_after.lock().unwrap() = Some(text.to_owned());
+    }
+
+    /// Sets how long what the client sends is on its way, as to a server that is far away.
+    pub(crate) fn delay_to_server(&self, delay: Duration) {
+        self.link.delay_ms.store(delay.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// Holds the next message of the client that begins with this text. Others pass.
+    pub(crate) fn hold_next(&self, text: &str) {
+        *self.link.hold_next.lock().unwrap() = Some(text.to_owned());
+    }
+
+    /// Sends the message that was held.
+    pub(crate) fn release(&self) {
+        let (mut server, message) = self.link.held.lock().unwrap().take().unwrap();
+        server.write_all(&message).unwrap();
     }
 
     pub(crate) fn mend(&self) {
@@ -94,6 +118,19 @@ impl Link {
             self.is_cut_to_client.store(true, Ordering::SeqCst);
         }
     }
+
+    /// Takes the message to hold out of these bytes.
+    fn hold(&self, bytes: &mut Vec<u8>, server: &TcpStream) {
+        let position = |bytes: &[u8], text: &str| bytes.windows(text.len()).position(|part| part == text.as_bytes());
+        let mut hold_next = self.hold_next.lock().unwrap();
+        let Some(start) = hold_next.as_ref().and_then(|text| position(bytes, text)) else { return };
+        *hold_next = None;
+        let line_end = start + position(&bytes[start..], "\r\n").unwrap();
+        let line = String::from_utf8_lossy(&bytes[start..line_end]).into_owned();
+        let size: usize = line.rsplit(' ').next().unwrap().parse().unwrap();
+        let message = bytes.drain(start..line_end + 2 + size + 2).collect();
+        *self.held.lock().unwrap() = Some((server.try_clone().unwrap(), message));
+    }
 }
 
 fn wait_mended(is_cut: &AtomicBool) {
@@ -103,12 +140,13 @@ fn wait_mended(is_cut: &AtomicBool) {
 }
 
 /// Forwards in small parts, which arrive one after another. `before` gets each of them first.
-fn forward(mut from: TcpStream, mut to: TcpStream, before: impl Fn(&[u8]) + Send + 'static) {
+fn forward(mut from: TcpStream, mut to: TcpStream, before: impl Fn(&mut Vec<u8>) + Send + 'static) {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(n) = from.read(&mut buffer) {
-            before(&buffer[..n]);
-            if n == 0 || to.write_all(&buffer[..n]).is_err() {
+            let mut bytes = buffer[..n].to_vec();
+            before(&mut bytes);
+            if n == 0 || to.write_all(&bytes).is_err() {
                 break;
             }
         }
