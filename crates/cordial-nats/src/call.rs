@@ -48,7 +48,7 @@ impl Cluster {
     /// |---|---|
     /// | no worker serves the function | an [`Exit::Error`], at once |
     /// | the function returns, fails or panics | its value, an [`Exit::Error`], an [`Exit::Panic`] |
-    /// | the worker has a function of this name with other types, or a message is too large | an [`Exit::Error`] |
+    /// | the worker has a function of this name with other types, a message is too large, or what [travels](cordial_isolate::Functions::travels) cannot be encoded | an [`Exit::Error`] |
     /// | its node is killed, frozen or cut off | an [`Exit::Lost`] within 3 s |
     /// | its worker stops in order | the outcome within the grace time, or an [`Exit::Lost`] at its end |
     /// | every slot of every worker is taken | the outcome once one is free, or a timeout |
@@ -144,6 +144,9 @@ impl Call {
         carried: Carried,
     ) -> Result<Vec<u8>, Exit> {
         let input = Bytes::from(input.map_err(|error| Exit::Error(Arc::new(error)))?);
+        if let Some(missing) = carried.missing() {
+            return Err(Exit::from(missing.to_owned()));
+        }
         self.shared.subscribe_calls().await.map_err(|error| Exit::Error(Arc::new(error)))?;
         let mut headers = HeaderMap::new();
         write_signature(&mut headers, function.signature());

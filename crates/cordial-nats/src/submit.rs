@@ -153,6 +153,9 @@ impl<In: 'static, Out: DeserializeOwned + Send + 'static> Submit<In, Out> {
         let Submit { cluster, function, input, group, key, attempts, backoff, limit, carried, spawned_at } = self;
         let shared = &cluster.shared;
         let payload = Bytes::from(input.map_err(SubmitError::Encode)?);
+        if let Some(missing) = carried.missing() {
+            return Err(SubmitError::Missing { reason: missing.into() });
+        }
         let group: Arc<str> = checked("group", &group)?;
         let (id, source) = match &key {
             None => {

@@ -31,6 +31,11 @@ pub enum SubmitError {
         /// Its size, in bytes.
         size: usize,
     },
+    /// A value that [travels](cordial_isolate::Functions::travels) beside the argument cannot be encoded, and the function must not run without it.
+    Missing {
+        /// Which value, and why.
+        reason: Arc<str>,
+    },
     /// The stream of the group, or the storage of the server, is full.
     Full {
         /// The group.
@@ -58,6 +63,7 @@ impl fmt::Display for SubmitError {
                  the name of a file or of an object in a store instead, or raise the limit of the server"
             ),
             SubmitError::Carried { size } => f.write_str(&too_much_carried(*size)),
+            SubmitError::Missing { reason } => f.write_str(reason),
             SubmitError::Full { group, reason } => write!(
                 f,
                 "the group {group:?} accepts no more jobs at the moment ({reason}); try again after some are done, start more workers, or \
