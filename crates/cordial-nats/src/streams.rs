@@ -26,8 +26,8 @@ use crate::options::StreamOptions;
 /// The consumer that all workers of a group share.
 pub(crate) const CONSUMER: &str = "workers";
 
-/// How many pull requests of all workers of a group together may be open. A worker has one or a few, and more if an operator
-/// limits how many jobs a request may ask for.
+/// How many pull requests of all workers of a group together may be open. A worker has one or a few, and up to 64 if an operator limits how many
+/// jobs a request may ask for.
 const MAX_WAITING: u64 = 4096;
 
 /// Error codes of JetStream.
@@ -141,13 +141,15 @@ pub(crate) async fn ensure_jobs(
     ensure_stream(connection, jobs, options).await
 }
 
-/// What one request for jobs may ask for. An operator may have given the consumer or the server smaller limits.
+/// What one request for jobs may ask for, and how many may be open. An operator may have given the consumer or the server smaller limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PullLimits {
     /// How many jobs.
     pub(crate) batch: usize,
     /// For how long.
     pub(crate) expires: Duration,
+    /// How many requests of all workers of the group together may be open.
+    pub(crate) waiting: usize,
 }
 
 /// Makes the consumer of a group, or checks its lease. Returns its limits.
@@ -196,9 +198,11 @@ pub(crate) async fn ensure_consumer(
 
 fn limits_of(consumer: &ApiReply) -> PullLimits {
     let limit = |field: &str| consumer["config"][field].as_u64().filter(|limit| *limit > 0);
+    let number = |field: &str| limit(field).and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
     PullLimits {
-        batch: limit("max_batch").and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX),
+        batch: number("max_batch"),
         expires: limit("max_expires").map_or(Duration::MAX, Duration::from_nanos),
+        waiting: number("max_waiting"),
     }
 }
 

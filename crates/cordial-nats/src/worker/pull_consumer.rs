@@ -35,6 +35,10 @@ const IDLE_HEARTBEAT: Duration = Duration::from_secs(2);
 /// How long a worker waits, after it has unsubscribed, for what the server had sent before.
 pub(super) const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 
+/// How many requests of one worker are open at most. The consumer has room for those of many workers, and refuses what is beyond, which costs the
+/// worker all of its requests.
+const MAX_REQUESTS: usize = 64;
+
 pub(super) struct PullConsumer {
     inbox: String,
     limits: PullLimits,
@@ -47,6 +51,8 @@ pub(super) struct PullConsumer {
 struct Requests {
     /// How many jobs were asked for and have not arrived.
     n_open: usize,
+    /// How many requests may be open: those that were sent since none was open. Never more than jobs are.
+    n_requests: usize,
     /// The next message was sent after this time: when the last message arrived, or when jobs were asked for while no request was open. Does
     /// not change any more once a message was late.
     last_message: Instant,
@@ -70,7 +76,7 @@ impl PullConsumer {
         limits: PullLimits,
     ) -> Result<PullConsumer, NetError> {
         let inbox = shared.connection.new_inbox();
-        let requests = Requests { n_open: 0, last_message: Instant::now(), is_in_doubt: false };
+        let requests = Requests { n_open: 0, n_requests: 0, last_message: Instant::now(), is_in_doubt: false };
         let requests = Arc::new(Mutex::new(requests));
         // Needs no bound: the server sends no more jobs than were asked for.
         let (to, events) = mpsc::unbounded_channel();
@@ -91,14 +97,19 @@ impl PullConsumer {
         self.limits
     }
 
-    /// Asks for jobs until `n_free` are asked for, or have arrived and were not taken.
+    /// Asks for jobs until `n_free` are asked for, or have arrived and were not taken, or so many requests are open that the rest has to wait for
+    /// the end of some.
     pub(super) async fn ask(&mut self, shared: &ClusterShared, group: &str, n_free: usize) -> Result<(), NetError> {
         let mut n_missing = {
             let mut requests = lock(&self.requests);
+            requests.n_requests = requests.n_requests.min(requests.n_open);
+            let n_requests = MAX_REQUESTS.min(self.limits.waiting).saturating_sub(requests.n_requests);
             let n_missing = n_free.saturating_sub(requests.n_open + self.events.len());
+            let n_missing = n_missing.min(n_requests.saturating_mul(self.limits.batch));
             if n_missing == 0 {
                 return Ok(());
             }
+            requests.n_requests += n_missing.div_ceil(self.limits.batch);
             if requests.n_open == 0 && !requests.is_in_doubt {
                 requests.last_message = Instant::now();
             }
