@@ -33,7 +33,7 @@ impl Attempt {
     }
 
     /// Returns how many attempts the job may have: the number that its submitter has set, one more for each attempt that was ended
-    /// because its worker stopped in order or its pool took no calls, and the attempts of an earlier job with the same key that the server has lost.
+    /// because its worker stopped in order or its pool was stopped, and the attempts of an earlier job with the same key that the server has lost.
     #[must_use]
     pub fn limit(&self) -> u32 {
         self.limit

@@ -173,6 +173,11 @@ fn tls_advice(reason: &str) -> &'static str {
 }
 
 impl ConnectError {
+    /// Returns whether no further try can succeed, because the connection has ended.
+    pub(crate) fn is_end_of_connection(&self) -> bool {
+        matches!(self, ConnectError::Refused { reason, .. } if **reason == *CONNECTION_ENDED)
+    }
+
     /// Returns whether another try may succeed soon: the server is silent, or has no leader.
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
@@ -182,6 +187,10 @@ impl ConnectError {
         }
     }
 }
+
+/// The reason of a refused request whose connection has ended.
+pub(crate) const CONNECTION_ENDED: &str =
+    "the connection has ended for good: the program has drained its NATS client; connect another one";
 
 /// How the difference of a consumer begins.
 pub(crate) const CONSUMER_DIFFERS: &str = "the lease of its consumer";

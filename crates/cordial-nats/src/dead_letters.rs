@@ -43,8 +43,8 @@ pub struct AttemptRecord {
     pub ran_for: Option<Duration>,
     /// How it ended.
     pub reason: String,
-    /// Whether it was ended because its worker stopped in order, or has not run because the pool of its worker took no calls. Such an attempt does
-    /// not count against the limit of the job.
+    /// Whether it was ended because its worker, or the pool of its worker, was stopped, or has not run because that pool took no calls. Such an
+    /// attempt does not count against the limit of the job.
     #[serde(default)]
     pub was_stopped: bool,
 }
@@ -85,8 +85,8 @@ impl AttemptRecord {
         AttemptRecord { was_stopped: true, ..AttemptRecord::ended(number, node, started, &exit) }
     }
 
-    /// Returns the record of an attempt that did not run, because its node could not start it.
-    pub(crate) fn not_run(number: u32, node: &str, started: SystemTime, exit: &Exit) -> AttemptRecord {
+    /// Returns the record of an attempt that did not run, or was ended, because the pool of its worker took no calls any more.
+    pub(crate) fn without_pool(number: u32, node: &str, started: SystemTime, exit: &Exit) -> AttemptRecord {
         AttemptRecord { was_stopped: true, ..AttemptRecord::ended(number, node, started, exit) }
     }
 

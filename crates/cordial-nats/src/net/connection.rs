@@ -285,12 +285,8 @@ fn message_size(headers: &HeaderMap, payload: &Bytes) -> usize {
     "NATS/1.0\r\n\r\n".len() + lines.sum::<usize>() + payload.len()
 }
 
-async fn wait_subscribed(wait: oneshot::Receiver<Result<(), String>>) -> Result<(), NetError> {
-    match timeout(SEND_LIMIT, wait).await.map_err(|_| NetError::Silent)? {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(NetError::Broken(error.into())),
-        Err(_) => Err(NetError::Ended),
-    }
+async fn wait_subscribed(wait: oneshot::Receiver<Result<(), NetError>>) -> Result<(), NetError> {
+    timeout(SEND_LIMIT, wait).await.map_err(|_| NetError::Silent)?.unwrap_or(Err(NetError::Ended))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::connect_error::CONNECTION_ENDED;
+
 /// Why a request to the server has no answer, or has an error for an answer.
 #[derive(Clone, Debug)]
 pub(crate) enum NetError {
@@ -75,7 +77,7 @@ impl fmt::Display for NetError {
         match self {
             NetError::NoResponders => f.write_str("nothing listens there"),
             NetError::Silent => f.write_str("the server did not answer in time"),
-            NetError::Ended => f.write_str("the connection has ended"),
+            NetError::Ended => f.write_str(CONNECTION_ENDED),
             NetError::Denied(text) | NetError::Broken(text) => f.write_str(text),
             NetError::TooLarge { size, limit } => {
                 write!(

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap, Message, Subscriber};
+use async_nats::{Client, HeaderMap, Message, SubscribeError, SubscribeErrorKind, Subscriber};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, OptionFuture};
 use futures_util::stream::FuturesUnordered;
@@ -15,6 +15,7 @@ use tokio::task::unconstrained;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::keep_alive::KeepAlives;
+use super::net_error::NetError;
 
 /// How often the thread looks at leases and heartbeats.
 const SWEEP: Duration = Duration::from_millis(100);
@@ -50,14 +51,14 @@ pub(super) enum Command {
         handler: MessageHandler,
         /// Requests to unsubscribe, and to pass on what the server has sent before. Ends the subscription when its sender is dropped.
         drain: mpsc::Receiver<()>,
-        subscribed: oneshot::Sender<Result<(), String>>,
+        subscribed: oneshot::Sender<Result<(), NetError>>,
     },
     OnRequest {
         subject: String,
         handler: RequestHandler,
         /// Ends the subscription when its sender is dropped.
         until: oneshot::Receiver<()>,
-        subscribed: oneshot::Sender<Result<(), String>>,
+        subscribed: oneshot::Sender<Result<(), NetError>>,
     },
     /// Runs a future of this crate to its end.
     Run(BoxFuture<'static, ()>),
@@ -148,7 +149,7 @@ async fn execute(client: Client, command: Command, confirm_to: Option<String>) -
                     Executed::Running(forward(client, subscriber, handler, drain).boxed())
                 }
                 Err(error) => {
-                    let _ = subscribed.send(Err(error.to_string()));
+                    let _ = subscribed.send(Err(not_subscribed(&error)));
                     Executed::Nothing
                 }
             }
@@ -159,7 +160,7 @@ async fn execute(client: Client, command: Command, confirm_to: Option<String>) -
                 Executed::Running(answer_requests(client, subscriber, handler, until).boxed())
             }
             Err(error) => {
-                let _ = subscribed.send(Err(error.to_string()));
+                let _ = subscribed.send(Err(not_subscribed(&error)));
                 Executed::Nothing
             }
         },
@@ -176,6 +177,16 @@ async fn execute(client: Client, command: Command, confirm_to: Option<String>) -
             }
             .boxed(),
         ),
+    }
+}
+
+fn not_subscribed(error: &SubscribeError) -> NetError {
+    match error.kind() {
+        // The client takes no command any more.
+        SubscribeErrorKind::Other => NetError::Ended,
+        SubscribeErrorKind::InvalidSubject | SubscribeErrorKind::InvalidQueueName => {
+            NetError::Broken(error.to_string().into())
+        }
     }
 }
 

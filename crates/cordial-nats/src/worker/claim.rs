@@ -5,8 +5,8 @@
 //! refuses others: no two runs of a job have the same number, and numbers have no gaps. The server has acknowledged the claim when the
 //! function begins, so a run that kills its worker, or its machine, is counted.
 //!
-//! A run that was ended because its worker stopped in order, or that could not begin because its pool took no calls, does not use up an attempt: the
-//! worker says so in the record of that run. Neither do the runs of a job that the server has lost, and that was submitted again with its key: the
+//! A run that was ended because its worker or its pool was stopped in order does not use up an attempt: the worker says so in the record of that
+//! run. A worker whose pool takes no calls claims nothing. Neither do the runs of a job that the server has lost, and that was submitted again with its key: the
 //! numbers go on, and the attempts begin anew.
 //!
 //! Claims are kept as long as results. A job may be older, with long delays between its attempts: then the last claim that is left says how

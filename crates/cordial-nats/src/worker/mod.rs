@@ -16,5 +16,6 @@ mod run_call;
 mod run_job;
 mod serve;
 mod settings;
+mod turns;
 
 pub use builder::Worker;

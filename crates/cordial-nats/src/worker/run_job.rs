@@ -4,6 +4,7 @@
 //!  delivered ─► late, with a key, or again: result there already? ─► acknowledged
 //!      │ no
 //!      ├─ late, and the lease is over ─► left alone: delivered elsewhere
+//!      ├─ the pool takes no calls ─────► given back after a second
 //!      ▼
 //!    claim ─── all attempts have begun before ─► dead letter ─► result ─► acknowledged
 //!      │   └── submitted again, and the result is there already ────────► acknowledged
@@ -11,7 +12,7 @@
 //!   running ── lease lost ─────────► killed; the server delivers the job again
 //!      │    ── cancelled ──────────► shut down ──────────────────────► acknowledged
 //!      │    ── worker stops ───────► killed; given back: delivered again at once
-//!      ├─ not run: the pool takes no calls ─► record; given back after a second
+//!      ├─ its pool was stopped ────► record; given back after a second
 //!      ├─ Ok ──────────────────────► result, the first one wins ─────► acknowledged
 //!      ├─ Err, attempts left ──────► record; given back with a delay
 //!      └─ Err, the last attempt ───► dead letter ─► result ──────────► acknowledged
@@ -120,6 +121,10 @@ impl JobRun {
             Some(CancelReason::Cancelled) => return self.delivery.settle("+ACK"),
             Some(_) => return self.delivery.abandon(),
         }
+        if let Some(error) = settings.pool_refusal() {
+            // Without a claim: a pool may be away for long, and each claim would stay in the stream of the results.
+            return self.give_back_without_pool(&error.to_string()).await;
+        }
         let (number, limit) = loop {
             match claim(shared, id, job, info).await {
                 Ok(Claim::Run { number, limit }) => break (number, limit),
@@ -161,8 +166,9 @@ impl JobRun {
         if let Err(exit) = &result
             && settings.is_without_pool(exit)
         {
-            let record = AttemptRecord::not_run(number, &node.name, started, exit);
-            return self.give_back_without_pool(record).await;
+            let record = AttemptRecord::without_pool(number, &node.name, started, exit);
+            record.keep(shared, id, RESULT_LIMIT).await;
+            return self.give_back_without_pool(&record.reason).await;
         }
         match result.map_err(without_values) {
             Ok(bytes) => {
@@ -216,12 +222,11 @@ impl JobRun {
         }
     }
 
-    /// Gives back a job that has not run, because the pool takes no calls. Not at once: otherwise a node without its pool would take most jobs of
-    /// the group.
-    async fn give_back_without_pool(self, record: AttemptRecord) {
-        let JobRun { settings, id, cancellation, .. } = &self;
-        contain(|| warn!(target: "cordial::fleet", job = %id, reason = record.reason, "pool_unavailable"));
-        record.keep(&settings.shared, id, RESULT_LIMIT).await;
+    /// Gives back a job that has not run, or was ended, because the pool takes no calls. Not at once: otherwise a node without its pool would take
+    /// most jobs of the group.
+    async fn give_back_without_pool(self, reason: &str) {
+        let JobRun { id, cancellation, .. } = &self;
+        contain(|| warn!(target: "cordial::fleet", job = %id, reason, "pool_unavailable"));
         tokio::select! {
             _ = cancellation.cancelled() => {}
             () = tokio::time::sleep(POOL_DELAY) => {}

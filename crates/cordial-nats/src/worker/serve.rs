@@ -9,7 +9,6 @@ use bytes::Bytes;
 use cordial::{Exit, Shutdown, TaskSet, process, shutdown_requested};
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::delivery::give_back;
@@ -18,9 +17,10 @@ use super::pull_consumer::{DRAIN_LIMIT, PullConsumer, PullEvent};
 use super::run_call::{refuse_call, run_call};
 use super::run_job::run_job;
 use super::settings::Settings;
+use super::turns::{Turns, Work};
 use crate::connect_error::ConnectError;
 use crate::names::JobId;
-use crate::net::{CancelReason, RequestHandler, Subscription};
+use crate::net::{CancelReason, NetError, RequestHandler, Subscription};
 use crate::streams::{PullLimits, ensure_consumer, refused};
 use crate::unwind::contain;
 
@@ -29,9 +29,6 @@ const QUEUE: &str = "cordial";
 
 /// How long a worker waits, after its requests for jobs were lost, before it asks again.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
-
-/// For how long a slot is kept free of jobs after a call was refused. The caller asks again within 150 ms.
-const RESERVED: Duration = Duration::from_millis(250);
 
 /// How long a stop waits until the client has written its messages to the socket.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
@@ -118,7 +115,9 @@ impl Serving {
         let mut running = TaskSet::new();
         let shared = self.settings.shared.clone();
         let mut stop = shutdown_requested().boxed();
-        let stop_request = self.pull(consumer, &mut running, &mut stop).await;
+        // What runs is killed when the process ends: without a connection, no lease is renewed and no result arrives.
+        let stop_request =
+            self.pull(consumer, &mut running, &mut stop).await.map_err(|error| Exit::Error(Arc::new(error)))?;
         // Other programs see that the worker takes nothing any more.
         self.node.start_draining();
         // Callers whose calls were on their way to this worker ask again, and get another one.
@@ -166,38 +165,39 @@ impl Serving {
         calls.clear();
     }
 
-    /// Pulls and runs until the worker has to stop.
+    /// Pulls and runs until the worker has to stop. Fails if the connection has ended.
     async fn pull(
         &mut self,
         mut consumer: PullConsumer,
         running: &mut TaskSet<()>,
         stop: &mut (impl Future<Output = ()> + Unpin),
-    ) -> StopRequest {
+    ) -> Result<StopRequest, ConnectError> {
         let Serving { settings, node, calls, .. } = self;
         let shared = settings.shared.clone();
         let mut connects = shared.connection.connects();
         connects.mark_unchanged();
-        let mut reservation = Reservation::default();
+        let mut turns = Turns::default();
         loop {
             let n_hand_overs = node.n_hand_overs();
             // A slot is free when its function has ended: the next job arrives while the result is handed over. The number of results that
             // are handed over is bounded, because the server may keep none for a while.
             let n_bounded = (2 * settings.slots).saturating_sub(running.len() + n_hand_overs);
-            let n_free = settings.slots.saturating_sub(running.len() + reservation.n_slots()).min(n_bounded);
+            let n_free = settings.slots.saturating_sub(running.len() + turns.n_reserved(Work::Call)).min(n_bounded);
+            turns.note_free(settings.slots.saturating_sub(running.len()));
             let asked = tokio::select! {
                 biased;
                 asked = consumer.ask(&shared, &settings.group, n_free) => asked,
                 // While the client connects again, it may have no room for the request.
                 request = next_stop(stop, node) => {
                     consumer.close(&shared).await;
-                    return request;
+                    return Ok(request);
                 }
             };
             let lost = tokio::select! {
                 biased;
                 request = next_stop(stop, node) => {
                     consumer.close(&shared).await;
-                    return request;
+                    return Ok(request);
                 }
                 Some(_) = running.next(), if !running.is_empty() => {
                     // All that have ended are counted, so that one request asks for several jobs.
@@ -208,10 +208,11 @@ impl Serving {
                     // Calls have taken the slots since the job was asked for.
                     PullEvent::Job(received) if n_free == 0 => {
                         give_back(&shared, *received);
+                        turns.note_refused(Work::Job);
                         None
                     }
                     PullEvent::Job(received) => {
-                        reservation.note_job();
+                        turns.note_begun(Work::Job);
                         running.spawn(run_job(settings.clone(), node.clone(), *received));
                         None
                     }
@@ -219,10 +220,10 @@ impl Serving {
                     PullEvent::Lost(reason) => Some(reason),
                 },
                 call = next_call(calls) => {
-                    take_call(settings, node, running, &mut reservation, call);
+                    take_call(settings, node, running, &mut turns, call);
                     None
                 }
-                () = reservation.wait_end() => None,
+                () = turns.wait_end() => None,
                 () = node.wait_hand_overs(n_hand_overs.saturating_sub(1)), if n_free == n_bounded => None,
                 _ = connects.changed() => Some("the client has connected again".to_owned()),
             };
@@ -236,12 +237,12 @@ impl Serving {
                 consumer = loop {
                     tokio::select! {
                         biased;
-                        () = &mut *stop => return StopRequest::Shutdown,
-                        () = node.wait_drain() => return StopRequest::Drain,
+                        () = &mut *stop => return Ok(StopRequest::Shutdown),
+                        () = node.wait_drain() => return Ok(StopRequest::Drain),
                         Some(_) = running.next(), if !running.is_empty() => {}
-                        again = &mut restarted => break again,
+                        again = &mut restarted => break again?,
                         // Calls need no stream, so they are served while there are no jobs.
-                        call = next_call(calls) => take_call(settings, node, running, &mut reservation, call),
+                        call = next_call(calls) => take_call(settings, node, running, &mut turns, call),
                     }
                 };
             }
@@ -271,63 +272,24 @@ async fn next_stop(stop: &mut (impl Future<Output = ()> + Unpin), node: &NodeSta
     }
 }
 
-/// A slot that is kept free of jobs, because a call was refused. While jobs wait, the next one would take each slot that becomes free, long before
-/// the caller asks again. There is none after a call has begun and until the next job begins, so that calls do not keep jobs out.
-#[derive(Debug, Default)]
-struct Reservation {
-    until: Option<Instant>,
-    was_job_last: bool,
-}
-
-impl Reservation {
-    /// Returns how many slots are reserved.
-    fn n_slots(&self) -> usize {
-        usize::from(self.until.is_some())
-    }
-
-    fn note_job(&mut self) {
-        self.was_job_last = true;
-    }
-
-    fn note_call(&mut self) {
-        *self = Reservation::default();
-    }
-
-    fn note_refused_call(&mut self) {
-        if self.was_job_last {
-            self.until = Some(Instant::now() + RESERVED);
-        }
-    }
-
-    /// Waits until the slot is not reserved any more. Never ready if none is.
-    async fn wait_end(&mut self) {
-        match self.until {
-            Some(time) => tokio::time::sleep_until(time).await,
-            None => std::future::pending().await,
-        }
-        self.until = None;
-    }
-}
-
 /// Runs a call if there is a free slot.
-fn take_call(
-    settings: &Settings,
-    node: &Arc<NodeState>,
-    running: &mut TaskSet<()>,
-    reservation: &mut Reservation,
-    call: Message,
-) {
-    if running.len() >= settings.slots {
+fn take_call(settings: &Settings, node: &Arc<NodeState>, running: &mut TaskSet<()>, turns: &mut Turns, call: Message) {
+    if running.len() + turns.n_reserved(Work::Job) >= settings.slots {
         refuse_call(&settings.shared, node, &call);
-        reservation.note_refused_call();
+        turns.note_refused(Work::Call);
     } else {
         running.spawn(run_call(settings.clone(), node.clone(), call));
-        reservation.note_call();
+        turns.note_begun(Work::Call);
     }
 }
 
-/// Makes another consumer after requests were lost. Tries until there is one, and makes or checks the streams before each try.
-async fn restart(settings: &Settings, node: &Arc<NodeState>, mut limits: PullLimits) -> PullConsumer {
+/// Makes another consumer after requests were lost. Tries until there is one, and makes or checks the streams before each try. Fails if the
+/// connection has ended, because it does not come back then.
+async fn restart(
+    settings: &Settings,
+    node: &Arc<NodeState>,
+    mut limits: PullLimits,
+) -> Result<PullConsumer, ConnectError> {
     let shared = &settings.shared;
     loop {
         tokio::time::sleep(RETRY_DELAY).await;
@@ -338,6 +300,7 @@ async fn restart(settings: &Settings, node: &Arc<NodeState>, mut limits: PullLim
         };
         match ensured.await {
             Ok(found) => limits = found,
+            Err(error) if error.is_end_of_connection() => return Err(error),
             Err(error @ (ConnectError::Silent { .. } | ConnectError::Refused { .. })) => {
                 contain(|| warn!(target: "cordial::fleet", node = &*shared.name, %error, "server_unavailable"));
             }
@@ -347,7 +310,8 @@ async fn restart(settings: &Settings, node: &Arc<NodeState>, mut limits: PullLim
             }
         }
         match PullConsumer::new(shared, node, limits).await {
-            Ok(consumer) => return consumer,
+            Ok(consumer) => return Ok(consumer),
+            Err(error @ NetError::Ended) => return Err(refused("ask for jobs", error)),
             Err(error) => {
                 contain(|| warn!(target: "cordial::fleet", node = &*shared.name, %error, "server_unavailable"))
             }

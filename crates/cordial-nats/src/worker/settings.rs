@@ -37,7 +37,15 @@ impl Settings {
         self.functions.find(function, fingerprint)
     }
 
-    /// Returns whether a function has not run because the pool takes no calls.
+    /// Returns why no function can run now: the pool takes no calls.
+    pub(crate) fn pool_refusal(&self) -> Option<PoolError> {
+        match &self.mode {
+            RunMode::InProcess => None,
+            RunMode::Isolated(pool) => pool.refusal(),
+        }
+    }
+
+    /// Returns whether a function has not run, or was ended, because the pool takes no calls.
     pub(crate) fn is_without_pool(&self, exit: &Exit) -> bool {
         // In a process of this runtime, the error is that of the function, which may use a pool of its own.
         matches!(self.mode, RunMode::Isolated(_)) && exit.downcast_ref::<PoolError>().is_some()

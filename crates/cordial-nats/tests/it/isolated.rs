@@ -7,7 +7,7 @@ use cordial_isolate::Pool;
 use cordial_nats::Cluster;
 
 use crate::harness::with_server;
-use crate::processes::{POISON, RECORD, Record, functions, options};
+use crate::processes::{LINGER, OS_PID, POISON, RECORD, Record, functions, options};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -83,5 +83,63 @@ fn a_node_whose_pool_takes_no_calls_uses_up_no_attempt() {
         assert_eq!(cluster.dead_letters("g").await.unwrap(), []);
         tree.stop().await;
         broken.stop().await;
+    });
+}
+
+#[test]
+fn jobs_that_run_in_a_pool_or_wait_for_it_when_it_is_stopped_use_up_no_attempt() {
+    cordial_isolate::test_main(functions());
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url()).name("with-pool")).await.unwrap();
+        let pool = Pool::builder().workers(1).grace(Duration::from_millis(100)).start().unwrap();
+        let worker = cluster.worker(functions()).group("g").slots(3).isolated(pool.clone());
+        let stops = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let record = |number| Record { log: dir.path().join("runs").display().to_string(), number, ms: 0 };
+        // One of them runs in the only worker of the pool, and the others wait for it.
+        let mut jobs = Vec::new();
+        for number in 0..3 {
+            jobs.push(cluster.submit(LINGER, record(number)).group("g").attempts(1).await.unwrap());
+        }
+        while pool.statistics().queued < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        pool.stop().await;
+        let other = Cluster::connect(options(&server.url()).name("other")).await.unwrap();
+        let worker = other.worker(functions()).group("g").slots(3);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        for (number, job) in (0..).zip(jobs) {
+            assert_eq!(job.timeout(LIMIT).await, Ok(number));
+        }
+        assert_eq!(cluster.dead_letters("g").await.unwrap(), []);
+        tree.stop().await;
+        stops.stop().await;
+    });
+}
+
+#[test]
+fn a_node_whose_pool_takes_no_calls_writes_nothing_for_the_jobs_that_it_gives_back() {
+    cordial_isolate::test_main(functions());
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let pool = Pool::builder().workers(1).start().unwrap();
+        pool.stop().await;
+        let worker = cluster.worker(functions()).group("g").slots(1).isolated(pool.clone());
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        let job = cluster.submit(OS_PID, ()).group("g").attempts(1).await.unwrap();
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let info = |subject: &'static str| {
+            let client = client.clone();
+            async move {
+                let answer = client.request(format!("$JS.API.{subject}"), "".into()).await.unwrap();
+                serde_json::from_slice::<serde_json::Value>(&answer.payload).unwrap()
+            }
+        };
+        while info("CONSUMER.INFO.cordial-jobs-g.workers").await["delivered"]["consumer_seq"].as_u64() < Some(3) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(info("STREAM.INFO.cordial-results").await["state"]["last_seq"], 0);
+        drop(job);
+        tree.stop().await;
     });
 }

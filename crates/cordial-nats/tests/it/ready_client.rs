@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use cordial::{Strategy, Supervisor, process};
 use cordial_nats::{Cluster, ConnectError, Options};
 
 use crate::free_port::free_port;
-use crate::functions::{DOUBLE, SLEEP};
+use crate::functions::{DOUBLE, SLEEP, functions};
 use crate::harness::{Server, Store, run, with_server, within};
 use crate::jobs::start_worker;
 
@@ -55,5 +56,26 @@ fn each_wait_ends_after_the_program_has_drained_its_client() {
             let error = job.timeout(LIMIT).await.unwrap_err().to_string();
             assert!(error.contains("the connection has ended"), "{error}");
         }
+    });
+}
+
+#[test]
+fn a_worker_ends_with_an_error_that_says_so_after_the_program_has_drained_its_client() {
+    with_server(|server| async move {
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let cluster = Cluster::connect(client.clone()).await.unwrap();
+        let worker = cluster.worker(functions()).group("g").slots(1);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).unlinked();
+        let tree = tree.start().await.unwrap();
+        let gives_up = process::monitor(tree.pid());
+        client.drain().await.unwrap();
+        let exit = tokio::time::timeout(LIMIT, gives_up).await.expect("the worker does not wait for ever");
+        let text = exit.to_string();
+        assert!(text.contains("the connection has ended") && text.contains("drained its NATS client"), "{text}");
+        // The job of a worker that has ended runs elsewhere.
+        let other = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&other, "g", 1).await;
+        assert_eq!(other.submit(DOUBLE, 4).group("g").await.unwrap().timeout(LIMIT).await, Ok(8));
+        tree.stop().await;
     });
 }

@@ -1,12 +1,14 @@
 //! The number of slots of a worker limits its jobs and calls together.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cordial::{Exit, Strategy, Supervisor, Task};
 use cordial_isolate::{Function, Functions};
 use cordial_nats::Cluster;
+use futures_util::StreamExt;
 
 use crate::functions::{DOUBLE, SLEEP};
 use crate::harness::{Server, with_server};
@@ -162,19 +164,78 @@ fn calls_have_their_turn_while_jobs_wait_and_jobs_while_calls_do() {
             assert_eq!(cluster.call(DOUBLE, number).await, Ok(2 * number), "call {number}");
         }
         // Each job waits for the end of a call.
-        let caller = cluster.clone();
-        let calls = Task::spawn(async move {
-            loop {
-                let calls: Vec<_> = (0..10).map(|_| caller.call(SLEEP, 20).timeout(LIMIT)).collect();
-                for call in calls {
-                    call.await.unwrap();
-                }
-            }
-        });
+        let callers = Callers::start(&cluster, 10, 20);
         for job in jobs {
             assert_eq!(job.timeout(LIMIT).await, Ok(500));
         }
-        drop(calls);
+        callers.stop().await;
         tree.stop().await;
     });
+}
+
+#[test]
+fn jobs_have_their_turn_while_a_call_waits_at_each_moment() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let mut sent = client.subscribe("cordial.call.>").await.unwrap();
+        client.flush().await.unwrap();
+        let proxy = Proxy::start(&server.url());
+        let behind = Cluster::connect(options(&proxy.url())).await.unwrap();
+        let tree = start_worker(&behind, "g", 1).await;
+        // The next call is there long before the answer to a request for jobs.
+        proxy.delay_to_server(Duration::from_millis(10));
+        assert_eq!(cluster.call(SLEEP, 100).timeout(LIMIT).await, Ok(100));
+        // Sends this call again and again, as very many callers do.
+        let call = sent.next().await.unwrap();
+        drop(sent);
+        let callers = Task::spawn(async move {
+            let (inbox, headers) = (client.new_inbox(), call.headers.unwrap());
+            loop {
+                let (subject, payload) = (call.subject.clone(), call.payload.clone());
+                let sent = client.publish_with_reply_and_headers(subject, inbox.clone(), headers.clone(), payload);
+                sent.await.unwrap();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let mut jobs = Vec::new();
+        for number in 0..10 {
+            jobs.push(cluster.submit(DOUBLE, number).group("g").attempts(1).await.unwrap());
+        }
+        for (number, job) in (0..).zip(jobs) {
+            assert_eq!(job.timeout(LIMIT / 8).await, Ok(2 * number), "job {number}");
+        }
+        drop(callers);
+        tree.stop().await;
+    });
+}
+
+/// Callers of [`SLEEP`] that call without a pause.
+struct Callers {
+    have_to_stop: Arc<AtomicBool>,
+    calls: Vec<Task<()>>,
+}
+
+impl Callers {
+    /// Starts `n` callers. Each call lasts for `ms`.
+    fn start(cluster: &Cluster, n: usize, ms: u64) -> Callers {
+        let have_to_stop = Arc::<AtomicBool>::default();
+        let call = |_| {
+            let (cluster, have_to_stop) = (cluster.clone(), have_to_stop.clone());
+            Task::spawn(async move {
+                while !have_to_stop.load(Ordering::SeqCst) {
+                    assert_eq!(cluster.call(SLEEP, ms).timeout(LIMIT).await, Ok(ms));
+                }
+            })
+        };
+        Callers { calls: (0..n).map(call).collect(), have_to_stop }
+    }
+
+    /// Waits for the last calls. Fails if a call has failed.
+    async fn stop(self) {
+        self.have_to_stop.store(true, Ordering::SeqCst);
+        for call in self.calls {
+            assert_eq!(call.timeout(LIMIT).await, Ok(()));
+        }
+    }
 }

@@ -1,0 +1,104 @@
+//! `Turns`: which of jobs and calls has the next free slot while both wait.
+//!
+//! Without turns, one would keep the other out. A job that waits is there within a millisecond after a slot became free, long before a caller asks
+//! again; and if there are very many callers, the call of one of them is there even before the job. So after a job was the last to begin, a
+//! refused call keeps one slot free of jobs, and after a call, a job that was given back keeps one slot free of calls.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// For how long a free slot is kept. A caller that was refused asks again within 150 ms, and the server sends a job that waits at once.
+const RESERVED: Duration = Duration::from_millis(250);
+
+/// What needs a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    Job,
+    Call,
+}
+
+/// Which of jobs and calls has the next free slot. There is at most one reserved slot.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    /// What has begun last.
+    last: Option<Work>,
+    reserved: Option<Reserved>,
+}
+
+#[derive(Debug)]
+struct Reserved {
+    work: Work,
+    /// `None` while no slot is free.
+    until: Option<Instant>,
+}
+
+impl Turns {
+    /// Returns how many slots are reserved for this work.
+    pub(super) fn n_reserved(&self, work: Work) -> usize {
+        usize::from(self.reserved.as_ref().is_some_and(|reserved| reserved.work == work))
+    }
+
+    /// Notes that there was no slot for this work.
+    pub(super) fn note_refused(&mut self, work: Work) {
+        if self.last.is_some_and(|last| last != work) {
+            self.reserved = Some(Reserved { work, until: None });
+        }
+    }
+
+    pub(super) fn note_begun(&mut self, work: Work) {
+        *self = Turns { last: Some(work), reserved: None };
+    }
+
+    /// Notes how many slots are free. The time of a reserved slot begins when one is.
+    pub(super) fn note_free(&mut self, n_slots: usize) {
+        if let Some(reserved) = &mut self.reserved
+            && n_slots > 0
+        {
+            reserved.until.get_or_insert_with(|| Instant::now() + RESERVED);
+        }
+    }
+
+    /// Waits until the slot is not reserved any more, because what it was reserved for has gone elsewhere. Never ready if none is.
+    pub(super) async fn wait_end(&mut self) {
+        match self.reserved.as_ref().and_then(|reserved| reserved.until) {
+            Some(time) => tokio::time::sleep_until(time).await,
+            None => std::future::pending().await,
+        }
+        self.reserved = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn work_that_was_refused_has_the_next_slot_unless_it_had_the_last_one() {
+        let mut turns = Turns::default();
+        turns.note_begun(Work::Call);
+        turns.note_refused(Work::Call);
+        assert_eq!((turns.n_reserved(Work::Call), turns.n_reserved(Work::Job)), (0, 0));
+        turns.note_refused(Work::Job);
+        turns.note_refused(Work::Call);
+        assert_eq!((turns.n_reserved(Work::Call), turns.n_reserved(Work::Job)), (0, 1));
+        turns.note_begun(Work::Job);
+        assert_eq!(turns.n_reserved(Work::Job), 0);
+        turns.note_refused(Work::Call);
+        assert_eq!((turns.n_reserved(Work::Call), turns.n_reserved(Work::Job)), (1, 0));
+    }
+
+    #[test]
+    fn the_time_of_a_reserved_slot_begins_when_one_is_free() {
+        let mut turns = Turns::default();
+        turns.note_begun(Work::Call);
+        turns.note_refused(Work::Job);
+        turns.note_free(0);
+        assert_eq!(turns.wait_end().now_or_never(), None);
+        assert!(turns.reserved.as_ref().is_some_and(|reserved| reserved.until.is_none()));
+        turns.note_free(1);
+        assert!(turns.reserved.as_ref().is_some_and(|reserved| reserved.until.is_some()));
+    }
+}
