@@ -165,6 +165,10 @@ fn with_crashes(mut message: String, runtime: &RuntimeHandle) -> String {
         backtrace =
             backtrace.or(crash.exit.backtrace_text().map(|shown| format!("of process {}:\n{shown}", crash.pid)));
     }
+    // The advice in this panic of tokio cannot be followed here.
+    if message.contains("IO is disabled") {
+        message.push_str("\na simulation has no sockets, signals and child processes: test what needs them with `cordial::run`, or replace a socket, for example by `tokio::io::duplex`");
+    }
     if let Some(backtrace) = backtrace {
         let _ = write!(message, "\nstack backtrace {backtrace}");
     }

@@ -20,7 +20,7 @@ pub enum Refusal {
     SupervisorStopped,
     /// The supervisor has ended or is stopping, and will be restarted: try again later.
     SupervisorRestarting,
-    /// The server has stopped, and is not started again; or it stops before it gets to the message.
+    /// The server has stopped, and is not started again; or it stops before it gets to the message. The message was not handled.
     ServerStopped,
     /// The call was made outside of any process, in a tokio runtime whose clock is paused: in a test with `start_paused`, or after
     /// `tokio::time::pause`. Processes do not follow that clock. Such a test runs on a virtual clock in

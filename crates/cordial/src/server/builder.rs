@@ -13,6 +13,7 @@ use super::shared::{CreateState, Options, ServerRef, ServerShared};
 use crate::backoff::Backoff;
 use crate::error::StartError;
 use crate::exit::Exit;
+use crate::pid::Pid;
 use crate::process::{HeldValue, Shutdown, current_runtime};
 use crate::supervisor::{Restart, TaskSupervisor};
 
@@ -132,7 +133,7 @@ impl<S: Server> ServerBuilder<S> {
         guard.begin(None);
         let spec = server_spec(&shared, guard, Restart::Temporary);
         match own_supervisor.start_child_with(spec) {
-            Ok(pid) => shared.attach_first(pid),
+            Ok(pid) => shared.attach_after(Pid::NO_PROCESS, pid),
             Err(error) => {
                 let exit = match error {
                     StartError::Refused(refusal) => Exit::Refused(refusal),

@@ -184,6 +184,14 @@ impl<S: Server> ServerChild for SupervisedServer<S> {
         self.shared.mailbox.with(|state| state.is_running)
     }
 
+    fn pid(&self) -> Pid {
+        self.shared.mailbox.with(|state| state.pid)
+    }
+
+    fn process_started(&self, last: Pid, pid: Pid) {
+        self.shared.attach_after(last, pid);
+    }
+
     fn not_restarted(&self) {
         self.shared.mailbox.close();
     }

@@ -49,7 +49,8 @@ impl<S: Server> ServerRef<S> {
     /// |---|---|
     /// | the reply | the handler, or the task of a [`Later`](crate::server::Later), has returned it |
     /// | [`Exit::Timeout`] | the limit has passed. Its text says what the server was doing: the message in hand, its start, or the wait for a restart |
-    /// | [`Exit::Refused`] | the server has stopped, ends without a crash before it has answered, or was refused by the runtime; or the program has forked |
+    /// | [`Exit::Refused`] | the message was not handled: the server has stopped, stops before it gets to the message, or was refused by the runtime; or the program has forked |
+    /// | an [`Exit::Error`] that says so | the server ended without a crash, after it had begun to handle the message |
     /// | an [`Exit::Error`] that says so | the server calls itself |
     /// | the exit of the server | the server has crashed while it handled the message, or has crashed before and is not restarted |
     /// | the exit of the task | the task of a `Later` has ended without a value |
@@ -67,9 +68,9 @@ impl<S: Server> ServerRef<S> {
 
     /// Sends a message, and waits only while the mailbox is full: for at most 5 s from the first poll, unless
     /// [`timeout`](Cast::timeout) or the [`await_limit`](crate::process::Builder::await_limit) of the runtime sets another limit. `Ok`
-    /// means that the message is in the mailbox. Messages get room in the order in which they were sent. A process that has cast 64
-    /// messages in one poll lets other processes run before it sends the next one. A cast of the server to itself does not wait: if the
-    /// mailbox is full, the result is an [`Exit::Error`].
+    /// means that the message is in the mailbox; it is dropped if the server [stops](ServerRef::stop) first. Messages get room in the
+    /// order in which they were sent. A process that has cast 64 messages in one poll lets other processes run before it sends the next
+    /// one. A cast of the server to itself does not wait: if the mailbox is full, the result is an [`Exit::Error`].
     ///
     /// # Elixir
     ///
@@ -122,7 +123,8 @@ impl<S: Server> ServerRef<S> {
     ///
     /// # Elixir
     ///
-    /// `GenServer.stop/1`.
+    /// `GenServer.stop/1`. There, the messages that were sent before are handled first. Here, casts that are still in the mailbox are
+    /// dropped: await a [`call`](ServerRef::call) before the stop, which is answered after all messages that were sent before it.
     pub async fn stop(&self) -> StopReport {
         let shared = &self.0;
         if shared.runtime.is_forked() {

@@ -3,8 +3,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::mailbox::exit_of_unanswered;
 use super::queue::Envelope;
+use super::unanswered::exit_of_unanswered;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::RuntimeHandle;

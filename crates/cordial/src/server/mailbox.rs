@@ -32,6 +32,7 @@ use super::lanes::Unboxed;
 use super::queue::{Envelope, InHand, Queue};
 use super::room::Room;
 use super::sending::{Accepted, NotSent, Sent, WhenFull};
+use super::unanswered::exit_of_unanswered;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{NextIncarnation, current_task, discard};
@@ -301,14 +302,15 @@ impl<T: Envelope + 'static> Mailbox<T> {
         }
     }
 
-    /// Begins the first incarnation, whose process is `pid`. Returns false if that process has begun already, or a later one.
-    pub(super) fn begin_first(&self, pid: Pid) -> bool {
+    /// Begins the incarnation of the process `pid`, which follows the process `last`. Returns false if it has begun already, or a later
+    /// one.
+    pub(super) fn begin_after(&self, last: Pid, pid: Pid) -> bool {
         let mut state = self.lock();
-        let is_first = state.pid == Pid::NO_PROCESS;
-        if is_first {
+        let is_next = state.pid == last;
+        if is_next {
             self.begin_with(&mut state, pid);
         }
-        is_first
+        is_next
     }
 
     /// Records why no process was started.
@@ -493,11 +495,6 @@ impl<T> Mailbox<T> {
     fn lock(&self) -> impl DerefMut<Target = MailboxState<T>> + '_ {
         self.state.lock()
     }
-}
-
-/// Returns the answer to messages that were not answered when the process of the server ended with `exit`.
-pub(super) fn exit_of_unanswered(exit: &Exit) -> Exit {
-    if exit.is_abnormal() { exit.clone() } else { Exit::Refused(Refusal::ServerStopped) }
 }
 
 impl<T> MailboxState<T> {

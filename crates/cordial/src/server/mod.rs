@@ -15,6 +15,7 @@
 //! | that finds the mailbox full | its sender waits within its limit; [`try_cast`](ServerRef::try_cast) refuses |
 //! | whose caller has given up | is skipped, and counted |
 //! | that is being handled when the process crashes | is not handled again; the caller gets the exit of the process |
+//! | that is being handled, or waits for the answer of a [`Later`], when the server ends without a crash | has no answer: the caller gets an [`Exit::Error`](crate::Exit::Error) that says so, since the message may have had effects |
 //! | that waits when the process crashes | is handled by the next process, in order; if there is none, it is answered with the exit |
 //! | that waits when the server stops | is answered with [`Refusal::ServerStopped`](crate::Refusal::ServerStopped) |
 //!
@@ -45,6 +46,7 @@ mod lanes;
 mod requested;
 mod room;
 mod timers;
+mod unanswered;
 
 mod sending;
 

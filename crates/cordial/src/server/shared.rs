@@ -122,17 +122,17 @@ impl<S: Send + 'static> ServerShared<S> {
         }
     }
 
-    /// Makes the current process `pid` the one of the next incarnation. For the first incarnation, the code that starts it
-    /// calls `attach_first`; either call may come first.
+    /// Makes the current process `pid` the one of the next incarnation. The code that starts a process for a caller calls
+    /// `attach_after`; either call may come first.
     pub(super) fn attach(self: &Arc<ServerShared<S>>, pid: Pid) {
         self.awaits_request.store(false, Ordering::Relaxed);
         self.mailbox.begin(pid);
         self.register(pid);
     }
 
-    /// Makes the process `pid`, which was just started, the one of the first incarnation, unless an incarnation has begun.
-    pub(super) fn attach_first(self: &Arc<ServerShared<S>>, pid: Pid) {
-        if self.mailbox.begin_first(pid) {
+    /// Makes the process `pid`, which was just started after the process `last`, the one of the next incarnation, unless that has begun.
+    pub(super) fn attach_after(self: &Arc<ServerShared<S>>, last: Pid, pid: Pid) {
+        if self.mailbox.begin_after(last, pid) {
             self.register(pid);
         }
     }

@@ -18,6 +18,13 @@ pub(crate) trait ServerChild: fmt::Debug + Send + Sync {
     /// Returns whether a process of the server is running.
     fn is_running(&self) -> bool;
 
+    /// Returns the process that is running, or else the last one.
+    fn pid(&self) -> Pid;
+
+    /// Makes `pid`, which was just started after the process `last`, the process of the server, so that a handle knows it before its
+    /// first poll.
+    fn process_started(&self, last: Pid, pid: Pid);
+
     /// Makes the server a child of the supervisor of this slot. If a process of the server is running under a supervisor of its own,
     /// that process gets the slot, and its pid is returned. Otherwise the slot is returned, for the next process.
     ///

@@ -146,7 +146,9 @@ impl ChildSpec {
     ///
     /// A new supervisor is built for each incarnation, so there is no handle to it; a [`Snapshot`](crate::Snapshot)
     /// shows it. For a task supervisor that other code starts tasks under, use
-    /// [`TaskSupervisor::child_spec`](crate::TaskSupervisor::child_spec).
+    /// [`TaskSupervisor::child_spec`](crate::TaskSupervisor::child_spec), and for a server that other code calls,
+    /// [`ServerRef::child_spec`](crate::server::ServerRef::child_spec): the handle stays the same, and tasks and calls are refused
+    /// while the supervisor is built anew.
     ///
     /// # Examples
     ///

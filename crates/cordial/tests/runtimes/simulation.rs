@@ -237,6 +237,14 @@ fn blocking_calls_panic_with_a_clear_message() {
 }
 
 #[test]
+fn a_socket_fails_with_advice_that_can_be_followed() {
+    let message = message_of(|| {
+        run(async { drop(tokio::net::TcpListener::bind("127.0.0.1:0").await) });
+    });
+    assert!(message.contains("\na simulation has no sockets, signals and child processes: "), "{message}");
+}
+
+#[test]
 fn remaining_processes_are_shut_down_when_the_root_has_exited() {
     let n_ended = Arc::new(AtomicUsize::new(0));
     let counter = n_ended.clone();

@@ -219,3 +219,28 @@ fn a_server_under_a_task_supervisor_is_restarted_with_its_mailbox() {
         assert_eq!(server.call(Say("late")).await, Err(Exit::Refused(Refusal::ServerStopped)));
     });
 }
+
+#[test]
+fn a_handle_knows_its_process_as_soon_as_the_process_was_started() {
+    testing::run(async {
+        let (log, tasks) = (Log::default(), TaskSupervisor::start());
+        let (worker, spec) = {
+            let log = log.clone();
+            ChildSpec::server("worker", move || Worker { log: log.clone() })
+        };
+        let first = tasks.start_child_with(spec.restart(Restart::Temporary)).unwrap();
+        assert_eq!(worker.pid(), first);
+
+        // Asked to stop before its first poll, like any other process.
+        assert!(worker.stop().await.is_clean());
+        let second = tasks.start_child_with(worker.child_spec().restart(Restart::Temporary)).unwrap();
+        assert_ne!(second, first);
+        assert_eq!(worker.pid(), second);
+        let watch = process::monitor(worker.pid());
+        assert_eq!(worker.call(Say("hello")).await, Ok(5));
+
+        process::exit(second, Exit::Killed);
+        assert_eq!(watch.await, Exit::Killed);
+        assert_eq!(worker.ended().await, Exit::Killed);
+    });
+}

@@ -60,7 +60,7 @@ pub(crate) const ORDERS: &[Order] = &[
     Order { folder: "cordial/src/inherited", rows: &["in_scope", "key within"] },
     Order { folder: "cordial/src/task_set", rows: &["arrivals", "set", "outcomes"] },
     Order { folder: "cordial/src/server", rows: &[
-        "factory_owner lanes requested room timers", "sending", "queue", "batch", "mailbox", "laters reply", "envelope + context + shared", "behavior", "cycle next_message polling", "message", "call_waker handling", "call_cell", "call call_handling cast",
+        "factory_owner lanes requested room timers unanswered", "sending", "queue", "batch", "mailbox", "laters reply", "envelope + context + shared", "behavior", "cycle next_message polling", "message", "call_waker handling", "call_cell", "call call_handling cast",
         "run", "child", "builder", "handle",
     ] },
     Order { folder: "cordial-http/src", rows: &["hyper_service listener make task_layer", "serve"] },

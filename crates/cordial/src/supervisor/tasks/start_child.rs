@@ -252,7 +252,12 @@ impl TaskSupervisor {
         let start = RestartableStart::of(&child);
         let index = children.restartable.add(child).ok_or(Refusal::SupervisorStopped).map_err(refuse)?;
         permit.forget();
-        start.start(shared.runtime(), &children.restartable, self.pid(), index).map_err(refuse)
+        let last = server.as_ref().map(|server| server.pid());
+        let pid = start.start(shared.runtime(), &children.restartable, self.pid(), index).map_err(refuse)?;
+        if let Some((server, last)) = server.zip(last) {
+            server.process_started(last, pid);
+        }
+        Ok(pid)
     }
 
     fn spawn_task<F>(&self, spawn: Spawn, ownership: Ownership, future: F) -> Task<F::Output>
