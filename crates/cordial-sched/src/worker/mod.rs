@@ -54,6 +54,7 @@ struct WorkerThread {
     lifo_streak: Cell<u32>,
     steps: Cell<u32>,
     steal_policy: StealPolicy,
+    crowd: search::Crowd,
 }
 
 /// Makes the calling thread the worker with this index, until the pool stops or no longer needs the thread.
@@ -71,6 +72,7 @@ pub(crate) fn run(pool: &Arc<Pool>, index: usize, scheduler: SchedulerRef) {
         lifo_streak: Cell::new(0),
         steps: Cell::new(0),
         steal_policy: StealPolicy::default(),
+        crowd: search::Crowd::default(),
     });
     schedule::enter(worker.clone());
     worker.run_until_exit();
@@ -178,7 +180,7 @@ impl WorkerOps for WorkerThread {
     #[inline(always)]
     fn search(&self) -> Option<Runnable> {
         self.steal_policy.begin_search();
-        let task = search::search(&self.pool, &self.local.queue, &self.remote, &self.steal_policy);
+        let task = search::search(&self.pool, &self.local.queue, &self.remote, &self.steal_policy, &self.crowd);
         self.pool.idle.record_search(match task {
             Some(_) => SearchResult::Found,
             None if self.steal_policy.has_skipped() => SearchResult::Skipped,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 mod cell;
+mod crowded;
 mod fairness;
 mod hooks;
 mod long_polls;

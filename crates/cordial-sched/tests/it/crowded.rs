@@ -1,0 +1,67 @@
+//! Other threads of the machine need all of its processors.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::hooks::{executor, spawn, wait};
+
+const ROUNDS: usize = 100;
+
+/// The average time of a round trip, from a thread and back, if the other side waits for some time before each one.
+#[expect(clippy::disallowed_methods, reason = "processors are crowded in real time")]
+fn average(round_trip: impl Fn()) -> Duration {
+    let mut sum = Duration::ZERO;
+    for _ in 0..ROUNDS {
+        thread::sleep(Duration::from_micros(100));
+        let started = Instant::now();
+        round_trip();
+        sum += started.elapsed();
+    }
+    sum / u32::try_from(ROUNDS).unwrap()
+}
+
+/// A worker that has no task does not yield again and again to threads that compute: its turn would come after theirs.
+#[test]
+fn a_task_is_woken_about_as_soon_as_a_thread_while_others_compute() {
+    let (executor, is_over) = (executor(1), AtomicBool::new(false));
+    let (to_task, mut tasks_questions) = unbounded_channel();
+    let (to_thread, threads_questions) = mpsc::channel();
+    let (task_answers, answers_of_task) = mpsc::channel();
+    let (thread_answers, answers_of_thread) = mpsc::channel();
+    let task = spawn(&executor, async move {
+        while let Some(()) = tasks_questions.recv().await {
+            task_answers.send(()).unwrap();
+        }
+    });
+    let (of_task, of_thread) = thread::scope(|scope| {
+        for _ in 0..2 * thread::available_parallelism().unwrap().get() {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        scope.spawn(move || threads_questions.iter().for_each(|()| thread_answers.send(()).unwrap()));
+        let ask_task = || {
+            to_task.send(()).unwrap();
+            answers_of_task.recv().unwrap();
+        };
+        let ask_thread = || {
+            to_thread.send(()).unwrap();
+            answers_of_thread.recv().unwrap();
+        };
+        let averages = (average(ask_task), average(ask_thread));
+        is_over.store(true, Ordering::Relaxed);
+        drop(to_thread);
+        averages
+    });
+    drop(to_task);
+    wait(task);
+    executor.close(Duration::MAX);
+    // A time slice of the threads that compute takes milliseconds.
+    assert!(of_task < 2 * of_thread + Duration::from_millis(2), "{of_task:?} to a task, {of_thread:?} to a thread");
+}
