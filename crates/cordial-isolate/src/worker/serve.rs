@@ -337,6 +337,8 @@ impl WorkerShared {
             worker.is_flushing.store(false, Ordering::SeqCst);
             let _ = flushed.send(());
         });
+        // The flush runs here, as a rule. Then no timer is set, which would wake another thread.
+        tokio::task::yield_now().await;
         let _ = tokio::time::timeout(FLUSH_LIMIT, wait).await;
     }
 

@@ -160,7 +160,12 @@ async fn go_wrong(mix: Mix, kind: Kind, round: usize) -> Result<(), String> {
         Kind::StoppedFromOutside => {
             let task = pool.call(TO_STOP, ()).timeout(LONG);
             signal_runner_of(TO_STOP, &pool, Signal::STOP).await;
-            match task.timeout(Duration::from_millis(20)).await {
+            let result = task.timeout(Duration::from_millis(20)).await;
+            // The next round must not find this worker: it may run the call of a neighbor by the time it gets the signal.
+            while runner_of(TO_STOP, &pool).is_some() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            match result {
                 Err(Exit::Timeout(_)) => Ok(()),
                 other => wrong(&other),
             }
@@ -168,13 +173,19 @@ async fn go_wrong(mix: Mix, kind: Kind, round: usize) -> Result<(), String> {
     }
 }
 
-/// Sends a signal to the worker that runs a function.
-async fn signal_runner_of(function: Function<(), ()>, pool: &Pool, signal: Signal) {
+/// Returns the process id of the worker that runs a function.
+fn runner_of(function: Function<(), ()>, pool: &Pool) -> Option<Pid> {
     let running = WorkerActivity::Running(function.name());
+    let workers = pool.statistics().workers;
+    let worker = workers.iter().find(|worker| worker.activity == running)?;
+    Pid::from_raw(worker.os_pid)
+}
+
+/// Sends a signal to the worker that runs a function, once one does.
+async fn signal_runner_of(function: Function<(), ()>, pool: &Pool, signal: Signal) {
     loop {
-        let workers = pool.statistics().workers;
-        if let Some(worker) = workers.iter().find(|worker| worker.activity == running) {
-            let _ = kill_process(Pid::from_raw(worker.os_pid).expect("a worker has a pid"), signal);
+        if let Some(worker) = runner_of(function, pool) {
+            let _ = kill_process(worker, signal);
             return;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
