@@ -120,9 +120,17 @@ struct CountingLayer;
 impl<S: Subscriber> Layer<S> for CountingLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         if let Some(counter) = counter_of(event) {
-            counter.increment(1);
+            counter.increment(count_of(event));
         }
         measure(event);
+    }
+}
+
+/// Returns how much an event counts. One event may report several casts that were dropped.
+fn count_of(event: &Event<'_>) -> u64 {
+    match event.metadata().name() {
+        "casts_dropped" => FieldText::read(event, "dropped").parse().unwrap_or(1),
+        _ => 1,
     }
 }
 
@@ -174,6 +182,7 @@ fn counter_of(event: &Event<'_>) -> Option<Counter> {
         "item_failed" => counter!("cordial_item_failures_total"),
         "item_retry" => counter!("cordial_item_retries_total"),
         "mailbox_full" => counter!("cordial_full_mailboxes_total"),
+        "casts_dropped" => counter!("cordial_dropped_casts_total"),
         "call_cycle" => counter!("cordial_call_cycles_total"),
         "lost_panic" => counter!("cordial_lost_panics_total"),
         "threads_exhausted" => counter!("cordial_threads_exhausted_total"),

@@ -132,6 +132,12 @@ pub(crate) fn mailbox_full(full: &MailboxFull<'_>) {
         "the mailbox of a server is full, and senders wait; the server is slower than its senders, or stuck in a message");
 }
 
+/// Emitted when a server has stopped, or has crashed for the last time, while messages that were cast to it waited.
+pub(crate) fn casts_dropped(pid: Pid, label: Option<&str>, spawned_at: &'static Location<'static>, dropped: usize) {
+    event!(name: "casts_dropped", target: TARGET, Level::WARN, event = "casts_dropped", %pid, label, %spawned_at, dropped,
+        "a server has ended before it handled all messages that were cast to it; await a call before the stop, which is answered after them");
+}
+
 /// Emitted when a call has exceeded its limit, and the called server waits for the caller along this cycle of calls.
 pub(crate) fn call_cycle(caller: Pid, cycle: &str) {
     event!(name: "call_cycle", target: TARGET, Level::WARN, event = "call_cycle", pid = %caller, cycle,

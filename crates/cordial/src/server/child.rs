@@ -135,7 +135,8 @@ impl<S: Server> FactoryGuard<S> {
 
 impl<S: Server> Drop for FactoryGuard<S> {
     fn drop(&mut self) {
-        self.shared.mailbox.end_factory_owner(self.id);
+        let n_dropped = self.shared.mailbox.end_factory_owner(self.id);
+        self.shared.emit_dropped(n_dropped);
     }
 }
 
@@ -193,7 +194,8 @@ impl<S: Server> ServerChild for SupervisedServer<S> {
     }
 
     fn not_restarted(&self) {
-        self.shared.mailbox.close();
+        let n_dropped = self.shared.mailbox.close();
+        self.shared.emit_dropped(n_dropped);
     }
 }
 

@@ -63,6 +63,10 @@ impl<S: 'static> Envelope for Item<S> {
         }
     }
 
+    fn is_cast(&self) -> bool {
+        matches!(self, Item::Cast(_))
+    }
+
     fn is_given_up(&self) -> bool {
         match self {
             Item::Call(call) => call.is_given_up(),

@@ -68,9 +68,10 @@ impl<S: Server> ServerRef<S> {
 
     /// Sends a message, and waits only while the mailbox is full: for at most 5 s from the first poll, unless
     /// [`timeout`](Cast::timeout) or the [`await_limit`](crate::process::Builder::await_limit) of the runtime sets another limit. `Ok`
-    /// means that the message is in the mailbox; it is dropped if the server [stops](ServerRef::stop) first. Messages get room in the
-    /// order in which they were sent. A process that has cast 64 messages in one poll lets other processes run before it sends the next
-    /// one. A cast of the server to itself does not wait: if the mailbox is full, the result is an [`Exit::Error`].
+    /// means that the message is in the mailbox; it is dropped, with the event `casts_dropped`, if the server
+    /// [stops](ServerRef::stop) first. Messages get room in the order in which they were sent. A process that has cast 64 messages in one
+    /// poll lets other processes run before it sends the next one. A cast of the server to itself does not wait: if the mailbox is full,
+    /// the result is an [`Exit::Error`].
     ///
     /// # Elixir
     ///

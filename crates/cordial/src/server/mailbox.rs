@@ -319,8 +319,8 @@ impl<T: Envelope + 'static> Mailbox<T> {
         discard(replaced);
     }
 
-    /// Ends an incarnation, and answers what cannot be handled any more.
-    pub(super) fn end(&self, pid: Pid, exit: &Exit, next: NextIncarnation) {
+    /// Ends an incarnation, and answers what cannot be handled any more. Returns how many casts were dropped.
+    pub(super) fn end(&self, pid: Pid, exit: &Exit, next: NextIncarnation) -> usize {
         let (replaced, failed, unhandled) = {
             let mut state = self.lock();
             let replaced = state.last_exit.replace(exit.clone());
@@ -345,34 +345,34 @@ impl<T: Envelope + 'static> Mailbox<T> {
             failed.into_iter().for_each(|envelope| envelope.fail(&exit));
         }
         match unhandled {
-            Unhandled::Keep => {}
+            Unhandled::Keep => 0,
             Unhandled::Answer => self.answer_all(),
             Unhandled::AnswerAndClose => self.close(),
         }
     }
 
     /// Closes the mailbox, because no further process follows: answers its messages, and refuses later ones. Does nothing while a
-    /// process runs.
-    pub(super) fn close(&self) {
+    /// process runs. Returns how many casts were dropped.
+    pub(super) fn close(&self) -> usize {
         {
             let mut state = self.lock();
             if state.is_running {
-                return;
+                return 0;
             }
             state.is_closed = true;
         }
-        self.answer_all();
+        self.answer_all()
     }
 
-    /// Ends the ownership of `id`, and closes the mailbox unless a process runs or there is another owner.
-    pub(super) fn end_factory_owner(&self, id: FactoryOwnerId) {
+    /// Ends the ownership of `id`, and closes the mailbox unless a process runs or there is another owner. Returns how many casts were
+    /// dropped.
+    pub(super) fn end_factory_owner(&self, id: FactoryOwnerId) -> usize {
         let is_over = self.lock().factory_owner.end(id);
-        if is_over {
-            self.close();
-        }
+        if is_over { self.close() } else { 0 }
     }
 
-    fn answer_all(&self) {
+    /// Returns how many casts were dropped. Those that waited for room are not counted: their senders get the error.
+    fn answer_all(&self) -> usize {
         let (batch, queue, waiting, exit) = {
             let mut state = self.lock();
             let exit = state.exit_of_messages();
@@ -380,7 +380,9 @@ impl<T: Envelope + 'static> Mailbox<T> {
             let batch = std::mem::take(&mut self.receiving.lock().messages);
             (batch, std::mem::take(&mut state.queue), std::mem::take(&mut state.waiting), exit)
         };
+        let mut n_dropped = 0;
         for envelope in batch.into_envelopes().chain(queue.into_envelopes()) {
+            n_dropped += usize::from(envelope.is_cast());
             envelope.fail(&exit);
         }
         for (_, waiting) in waiting {
@@ -389,6 +391,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
                 room.failed(exit.clone());
             }
         }
+        n_dropped
     }
 
     /// Records that `stop` was called. A process that is then asked to shut down ends with `Exit::Normal`.

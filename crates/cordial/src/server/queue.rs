@@ -14,6 +14,9 @@ pub(super) trait Envelope: Send {
     /// Gives up a message that will not be handled: a sender that waits for an answer gets the exit. Must not panic.
     fn fail(self, exit: &Exit);
 
+    /// Returns whether no sender waits for an answer.
+    fn is_cast(&self) -> bool;
+
     /// Returns whether a sender has waited for the answer, and does so no longer.
     fn is_given_up(&self) -> bool;
 

@@ -143,7 +143,8 @@ impl<S: Send + 'static> ServerShared<S> {
         let replaced = self.runtime.with(pid, |entry| entry.rare().serving.replace(serving));
         if replaced.is_none() && self.mailbox.with(|state| state.is_running && state.pid == pid) {
             // The process has ended before its first poll.
-            self.mailbox.end(pid, &Exit::NoProcess, NextIncarnation::Comes);
+            let n_dropped = self.mailbox.end(pid, &Exit::NoProcess, NextIncarnation::Comes);
+            self.emit_dropped(n_dropped);
         }
     }
 
@@ -157,6 +158,15 @@ impl<S: Send + 'static> ServerShared<S> {
             let full = telemetry::MailboxFull { pid, label, spawned_at, capacity, oldest, in_hand, sender, message };
             telemetry::mailbox_full(&full);
         });
+    }
+
+    /// Emits `casts_dropped`, if casts were dropped.
+    pub(super) fn emit_dropped(&self, n_dropped: usize) {
+        if n_dropped > 0 {
+            let pid = self.mailbox.with(|state| state.pid);
+            let (label, spawned_at) = (self.options.label.as_deref(), self.options.spawned_at);
+            unwind::ignore_panic(|| telemetry::casts_dropped(pid, label, spawned_at, n_dropped));
+        }
     }
 
     /// Returns the exit of a sender whose limit has passed.
@@ -225,7 +235,8 @@ pub(super) fn without_modules(name: &'static str) -> &'static str {
 impl<S: Send + 'static> Serving for ServerShared<S> {
     fn ended(&self, own: Pid, exit: &Exit, next: NextIncarnation) {
         self.laters.end(own, exit);
-        self.mailbox.end(own, exit, next);
+        let n_dropped = self.mailbox.end(own, exit, next);
+        self.emit_dropped(n_dropped);
         if self.mailbox.is_closed() {
             let own_supervisor = self.own_supervisor().take();
             if let Some(own_supervisor) = own_supervisor {

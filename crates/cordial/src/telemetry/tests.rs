@@ -44,6 +44,7 @@ fn emit_all() {
     io_threads_stuck(&StuckIoThreads { n_stuck: 1, n_threads: 2, lasted: Duration::ZERO, n_left_out: 0 });
     threads_refused(&std::io::ErrorKind::WouldBlock.into(), Some(&ThreadLimit::System { max: 1 }));
     abandoned(&subject);
+    casts_dropped(pid, None, spawned_at, 1);
     call_cycle(pid, "a -> b -> a");
     let (label, oldest, in_hand, sender) = (None, None, None, None);
     mailbox_full(&MailboxFull { pid, label, spawned_at, capacity: 1, oldest, in_hand, sender, message: "Get" });

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use cordial::process;
-use cordial::testing;
+use cordial::{Task, process, testing};
 
 use crate::harness::children::{Log, settle};
 use crate::harness::events::{capture, named};
@@ -55,4 +54,33 @@ fn a_full_mailbox_is_an_event_until_it_was_half_empty() {
     assert_eq!(full.len(), 2, "{full:?}");
     let fields = ["label", "capacity", "in_hand", "message_type"].map(|field| full[0].field(field));
     assert_eq!(fields, ["worker", "2", "Slow", "Say"]);
+}
+
+#[test]
+fn casts_that_a_stop_drops_are_an_event() {
+    let emitted = capture(|| {
+        testing::run(async {
+            let log = Log::default();
+            let server = Worker::builder(&log).label("worker").mailbox(3).start();
+            server.cast(Slow(1, "slow")).await.unwrap();
+            settle().await;
+            server.cast(Say("dropped")).await.unwrap();
+            let call = Task::spawn(server.call(Say("refused")));
+            settle().await;
+            server.cast(Say("dropped")).await.unwrap();
+            // Its sender gets the error.
+            let mut waits = server.cast(Say("waits for room"));
+            assert!(futures::poll!(&mut waits).is_pending());
+            server.stop().await;
+            assert!(call.await.unwrap().is_err() && waits.await.is_err());
+
+            let server = Worker::start(&log);
+            server.cast(Say("handled")).await.unwrap();
+            server.call(Say("last")).await.unwrap();
+            server.stop().await;
+        });
+    });
+    let dropped = named(&emitted, "casts_dropped");
+    assert_eq!(dropped.len(), 1, "{dropped:?}");
+    assert_eq!(["label", "dropped"].map(|field| dropped[0].field(field)), ["worker", "2"]);
 }
