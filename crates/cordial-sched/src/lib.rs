@@ -13,9 +13,9 @@
 //! ```
 //!
 //! An [`Executor`] has one of two schedulers: worker threads that steal from each other, or a [`Simulation`] with one
-//! thread, an order that follows from a seed, and a virtual clock. Sockets, signals, child processes and `tokio::time` are
-//! tokio's: an executor comes with a tokio runtime, which every worker has entered. (A simulation has `tokio::time` only.) A
-//! [`Timer`] and the timeout of a join handle are the executor's own, so that they do not depend on tokio's threads.
+//! thread, an order that follows from a seed, and a virtual clock. Sockets, signals, child processes and `tokio::time` come from a
+//! tokio runtime that belongs to the executor, and that every worker has entered; in a simulation it has `tokio::time` only. A
+//! [`Timer`] and the timeout of a join handle do not depend on tokio's threads.
 //!
 //! # What it is not for
 //!
@@ -54,6 +54,7 @@ mod reservation;
 mod simulation;
 #[cfg_attr(cordial_loom, expect(dead_code, reason = "the models have a lock of their own"))]
 mod spin_lock;
+mod statistics;
 mod sync;
 mod sysmon;
 mod table;
@@ -73,12 +74,12 @@ pub use executor::hooks::Hooks;
 pub use executor::join_handle::JoinHandle;
 pub use executor::options::Options;
 pub use executor::prepare::{Prepared, PreparedDetached, Reserved};
-pub use executor::statistics::{Statistics, ThreadStatistics, WorkerState};
 pub use executor::timer::Timer;
 pub use free_list::shard_of_this_thread;
 pub use io_watch::StuckIoThreads;
 pub use simulation::{Simulation, Stalled};
 pub use spin_lock::SpinLock;
+pub use statistics::{Statistics, ThreadStatistics, WorkerState};
 pub use table::{Key, Table};
 pub use task::schedule::wake_last;
 pub use task::task_ref::{TaskRef, Woken};

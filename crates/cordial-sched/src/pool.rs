@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use crate::idle::Idle;
 use crate::remote::queues::Queues;
+use crate::statistics::Statistics;
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering, Parker, Unparker};
 use crate::task::runnable::Runnable;
 use crate::task::schedule;
 use crate::threads::running::RunningThreads;
-use crate::threads::{Activation, Resume, Resumed, ThreadCounts, Threads};
+use crate::threads::{Activation, Resume, Resumed, Threads};
 
 pub(crate) struct Pool {
     pub(crate) queues: Queues,
@@ -51,22 +52,6 @@ pub(crate) type SpawnWorker = Box<dyn Fn(usize) -> io::Result<bool> + Send + Syn
 
 /// Calls its argument, which runs tasks, on a thread that is not a worker of the executor.
 pub(crate) type OnForeignThread = Box<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
-
-/// What the threads of a pool do now, and what they have done so far.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) threads: ThreadCounts,
-    /// Tasks in the injector.
-    pub(crate) injected: usize,
-    /// Tasks in the queues of the workers.
-    pub(crate) queued: usize,
-    pub(crate) polls: u64,
-    pub(crate) steals: u64,
-    pub(crate) parks: u64,
-    pub(crate) long_polls: u64,
-    /// One entry for each index that a thread has had, also if no thread has it any more.
-    pub(crate) busy_samples: Vec<u64>,
-}
 
 impl Pool {
     /// Makes a pool without threads. `sysmon` is the unparker of its sysmon.
@@ -130,7 +115,7 @@ impl Pool {
     }
 
     /// Makes a stand-in active for a worker in a long poll, and lets that worker know. Returns `None` if the worker is
-    /// not active. To be followed by [`activate`](Pool::activate).
+    /// not active. The caller must call [`activate`](Pool::activate).
     pub(crate) fn replace_blocked(&self, index: usize) -> Option<Activation> {
         let activation = self.threads().replace_blocked(index)?;
         if activation != Activation::AtLimit {
@@ -276,24 +261,27 @@ impl Pool {
         });
     }
 
-    /// Reads all counters, one after another, while the threads run.
-    pub(crate) fn counters(&self) -> Counters {
+    /// Returns what the threads do now, and what they have done so far.
+    pub(crate) fn statistics(&self) -> Statistics {
         let (injected, queued) = self.queues.lengths();
-        let mut counters = Counters {
-            threads: self.threads().counts(),
+        let threads = self.threads().counts();
+        let mut statistics = Statistics {
+            workers: threads.active,
+            stand_ins: threads.inactive(),
+            deprioritized: threads.deprioritized,
             injected,
             queued,
             long_polls: self.long_polls.load(Ordering::Relaxed),
-            ..Counters::default()
+            ..Statistics::default()
         };
         for remote in self.queues.all_remotes() {
             let progress = &remote.progress;
-            counters.polls += progress.finished();
-            counters.steals += progress.steals.load(Ordering::Relaxed);
-            counters.parks += progress.parks.load(Ordering::Relaxed);
-            counters.busy_samples.push(progress.busy_samples.load(Ordering::Relaxed));
+            statistics.polls += progress.finished();
+            statistics.steals += progress.steals.load(Ordering::Relaxed);
+            statistics.parks += progress.parks.load(Ordering::Relaxed);
+            statistics.busy_samples.push(progress.busy_samples.load(Ordering::Relaxed));
         }
-        counters
+        statistics
     }
 }
 

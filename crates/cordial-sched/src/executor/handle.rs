@@ -9,11 +9,11 @@ use std::time::Duration;
 use crate::executor::dropped_timers::DroppedTimers;
 use crate::executor::hook_calls::HookCalls;
 use crate::executor::hooks::Hooks;
-use crate::executor::statistics::{Statistics, ThreadStatistics, WorkerState};
-use crate::pool::{Counters, Pool, StoppedBy};
+use crate::pool::{Pool, StoppedBy};
 use crate::priority::OsThread;
 use crate::remote::Remote;
 use crate::simulation::queue::SeededQueue;
+use crate::statistics::{Statistics, ThreadStatistics, WorkerState};
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::table::Key;
 use crate::task::allocator::TaskAllocator;
@@ -150,7 +150,7 @@ impl Executor {
         }
     }
 
-    /// Like [`coarse_now`](Executor::coarse_now), and cheaper. To be called in a poll of a task of this executor; elsewhere,
+    /// Like [`coarse_now`](Executor::coarse_now), and cheaper. Meant for a poll of a task of this executor; elsewhere,
     /// there is no limit to how late the clock is.
     pub fn coarse_now_in_task(&self) -> u64 {
         match &self.core().scheduler {
@@ -246,7 +246,7 @@ impl Executor {
     pub fn statistics(&self) -> Statistics {
         match &self.core().scheduler {
             Scheduler::Threads(_) if self.is_forked() => Statistics::default(),
-            Scheduler::Threads(pool) => of_threads(pool.counters()),
+            Scheduler::Threads(pool) => pool.statistics(),
             Scheduler::Simulated(queue) => {
                 Statistics { workers: 1, queued: queue.len(), polls: queue.n_polls(), ..Statistics::default() }
             }
@@ -293,7 +293,7 @@ impl Executor {
         self.common().is_closed.store(true, Ordering::SeqCst);
     }
 
-    /// Stops the threads once no task is ready. To be called after the layer above has cancelled every task.
+    /// Stops the threads once no task is ready. Must be called after the layer above has cancelled every task.
     ///
     /// Waits for `limit` at most. Returns how many worker threads have not exited, because they are still in a poll. Each of them exits
     /// when its poll returns; until then, tasks that wait behind it get stand-ins. Workers of this executor that call `close` themselves do
@@ -444,21 +444,6 @@ fn describe(index: usize, state: WorkerState, remote: &Remote, now: u64) -> Thre
         steals: progress.steals.load(Ordering::Relaxed),
         parks: progress.parks.load(Ordering::Relaxed),
         kernel_id: remote.os_thread.lock().and_then(OsThread::kernel_id),
-    }
-}
-
-fn of_threads(counters: Counters) -> Statistics {
-    Statistics {
-        workers: counters.threads.active,
-        stand_ins: counters.threads.inactive(),
-        deprioritized: counters.threads.deprioritized,
-        injected: counters.injected,
-        queued: counters.queued,
-        polls: counters.polls,
-        steals: counters.steals,
-        parks: counters.parks,
-        long_polls: counters.long_polls,
-        busy_samples: counters.busy_samples,
     }
 }
 

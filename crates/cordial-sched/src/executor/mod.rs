@@ -2,7 +2,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `error`, `options`, `statistics` | plain data |
+//! | `error`, `options` | plain data |
 //! | `hook_calls` | the thread that calls the hooks that may be slow |
 //! | `hooks` | what the layer above implements |
 //! | `handle` | `Executor`, and what belongs to one executor |
@@ -29,7 +29,6 @@ pub(crate) mod options;
 mod pool_threads;
 pub(crate) mod prepare;
 mod start;
-pub(crate) mod statistics;
 pub(crate) mod timer;
 mod timer_thread;
 mod wait_timeout;

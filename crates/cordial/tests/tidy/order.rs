@@ -21,7 +21,7 @@ pub(crate) struct Order {
 #[rustfmt::skip]
 pub(crate) const ORDERS: &[Order] = &[
     Order { folder: "cordial-sched/src", rows: &[
-        "spin_lock", "sync", "thread unwind coarse_clock", "priority thread_limit tick_clock", "reservation free_list", "table", "task", "simulation/queue", "timeout idle",
+        "spin_lock", "sync", "thread unwind coarse_clock", "priority thread_limit tick_clock", "reservation free_list", "table", "task statistics", "simulation/queue", "timeout idle",
         "io_watch threads",
         "remote", "pool", "worker sysmon", "executor", "simulation",
     ] },
@@ -29,7 +29,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "alarm turns future join slot", "header", "runnable + schedule + waker + kept_headers", "task_ref allocator",
     ] },
     Order { folder: "cordial-sched/src/executor", rows: &[
-        "error options statistics dropped_timers hook_calls", "hooks + handle", "alarm io_threads pool_threads timer timer_thread wait_timeout",
+        "error options dropped_timers hook_calls", "hooks + handle", "alarm io_threads pool_threads timer timer_thread wait_timeout",
         "join_handle", "prepare start",
     ] },
     Order { folder: "cordial/src", rows: &[
