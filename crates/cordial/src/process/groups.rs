@@ -12,6 +12,13 @@ use slab::Slab;
 
 use crate::pid::Pid;
 
+/// Which groups of a runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GroupKind {
+    Stream,
+    TaskSet,
+}
+
 /// The streams, or the task sets, of one runtime.
 #[derive(Debug, Default)]
 pub(crate) struct Groups(Mutex<GroupsState>);
@@ -25,13 +32,13 @@ struct GroupsState {
 /// A stream or a task set.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
-    /// Its number among the streams or the sets of its runtime, from 1. Set by [`Groups::add`].
+    /// Its number among the groups of this kind of its runtime, from 1. Set when it is added.
     pub(crate) number: u64,
     /// The process that first polled the stream, or that spawned the first task of the set, if a process did.
     pub(crate) owner: Option<Pid>,
     /// Where the stream was created, or where the first task of the set was spawned.
     pub(crate) created_at: &'static Location<'static>,
-    /// When it was added, in milliseconds on the coarse clock.
+    /// When it was added, in milliseconds on the coarse clock. Set when it is added.
     pub(crate) since: u64,
     /// How many of its processes may run at once; `None` is no limit.
     pub(crate) max_concurrency: Option<usize>,
@@ -62,21 +69,24 @@ pub(crate) struct GroupCounts {
     pub(crate) buffered: usize,
 }
 
-/// The key of a group in its `Groups`.
+/// Names a group of a runtime.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct GroupKey(usize);
+pub(crate) struct GroupKey {
+    pub(crate) kind: GroupKind,
+    pub(crate) index: usize,
+}
 
 impl Groups {
-    /// Adds a group, and returns the key with which [`remove`](Groups::remove) removes it.
-    pub(crate) fn add(&self, mut group: Group) -> GroupKey {
+    /// Adds a group, and returns its index.
+    pub(crate) fn add(&self, group: Group) -> usize {
         let mut state = self.lock();
         state.n_added += 1;
-        group.number = state.n_added;
-        GroupKey(state.groups.insert(group))
+        let number = state.n_added;
+        state.groups.insert(Group { number, ..group })
     }
 
-    pub(crate) fn remove(&self, GroupKey(key): GroupKey) {
-        let removed = self.lock().groups.try_remove(key);
+    pub(crate) fn remove(&self, index: usize) {
+        let removed = self.lock().groups.try_remove(index);
         // Dropped without the lock: the counters of a set hold results of users.
         drop(removed);
     }

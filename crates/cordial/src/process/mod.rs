@@ -124,7 +124,7 @@ pub(crate) use child_slot::{Admission, ChildRegistry, ChildSlot, Parent};
 pub(crate) use current::is_ended_by_signal;
 pub(crate) use discard::{HeldValue, HeldValues, discard, discard_in_place, discard_in_turn};
 pub(crate) use exit_signal::end_with;
-pub(crate) use groups::{GroupCounters, GroupCounts, GroupKey};
+pub(crate) use groups::{Group, GroupCounters, GroupCounts, GroupKey, GroupKind};
 pub(crate) use guardian::{ExitReceiver, Guardian, ShutdownRequest};
 pub(crate) use kind::Purpose;
 pub(crate) use lineage::Lineage;

@@ -13,7 +13,7 @@ use super::retry::OutputFilter;
 use super::spawner::Spawner;
 use super::window::Window;
 use crate::exit::{Exit, Refusal};
-use crate::process::{GroupKey, current, current_runtime, is_ended_by_signal};
+use crate::process::{Group, GroupKey, GroupKind, current, current_runtime, is_ended_by_signal};
 use crate::telemetry;
 use crate::unwind::ignore_panic;
 
@@ -63,7 +63,16 @@ impl<I, O: Send + 'static, R> ActiveStream<I, O, R> {
     ) -> ActiveStream<I, O, R> {
         let runtime = current_runtime();
         let max_concurrency = options.max_concurrency(&runtime);
-        let key = runtime.add_stream(current(), created_at, max_concurrency, n_items, progress.counters());
+        let group = Group {
+            number: 0,
+            owner: current(),
+            created_at,
+            since: 0,
+            max_concurrency: Some(max_concurrency),
+            n_items,
+            counters: progress.counters(),
+        };
+        let key = runtime.add_group(GroupKind::Stream, group);
         ActiveStream {
             key,
             window: Window::new(max_concurrency, options.max_ahead(max_concurrency), options.order),
@@ -191,7 +200,7 @@ impl<I, O, R> Drop for ActiveStream<I, O, R> {
         }
         self.cancel();
         if let Some(key) = self.key {
-            self.in_flight.remove_stream(key);
+            self.in_flight.remove_group(key);
         }
     }
 }

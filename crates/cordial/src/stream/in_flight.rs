@@ -228,8 +228,8 @@ impl<I, O> InFlight<I, O> {
     }
 
     /// Removes the stream from those that observers see.
-    pub(super) fn remove_stream(&self, key: GroupKey) {
-        self.runtime.remove_stream(key);
+    pub(super) fn remove_group(&self, key: GroupKey) {
+        self.runtime.remove_group(key);
     }
 
     /// Asks all running processes to shut down, and removes all items.

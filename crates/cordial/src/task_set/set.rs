@@ -19,8 +19,8 @@ use super::arrivals::{Arrival, Arrivals, Delivery};
 use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
 use crate::process::{
-    GroupKey, Purpose, RuntimeHandle, Spawn, box_if_large, current, ends_at_this_await, unlink_from_current,
-    with_spawning_runtime,
+    Group, GroupKey, GroupKind, Purpose, RuntimeHandle, Spawn, box_if_large, current, ends_at_this_await,
+    unlink_from_current, with_spawning_runtime,
 };
 use crate::task::flatten;
 
@@ -112,7 +112,7 @@ impl<T: Send + 'static> Default for TaskSet<T> {
 }
 
 impl<U: Send + 'static, E: IntoExit + Send + 'static> TaskSet<Result<U, E>> {
-    /// Turns an inner `Err` of each result, also of results that have arrived, into an [`Exit::Error`]; an error that is an
+    /// Turns an inner `Err` of each result, including those that have arrived, into an [`Exit::Error`]; an error that is an
     /// [`Exit`] becomes that exit. Futures that are spawned later still output a `Result`.
     ///
     /// # Examples
@@ -169,7 +169,7 @@ fn sort_by_number(failed: &mut [(u64, Exit)]) {
 
 impl<T, O: Send + 'static> TaskSet<T, O> {
     /// Sets how many tasks run at once. The others wait, in the order of their spawns: each is a process already, with a pid,
-    /// but its future is not polled. Default: no limit. To be set before the first spawn: a later call creates a separate limit,
+    /// but its future is not polled. Default: no limit. Must be set before the first spawn: a later call creates a separate limit,
     /// for later spawns only.
     ///
     /// # Panics
@@ -223,8 +223,16 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
             Some(runtime) => spawn.start_detached(runtime, future, delivery),
             None => with_spawning_runtime(|runtime| {
                 self.runtime = Some(runtime.clone());
-                let (limit, counters) = (self.max_concurrency, self.arrivals.clone());
-                self.key = runtime.add_task_set(current(), spawned_at, limit, counters);
+                let group = Group {
+                    number: 0,
+                    owner: current(),
+                    created_at: spawned_at,
+                    since: 0,
+                    max_concurrency: self.max_concurrency,
+                    n_items: None,
+                    counters: self.arrivals.clone(),
+                };
+                self.key = runtime.add_group(GroupKind::TaskSet, group);
                 spawn.start_detached(runtime, future, delivery)
             })
             .unwrap_or_else(|refusal: Refusal| Err(refusal)),
@@ -322,7 +330,7 @@ impl<T, O> TaskSet<T, O> {
                 runtime.request_shutdown(task.pid);
             }
             if let Some(key) = self.key.take() {
-                runtime.remove_task_set(key);
+                runtime.remove_group(key);
             }
         }
         self.arrivals.close(std::mem::take(&mut self.batch));

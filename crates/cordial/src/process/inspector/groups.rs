@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::exit::Location;
 use crate::pid::Pid;
-use crate::process::groups::Group;
+use crate::process::groups::{Group, GroupKind};
 use crate::process::runtime::RuntimeHandle;
 
 /// A [stream](crate::AsyncStream) that was polled and has not ended.
@@ -83,7 +83,7 @@ fn label(runtime: &RuntimeHandle, owner: Option<Pid>) -> Option<Arc<str>> {
 impl StreamInfo {
     /// Returns the streams of a runtime, the oldest first.
     pub(super) fn all(runtime: &RuntimeHandle) -> Vec<StreamInfo> {
-        let described = runtime.streams().into_iter().map(|group| {
+        let described = runtime.groups(GroupKind::Stream).into_iter().map(|group| {
             let counts = group.counters.counts();
             StreamInfo {
                 number: group.number,
@@ -110,7 +110,7 @@ impl StreamInfo {
 impl TaskSetInfo {
     /// Returns the task sets of a runtime, the oldest first.
     pub(super) fn all(runtime: &RuntimeHandle) -> Vec<TaskSetInfo> {
-        let described = runtime.task_sets().into_iter().map(|group| {
+        let described = runtime.groups(GroupKind::TaskSet).into_iter().map(|group| {
             let counts = group.counters.counts();
             TaskSetInfo {
                 number: group.number,

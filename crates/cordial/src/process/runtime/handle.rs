@@ -17,7 +17,7 @@ use crate::exit::{self, Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::crashes::Crashes;
 use crate::process::entry::Entry;
-use crate::process::groups::{Group, GroupCounters, GroupKey, Groups};
+use crate::process::groups::{Group, GroupKey, GroupKind, Groups};
 use crate::process::signal::{Effect, Signal, apply};
 use crate::sorted_map::SortedMap;
 use crate::timeout::CompactTimeout;
@@ -48,8 +48,8 @@ impl RuntimeHandle {
         &self.executor
     }
 
-    /// Sleeps on the clock of this runtime. Unlike a sleep of tokio, it ends in time while code of the user blocks the threads of
-    /// tokio.
+    /// Sleeps on the clock of this runtime; with [`Duration::MAX`], for ever. Unlike a sleep of tokio, it ends in time while code of the
+    /// user blocks the threads of tokio.
     pub(crate) async fn sleep(&self, duration: Duration) {
         if duration.is_zero() {
             return;
@@ -75,7 +75,7 @@ impl RuntimeHandle {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Forked`] in a forked process. To be called before code waits for another process, or takes a lock outside of the
+    /// [`Refusal::Forked`] in a forked process. Must be called before code waits for another process, or takes a lock outside of the
     /// process table.
     #[inline]
     pub(crate) fn refuse_forked(&self) -> Result<(), Refusal> {
@@ -106,67 +106,32 @@ impl RuntimeHandle {
         &self.shared.crashes
     }
 
-    /// Returns the streams that are in progress, the oldest first. There are none in a forked process.
-    pub(crate) fn streams(&self) -> Vec<Group> {
-        if self.is_forked() { Vec::new() } else { self.shared.streams.all() }
+    fn groups_of(&self, kind: GroupKind) -> &Groups {
+        match kind {
+            GroupKind::Stream => &self.shared.streams,
+            GroupKind::TaskSet => &self.shared.task_sets,
+        }
     }
 
-    /// Returns the task sets that are in progress, the oldest first. There are none in a forked process.
-    pub(crate) fn task_sets(&self) -> Vec<Group> {
-        if self.is_forked() { Vec::new() } else { self.shared.task_sets.all() }
+    /// Returns the streams or the task sets that are in progress, the oldest first. There are none in a forked process.
+    pub(crate) fn groups(&self, kind: GroupKind) -> Vec<Group> {
+        if self.is_forked() { Vec::new() } else { self.groups_of(kind).all() }
     }
 
-    /// Adds a stream that `owner` has polled. `n_items` is how many items the stream has, if that is known. To be removed with
-    /// [`remove_stream`](RuntimeHandle::remove_stream). `None` in a forked process.
-    pub(crate) fn add_stream(
-        &self,
-        owner: Option<Pid>,
-        created_at: &'static Location<'static>,
-        max_concurrency: usize,
-        n_items: Option<usize>,
-        counters: Arc<dyn GroupCounters>,
-    ) -> Option<GroupKey> {
-        self.add_group(&self.shared.streams, owner, created_at, Some(max_concurrency), n_items, counters)
-    }
-
-    /// Adds a task set of `owner`. To be removed with [`remove_task_set`](RuntimeHandle::remove_task_set). `None` in a forked process.
-    pub(crate) fn add_task_set(
-        &self,
-        owner: Option<Pid>,
-        created_at: &'static Location<'static>,
-        max_concurrency: Option<usize>,
-        counters: Arc<dyn GroupCounters>,
-    ) -> Option<GroupKey> {
-        self.add_group(&self.shared.task_sets, owner, created_at, max_concurrency, None, counters)
-    }
-
-    /// Returns `None` in a forked process: another thread may have held the lock at the fork.
-    fn add_group(
-        &self,
-        groups: &Groups,
-        owner: Option<Pid>,
-        created_at: &'static Location<'static>,
-        max_concurrency: Option<usize>,
-        n_items: Option<usize>,
-        counters: Arc<dyn GroupCounters>,
-    ) -> Option<GroupKey> {
+    /// Adds a stream or a task set. Must be removed with [`remove_group`](RuntimeHandle::remove_group). Returns `None` in a forked
+    /// process: another thread may have held the lock at the fork.
+    pub(crate) fn add_group(&self, kind: GroupKind, group: Group) -> Option<GroupKey> {
         if self.is_forked() {
             return None;
         }
-        let owner = owner.filter(|pid| pid.runtime() == self.number());
-        let since = self.executor.coarse_now();
-        Some(groups.add(Group { number: 0, owner, created_at, since, max_concurrency, n_items, counters }))
+        let owner = group.owner.filter(|pid| pid.runtime() == self.number());
+        let index = self.groups_of(kind).add(Group { owner, since: self.executor.coarse_now(), ..group });
+        Some(GroupKey { kind, index })
     }
 
-    pub(crate) fn remove_stream(&self, key: GroupKey) {
+    pub(crate) fn remove_group(&self, key: GroupKey) {
         if !self.is_forked() {
-            self.shared.streams.remove(key);
-        }
-    }
-
-    pub(crate) fn remove_task_set(&self, key: GroupKey) {
-        if !self.is_forked() {
-            self.shared.task_sets.remove(key);
+            self.groups_of(key.kind).remove(key.index);
         }
     }
 
