@@ -21,6 +21,9 @@ use crate::pid::Pid;
 
 pub(crate) use hook::{PanicReports, install_hook, set_panic_reports};
 
+/// Stands for the text of an error whose `Display` panicked.
+pub(crate) const DISPLAY_PANICKED: &str = "an error whose `Display` panicked";
+
 /// Why a call unwound.
 pub(crate) enum Unwound {
     Panic(Box<Caught>),
@@ -60,17 +63,8 @@ impl Caught {
     /// Returns the exit of the process that the panic is about to end, without the backtrace.
     pub(crate) fn to_exit(&self, pid: Pid, label: Option<Arc<str>>, spawned_at: Location, callers: Vec<Pid>) -> Exit {
         let (message, location, thread) = (self.message.clone(), self.location.clone(), self.thread.clone());
-        Exit::Panic(Arc::new(PanicReport {
-            message,
-            location,
-            thread,
-            backtrace: None,
-            foreign_backtrace: None,
-            pid,
-            label,
-            spawned_at,
-            callers,
-        }))
+        let caught = Caught { message, location, backtrace: None, thread, span: None };
+        caught.into_exit(pid, label, spawned_at, callers)
     }
 
     /// Returns the exit of the process that the panic has ended.
@@ -114,6 +108,11 @@ pub(crate) fn catch_cold<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
     let (mut f, mut result) = (Some(f), None);
     catch_dyn(&mut || result = f.take().map(|f| f()))?;
     Ok(result.expect("the closure has returned"))
+}
+
+/// Formats an exit or an error of the user, whose `Display` may panic.
+pub(crate) fn format_caught(format: impl FnOnce() -> String) -> String {
+    catch_cold(format).unwrap_or_else(|_| DISPLAY_PANICKED.to_owned())
 }
 
 /// Like `catch_cold`, for a call without a result.

@@ -158,7 +158,7 @@ fn without_user_values(exit: Exit) -> Exit {
         let sources = sources(&**error).take(MAX_SOURCES).map(|source| cut(&source.to_string()));
         (cut(&error.to_string()), sources.collect())
     });
-    let (text, sources) = texts.unwrap_or_else(|_| ("an error whose `Display` panicked".to_owned(), Vec::new()));
+    let (text, sources) = texts.unwrap_or_else(|_| (unwind::DISPLAY_PANICKED.to_owned(), Vec::new()));
     drop(exit);
     Exit::from_texts(text, sources)
 }

@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicU64;
 use super::connection::Connection;
 use super::details::Details;
 use super::entry::Entry;
-use super::kind::Purpose;
 use super::runtime::{RuntimeHandle, current, is_exiting, with_current_runtime};
 use super::shutdown_state::{ExitCause, ShutdownState};
 use crate::exit::Exit;
@@ -75,7 +74,7 @@ pub fn set_label(text: impl Into<Arc<str>>) {
 /// ```
 pub fn mark_as_connection() {
     let Some(own) = current() else { return };
-    with_current_runtime(|runtime| runtime.with(own, |entry| entry.set_purpose(Purpose::Connection)));
+    with_current_runtime(|runtime| runtime.with(own, Entry::mark_as_connection));
 }
 
 /// Like [`mark_as_connection`], and sets what snapshots and observers show of the connection: the address of the client, and a
@@ -102,7 +101,7 @@ pub fn set_connection(peer: impl Into<Arc<str>>, requests: Arc<AtomicU64>) {
     let Some(own) = current() else { return };
     let connection = Box::new(Connection { peer: peer.into(), requests });
     let set = |entry: &mut Entry| {
-        entry.set_purpose(Purpose::Connection);
+        entry.mark_as_connection();
         entry.rare().connection.replace(connection)
     };
     let previous = with_current_runtime(|runtime| runtime.with(own, set));

@@ -106,9 +106,9 @@ impl Entry {
         self.spawn_info.at()
     }
 
-    /// Sets what the process is for.
-    pub(crate) fn set_purpose(&mut self, purpose: Purpose) {
-        self.spawn_info = SpawnInfo::new(self.spawn_info.at(), purpose);
+    /// Makes the process a connection, for [`kind`](Entry::kind).
+    pub(crate) fn mark_as_connection(&mut self) {
+        self.spawn_info = SpawnInfo::new(self.spawn_info.at(), Purpose::Connection);
     }
 
     /// Returns what the process is for.
@@ -124,7 +124,7 @@ impl Entry {
             Purpose::StreamItem => ProcessKind::StreamItem,
             Purpose::SetTask => ProcessKind::SetTask,
             Purpose::Connection => ProcessKind::Connection,
-            Purpose::Any if self.rare.as_ref().is_some_and(|rare| rare.root_notice.is_some()) => ProcessKind::Root,
+            Purpose::Any if self.is_root() => ProcessKind::Root,
             Purpose::Any if self.child_slot.is_some() => ProcessKind::Child,
             Purpose::Any => ProcessKind::Task,
         }
@@ -194,6 +194,10 @@ impl Entry {
         self.lineage.as_ref().map_or(&[], |lineage| lineage.callers())
     }
 
+    fn is_root(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.root_notice.is_some())
+    }
+
     /// Returns the root process that this process descends from, if it descends from one. A child descends from that of its parent.
     pub(crate) fn root(&self) -> Option<Pid> {
         match self.parent() {
@@ -224,8 +228,7 @@ impl Entry {
 
     /// Returns the lineage that the processes which this process spawns share.
     pub(crate) fn lineage_of_spawned(&mut self, own: Pid) -> Arc<Lineage> {
-        let is_root = self.rare.as_ref().is_some_and(|rare| rare.root_notice.is_some());
-        let root = if is_root { Some(own) } else { self.root() };
+        let root = if self.is_root() { Some(own) } else { self.root() };
         let Entry { lineage, lineage_of_spawned, .. } = self;
         lineage_of_spawned.get_or_insert_with(|| Lineage::of_spawned(own, lineage.as_deref(), root)).clone()
     }

@@ -20,7 +20,7 @@ use tracing::{Level, Span};
 
 use super::crashes::Crash;
 use super::discard::{discard, discard_in_place};
-use super::entry::{Entry, EventSubject};
+use super::entry::{Entry, EventSubject, Rare};
 use super::lineage::Lineage;
 use super::ownership::order_by_start;
 use super::runtime::{RuntimeHandle, as_process, is_exiting, with_current_runtime};
@@ -174,7 +174,7 @@ where
             reply = Some(ProcessReply { result: Some(result), _lineage: ended.lineage });
             // Dropping the last reference to a span runs a subscriber of the user.
             if let Some(span) = this.span.take() {
-                let _ = unwind::catch_cold(|| drop(span));
+                unwind::ignore_panic(|| drop(span));
             }
         });
         let Some(reply) = reply else {
@@ -255,7 +255,7 @@ fn end(
     }
     if telemetry::is_enabled(Level::ERROR) {
         // A subscriber that panics must not keep the links and monitors from being notified.
-        let _ = unwind::catch_cold(|| {
+        unwind::ignore_panic(|| {
             // A panic is reported in the span in which it happened, which may be one that the process has entered itself.
             let span_of_panic = span_of_panic.take();
             let _entered = (span.map(TaskSpan::enter), span_of_panic.as_ref().map(Span::enter));
@@ -269,23 +269,28 @@ fn end(
         unwind::ignore_panic(|| serving.ended(pid, &exit, next));
     }
     if let Some(rare) = entry.rare.take() {
-        order_by_start(runtime, pid, &rare.guardians);
-        for peer in rare.links.into_iter().chain(rare.guardians.into_values()) {
-            // A signal may run a waker of the user. If that panics, the remaining processes are still notified.
-            let _ = unwind::catch_cold(|| runtime.signal(peer, Signal::LinkEnded { from: pid, exit: exit.clone() }));
-        }
-        for monitor in rare.monitors.into_values() {
-            // An error means that the receiver was dropped.
-            let _ = unwind::catch_cold(|| monitor.send(exit.clone()).is_ok());
-        }
-        for trap in rare.traps.into_values() {
-            // Ends a stream that outlives the process, and so may run a waker of the user, too.
-            let _ = unwind::catch_cold(|| drop(trap));
-        }
-        // Makes the futures ready that wait for a request and outlive the process.
-        rare.shutdown_notice.iter().for_each(|notice| notice.give());
+        notify_of_end(runtime, pid, *rare, &exit);
     }
     Ended { exit, lineage: entry.lineage.take() }
+}
+
+/// Notifies the links, guardians and monitors of a process that has ended. Each notification may run a waker of the user: if that panics,
+/// the remaining ones are still sent.
+fn notify_of_end(runtime: &RuntimeHandle, pid: Pid, rare: Rare, exit: &Exit) {
+    order_by_start(runtime, pid, &rare.guardians);
+    for peer in rare.links.into_iter().chain(rare.guardians.into_values()) {
+        unwind::ignore_panic(|| runtime.signal(peer, Signal::LinkEnded { from: pid, exit: exit.clone() }));
+    }
+    for monitor in rare.monitors.into_values() {
+        // An error means that the receiver was dropped.
+        unwind::ignore_panic(|| monitor.send(exit.clone()).is_ok());
+    }
+    for trap in rare.traps.into_values() {
+        // Ends a stream that outlives the process.
+        unwind::ignore_panic(|| drop(trap));
+    }
+    // Makes the futures ready that wait for a request and outlive the process.
+    rare.shutdown_notice.iter().for_each(|notice| notice.give());
 }
 
 /// Counts the poll that is about to return, and reports it if it has lasted for `LONG_POLL`. The process has not ended.

@@ -13,18 +13,18 @@ use super::signal::{Signal, end_deferral};
 use crate::exit::Exit;
 use crate::pid::Pid;
 
-/// Opts the calling process in to graceful shutdown, and returns a future that is ready when the process is asked to shut down: for
-/// example by its owner, by its supervisor, or, if it is a root process, by a signal to the program.
+/// Opts the calling process in to graceful shutdown, and returns a future that is ready when the process is asked to shut down: by its
+/// owner, by its supervisor, or, if it is a root process, by a signal to the program.
 ///
-/// It is the *call* that opts in, for the rest of the life of the process: from then on, a request does not end the process at its
-/// current await point; instead, the process is notified and ends itself. If it has not done so within the grace time of the
-/// request, it is killed. So call it before the first await of the work that has to be finished:
+/// The *call* opts in, for the rest of the life of the process. From then on, a request does not end the process at its current await
+/// point, but notifies it, and the process ends itself. If it has not done so within the grace time of the request, it is killed. So make
+/// the call before the first await of the work that has to be finished:
 ///
 /// | code of the process | when a request comes during `work` |
 /// |---|---|
 /// | `select! { answer = work() => …, () = shutdown_requested() => … }` | `select!` calls both functions before it polls a future, so the process has opted in before `work` begins, and one of the branches runs |
 /// | `join!(work(), shutdown_requested())` | likewise |
-/// | `serve(..).with_graceful_shutdown(shutdown_requested())` | the server finishes what it is working on, also if it awaits the future in a task of tokio |
+/// | `serve(..).with_graceful_shutdown(shutdown_requested())` | the server finishes what it is working on, even if it awaits the future in a task of tokio |
 /// | `async { shutdown_requested().await }` as a branch | the call is made in the first poll of this block: a request that comes before that ends the process |
 ///
 /// The process stays opted in even if the future is dropped before its first poll. A `select!` in a loop needs that: it
@@ -38,10 +38,10 @@ use crate::pid::Pid;
 ///
 /// # Outside of any process
 ///
-/// In a task of `tokio::spawn` and on a plain thread, no process can be opted in. The future is then ready when a
-/// root process of the runtime is asked to shut down, when the last root process has ended, and when the runtime
-/// is shut down. A root process runs a future that is passed to [`run`](crate::run), [`main`](crate::main),
-/// [`Runtime::run`](crate::Runtime::run) or [`testing::run`](crate::testing::run). The runtime is that of the thread: on the threads that a [`Runtime`](crate::Runtime) has
+/// In a task of `tokio::spawn` and on a plain thread, no process can be opted in. The future is then ready when a root process of the
+/// runtime is asked to shut down, when the last root process has ended, and when the runtime is shut down. A root process runs a future
+/// that is passed to [`run`](crate::run), [`main`](crate::main), [`Runtime::run`](crate::Runtime::run) or
+/// [`testing::run`](crate::testing::run). The runtime is that of the thread: on the threads that a [`Runtime`](crate::Runtime) has
 /// started, tokio's included, that runtime; on all other threads the default runtime, which starts on first use.
 ///
 /// No process waits for such a task: unless the root process has opted in itself and awaits the task, the program may end before

@@ -60,8 +60,8 @@ impl Drop for ValueNode {
 }
 
 impl ValueNode {
-    /// Returns the list without the value of `key`. Otherwise a value that is hidden by an inner value of its key would stay in
-    /// memory, and in a chain of tasks that each start the next one in a scope of its own, the list would grow with each task.
+    /// Returns the list without the value of `key`, which a new value is about to hide. If hidden values stayed in the list, it would
+    /// grow with each task of a chain in which each task starts the next one in a scope of its own.
     fn without(values: &Arc<ValueNode>, key: usize) -> Option<Arc<ValueNode>> {
         if values.key == key {
             return values.outer.clone();

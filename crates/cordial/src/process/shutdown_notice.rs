@@ -43,7 +43,7 @@ impl ShutdownNotice {
         };
         for (_, waker) in wakers {
             // If one waker panics, the others are still called.
-            let _ = unwind::catch_cold(|| waker.wake());
+            unwind::ignore_panic(|| waker.wake());
         }
     }
 

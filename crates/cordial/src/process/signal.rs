@@ -65,7 +65,7 @@ impl Effect {
             for trap in self.traps {
                 // If the waker of one stream panics, the others still get the message. An error means that the receiver was dropped in the
                 // meantime, which drops the message as well.
-                let _ = unwind::catch_cold(|| trap.send(message.clone()).is_ok());
+                unwind::ignore_panic(|| trap.send(message.clone()).is_ok());
             }
         }
         if let Some(task) = self.wake {

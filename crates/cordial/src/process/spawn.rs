@@ -243,7 +243,7 @@ impl Spawn {
 
     // The rest is not generic, so that it is not compiled again for each future of a user.
 
-    /// Drops what the refused process was to get, such as its slot. To be called before the refusal is reported: the report runs code of
+    /// Drops what the refused process was to get, such as its slot. Must be called before the refusal is reported: the report runs code of
     /// the user, which may start another child in that slot.
     #[cold]
     fn clear(&mut self) {
@@ -318,9 +318,7 @@ impl Spawn {
         }
         // A subscriber that panics must not leave a process in the table that never starts.
         if telemetry::is_enabled(Level::TRACE) {
-            let _ = unwind::catch_cold(|| {
-                telemetry::started(pid, self.label.as_deref(), self.spawned_at, caller, child_of)
-            });
+            unwind::ignore_panic(|| telemetry::started(pid, self.label.as_deref(), self.spawned_at, caller, child_of));
         }
         if executor.is_closed() {
             // The thread that closed the executor may have killed all processes before this process

@@ -44,12 +44,6 @@ pub struct RestartIntensity {
     pub used: usize,
 }
 
-impl RestartIntensity {
-    pub(crate) fn new(max_restarts: usize, window: Duration, used: usize) -> RestartIntensity {
-        RestartIntensity { max_restarts, window, used }
-    }
-}
-
 /// The kind of a supervisor. `Display` prints the name of the strategy as Elixir writes it, and `tasks` for a task
 /// supervisor.
 #[non_exhaustive]

@@ -211,10 +211,9 @@ impl<S: Send + 'static> ServerShared<S> {
 /// incarnation before, and so on: without a bound, the text would become longer with each restart.
 const MAX_EXIT_CHARS: usize = 1000;
 
-/// Returns the beginning of the text of an exit. Formats an error of the user, which may panic.
+/// Returns the beginning of the text of an exit.
 fn beginning_of(exit: &Exit) -> String {
-    let text = unwind::catch_cold(|| exit.to_string());
-    let text = text.unwrap_or_else(|_| "an error whose `Display` panicked".to_owned());
+    let text = unwind::format_caught(|| exit.to_string());
     match text.char_indices().nth(MAX_EXIT_CHARS) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,

@@ -27,9 +27,7 @@ pub(super) fn gave_up(
         Some(window) => format!("{} within {window:?}", plural(restarts, "restart")),
         None => format!("{} in a row", plural(restarts + 1, "failure")),
     };
-    // Formatting an error of the user runs user code, which may panic.
-    let reason = unwind::catch_cold(|| format!("{reason:#}"));
-    let reason = reason.unwrap_or_else(|_| "an error whose `Display` panicked".to_owned());
+    let reason = unwind::format_caught(|| format!("{reason:#}"));
     StopReason::RestartLimit(
         runtime
             .restart_limit_exits()

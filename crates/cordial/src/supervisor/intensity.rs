@@ -73,7 +73,7 @@ impl SharedIntensity {
     pub(super) fn describe(&self, now: Duration) -> RestartIntensity {
         let intensity = self.lock();
         let RestartLimit { max_restarts, window } = intensity.limit;
-        RestartIntensity::new(max_restarts, window, intensity.n_recent(now))
+        RestartIntensity { max_restarts, window, used: intensity.n_recent(now) }
     }
 }
 
@@ -96,7 +96,7 @@ impl Intensity {
     }
 
     /// Returns how many restarts are within the window that ends at the time `now`.
-    pub(super) fn n_recent(&self, now: Duration) -> usize {
+    fn n_recent(&self, now: Duration) -> usize {
         self.restarts.iter().filter(|time| now.saturating_sub(**time) <= self.limit.window).count()
     }
 

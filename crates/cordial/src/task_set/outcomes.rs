@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use super::set::TaskSet;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{HeldValues, LateEnds, Shutdown, StopReport, stop_these, unlink_from_current};
+use crate::process::{HeldValues, Shutdown, StopReport, stop_these, unlink_from_current};
 
 impl<T, O: Send + 'static> TaskSet<T, O> {
     /// Waits for the first value. The other tasks are then asked to shut down.
@@ -65,7 +65,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         let shutdown = grace.into();
         let pids: Vec<Pid> = self.tasks.iter().map(|(_, task)| task.pid).collect();
         pids.iter().for_each(|pid| unlink_from_current(runtime, *pid));
-        let mut report = stop_these(runtime, &pids, shutdown, LateEnds::Await).await;
+        let mut report = stop_these(runtime, &pids, shutdown).await;
         if shutdown == Shutdown::BrutalKill {
             // These tasks were killed as the caller has requested.
             report.killed.clear();

@@ -60,7 +60,7 @@ impl fmt::Display for Snapshot {
         if let Some(workers) = self.workers {
             write!(f, ", {}", Counted(workers as u64, "worker", "workers"))?;
         }
-        // The number of the latest crash counts all crashes, also those that the snapshot does not contain.
+        // The number of the latest crash counts all crashes, including those that the snapshot does not contain.
         if let Some(latest) = self.crashes.last() {
             write!(f, ", {}", Counted(latest.number, "crash", "crashes"))?;
         }

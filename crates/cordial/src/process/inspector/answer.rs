@@ -23,7 +23,7 @@ pub struct StopAnswer {
     /// How long the attempt has taken.
     pub took: Duration,
     /// How many processes below it [`stop_subtree`](crate::process::Inspector::stop_subtree) was to stop as well. 0 after
-    /// [`stop`](crate::process::Inspector::stop), also if the process is a supervisor, which stops its children itself.
+    /// [`stop`](crate::process::Inspector::stop), even if the process is a supervisor, which stops its children itself.
     pub n_below: usize,
     /// The processes below it that did not end when they were asked to.
     pub report: StopReport,

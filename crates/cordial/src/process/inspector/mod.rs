@@ -102,8 +102,8 @@ impl Inspector {
         Snapshot::take(&self.runtime)
     }
 
-    /// Like [`snapshot`](Inspector::snapshot), but the [`details`](ProcessInfo::details) of each process are empty. So this calls no code of the
-    /// program, which may wait for a lock of a process that is stuck.
+    /// Like [`snapshot`](Inspector::snapshot), but the [`details`](ProcessInfo::details) of each process are empty. So this calls no
+    /// code of the program, which may wait for a lock of a process that is stuck.
     #[must_use]
     pub fn snapshot_without_details(&self) -> Snapshot {
         Snapshot::without_details(&self.runtime)
@@ -115,8 +115,8 @@ impl Inspector {
         ProcessInfo::of(&self.runtime, pid)
     }
 
-    /// Like [`info`](Inspector::info), but [`details`](ProcessInfo::details) is empty. So this calls no code of the program, which may wait for a
-    /// lock of a process that is stuck.
+    /// Like [`info`](Inspector::info), but [`details`](ProcessInfo::details) is empty. So this calls no code of the program, which may
+    /// wait for a lock of a process that is stuck.
     #[must_use]
     pub fn info_without_details(&self, pid: Pid) -> Option<ProcessInfo> {
         ProcessInfo::without_details(&self.runtime, pid)
@@ -235,12 +235,12 @@ impl Inspector {
 
     /// Stops a process and those below it, and returns what has happened.
     ///
-    /// A process is below its supervisor; or else below its owner, if it is a supervisor that belongs to a process; or else
-    /// below the process that has spawned it. The process and those below it that are neither supervisors nor children of
-    /// supervisors get the request before the first of them is woken, so that none handles the end of another as if only that one had
-    /// been stopped. Supervisors stop their own children, as for [`stop`](Inspector::stop). The answer comes within about the grace
-    /// time for the process, and as much again for the processes below it that have not ended by then. Those that are left after that
-    /// are killed, whatever their supervisors allow. With [`Shutdown::Infinity`] no process is killed, and the answer may never come.
+    /// A process is below its supervisor; or else below its owner, if it is a supervisor that belongs to a process; or else below the
+    /// process that has spawned it. All of these processes, except supervisors and their children, get the request before the first of
+    /// them is woken: so none of them handles the end of another as if only that one had been stopped. Supervisors stop their own
+    /// children, as for [`stop`](Inspector::stop). The answer comes within about the grace time for the process, and as much again for
+    /// the processes below it that have not ended by then. Those that are left after that are killed, whatever their supervisors allow.
+    /// With [`Shutdown::Infinity`] no process is killed, and the answer may never come.
     ///
     /// # Cancel safety
     ///

@@ -13,7 +13,6 @@ use std::io::{self, Write};
 use std::panic::Location;
 use std::pin::pin;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
@@ -31,9 +30,6 @@ use crate::process::spawn::{Spawn, box_if_large};
 use crate::process::stop::{collect_in_order, kill_group};
 use crate::unwind;
 
-/// How long the second signal waits for destructors. Together with the time to handle the signal, less than 100 ms.
-const AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(70);
-
 /// How a run ended.
 pub(super) struct RunOutcome<T> {
     pub(super) result: Result<T, Exit>,
@@ -48,6 +44,12 @@ pub(super) struct RunOutcome<T> {
 }
 
 impl<T> RunOutcome<T> {
+    /// The outcome of a run whose root process was not started.
+    fn not_started(exit: Exit) -> RunOutcome<T> {
+        let report = StopReport::default();
+        RunOutcome { result: Err(exit), was_asked: false, cut_short_by: None, report, signals: None }
+    }
+
     /// Returns the result, unless the program ends because of a signal that no run has handled.
     pub(super) fn into_result(self) -> Result<T, Exit> {
         drop(self.signals);
@@ -79,7 +81,7 @@ impl<T> RunOutcome<T> {
 /// asks all of their roots. If a process calls `run` shortly after a signal that no root has handled yet, the signal asks the new root
 /// too, unless the destructor of a process made the call.
 ///
-/// The signals are noticed also while all threads of tokio are blocked. While no `run` is in progress, a signal does what it did
+/// The signals are noticed even while all threads of tokio are blocked. While no `run` is in progress, a signal does what it did
 /// before the first `run`: it ends the program, or only calls the handler that was there, or is ignored, as in the background of a
 /// shell. During `run`, a handler that was there is called as well. Only Linux shows what was there before the first `run`;
 /// elsewhere a signal between two runs ends the program. Code that handles these signals beyond the end of `run`, for example
@@ -92,10 +94,11 @@ impl<T> RunOutcome<T> {
 ///
 /// # Errors
 ///
-/// The [`Exit`] of the root process, if its future returned no value; an [`Exit::Error`] with a
-/// [`BuildError`](crate::BuildError) if the default runtime cannot start, or with an [`io::Error`](std::io::Error) if
-/// the signal handlers cannot be installed; [`Exit::Refused`] if no process can be started, for example in a forked process, in a
-/// handler of `atexit`, or in the destructor of a thread-local.
+/// - The [`Exit`] of the root process, if its future returned no value.
+/// - An [`Exit::Error`] with a [`BuildError`](crate::BuildError), if the default runtime cannot start.
+/// - An [`Exit::Error`] with an [`io::Error`](std::io::Error), if the signal handlers cannot be installed.
+/// - [`Exit::Refused`] if no process can be started, for example in a forked process, in a handler of `atexit`, or in the destructor
+///   of a thread-local.
 ///
 /// # Panics
 ///
@@ -130,7 +133,7 @@ where
 /// | end of the root process | status | standard error |
 /// |---|---|---|
 /// | a value, or an orderly shutdown | 0 | |
-/// | any other exit | 1 | the exit; of a panic also the backtrace, if `RUST_BACKTRACE` enables it |
+/// | any other exit | 1 | the exit; for a panic, the backtrace as well, if `RUST_BACKTRACE` enables it |
 /// | none: the default runtime cannot start | 1 | the reason |
 /// | a second signal | 130 (SIGINT) or 143 (SIGTERM) | |
 ///
@@ -203,8 +206,7 @@ where
 
 /// Prints the exit with which the root process has failed.
 fn print_failure(exit: &Exit) {
-    let text = unwind::catch_cold(|| format!("{exit:#}"));
-    let text = text.unwrap_or_else(|_| "an error whose `Display` panicked".to_owned());
+    let text = unwind::format_caught(|| format!("{exit:#}"));
     // Standard error may be closed. The status is returned all the same.
     let _ = writeln!(io::stderr(), "Error: {text}");
     if let Exit::Panic(report) = exit
@@ -234,31 +236,14 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let refused = |exit| RunOutcome {
-        result: Err(exit),
-        was_asked: false,
-        cut_short_by: None,
-        report: StopReport::default(),
-        signals: None,
-    };
-    // Before tokio is used, which panics where the thread-locals of the thread are gone.
-    if let Err(refusal) = spawner() {
-        return refused(Exit::Refused(refusal));
-    }
-    if let Err(refusal) = runtime.refuse_forked() {
-        return refused(Exit::Refused(refusal));
-    }
-    let signals = match OsSignals::listen(runtime, is_in_poll()) {
+    let signals = match listen(runtime) {
         Ok(signals) => signals,
-        Err(error) => {
-            let handlers = if cfg!(unix) { "the handlers of SIGINT and SIGTERM" } else { "the handler of Ctrl-C" };
-            return refused(io::Error::new(error.kind(), format!("{handlers} cannot be installed: {error}")).into());
-        }
+        Err(exit) => return RunOutcome::not_started(exit),
     };
     let live = runtime.roots().begin();
     let mut root = match Spawn::new(spawned_at).root(&live).start(runtime, future, Ok) {
         Ok(root) => root,
-        Err(refusal) => return refused(Exit::Refused(refusal)),
+        Err(refusal) => return RunOutcome::not_started(Exit::Refused(refusal)),
     };
     let pid = root.pid;
     let ask = || {
@@ -291,25 +276,9 @@ where
         // Code outside of any process learns of the end of the root when its descendants are asked to shut down.
         let was_asked = is_signaled || live.notice.is_given();
         drop(live);
-        // Guardians that belong to the runtime outlive the run.
-        let is_member = |_, entry: &Entry| {
-            let belongs_to_runtime = entry.guardian().is_some_and(|guardian| guardian.owner.is_none());
-            entry.root() == Some(pid) && !belongs_to_runtime
-        };
         let mut report = ReportBuilder::default();
-        let cut_short_by = {
-            let mut stopped = pin!(collect_in_order(&mut report, runtime, &is_member, Shutdown::default()));
-            loop {
-                match select(&mut stopped, pin!(signals.next())).await {
-                    Either::Left(((), _)) => break None,
-                    Either::Right((signal, _)) if is_signaled => break Some(signal),
-                    // The first signal requests what is happening already.
-                    Either::Right(_) => is_signaled = true,
-                }
-            }
-        };
-        match cut_short_by {
-            None => RunOutcome { result, was_asked, cut_short_by, report: report.take(), signals: None },
+        match stop_descendants(runtime, pid, &signals, is_signaled, &mut report).await {
+            None => RunOutcome { result, was_asked, cut_short_by: None, report: report.take(), signals: None },
             Some(signal) => kill(runtime, pid, signal, report).await,
         }
     });
@@ -320,11 +289,47 @@ where
     outcome
 }
 
+/// Checks that this thread can start a process, and installs the signal handlers.
+fn listen(runtime: &RuntimeHandle) -> Result<OsSignals, Exit> {
+    // Before tokio is used, which panics where the thread-locals of the thread are gone.
+    spawner().map_err(Exit::Refused)?;
+    runtime.refuse_forked().map_err(Exit::Refused)?;
+    OsSignals::listen(runtime, is_in_poll()).map_err(|error| {
+        let handlers = if cfg!(unix) { "the handlers of SIGINT and SIGTERM" } else { "the handler of Ctrl-C" };
+        io::Error::new(error.kind(), format!("{handlers} cannot be installed: {error}")).into()
+    })
+}
+
+/// Stops the processes that descend from a root that has ended. Returns the second signal if it comes before they have ended.
+/// `is_signaled`: whether the first one has come.
+async fn stop_descendants(
+    runtime: &RuntimeHandle,
+    root: Pid,
+    signals: &OsSignals,
+    mut is_signaled: bool,
+    report: &mut ReportBuilder,
+) -> Option<OsSignal> {
+    // Guardians that belong to the runtime outlive the run.
+    let is_member = |_, entry: &Entry| {
+        let belongs_to_runtime = entry.guardian().is_some_and(|guardian| guardian.owner.is_none());
+        entry.root() == Some(root) && !belongs_to_runtime
+    };
+    let mut stopped = pin!(collect_in_order(report, runtime, &is_member, Shutdown::default()));
+    loop {
+        match select(&mut stopped, pin!(signals.next())).await {
+            Either::Left(((), _)) => return None,
+            Either::Right((signal, _)) if is_signaled => return Some(signal),
+            // The first signal requests what is happening already.
+            Either::Right(_) => is_signaled = true,
+        }
+    }
+}
+
 /// Ends a run after the second signal. The report lists the processes that were killed or abandoned before, and those that are
 /// stuck in a poll now. It does not list the processes that are killed here, because the signal asked for that.
 async fn kill<T>(runtime: &RuntimeHandle, root: Pid, signal: OsSignal, mut report: ReportBuilder) -> RunOutcome<T> {
     let is_member = |pid, entry: &Entry| pid == root || entry.root() == Some(root);
-    report.add(kill_group(runtime, &is_member, AFTER_SECOND_SIGNAL).await);
+    report.add(kill_group(runtime, &is_member).await);
     RunOutcome {
         result: Err(Exit::Killed),
         was_asked: true,

@@ -25,12 +25,17 @@ impl Wake for Unpark {
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let parker = Parker::new();
     let waker = Waker::from(Arc::new(Unpark(parker.unparker().clone())));
-    let mut cx = Context::from_waker(&waker);
+    block_on_with(&waker, || parker.park(), future)
+}
+
+/// Polls the future on the calling thread, and calls `wait` between two polls. `wait` returns once `waker` was woken.
+pub(crate) fn block_on_with<F: Future>(waker: &Waker, wait: impl Fn(), future: F) -> F::Output {
+    let mut cx = Context::from_waker(waker);
     let mut future = pin!(future);
     loop {
         match future.as_mut().poll(&mut cx) {
             Poll::Ready(output) => return output,
-            Poll::Pending => parker.park(),
+            Poll::Pending => wait(),
         }
     }
 }

@@ -90,9 +90,9 @@ impl Builder {
     ///
     /// The operating system may refuse a stand-in before that. Tasks then wait until a poll returns or the system grants a thread:
     /// the runtime tries again about every millisecond, while tasks wait. The event `threads_refused` is emitted at the first
-    /// refusal, and again only after the system has granted a thread. Where the address space is limited (`ulimit -v`), the runtime
-    /// does not start a stand-in that would leave less than an eighth of the address space, and `build` fails if the threads of
-    /// the runtime would leave less than 8 MiB: an allocation that fails ends the program.
+    /// refusal, and again only after the system has granted a thread. An allocation
+    /// that fails ends the program. So where the address space is limited (`ulimit -v`), the runtime starts no stand-in that would leave
+    /// less than an eighth of it, and `build` fails if the threads of the runtime would leave less than 8 MiB.
     pub fn max_threads(self, max_threads: usize) -> Builder {
         Builder { max_threads, ..self }
     }
@@ -139,7 +139,7 @@ impl Builder {
     /// the later hook. To have each report complete, set hooks before the first runtime starts, or call the hook that
     /// [`take_hook`](std::panic::take_hook) has returned.
     ///
-    /// A later hook that calls the one before is called for every panic, also with [`Panics::EventOnly`].
+    /// A later hook that calls the one before is called for every panic, even with [`Panics::EventOnly`].
     ///
     /// # Examples
     ///
@@ -162,8 +162,8 @@ impl Builder {
     /// [casts](crate::server::Cast::timeout) to servers. Default: 5 s. With [`Timeout::Infinity`], an await has no limit, as in
     /// tokio.
     ///
-    /// A list of tasks takes the limit from the runtime of the first of its tasks that has a process. The timeouts of the items of a stream and the grace
-    /// times of a shutdown do not change. A [simulation](crate::testing) has the default of 5 s.
+    /// A list of tasks takes the limit from the runtime of the first of its tasks that has a process. The timeouts of the items of a
+    /// stream and the grace times of a shutdown do not change. A [simulation](crate::testing) has the default of 5 s.
     ///
     /// For [`cordial::main`](crate::main) and [`cordial::run`](crate::run), set the limit with
     /// [`install`](Builder::install) before they are called, as in the example.

@@ -546,8 +546,8 @@ pub(crate) fn named_limit(limit: Timeout) -> NamedLimit {
     if deadline.at <= now { NamedLimit::new(deadline.limit, LimitSource::Scope) } else { of_wait.into() }
 }
 
-/// Returns the limit of a wait that begins now, capped by the deadline of the scope, and the limit that the error of the wait will name: that
-/// of the deadline if it comes first.
+/// Returns the limit of a wait that begins now, capped by the deadline of the scope, and the limit that the error of the wait will
+/// name: that of the deadline if it comes first.
 #[inline]
 pub(crate) fn limits_of_new_wait(limit: Timeout) -> (Timeout, NamedLimit) {
     if with_context(|context| context.scope.borrow().is_none()) {

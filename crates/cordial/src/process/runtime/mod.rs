@@ -18,7 +18,7 @@ pub use builder::{Builder, LongPolls, Panics};
 pub use context::current;
 pub use poll_durations::PollBucket;
 
-pub(crate) use block_on::{assert_may_block, block_on};
+pub(crate) use block_on::{assert_may_block, block_on, block_on_with};
 pub(crate) use context::{
     Sender, begin_long_wait, capped, current_runtime, current_scope, current_task, ends_at_this_await, enter_scope,
     keep_spare_call, keep_spare_cast, limits_of_new_wait, may_send_in_this_poll, named_limit, own_waker_address,

@@ -22,6 +22,10 @@ use crate::sorted_map::SortedMap;
 /// How long a stop that has a limit waits after [`ABANDON_AFTER`] for killed processes that are not stuck in a poll.
 const FOR_LATE_ENDS: Duration = Duration::from_millis(80);
 
+/// How long each of the two rounds lasts in which a program kills its processes after a second signal. Together with the time to
+/// handle the signal, less than 100 ms.
+const AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(35);
+
 /// How long a stop waits for killed processes that are not stuck in a poll: they wait for a thread, or, as guardians, for the
 /// processes that they own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,13 +65,9 @@ pub(crate) async fn stop_all(
 }
 
 /// Stops these processes, with one grace time. The cost does not depend on how many other processes the runtime has.
-pub(crate) async fn stop_these(
-    runtime: &RuntimeHandle,
-    pids: &[Pid],
-    shutdown: Shutdown,
-    late_ends: LateEnds,
-) -> StopReport {
-    stop_group(runtime, StopGroup { among: Some(pids), is_member: &|_, _| true }, shutdown, late_ends).await
+pub(crate) async fn stop_these(runtime: &RuntimeHandle, pids: &[Pid], shutdown: Shutdown) -> StopReport {
+    let group = StopGroup { among: Some(pids), is_member: &|_, _| true };
+    stop_group(runtime, group, shutdown, LateEnds::Await).await
 }
 
 async fn stop_group(
@@ -92,12 +92,12 @@ async fn stop_group(
     StopReport { killed, abandoned }
 }
 
-/// Kills every process for which `is_member` returns true, and waits for their ends, but no longer than `limit`. The report
-/// lists only the abandoned processes.
-pub(crate) async fn kill_group(runtime: &RuntimeHandle, is_member: IsMember<'_>, limit: Duration) -> StopReport {
+/// Kills every process for which `is_member` returns true, after the second signal to a program, and waits for at most 70 ms. The
+/// report lists only the abandoned processes.
+pub(crate) async fn kill_group(runtime: &RuntimeHandle, is_member: IsMember<'_>) -> StopReport {
     // Two rounds: a destructor that hangs begins after the kill, in a new poll.
     let group = StopGroup { among: None, is_member };
-    let abandoned = kill_all(runtime, group, &mut [limit / 2; 2].into_iter()).await;
+    let abandoned = kill_all(runtime, group, &mut [AFTER_SECOND_SIGNAL; 2].into_iter()).await;
     StopReport { abandoned, ..StopReport::default() }
 }
 
@@ -135,7 +135,7 @@ fn time_of(step: Step) -> Option<Duration> {
     step.next().map(|(after, _)| after)
 }
 
-/// Takes a step for every member, also for members that are spawned meanwhile, until no member is left. Returns
+/// Takes a step for every member, including those that are spawned meanwhile, until no member is left. Returns
 /// `false` if `limit` passes before that; `None` is no limit.
 async fn until_gone(runtime: &RuntimeHandle, group: StopGroup<'_>, step: Step, limit: Option<Duration>) -> bool {
     let mut timer: Option<Timer> = limit.and_then(|limit| runtime.executor().timer(limit));

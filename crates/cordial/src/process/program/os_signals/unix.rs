@@ -21,10 +21,9 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use signal_hook::SigId;
@@ -32,7 +31,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
 use super::OsSignal;
-use crate::process::runtime::RuntimeHandle;
+use crate::process::runtime::{RuntimeHandle, block_on_with};
 
 const SIGNALS: [OsSignal; 2] = [OsSignal::Interrupt, OsSignal::Terminate];
 
@@ -78,15 +77,7 @@ impl OsSignals {
 
     /// Polls the future on the calling thread, again after each wake-up and after each signal.
     pub(in crate::process::program) fn block_on<F: Future>(&self, future: F) -> F::Output {
-        let waker = Waker::from(self.pipe.clone());
-        let mut cx = Context::from_waker(&waker);
-        let mut future = pin!(future);
-        loop {
-            match future.as_mut().poll(&mut cx) {
-                Poll::Ready(output) => return output,
-                Poll::Pending => self.pipe.wait(),
-            }
-        }
+        block_on_with(&Waker::from(self.pipe.clone()), || self.pipe.wait(), future)
     }
 
     /// Waits for the next signal, inside of `block_on`, which wakes the future. Dropping the future loses nothing.
