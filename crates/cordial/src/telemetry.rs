@@ -15,6 +15,7 @@ use tracing::{Level, event};
 use crate::error::StartError;
 use crate::exit::{self, Exit, Refusal, TimedOut};
 use crate::pid::Pid;
+use crate::timeout::Timeout;
 use crate::unwind::{Caught, ignore_panic};
 
 const TARGET: &str = "cordial::process";
@@ -74,7 +75,7 @@ pub(crate) fn started(
 
 /// `age` is the time since the start of the process.
 pub(crate) fn stopped(subject: &Subject<'_>, exit: &Exit, age: Duration, callers: &[Pid]) {
-    let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    let age_ms = ms(age);
     let Subject { pid, label, spawned_at, .. } = *subject;
     let (supervisor, incarnation) = (subject.supervisor(), subject.incarnation());
     match exit {
@@ -97,7 +98,7 @@ pub(crate) fn stopped(subject: &Subject<'_>, exit: &Exit, age: Duration, callers
 pub(crate) fn long_poll(subject: &Subject<'_>, lasted: Duration) {
     let Subject { pid, label, spawned_at, .. } = *subject;
     let (supervisor, incarnation) = (subject.supervisor(), subject.incarnation());
-    let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+    let lasted_ms = ms(lasted);
     event!(name: "long_poll", target: TARGET, Level::WARN, event = "long_poll", %pid, label, supervisor, incarnation,
         %spawned_at, lasted_ms, "a poll computes or blocks for long; other tasks run on other threads; further long polls of tasks that were spawned here are reported when they end, from 100 ms on");
 }
@@ -107,7 +108,7 @@ pub(crate) fn long_poll(subject: &Subject<'_>, lasted: Duration) {
 pub(crate) fn long_poll_end(subject: &Subject<'_>, lasted: Duration, left_out: u64) {
     let Subject { pid, label, spawned_at, .. } = *subject;
     let (supervisor, incarnation) = (subject.supervisor(), subject.incarnation());
-    let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+    let lasted_ms = ms(lasted);
     event!(name: "long_poll_end", target: TARGET, Level::WARN, event = "long_poll_end", %pid, label, supervisor, incarnation,
         %spawned_at, lasted_ms, left_out, "a poll has computed or blocked for long");
 }
@@ -126,7 +127,7 @@ pub(crate) struct MailboxFull<'a> {
 
 pub(crate) fn mailbox_full(full: &MailboxFull<'_>) {
     let MailboxFull { pid, label, spawned_at, capacity, oldest, in_hand, sender, message } = *full;
-    let oldest_ms = oldest.map(|oldest| u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX));
+    let oldest_ms = oldest.map(ms);
     event!(name: "mailbox_full", target: TARGET, Level::WARN, event = "mailbox_full", %pid, label, %spawned_at, capacity, oldest_ms,
         in_hand, sender = sender.map(display), message_type = message,
         "the mailbox of a server is full, and senders wait; the server is slower than its senders, or stuck in a message");
@@ -151,7 +152,7 @@ pub(crate) fn threads_exhausted(max_threads: usize) {
 
 pub(crate) fn io_threads_stuck(stuck: &StuckIoThreads) {
     let StuckIoThreads { n_stuck, n_threads, lasted, n_left_out } = *stuck;
-    let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+    let lasted_ms = ms(lasted);
     event!(name: "io_threads_stuck", target: TARGET, Level::WARN, event = "io_threads_stuck", stuck = n_stuck,
         io_threads = n_threads, lasted_ms, left_out = n_left_out,
         "code in `tokio::spawn` computes or blocks, so that sockets and tokio's timers may be late; use `Task::spawn` or `spawn_blocking` for it");
@@ -172,7 +173,7 @@ pub(crate) fn abandoned(subject: &Subject<'_>) {
 
 /// Emitted when an attempt of an item of a stream has exceeded its timeout. Attempts are counted from 1.
 pub(crate) fn item_timeout(spawned_at: &'static Location<'static>, index: usize, attempt: usize, timed_out: &TimedOut) {
-    let limit_ms = u64::try_from(timed_out.limit().as_millis()).unwrap_or(u64::MAX);
+    let limit_ms = ms(timed_out.limit());
     event!(name: "item_timeout", target: TARGET, Level::WARN, event = "item_timeout", %spawned_at, index, attempt,
         pid = %timed_out.pid(), limit_ms, "an item of a stream has exceeded its timeout");
 }
@@ -186,7 +187,7 @@ pub(crate) fn item_retry(
     exit: &Exit,
     after: Duration,
 ) {
-    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    let after_ms = ms(after);
     event!(name: "item_retry", target: TARGET, Level::WARN, event = "item_retry", %spawned_at, index, attempt,
         pid = pid.map(display), exit = %format_args!("{exit:#}"), after_ms, "an item of a stream has failed and is attempted again");
 }
@@ -231,7 +232,7 @@ pub(crate) struct Child<'a> {
 /// Emitted when a restart is scheduled, before its delay. The incarnation number is that of the next incarnation.
 pub(crate) fn restart(child: &Child<'_>, reason: &Exit, after: Duration) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
-    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    let after_ms = ms(after);
     event!(name: "restart", target: TARGET, Level::WARN, event = "restart", %supervisor, label, child, incarnation,
         %spawned_at, reason = %format_args!("{reason:#}"), after_ms, "child is restarted");
 }
@@ -244,10 +245,13 @@ pub(crate) fn restart_waits(child: &Child<'_>, pid: Pid) {
 }
 
 /// Emitted while the start of a child lasts. The incarnation number is that of the incarnation that is starting.
-pub(crate) fn slow_start(child: &Child<'_>, pid: Pid, lasted: Duration, timeout: Option<Duration>) {
+pub(crate) fn slow_start(child: &Child<'_>, pid: Pid, lasted: Duration, timeout: Timeout) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
-    let to_ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let (lasted_ms, timeout_ms) = (to_ms(lasted), timeout.map(to_ms));
+    let timeout_ms = match timeout {
+        Timeout::After(timeout) => Some(ms(timeout)),
+        Timeout::Infinity => None,
+    };
+    let lasted_ms = ms(lasted);
     event!(name: "slow_start", target: TARGET, Level::WARN, event = "slow_start", %supervisor, label, child, incarnation,
         %spawned_at, %pid, lasted_ms, timeout_ms, "a child has not finished starting; its `init` awaits or computes");
 }
@@ -297,6 +301,11 @@ pub(crate) fn give_up(child: &Child<'_>, reason: &Exit, restarts: usize, window:
 pub(crate) fn forced(supervisor: Pid, pid: Pid, label: Option<&str>, spawned_at: &exit::Location, how: &'static str) {
     event!(name: "forced", target: TARGET, Level::WARN, event = "forced", %pid, label, %supervisor, %spawned_at, how,
         "child did not end when it was asked to");
+}
+
+/// Returns a duration in milliseconds, as events have it.
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

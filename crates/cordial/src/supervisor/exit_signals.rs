@@ -63,7 +63,7 @@ impl ExitSignals {
     }
 
     /// Waits until the supervisor is killed. Cancel safe.
-    pub(super) async fn wait_for_kill(&mut self) {
+    async fn wait_for_kill(&mut self) {
         while !self.is_killed() {
             if self.exits.recv().await.is_none() {
                 return;

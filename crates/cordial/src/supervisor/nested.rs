@@ -19,7 +19,7 @@ pub(super) enum NestedSupervisor {
 /// The function of the user. Held on its own, because a supervisor drops the functions of all its children together.
 type BuildSupervisor = HeldValue<Box<dyn FnMut(ChildPosition) -> Result<StartedSupervisor, StartError> + Send>>;
 
-/// A supervisor that can be handed over, also while it runs.
+/// A supervisor that can be handed over, even while it runs.
 pub(super) trait Adoptable: Send {
     /// Makes the supervisor a child of the calling process. Starts an incarnation if none runs.
     fn adopt(&self, position: ChildPosition) -> Result<StartedSupervisor, StartError>;

@@ -268,9 +268,10 @@ impl ChildSpec {
     /// The first start is paced as well. If the child fails to start or exceeds its `start_timeout`,
     /// [`SupervisorBuilder::start`](crate::SupervisorBuilder::start) tries again until the child has started, and then starts the next
     /// child, or until `give_up_after` is reached, and then fails; meanwhile it restarts the children that have started. If that
-    /// supervisor is itself a child, its parent goes on with other work, and starts the next children when that supervisor has
-    /// started. A child of [`start_child_with`](crate::TaskSupervisor::start_child_with) is tried again like any other restart. [`start_child`](crate::Supervisor::start_child) and
-    /// [`restart_child`](crate::Supervisor::restart_child) make one attempt, and return its error.
+    /// supervisor is itself a child, its parent goes on with other work, and starts the next children when that supervisor has started.
+    /// A child of [`start_child_with`](crate::TaskSupervisor::start_child_with) is tried again like any other restart.
+    /// [`start_child`](crate::Supervisor::start_child) and [`restart_child`](crate::Supervisor::restart_child) make one attempt, and
+    /// return its error.
     ///
     /// A temporary child is never started again, so a backoff has no effect on it.
     ///

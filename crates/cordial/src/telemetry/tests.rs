@@ -55,7 +55,7 @@ fn emit_all() {
     refused(spawned_at, None, &Refusal::SupervisorFull);
     restart(&child, &Exit::Killed, Duration::ZERO);
     restart_waits(&child, pid);
-    slow_start(&child, pid, Duration::ZERO, Some(Duration::ZERO));
+    slow_start(&child, pid, Duration::ZERO, Timeout::After(Duration::ZERO));
     start_failed(&child, &StartError::NotATask("tree".into()));
     start_failed(&child, &StartError::Child { id: "child".into(), exit: Exit::from("no luck") });
     give_up(&child, &Exit::Killed, 3, Some(Duration::ZERO));

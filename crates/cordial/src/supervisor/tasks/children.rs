@@ -135,7 +135,7 @@ impl TaskChildren {
         self.shards.iter().any(is_starting) || self.restartable.is_starting()
     }
 
-    /// Returns the processes of all children, also those of restarts that are starting, in no order.
+    /// Returns the processes of all children, including those of restarts that are starting, in no order.
     pub(super) fn pids(&self) -> Vec<Pid> {
         let mut pids = self.temporary();
         pids.extend(self.restartable.pids());

@@ -349,7 +349,7 @@ impl RestartableChildren {
         self.lock().children.iter().any(|(_, child)| is_starting(child))
     }
 
-    /// Returns the processes of the children, also those of restarts that are starting.
+    /// Returns the processes of the children, including those of restarts that are starting.
     pub(super) fn pids(&self) -> Vec<Pid> {
         let table = self.lock();
         let running = table.children.iter().filter(|(_, child)| child.state != RestartableState::Waiting);

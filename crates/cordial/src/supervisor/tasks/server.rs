@@ -31,7 +31,6 @@ use crate::supervisor::pace::next_restart;
 use crate::supervisor::serve::{Serve, serve};
 use crate::supervisor::start_watch::StartStep;
 use crate::supervisor::stop_reason::StopReason;
-use crate::timeout::Timeout;
 use crate::{telemetry, unwind};
 
 /// The shortest delay before the next attempt when the runtime has refused a restart because it has too many processes.
@@ -103,13 +102,6 @@ struct Restarter<'a> {
     stops: FuturesUnordered<BoxFuture<'a, ()>>,
 }
 
-/// What a restarter waits for.
-enum TasksInput {
-    Exit(RestartableExit),
-    /// A delayed restart, or a step of a start, may be due. Or a stop has ended.
-    Due,
-}
-
 impl Restarter<'_> {
     /// Restarts children until a restart would exceed a limit. Cancel safe.
     async fn run(&mut self, exits: &mut mpsc::UnboundedReceiver<RestartableExit>) -> StopReason {
@@ -123,30 +115,22 @@ impl Restarter<'_> {
             for slow in self.children.restartable.slow_starts() {
                 self.take_step(slow);
             }
-            let (runtime, restartable, stops) = (self.shared.runtime(), &self.children.restartable, &mut self.stops);
-            let next_restart = async {
-                match self.delayed.first() {
-                    Some((at, ..)) => runtime.sleep(at.saturating_sub(now)).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let stopped = async {
-                if stops.next().await.is_none() {
-                    std::future::pending::<()>().await;
-                }
-            };
-            let next = async {
-                let (restart, watch, stopped) =
-                    (pin!(next_restart), pin!(restartable.next_watch(runtime)), pin!(stopped));
-                match select(pin!(exits.recv()), select(select(restart, watch), stopped)).await {
-                    Either::Left((exit, _)) => {
-                        TasksInput::Exit(exit.expect("the channel is open, since `children` holds a sender"))
+            let delay = self.delayed.first().map_or(Duration::MAX, |(at, ..)| at.saturating_sub(now));
+            let exit = {
+                let (runtime, stops) = (self.shared.runtime(), &mut self.stops);
+                let stopped = async {
+                    if stops.next().await.is_none() {
+                        std::future::pending::<()>().await;
                     }
-                    Either::Right(_) => TasksInput::Due,
+                };
+                let watch = self.children.restartable.next_watch(runtime);
+                let (restart, watch, stopped) = (pin!(runtime.sleep(delay)), pin!(watch), pin!(stopped));
+                match select(pin!(exits.recv()), select(select(restart, watch), stopped)).await {
+                    Either::Left((exit, _)) => exit.expect("the channel is open, since `children` holds a sender"),
+                    // A delayed restart, or a step of a start, may be due. Or a stop has ended.
+                    Either::Right(_) => continue,
                 }
             };
-            let input = next.await;
-            let TasksInput::Exit(exit) = input else { continue };
             let restarted = self.restart(&exit);
             discard(exit);
             if let Err(reason) = restarted {
@@ -221,10 +205,6 @@ impl Restarter<'_> {
         match step {
             StartStep::Wait => {}
             StartStep::Report(lasted) => {
-                let timeout = match timeout {
-                    Timeout::After(timeout) => Some(timeout),
-                    Timeout::Infinity => None,
-                };
                 unwind::ignore_panic(|| telemetry::slow_start(&subject, pid, lasted, timeout));
             }
             StartStep::End(timeout) => {

@@ -133,7 +133,7 @@ impl TaskSupervisor {
     ///
     /// # Errors
     ///
-    /// [`StartError::Refused`] if the supervisor is stopping, has ended, or is being restarted, also if that happens during the wait,
+    /// [`StartError::Refused`] if the supervisor is stopping, has ended, or is being restarted, even if that happens during the wait,
     /// or if the runtime refuses the process.
     ///
     /// # Cancel safety
@@ -174,11 +174,12 @@ impl TaskSupervisor {
     ///
     /// # Errors
     ///
-    /// [`StartError::Refused`] as for [`start_child`](TaskSupervisor::start_child). [`StartError::NotATask`] if the
-    /// child is a supervisor. [`StartError::SignificantPermanent`] if the child is significant and permanent, and
-    /// [`StartError::SignificantNever`] if it is significant and not permanent, since a task supervisor never shuts
-    /// down automatically. [`StartError::AlreadySupervised`] if the child is a server that is running, is the child of another
-    /// supervisor, or belongs to another runtime.
+    /// - [`StartError::Refused`], as for [`start_child`](TaskSupervisor::start_child).
+    /// - [`StartError::NotATask`]: the child is a supervisor.
+    /// - [`StartError::SignificantPermanent`]: the child is significant and permanent. [`StartError::SignificantNever`]: it is significant
+    ///   and not permanent, but a task supervisor never shuts down automatically.
+    /// - [`StartError::AlreadySupervised`]: the child is a server that is running, is the child of another supervisor, or belongs to
+    ///   another runtime.
     ///
     /// # Elixir
     ///

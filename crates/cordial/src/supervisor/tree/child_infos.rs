@@ -39,7 +39,7 @@ pub(super) struct ChildInfos {
 #[derive(Debug)]
 struct PublishedChild {
     info: ChildInfo,
-    /// The process of the present incarnation, also while `info` does not show it.
+    /// The process of the present incarnation, even while `info` does not show it.
     process: Option<Pid>,
     after_exit: AfterExit,
     /// When the child is to be started again, on the clock of the supervisor.

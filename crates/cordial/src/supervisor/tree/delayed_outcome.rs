@@ -53,7 +53,7 @@ impl TreeState {
         }
     }
 
-    /// Records the delayed starts that have succeeded, and returns the keys of their children. To be called after an exit was read and
+    /// Records the delayed starts that have succeeded, and returns the keys of their children. Must be called after an exit was read and
     /// before it is handled: the child may have started and then exited.
     #[must_use = "the children that calls have started early are started again after these"]
     pub(super) fn record_delayed_starts(&mut self) -> Vec<u32> {

@@ -42,8 +42,8 @@ use crate::supervisor::strategy::Strategy;
 /// | strategy | stops, in reverse start order | starts, in start order |
 /// |---|---|---|
 /// | `OneForOne` | | that child |
-/// | `OneForAll` | all other running children | all children, also those that had exited or were terminated |
-/// | `RestForOne` | the running children after it | that child and all children after it, also those that had exited or were terminated |
+/// | `OneForAll` | all other running children | all children, including those that had exited or were terminated |
+/// | `RestForOne` | the running children after it | that child and all children after it, including those that had exited or were terminated |
 ///
 /// A temporary child that a restart stops is removed. A child that a call starts while an earlier child waits for its restart is
 /// restarted after that child, unless the strategy is `OneForOne`. A restart that fails is tried again at once, and each attempt counts
@@ -106,7 +106,7 @@ impl Supervisor {
     ///
     /// A child whose exit the caller has seen is shown as restarted, restarting or stopped, or is
     /// left out. The call waits for restarts that are made at once, but not for longer than 10 ms,
-    /// also while the supervisor is busy.
+    /// even while the supervisor is busy.
     ///
     /// # Cancel safety
     ///
@@ -144,18 +144,18 @@ impl Supervisor {
     ///
     /// # Errors
     ///
-    /// [`StartError::AlreadyStarted`], [`StartError::AlreadyPresent`] or [`StartError::Restarting`] if the supervisor
-    /// has a child with this id. [`StartError::Child`] if the child fails to start or is terminated before it has started, and
-    /// [`StartError::TimedOut`] if the start takes too long; the child is removed. [`StartError::AlreadySupervised`] if the child, a
-    /// task supervisor or a server, has another parent or belongs to another runtime. If the child is a new supervisor, also the errors
-    /// that [`SupervisorBuilder::start`] returns before it starts a process.
-    /// [`StartError::SignificantPermanent`] if the child is significant and permanent.
-    /// [`StartError::SignificantNever`] if the child is significant and the supervisor never shuts
-    /// down automatically. [`StartError::Ignored`] if the [`init`](ChildSpec::init) of the child
-    /// returns [`Ignore`](crate::Ignore); the child stays, without a process, unless it is
-    /// temporary. [`StartError::FromInit`] if the caller is itself being started by this
-    /// supervisor, or below it. [`StartError::Refused`] if the supervisor is stopping or has ended, or if the runtime refuses the
-    /// process.
+    /// - [`StartError::AlreadyStarted`], [`StartError::AlreadyPresent`] or [`StartError::Restarting`]: the supervisor has a child with
+    ///   this id.
+    /// - [`StartError::Child`]: the child failed to start, or was terminated before it had started. [`StartError::TimedOut`]: the start
+    ///   took too long. The child is removed.
+    /// - [`StartError::AlreadySupervised`]: the child, a task supervisor or a server, has another parent or belongs to another runtime.
+    /// - [`StartError::SignificantPermanent`]: the child is significant and permanent. [`StartError::SignificantNever`]: it is significant,
+    ///   and the supervisor never shuts down automatically.
+    /// - [`StartError::Ignored`]: the [`init`](ChildSpec::init) of the child returned [`Ignore`](crate::Ignore). The child stays, without a
+    ///   process, unless it is temporary.
+    /// - [`StartError::FromInit`]: this supervisor is starting the caller, or a process above it.
+    /// - [`StartError::Refused`]: the supervisor is stopping or has ended, or the runtime refuses the process.
+    /// - For a new supervisor, the errors that [`SupervisorBuilder::start`] returns before it starts a process.
     ///
     /// The call of another process, such as a task that an `init` has spawned, is not refused, but waits until the `init` is
     /// ready. If the `init` awaits that task, neither goes on before the [`start_timeout`](ChildSpec::start_timeout) of the
@@ -203,14 +203,11 @@ impl Supervisor {
     ///
     /// # Errors
     ///
-    /// [`StartError::NotFound`], [`StartError::AlreadyStarted`] or [`StartError::Restarting`].
-    /// [`StartError::StillThere`] if the last process of the child, or one that it owned, is stuck in a poll.
-    /// [`StartError::Child`] if the child fails to start, [`StartError::TimedOut`] if that takes too long,
-    /// [`StartError::AlreadySupervised`] and the errors of a new supervisor as for [`start_child`](Supervisor::start_child), and
-    /// [`StartError::Ignored`] if its [`init`](ChildSpec::init) returns [`Ignore`](crate::Ignore); in each of these cases the
-    /// child stays, without a process. [`StartError::FromInit`] if the caller is itself being started by this
-    /// supervisor, or below it. [`StartError::Refused`] if the supervisor is stopping or has ended, or if the runtime refuses the
-    /// process.
+    /// - [`StartError::NotFound`], [`StartError::AlreadyStarted`] or [`StartError::Restarting`].
+    /// - [`StartError::StillThere`]: the last process of the child, or one that it owned, is stuck in a poll.
+    /// - [`StartError::Child`], [`StartError::TimedOut`], [`StartError::AlreadySupervised`], [`StartError::Ignored`] and the errors of a new
+    ///   supervisor, as for [`start_child`](Supervisor::start_child). The child stays, without a process.
+    /// - [`StartError::FromInit`] and [`StartError::Refused`], as for [`start_child`](Supervisor::start_child).
     ///
     /// # Cancel safety
     ///

@@ -7,12 +7,15 @@
 //!     └── reads ─► ChildInfos ◄──┴──────────────── exits ◄───────────────────────┘
 //! ```
 //!
-//! Handles read the state of the children without a call; they wait only for restarts that are made at once, and not for
-//! long. A call that changes something comes after the exits that its caller has seen and after the first attempts of
-//! their restarts. While a child is stopped, all calls wait. While a child starts, calls that start a child wait, or are refused if
-//! they come from that start; a call that terminates or deletes a child waits only for an earlier call about the same child, and
-//! `delete_child` also until an exit of that child is handled. The delay before a restart blocks no call, nor does a nested
-//! supervisor that waits until it can start one of its children.
+//! Handles read the state of the children without a call, and wait for at most 10 ms for restarts without a delay. A call that changes
+//! something comes after the exits that its caller has seen and after the first attempts of their restarts. While a child is stopped,
+//! all calls wait. While a child starts:
+//!
+//! - A call that starts another child waits, or is refused if it comes from that start.
+//! - A call that terminates or deletes a child waits only for an earlier call about the same child; `delete_child` also waits until an
+//!   exit of that child is handled.
+//!
+//! Neither the delay before a restart nor a nested supervisor that cannot start one of its children yet blocks a call.
 
 mod builder;
 mod call;

@@ -50,13 +50,7 @@ impl RestartWait {
                 std::future::pending::<()>().await;
             }
         };
-        let delay = async {
-            match self.delay {
-                Some(delay) => runtime.sleep(delay).await,
-                None => std::future::pending().await,
-            }
-        };
-        select(pin!(exit), pin!(delay)).await;
+        select(pin!(exit), pin!(runtime.sleep(self.delay.unwrap_or(Duration::MAX)))).await;
     }
 }
 
@@ -138,7 +132,17 @@ impl TreeState {
         self.shared.n_restarts.fetch_add(1, Ordering::Relaxed);
         let child = self.subject(signals.pid(), &self.children[key], EventIncarnation::Next);
         unwind::ignore_panic(|| telemetry::restart(&child, reason, delay));
-        let restart_at = now.saturating_add(delay);
+        self.restart_group(key, now.saturating_add(delay), attempt, signals).await
+    }
+
+    /// Sets the time of the restart of a child and of the siblings that the strategy restarts with it, and stops these siblings.
+    async fn restart_group(
+        &mut self,
+        key: u32,
+        restart_at: Duration,
+        attempt: Attempt,
+        signals: &mut ExitSignals,
+    ) -> Result<(), StopReason> {
         self.children[key].attempt = attempt;
         self.children.set_status(key, ChildStatus::RestartAt(restart_at));
         // Collects only the children that the strategy can restart, since there may be many others. Siblings that have never
@@ -206,7 +210,7 @@ impl TreeState {
         }
     }
 
-    /// Stops the children after `key` that calls have started while `key` waited for its restart. They are started again after it, also
+    /// Stops the children after `key` that calls have started while `key` waited for its restart. They are started again after it, even
     /// those that have ended by themselves, and in the order of `attempt`.
     async fn stop_started_early(
         &mut self,

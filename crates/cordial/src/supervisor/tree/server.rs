@@ -138,13 +138,18 @@ impl TreeServer {
         }
     }
 
-    /// Handles one exit; if there is none, makes the first attempt of one restart. If none is due either, handles one call and
-    /// one input of a delayed start, if there is a call, and makes one retry. If no retry is due, waits for the next input:
-    /// handles an exit or an input of a delayed start at once, and leaves a call or a restart to the next step.
+    /// Does the first of these for which there is a reason:
     ///
-    /// A caller that has seen the exit of a child finds the exit handled, and the child restarted, unless the restart
-    /// is delayed, waits for an abandoned process, or has failed: the exit was queued before the call, and `has_call`
-    /// is read before the exits are. A call is handled even while restarts fail again and again.
+    /// 1. handles one exit;
+    /// 2. makes the first attempt of one restart;
+    /// 3. makes one retry of a restart;
+    /// 4. waits for the next input: handles an exit or an input of a delayed start at once, and leaves a call or a restart to the next
+    ///    step.
+    ///
+    /// If there is a call, it is handled before the third, and so is one input of a delayed start: calls are handled even while restarts
+    /// fail again and again. A caller that has seen the exit of a child finds the exit handled:
+    /// the exit was queued before the call, and `has_call` is read before the exits are. It also finds the child restarted, unless the
+    /// restart is delayed, waits for an abandoned process, or has failed.
     async fn step(&mut self, signals: &mut ExitSignals) -> Result<(), StopReason> {
         let has_call = !self.state.calls.is_empty();
         if let Some(exit) = self.state.exits.try_next() {

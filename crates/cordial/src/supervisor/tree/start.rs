@@ -39,13 +39,14 @@ impl SupervisorBuilder {
     ///
     /// # Errors
     ///
-    /// [`StartError::Child`] names the child that failed to start, and its exit; [`StartError::TimedOut`] the child that had not
-    /// started when its [`start_timeout`](crate::ChildSpec::start_timeout) was over. [`StartError::DuplicateId`],
-    /// [`StartError::SignificantPermanent`] and [`StartError::SignificantNever`]: no process was started.
-    /// [`StartError::AlreadySupervised`]: a task supervisor or a server among the children has another parent already, or belongs to
-    /// another runtime.
-    /// [`StartError::GaveUp`]: a restart of a child that had started would have exceeded a limit before the last child had started.
-    /// [`StartError::Refused`]: the runtime refused a process, or the supervisor was stopped while it started.
+    /// - [`StartError::Child`] names the child that failed to start, and its exit.
+    /// - [`StartError::TimedOut`] names the child that had not started within its [`start_timeout`](crate::ChildSpec::start_timeout).
+    /// - [`StartError::DuplicateId`], [`StartError::SignificantPermanent`] or [`StartError::SignificantNever`]: no process was started.
+    /// - [`StartError::AlreadySupervised`]: a task supervisor or a server among the children has another parent already, or belongs to
+    ///   another runtime.
+    /// - [`StartError::GaveUp`]: a child that had started needed a restart that would have exceeded a limit, before the last child had
+    ///   started.
+    /// - [`StartError::Refused`]: the runtime refused a process, or the supervisor was stopped while it started.
     ///
     /// # Cancel safety
     ///

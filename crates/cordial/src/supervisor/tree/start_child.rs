@@ -12,6 +12,7 @@ use super::child::{ChildStatus, StartCause};
 use super::delayed_starts::DelayedStart;
 use super::state::TreeState;
 use crate::error::StartError;
+use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{ChildSlot, Parent, ReportSlot, Spawn, discard, enter_scope};
 use crate::supervisor::exit_signals::ExitSignals;
@@ -136,20 +137,30 @@ impl TreeState {
                 return Ok(StartOutcome::Terminated);
             }
         };
-        if result == Some(InitResult::Started) {
-            self.child_started(key, pid);
-            return Ok(StartOutcome::Started(pid));
+        match result {
+            Some(InitResult::Started) => {
+                self.child_started(key, pid);
+                Ok(StartOutcome::Started(pid))
+            }
+            Some(InitResult::Ignored) => {
+                discard(self.exit_of_start(key, signals).await?);
+                self.children.set_status(key, ChildStatus::Stopped);
+                Ok(StartOutcome::Ignored)
+            }
+            None => {
+                let exit = self.exit_of_start(key, signals).await?;
+                self.not_started(key, cause);
+                Ok(StartOutcome::Failed(StartError::Child { id: self.children[key].spec.id.clone(), exit }))
+            }
         }
+    }
+
+    /// Waits for the exit of a child whose start has ended, and forgets its process.
+    async fn exit_of_start(&mut self, key: u32, signals: &mut ExitSignals) -> Result<Exit, StopReason> {
         let incarnation = self.children[key].incarnation;
         let exit = signals.run_until_stopped(self.exits.next_of(key, incarnation)).await?;
         self.forget_process(key, self.clock.now());
-        if result == Some(InitResult::Ignored) {
-            discard(exit);
-            self.children.set_status(key, ChildStatus::Stopped);
-            return Ok(StartOutcome::Ignored);
-        }
-        self.not_started(key, cause);
-        Ok(StartOutcome::Failed(StartError::Child { id: self.children[key].spec.id.clone(), exit }))
+        Ok(exit)
     }
 
     /// Marks a child as started, and replies to the call that waits for its start.

@@ -16,7 +16,6 @@ use crate::error::StartError;
 use crate::pid::Pid;
 use crate::process::{ReportBuilder, RuntimeHandle};
 use crate::supervisor::clock::Clock;
-use crate::timeout::Timeout;
 use crate::{telemetry, unwind};
 
 /// The state of a supervisor's process.
@@ -102,12 +101,8 @@ impl TreeState {
     /// Emits the event of a child, with the process `pid`, that has not finished starting after this time.
     pub(super) fn emit_slow_start(&self, supervisor: Pid, key: u32, pid: Pid, lasted: Duration) {
         let child = &self.children[key];
-        let timeout = match child.spec.start_timeout {
-            Timeout::After(timeout) => Some(timeout),
-            Timeout::Infinity => None,
-        };
         let subject = self.subject(supervisor, child, EventIncarnation::Present);
-        unwind::ignore_panic(|| telemetry::slow_start(&subject, pid, lasted, timeout));
+        unwind::ignore_panic(|| telemetry::slow_start(&subject, pid, lasted, child.spec.start_timeout));
     }
 
     /// Records that a child has had no process since the time `at`, because its process has exited or was abandoned. Adds the report of
