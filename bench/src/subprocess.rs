@@ -57,7 +57,7 @@ impl BusyProgram {
 
 impl Drop for BusyProgram {
     fn drop(&mut self) {
-        // It ends when its input is closed, so also if this program dies.
+        // It ends when its input is closed, so even if this program dies.
         drop(self.0.stdin.take());
         let _ = self.0.wait();
     }

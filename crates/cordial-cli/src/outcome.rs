@@ -15,7 +15,7 @@ pub(crate) struct Outcome {
     pub(crate) result: Result<(), ItemFailure>,
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
-    /// The number of bytes that the command wrote to its standard output, also if they were printed line by line and not captured; 0 if
+    /// The number of bytes that the command wrote to its standard output, even if they were printed line by line and not captured; 0 if
     /// it has inherited the standard output of this program.
     pub(crate) received: u64,
     /// The number of attempts; 0 if no outcome came back from the launcher.

@@ -80,19 +80,19 @@
 //! 3. answers what is in flight, in HTTP/1 with `connection: close`, for up to the [grace time](Serve::grace) of 4 s;
 //! 4. closes the other connections, and returns `Ok(())`.
 //!
-//! A request that has arrived on an accepted connection is in flight, also if the process of the connection has not run yet. A
+//! A request that has arrived on an accepted connection is in flight, even if the process of the connection has not run yet. A
 //! connection that waits in the queue of the operating system, for others to end (`max_connections`), or for its handshake is closed.
 //!
 //! As a child of a [`cordial::Supervisor`], the server is `ChildSpec::task("http", …)` with a
 //! [`shutdown`](cordial::ChildSpec::shutdown) that is longer than its grace time. Under a `TaskSupervisor` that outlives the
-//! server ([`under`](Serve::under)), connections answer what is in flight also if the process that accepts them crashes,
+//! server ([`under`](Serve::under)), connections answer what is in flight even if the process that accepts them crashes,
 //! within the grace time.
 //!
 //! # Clients that misbehave
 //!
 //! | a client that | meets | default |
 //! |---|---|---|
-//! | sends its headers slowly, nothing at all, or no further request on an open connection | [`header_limit`](Serve::header_limit): the connection is closed (in HTTP/2, also if the client answers pings) | 30 s |
+//! | sends its headers slowly, nothing at all, or no further request on an open connection | [`header_limit`](Serve::header_limit): the connection is closed (in HTTP/2, even if the client answers pings) | 30 s |
 //! | sends large headers or a long request line | [`max_header_bytes`](Serve::max_header_bytes): status 431, or 414 for the target of a request | 64 KiB |
 //! | does not read | [`write_limit`](Serve::write_limit): the connection is closed; until then at most about 64 KiB and one piece of the body wait for it | 30 s |
 //! | opens many connections | [`max_connections`](Serve::max_connections): further ones wait in the queue of the operating system | 10 000 |

@@ -83,7 +83,7 @@ impl Cluster {
         Job::new(self.clone(), function, id.clone(), ResultSource::Attached)
     }
 
-    /// Ends a job, as [`Job::cancel`] does. Returns `true` also if the server has neither such a job nor a result of it.
+    /// Ends a job, as [`Job::cancel`] does. Returns `true` even if the server has neither such a job nor a result of it.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! `Cluster::submit`: durable jobs.
 //!
 //! A submit is one message to the work-queue stream of its group, which the stream acknowledges. The message id is the id of the job, so the
-//! stream keeps the message once, also if the answer was lost and the message is sent again. If the job has a key, its result is looked up
+//! stream keeps the message once, even if the answer was lost and the message is sent again. If the job has a key, its result is looked up
 //! before.
 
 use std::fmt;

@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Calls `f`, and returns also if it panics; the panic hook has reported that.
+/// Calls `f`, and returns even if it panics; the panic hook has reported that.
 #[expect(clippy::disallowed_methods, reason = "the one place that catches panics in this crate")]
 pub(crate) fn contain(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {

@@ -143,7 +143,7 @@ impl Builder {
     }
 
     /// Prints [`Observer::dump`] to standard error when the program receives SIGUSR1; signals that arrive while one is being
-    /// answered share one answer. Unlike with [`process::snapshot_on_sigusr1`], the text is printed also while all threads of the
+    /// answered share one answer. Unlike with [`process::snapshot_on_sigusr1`], the text is printed even while all threads of the
     /// program are stuck. From the start of the observer on, the signal does not end the program, and does nothing in a process
     /// that was forked from it. Unix only: on other systems this does nothing.
     pub fn dump_on_sigusr1(mut self) -> Builder {
@@ -153,7 +153,7 @@ impl Builder {
 
     /// Adds a name by which browsers may reach the observer, such as `ops.example.com`. `localhost` and addresses are always
     /// accepted; requests for other names are refused, because a page of a foreign site could make its own name resolve to this machine. Actions that come from a
-    /// page of this name are accepted also if a proxy has asked for the observer by another name or address.
+    /// page of this name are accepted even if a proxy has asked for the observer by another name or address.
     pub fn host(mut self, name: impl Into<String>) -> Builder {
         self.hosts.push(name.into().to_ascii_lowercase());
         self

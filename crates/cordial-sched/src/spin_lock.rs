@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Notices a fork. Empty until the first executor with threads starts.
 static FORK_GUARD: OnceLock<forkguard::Guard> = OnceLock::new();
 
-/// Notices forks from now on. To be called before the first thread is started that may hold a lock.
+/// Notices forks from now on. Must be called before the first thread that may hold a lock is started.
 pub(crate) fn notice_forks() {
     FORK_GUARD.get_or_init(forkguard::new);
 }
@@ -38,7 +38,7 @@ impl<T> SpinLock<T> {
         SpinLock(TryLock::new(value))
     }
 
-    /// Takes the lock. The returned guard releases it when it is dropped, also during a panic.
+    /// Takes the lock. The returned guard releases it when it is dropped, even during a panic.
     #[inline]
     pub fn lock(&self) -> impl DerefMut<Target = T> + '_ {
         match self.0.try_lock() {

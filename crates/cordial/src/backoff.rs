@@ -40,10 +40,10 @@ impl Backoff {
 
     /// Sets how many failures in a row are too many: after the `n`th one, the operation is not tried again. Default: no limit.
     ///
-    /// The supervisor of a child that has failed `n` times in a row gives up, as it does when its restarts exceed
-    /// [`max_restarts`](crate::SupervisorBuilder::max_restarts); if these are failures of the first start, the start of the supervisor
-    /// fails with the error of the child. The count starts again once the child has run for longer
-    /// than `max`. If all delays are zero, a supervisor ignores `n`. An item of a stream has at most `n` attempts.
+    /// When a child has failed `n` times in a row, its supervisor gives up, as it does when its restarts exceed
+    /// [`max_restarts`](crate::SupervisorBuilder::max_restarts). If the child has never started, the start of the supervisor fails with the
+    /// error of the child. The count starts again once the child has run for longer than `max`. If all delays are zero, a supervisor
+    /// ignores `n`. An item of a stream has at most `n` attempts.
     ///
     /// # Panics
     ///

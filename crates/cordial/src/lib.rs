@@ -43,11 +43,12 @@
 //! take effect only at an await that is pending, such as [`tokio::task::yield_now`], or at a [`checkpoint`].
 //!
 //! Timeouts, grace times, delays of restarts and deadlines of streams do not depend on tokio's threads. Its sockets and its own timers
-//! do, and are late while code in `tokio::spawn` computes or blocks. Use `Task::spawn` for such code, and the crate `cordial-http` to serve HTTP.
+//! do, and are late while code in `tokio::spawn` computes or blocks. Use `Task::spawn` for such code, and the crate `cordial-http` to
+//! serve HTTP.
 //!
 //! # For readers of tokio
 //!
-//! - `task.await` has a limit, 5 s by default, also inside [`tokio::time::timeout`] and over all rounds of a `select!` loop:
+//! - `task.await` has a limit, 5 s by default, even inside [`tokio::time::timeout`] and over all rounds of a `select!` loop:
 //!   [`Task::timeout`] sets another one, and [`await_limit`](process::Builder::await_limit) another default for the runtime.
 //! - `JoinSet` with a `Semaphore` becomes [`Task::async_stream`] with `max_concurrency`; a `CancellationToken` becomes
 //!   [`shutdown_requested`].
@@ -110,11 +111,11 @@
 //! | `call_cycle`: a server waits for itself, through calls of other servers; emitted when the limit of its call has passed | warn | pid, cycle |
 //! | `lost_panic`: a panic that decides no exit: of the destructor of a value that nothing took, of a destructor of a process that had panicked already, or of `stopping` of a server whose handler had panicked | error | exit, backtrace (as in `crash`) |
 //!
-//! `supervisor` is a pid. In events with the field `child`, `child` is the id of the child, and `label` is the label of the
-//! supervisor. In all other events, `label` is the label of the process; the default label of a child with a [`ChildSpec`] is its
-//! id, unless the child is a `TaskSupervisor`. `incarnation` and `supervisor` are set for children only. `restarts` and `window` are the
-//! limit that `max_restarts` sets; for the limit `n` of [`Backoff::give_up_after`], `restarts` is `n - 1`, and there is no `window`. The crate `cordial-metrics` counts
-//! these events.
+//! `supervisor` is a pid. In events with the field `child`, `child` is the id of the child, and `label` is the label of the supervisor.
+//! In all other events, `label` is the label of the process; the default label of a child with a [`ChildSpec`] is its id, unless the
+//! child is a `TaskSupervisor`. `incarnation` and `supervisor` are set for children only. `restarts` and `window` are the limit that
+//! `max_restarts` sets; for the limit `n` of [`Backoff::give_up_after`], `restarts` is `n - 1`, and there is no `window`. The crate
+//! `cordial-metrics` counts these events.
 //!
 //! A task is polled in the span that was current when it was spawned, or in a child span of target `cordial::task` if that is
 //! enabled. If a task spawns another one outside of the spans that it has entered itself, the spans of both tasks

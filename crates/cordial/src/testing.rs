@@ -33,9 +33,12 @@ use crate::process::{
 
 /// Runs a future as the root process of a simulated runtime, with seed 0, and returns its output.
 ///
-/// When the root process has ended, the processes that are still alive are stopped: first the supervisors that no live process owns,
-/// then all processes without a supervisor, which are killed after 5 s of virtual time, then the supervisors that these owned, and then
-/// in the same way what the children of these supervisors have started meanwhile.
+/// When the root process has ended, the processes that are still alive are stopped in this order:
+///
+/// 1. the supervisors without a live owner;
+/// 2. all processes without a supervisor: they are killed after 5 s of virtual time;
+/// 3. the supervisors that these processes owned;
+/// 4. what the children of these supervisors have started meanwhile, in the same order.
 ///
 /// # Panics
 ///
@@ -108,7 +111,7 @@ where
         Err(error) => panic!("the simulated runtime cannot start: {error:#}"),
     };
     let runtime = RuntimeHandle::new(simulation.executor().clone());
-    // Outside of the future, so that it is known also if the processes that are left do not end.
+    // Outside of the future, so that it is known even if the processes that are left do not end.
     let mut result = None;
     let stopped = simulation.block_on(async {
         let live = runtime.roots().begin();

@@ -137,7 +137,7 @@ const CASES: &[Case] = &[
             let runtime = Runtime::builder().workers(2).build().unwrap();
             let start = async {
                 start_everything_here().await;
-                // Dropped also if the task is shut down before its first poll.
+                // Dropped even if the task is shut down before its first poll.
                 let exits = Exits;
                 Task::start(async move {
                     let _exits = exits;

@@ -115,7 +115,7 @@ pub(super) async fn give_back(
     objects
 }
 
-/// The files of a command in its directory. Dropping it removes them as [`remove`] does, also if the command is killed.
+/// The files of a command in its directory. Dropping it removes them as [`remove`] does, even if the command is killed.
 pub(super) struct PlacedFiles<'a> {
     files: &'a CommandFiles,
     directory: &'a Path,

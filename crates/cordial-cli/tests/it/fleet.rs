@@ -66,7 +66,7 @@ impl Fleet {
         worker.args(["worker", "--nats", &self.url]).args(options).args(more).stderr(Stdio::piped());
         let mut worker = worker.spawn().unwrap();
         let stderr = worker.stderr.take().unwrap();
-        // Kept before it is waited for, so that it is killed also if the test fails here.
+        // Kept before it is waited for, so that it is killed even if the test fails here.
         self.children.push(worker);
         let mut line = String::new();
         BufReader::new(stderr).read_line(&mut line).unwrap();

@@ -140,7 +140,7 @@ impl<L: Listener, M, F> Serve<L, M, F> {
     }
 
     /// Sets how many bytes the headers of a request may have, the request line included. Default: 64 KiB. A larger request is
-    /// answered with status 431, also if the request line alone is larger. With a limit of more than 64 KiB, the target of a
+    /// answered with status 431, even if the request line alone is larger. With a limit of more than 64 KiB, the target of a
     /// request may still have at most 65 534 bytes in HTTP/1; a longer one is answered with 414. A request of HTTP/1 with more than 100 headers is answered
     /// with 431, whatever the limit is. In HTTP/1, at least 8 KiB are
     /// allowed, and the limit is also the size of the buffers of a connection.

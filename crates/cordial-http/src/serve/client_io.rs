@@ -29,7 +29,7 @@ const LINGER: Duration = Duration::from_millis(500);
 /// How many pieces of what a client still sends are discarded in one poll.
 const READS_AT_ONCE: usize = 32;
 
-/// The stream of a connection. It holds the permit of the connection, also after an upgrade.
+/// The stream of a connection. It holds the permit of the connection, even after an upgrade.
 #[derive(Debug)]
 pub(super) struct ClientIo<I> {
     stream: I,

@@ -1,7 +1,7 @@
 //! The thread of a pool: it starts the workers, reads what they send and write, ends them, and reaps them.
 //!
 //! It is a thread of its own for two reasons. The kernel sends the parent-death signal to a worker when the thread that has started the worker
-//! ends, so that thread has to live as long as the workers. And it ends calls that exceed their limits also while all other threads compute.
+//! ends, so that thread has to live as long as the workers. And it ends calls that exceed their limits even while all other threads compute.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -374,7 +374,7 @@ impl Driver {
         has_more
     }
 
-    /// Returns the call whose output a worker writes. `None` also if no subscriber takes lines of output.
+    /// Returns the call whose output a worker writes. `None` even if no subscriber takes lines of output.
     fn caller(&self, id: u64) -> Option<Caller> {
         if !events::shows_output() {
             return None;

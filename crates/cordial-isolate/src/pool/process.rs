@@ -22,7 +22,7 @@ use crate::init::Initialized;
 use crate::kernel;
 use crate::worker::{VARIABLE, WorkerSettings, socket_number};
 
-/// A link to the running program. It leads to the program that was started, also if the file of that was replaced or deleted.
+/// A link to the running program. It leads to the program that was started, even if the file of that was replaced or deleted.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Why it is not known how a worker has ended, if the system has no status of its exit.

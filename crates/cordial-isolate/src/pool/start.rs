@@ -29,7 +29,7 @@ pub(super) fn start(mut config: Config) -> Result<Arc<PoolShared>, PoolError> {
         return Err(PoolError::NotInitialized);
     }
     check_limits(config.workers)?;
-    // Later workers are the same program, also if this one has another working directory by then.
+    // Later workers are the same program, even if this one has another working directory by then.
     config.program = config.program.map(absolute);
     let program: Arc<str> = match &config.program {
         Some(path) => format!("{path:?}").into(),

@@ -1,4 +1,4 @@
-//! Processes that a function has started end with the worker of the function, also if they have left the process group of the worker.
+//! Processes that a function has started end with the worker of the function, even if they have left the process group of the worker.
 
 use std::time::Duration;
 

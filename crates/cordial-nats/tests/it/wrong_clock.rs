@@ -28,7 +28,7 @@ fn a_clock_that_is_an_hour_off_changes_nothing() {
         let library = library.display().to_string();
         async move {
             let offset = if round % 2 == 0 { "+1h" } else { "-1h" };
-            // The monotonic clock of a machine is right also when its date is wrong.
+            // The monotonic clock of a machine is right even when its date is wrong.
             let clock = [("LD_PRELOAD", &*library), ("FAKETIME", offset), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
             let cluster = Cluster::connect(options(&url)).await.unwrap();
             let name = format!("wrong-{round}");

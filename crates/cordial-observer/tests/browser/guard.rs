@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 /// Starts a program in a session of its own, waits for the end of the standard input, kills the process group of the program, and
 /// removes its temporary files.
 ///
-/// The test holds the other end of the standard input. The system closes it when the test binary ends, also when it is killed. The shell does
+/// The test holds the other end of the standard input. The system closes it when the test binary ends, even when it is killed. The shell does
 /// not keep the output of the program open, so that a reader sees its end.
 const SCRIPT: &str = r#"
 folder=$(mktemp -d) && export TMPDIR="$folder"

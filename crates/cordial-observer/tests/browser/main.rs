@@ -2,7 +2,7 @@
 //!
 //! - `pool`: the browsers, which several tests use one after another.
 //! - `page`: reads and types on a page.
-//! - `guard`: ends what the tests have started, also when they are killed.
+//! - `guard`: ends what the tests have started, even when they are killed.
 //! - `program`: the program that is observed, in an OS process of its own.
 //! - the others: what a person sees and does. Without Chromium and chromedriver they are skipped, with a line that says so.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]

@@ -253,7 +253,7 @@ fn the_metrics_are_readable_for_prometheus() {
     assert!(response.body.ends_with("# EOF\n"));
 }
 
-/// A name has either all of the metrics of servers or none, also if there were other names before.
+/// A name has either all of the metrics of servers or none, even if there were other names before.
 #[test]
 fn the_names_of_servers_are_the_same_in_all_metrics() {
     let program = Program::new();

@@ -13,9 +13,9 @@
 //!  wait 9, until 10.2 s ── armed: 10.2 s
 //! ```
 //!
-//! A sweep of the timer thread may go through all armed timeouts, so alarms that are far away are rounded down to times that many
-//! alarms share: 50 000 tasks that wait with limits of 5 s cause four sweeps in a second, and not one in each millisecond. A task that
-//! still waits at the rounded time is polled once more, and then asks for the exact one.
+//! A sweep of the timer thread may go through all armed timeouts. So alarms that are far away are rounded down to times that many alarms
+//! share: 50 000 tasks that wait with limits of 5 s cause four sweeps per second instead of a thousand. A task that still waits at the
+//! rounded time is polled once more, and then asks for the exact one.
 //!
 //! Only the task itself sets its alarm, in its polls. The timer thread removes the timeout, clears the alarm, and wakes the task. The
 //! poll that follows sees that the alarm is cleared (`task/slot.rs` says why). If the timer thread is late and clears the next alarm
@@ -91,8 +91,8 @@ impl Executor {
 
     /// Returns whether a deadline has passed. If not, the task is woken at the deadline or earlier.
     ///
-    /// `task` is the one that the calling thread polls, and belongs to this executor. To be called again in each of its polls, as long as it
-    /// waits. Early wake-ups are common. In a forked process the task is not woken.
+    /// `task` is the one that the calling thread polls, and belongs to this executor. Must be called again in each of its polls, as
+    /// long as it waits. Early wake-ups are common. In a forked process the task is not woken.
     #[inline]
     pub fn poll_deadline(&self, task: &TaskRef, deadline: Deadline) -> Poll<()> {
         let started = self.core().started;
@@ -124,7 +124,7 @@ impl Executor {
         Poll::Pending
     }
 
-    /// Clears the alarm of a task. To be called when the task ends. In a forked process, the timeout stays armed.
+    /// Clears the alarm of a task that ends. In a forked process, the timeout stays armed.
     #[inline]
     pub fn clear_alarm(&self, task: &TaskRef) {
         if let Some(timeout) = task.alarm().take()

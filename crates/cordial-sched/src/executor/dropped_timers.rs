@@ -16,7 +16,7 @@ const SHORT_SLEEP: Duration = Duration::from_millis(1);
 pub(super) struct DroppedTimers(Notify);
 
 impl DroppedTimers {
-    /// Serves [`forget`](DroppedTimers::forget). To be spawned on tokio.
+    /// Serves [`forget`](DroppedTimers::forget). Must be spawned on tokio.
     pub(super) async fn run(self: Arc<DroppedTimers>) {
         loop {
             self.0.notified().await;
@@ -24,7 +24,7 @@ impl DroppedTimers {
         }
     }
 
-    /// Lets tokio forget dropped timers. To be called when all workers sleep.
+    /// Lets tokio forget dropped timers. Called when all workers sleep.
     pub(super) fn forget(&self) {
         self.0.notify_one();
     }

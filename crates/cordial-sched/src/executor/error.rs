@@ -1,4 +1,4 @@
-//! Why an executor was not started.
+//! The error of the start of an executor.
 
 use std::error::Error;
 use std::fmt;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// More threads than this are not started, because there is a table with a place for each. No system runs as many threads well.
-const MOST_THREADS: usize = 1 << 16;
+/// The upper bound of `max_threads`: the executor allocates a table with a slot for each thread.
+const MAX_THREADS: usize = 1 << 16;
 
 /// Options of [`Executor::start`](crate::Executor::start).
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,6 @@ pub struct Options {
 impl Options {
     /// Returns how many worker threads there may be at once.
     pub(super) fn thread_limit(&self) -> usize {
-        self.max_threads.min(MOST_THREADS.max(self.workers))
+        self.max_threads.min(MAX_THREADS.max(self.workers))
     }
 }

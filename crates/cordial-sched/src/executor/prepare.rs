@@ -5,8 +5,8 @@
 //!                       └─ prepare_detached ─► PreparedDetached ─ start
 //! ```
 //!
-//! Between `reserve` and `start`, the layer above puts its own record of the task into its table. A task that is dropped before it is started
-//! never runs.
+//! Between `reserve` and `start`, the layer above puts its own record of the task into its table. A task that is dropped before it is
+//! started never runs.
 
 use std::fmt;
 

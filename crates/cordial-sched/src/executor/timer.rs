@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::executor::handle::Executor;
 use crate::timeout::{ArmedTimeout, Instant};
 
-/// A future that is ready at a given time. It may be polled on any thread, also by other executors. Never ready in a forked process.
+/// A future that is ready at a given time. Any thread may poll it, even one of another executor. Never ready in a forked process.
 pub struct Timer {
     executor: Executor,
     deadline: Instant,

@@ -38,8 +38,8 @@ impl WaitTimeout {
         self.0 != 0 && self.0 & OF_TASK == 0
     }
 
-    /// Returns ready once `after` has passed since the first call, or since the first call after [`clear`](WaitTimeout::clear). Never returns
-    /// ready if that instant is beyond the range of the clock.
+    /// Returns ready once `after` has passed since the first call, or since the first call after [`clear`](WaitTimeout::clear). Never
+    /// returns ready if that instant is beyond the range of the clock.
     ///
     /// `waiter` is the task that the calling thread polls, and the executor of that task, if `cx` belongs to that poll.
     pub(super) fn poll(

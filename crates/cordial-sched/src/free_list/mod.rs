@@ -108,8 +108,8 @@ impl<T: Recycle> FreeList<T> {
         value
     }
 
-    /// Makes room for `n` values in each depot, so that giving them back allocates nothing: at the end of a burst, an allocation
-    /// that stays would keep the allocator from giving the memory of the burst back to the system.
+    /// Makes room for `n` values in each depot, so that giving them back allocates nothing. An allocation that is made at the end of a
+    /// burst and stays would keep the allocator from returning the memory of the burst to the system.
     pub(crate) fn reserve(&self, n: usize) {
         for depot in &self.depots.depots {
             depot.lock().reserve(n);
@@ -129,7 +129,7 @@ impl<T: Recycle> FreeList<T> {
     /// Disposes of idle values: of those that have stayed in their depot since the previous call. Stops when `is_quiet`, which is
     /// called before each batch, returns `false`: the rest waits for the next call.
     ///
-    /// To be called when the owner has nothing to do.
+    /// Called when the owner is idle.
     pub(crate) fn trim(&self, is_quiet: impl Fn() -> bool) {
         for depot in &self.depots.depots {
             depot.lock().begin_trim();

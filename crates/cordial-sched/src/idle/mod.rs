@@ -74,7 +74,7 @@ impl Idle {
         }
     }
 
-    /// Wakes one sleeper, unless a worker is searching already. To be called after each push, except for those into the
+    /// Wakes one sleeper, unless a worker is searching already. Must be called after each push, except for those into the
     /// caller's own slot or queue, for which there are the next two methods.
     pub(crate) fn notify(&self) {
         // Pairs with the fences in `sleep` and `stop_searching`: either this thread sees the sleeper and no searcher,
@@ -179,7 +179,7 @@ impl Idle {
         self.n_sleepers.load(Ordering::Relaxed)
     }
 
-    /// Wakes sysmon if it sleeps. To be called after the change that sysmon has to see.
+    /// Wakes sysmon if it sleeps. Must be called after the change that sysmon has to see.
     pub(crate) fn wake_sysmon(&self) {
         // Pairs with the fence in `sysmon_sleep`.
         fence(Ordering::SeqCst);

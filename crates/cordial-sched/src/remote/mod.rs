@@ -69,7 +69,7 @@ impl Remote {
         retry(|| self.lifo_slot.steal())
     }
 
-    /// Unparks the worker if it was replaced. To be called when it is in no poll: it may have gone to sleep before it was
+    /// Unparks the worker if it was replaced. Must be called when it is in no poll: it may have gone to sleep before it was
     /// replaced, and has to notice that.
     pub(crate) fn unpark_if_replaced(&self) {
         if self.is_replaced.load(Ordering::Relaxed) {

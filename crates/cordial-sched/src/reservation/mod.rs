@@ -25,9 +25,9 @@ mod system;
 /// this executor has reserved.
 pub(crate) static STARTING: LazyLock<Mutex<()>> = LazyLock::new(|| Mutex::new(()));
 
-/// The pause between two checks whether a thread is gone, and the number of checks.
+/// The pause between two checks whether a thread is gone, and how many checks are made.
 const PAUSE: Duration = Duration::from_micros(50);
-const LOOKS: usize = 2000;
+const MAX_CHECKS: usize = 2000;
 
 /// Threads that wait to be given back. When dropped, they end without being waited for.
 struct ReservedThreads {
@@ -107,7 +107,7 @@ impl Drop for ReservedThreads {
 /// Waits until the system no longer counts these threads: joining a thread returns a moment before that. Waits for a limited time:
 /// at worst, a thread that is still counted afterwards takes the place of one that the executor needs.
 fn wait_until_gone(threads: &[KernelThread]) {
-    for _ in 0..LOOKS {
+    for _ in 0..MAX_CHECKS {
         if threads.iter().all(|thread| thread.is_gone()) {
             return;
         }

@@ -55,7 +55,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 const COMPUTES_AFTER: Duration = Duration::from_millis(1);
 
 /// The largest number of rounds between two readings of the processor time of a blocked thread.
-const MOST_ROUNDS_BETWEEN: u32 = 63;
+const MAX_ROUNDS_BETWEEN: u32 = 63;
 
 /// How many tasks of a stuck worker's queue one round moves to the injector at most.
 const MOVED_PER_ROUND: usize = 64;
@@ -142,7 +142,7 @@ struct SeenPoll {
 }
 
 impl SeenPoll {
-    /// Returns whether the blocked thread has computed since the first call for this poll. To be called once in each round.
+    /// Returns whether the blocked thread has computed since the first call for this poll. Must be called once in each round.
     /// `read_cpu_time` reads the processor time of the thread. That takes some microseconds, and hundreds of threads may be blocked for
     /// long, so the time is read in fewer and fewer rounds.
     fn has_computed(&mut self, read_cpu_time: impl FnOnce() -> Option<Duration>) -> bool {
@@ -151,7 +151,7 @@ impl SeenPoll {
             return self.computes;
         }
         self.rounds_to_read = self.rounds_between;
-        self.rounds_between = (2 * self.rounds_between + 1).min(MOST_ROUNDS_BETWEEN);
+        self.rounds_between = (2 * self.rounds_between + 1).min(MAX_ROUNDS_BETWEEN);
         if let Some(now) = read_cpu_time() {
             let before = *self.cpu_time.get_or_insert(now);
             self.computes = now.saturating_sub(before) >= COMPUTES_AFTER;

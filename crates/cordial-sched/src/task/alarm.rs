@@ -21,7 +21,7 @@ impl Alarm {
         self.at.load(Ordering::Relaxed)
     }
 
-    /// Sets the time, which is not 0. To be called before the timeout is armed: if that elapses at once, it has to clear this time.
+    /// Sets the time, which is not 0. Must be called before the timeout is armed: if that elapses at once, it has to clear this time.
     pub(crate) fn set(&self, at: u64) {
         self.at.store(at, Ordering::Relaxed);
     }

@@ -18,8 +18,8 @@
 //! | joined | with the handle | empty | running | finished, then cleared |
 //!
 //! In every state but *waiting*, a wake-up only leaves a mark: in the owner slot or, if the task is polled on the thread that wakes
-//! it, in the context of that thread. After *joined*, the task is free again, and so is a detached task that has finished. (A
-//! simulation drops the task instead if a waker to it is left.) A header without a `Runnable` is freed with the last reference to it.
+//! it, in the context of that thread. After *joined*, the task is free again, and so is a detached task that has finished; in a
+//! simulation, a task to which a waker is left is dropped instead. A header without a `Runnable` is freed with the last reference to it.
 //!
 //! The files in reading order: `future`, `slot`, `join`, `alarm`, `header`, `runnable`, `waker`, `turns`, `kept_headers`,
 //! `schedule`, `allocator`, `task_ref`.

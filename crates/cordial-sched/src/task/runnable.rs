@@ -96,8 +96,9 @@ impl Runnable {
         header.owner.put(self)
     }
 
-    /// Puts the task, whose future is ready or cleared, into its join slot. Retires the task instead if it was made without a handle or its
-    /// handle was dropped. `left` may be a reference to the header that the task has left for its end, so that no new one has to be counted.
+    /// Puts the task, whose future is ready or cleared, into its join slot. Retires the task instead if it was made without a handle or
+    /// its handle was dropped. `left` may be a reference to the header that the task has left for its end, so that no new one has to be
+    /// counted.
     ///
     /// # Panics
     ///

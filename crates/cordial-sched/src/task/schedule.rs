@@ -56,7 +56,7 @@ pub(crate) enum Placement {
 /// Whether the header of a task that has ended is used for a later task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderReuse {
-    /// Also if wakers to it are left. Such a waker may cause a spurious wake-up of the later task.
+    /// Even if wakers to it are left. Such a waker may cause a spurious wake-up of the later task.
     Eager,
     /// If no waker to it is left when the task ends, so that every poll of a task follows from its start or from a wake-up of that task.
     Exact,
@@ -79,7 +79,7 @@ impl SchedulerRef {
         SchedulerRef(Arc::new(SharedScheduler { scheduler: Mutex::new(None), header_reuse, free_tasks }))
     }
 
-    /// Makes this refer to `scheduler`. To be called before the first task is queued.
+    /// Makes this refer to `scheduler`. Must be called before the first task is queued.
     pub(crate) fn connect(&self, scheduler: Weak<dyn Schedule>) {
         *self.0.scheduler.lock() = Some(scheduler);
     }

@@ -39,7 +39,7 @@ impl TaskRef {
         schedule::wake(&self.0);
     }
 
-    /// Leaves this reference for the end of the task, which needs one and then need not count a new one. To be called in the
+    /// Leaves this reference for the end of the task, which needs one and then need not count a new one. Must be called in the
     /// poll in which the task ends.
     #[inline]
     pub fn leave(self) {
@@ -54,7 +54,7 @@ impl TaskRef {
     }
 
     /// Marks that the task has to end, if it is the task of `key`: a task that uses the header
-    /// later is not marked. To be followed by [`wake`](TaskRef::wake); the next poll sees the mark.
+    /// later is not marked. The caller must then call [`wake`](TaskRef::wake); the next poll sees the mark.
     #[inline]
     pub fn mark_ending(&self, key: Key) {
         self.0.mark_ending(key);

@@ -48,7 +48,7 @@ pub fn drop_in_turn(call: impl FnOnce() + 'static) {
     });
 }
 
-/// Ends a call, also if the call panics.
+/// Ends a call, even if the call panics.
 struct Leave<'a> {
     turns: &'a Turns,
     depth: usize,

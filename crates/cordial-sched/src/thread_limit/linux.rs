@@ -50,9 +50,8 @@ pub(super) fn has_room_for_first_threads() -> bool {
     getrlimit(Resource::As).current.is_none_or(|max| has_room_within(max, BYTES_OF_THREAD + BYTES_OF_START))
 }
 
-/// Returns whether one more thread leaves an eighth of the address space free. The thread is counted with its heap, with the
-/// heaps of the threads that are starting, and with the heap of the thread that calls hooks, which starts after the first
-/// long poll, because these heaps may not be in use yet.
+/// Returns whether one more thread leaves an eighth of the address space free. Heaps that may not be in use yet are counted: that of the
+/// thread, those of the threads that are starting, and that of the thread that calls hooks, which starts after the first long poll.
 pub(super) fn has_room_for_stand_in(n_starting: usize) -> bool {
     let heaps = BYTES_OF_HEAP.saturating_mul(n_starting as u64 + 2);
     let room = |max: u64| has_room_within(max, BYTES_OF_THREAD.saturating_add(heaps).saturating_add(max / 8));

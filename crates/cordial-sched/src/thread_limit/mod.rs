@@ -51,7 +51,7 @@ pub enum ThreadLimit {
 }
 
 /// Returns the limit that was reached when a thread was refused with this error, or `None` if the system does not show it.
-/// To be called at once, because every thread that ends makes room below the limit.
+/// Must be called at once, because every thread that ends makes room below the limit.
 pub(crate) fn reached_limit(refusal: &io::Error) -> Option<ThreadLimit> {
     // An error of `check_address_space`. A second check might find room, because for a moment glibc maps twice as much as the heap of a
     // thread takes.

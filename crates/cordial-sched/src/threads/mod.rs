@@ -12,9 +12,9 @@
 //! well, until it notices that it was replaced. A *stand-in* is the thread that becomes active for a
 //! thread in a long poll: a parked thread, or a new one. It is a worker like any other.
 //!
-//! **A thread with an index below `workers` takes its place back** when its long poll has returned: an active thread whose
-//! index is not below `workers`, and which is in no long poll, becomes blocked instead, and parks as soon as it notices that. If
-//! there is none, the thread itself parks. So the same few threads run most tasks, and the memory of a program stays small: each
+//! **A thread with an index below `workers` takes its place back** when its long poll has returned. An active thread whose
+//! index is not below `workers`, and which is in no long poll, then becomes blocked, and parks as soon as it notices that. If there
+//! is none, the thread itself parks. So the same few threads run most tasks, and the memory of a program stays small: each
 //! thread has an arena of glibc of its own, which keeps much of what was freed in it.
 //!
 //! All changes of state happen under one lock; they are rare. Calls return what the caller has to do
@@ -105,7 +105,7 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
-    /// Makes a table without threads. `workers` is how many should be active, `max_threads` the most that may exist.
+    /// Makes a table without threads. `workers` is how many should be active, `max_threads` how many may exist.
     pub(crate) fn new(workers: usize, max_threads: usize) -> Threads {
         Threads { workers, max_threads, states: Mutex::new(Vec::new()), index_bound: AtomicUsize::new(0) }
     }

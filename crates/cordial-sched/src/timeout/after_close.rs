@@ -1,6 +1,6 @@
 //! Which thread sweeps after the executor has closed: the timer thread continues while a timeout is
 //! armed, then ends. For a timeout that is armed later, another thread is started. A simulation has
-//! no timer thread, so there a thread is started also for timeouts that are armed at the close.
+//! no timer thread, so there a thread is started even for timeouts that are armed at the close.
 //!
 //! After the close, timeouts are needed by polls that have not returned and by waits of other executors. Usually there are none. A
 //! timeout that has elapsed and was not disarmed is not armed any more in this sense.
@@ -67,18 +67,18 @@ impl AfterClose {
         self.is_closed.load(Ordering::Relaxed)
     }
 
-    /// To be called after a timeout was armed.
+    /// Must be called after a timeout was armed.
     pub(super) fn armed(&self) -> Need {
         if self.is_closed() { self.claim() } else { Need::Nothing }
     }
 
-    /// To be called when the executor closes.
+    /// Must be called when the executor closes.
     pub(super) fn close(&self, has_armed: impl FnOnce() -> bool) -> Need {
         self.is_closed.store(true, Ordering::Relaxed);
         if has_armed() { self.claim() } else { Need::Nothing }
     }
 
-    /// To be called after the close, by the thread that sweeps, when nothing is armed. The thread
+    /// Must be called after the close, by the thread that sweeps, when nothing is armed. The thread
     /// ends if this returns `Nothing`, and continues otherwise.
     pub(super) fn thread_ends(&self, has_armed: impl FnOnce() -> bool) -> Need {
         // An exchange, as in `claim`: loom does not order a plain store among exchanges.

@@ -6,7 +6,7 @@
 //! for the new earliest deadline. So disarmed timeouts cost at most one spurious sweep in the time for
 //! which they were armed.
 //!
-//! The sweeper is a thread of the executor, the *timer thread*, so that timeouts elapse also while code of the user blocks every
+//! The sweeper is a thread of the executor, the *timer thread*, so that timeouts elapse even while code of the user blocks every
 //! thread of tokio. In a simulation the sweeper is a tokio task, because there the clock is tokio's.
 //!
 //! ```text
@@ -218,7 +218,7 @@ impl Timeouts {
         self.sweep_after_close(|| sleep(PERIOD_AFTER_CLOSE));
     }
 
-    /// To be called when all workers sleep: forgets the deadlines that were disarmed, so that the timer thread does not wake up
+    /// Called when all workers sleep: forgets the deadlines that were disarmed, so that the timer thread does not wake up
     /// for them.
     pub(crate) fn trim(&self) {
         let (mut before, mut after) = (None, None);
@@ -344,7 +344,7 @@ impl Timeouts {
         (&self.shards[shard.get() as usize - 1], key as usize)
     }
 
-    /// To be called when the executor closes. Armed timeouts still elapse.
+    /// Must be called when the executor closes. Armed timeouts still elapse.
     pub(crate) fn close(self: &Arc<Timeouts>) {
         if self.begin_close() == Need::Thread {
             self.start_thread();

@@ -1,4 +1,4 @@
-//! A long poll gets its share of the processors beside other tasks, also when its thread is deprioritized.
+//! A long poll gets its share of the processors beside other tasks, even when its thread is deprioritized.
 //!
 //! Both tests count the steps that other tasks make meanwhile. On a busy machine all threads of a program slow down, so
 //! the counts depend little on what else runs there.

@@ -21,7 +21,7 @@ use crate::process::{Reach, Scope, current_scope};
 /// A supervisor that belongs to the runtime (`unlinked`) inherits nothing, and neither do the children that it starts by
 /// itself. Code in `tokio::spawn`, `spawn_blocking` and plain threads inherits nothing: `tokio` does not know of the scope.
 ///
-/// To be used as a `static`; two statics are two keys. While no scope is open, a spawn costs nothing more; in a scope it copies one
+/// Declared as a `static`; two statics are two keys. While no scope is open, a spawn costs nothing more; in a scope it copies one
 /// pointer.
 ///
 /// # Elixir

@@ -53,7 +53,7 @@ pub trait Server: Sized + Send + 'static {
         async { Ok(()) }
     }
 
-    /// Runs after the last message, for at most the grace time of the server, also after a panic in a handler. `exit`
+    /// Runs after the last message, for at most the grace time of the server, even after a panic in a handler. `exit`
     /// is the exit with which the process is about to end. Does not run after a kill, after an exit signal that ends the process, such
     /// as that of a linked process, or after a `started` that has failed.
     ///

@@ -14,13 +14,13 @@ use crate::timeout::Timeout;
 
 /// A message whose sender waits for the answer. Created by [`ServerRef::call`].
 ///
-/// The message is sent when the future is polled first. Dropping the future gives the call up: a message that waits for room is
-/// withdrawn, a message that is in the mailbox is skipped, the answer to a message that is being handled is dropped, and the task of a
-/// [`Later`](crate::server::Later) is asked to shut down.
+/// The message is sent when the future is polled first.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future gives the call up. `&mut call` can be awaited in `select!`.
+/// Dropping the future gives the call up. A message that waits for room is withdrawn, and one that is in the mailbox is skipped. The answer
+/// to a message that is being handled is dropped, and the task of a [`Later`](crate::server::Later) is asked to shut down. `&mut call` can
+/// be awaited in `select!`.
 #[must_use = "a call is sent when it is awaited"]
 pub struct Call<R>(
     /// `None` during a poll, and once the call was kept for the next one. Usually it is kept when the future is ready with a value.

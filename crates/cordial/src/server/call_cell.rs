@@ -500,7 +500,7 @@ where
                     state.phase = Phase::Later(task);
                     false
                 }
-                // The phase is `Gone` also if the answer was taken: then the task has ended, and the request has no effect.
+                // The phase is `Gone` even if the answer was taken: then the task has ended, and the request has no effect.
                 Phase::Gone => true,
                 _ => false,
             }

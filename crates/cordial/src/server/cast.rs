@@ -96,7 +96,7 @@ impl Future for Cast {
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<(), Exit>> {
         let Some(pending) = &mut self.0 else { return Poll::Ready(Err(Exit::NoProcess)) };
         let polled = pending.poll(cx);
-        // Compared and not moved: a load of the whole value would wait for all stores before it, also for that which releases the lock of
+        // Compared and not moved: a load of the whole value would wait for all stores before it, including that which releases the lock of
         // the mailbox, whose cache line another thread may have.
         if matches!(polled, Poll::Ready(Ok(()))) {
             if let Some(sent) = self.0.take() {

@@ -21,7 +21,7 @@ pub(super) fn to_itself<S: Server>(shared: &ServerShared<S>, in_hand: Option<&'s
     ))
 }
 
-/// To be called when a call of `called` by this process has exceeded its limit. Emits an event if `called` waits for this
+/// Called when a call of `called` by this process has exceeded its limit. Emits an event if `called` waits for this
 /// process in turn, directly or through other servers.
 pub(super) fn emit(runtime: &RuntimeHandle, called: Pid) {
     let Some(caller) = current() else { return };

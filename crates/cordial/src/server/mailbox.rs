@@ -267,7 +267,8 @@ impl<T: Envelope + 'static> Mailbox<T> {
         Poll::Ready(envelope)
     }
 
-    /// Counts the message in hand as handled, because the process `pid` takes no more. Not that of a later process, if this one was abandoned.
+    /// Counts the message in hand as handled, because the process `pid` takes no more. Not that of a later process, if this one was
+    /// abandoned.
     pub(super) fn finish(&self, pid: Pid) {
         let state = self.lock();
         if state.pid == pid {
@@ -455,7 +456,7 @@ impl<T> Mailbox<T> {
         state.begin(pid);
     }
 
-    /// Wakes the process of the server, if it waits. To be dropped outside of the lock.
+    /// Wakes the process of the server, if it waits. Must be dropped outside of the lock.
     #[inline]
     fn wake_receiver(&self, state: &MailboxState<T>) -> Option<Woken> {
         if !self.is_receiver_waiting.load(Ordering::Relaxed) {

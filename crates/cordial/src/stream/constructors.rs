@@ -125,7 +125,7 @@ impl Task<()> {
     /// Does the same as [`async_stream_from`](Task::async_stream_from), with a source that can fail: a stream of `Result`s, such as the
     /// rows of a query. `f` gets the values.
     ///
-    /// The stream pulls nothing after the first `Err` of the source. The results of the items before the error are delivered first, also
+    /// The stream pulls nothing after the first `Err` of the source. The results of the items before the error are delivered first, even
     /// in an [unordered](AsyncStream::unordered) stream; then the error is the last result, as an [`Exit::Error`](crate::Exit::Error), or,
     /// if the error is an exit, as that exit. The source is not polled again, and the [counters](AsyncStream::progress) do not count the
     /// error. If a timeout [ends the stream](crate::StreamTimeout::EndStream) earlier, the error is not delivered.

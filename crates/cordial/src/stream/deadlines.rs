@@ -1,4 +1,4 @@
-//! The timeouts of attempts, and the delays before the next attempts. They elapse also while the stream is not polled.
+//! The timeouts of attempts, and the delays before the next attempts. They elapse even while the stream is not polled.
 //!
 //! ```text
 //!  attempt starts ── timeout ──► killed ── 100 ms in one poll ──► abandoned: timed out, and the slot is notified

@@ -73,7 +73,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     /// Sets the timeout of each attempt of an item, counted from its spawn. Default: 5 s. A timeout of a second or more may
     /// elapse up to 20 ms late.
     ///
-    /// The timeout elapses also while the stream is not polled. With zero, an attempt is polled once: the item returns its
+    /// The timeout elapses even while the stream is not polled. With zero, an attempt is polled once: the item returns its
     /// value in that poll, or has exceeded its timeout.
     ///
     /// An attempt that exceeds its timeout is killed, and fails with [`Exit::Timeout`], unless the

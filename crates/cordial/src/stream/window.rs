@@ -1,6 +1,6 @@
 //! Which item may start, and which result is next. Pure: no tasks, no time.
 //!
-//! In this module, an item starts when it is pulled, and runs until it has a result: also while it is queued or in a backoff.
+//! In this module, an item starts when it is pulled, and runs until it has a result: even while it is queued or in a backoff.
 //!
 //! ```text
 //!  index      0   1   2   3   4   5   6   7

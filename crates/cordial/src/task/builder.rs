@@ -44,10 +44,11 @@ impl TaskBuilder {
         TaskBuilder { label: Some(label.into()), ..self }
     }
 
-    /// Sets the span in which the process is polled and in which its end is emitted as an event. A span that the future enters
-    /// by itself, as `tracing`'s `instrument` does, contains the event of a crash only if the crash is a panic: when a
-    /// process is killed or returns an `Err`, the library does not know that span. Default: the span that is current when the task
-    /// is started.
+    /// Sets the span in which the process is polled and in which its end is emitted as an event. Default: the span that is current when
+    /// the task is started.
+    ///
+    /// A span that the future enters itself, as `tracing`'s `instrument` does, contains the event of a panic, but not that of a kill or of
+    /// an `Err`: the library does not know that span when the process ends.
     ///
     /// # Examples
     ///

@@ -173,7 +173,7 @@ pub(super) fn take_record_of_catch() -> Option<Record> {
     record
 }
 
-/// Takes the record of the last panic. `None` also if the thread is ending and its thread-locals are gone: then a report has
+/// Takes the record of the last panic. `None` even if the thread is ending and its thread-locals are gone: then a report has
 /// no location.
 pub(super) fn take_record() -> Option<Record> {
     RECORD.try_with(RefCell::take).ok().flatten()

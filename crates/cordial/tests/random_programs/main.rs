@@ -73,7 +73,7 @@ fn env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Prints the program of a failing seed, also if the runtime itself panics.
+/// Prints the program of a failing seed, even if the runtime itself panics.
 struct PrintOnPanic<'a>(u64, &'a str);
 
 impl Drop for PrintOnPanic<'_> {

@@ -142,7 +142,7 @@ fn a_call_that_follows_an_exit_comes_after_the_restart() {
         );
         end(pid(&tree, "later").await, Exit::Killed).await;
         let begun = Instant::now();
-        assert_eq!(tree.terminate_child("later").await, Ok(()), "also while the restart takes long");
+        assert_eq!(tree.terminate_child("later").await, Ok(()), "even while the restart takes long");
         assert_eq!(begun.elapsed(), Duration::ZERO);
         tree.stop().await;
     });
