@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 /// After how long without data, and how often from then on, the system asks whether the machine of a client is still there. Otherwise a connection on which
-/// the server only waits, such as one whose response is a stream of rare events, would stay for ever if that machine lost its network.
+/// the server only waits, such as one whose response is a stream of rare events, would stay forever if that machine lost its network.
 const ASK_AFTER: Duration = Duration::from_secs(30);
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "windows"))]
 const ASK_EVERY: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! Runs functions that crash, compute for ever, and need too much memory; the program goes on.
+//! Runs functions that crash, compute forever, and need too much memory; the program goes on.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::process::ExitCode;

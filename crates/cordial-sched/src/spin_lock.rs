@@ -48,9 +48,9 @@ impl<T> SpinLock<T> {
     }
 
     /// Like [`lock`](SpinLock::lock), but returns `None` in a forked process if the lock was not released within a second: a thread that
-    /// stayed in the parent process may hold it. Does so in every process until [`notice_forks`] was called. Otherwise this waits on,
-    /// because the holder will release the lock, even if the system gives it no processor time for more than a second, and a wake-up that
-    /// gave up would be lost.
+    /// stayed in the parent process may hold it. Any other process waits until the lock is released, even if the system gives the holder
+    /// no processor time for more than a second, because a wake-up that gave up would be lost. Before [`notice_forks`] was called, every
+    /// process counts as forked.
     #[inline]
     pub(crate) fn lock_for_a_second(&self) -> Option<impl DerefMut<Target = T> + '_> {
         self.0.try_lock().or_else(|| self.lock_taken_for_a_second())

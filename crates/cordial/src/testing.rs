@@ -44,7 +44,7 @@ use crate::process::{
 ///
 /// - If the root process ends without a value; the message shows its exit, the seed, and which other processes have crashed.
 /// - If no process can make progress any more: a real program would hang. While a process wakes again and again, such as one that
-///   sleeps in a loop, the simulation goes on.
+///   sleeps in a loop, the simulation continues.
 /// - If the processes that are left when the root process has ended do not end, because a supervisor gives them
 ///   [`Shutdown::Infinity`]: a real program would not stop.
 /// - On a worker of tokio and inside another simulation.

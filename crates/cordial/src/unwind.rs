@@ -87,7 +87,7 @@ impl Caught {
 /// The payload with which `checkpoint` unwinds.
 struct Checkpoint;
 
-/// The payload of an unwinding that goes on with a panic which was caught before.
+/// The payload of an unwinding that continues with a panic which was caught before.
 struct Resumed(Box<Caught>);
 
 /// Calls `f`. If `f` unwinds, returns the panic, or that a `checkpoint` has unwound.
@@ -150,7 +150,7 @@ fn thread_name() -> String {
 }
 
 /// Calls `f`, which runs a callback of the user, such as a waker or a subscriber. Discards the unwinding of `f`, so that the
-/// caller can go on.
+/// caller can continue.
 pub(crate) fn ignore_panic<R>(f: impl FnOnce() -> R) {
     let mut f = Some(f);
     let _ = catch_dyn(&mut || {

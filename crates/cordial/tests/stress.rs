@@ -1,6 +1,6 @@
 //! The real scheduler with a million tasks: no task is lost, none runs twice, and every await returns.
 //!
-//! Plain threads, processes and tokio tasks start the tasks. The tasks return, panic, exit, are pending for ever, wait for a
+//! Plain threads, processes and tokio tasks start the tasks. The tasks return, panic, exit, are pending forever, wait for a
 //! shutdown request, or have linked children. Their handles are awaited, dropped, ignored or shut down. The tests read no clock:
 //! a lost task makes a test hang.
 //!
@@ -32,7 +32,7 @@ enum Behavior {
     Yields,
     Panics,
     Exits,
-    /// Is pending for ever.
+    /// Is pending forever.
     Waits,
     /// Waits for a shutdown request.
     Serves,

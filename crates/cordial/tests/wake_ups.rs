@@ -26,7 +26,7 @@ where
     }
 }
 
-/// A place for the waker of a process that waits for ever.
+/// A place for the waker of a process that waits forever.
 #[derive(Clone, Default)]
 struct Parked {
     waker: Arc<Mutex<Option<Waker>>>,

@@ -187,7 +187,7 @@ impl TestDir {
         wait_until(&format!("{name} exists"), || self.path(name).exists());
     }
 
-    /// A script for `sh -c … sh {} DIR`: starts a child, writes both pids to a file that has the name of the item, and waits for ever.
+    /// A script for `sh -c … sh {} DIR`: starts a child, writes both pids to a file that has the name of the item, and waits forever.
     pub(crate) const PARENT_AND_CHILD: &'static str =
         r#"sleep 1000 & echo $$ $! > "$2/$1.new"; mv "$2/$1.new" "$2/$1"; wait"#;
 

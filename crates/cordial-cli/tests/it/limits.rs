@@ -9,7 +9,7 @@ use crate::harness::{TestDir, at_once, finish, run, send, shell, start, total_me
 #[test]
 fn a_timeout_kills_an_item_and_its_children_and_the_others_continue() {
     let dir = TestDir::new();
-    // Only the item named `slow` waits for ever.
+    // Only the item named `slow` waits forever.
     let script = format!(r#"echo before $1; [ $1 != slow ] || {{ {}; }}"#, TestDir::PARENT_AND_CHILD);
     // Long enough that the script has written its pids even on a slow machine, and longer than the default timeout of the library.
     let result =

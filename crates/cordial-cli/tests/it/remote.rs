@@ -334,7 +334,7 @@ fn files_that_cannot_be_copied_are_failures_and_stay() {
     assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
 }
 
-/// A script that starts a child, writes both pids, and waits for ever.
+/// A script that starts a child, writes both pids, and waits forever.
 fn start_two_processes(servers: &Servers, options: &[&str]) -> (Child, Vec<i32>) {
     let dir = servers.dir.text().to_owned();
     let args = [options, &["sh", "-c", TestDir::PARENT_AND_CHILD, "sh", "{}", &dir, ":::", "one"]].concat();

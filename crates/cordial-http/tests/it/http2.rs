@@ -193,7 +193,7 @@ fn a_large_window_of_a_client_that_does_not_read_costs_little() {
     });
 }
 
-/// As in HTTP/1. Otherwise a client that answers pings would keep its place for ever.
+/// As in HTTP/1. Otherwise a client that answers pings would keep its place forever.
 #[test]
 fn a_connection_without_streams_is_closed_after_the_limit() {
     testing::run(async {

@@ -110,7 +110,7 @@ fn a_body_that_is_refused_is_answered_although_the_client_still_sends_it() {
     });
 }
 
-/// Otherwise a connection on which the server only waits would stay for ever if the machine of its client lost its network.
+/// Otherwise a connection on which the server only waits would stay forever if the machine of its client lost its network.
 #[test]
 fn the_system_asks_whether_clients_are_still_there() {
     run_real(async {

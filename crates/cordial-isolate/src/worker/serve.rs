@@ -323,7 +323,7 @@ impl WorkerShared {
     }
 
     /// Writes what the call has printed to standard output, also a line without a break: it belongs to the call. Waits for at most
-    /// [`FLUSH_LIMIT`], because a thread of the function may hold the lock of standard output for ever.
+    /// [`FLUSH_LIMIT`], because a thread of the function may hold the lock of standard output forever.
     async fn flush_output(self: &Arc<WorkerShared>) {
         // A flush that still waits for the lock writes what this one would.
         if self.is_flushing.swap(true, Ordering::SeqCst) {

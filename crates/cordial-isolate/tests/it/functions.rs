@@ -35,7 +35,7 @@ pub(crate) const RESULT: Function<usize, Vec<u8>> = Function::new("result");
 pub(crate) const GRACEFUL: Function<PathBuf, String> = Function::new("graceful");
 pub(crate) const CHECKPOINT: Function<(), ()> = Function::new("checkpoint");
 pub(crate) const OS_PID: Function<(), u32> = Function::new("os_pid");
-/// Writes a line to standard error, and then computes for ever.
+/// Writes a line to standard error, and then computes forever.
 pub(crate) const WORDS_AND_SPIN: Function<String, ()> = Function::new("words_and_spin");
 pub(crate) const UNENDED: Function<String, ()> = Function::new("unended");
 /// Lets its process open no more descriptors.
@@ -44,7 +44,7 @@ pub(crate) const FORBID_FILES: Function<(), ()> = Function::new("forbid_files");
 pub(crate) const FORK: Function<(), u32> = Function::new("fork");
 /// Closes the descriptor of the socket of its worker, and lets another file have its number.
 pub(crate) const CLOSE_SOCKET: Function<bool, ()> = Function::new("close_socket");
-/// Leaves a thread that holds the lock of standard output for ever.
+/// Leaves a thread that holds the lock of standard output forever.
 pub(crate) const HOLD_STDOUT: Function<(), ()> = Function::new("hold_stdout");
 /// As `unended`, to standard output.
 pub(crate) const UNENDED_OUT: Function<String, ()> = Function::new("unended_out");

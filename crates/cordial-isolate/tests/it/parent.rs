@@ -19,7 +19,7 @@ const WORKERS: usize = 2;
 /// How long a worker outlives its program, on a machine that has a processor for each of them.
 const PROMISED: Duration = Duration::from_secs(1);
 
-/// Runs a pool whose workers compute for ever, and prints the ids of the workers and of what they have started.
+/// Runs a pool whose workers compute forever, and prints the ids of the workers and of what they have started.
 #[expect(clippy::print_stdout, reason = "the test reads it")]
 fn be_parent(how: &str) {
     let how = how.to_owned();

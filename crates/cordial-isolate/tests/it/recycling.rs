@@ -1,6 +1,6 @@
 //! Workers that are replaced, restarted and stopped, and pools in trees.
 //!
-//! The mistakes of counting that are restated here are known from other pools: a worker that recycles is counted as missing for ever
+//! The mistakes of counting that are restated here are known from other pools: a worker that recycles is counted as missing forever
 //! (`ProcessPoolExecutor` with `max_tasks_per_child`), a worker that dies while it is idle is never replaced (`multiprocessing.Pool`), calls that
 //! wait are not given to a worker that was started late, and a pool whose last worker recycles while calls wait stands still.
 

@@ -166,7 +166,7 @@ impl Connection {
         answer.map_err(|error| match error.kind() {
             RequestErrorKind::NoResponders => NetError::NoResponders,
             RequestErrorKind::MaxPayloadExceeded => NetError::TooLarge { size, limit: self.max_payload() },
-            // The client waits for ever, unless it has ended.
+            // The client waits forever, unless it has ended.
             RequestErrorKind::Other => NetError::Ended,
             _ => NetError::Broken(error.to_string().into()),
         })

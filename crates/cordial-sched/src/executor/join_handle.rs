@@ -79,7 +79,7 @@ impl<T> JoinHandle<T> {
         self.timeout.is_armed()
     }
 
-    /// Disarms the timeout, because the wait is over or begins anew. Does nothing in a forked process.
+    /// Disarms the timeout, because the wait is over or begins again. Does nothing in a forked process.
     pub fn clear_timeout(&mut self) {
         if !self.executor.is_forked() {
             self.timeout.clear(&self.executor);

@@ -51,7 +51,7 @@ impl Executor {
     }
 
     fn start_here(options: Options, hooks: Arc<dyn Hooks>) -> Result<Executor, ExecutorError> {
-        // A forked process may never get the lock. A start goes on without it: another start at the same time then may take threads that
+        // A forked process may never get the lock. A start continues without it: another start at the same time then may take threads that
         // this one has reserved, so that it fails if the system grants few threads.
         let _starting = reservation::STARTING.lock_for_a_second();
         // The threads of the pool and of tokio, sysmon, and the timer thread.

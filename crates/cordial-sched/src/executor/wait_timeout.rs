@@ -89,7 +89,7 @@ impl WaitTimeout {
         Poll::Pending
     }
 
-    /// Disarms the timeout: the wait is over, or begins anew. Must not be called in a forked process.
+    /// Disarms the timeout: the wait is over, or begins again. Must not be called in a forked process.
     pub(super) fn clear(&mut self, executor: &Executor) {
         let before = std::mem::replace(self, WaitTimeout::NONE);
         if before.is_armed() {

@@ -16,7 +16,7 @@
 //! it sees that the number has changed too.
 //!
 //! **Why no task is reported in two polls.** A worker calls `end` before it gives away a task that is pending
-//! (`task/schedule.rs`), so a worker that is late to go on does not seem to poll a task that another worker polls by then.
+//! (`task/schedule.rs`), so a worker that is late to continue does not seem to poll a task that another worker polls by then.
 //!
 //! **Why no poll is reported with the time of another.** A reader that sees the number of a poll seen twice sees its time or a later
 //! one. If it sees a later time, it sees a later number in `current` too, because sysmon had seen that number.

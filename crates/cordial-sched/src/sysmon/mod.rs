@@ -3,7 +3,7 @@
 //!
 //! Sysmon runs a round about once a millisecond while any worker is awake, blocked or missing. While all workers are asleep,
 //! it sleeps, without a timer unless many free tasks are left to be freed. A poll that begins shortly after all workers fell
-//! asleep is seen some milliseconds late. While the pool stops, sysmon goes on until all workers have ended, because a task that has to
+//! asleep is seen some milliseconds late. While the pool stops, sysmon continues until all workers have ended, because a task that has to
 //! end may be ready behind a poll that does not return. Sysmon runs no tasks.
 //!
 //! ```text
@@ -262,7 +262,7 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
                 self.hooks.threads_exhausted(threads.max_threads());
             }
         } else {
-            // While polls are stuck, the same starvation goes on, even if no task waits at the
+            // While polls are stuck, the same starvation continues, even if no task waits at the
             // moment.
             self.is_exhausted &= !stuck.is_empty();
         }
@@ -382,7 +382,7 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
         stuck.into_iter().map(|(_, index)| index).collect()
     }
 
-    /// Returns whether queued tasks need a worker if one is missing. In a pool that goes on, one is missing because the system has
+    /// Returns whether queued tasks need a worker if one is missing. In a pool that is not stopping, one is missing because the system has
     /// refused a thread. In a pool that stops, workers end when they find no task, and are missed if all that are left are stuck.
     fn is_worker_missed(&self, n_stuck: usize) -> bool {
         let pool = self.pool;

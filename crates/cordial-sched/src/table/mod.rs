@@ -210,7 +210,7 @@ impl<V> Table<V> {
     }
 
     /// Calls `f` with every value from the index `from` on, ordered by index, until `f` returns `Break`. Returns the index after
-    /// that of the last call, to go on from there, or `None` if `f` never returned `Break`. As `for_each`, locks one slot at a time.
+    /// that of the last call, to continue from there, or `None` if `f` never returned `Break`. As `for_each`, locks one slot at a time.
     ///
     /// # Panics
     ///

@@ -18,7 +18,7 @@
 //! counter after the others, so its recheck sees those tasks too.
 //!
 //! **A pool that is not stopping.** A thread that ends starts its replacement first, if a worker would be missing. If the system
-//! refuses the replacement, the last thread may end although the pool goes on. The tasks then wait for sysmon, which tries again to
+//! refuses the replacement, the last thread may end although the pool is not stopping. The tasks then wait for sysmon, which tries again to
 //! start a thread. If another thread, the stopper, stops the pool at that moment, there are again two fences, of which one comes first.
 //! If it is the stopper's (in `Idle::wake_sysmon`), the last thread sees that the pool is stopping. If it is the last thread's, the
 //! stopper reads 0. So at least one of them looks into the queues (the callers of `Pool::thread_exited`, `Executor::close`).
@@ -94,7 +94,7 @@ impl RunningThreads {
     /// Must be called after a push and its `Idle::notify`, whose fence pairs with the fence in
     /// `thread_exited`.
     pub(crate) fn have_all_exited(&self) -> bool {
-        // A pool that goes on may have no thread for a moment, because the system refused one.
+        // A pool that is not stopping may have no thread for a moment, because the system refused one.
         self.is_stopping() && self.n_running.load(Ordering::Relaxed) == 0
     }
 

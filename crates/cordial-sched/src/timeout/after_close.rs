@@ -11,7 +11,7 @@
 //!  1 insert into a shard      1 the executor closes       1 nothing is armed
 //!  2 has the executor closed, 2 is anything armed, and    2 there is no thread any more
 //!    and is no thread there?    no thread there?          3 is anything armed, and
-//!    start one                  start one                   no thread there? go on
+//!    start one                  start one                   no thread there? continue
 //! ```
 //!
 //! Shards are read and written under their locks, so of any two threads one comes first there. No other ordering is needed:
@@ -24,7 +24,7 @@
 //! **Armed while the sweeping thread ends.** If step 3 of that thread comes first, the thread that arms sees that there is no
 //! thread. If the thread that arms comes first, step 3 sees the timeout.
 //!
-//! **No two threads.** Only the caller that has changed `has_thread` from false to true, in one step, starts a thread or goes on
+//! **No two threads.** Only the caller that has changed `has_thread` from false to true, in one step, starts a thread or continues
 //! itself.
 //!
 //! `timeout/tests.rs` checks this with loom. The model uses the shards of `Timeouts`, and takes the steps of `arm` and
@@ -53,7 +53,7 @@ pub(super) struct AfterClose {
 pub(super) enum Need {
     /// Nothing: there is a sweeper, or no timeout.
     Nothing,
-    /// A thread that sweeps: the caller starts it, or goes on if it is that thread.
+    /// A thread that sweeps: the caller starts it, or continues if it is that thread.
     Thread,
 }
 

@@ -14,7 +14,7 @@ use crate::timeout::Timeout;
 
 /// A message whose sender waits for the answer. Created by [`ServerRef::call`].
 ///
-/// The message is sent when the future is polled first.
+/// The message is sent when the future is first polled.
 ///
 /// # Cancel safety
 ///

@@ -376,7 +376,7 @@ where
         };
     }
 
-    /// Waits on for an answer that was not there before.
+    /// Continues to wait for the answer.
     #[cold]
     fn wait(&self, cx: &mut TaskContext<'_>) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
         if self.progress.load(Ordering::Relaxed) == READY {

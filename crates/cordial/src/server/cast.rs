@@ -23,7 +23,7 @@ use crate::timeout::Timeout;
 
 /// A message whose sender waits for no answer, only for room in the mailbox. Created by [`ServerRef::cast`].
 ///
-/// The message is sent when the future is polled first. `Ok` means that it is in the mailbox.
+/// The message is sent when the future is first polled. `Ok` means that it is in the mailbox.
 ///
 /// A process that has sent 64 messages in one poll lets other processes run before it sends the next one: then the future is
 /// pending once, although there may be room. So the server keeps up with a process that casts in a loop.

@@ -55,7 +55,7 @@ pub(super) struct Mailbox<T> {
 pub(super) struct MailboxState<T> {
     /// The messages that are not in the batch.
     queue: Queue<T>,
-    /// At least as many as there are messages in the batch. Counted anew when the mailbox may be full.
+    /// At least as many as there are messages in the batch. Recounted when the mailbox may be full.
     max_in_batch: usize,
     waiting: BTreeMap<u64, WaitingMessage<T>>,
     next_ticket: u64,

@@ -49,7 +49,7 @@ pin_project! {
     ///
     /// A consumer that is [asked to shut down](crate::shutdown_requested) and has not opted in to graceful shutdown is
     /// dropped together with its stream. The stream waits neither for items nor for a [`retry`](AsyncStream::retry). If the
-    /// consumer has opted in, the stream goes on as before.
+    /// consumer has opted in, the stream continues as before.
     ///
     /// # Memory
     ///

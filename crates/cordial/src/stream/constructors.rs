@@ -15,7 +15,7 @@ impl Task<()> {
     /// Runs `f` on every item, each in a process of its own, with bounded concurrency, and returns a stream of the results.
     ///
     /// Defaults: results come in input order; as many items run at once as the runtime has workers (4 in simulation); each
-    /// attempt of an item has a timeout of 5 s. Failures and timeouts are `Err` results, and the other items go on. See
+    /// attempt of an item has a timeout of 5 s. Failures and timeouts are `Err` results, and the other items continue. See
     /// [`AsyncStream`] for the options.
     ///
     /// Nothing runs before the stream is polled. An item is pulled only when it can start, so the

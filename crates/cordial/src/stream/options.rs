@@ -14,12 +14,12 @@ const DEFAULT_IN_SIMULATION: usize = 4;
 /// The option `:on_timeout`. In Elixir, its default ends the caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StreamTimeout {
-    /// The result of the item is `Err(Exit::Timeout)`; the other items go on. The default.
+    /// The result of the item is `Err(Exit::Timeout)`; the other items continue. The default.
     #[default]
     KillTask,
     /// The stream ends: the `Err(Exit::Timeout)` of the item is the last result of the stream, no
     /// further item is pulled, and the running items are asked to shut down. In an ordered stream,
-    /// only later items are asked to shut down: earlier items go on, and their results come first.
+    /// only later items are asked to shut down: earlier items continue, and their results come first.
     /// If an earlier item exceeds its timeout as well, the stream ends with that item.
     EndStream,
 }

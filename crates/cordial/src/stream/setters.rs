@@ -231,19 +231,18 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     where
         S::Item: KeptInput,
     {
-        let AsyncStream {
-            source,
-            f,
-            spawner,
-            options,
-            into_result,
-            output_filter,
-            label,
-            source_error,
-            progress,
-            spawned_at,
-            ..
-        } = self;
+        let into_result = self.into_result;
+        AsyncStream { clone_input: Some(clone_input), ..self.convert(into_result, Failure::new) }
+    }
+
+    /// Changes how outputs and exits become results.
+    fn convert<U, X>(
+        self,
+        into_result: fn(O) -> Result<U, Exit>,
+        into_error: fn(usize, Option<S::Item>, Exit) -> X,
+    ) -> AsyncStream<S, F, O, U, X, P> {
+        let AsyncStream { source, f, spawner, options, output_filter, label, .. } = self;
+        let AsyncStream { clone_input, source_error, progress, spawned_at, .. } = self;
         AsyncStream {
             state: StreamState::NotPolled,
             source,
@@ -253,8 +252,8 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
             into_result,
             output_filter,
             label,
-            clone_input: Some(clone_input),
-            into_error: Failure::new,
+            clone_input,
+            into_error,
             source_error,
             progress,
             spawned_at,
@@ -290,7 +289,7 @@ where
 {
     /// Turns an inner `Err` into an `Err` of the stream, and so into a failure for [`retry`](AsyncStream::retry),
     /// [`zip_input_on_exit`](AsyncStream::zip_input_on_exit) and [`partition`](AsyncStream::partition). The exit is an
-    /// [`Exit::Error`]; if the error is itself an [`Exit`], also a boxed one, it is that exit. Without this option an inner
+    /// [`Exit::Error`]; if the error is itself an [`Exit`], boxed or not, it is that exit. Without this option an inner
     /// `Err` is part of the value.
     ///
     /// # Examples
@@ -309,35 +308,8 @@ where
     where
         X: IntoExit,
     {
-        let AsyncStream {
-            source,
-            f,
-            spawner,
-            options,
-            output_filter,
-            label,
-            clone_input,
-            into_error,
-            source_error,
-            progress,
-            spawned_at,
-            ..
-        } = self;
-        AsyncStream {
-            state: StreamState::NotPolled,
-            source,
-            f,
-            spawner,
-            options,
-            into_result: |output| output.map_err(|error| Exit::from(error.into_boxed())),
-            output_filter,
-            label,
-            clone_input,
-            into_error,
-            source_error,
-            progress,
-            spawned_at,
-        }
+        let into_error = self.into_error;
+        self.convert(|output| output.map_err(|error| Exit::from(error.into_boxed())), into_error)
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) trait Spawner {
         R: Recipient<F::Output> + Send + 'static,
         R::Output: Send + 'static;
 
-    /// Returns whether running items go on when an exit signal ends the consumer.
+    /// Returns whether running items continue when an exit signal ends the consumer.
     fn items_outlive_consumer(&self) -> bool;
 }
 

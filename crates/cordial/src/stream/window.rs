@@ -87,7 +87,7 @@ impl<R> Window<R> {
     }
 
     /// Ends the window with `last`, the result of item `idx`. In input order, later items are
-    /// dropped, and earlier items go on: their results come first. In completion order, the
+    /// dropped, and earlier items continue: their results come first. In completion order, the
     /// results so far come first, and running items are dropped.
     pub(super) fn cut(&mut self, idx: usize, last: R) {
         if self.order == Order::Input {

@@ -229,7 +229,7 @@ impl ChildSpec {
     /// The time includes one attempt to start, and none of the delays of its [`backoff`](ChildSpec::backoff). For a child that
     /// is a supervisor, it includes all attempts to start the children of that supervisor, with their delays.
     ///
-    /// A child that is stuck in a poll cannot be ended. It is abandoned 100 ms later, and its supervisor goes on without it; a
+    /// A child that is stuck in a poll cannot be ended. It is abandoned 100 ms later, and its supervisor continues without it; a
     /// restart waits until the abandoned process has ended.
     ///
     /// # Elixir
@@ -268,7 +268,7 @@ impl ChildSpec {
     /// The first start is paced as well. If the child fails to start or exceeds its `start_timeout`,
     /// [`SupervisorBuilder::start`](crate::SupervisorBuilder::start) tries again until the child has started, and then starts the next
     /// child, or until `give_up_after` is reached, and then fails; meanwhile it restarts the children that have started. If that
-    /// supervisor is itself a child, its parent goes on with other work, and starts the next children when that supervisor has started.
+    /// supervisor is itself a child, its parent continues with other work, and starts the next children when that supervisor has started.
     /// A child of [`start_child_with`](crate::TaskSupervisor::start_child_with) is tried again like any other restart.
     /// [`start_child`](crate::Supervisor::start_child) and [`restart_child`](crate::Supervisor::restart_child) make one attempt, and
     /// return its error.

@@ -27,7 +27,7 @@ pub(super) struct StartWatch {
 #[must_use = "a start that hangs has to end"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StartStep {
-    /// Nothing: the start may go on.
+    /// Nothing: the start may continue.
     Wait,
     /// The start has lasted for this long.
     Report(Duration),

@@ -16,7 +16,7 @@ pub(super) enum Deadline {
     Elapsed,
     Armed(Timer),
     Never,
-    /// The deadline of the scope, which comes before that of the timeout. Once it has passed, the timeout counts anew if the wait goes on
+    /// The deadline of the scope, which comes before that of the timeout. Once it has passed, the timeout starts again if the wait continues
     /// outside of that scope.
     OfScope {
         deadline: Box<Deadline>,

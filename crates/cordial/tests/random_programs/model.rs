@@ -390,7 +390,7 @@ impl Model {
         require(*seen == expected, || format!("the table has {seen:?}, and should have {expected:?}"))
     }
 
-    /// No process has made progress for a long time, so a process that waits now waits for ever.
+    /// No process has made progress for a long time, so a process that waits now waits forever.
     fn check_quiescent(&self) -> Result<(), String> {
         for (name, process) in self.processes.iter().filter(|(_, process)| process.exit.is_none()) {
             let Process { ending, waits_for, .. } = process;

@@ -395,7 +395,7 @@ fn a_signal_that_a_run_within_the_root_has_handled_does_not_end_the_program() {
     }))
 }
 
-/// The second signal comes just before the root ends. It cuts short what follows, which would last for ever here.
+/// The second signal comes just before the root ends. It cuts short what follows, which would last forever here.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_second_signal_at_the_end_of_the_root_is_not_lost() {
@@ -459,7 +459,7 @@ fn the_second_signal_ends_everything_at_once() {
         }
         return;
     };
-    /// Blocks its thread for ever.
+    /// Blocks its thread forever.
     fn spin() -> ! {
         loop {
             std::thread::yield_now();

@@ -33,7 +33,7 @@ fn stale_wakers(runtime: &Runtime) -> Vec<Waker> {
     kept.into_iter().collect()
 }
 
-/// Starts processes that wait for ever, wakes the stale wakers, and checks that each process was polled once.
+/// Starts processes that wait forever, wakes the stale wakers, and checks that each process was polled once.
 #[track_caller]
 fn assert_wakes_nothing(stale: &[Waker], runtime: &Runtime) {
     assert!(stale.len() >= PROCESSES);

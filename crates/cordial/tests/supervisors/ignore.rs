@@ -82,7 +82,7 @@ impl fmt::Display for Endless {
 
 impl Error for Endless {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        assert!(self.0.fetch_add(1, Ordering::SeqCst) < 10_000, "the chain is followed for ever");
+        assert!(self.0.fetch_add(1, Ordering::SeqCst) < 10_000, "the chain is followed forever");
         Some(self)
     }
 }

@@ -18,7 +18,7 @@ async fn is_alive_when_settled(pid: Pid) -> bool {
     process::info(pid).is_some()
 }
 
-/// Starts a process that is linked to `peers` when this returns, and then waits for ever.
+/// Starts a process that is linked to `peers` when this returns, and then waits forever.
 async fn linked_to(peers: impl IntoIterator<Item = Pid> + Send + 'static) -> Pid {
     let (is_linked, linked) = oneshot::channel();
     let pid = Task::start(async move {

@@ -74,7 +74,7 @@ pub(crate) fn keep_exit_statuses() {
     }
 }
 
-/// Waits for the next signal, or for ever if the signal is ignored.
+/// Waits for the next signal, or forever if the signal is ignored.
 async fn receive(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => {

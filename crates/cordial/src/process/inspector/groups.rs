@@ -40,7 +40,7 @@ pub struct StreamInfo {
     pub abandoned: usize,
     /// How many results have arrived and were not taken: they wait for the consumer or for an older item.
     pub buffered: usize,
-    /// How long ago it was polled first, on the clock of its runtime.
+    /// How long ago it was first polled, on the clock of its runtime.
     pub age: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Long polls, while they go on.
+//! Long polls, while they last.
 
 use std::sync::Arc;
 use std::time::Duration;

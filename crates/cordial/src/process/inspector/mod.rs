@@ -251,7 +251,7 @@ impl Inspector {
 
     /// Stops a child of a [`Supervisor`](crate::Supervisor) and starts it again, and returns its new process. The supervisor does
     /// that as for [`terminate_child`](crate::Supervisor::terminate_child) and
-    /// [`restart_child`](crate::Supervisor::restart_child): its siblings go on, and the restart is not counted.
+    /// [`restart_child`](crate::Supervisor::restart_child): its siblings continue, and the restart is not counted.
     ///
     /// # Errors
     ///

@@ -25,7 +25,7 @@ use crate::process::stop::{ABANDON_AFTER, stop_within};
 /// returned. The drop never blocks or panics, not even in async code or on a worker of the runtime.
 /// To wait, call [`shutdown`](Runtime::shutdown) first.
 ///
-/// tokio's timers and sockets, and tasks of `tokio::spawn`, go on until the last poll of a process has returned: a poll that is cut
+/// tokio's timers and sockets, and tasks of `tokio::spawn`, continue until the last poll of a process has returned: a poll that is cut
 /// off from them would panic.
 ///
 /// # Examples
@@ -158,7 +158,7 @@ impl Runtime {
     /// runtime after the call: tasks return [`Exit::Refused`]. A second call does nothing.
     ///
     /// The report lists processes whose poll did not return within 100 ms as abandoned. All other processes that were killed are
-    /// listed as killed; if there are so many that the threads have not ended all of them when this returns, the threads go on.
+    /// listed as killed; if there are so many that the threads have not ended all of them when this returns, the threads continue.
     ///
     /// If a process of this runtime makes the call, the call does not wait for that process: the process is killed last, and ends
     /// when its current poll returns. In a forked process, the call does nothing.

@@ -90,9 +90,10 @@ impl Builder {
     ///
     /// The operating system may refuse a stand-in before that. Tasks then wait until a poll returns or the system grants a thread:
     /// the runtime tries again about every millisecond, while tasks wait. The event `threads_refused` is emitted at the first
-    /// refusal, and again only after the system has granted a thread. An allocation
-    /// that fails ends the program. So where the address space is limited (`ulimit -v`), the runtime starts no stand-in that would leave
-    /// less than an eighth of it, and `build` fails if the threads of the runtime would leave less than 8 MiB.
+    /// refusal, and again only after the system has granted a thread.
+    ///
+    /// An allocation that fails ends the program. So where the address space is limited (`ulimit -v`), the runtime starts no stand-in
+    /// that would leave less than an eighth of it, and `build` fails if the threads of the runtime would leave less than 8 MiB.
     pub fn max_threads(self, max_threads: usize) -> Builder {
         Builder { max_threads, ..self }
     }

@@ -257,7 +257,7 @@ pub(in crate::process) fn is_in_poll() -> bool {
 
 /// Returns whether the process that this thread polls ends at this await, because it is exiting or its runtime has stopped.
 ///
-/// Such a process must not go on with the failure of a task: that task may have failed only because everything ends. Returns `false` if
+/// Such a process must not continue with the failure of a task: that task may have failed only because everything ends. Returns `false` if
 /// `cx` is not that of the poll of the process. Then other code polls the future, with a waker of its own: for example a `block_on` in a
 /// destructor.
 pub(crate) fn ends_at_this_await(cx: &std::task::Context<'_>) -> bool {

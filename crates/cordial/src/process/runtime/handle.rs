@@ -48,7 +48,7 @@ impl RuntimeHandle {
         &self.executor
     }
 
-    /// Sleeps on the clock of this runtime; with [`Duration::MAX`], for ever. Unlike a sleep of tokio, it ends in time while code of the
+    /// Sleeps on the clock of this runtime; with [`Duration::MAX`], forever. Unlike a sleep of tokio, it ends in time while code of the
     /// user blocks the threads of tokio.
     pub(crate) async fn sleep(&self, duration: Duration) {
         if duration.is_zero() {
@@ -232,7 +232,7 @@ impl RuntimeHandle {
     }
 
     /// Calls `f` with the live processes from the slot `from` on, ordered by pid, one lock at a time, until it returns `Break`. Returns
-    /// the slot with which to go on; `None` after the last process, and in a forked process.
+    /// the slot to continue from; `None` after the last process, and in a forked process.
     pub(crate) fn scan(&self, from: u32, f: &mut dyn FnMut(Pid, &Entry) -> ControlFlow<()>) -> Option<u32> {
         if self.is_forked() {
             return None;

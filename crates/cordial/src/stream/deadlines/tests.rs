@@ -62,7 +62,7 @@ fn an_elapsed_timeout_does_not_affect_the_next_attempt_in_its_slot() {
     });
 }
 
-/// A value leaves the deadline of its attempt in place, and a busy consumer leaves the reply: the timer must not go on for them.
+/// A value leaves the deadline of its attempt in place, and a busy consumer leaves the reply: the timer must not continue for them.
 #[test]
 fn the_timer_rests_when_a_process_has_ended_before_it_was_abandoned() {
     testing::run(async {

@@ -51,7 +51,7 @@ impl ChildLimit {
     pub(super) fn close(&self) {
         if let Some(semaphore) = &self.0 {
             // A user's waker that panics interrupts `close`, which has already removed that waker from the queue. The
-            // next attempt goes on with the other wakers, so the loop ends when the queue is empty.
+            // next attempt continues with the other wakers, so the loop ends when the queue is empty.
             while unwind::catch_cold(|| semaphore.close()).is_err() {}
         }
     }

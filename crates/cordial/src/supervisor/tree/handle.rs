@@ -158,7 +158,7 @@ impl Supervisor {
     /// - For a new supervisor, the errors that [`SupervisorBuilder::start`] returns before it starts a process.
     ///
     /// The call of another process, such as a task that an `init` has spawned, is not refused, but waits until the `init` is
-    /// ready. If the `init` awaits that task, neither goes on before the [`start_timeout`](ChildSpec::start_timeout) of the
+    /// ready. If the `init` awaits that task, neither continues before the [`start_timeout`](ChildSpec::start_timeout) of the
     /// `init` is over.
     ///
     /// # Cancel safety
@@ -179,7 +179,7 @@ impl Supervisor {
     /// is started again only by [`restart_child`](Supervisor::restart_child), or together with another child by the
     /// strategy. A temporary child is removed. A child that is being started is stopped as well: a `start_child` or
     /// `restart_child` that waits for it returns [`StartError::Child`]. If a restart of several
-    /// children waits for this child, it goes on with the next child.
+    /// children waits for this child, it continues with the next child.
     ///
     /// If the poll of the killed process does not return for 100 ms, the process is abandoned, and this returns `Ok`.
     ///

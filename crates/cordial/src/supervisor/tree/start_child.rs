@@ -49,7 +49,7 @@ pub(super) enum StartOutcome {
     Failed(StartError),
     /// A call terminated the child before it had started.
     Terminated,
-    /// The start may take long, and goes on while the supervisor does other work.
+    /// The start may take long, and continues while the supervisor does other work.
     Delayed,
 }
 
