@@ -1,6 +1,6 @@
 //! A `.creds` file: the token of a user, and the key that signs the challenge of the server.
 //!
-//! The file is read at each connect, also when the client connects again: a token may expire, and a program renews its file before.
+//! The file is read at each connect, even when the client connects again: a token may expire, and a program renews its file before.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -69,7 +69,7 @@ fn a_worker_ends_with_an_error_that_says_so_after_the_program_has_drained_its_cl
         let tree = tree.start().await.unwrap();
         let gives_up = process::monitor(tree.pid());
         client.drain().await.unwrap();
-        let exit = tokio::time::timeout(LIMIT, gives_up).await.expect("the worker does not wait for ever");
+        let exit = tokio::time::timeout(LIMIT, gives_up).await.expect("the worker does not wait forever");
         let text = exit.to_string();
         assert!(text.contains("the connection has ended") && text.contains("drained its NATS client"), "{text}");
         // The job of a worker that has ended runs elsewhere.
