@@ -42,6 +42,14 @@ pub(crate) struct Caught {
 }
 
 impl Unwound {
+    /// Returns the panic. `None` for a `checkpoint`.
+    pub(crate) fn into_panic(self) -> Option<Box<Caught>> {
+        match self {
+            Unwound::Panic(caught) => Some(caught),
+            Unwound::Checkpoint => None,
+        }
+    }
+
     /// Returns the exit of a child whose start has panicked. If a `checkpoint` has unwound the start, the unwinding is resumed,
     /// because the checkpoint ends the calling process and not the child.
     pub(crate) fn into_start_failure(self, id: &Arc<str>, spawned_at: &'static std::panic::Location<'static>) -> Exit {

@@ -23,7 +23,7 @@ pub struct JoinHandle<T> {
     header: Option<Arc<Header<Runnable>>>,
     /// Keeps the executor alive, so that the task can still run and end.
     executor: Executor,
-    take_output: fn(&mut Runnable) -> T,
+    take_output: fn(&mut Runnable, &mut Option<T>),
     timeout: WaitTimeout,
 }
 
@@ -31,7 +31,7 @@ impl<T> JoinHandle<T> {
     pub(super) fn new(
         header: Arc<Header<Runnable>>,
         executor: Executor,
-        take_output: fn(&mut Runnable) -> T,
+        take_output: fn(&mut Runnable, &mut Option<T>),
     ) -> JoinHandle<T> {
         JoinHandle { header: Some(header), executor, take_output, timeout: WaitTimeout::NONE }
     }
@@ -44,6 +44,21 @@ impl<T> JoinHandle<T> {
     /// Returns the executor that runs the task.
     pub fn executor(&self) -> &Executor {
         &self.executor
+    }
+
+    /// Polls for the output, which is moved into `output`. A return value would be copied by each function on the way.
+    ///
+    /// # Panics
+    ///
+    /// If polled again after it was ready.
+    pub fn poll_output(&mut self, cx: &mut Context<'_>, output: &mut Option<T>) -> Poll<()> {
+        let header = self.header.as_ref().expect("polled again after it was ready");
+        let mut task = std::task::ready!(header.join.poll_join(cx));
+        // The reference is given back before the task is retired, because a header with other references may not be used again.
+        task.keep_header(self.header.take());
+        (self.take_output)(&mut task, output);
+        task.retire_empty();
+        Poll::Ready(())
     }
 
     /// Returns whether the task has finished.
@@ -94,13 +109,9 @@ impl<T> Future for JoinHandle<T> {
     ///
     /// If polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let header = self.header.as_ref().expect("polled again after it was ready");
-        let mut task = std::task::ready!(header.join.poll_join(cx));
-        // The reference is given back before the task is retired, because a header with other references may not be used again.
-        task.keep_header(self.header.take());
-        let output = (self.take_output)(&mut task);
-        task.retire_empty();
-        Poll::Ready(output)
+        let mut output = None;
+        std::task::ready!(self.poll_output(cx, &mut output));
+        Poll::Ready(output.expect("moved there by the poll"))
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Reserved(Unstarted);
 #[must_use = "a task that is not started never runs"]
 pub struct Prepared<T> {
     task: Unstarted,
-    take_output: fn(&mut Runnable) -> T,
+    take_output: fn(&mut Runnable, &mut Option<T>),
 }
 
 /// A task that is ready to be started, and whose output is dropped.
@@ -61,7 +61,7 @@ impl Executor {
         F::Output: Send + 'static,
     {
         let Reserved(mut task) = reserved;
-        task.fill(future, Delivery::Join);
+        task.fill(&mut Some(future), Delivery::Join);
         Prepared { task, take_output: Runnable::take_output }
     }
 
@@ -74,7 +74,7 @@ impl Executor {
         F::Output: Send + 'static,
     {
         let Reserved(mut task) = reserved;
-        task.fill(future, Delivery::Discard);
+        task.fill(&mut Some(future), Delivery::Discard);
         PreparedDetached(task)
     }
 }
@@ -110,7 +110,7 @@ impl Unstarted {
 
     // Inlined for the same reason as `prepare`.
     #[inline(always)]
-    fn fill<F>(&mut self, future: F, delivery: Delivery)
+    fn fill<F>(&mut self, future: &mut Option<F>, delivery: Delivery)
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,

@@ -132,6 +132,7 @@ impl<V> Table<V> {
     /// # Panics
     ///
     /// If the index of `key` is larger than any that this table has handed out.
+    #[inline]
     pub fn occupy(&self, key: Key, value: impl FnOnce() -> V) {
         let slot = self.slot(key.index).expect("a reserved key has a page");
         // `value` makes the value in the slot, because a large value would be copied otherwise.

@@ -48,20 +48,15 @@ impl DynFuture {
         DynFuture(Box::pin(FutureCell { delivery, stage: Stage::Running { future } }))
     }
 
-    /// Uses the box of a future that was cleared for `future`, if both have the same type. Makes a new box otherwise.
-    // Inlined for the same reason as `new`.
-    #[inline(always)]
-    pub(crate) fn renew<F>(mut self, delivery: Delivery, future: F) -> DynFuture
+    /// Moves `future` into the box of a future that was cleared. Returns false, and leaves `future` there, if the box is for futures of
+    /// another type.
+    #[inline]
+    pub(crate) fn renew<F>(&mut self, delivery: Delivery, future: &mut Option<F>) -> bool
     where
         F: Future + Send + 'static,
-        F::Output: Send + 'static,
     {
-        let mut future = Some(future);
-        self.0.as_mut().renew(delivery, &mut future);
-        match future {
-            None => self,
-            Some(future) => DynFuture::new(delivery, future),
-        }
+        self.0.as_mut().renew(delivery, future);
+        future.is_none()
     }
 
     #[inline]
@@ -73,15 +68,10 @@ impl DynFuture {
         self.0.delivery()
     }
 
-    /// Takes the output.
-    ///
-    /// # Panics
-    ///
-    /// If the future is not ready, has another output, or the output was taken before.
-    pub(crate) fn take_output<T: 'static>(&mut self) -> T {
-        let mut output: Option<T> = None;
-        self.0.as_mut().take_output(&mut output);
-        output.expect("the future is ready, and its output is taken once")
+    /// Moves the output into `output`. Leaves `output` as it is if the future is not ready, has another output, or the output was taken
+    /// before.
+    pub(crate) fn take_output<T: 'static>(&mut self, output: &mut Option<T>) {
+        self.0.as_mut().take_output(output);
     }
 
     /// Drops the future or the output.

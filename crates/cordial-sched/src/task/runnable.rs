@@ -44,18 +44,22 @@ impl Runnable {
         Runnable(Box::new(Task { header, waker, scheduler, future: None, spare_header: None }))
     }
 
-    /// Gives the task its future.
+    /// Gives the task its future, which is moved out of `future`.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
     // Inlined for the same reason as `DynFuture::new`.
     #[inline(always)]
-    pub(crate) fn fill<F>(&mut self, future: F, delivery: Delivery)
+    pub(crate) fn fill<F>(&mut self, future: &mut Option<F>, delivery: Delivery)
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.0.future = Some(match self.0.future.take() {
-            Some(spare) => spare.renew(delivery, future),
-            None => DynFuture::new(delivery, future),
-        });
+        let is_filled = self.0.future.as_mut().is_some_and(|spare| spare.renew(delivery, future));
+        if !is_filled {
+            self.0.future = Some(DynFuture::new(delivery, future.take().expect("a task is filled with a future")));
+        }
     }
 
     #[inline]
@@ -131,13 +135,9 @@ impl Runnable {
         self.finish(delivery, None);
     }
 
-    /// Takes the output.
-    ///
-    /// # Panics
-    ///
-    /// If there is no output of this type.
-    pub(crate) fn take_output<T: 'static>(&mut self) -> T {
-        self.0.future.as_mut().expect("it has finished").take_output()
+    /// Moves the output into `output`. Leaves `output` as it is if there is no output of this type.
+    pub(crate) fn take_output<T: 'static>(&mut self, output: &mut Option<T>) {
+        self.0.future.as_mut().expect("it has finished").take_output(output);
     }
 
     /// Drops the future or the output, and gives the box and the header to the free list, for the next task.

@@ -141,9 +141,7 @@ pub(crate) use runtime::{
 };
 pub(crate) use scope::{Reach, Scope, ScopeDeadline};
 pub(crate) use serving::{NextIncarnation, Serving};
-pub(crate) use spawn::{
-    Ancestry, InheritedScope, LARGEST_UNBOXED, Spawn, Spawned, SpawnedTask, box_if_large, caller_lineage,
-};
+pub(crate) use spawn::{Ancestry, InheritedScope, LARGEST_UNBOXED, Spawn, SpawnedTask, box_if_large, caller_lineage};
 pub(crate) use stop::{
     ABANDON_AFTER, LateEnds, Polls, Step, StopOutcome, abandon, describe_all, describe_one, kill_one, stop_all,
     stop_in_order, stop_one, stop_these,

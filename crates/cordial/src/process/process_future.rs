@@ -32,15 +32,15 @@ use super::task_span::TaskSpan;
 use crate::exit::{Exit, Location};
 use crate::pid::Pid;
 use crate::telemetry::{self, Subject};
-use crate::unwind::{self, Unwound};
+use crate::unwind::{self, Caught, Unwound};
 
 /// A poll that has lasted for this long or longer is reported at its end, unless another one was reported shortly before.
 const LONG_POLL: Duration = Duration::from_millis(100);
 
 /// The result of a process, on its way to the recipient.
 pub(crate) struct ProcessReply<T> {
-    /// `None` only while `take` or `drop` consumes the reply.
-    result: Option<Result<T, Exit>>,
+    /// `None` only while `take` or `drop` consumes the reply. The exit is boxed, so that the reply is small: it is moved several times.
+    result: Option<Result<T, Box<Exit>>>,
     /// Kept here so that it is usually dropped by the thread that spawned the process, which has the
     /// reference count in its cache.
     _lineage: Option<Arc<Lineage>>,
@@ -54,7 +54,8 @@ impl<T> ProcessReply<T> {
 
     /// Returns the result.
     pub(crate) fn take(mut self) -> Result<T, Exit> {
-        self.result.take().expect("only `take` and `drop` remove the result, and both consume the reply")
+        let result = self.result.take().expect("only `take` and `drop` remove the result, and both consume the reply");
+        result.map_err(|exit| *exit)
     }
 }
 
@@ -87,15 +88,21 @@ impl<T> Recipient<T> for ToJoinHandle {
     }
 }
 
+/// What a process takes along from poll to poll.
+#[derive(Default)]
+pub(super) struct Carried {
+    /// `None` before the process is registered and after its end. That of an outer process while the process is polled.
+    pub(super) task: Option<TaskRef>,
+    /// Boxed, because most processes have none.
+    pub(super) span: Option<Box<TaskSpan>>,
+    /// `None` for a process without a scope. That of an outer process while the process is polled.
+    pub(super) scope: Option<Scope>,
+}
+
 pin_project! {
     /// A process, as the future that the scheduler polls.
     pub(crate) struct ProcessFuture<F, C, R> {
-        // `None` while the process is polled.
-        task: Option<TaskRef>,
-        // Boxed, because most processes have none.
-        span: Option<Box<TaskSpan>>,
-        // `None` while the process is polled, and for a process without a scope.
-        scope: Option<Scope>,
+        carried: Carried,
         into_result: C,
         // `None` after the last poll.
         recipient: Option<R>,
@@ -106,15 +113,13 @@ pin_project! {
 }
 
 impl<F, C, R> ProcessFuture<F, C, R> {
-    pub(super) fn new(
-        task: TaskRef,
-        span: Option<Box<TaskSpan>>,
-        scope: Option<Scope>,
-        future: F,
-        into_result: C,
-        recipient: R,
-    ) -> ProcessFuture<F, C, R> {
-        ProcessFuture { task: Some(task), span, scope, into_result, recipient: Some(recipient), future: Some(future) }
+    /// Makes a process that has no task yet.
+    pub(super) fn new(future: F, into_result: C, recipient: R) -> ProcessFuture<F, C, R> {
+        ProcessFuture { carried: Carried::default(), into_result, recipient: Some(recipient), future: Some(future) }
+    }
+
+    pub(super) fn carried(&mut self) -> &mut Carried {
+        &mut self.carried
     }
 }
 
@@ -128,65 +133,66 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Output> {
         let mut this = self.project();
-        let mut reply = None;
-        let is_exiting = this.task.as_ref().is_some_and(TaskRef::is_ending);
-        as_process(this.task, this.scope, cx.waker(), |runtime, pid, own_poll| {
-            let mut result = None;
+        let Carried { task, span, scope } = this.carried;
+        // Three variables, because one that holds them all would be moved as a whole right after its parts were written.
+        let (mut value, mut failure, mut lineage) = (None, None, None);
+        let is_exiting = task.as_ref().is_some_and(TaskRef::is_ending);
+        let has_ended = as_process(task, scope, cx.waker(), |runtime, pid, own_poll| {
+            let mut exit = Exit::Normal;
             let is_exiting = is_exiting || ends_with_runtime(runtime, pid);
             let polled = unwind::catch(|| {
-                let _entered = this.span.as_deref().map(TaskSpan::enter);
+                let _entered = span.as_deref().map(TaskSpan::enter);
                 if !is_exiting && let Some(future) = this.future.as_mut().as_pin_mut() {
                     let polled = future.poll(cx);
                     own_poll.drop_spares();
-                    let output = std::task::ready!(polled);
-                    result = Some((this.into_result)(output));
+                    match (this.into_result)(std::task::ready!(polled)) {
+                        Ok(output) => value = Some(output),
+                        Err(own_exit) => exit = own_exit,
+                    }
                 }
                 own_poll.while_dropping(|| this.future.set(None));
                 Poll::Ready(())
             });
-            let unwound = match polled {
-                Ok(Poll::Pending) => return,
+            let panics = match polled {
+                Ok(Poll::Pending) => return false,
                 Ok(Poll::Ready(())) => [None, None],
                 Err(unwound) => {
                     // The future is `None` already if its destructor has panicked.
                     let dropped = unwind::catch_cold(|| {
-                        let _entered = this.span.as_deref().map(TaskSpan::enter);
+                        let _entered = span.as_deref().map(TaskSpan::enter);
                         own_poll.while_dropping(|| this.future.set(None));
                     });
-                    [Some(unwound), dropped.err()]
+                    [unwound.into_panic(), dropped.err().and_then(Unwound::into_panic)]
                 }
             };
             // Again, for messages that the destructors have sent, and after a poll that has panicked.
             own_poll.drop_spares();
-            let (value, own_exit) = match result {
-                Some(Ok(value)) => (Some(value), Exit::Normal),
-                Some(Err(exit)) => (None, exit),
-                None => (None, Exit::Normal),
-            };
-            let ended = end(runtime, pid, this.span.as_deref(), own_exit, unwound);
-            let result = match value {
-                Some(value) => {
-                    discard_exit(ended.exit);
-                    Ok(value)
-                }
-                None => Err(ended.exit),
-            };
-            reply = Some(ProcessReply { result: Some(result), _lineage: ended.lineage });
+            lineage = end(runtime, pid, span.as_deref(), &mut exit, panics);
+            match value {
+                Some(_) => discard_exit(exit),
+                None => failure = Some(Box::new(exit)),
+            }
             // Dropping the last reference to a span runs a subscriber of the user.
-            if let Some(span) = this.span.take() {
+            if let Some(span) = span.take() {
                 unwind::ignore_panic(|| drop(span));
             }
+            true
         });
-        let Some(reply) = reply else {
-            if this.task.as_ref().is_some_and(TaskRef::take_sampled) {
-                report_long_poll(this.task, this.span.as_deref());
+        if !has_ended {
+            if task.as_ref().is_some_and(TaskRef::take_sampled) {
+                report_long_poll(task, span.as_deref());
             }
             return Poll::Pending;
+        }
+        let result = match failure {
+            Some(exit) => Some(Err(exit)),
+            None => value.map(Ok),
         };
+        let reply = ProcessReply { result, _lineage: lineage };
         // Called outside of `as_process`: values that the recipient drops and tasks that it wakes
         // do not see the ended process as the current process.
         let output = this.recipient.take().expect("a future is not polled again once it was ready").receive(reply);
-        if let Some(task) = this.task.take() {
+        if let Some(task) = task.take() {
             task.leave();
         }
         Poll::Ready(output)
@@ -207,50 +213,36 @@ fn is_killed_with_runtime(runtime: &RuntimeHandle, pid: Pid) -> bool {
     is_exiting()
 }
 
-/// The exit and the lineage of a process that has ended.
-struct Ended {
-    exit: Exit,
-    lineage: Option<Arc<Lineage>>,
-}
-
-/// Ends a process whose future was dropped: removes it from the table, and notifies its links and monitors. Not generic, so that it
-/// is not compiled again for each future of a user. `own_exit` is the exit with which the future itself has ended.
+/// Ends a process whose future was dropped: removes it from the table, and notifies its links and monitors. Returns its lineage. Not
+/// generic, so that it is not compiled again for each future of a user. `exit` is the exit with which the future itself has ended, and then
+/// that of the process.
 fn end(
     runtime: &RuntimeHandle,
     pid: Pid,
     span: Option<&TaskSpan>,
-    own_exit: Exit,
-    unwound: [Option<Unwound>; 2],
-) -> Ended {
+    exit: &mut Exit,
+    [first, second]: [Option<Box<Caught>>; 2],
+) -> Option<Arc<Lineage>> {
     let mut entry = runtime.remove(pid).expect("a process is removed from the table only here, after its last poll");
-    let [first, second] = unwound.map(|unwound| match unwound {
-        Some(Unwound::Panic(caught)) => Some(caught),
-        Some(Unwound::Checkpoint) | None => None,
-    });
     let (panic, lost_panic) = if first.is_some() { (first, second) } else { (second, None) };
     let signaled = std::mem::replace(&mut entry.shutdown, ShutdownState::Running).into_exit();
     // A panic is never lost: it takes precedence over the exit that a signal has decided.
     let mut span_of_panic = None;
-    let exit = match (panic, signaled) {
-        (Some(mut caught), overruled) => {
-            span_of_panic = caught.span.take().filter(|span| !span.is_none());
-            overruled.into_iter().for_each(discard_exit);
-            discard_exit(own_exit);
-            let spawned_at = Location::from(entry.spawned_at);
-            caught.into_exit(pid, entry.label().cloned(), spawned_at, entry.callers().to_vec())
-        }
-        (None, Some(signaled)) => {
-            discard_exit(own_exit);
-            signaled
-        }
-        (None, None) => own_exit,
-    };
+    if let Some(mut caught) = panic {
+        span_of_panic = caught.span.take().filter(|span| !span.is_none());
+        signaled.into_iter().for_each(discard_exit);
+        let spawned_at = Location::from(entry.spawned_at);
+        let exit_of_panic = caught.into_exit(pid, entry.label().cloned(), spawned_at, entry.callers().to_vec());
+        discard_exit(std::mem::replace(exit, exit_of_panic));
+    } else if let Some(signaled) = signaled {
+        discard_exit(std::mem::replace(exit, signaled));
+    }
     runtime.executor().clear_alarm(&entry.task);
     if entry.task.take_sampled() {
         count_and_emit_if_long(runtime, &EventSubject::of(&entry).subject(pid), span);
     }
     if exit.is_abnormal() {
-        let crash = crash(runtime, pid, &entry, &exit);
+        let crash = crash(runtime, pid, &entry, exit);
         runtime.crashes().push(crash, entry.lineage.clone(), runtime.executor().coarse_now());
     }
     if telemetry::is_enabled(Level::ERROR) {
@@ -259,19 +251,19 @@ fn end(
             // A panic is reported in the span in which it happened, which may be one that the process has entered itself.
             let span_of_panic = span_of_panic.take();
             let _entered = (span.map(TaskSpan::enter), span_of_panic.as_ref().map(Span::enter));
-            telemetry::stopped(&EventSubject::of(&entry).subject(pid), &exit, age(runtime, &entry), entry.callers());
+            telemetry::stopped(&EventSubject::of(&entry).subject(pid), exit, age(runtime, &entry), entry.callers());
             lost_panic.into_iter().for_each(|caught| telemetry::lost_panic(&caught));
         });
     }
-    let parent = entry.child_slot.take().map(|slot| slot.release(&exit));
+    let parent = entry.child_slot.take().map(|slot| slot.release(exit));
     if let Some(serving) = entry.rare.as_mut().and_then(|rare| rare.serving.take()) {
         let next = parent.map_or(NextIncarnation::Never, |(parent, index)| parent.children.next_incarnation(index));
-        unwind::ignore_panic(|| serving.ended(pid, &exit, next));
+        unwind::ignore_panic(|| serving.ended(pid, exit, next));
     }
     if let Some(rare) = entry.rare.take() {
-        notify_of_end(runtime, pid, *rare, &exit);
+        notify_of_end(runtime, pid, *rare, exit);
     }
-    Ended { exit, lineage: entry.lineage.take() }
+    entry.lineage.take()
 }
 
 /// Notifies the links, guardians and monitors of a process that has ended. Each notification may run a waker of the user: if that panics,
@@ -343,8 +335,11 @@ fn age(runtime: &RuntimeHandle, entry: &Entry) -> Duration {
 }
 
 /// Like `discard`, but skips exits that hold no value of the user.
+#[inline]
 fn discard_exit(exit: Exit) {
     if matches!(exit, Exit::Error(_)) {
         discard(exit);
+    } else if !matches!(exit, Exit::Normal) {
+        drop(exit);
     }
 }

@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use cordial_sched::{Executor, JoinHandle, Key, Prepared, PreparedDetached, Reserved, TaskRef, is_tokio_clock_paused};
+use cordial_sched::{JoinHandle, Reserved, is_tokio_clock_paused};
 use tracing::{Level, Span};
 
 use super::child_slot::{Admission, ChildSlot};
@@ -11,8 +11,8 @@ use super::entry::{Entry, Rare};
 use super::guardian::{ExitSender, Guardian};
 use super::kind::{Purpose, SpawnInfo};
 use super::lineage::Lineage;
-use super::process_future::{ProcessFuture, ProcessReply, Recipient, ToJoinHandle};
-use super::runtime::{LiveRoot, RuntimeHandle, current, current_scope, lineage_of_spawned, spawner};
+use super::process_future::{Carried, ProcessFuture, ProcessReply, Recipient, ToJoinHandle};
+use super::runtime::{LiveRoot, RuntimeHandle, current, current_scope, lineage_of_spawned, refuse_ending_thread};
 use super::scope::Scope;
 use super::shutdown_notice::ShutdownNotice;
 use super::signal::Signal;
@@ -79,13 +79,10 @@ impl InheritedScope {
 }
 
 /// A process that was started, with a join handle on its reply.
-pub(crate) type SpawnedTask<T> = Spawned<JoinHandle<ProcessReply<T>>>;
-
-/// A process that was started.
 #[derive(Debug)]
-pub(crate) struct Spawned<J> {
+pub(crate) struct SpawnedTask<T> {
     pub(crate) pid: Pid,
-    pub(crate) join: J,
+    pub(crate) join: JoinHandle<ProcessReply<T>>,
     /// Whether it is linked to the process that spawned it.
     pub(crate) is_linked: bool,
 }
@@ -109,24 +106,12 @@ macro_rules! box_if_large {
 
 pub(crate) use box_if_large;
 
-/// A process whose task is reserved. It is not in the table yet.
-struct Begun {
-    reserved: Reserved,
-    task: TaskRef,
-    span: Option<Box<TaskSpan>>,
-    scope: Option<Scope>,
-    origin: Origin,
-}
-
-/// The identity of a new process, and where it comes from.
-struct Origin {
-    task: TaskRef,
-    key: Key,
+/// A process that is in the table, and whose task has no future yet.
+struct Registered {
     pid: Pid,
-    caller: Option<Pid>,
-    /// The caller, if the process is linked to it.
-    linked_to: Option<Pid>,
-    lineage: Option<Arc<Lineage>>,
+    /// Whether it is linked to the process that spawns it.
+    is_linked: bool,
+    reserved: Reserved,
 }
 
 impl Spawn {
@@ -187,8 +172,17 @@ impl Spawn {
         C: Fn(F::Output) -> Result<T, Exit> + Send + 'static,
         T: Send + 'static,
     {
-        let started = self.start_for(runtime, future, into_result, ToJoinHandle, Executor::prepare, Prepared::start);
-        started.inspect_err(|_| self.clear())
+        let mut process = ProcessFuture::new(future, into_result, ToJoinHandle);
+        match self.register(runtime, process.carried()) {
+            Ok(Registered { pid, is_linked, reserved }) => {
+                let executor = runtime.executor();
+                Ok(SpawnedTask { pid, join: executor.prepare(reserved, process).start(executor), is_linked })
+            }
+            Err(refusal) => {
+                self.clear();
+                Err(refusal)
+            }
+        }
     }
 
     /// Starts a process without a join handle: the recipient receives its reply.
@@ -209,36 +203,17 @@ impl Spawn {
         R: Recipient<F::Output> + Send + 'static,
         R::Output: Send + 'static,
     {
-        let (spawned_at, supervisor) = (self.spawned_at, self.child_slot.as_ref().map(|slot| slot.parent().pid));
-        let start = |prepared: PreparedDetached, _: &Executor| prepared.start();
-        let started = self.start_for(runtime, future, Ok, recipient, Executor::prepare_detached, start);
-        started.map(|spawned| spawned.pid).inspect_err(|refusal| {
-            self.clear();
-            telemetry::refused(spawned_at, supervisor, refusal);
-        })
-    }
-
-    fn start_for<F, C, T, R, S, J>(
-        &mut self,
-        runtime: &RuntimeHandle,
-        future: F,
-        into_result: C,
-        recipient: R,
-        prepare: impl FnOnce(&Executor, Reserved, ProcessFuture<F, C, R>) -> S,
-        start: impl FnOnce(S, &Executor) -> J,
-    ) -> Result<Spawned<J>, Refusal>
-    where
-        F: Future + Send + 'static,
-        C: Fn(F::Output) -> Result<T, Exit> + Send + 'static,
-        R: Recipient<T> + Send + 'static,
-    {
-        let executor = runtime.executor();
-        let Begun { reserved, task, span, scope, origin } = self.begin(runtime)?;
-        let (pid, is_linked) = (origin.pid, origin.linked_to.is_some());
-        let prepared =
-            prepare(executor, reserved, ProcessFuture::new(task, span, scope, future, into_result, recipient));
-        self.register(runtime, origin);
-        Ok(Spawned { pid, join: start(prepared, executor), is_linked })
+        let mut process = ProcessFuture::new(future, Ok, recipient);
+        match self.register(runtime, process.carried()) {
+            Ok(Registered { pid, reserved, .. }) => {
+                runtime.executor().prepare_detached(reserved, process).start();
+                Ok(pid)
+            }
+            Err(refusal) => {
+                self.refuse(&refusal);
+                Err(refusal)
+            }
+        }
     }
 
     // The rest is not generic, so that it is not compiled again for each future of a user.
@@ -250,16 +225,24 @@ impl Spawn {
         *self = Spawn::new(self.spawned_at);
     }
 
-    /// Reserves a task for the process, and decides where the process comes from and what it inherits.
-    fn begin(&mut self, runtime: &RuntimeHandle) -> Result<Begun, Refusal> {
+    /// Reports that a process without a join handle was refused.
+    #[cold]
+    fn refuse(&mut self, refusal: &Refusal) {
+        let supervisor = self.child_slot.as_ref().map(|slot| slot.parent().pid);
+        self.clear();
+        telemetry::refused(self.spawned_at, supervisor, refusal);
+    }
+
+    /// Reserves a task for the process, decides where the process comes from and what it inherits, and puts it into the table. It must be
+    /// started afterwards, with what it carries.
+    fn register(&mut self, runtime: &RuntimeHandle, carried: &mut Carried) -> Result<Registered, Refusal> {
         let executor = runtime.executor();
         if executor.is_closed() {
             return Err(Refusal::RuntimeStopped);
         }
-        if runtime.is_forked() {
-            return Err(Refusal::Forked);
-        }
-        let caller = spawner()?;
+        runtime.refuse_forked()?;
+        refuse_ending_thread()?;
+        let caller = current();
         // Not asked in a process, because the runtime that polls the process does not pause the clock of its tokio.
         if caller.is_none() && !executor.is_simulated() && is_tokio_clock_paused() {
             return Err(Refusal::PausedClock);
@@ -277,33 +260,12 @@ impl Spawn {
         };
         let reserved = executor.reserve(key);
         let task = reserved.task();
-        let span = TaskSpan::new(pid, self.label.as_deref(), self.spawned_at, self.span.take().map(|span| *span));
-        let scope = std::mem::replace(&mut self.scope, InheritedScope::Whole).into_scope();
-        let origin = Origin { task: task.clone(), key, pid, caller, linked_to, lineage };
-        Ok(Begun { reserved, task, span, scope, origin })
-    }
-
-    /// Puts the process into the table. It must be started afterwards.
-    fn register(&mut self, runtime: &RuntimeHandle, origin: Origin) {
-        let executor = runtime.executor();
-        let Origin { task, key, pid, caller, linked_to, lineage } = origin;
-        let mut rare: Option<Box<Rare>> = None;
-        if let Some(caller) = linked_to {
-            rare.get_or_insert_default().links.insert(caller);
-        }
-        if self.label.is_some() {
-            rare.get_or_insert_default().label = self.label.clone();
-        }
-        if self.root_notice.is_some() {
-            rare.get_or_insert_default().root_notice = self.root_notice.take();
-        }
-        if let Some(guardian) = self.guardian.take() {
-            let (guardian, exits) = *guardian;
-            let rare = rare.get_or_insert_default();
-            rare.guardian = Some(Box::new(guardian));
-            let id = rare.next_id();
-            rare.traps.insert(id, exits);
-        }
+        *carried = Carried {
+            task: Some(task.clone()),
+            span: TaskSpan::new(pid, self.label.as_deref(), self.spawned_at, self.span.take().map(|span| *span)),
+            scope: std::mem::replace(&mut self.scope, InheritedScope::Whole).into_scope(),
+        };
+        let rare = self.rare(linked_to);
         let (spawned_at, spawn_info) = (self.spawned_at, SpawnInfo::new(runtime.coarse_now(caller), self.purpose));
         let parent = self.child_slot.as_ref().map(|slot| (slot.parent().clone(), slot.index()));
         let child_slot = self.child_slot.take();
@@ -325,6 +287,29 @@ impl Spawn {
             // was in the table.
             runtime.signal(pid, Signal::Sent { from: None, reason: Exit::Killed });
         }
+        Ok(Registered { pid, is_linked: linked_to.is_some(), reserved })
+    }
+
+    /// Returns the part of the entry that most processes do not have.
+    fn rare(&mut self, linked_to: Option<Pid>) -> Option<Box<Rare>> {
+        let mut rare: Option<Box<Rare>> = None;
+        if let Some(caller) = linked_to {
+            rare.get_or_insert_default().links.insert(caller);
+        }
+        if self.label.is_some() {
+            rare.get_or_insert_default().label = self.label.clone();
+        }
+        if self.root_notice.is_some() {
+            rare.get_or_insert_default().root_notice = self.root_notice.take();
+        }
+        if let Some(guardian) = self.guardian.take() {
+            let (guardian, exits) = *guardian;
+            let rare = rare.get_or_insert_default();
+            rare.guardian = Some(Box::new(guardian));
+            let id = rare.next_id();
+            rare.traps.insert(id, exits);
+        }
+        rare
     }
 }
 

@@ -7,9 +7,9 @@ use std::task::{Context, Poll, ready};
 use super::deadline;
 use super::join::{JoinControl, OrExit, PollJoin, ProcessJoin, flatten};
 use super::large_output::Unboxed;
-use crate::exit::{Exit, IntoExit, NamedLimit, TimedOut};
+use crate::exit::{Exit, IntoExit, NamedLimit, Refusal, TimedOut};
 use crate::pid::Pid;
-use crate::process::{discard_in_turn, ends_at_this_await, named_limit};
+use crate::process::{ProcessReply, discard_in_turn, ends_at_this_await, named_limit};
 use crate::timeout::{CompactTimeout, Timeout};
 
 /// An owned handle to a process that runs one future.
@@ -213,22 +213,47 @@ impl<T: Send> Task<T> {
 
     /// Polls for the result. The timeout of the await does not apply. If the task has failed and the awaiting
     /// process ends at this await, returns `Pending` and keeps the failure.
+    #[inline]
     pub(super) fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
-        let result = match &mut self.state {
-            TaskState::Running(join) => ready!(join.poll(cx)),
+        if let TaskState::Running(_) = self.state { self.poll_running(cx) } else { self.poll_other(cx) }
+    }
+
+    /// The usual case, apart from the others, because a large result would be in the stack frame several times.
+    #[inline]
+    fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
+        let TaskState::Running(join) = &mut self.state else { unreachable!("called only in this state") };
+        let mut reply = None;
+        ready!(join.poll_reply(cx, &mut reply));
+        // Not one call that returns the result, because that would be moved right after it was made.
+        match reply.map(ProcessReply::take) {
+            Some(Ok(value)) => {
+                self.state = TaskState::Taken;
+                Poll::Ready(Ok(value))
+            }
+            Some(Err(exit)) => self.fail(exit, cx),
+            None => self.fail(Exit::Refused(Refusal::Forked), cx),
+        }
+    }
+
+    fn poll_other(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
+        let result = match &self.state {
             TaskState::Mapped(_) => ready!(self.poll_mapped(cx)),
-            TaskState::Ready(_) | TaskState::Taken => self.take_ready().unwrap_or(Err(Exit::NoProcess)),
+            _ => self.take_ready().unwrap_or(Err(Exit::NoProcess)),
         };
         match result {
-            Err(exit) if ends_at_this_await(cx) => {
-                self.state = TaskState::Ready(ReadyResult::failed(exit));
-                Poll::Pending
-            }
-            result => {
-                self.state = TaskState::Taken;
-                Poll::Ready(result)
-            }
+            Err(exit) => self.fail(exit, cx),
+            value => Poll::Ready(value),
         }
+    }
+
+    /// Ends the await with a failure, unless the process that awaits ends here.
+    fn fail(&mut self, exit: Exit, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
+        if ends_at_this_await(cx) {
+            self.state = TaskState::Ready(ReadyResult::failed(exit));
+            return Poll::Pending;
+        }
+        self.state = TaskState::Taken;
+        Poll::Ready(Err(exit))
     }
 
     /// Polls the join handle of a mapped task. The handle is taken out meanwhile: if the conversion of an error panics, the result

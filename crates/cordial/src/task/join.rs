@@ -7,7 +7,6 @@
 //! ```
 
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,8 +15,8 @@ use cordial_sched::JoinHandle;
 use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
 use crate::process::{
-    ProcessReply, RuntimeHandle, Spawned, SpawnedTask, capped, is_forked, pid_of, unlink_from_caller,
-    unlink_from_current, with_own_task,
+    ProcessReply, RuntimeHandle, SpawnedTask, capped, is_forked, pid_of, unlink_from_caller, unlink_from_current,
+    with_own_task,
 };
 use crate::timeout::Timeout;
 
@@ -85,12 +84,19 @@ pub(super) struct ProcessJoin<T> {
 
 impl<T> ProcessJoin<T> {
     pub(super) fn new(spawned: SpawnedTask<T>, ownership: Ownership) -> ProcessJoin<T> {
-        let Spawned { join, is_linked, .. } = spawned;
+        let SpawnedTask { join, is_linked, .. } = spawned;
         ProcessJoin { join, is_linked, ownership, is_capped: false }
     }
 
     pub(super) fn reset_timeout(&mut self) {
         self.join.clear_timeout();
+    }
+
+    /// Polls for the reply, which is moved into `reply`; a return value would be copied by each function on the way. In a forked process,
+    /// ready without a reply: another thread may have held a lock of the task at the fork.
+    #[inline]
+    pub(super) fn poll_reply(&mut self, cx: &mut Context<'_>, reply: &mut Option<ProcessReply<T>>) -> Poll<()> {
+        if is_forked(&self.join) { Poll::Ready(()) } else { self.join.poll_output(cx, reply) }
     }
 
     /// Returns `Ready` once `timeout` has elapsed since the first call.
@@ -114,11 +120,9 @@ impl<T> ProcessJoin<T> {
 
 impl<T: Send> PollJoin<T> for ProcessJoin<T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
-        // In a forked process the task must not be touched: another thread may have held one of its locks at the fork.
-        if is_forked(&self.join) {
-            return Poll::Ready(Err(Exit::Refused(Refusal::Forked)));
-        }
-        Pin::new(&mut self.join).poll(cx).map(ProcessReply::take)
+        let mut reply = None;
+        ready!(self.poll_reply(cx, &mut reply));
+        Poll::Ready(reply.map_or(Err(Exit::Refused(Refusal::Forked)), ProcessReply::take))
     }
 
     fn control(&self) -> &dyn JoinControl {

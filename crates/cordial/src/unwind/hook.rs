@@ -146,6 +146,7 @@ fn record(info: &PanicHookInfo<'_>) {
 
 /// Calls `f`, which must not unwind, while the hook records panics. Afterwards, `take_record_of_catch` returns the record of
 /// a panic that `f` has caught.
+#[inline]
 pub(super) fn while_recording<R>(f: impl FnOnce() -> R) -> R {
     if DEPTH.get() == 0 {
         TURN.set(TURN.get().wrapping_add(1));

@@ -19,7 +19,7 @@ fn run_task(tasks: &TaskAllocator) -> (usize, Waker) {
         let _ = wakers.send(cx.waker().clone());
         std::task::Poll::Ready(())
     });
-    task.fill(future, Delivery::Discard);
+    task.fill(&mut Some(future), Delivery::Discard);
     assert!(task.poll().is_ready());
     task.finish(Delivery::Discard, None);
     (address, kept.recv().expect("sent by the poll"))

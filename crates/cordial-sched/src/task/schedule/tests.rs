@@ -32,7 +32,7 @@ fn pending_task(tasks: &TaskAllocator, wakes_itself: bool) -> (Runnable, Receive
         wakers.send(cx.waker().clone()).expect("the test receives it");
         Poll::<()>::Pending
     });
-    task.fill(future, Delivery::Discard);
+    task.fill(&mut Some(future), Delivery::Discard);
     (task, sent)
 }
 

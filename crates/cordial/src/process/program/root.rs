@@ -23,7 +23,7 @@ use crate::process::discard::discard;
 use crate::process::entry::Entry;
 use crate::process::outcome::Outcome;
 use crate::process::report::{ReportBuilder, StopReport};
-use crate::process::runtime::{RuntimeHandle, assert_may_block, is_in_poll, spawner, try_default_runtime};
+use crate::process::runtime::{RuntimeHandle, assert_may_block, is_in_poll, refuse_ending_thread, try_default_runtime};
 use crate::process::shutdown::Shutdown;
 use crate::process::signal::Signal;
 use crate::process::spawn::{Spawn, box_if_large};
@@ -292,7 +292,7 @@ where
 /// Checks that this thread can start a process, and installs the signal handlers.
 fn listen(runtime: &RuntimeHandle) -> Result<OsSignals, Exit> {
     // Before tokio is used, which panics where the thread-locals of the thread are gone.
-    spawner().map_err(Exit::Refused)?;
+    refuse_ending_thread().map_err(Exit::Refused)?;
     runtime.refuse_forked().map_err(Exit::Refused)?;
     OsSignals::listen(runtime, is_in_poll()).map_err(|error| {
         let handlers = if cfg!(unix) { "the handlers of SIGINT and SIGTERM" } else { "the handler of Ctrl-C" };

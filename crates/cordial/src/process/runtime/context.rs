@@ -1,6 +1,6 @@
 //! Which runtime and which process the calling thread works for.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,19 +20,38 @@ use crate::process::spares::{SpareCall, SpareCast, Spares};
 use crate::timeout::Timeout;
 use crate::unwind::{self, PanicReports};
 
-thread_local!(static CONTEXT: ProcessContext = const { ProcessContext::new() });
+// Never destroyed, because destructors of other thread-locals and handlers of `atexit` use it, and because each access to a
+// thread-local with a destructor asks first whether that has run.
+thread_local!(static CONTEXT: ManuallyDrop<ProcessContext> = const { ManuallyDrop::new(ProcessContext::new()) });
 
-// The context of a thread whose `CONTEXT` was destroyed: destructors of other thread-locals, and handlers of `atexit`, run after
-// that. Never destroyed, and empty except during `as_thread_of`, so nothing is leaked.
-thread_local!(static ENDING: ManuallyDrop<ProcessContext> = const { ManuallyDrop::new(ProcessContext::new()) });
+// Clears `CONTEXT` when the thread ends. A thread that may own something there has used this.
+thread_local!(static CLEANUP: Cleanup = const { Cleanup });
+
+struct Cleanup;
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        with_context(ProcessContext::clear);
+    }
+}
+
+/// Makes sure that the context of this thread is cleared when the thread ends.
+///
+/// # Errors
+///
+/// [`Refusal::ThreadEnding`] on a thread whose thread-locals are being destroyed, or are gone. A spawn is refused there.
+#[inline]
+pub(in crate::process) fn refuse_ending_thread() -> Result<(), Refusal> {
+    CLEANUP.try_with(|_| ()).map_err(|_| Refusal::ThreadEnding)
+}
 
 /// After how many messages in one poll a process lets other processes run.
 const SENDS_IN_A_POLL: u32 = 64;
 
 /// The runtime and the process that a thread works for.
 struct ProcessContext {
-    /// The runtime that started the thread, if a runtime did. Set once.
-    own: OnceCell<RuntimeHandle>,
+    /// The runtime that started the thread, if a runtime did. Set once, and borrowed while the thread works for it.
+    own: RefCell<Option<RuntimeHandle>>,
     /// The runtime of the current call of `as_thread_of`. Takes precedence over `own`.
     borrowed: RefCell<Option<Rc<RuntimeHandle>>>,
     is_borrowed: Cell<bool>,
@@ -56,7 +75,7 @@ struct ProcessContext {
 impl ProcessContext {
     const fn new() -> ProcessContext {
         ProcessContext {
-            own: OnceCell::new(),
+            own: RefCell::new(None),
             borrowed: RefCell::new(None),
             is_borrowed: Cell::new(false),
             process: Cell::new(None),
@@ -73,16 +92,21 @@ impl ProcessContext {
     // One call of `f`, so that it is compiled once: it may hold the future of a user.
     #[inline]
     fn with_runtime<R>(&self, f: impl FnOnce(&RuntimeHandle) -> R) -> R {
+        let own = self.own.borrow();
         let borrowed;
         let runtime: &RuntimeHandle = if !self.is_borrowed.get()
-            && let Some(own) = self.own.get()
+            && let Some(own) = &*own
         {
             own
         } else {
             borrowed = self.borrowed();
             match &borrowed {
                 Some(borrowed) => borrowed,
-                None => default_runtime(),
+                None => {
+                    // After the end of the thread no runtime is started for it, whatever it has used of the library before.
+                    _ = refuse_ending_thread();
+                    default_runtime()
+                }
             }
         };
         f(runtime)
@@ -116,22 +140,29 @@ impl ProcessContext {
 
     /// Returns whether the thread belongs to no runtime.
     fn uses_default_runtime(&self) -> bool {
-        !self.is_borrowed.get() && self.own.get().is_none()
+        !self.is_borrowed.get() && self.own.borrow().is_none()
     }
 
     fn borrow_runtime(&self, runtime: Option<Rc<RuntimeHandle>>) -> Option<Rc<RuntimeHandle>> {
         self.is_borrowed.set(runtime.is_some());
         self.borrowed.replace(runtime)
     }
+
+    /// Drops what the thread owns.
+    fn clear(&self) {
+        self.process.set(None);
+        let (lineage, spares) = (self.lineage.take(), self.spares.take_all());
+        // Borrowed if a process has called `std::process::exit`, which runs the destructors of its thread.
+        let own = self.own.try_borrow_mut().ok().and_then(|mut own| own.take());
+        drop((lineage, spares, own));
+    }
 }
 
 /// Calls `f` with the context of this thread.
 #[inline]
 fn with_context<R>(f: impl FnOnce(&ProcessContext) -> R) -> R {
-    let mut f = Some(f);
-    let mut call = |context: &ProcessContext| f.take().map(|f| f(context));
-    let result = CONTEXT.try_with(&mut call).unwrap_or_else(|_| ENDING.with(|context| call(context)));
-    result.expect("one of the two contexts is there")
+    // `with` is not inlined.
+    CONTEXT.try_with(|context| f(context)).expect("a thread-local without a destructor is never destroyed")
 }
 
 /// Returns the calling process; `None` on a thread that runs no process.
@@ -149,17 +180,8 @@ fn with_context<R>(f: impl FnOnce(&ProcessContext) -> R) -> R {
 /// ```
 #[must_use]
 pub fn current() -> Option<Pid> {
+    _ = refuse_ending_thread();
     with_context(|context| context.process.get())
-}
-
-/// Returns the process that spawns, which is the calling process, if there is one.
-///
-/// # Errors
-///
-/// [`Refusal::ThreadEnding`] on a thread whose thread-locals are being destroyed, or are gone.
-pub(in crate::process) fn spawner() -> Result<Option<Pid>, Refusal> {
-    let spawner = CONTEXT.try_with(|context| context.process.get());
-    spawner.map_err(|_| Refusal::ThreadEnding)
 }
 
 /// Calls `f` with the runtime on which this thread spawns: its own, or else the default runtime, which starts on first use.
@@ -170,21 +192,13 @@ pub(in crate::process) fn spawner() -> Result<Option<Pid>, Refusal> {
 /// [`Refusal::Forked`] if the program has forked while the default runtime was starting.
 #[inline]
 pub(crate) fn with_spawning_runtime<R>(f: impl FnOnce(&RuntimeHandle) -> R) -> Result<R, Refusal> {
-    let (mut f, mut result) = (Some(f), None);
-    call_with_spawning_runtime(&mut |runtime| result = f.take().map(|f| f(runtime)))?;
-    Ok(result.expect("the function is called once"))
-}
-
-// Not generic, so that it is not compiled again for each future of a user.
-fn call_with_spawning_runtime(f: &mut dyn FnMut(&RuntimeHandle)) -> Result<(), Refusal> {
-    let with = |context: &ProcessContext| {
+    refuse_ending_thread()?;
+    with_context(|context| {
         if context.uses_default_runtime() && is_default_runtime_forked() {
             return Err(Refusal::Forked);
         }
-        context.with_runtime(f);
-        Ok(())
-    };
-    CONTEXT.try_with(with).unwrap_or(Err(Refusal::ThreadEnding))
+        Ok(context.with_runtime(f))
+    })
 }
 
 /// Calls `f` with the runtime of this thread, or else with the default runtime, which starts on first use.
@@ -199,14 +213,14 @@ pub(crate) fn current_runtime() -> RuntimeHandle {
 
 /// Returns the runtime of this thread; `None` on a thread that belongs to none.
 pub(super) fn own_runtime() -> Option<RuntimeHandle> {
-    with_context(|context| context.borrowed.borrow().as_deref().or_else(|| context.own.get()).cloned())
+    with_context(|context| context.borrowed.borrow().as_deref().cloned().or_else(|| context.own.borrow().clone()))
 }
 
 /// Returns the runtime of this thread, or else the default runtime, which starts on first use. `None` if it cannot start, and on a
 /// thread whose thread-locals are gone.
 pub(in crate::process) fn try_current_runtime() -> Option<RuntimeHandle> {
     own_runtime().or_else(|| {
-        CONTEXT.try_with(|_| ()).ok()?;
+        refuse_ending_thread().ok()?;
         try_default_runtime().ok().cloned()
     })
 }
@@ -219,8 +233,9 @@ pub(in crate::process) fn started_runtime() -> Option<RuntimeHandle> {
 /// Makes this thread belong to the runtime, which has just started it.
 pub(super) fn adopt(runtime: RuntimeHandle) {
     unwind::set_panic_reports(runtime.panic_reports());
-    let adopted = with_context(|context| context.own.set(runtime));
-    adopted.expect("a thread is started by one runtime, once");
+    refuse_ending_thread().expect("a thread is started by a runtime before it ends");
+    let before = with_context(|context| context.own.replace(Some(runtime)));
+    assert!(before.is_none(), "a thread is started by one runtime, once");
 }
 
 /// Calls `body` as if this thread belonged to the runtime and ran no process.
@@ -432,6 +447,7 @@ impl OwnPoll<'_> {
 
 /// Calls `body` with the process of `task` as the current process, and with the waker of its poll.
 /// Takes `task` and `scope`, and puts them back afterwards. `body` must not panic.
+#[inline]
 pub(in crate::process) fn as_process<R>(
     task: &mut Option<TaskRef>,
     scope: &mut Option<Scope>,
@@ -443,12 +459,12 @@ pub(in crate::process) fn as_process<R>(
             let pid = runtime.pid_of_task(task.as_ref().expect("the process lends its task to one poll at a time"));
             let before = (context.process.replace(Some(pid)), context.waker.replace(waker.data().addr()));
             // Moved: a clone would change the reference count twice in each poll.
-            let outer_task = context.task.replace(task.take());
-            let outer_scope = context.scope.replace(scope.take());
+            std::mem::swap(task, &mut context.task.borrow_mut());
+            std::mem::swap(scope, &mut context.scope.borrow_mut());
             context.sends.set(0);
             let result = body(runtime, pid, OwnPoll(context));
-            *scope = context.scope.replace(outer_scope);
-            *task = context.task.replace(outer_task);
+            std::mem::swap(scope, &mut context.scope.borrow_mut());
+            std::mem::swap(task, &mut context.task.borrow_mut());
             context.process.set(before.0);
             context.waker.set(before.1);
             result

@@ -29,7 +29,7 @@ pub(crate) use roots::LiveRoot;
 pub(crate) use shared::RuntimeShared;
 
 pub(super) use context::{
-    as_process, is_exiting, is_in_poll, lineage_of_spawned, own_deadline, poll_own_deadline, spawner, started_runtime,
-    try_current_runtime,
+    as_process, is_exiting, is_in_poll, lineage_of_spawned, own_deadline, poll_own_deadline, refuse_ending_thread,
+    started_runtime, try_current_runtime,
 };
 pub(super) use default::{set_default_runtime, try_default_runtime};
