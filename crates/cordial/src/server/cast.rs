@@ -131,30 +131,15 @@ where
             return self.wait(cx);
         }
         // The usual case: the sender is a process of the runtime without an open scope, and the cast has the default limit.
-        if self.limit.is_none()
+        let (sent, scope) = if self.limit.is_none()
             && self.message.is_some()
             && let Some((sender, at)) = quick_sender(&self.server.0.runtime)
         {
-            return self.send_at(Sent { at, sender: Some(sender) }, None, cx);
-        }
-        // First, because a thread of the parent process may have held the lock of the mailbox at the fork.
-        if let Err(refusal) = self.server.0.runtime.refuse_forked() {
-            discard(self.message.take());
-            return Poll::Ready(Err(Exit::Refused(refusal)));
-        }
-        let mut sender = sender();
-        if (self.limit.is_some() || sender.is_in_scope)
-            && capped(self.limit.unwrap_or(Timeout::Infinity)) == Timeout::After(Duration::ZERO)
-        {
-            return Poll::Ready(Err(self.timed_out()));
-        }
-        if !may_send_in_this_poll() {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let (process, scope) = (sender.process, sender.carried.take());
-        let sent = Sent { at: self.server.0.runtime.coarse_now(process), sender: process };
-        self.send_at(sent, scope, cx)
+            (Sent { at, sender: Some(sender) }, None)
+        } else {
+            ready!(self.poll_sender(cx))?
+        };
+        self.send(sent, scope, cx)
     }
 
     fn set_limit(&mut self, limit: Timeout) {
@@ -187,8 +172,29 @@ where
         }
     }
 
+    /// Returns when and by whom the message is sent, and the scope that it carries. Pending if other processes run first.
+    fn poll_sender(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(Sent, Option<Scope>), Exit>> {
+        // First, because a thread of the parent process may have held the lock of the mailbox at the fork.
+        if let Err(refusal) = self.server.0.runtime.refuse_forked() {
+            discard(self.message.take());
+            return Poll::Ready(Err(Exit::Refused(refusal)));
+        }
+        let mut sender = sender();
+        if (self.limit.is_some() || sender.is_in_scope)
+            && capped(self.limit.unwrap_or(Timeout::Infinity)) == Timeout::After(Duration::ZERO)
+        {
+            return Poll::Ready(Err(self.timed_out()));
+        }
+        if !may_send_in_this_poll() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let (process, scope) = (sender.process, sender.carried.take());
+        Poll::Ready(Ok((Sent { at: self.server.0.runtime.coarse_now(process), sender: process }, scope)))
+    }
+
     #[inline(always)]
-    fn send_at(&mut self, sent: Sent, scope: Option<Scope>, cx: &mut TaskContext<'_>) -> Poll<Result<(), Exit>> {
+    fn send(&mut self, sent: Sent, scope: Option<Scope>, cx: &mut TaskContext<'_>) -> Poll<Result<(), Exit>> {
         let message = self.message.take().expect("the message is there until it is sent, and it is sent once");
         let (shared, process) = (&self.server.0, sent.sender);
         match shared.mailbox.send_unboxed(Message { message, scope }, sent, WhenFull::WaitForRoom) {

@@ -25,7 +25,7 @@ pub struct Context<S> {
     pub(super) handled_in_poll: u32,
     /// Whether the mailbox has the next turn, because the last message was not in it.
     pub(super) mail_is_next: bool,
-    /// What the server does next, from `next_of` until `take_other` takes it.
+    /// What the server does next, from `take_turn` or `poll_next` until `take_other` takes it.
     pub(super) next: Option<Next<S>>,
 }
 

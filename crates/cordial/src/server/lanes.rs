@@ -16,6 +16,7 @@
 use std::any::{Any, TypeId};
 use std::collections::VecDeque;
 use std::fmt;
+use std::num::NonZeroUsize;
 
 /// The most memory that a lane keeps while it is empty, in bytes.
 const KEPT_BYTES: usize = 64 * 1024;
@@ -32,9 +33,15 @@ pub(super) trait Unboxed<T>: Send + 'static {
 /// The lanes of a mailbox: one for each type of message that was put into a lane.
 pub(super) struct Lanes<T>(Vec<Lane<T>>);
 
-/// Names a lane.
+/// The index of a lane, plus one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LaneIdx(usize);
+pub(super) struct LaneIdx(NonZeroUsize);
+
+impl LaneIdx {
+    fn get(self) -> usize {
+        self.0.get() - 1
+    }
+}
 
 struct Lane<T> {
     message: TypeId,
@@ -80,13 +87,13 @@ impl<T: 'static> Lanes<T> {
             self.0.len() - 1
         });
         messages_of::<T, U>(&mut self.0[idx]).expect("the lane is of this type").0.push_back(message);
-        LaneIdx(idx)
+        LaneIdx(NonZeroUsize::MIN.saturating_add(idx))
     }
 
     /// Moves the first message of a lane to `to`, if the messages of the lane are of this type. Returns whether they are.
     #[inline(always)]
-    pub(super) fn pop_to<U: Unboxed<T>>(&mut self, LaneIdx(idx): LaneIdx, to: &mut Option<U>) -> bool {
-        match messages_of::<T, U>(&mut self.0[idx]) {
+    pub(super) fn pop_to<U: Unboxed<T>>(&mut self, lane: LaneIdx, to: &mut Option<U>) -> bool {
+        match messages_of::<T, U>(&mut self.0[lane.get()]) {
             Some(messages) => {
                 messages.pop_to(to);
                 true
@@ -96,8 +103,8 @@ impl<T: 'static> Lanes<T> {
     }
 
     /// Takes the first message of a lane, as an envelope.
-    pub(super) fn pop_envelope(&mut self, LaneIdx(idx): LaneIdx) -> T {
-        self.0[idx].messages.pop_envelope()
+    pub(super) fn pop_envelope(&mut self, lane: LaneIdx) -> T {
+        self.0[lane.get()].messages.pop_envelope()
     }
 }
 
@@ -108,8 +115,8 @@ fn messages_of<T: 'static, U: Unboxed<T>>(lane: &mut Lane<T>) -> Option<&mut Mes
 }
 
 impl<T> Lanes<T> {
-    pub(super) fn name(&self, LaneIdx(idx): LaneIdx) -> &'static str {
-        self.0[idx].name
+    pub(super) fn name(&self, lane: LaneIdx) -> &'static str {
+        self.0[lane.get()].name
     }
 }
 

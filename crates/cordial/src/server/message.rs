@@ -1,6 +1,7 @@
 //! A message whose sender waits for no answer, and the handling that all messages share.
 
 use std::any::{Any, type_name};
+use std::future::poll_fn;
 
 use futures_util::future::BoxFuture;
 
@@ -8,7 +9,7 @@ use super::behavior::{Handle, Server};
 use super::context::Context;
 use super::envelope::{CastEnvelope, Item, Next, Source};
 use super::lanes::Unboxed;
-use super::next_message::{next_of, take_other};
+use super::next_message::{poll_next, take_other, take_turn};
 use super::polling::{Boxed, HandlerOf, InPlace, Polling};
 use super::queue::Envelope;
 use super::reply::{Later, Reply, Resolved};
@@ -98,7 +99,8 @@ where
             ctx.timers.touch();
         }
         source = Source::Mailbox;
-        if next_of(ctx, &mut next).await {
+        // Not one future: the compiler would store the two references and then move them as one value, for which the processor waits.
+        if take_turn(ctx).await && poll_fn(|cx| poll_next(ctx, cx, &mut next)).await {
             continue;
         }
         match take_other(ctx) {

@@ -37,20 +37,8 @@ pub(super) async fn next<S: Server>(ctx: &mut Context<S>) -> Next<S> {
     take_other(ctx)
 }
 
-/// Waits for the next message. Returns whether it is one of type `U` that was sent without a box, which is moved to `unboxed`. If
-/// not, [`take_other`] returns it.
-///
-/// The message is not the return value, because each function on the way would copy it.
-pub(super) async fn next_of<S, U>(ctx: &mut Context<S>, unboxed: &mut Option<U>) -> bool
-where
-    S: Server,
-    U: Unboxed<Item<S>>,
-{
-    take_turn(ctx).await && poll_fn(|cx| poll_next(ctx, cx, unboxed)).await
-}
-
-/// Lets other processes run if this one has handled many messages. Returns false if the server stops.
-async fn take_turn<S: Server>(ctx: &mut Context<S>) -> bool {
+/// Lets other processes run if this one has handled many messages. Returns false if the server stops: then [`take_other`] says so.
+pub(super) async fn take_turn<S: Server>(ctx: &mut Context<S>) -> bool {
     if let Some(exit) = ctx.stop.take() {
         ctx.next = Some(Next::Stop(exit));
         return false;
@@ -63,13 +51,17 @@ async fn take_turn<S: Server>(ctx: &mut Context<S>) -> bool {
     true
 }
 
-/// Returns what [`next_of`] has not moved.
+/// Returns the message that [`poll_next`] has not moved, or what comes first.
 pub(super) fn take_other<S>(ctx: &mut Context<S>) -> Next<S> {
-    ctx.next.take().expect("set by `next_of` when it returns false")
+    ctx.next.take().expect("set before false is returned")
 }
 
+/// Polls for the next message, after [`take_turn`]. Ready with whether it is one of type `U` that was sent without a box, which is moved to
+/// `unboxed`. If not, [`take_other`] returns it.
+///
+/// The message is not the return value, because each function on the way would copy it.
 #[inline(always)]
-fn poll_next<S, U>(ctx: &mut Context<S>, cx: &mut TaskContext<'_>, unboxed: &mut Option<U>) -> Poll<bool>
+pub(super) fn poll_next<S, U>(ctx: &mut Context<S>, cx: &mut TaskContext<'_>, unboxed: &mut Option<U>) -> Poll<bool>
 where
     S: Server,
     U: Unboxed<Item<S>>,

@@ -27,24 +27,17 @@ pub(super) trait Envelope: Send {
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     order: VecDeque<Entry>,
-    envelopes: VecDeque<T>,
+    /// Each with the process that waits for its answer.
+    envelopes: VecDeque<(T, Option<Pid>)>,
     lanes: Lanes<T>,
 }
 
-/// An entry of the order, which does not contain the message. Small, since it is copied.
+/// An entry of the order, which does not contain the message. Small enough for two registers.
 #[derive(Debug)]
 struct Entry {
     at: u64,
-    place: Place,
-    /// The process that waits for the answer.
-    caller: Option<Pid>,
-}
-
-/// Where the message of an entry is. When an entry is the first one, its message is the first one there.
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    Envelopes,
-    Lane(LaneIdx),
+    /// Where the message is; `None` for an envelope. When an entry is the first one, its message is the first one there.
+    lane: Option<LaneIdx>,
 }
 
 /// The message that a server is handling.
@@ -60,8 +53,8 @@ impl<T: Envelope + 'static> Queue<T> {
     /// Puts a message into its lane. No process waits for an answer to it.
     #[inline(always)]
     pub(super) fn push_unboxed<U: Unboxed<T>>(&mut self, message: U, at: u64) {
-        let place = Place::Lane(self.lanes.push(message));
-        self.order.push_back(Entry { at, place, caller: None });
+        let lane = Some(self.lanes.push(message));
+        self.order.push_back(Entry { at, lane });
     }
 
     /// Takes the first message. Returns an envelope, unless the message is of type `U` and in its lane: then it is moved to `unboxed`.
@@ -71,42 +64,40 @@ impl<T: Envelope + 'static> Queue<T> {
     /// If the queue is empty.
     #[inline(always)]
     pub(super) fn pop<U: Unboxed<T>>(&mut self, unboxed: &mut Option<U>, in_hand: &mut InHand) -> Option<T> {
-        let Entry { place, caller, .. } = self.order.pop_front().expect("the queue has a message");
-        in_hand.caller = caller;
-        let envelope = match place {
-            Place::Envelopes => self.envelopes.pop_front().expect(ENVELOPE_OF_ENTRY),
-            Place::Lane(lane) => {
-                in_hand.name = Some(self.lanes.name(lane));
+        let Entry { lane, .. } = self.order.pop_front().expect("the queue has a message");
+        let (envelope, caller) = match lane {
+            None => self.envelopes.pop_front().expect(ENVELOPE_OF_ENTRY),
+            Some(lane) => {
+                *in_hand = InHand { name: Some(self.lanes.name(lane)), caller: None };
                 if self.lanes.pop_to(lane, unboxed) {
                     return None;
                 }
-                self.lanes.pop_envelope(lane)
+                (self.lanes.pop_envelope(lane), None)
             }
         };
-        in_hand.name = Some(envelope.name());
+        *in_hand = InHand { name: Some(envelope.name()), caller };
         Some(envelope)
     }
 
     /// Returns all messages in order.
     pub(super) fn into_envelopes(mut self) -> impl Iterator<Item = T> {
-        self.order.into_iter().map(move |entry| match entry.place {
-            Place::Envelopes => self.envelopes.pop_front().expect(ENVELOPE_OF_ENTRY),
-            Place::Lane(lane) => self.lanes.pop_envelope(lane),
+        self.order.into_iter().map(move |entry| match entry.lane {
+            None => self.envelopes.pop_front().expect(ENVELOPE_OF_ENTRY).0,
+            Some(lane) => self.lanes.pop_envelope(lane),
         })
     }
 
     /// Returns the processes whose calls are in the queue and not given up.
     pub(super) fn callers(&self) -> impl Iterator<Item = Pid> {
-        let entries = self.order.iter().filter(|entry| matches!(entry.place, Place::Envelopes));
-        let waited_for = entries.zip(&self.envelopes).filter(|(_, envelope)| !envelope.is_given_up());
-        waited_for.filter_map(|(entry, _)| entry.caller)
+        let waited_for = self.envelopes.iter().filter(|(envelope, _)| !envelope.is_given_up());
+        waited_for.filter_map(|(_, caller)| *caller)
     }
 }
 
 impl<T> Queue<T> {
     pub(super) fn push_envelope(&mut self, envelope: T, sent: Sent) {
-        self.envelopes.push_back(envelope);
-        self.order.push_back(Entry { at: sent.at, place: Place::Envelopes, caller: sent.sender });
+        self.envelopes.push_back((envelope, sent.sender));
+        self.order.push_back(Entry { at: sent.at, lane: None });
     }
 
     #[inline]
