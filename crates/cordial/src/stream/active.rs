@@ -9,19 +9,27 @@ use super::completions::Batch;
 use super::in_flight::{Completion, InFlight, RetryStart, SlotEvent};
 use super::options::{Order, StreamOptions, StreamTimeout};
 use super::progress::Progress;
-use super::retry::OutputFilter;
+use super::retry::{OutputFilter, Retry};
 use super::spawner::Spawner;
 use super::window::Window;
-use crate::exit::{Exit, Refusal};
+use crate::exit::{Exit, Refusal, TimedOut};
 use crate::process::{Group, GroupKey, GroupKind, current, current_runtime, is_ended_by_signal};
 use crate::telemetry;
 use crate::unwind::ignore_panic;
 
-/// The state of a stream.
-pub(super) enum StreamState<I, O, R> {
-    NotPolled,
-    Active(Box<ActiveStream<I, O, R>>),
-    Ended,
+/// The state of a stream: not polled yet, active, or ended.
+pub(super) struct StreamState<I, O, R> {
+    /// `None` before the first poll, after the end, and during a poll.
+    pub(super) active: Option<Box<ActiveStream<I, O, R>>>,
+    pub(super) was_polled: bool,
+}
+
+impl<I, O, R> StreamState<I, O, R> {
+    pub(super) const NOT_POLLED: StreamState<I, O, R> = StreamState { active: None, was_polled: false };
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.active.is_none() && self.was_polled
+    }
 }
 
 /// A stream that was polled and has not ended. Dropping it asks all running items to shut down,
@@ -109,37 +117,62 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
                 return ControlFlow::Continue(());
             }
         };
-        let has_timed_out = matches!(completion, Completion::TimedOut(_) | Completion::Abandoned(_));
+        match completion {
+            Completion::Value(output) => {
+                let retry = self.retry_left(rules, slot);
+                let is_retried = retry.and(rules.output_filter).and_then(|filter| filter(&output));
+                match (rules.into_result)(output) {
+                    Ok(value) => {
+                        self.succeed(slot, value);
+                        ControlFlow::Continue(())
+                    }
+                    Err(exit) => self.fail(rules, slot, exit, is_retried, false),
+                }
+            }
+            Completion::Failed(exit) => self.fail(rules, slot, exit, None, false),
+            Completion::TimedOut(timed_out) => self.time_out(rules, slot, timed_out),
+            Completion::Abandoned(timed_out) => {
+                self.progress.count_abandoned();
+                self.time_out(rules, slot, timed_out)
+            }
+        }
+    }
+
+    /// Moves the value of an item into the window.
+    #[inline]
+    fn succeed(&mut self, slot: usize, value: T) {
+        let item = self.in_flight.remove(slot);
+        self.progress.count_success();
+        self.window.finish(item.idx, Ok(value));
+    }
+
+    fn time_out(&mut self, rules: &ResultRules<'_, I, O, T, E>, slot: usize, timed_out: TimedOut) -> ControlFlow<()> {
+        self.progress.count_timeout();
+        let item = self.in_flight.get_mut(slot);
+        ignore_panic(|| telemetry::item_timeout(rules.spawned_at, item.idx, item.n_attempts, &timed_out));
+        self.fail(rules, slot, Exit::Timeout(timed_out), None, true)
+    }
+
+    /// Schedules a retry of an item whose attempt has failed, or moves the failure into the window. `is_retried` is what the output of the
+    /// attempt says, if the stream looks at outputs.
+    #[cold]
+    fn fail(
+        &mut self,
+        rules: &ResultRules<'_, I, O, T, E>,
+        slot: usize,
+        exit: Exit,
+        is_retried: Option<bool>,
+        has_timed_out: bool,
+    ) -> ControlFlow<()> {
         let (idx, n_attempts, pid) = {
             let item = self.in_flight.get_mut(slot);
             (item.idx, item.n_attempts, item.pid())
         };
-        if let Completion::TimedOut(timed_out) | Completion::Abandoned(timed_out) = &completion {
-            self.progress.count_timeout();
-            ignore_panic(|| telemetry::item_timeout(rules.spawned_at, idx, n_attempts, timed_out));
-        }
-        let retry = rules.options.retry.as_ref().filter(|retry| retry.has_retry_left(n_attempts));
-        let mut is_retried_by_error = None;
-        let result = match completion {
-            Completion::Value(output) => {
-                if retry.is_some() {
-                    is_retried_by_error = rules.output_filter.and_then(|filter| filter(&output));
-                }
-                (rules.into_result)(output)
-            }
-            Completion::Failed(exit) => Err(exit),
-            Completion::TimedOut(timed_out) => Err(Exit::Timeout(timed_out)),
-            Completion::Abandoned(timed_out) => {
-                self.progress.count_abandoned();
-                Err(Exit::Timeout(timed_out))
-            }
-        };
-        let result = result.map_err(|exit| exit.in_attempt(n_attempts));
-        if let Err(exit) = &result
-            && let Some(retry) = retry
+        let exit = exit.in_attempt(n_attempts);
+        if let Some(retry) = self.retry_left(rules, slot)
             // Each attempt in a forked process would be refused.
             && !matches!(exit, Exit::Refused(Refusal::Forked))
-            && is_retried_by_error.unwrap_or_else(|| retry.is_retried(exit))
+            && is_retried.unwrap_or_else(|| retry.is_retried(&exit))
         {
             self.progress.count_retry();
             let after = match self.in_flight.retry(slot, retry.configured_backoff()) {
@@ -149,30 +182,31 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
                     Duration::ZERO
                 }
             };
-            ignore_panic(|| telemetry::item_retry(rules.spawned_at, idx, n_attempts, pid, exit, after));
+            ignore_panic(|| telemetry::item_retry(rules.spawned_at, idx, n_attempts, pid, &exit, after));
             return ControlFlow::Continue(());
         }
         let item = self.in_flight.remove(slot);
-        match &result {
-            Ok(_) => self.progress.count_success(),
-            Err(exit) => {
-                self.progress.count_failure();
-                ignore_panic(|| telemetry::item_failed(rules.spawned_at, idx, n_attempts, pid, exit));
-            }
-        }
-        let result = result.map_err(|exit| (rules.into_error)(item.idx, item.input, exit));
+        self.progress.count_failure();
+        ignore_panic(|| telemetry::item_failed(rules.spawned_at, idx, n_attempts, pid, &exit));
+        let result = Err((rules.into_error)(idx, item.input, exit));
         if has_timed_out && rules.options.on_timeout == StreamTimeout::EndStream {
             match rules.options.order {
                 // Earlier items continue, and their results are delivered first. If an earlier item
                 // times out, the stream ends with it.
-                Order::Input => self.cancel_after(item.idx),
+                Order::Input => self.cancel_after(idx),
                 Order::Completion => self.cancel(),
             }
-            self.window.cut(item.idx, result);
+            self.window.cut(idx, result);
             return ControlFlow::Break(());
         }
-        self.window.finish(item.idx, result);
+        self.window.finish(idx, result);
         ControlFlow::Continue(())
+    }
+
+    /// Returns the retry policy, if the item has an attempt left.
+    fn retry_left<'a>(&mut self, rules: &ResultRules<'a, I, O, T, E>, slot: usize) -> Option<&'a Retry> {
+        let retry = rules.options.retry.as_ref()?;
+        Some(retry).filter(|retry| retry.has_retry_left(self.in_flight.get_mut(slot).n_attempts))
     }
 }
 

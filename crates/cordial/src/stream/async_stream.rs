@@ -141,7 +141,7 @@ pin_project! {
 impl<S: Stream, F, O, P> AsyncStream<S, F, O, O, Exit, P> {
     pub(crate) fn new(source: S, f: F, spawner: P, spawned_at: &'static Location<'static>) -> Self {
         AsyncStream {
-            state: StreamState::NotPolled,
+            state: StreamState::NOT_POLLED,
             source: Some(source),
             f,
             spawner,

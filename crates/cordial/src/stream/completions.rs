@@ -134,9 +134,10 @@ impl<O> Completions<O> {
         drop(arrived);
     }
 
-    fn push(&self, reply: AttemptReply<O>) {
+    #[inline]
+    fn push(&self, slot: usize, attempt: u64, reply: ProcessReply<O>) {
         let mut state = self.lock();
-        let abandoned = state.abandoned.iter().position(|attempt| *attempt == reply.attempt);
+        let abandoned = state.abandoned.iter().position(|abandoned| *abandoned == attempt);
         if let Some(position) = abandoned {
             state.abandoned.swap_remove(position);
         }
@@ -145,7 +146,7 @@ impl<O> Completions<O> {
             drop(reply);
             return;
         }
-        state.batch.replies.push(reply);
+        state.batch.replies.push(AttemptReply { slot, attempt, reply });
         self.wake_consumer(state);
     }
 
@@ -181,7 +182,8 @@ impl<O: Send> NotifySlot for Completions<O> {
 impl<O> Recipient<O> for CompletionSender<O> {
     type Output = ();
 
+    #[inline]
     fn receive(self, reply: ProcessReply<O>) {
-        self.completions.push(AttemptReply { slot: self.slot, attempt: self.attempt, reply });
+        self.completions.push(self.slot, self.attempt, reply);
     }
 }

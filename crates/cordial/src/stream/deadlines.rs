@@ -47,6 +47,16 @@ struct DeadlineState {
     timer: Option<(Instant, Timer)>,
 }
 
+impl DeadlineState {
+    #[inline]
+    fn slot(&mut self, slot: usize) -> &mut Option<SlotDeadline> {
+        if self.slots.len() <= slot {
+            self.slots.resize_with(slot + 1, || None);
+        }
+        &mut self.slots[slot]
+    }
+}
+
 struct SlotDeadline {
     /// `None` if the deadline never passes: the clock cannot represent it, the action is `Abandoned`, or the process has ended
     /// after its timeout.
@@ -73,10 +83,10 @@ impl Deadlines {
     }
 
     /// Starts the timeout of the process in this slot. The [`TimedOut`] names the limit `named`.
-    pub(super) fn set_timeout(&self, slot: usize, pid: Pid, timeout: Duration, named: NamedLimit) {
+    pub(super) fn set_timeout(&self, slot: usize, pid: Pid, timeout: Duration, named: &NamedLimit) {
         // `deadline` reads a coarse clock for a long timeout: an exact one for each attempt would cost too much.
         let at = self.0.runtime.executor().deadline(timeout).map(Deadline::time);
-        self.0.set(slot, at, DeadlineAction::Kill(pid, named));
+        self.0.set_kill(slot, at, pid, named);
     }
 
     /// Starts a timeout of zero: the process kills itself after its first poll, and is abandoned if that poll lasts for 100 ms. The
@@ -149,10 +159,26 @@ impl SharedDeadlines {
 
     fn set(self: &Arc<SharedDeadlines>, slot: usize, at: Option<Instant>, action: DeadlineAction) {
         let mut state = self.lock();
-        if state.slots.len() <= slot {
-            state.slots.resize_with(slot + 1, || None);
+        *state.slot(slot) = Some(SlotDeadline { at, action });
+        if let Some(at) = at {
+            self.arm(&mut state, at);
         }
-        state.slots[slot] = Some(SlotDeadline { at, action });
+    }
+
+    /// Sets the deadline of an attempt. Usually the slot has that of an earlier attempt, whose parts are replaced: to make a deadline and move
+    /// it there would take longer.
+    fn set_kill(self: &Arc<SharedDeadlines>, slot: usize, at: Option<Instant>, pid: Pid, named: &NamedLimit) {
+        let mut state = self.lock();
+        let deadline = state.slot(slot);
+        if let Some(SlotDeadline { at: at_of_slot, action: DeadlineAction::Kill(pid_of_slot, named_of_slot) }) =
+            deadline
+        {
+            *at_of_slot = at;
+            *pid_of_slot = pid;
+            *named_of_slot = *named;
+        } else {
+            *deadline = Some(SlotDeadline { at, action: DeadlineAction::Kill(pid, *named) });
+        }
         if let Some(at) = at {
             self.arm(&mut state, at);
         }

@@ -131,6 +131,7 @@ impl<I, O: Send + 'static> InFlight<I, O> {
     }
 
     /// Numbers the next attempt in this slot, and returns the sender for its reply.
+    #[inline]
     pub(super) fn next_attempt(&mut self, slot: usize) -> CompletionSender<O> {
         self.latest_attempt += 1;
         CompletionSender { completions: self.completions.clone(), slot, attempt: self.latest_attempt }
@@ -138,12 +139,12 @@ impl<I, O: Send + 'static> InFlight<I, O> {
 
     /// Records the start of the attempt that [`next_attempt`](InFlight::next_attempt) numbered, and starts its timeout.
     /// Returns an event if the attempt was refused.
+    #[inline]
     pub(super) fn attempt_started(
         &mut self,
         slot: usize,
         started: Result<Pid, Refusal>,
-        timeout: Timeout,
-        named: NamedLimit,
+        limits: &(Timeout, NamedLimit),
     ) -> Option<SlotEvent<O>> {
         let item = &mut self.slots[slot];
         item.n_attempts += 1;
@@ -152,8 +153,9 @@ impl<I, O: Send + 'static> InFlight<I, O> {
             Err(refusal) => return Some(SlotEvent::Completed(Completion::Failed(Exit::Refused(refusal)))),
         };
         item.phase = ItemPhase::Running { pid, attempt: self.latest_attempt };
-        match timeout {
-            Timeout::After(Duration::ZERO) => self.deadlines.set_single_poll(slot, pid, named),
+        let (timeout, named) = limits;
+        match *timeout {
+            Timeout::After(Duration::ZERO) => self.deadlines.set_single_poll(slot, pid, *named),
             Timeout::After(timeout) => self.deadlines.set_timeout(slot, pid, timeout, named),
             Timeout::Infinity => {}
         }
@@ -161,6 +163,7 @@ impl<I, O: Send + 'static> InFlight<I, O> {
     }
 
     /// Handles a reply. `None` if its attempt is no longer the one that runs in the slot.
+    #[inline]
     pub(super) fn on_reply(&self, reply: AttemptReply<O>) -> Option<SlotEvent<O>> {
         let AttemptReply { slot, attempt, reply } = reply;
         let pid = match self.slots.get(slot)?.phase {

@@ -6,7 +6,7 @@
 //!            └──── while an item was pulled, or a reply arrives ─────┘─► deliver one result, or wait
 //! ```
 //!
-//! During a poll the [`ActiveStream`] is a local variable, and the state of the stream is `Ended`. So a panic in user code (the
+//! During a poll the [`ActiveStream`] is a local variable, and the state of the stream is that of one that has ended. So a panic in user code (the
 //! source, a closure, a filter of a retry) drops the `ActiveStream`, which asks all running items to shut down, and the stream
 //! has ended.
 
@@ -17,7 +17,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
 
-use super::active::{ActiveStream, ResultRules, StreamState};
+use super::active::{ActiveStream, ResultRules};
 use super::async_stream::{AsyncStream, AsyncStreamProjection};
 use super::completions::CompletionSender;
 use super::in_flight::{Completion, SlotEvent};
@@ -98,9 +98,9 @@ where
             self.spawner.stop_waiting();
             return;
         }
-        let (timeout, named) = limits_of_new_wait(self.options.timeout);
+        let limits = limits_of_new_wait(self.options.timeout);
         let poll_limit =
-            if timeout == Timeout::After(Duration::ZERO) { PollLimit::Single } else { PollLimit::Unlimited };
+            if limits.0 == Timeout::After(Duration::ZERO) { PollLimit::Single } else { PollLimit::Unlimited };
         while *n_retries < POLL_BUDGET
             && let Some(&slot) = active.queue.front()
             && let Poll::Ready(permit) = self.spawner.poll_ready(cx)
@@ -125,7 +125,7 @@ where
             } else {
                 *n_retries += 1;
             }
-            let event = active.in_flight.attempt_started(slot, started, timeout, named);
+            let event = active.in_flight.attempt_started(slot, started, &limits);
             self.apply(active, slot, event);
         }
     }
@@ -165,6 +165,54 @@ where
         }
         false
     }
+
+    /// Goes on until there is a result, or nothing to do.
+    fn poll_active(
+        &mut self,
+        cx: &mut Context<'_>,
+        active: &mut Active<S, Fut::Output, T, E>,
+    ) -> Poll<Option<Result<T, E>>> {
+        let mut has_pulled = false;
+        let mut n_retries = 0;
+        loop {
+            self.apply_completions(active);
+            self.start_queued(cx, active, &mut n_retries);
+            // While a result is ready, the source is polled at most once, since a source that blocks delays the result.
+            if !(has_pulled && active.window.has_next()) && self.pull(cx, active) {
+                has_pulled = true;
+                continue;
+            }
+            if active.n_delivered_in_row == POLL_BUDGET && active.window.has_next() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if let Some(result) = active.window.deliver() {
+                if result.is_err() && ends_at_this_await(cx) {
+                    // A process that has to end does not see the failure.
+                    discard(result);
+                    return Poll::Pending;
+                }
+                active.n_delivered_in_row += 1;
+                return Poll::Ready(Some(result));
+            }
+            if active.window.n_held() == 0 && self.source.is_none() {
+                let Some((error, no_input)) =
+                    self.source_error.take().and_then(|error| Some((error.take()?, error.no_input)))
+                else {
+                    return Poll::Ready(None);
+                };
+                return Poll::Ready(Some(Err((self.into_error)(active.window.n_started(), Some(no_input()), error))));
+            }
+            if n_retries == POLL_BUDGET {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            // In a forked process, only the source can be what the stream waits for.
+            if active.in_flight.is_forked() || active.in_flight.completions().poll(cx.waker()).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
 }
 
 impl<S, F, Fut, T, E, P> Stream for AsyncStream<S, F, Fut::Output, T, E, P>
@@ -182,69 +230,32 @@ where
             return Poll::Pending;
         }
         let mut this = self.project();
-        let mut active = match std::mem::replace(this.state, StreamState::Ended) {
-            StreamState::NotPolled => {
+        let mut active = match this.state.active.take() {
+            Some(active) => active,
+            None if std::mem::replace(&mut this.state.was_polled, true) => return Poll::Ready(None),
+            None => {
                 let n_items = this.source.as_ref().as_pin_ref().and_then(|source| exact_size(&*source));
                 let progress = this.progress.clone();
                 Box::new(ActiveStream::new(this.options, progress, this.spawner, this.spawned_at, n_items))
             }
-            StreamState::Active(active) => active,
-            StreamState::Ended => return Poll::Ready(None),
         };
-        let mut has_pulled = false;
-        let mut n_retries = 0;
-        let polled = loop {
-            this.apply_completions(&mut active);
-            this.start_queued(cx, &mut active, &mut n_retries);
-            // While a result is ready, the source is polled at most once, since a source that blocks delays the result.
-            if !(has_pulled && active.window.has_next()) && this.pull(cx, &mut active) {
-                has_pulled = true;
-                continue;
-            }
-            if active.n_delivered_in_row == POLL_BUDGET && active.window.has_next() {
-                cx.waker().wake_by_ref();
-                break Poll::Pending;
-            }
-            if let Some(result) = active.window.deliver() {
-                if result.is_err() && ends_at_this_await(cx) {
-                    // A process that has to end does not see the failure.
-                    discard(result);
-                    break Poll::Pending;
-                }
-                active.n_delivered_in_row += 1;
-                break Poll::Ready(Some(result));
-            }
-            if active.window.n_held() == 0 && this.source.is_none() {
-                let Some((error, no_input)) =
-                    this.source_error.take().and_then(|error| Some((error.take()?, error.no_input)))
-                else {
-                    return Poll::Ready(None);
-                };
-                break Poll::Ready(Some(Err((this.into_error)(active.window.n_started(), Some(no_input()), error))));
-            }
-            if n_retries == POLL_BUDGET {
-                cx.waker().wake_by_ref();
-                break Poll::Pending;
-            }
-            // In a forked process, only the source can be what the stream waits for.
-            if active.in_flight.is_forked() || active.in_flight.completions().poll(cx.waker()).is_pending() {
-                break Poll::Pending;
-            }
-        };
+        let polled = this.poll_active(cx, &mut active);
+        if matches!(polled, Poll::Ready(None)) {
+            return polled;
+        }
         if polled.is_pending() {
             active.n_delivered_in_row = 0;
         }
         active.progress.set_buffered(active.window.n_finished());
-        *this.state = StreamState::Active(active);
+        this.state.active = Some(active);
         polled
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let n_held = match &self.state {
-            StreamState::NotPolled => 0,
-            StreamState::Active(active) => active.window.n_held(),
-            StreamState::Ended => return (0, Some(0)),
-        };
+        if self.state.has_ended() {
+            return (0, Some(0));
+        }
+        let n_held = self.state.active.as_ref().map_or(0, |active| active.window.n_held());
         let (lower, upper) = self.source.as_ref().map_or((0, Some(0)), Stream::size_hint);
         // The error of a source that has ended is one more result.
         let n_held = n_held + usize::from(self.source_error.as_ref().is_some_and(SourceError::is_some));
@@ -266,7 +277,7 @@ where
     P: Spawner,
 {
     fn is_terminated(&self) -> bool {
-        matches!(self.state, StreamState::Ended)
+        self.state.has_ended()
     }
 }
 

@@ -244,7 +244,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
         let AsyncStream { source, f, spawner, options, output_filter, label, .. } = self;
         let AsyncStream { clone_input, source_error, progress, spawned_at, .. } = self;
         AsyncStream {
-            state: StreamState::NotPolled,
+            state: StreamState::NOT_POLLED,
             source,
             f,
             spawner,

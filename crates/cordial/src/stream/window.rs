@@ -26,7 +26,8 @@ pub(super) struct Window<R> {
     n_started: usize,
     /// Input order only: the index of the item that is delivered next.
     next: usize,
-    /// Input order: one entry for each started item from `next` on, `None` while the item runs.
+    /// Input order: one entry for each item from `next` on, `None` while the item runs. Entries are added when an item finishes, one for each
+    /// item that runs then: so the last items that run may have none, and the last entries may be of items that have not started.
     /// Completion order: the results of finished items.
     finished: VecDeque<Option<R>>,
 }
@@ -46,36 +47,42 @@ impl<R> Window<R> {
         }
     }
 
+    #[inline]
     pub(super) fn may_start(&self) -> bool {
         self.n_running < self.max_running && self.n_held() < self.max_held
     }
 
     /// Starts an item, and returns its index.
+    #[inline]
     pub(super) fn start(&mut self) -> usize {
         let idx = self.n_started;
         self.n_started += 1;
         self.n_running += 1;
-        if self.order == Order::Input {
-            self.finished.push_back(None);
-        }
         idx
     }
 
+    #[inline]
     pub(super) fn finish(&mut self, idx: usize, result: R) {
         self.n_running -= 1;
         self.n_finished += 1;
-        if self.order == Order::Input {
-            self.finished[idx - self.next] = Some(result);
-        } else {
+        if self.order == Order::Completion {
             self.finished.push_back(Some(result));
+            return;
         }
+        let at = idx - self.next;
+        if at >= self.finished.len() {
+            self.finished.resize_with(at + 1 + self.n_running, || None);
+        }
+        self.finished[at] = Some(result);
     }
 
     /// Returns whether `deliver` would return a result.
+    #[inline]
     pub(super) fn has_next(&self) -> bool {
         matches!(self.finished.front(), Some(Some(_)))
     }
 
+    #[inline]
     pub(super) fn deliver(&mut self) -> Option<R> {
         if !self.has_next() {
             return None;
@@ -92,6 +99,7 @@ impl<R> Window<R> {
     pub(super) fn cut(&mut self, idx: usize, last: R) {
         if self.order == Order::Input {
             self.truncate(idx - self.next);
+            self.finished.resize_with(idx - self.next, || None);
         }
         self.finished.push_back(Some(last));
         self.n_finished = self.finished.iter().flatten().count();

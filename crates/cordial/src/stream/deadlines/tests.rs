@@ -51,7 +51,7 @@ fn an_elapsed_timeout_does_not_affect_the_next_attempt_in_its_slot() {
         let deadlines = Deadlines::new(current_runtime(), Arc::new(Completions::<()>::new()));
         let timed_out = || TimedOut::new(hour, Pid::NO_PROCESS, None, None);
         // The next attempt has begun, so the kill of the previous attempt comes too late.
-        deadlines.set_timeout(0, Pid::NO_PROCESS, hour, hour.into());
+        deadlines.set_timeout(0, Pid::NO_PROCESS, hour, &hour.into());
         assert!(!deadlines.0.set_abandon(0, Pid::NO_PROCESS, timed_out()));
         assert!(
             deadlines.take_timed_out(0, Pid::NO_PROCESS).is_none(),
