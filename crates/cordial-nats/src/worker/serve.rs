@@ -233,6 +233,8 @@ impl Serving {
                 // Before the wait: a request that the server still has would bring jobs that nothing takes.
                 let limits = consumer.limits();
                 consumer.close(&shared).await;
+                // No job arrives before the restart, which may last, so none may keep a slot free of calls.
+                turns = Turns::default();
                 let mut restarted = pin!(restart(settings, node, limits));
                 consumer = loop {
                     tokio::select! {
