@@ -73,7 +73,7 @@ pub(crate) enum Ended {
     TimedOut,
     /// The command was not started, for this reason.
     NotStarted(String),
-    /// The directory could not be made, or a file that the command needs did not arrive, for this reason.
+    /// The directory could not be made, a file that the command needs did not arrive, or the server has not kept the output, for this reason.
     NotSent(String),
 }
 

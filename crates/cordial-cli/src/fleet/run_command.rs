@@ -1,6 +1,7 @@
 //! Runs one command on the machine of the worker.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cordial::Exit;
-use cordial_nats::{Cluster, JobId};
+use cordial_nats::{Cluster, ConnectError, JobId};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -86,6 +87,10 @@ pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) ->
         returned: Vec::new(),
     };
     let not_started = |reason: String| Ok(ended(Ended::NotStarted(reason)));
+    let replied = |reply: Result<CommandReply, Exit>| match reply {
+        Err(exit) if exit.downcast_ref::<OutputNotKept>().is_some() => Ok(ended(Ended::NotSent(exit.to_string()))),
+        reply => reply,
+    };
     let CommandRequest { words, variables, workdir, files, timeout, grace, is_watched } = request;
     let Ok(words) = words.into_iter().map(system::os_string).collect::<Result<Vec<_>, _>>() else {
         return not_started("its arguments are invalid on the system of the worker".to_owned());
@@ -102,7 +107,7 @@ pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) ->
                 cluster.name()
             ));
         }
-        return run_in(&runner, attempt.job(), run, &workdir, command).await;
+        return replied(run_in(&runner, attempt.job(), run, &workdir, command).await);
     };
     let directory = files::directory(workdir);
     let placed = files::PlacedFiles::new(&files, &directory);
@@ -113,7 +118,7 @@ pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) ->
     if let Err(why) = fetched {
         return Ok(ended(Ended::NotSent(why)));
     }
-    let mut reply = run_in(&runner, attempt.job(), run, &directory, command).await?;
+    let mut reply = replied(run_in(&runner, attempt.job(), run, &directory, command).await)?;
     reply.returned = files::give_back(&runner.archiver, cluster, &files, &directory, (attempt.job(), run)).await;
     // If a file of a successful command could not be given back, all files of the command stay.
     if reply.ended == Ended::Exited(0) && reply.returned.iter().any(Result::is_err) {
@@ -254,6 +259,18 @@ async fn run_in(
     Ok(reply(ended, stdout, stderr))
 }
 
+/// The error of a command whose output the server does not keep. Another run would have the same one.
+#[derive(Debug)]
+struct OutputNotKept(ConnectError);
+
+impl fmt::Display for OutputNotKept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "its output is not kept: {}", self.0)
+    }
+}
+
+impl std::error::Error for OutputNotKept {}
+
 fn not_watched(error: io::Error) -> Exit {
     Exit::from(format!("cordial cannot wait for the exit of a command: {}", io_error::describe(&error)))
 }
@@ -326,7 +343,7 @@ impl<'a, R: AsyncRead + PipeEnd + Unpin> Reader<'a, R> {
         for piece in self.buffer.chunks(2 * self.piece_bytes) {
             let number = self.first + 2 * self.n_pieces;
             let kept = self.cluster.keep_piece(job, run, number, piece.to_vec().into()).await;
-            kept.map_err(|error| Exit::from(error.to_string()))?;
+            kept.map_err(|error| Exit::Error(Arc::new(OutputNotKept(error))))?;
             self.n_pieces += 1;
         }
         self.buffer.clear();

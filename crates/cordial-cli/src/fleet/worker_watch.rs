@@ -1,4 +1,5 @@
-//! Says when no worker of the group takes commands while some wait, and when a worker takes commands again.
+//! Says when no worker of the group takes commands while some wait, and when a worker takes commands again; and when the server does not keep what a
+//! worker sends.
 
 use std::time::Duration;
 
@@ -17,16 +18,32 @@ const SHORT_PERIOD: Duration = Duration::from_millis(250);
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// Asks the workers of a group for as long as the run lasts. Sends one message when no worker takes commands while some wait, and
-/// one when a worker takes commands again.
+/// one when a worker takes commands again; and one each time that a worker begins to have a problem with the server that lasts.
 pub(crate) async fn watch_workers(fleet: Fleet, messages: mpsc::Sender<String>) {
     let mut answered = Instant::now();
     let mut is_reported = false;
     // Whether a worker has answered that it stops, since the last time that one took commands.
     let mut has_stopped = false;
+    // Since when a worker has a problem.
+    let mut problem_since: Option<Instant> = None;
+    let mut is_problem_reported = false;
     loop {
         let is_silent = answered.elapsed() >= SILENCE;
         sleep(if answered.elapsed() < PERIOD / 2 { PERIOD } else { SHORT_PERIOD }).await;
-        let AnsweringWorkers { serving, n_stopping, n_ending } = fleet.answering_workers().await;
+        let AnsweringWorkers { serving, problem, n_stopping, n_ending } = fleet.answering_workers().await;
+        if let Some((worker, problem)) = problem {
+            let has_lasted = problem_since.get_or_insert_with(Instant::now).elapsed() >= SILENCE;
+            if has_lasted && !is_problem_reported {
+                is_problem_reported = true;
+                let message = format!("the worker {worker} of the group {:?} waits: {problem}", fleet.group);
+                if messages.send(message).await.is_err() {
+                    return;
+                }
+            }
+        } else if serving.is_some() || n_stopping > 0 {
+            // Not if no worker has answered.
+            (problem_since, is_problem_reported) = (None, false);
+        }
         has_stopped = serving.is_none() && (has_stopped || n_stopping > 0);
         let message = match serving {
             Some(worker) => {

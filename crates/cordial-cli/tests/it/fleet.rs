@@ -170,6 +170,25 @@ fn an_output_that_is_larger_than_a_message_is_complete() {
 }
 
 #[test]
+fn a_run_says_that_the_server_has_no_room_for_a_result() {
+    let Some(mut fleet) = Fleet::start_with("jetstream { max_file_store: 4000000 }") else { return };
+    fleet.worker("one");
+    let args = ["map", "--nats", &fleet.url, "--group", "build", "head -c {} /dev/zero", ":::", "9000000"];
+    let mut map =
+        cordial().args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut messages = BufReader::new(map.stderr.take().unwrap());
+    let _map = Submitter { child: Some(map) };
+    let mut line = String::new();
+    while line.is_empty() || is_progress(&line) {
+        line.clear();
+        messages.read_line(&mut line).unwrap();
+    }
+    let says = "cordial: the worker one of the group \"build\" waits: the server does not keep the result of the job ";
+    assert!(line.starts_with(says) && line.contains("insufficient resources"), "{line}");
+    assert!(line.ends_with("; make room in its store, or raise its limits\n"), "{line}");
+}
+
+#[test]
 fn an_output_is_complete_also_if_the_server_accepts_only_small_messages() {
     let Some(mut fleet) = Fleet::start_with("max_payload: 20000") else { return };
     fleet.worker("one");

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use tokio::sync::{Notify, watch};
 
 use crate::names::JobId;
-use crate::net::{CancelReason, CancellationToken};
+use crate::net::{CancelReason, CancellationToken, NetError};
 use crate::nodes::Node;
 
 /// The key of a run in the table of its node.
@@ -31,6 +31,8 @@ pub(crate) struct NodeState {
     /// The calls that run, the jobs that have arrived or run, and those whose results are handed over.
     running: Mutex<HashMap<RunKey, Arc<CancellationToken>>>,
     n_hand_overs: watch::Sender<usize>,
+    /// Why the server has not kept what a run has last sent.
+    problem: Mutex<Option<String>>,
     is_draining: AtomicBool,
     drain: Notify,
 }
@@ -57,6 +59,7 @@ impl NodeState {
             started: SystemTime::now(),
             running: Mutex::default(),
             n_hand_overs: watch::Sender::new(0),
+            problem: Mutex::default(),
             is_draining: AtomicBool::new(false),
             drain: Notify::new(),
         }
@@ -99,6 +102,18 @@ impl NodeState {
         let _ = self.n_hand_overs.subscribe().wait_for(|now| *now <= n).await;
     }
 
+    /// Notes that the server has kept what a run has sent.
+    pub(crate) fn note_kept(&self) {
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Notes that the server has not kept something.
+    pub(crate) fn note_not_kept(&self, what: &str, error: &NetError) {
+        let advice = if error.is_full() { "; make room in its store, or raise its limits" } else { "" };
+        let problem = format!("the server does not keep {what}: {error}{advice}");
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+    }
+
     /// Requests that the node takes no new work.
     pub(crate) fn start_draining(&self) {
         self.is_draining.store(true, Ordering::SeqCst);
@@ -118,14 +133,18 @@ impl NodeState {
 
     /// Returns what other programs see of the node.
     pub(crate) fn describe(&self) -> Node {
+        let running = self.lock().len();
+        let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Node {
             name: self.name.to_string(),
             group: self.group.to_string(),
             slots: self.slots,
-            running: self.lock().len(),
+            running,
             functions: self.functions.clone(),
             is_draining: self.is_draining(),
             started: self.started,
+            // If nothing runs, the run that had it is over.
+            problem: problem.filter(|_| running > 0),
         }
     }
 

@@ -127,7 +127,10 @@ impl JobRun {
         }
         let (number, limit) = loop {
             match claim(shared, id, job, info).await {
-                Ok(Claim::Run { number, limit }) => break (number, limit),
+                Ok(Claim::Run { number, limit }) => {
+                    node.note_kept();
+                    break (number, limit);
+                }
                 Ok(Claim::Done) => return self.delivery.settle("+ACK"),
                 Ok(Claim::UsedUp { n_runs }) => {
                     let exit = last_attempt_lost(&job.function, n_runs, "unknown");
@@ -136,6 +139,7 @@ impl JobRun {
                 }
                 Err(error) => {
                     contain(|| warn!(target: "cordial::fleet", job = %id, %error, "attempt_not_claimed"));
+                    node.note_not_kept(&format!("that an attempt of the job {id} begins"), &error);
                     if !wait_to_try_again(shared, id, cancellation, &error).await {
                         return self.delivery.abandon();
                     }
@@ -269,6 +273,7 @@ impl JobRun {
             let mut state = State::Dead;
             while let Err(error) = add_dead_letter(shared, id, headers, input, number, last.as_ref(), &reason).await {
                 contain(|| warn!(target: "cordial::fleet", job = %id, %error, "dead_letter_not_kept"));
+                run.node.note_not_kept(&format!("the dead letter of the job {id}"), &error);
                 if error.is_too_large() {
                     // It never will be: an operator has given the stream a limit. The submitter gets its answer, which names no dead letter.
                     state = State::Done;
@@ -310,12 +315,14 @@ impl JobRun {
                 }
                 Err(error) => {
                     contain(|| warn!(target: "cordial::fleet", job = %id, %error, "result_not_kept"));
+                    node.note_not_kept(&format!("the result of the job {id}"), &error);
                     if !wait_to_try_again(shared, &id, &cancellation, &error).await {
                         return delivery.abandon();
                     }
                 }
             }
         }
+        node.note_kept();
         delivery.settle("+ACK");
         drop((registered, lease));
     }
