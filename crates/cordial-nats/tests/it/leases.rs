@@ -14,7 +14,7 @@ use crate::processes::{self, HOLD, LEASE, OS_PID, Process, RECORD, Record, optio
 const LIMIT: Duration = Duration::from_secs(40);
 
 /// Returns what the server says of the consumer of the group `g`.
-async fn consumer_info(client: &async_nats::Client) -> serde_json::Value {
+pub(crate) async fn consumer_info(client: &async_nats::Client) -> serde_json::Value {
     let answer = client.request("$JS.API.CONSUMER.INFO.cordial-jobs-g.workers", "".into()).await.unwrap();
     serde_json::from_slice(&answer.payload).unwrap()
 }

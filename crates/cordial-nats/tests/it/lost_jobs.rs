@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::functions::{DOUBLE, SLEEP};
 use crate::harness::{Server, with_server, within};
 use crate::jobs::start_worker;
+use crate::leases::consumer_info;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -154,11 +155,18 @@ fn calls_are_served_while_the_stream_of_the_jobs_cannot_be_used() {
     with_server(|server| async move {
         let cluster = Cluster::connect(server.url()).await.unwrap();
         let tree = start_worker(&cluster, "g", 1).await;
+        let call = cluster.call(SLEEP, 1000).timeout(LIMIT);
+        while cluster.nodes().await.unwrap().iter().all(|node| node.running == 0) {}
+        // The worker gives this job back, which then has the next free slot.
+        let _job = cluster.submit(DOUBLE, 4).group("g").await.unwrap();
+        let client = async_nats::connect(server.url()).await.unwrap();
+        while consumer_info(&client).await["delivered"]["consumer_seq"] == 0 {}
         let mut config = operate(&server, "STREAM.INFO.cordial-jobs-g", Value::Null).await["config"].take();
         config["discard_new_per_subject"] = false.into();
         operate(&server, "STREAM.UPDATE.cordial-jobs-g", config).await;
         // The worker loses its requests for jobs, and finds a stream with other settings.
         operate(&server, "CONSUMER.DELETE.cordial-jobs-g.workers", json!({})).await;
+        assert_eq!(call.await, Ok(1000));
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(1) {
             assert_eq!(cluster.call(DOUBLE, 4).timeout(LIMIT).await, Ok(8));
