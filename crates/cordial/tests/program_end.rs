@@ -69,6 +69,31 @@ const CASES: &[Case] = &[
             })
         });
     }),
+    Case::new("main only awaits the task of another thread, and `atexit` spawns", || {
+        let task = start_thread(|| Task::spawn(async { 1 })).join().unwrap();
+        assert_eq!(task.wait(), Ok(1));
+        at_exit(|| {
+            Box::new(|| {
+                assert!(matches!(Task::spawn(async {}).wait(), Err(Exit::Refused(Refusal::ThreadEnding))));
+                say_done();
+            })
+        });
+    }),
+    Case {
+        status: 7,
+        ..Case::new("a simulated task calls `exit`, and `atexit` waits", || {
+            cordial::testing::run(async {
+                at_exit(|| {
+                    Box::new(|| {
+                        assert_eq!(process::current(), None);
+                        assert_eq!(Task::completed(1).wait(), Ok(1));
+                        say_done();
+                    })
+                });
+                std::process::exit(7)
+            })
+        })
+    },
     Case::new("main returns, and its thread-locals use the library", || at_end_of_thread(late_uses_and_done)),
     Case::new("main returns, and `atexit` uses the library", || at_exit(late_uses_and_done)),
     Case {

@@ -57,6 +57,7 @@ impl<T> JoinHandle<T> {
         // The reference is given back before the task is retired, because a header with other references may not be used again.
         task.keep_header(self.header.take());
         (self.take_output)(&mut task, output);
+        assert!(output.is_some(), "the future is ready, and its output is taken once");
         task.retire_empty();
         Poll::Ready(())
     }
@@ -111,7 +112,7 @@ impl<T> Future for JoinHandle<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let mut output = None;
         std::task::ready!(self.poll_output(cx, &mut output));
-        Poll::Ready(output.expect("moved there by the poll"))
+        Poll::Ready(output.expect("moved there by `poll_output`"))
     }
 }
 

@@ -130,10 +130,14 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
                 }
             }
             Completion::Failed(exit) => self.fail(rules, slot, exit, None, false),
-            Completion::TimedOut(timed_out) => self.time_out(rules, slot, timed_out),
+            Completion::TimedOut(timed_out) => {
+                self.report_timeout(rules, slot, &timed_out);
+                self.fail(rules, slot, Exit::Timeout(timed_out), None, true)
+            }
             Completion::Abandoned(timed_out) => {
+                self.report_timeout(rules, slot, &timed_out);
                 self.progress.count_abandoned();
-                self.time_out(rules, slot, timed_out)
+                self.fail(rules, slot, Exit::Timeout(timed_out), None, true)
             }
         }
     }
@@ -146,11 +150,10 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
         self.window.finish(item.idx, Ok(value));
     }
 
-    fn time_out(&mut self, rules: &ResultRules<'_, I, O, T, E>, slot: usize, timed_out: TimedOut) -> ControlFlow<()> {
+    fn report_timeout(&mut self, rules: &ResultRules<'_, I, O, T, E>, slot: usize, timed_out: &TimedOut) {
         self.progress.count_timeout();
         let item = self.in_flight.get_mut(slot);
-        ignore_panic(|| telemetry::item_timeout(rules.spawned_at, item.idx, item.n_attempts, &timed_out));
-        self.fail(rules, slot, Exit::Timeout(timed_out), None, true)
+        ignore_panic(|| telemetry::item_timeout(rules.spawned_at, item.idx, item.n_attempts, timed_out));
     }
 
     /// Schedules a retry of an item whose attempt has failed, or moves the failure into the window. `is_retried` is what the output of the

@@ -26,8 +26,8 @@ pub(super) struct Window<R> {
     n_started: usize,
     /// Input order only: the index of the item that is delivered next.
     next: usize,
-    /// Input order: one entry for each item from `next` on, `None` while the item runs. Entries are added when an item finishes, one for each
-    /// item that runs then: so the last items that run may have none, and the last entries may be of items that have not started.
+    /// Input order: one entry for each started item from `next` on, `None` while the item runs. Entries are added when an item finishes, several
+    /// at once, so the last items that run may have none yet.
     /// Completion order: the results of finished items.
     finished: VecDeque<Option<R>>,
 }
@@ -71,7 +71,7 @@ impl<R> Window<R> {
         }
         let at = idx - self.next;
         if at >= self.finished.len() {
-            self.finished.resize_with(at + 1 + self.n_running, || None);
+            self.finished.resize_with((at + 1 + self.n_running).min(self.n_started - self.next), || None);
         }
         self.finished[at] = Some(result);
     }

@@ -91,3 +91,28 @@ fn a_simulation_has_a_virtual_clock_of_its_own() {
     });
     assert_eq!(woken.unwrap(), Ok(()));
 }
+
+/// What the future holds may belong to its slot, which is free for another child after that.
+#[tokio::test]
+async fn a_refused_child_has_its_slot_until_its_future_is_dropped() {
+    struct StartsAnother(TaskSupervisor, mpsc::Sender<bool>);
+    impl Drop for StartsAnother {
+        fn drop(&mut self) {
+            tokio::time::resume();
+            let started = self.0.start_child(async {});
+            let is_full = matches!(started, Err(StartError::Refused(Refusal::SupervisorFull)));
+            self.1.send(is_full).unwrap();
+        }
+    }
+    let tasks = TaskSupervisor::builder().max_children(1).start();
+    let (sender, is_full) = mpsc::channel();
+    let held = StartsAnother(tasks.clone(), sender);
+    tokio::time::pause();
+    let refused = tasks.start_child(async move {
+        let _held = held;
+        std::future::pending::<()>().await
+    });
+    assert!(matches!(refused, Err(StartError::Refused(Refusal::PausedClock))), "{refused:?}");
+    assert_eq!(is_full.recv(), Ok(true));
+    assert!(tasks.start_child(async {}).is_ok());
+}

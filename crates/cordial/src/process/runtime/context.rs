@@ -45,6 +45,13 @@ pub(in crate::process) fn refuse_ending_thread() -> Result<(), Refusal> {
     CLEANUP.try_with(|_| ()).map_err(|_| Refusal::ThreadEnding)
 }
 
+/// Records that this thread uses the library: its destructors and the handlers of `atexit` that run after that of [`Cleanup`] are refused to
+/// spawn.
+#[inline]
+fn uses_library() {
+    _ = refuse_ending_thread();
+}
+
 /// After how many messages in one poll a process lets other processes run.
 const SENDS_IN_A_POLL: u32 = 64;
 
@@ -103,8 +110,7 @@ impl ProcessContext {
             match &borrowed {
                 Some(borrowed) => borrowed,
                 None => {
-                    // After the end of the thread no runtime is started for it, whatever it has used of the library before.
-                    _ = refuse_ending_thread();
+                    uses_library();
                     default_runtime()
                 }
             }
@@ -148,13 +154,14 @@ impl ProcessContext {
         self.borrowed.replace(runtime)
     }
 
-    /// Drops what the thread owns.
+    /// Drops what the thread owns, so that later uses of the library on this thread are outside of any process. While a process of the
+    /// thread calls `std::process::exit`, which runs the destructors of the thread, some of it is borrowed and stays.
     fn clear(&self) {
         self.process.set(None);
-        let (lineage, spares) = (self.lineage.take(), self.spares.take_all());
-        // Borrowed if a process has called `std::process::exit`, which runs the destructors of its thread.
+        self.is_borrowed.set(false);
+        let taken = (self.lineage.take(), self.spares.take_all(), self.scope.take(), self.task.take());
         let own = self.own.try_borrow_mut().ok().and_then(|mut own| own.take());
-        drop((lineage, spares, own));
+        drop((taken, self.borrowed.take(), own));
     }
 }
 
@@ -180,7 +187,7 @@ fn with_context<R>(f: impl FnOnce(&ProcessContext) -> R) -> R {
 /// ```
 #[must_use]
 pub fn current() -> Option<Pid> {
-    _ = refuse_ending_thread();
+    uses_library();
     with_context(|context| context.process.get())
 }
 
@@ -213,6 +220,7 @@ pub(crate) fn current_runtime() -> RuntimeHandle {
 
 /// Returns the runtime of this thread; `None` on a thread that belongs to none.
 pub(super) fn own_runtime() -> Option<RuntimeHandle> {
+    uses_library();
     with_context(|context| context.borrowed.borrow().as_deref().cloned().or_else(|| context.own.borrow().clone()))
 }
 
@@ -446,7 +454,7 @@ impl OwnPoll<'_> {
 }
 
 /// Calls `body` with the process of `task` as the current process, and with the waker of its poll.
-/// Takes `task` and `scope`, and puts them back afterwards. `body` must not panic.
+/// Exchanges `task` and `scope` with those of the outer process, if there is one, until `body` returns. `body` must not panic.
 #[inline]
 pub(in crate::process) fn as_process<R>(
     task: &mut Option<TaskRef>,
@@ -501,6 +509,7 @@ pub(crate) struct Sender {
 
 /// Returns the running code, as the sender of a message.
 pub(crate) fn sender() -> Sender {
+    uses_library();
     with_context(|context| {
         let scope = context.scope.borrow();
         let carried = scope.as_ref().filter(|scope| scope.is_carried()).cloned();
