@@ -11,6 +11,15 @@ use crate::hooks::{executor, spawn, wait};
 
 const ROUNDS: usize = 100;
 
+/// Ends the threads that compute, also if the test fails.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The average time of a round trip, from a thread and back, if the other side waits for some time before each one.
 #[expect(clippy::disallowed_methods, reason = "processors are crowded in real time")]
 fn average(round_trip: impl Fn()) -> Duration {
@@ -38,6 +47,7 @@ fn a_task_is_woken_about_as_soon_as_a_thread_while_others_compute() {
         }
     });
     let (of_task, of_thread) = thread::scope(|scope| {
+        let ends = SetOnDrop(&is_over);
         for _ in 0..2 * thread::available_parallelism().unwrap().get() {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
@@ -55,8 +65,7 @@ fn a_task_is_woken_about_as_soon_as_a_thread_while_others_compute() {
             answers_of_thread.recv().unwrap();
         };
         let averages = (average(ask_task), average(ask_thread));
-        is_over.store(true, Ordering::Relaxed);
-        drop(to_thread);
+        drop((ends, to_thread));
         averages
     });
     drop(to_task);

@@ -14,7 +14,7 @@ use super::polling::{Boxed, HandlerOf, InPlace, Polling};
 use super::queue::Envelope;
 use super::reply::{Later, Reply, Resolved};
 use super::shared::ServerRef;
-use crate::exit::Exit;
+use super::unanswered::exit_of_refused_later;
 use crate::inherited::InScope;
 use crate::pid::Pid;
 use crate::process::{Recipient, Scope, Spawn, current_scope};
@@ -154,7 +154,7 @@ where
         }
         Err(refusal) => {
             if let Some(call) = call {
-                call.fail(&Exit::Refused(refusal));
+                call.fail(&exit_of_refused_later(refusal));
             }
             None
         }

@@ -37,8 +37,8 @@ pub(super) type TrapExits<S> = fn(&mut Context<S>);
 /// | end it | [`stop`](ServerRef::stop) |
 ///
 /// The mailbox outlives the processes of the server: messages that wait when a process ends are handled by the next one, in
-/// order. Only the message that was being handled, and calls whose [`Later`](crate::server::Later) has not answered them, fail
-/// with the exit of the process. If no process follows a crash, all messages are answered with its exit.
+/// order. Only the message that was being handled, and calls whose [`Later`](crate::server::Later) has not answered them, fail, as
+/// [`call`](ServerRef::call) says. If no process follows a crash, all calls are answered with its exit, and casts are dropped.
 ///
 /// The server belongs to the process that starts it, and stops when that process ends, unless the server is
 /// [`unlinked`](crate::server::ServerBuilder::unlinked) or the child of a supervisor.

@@ -175,6 +175,14 @@ fn the_caller_of_a_late_answer_learns_that_the_message_was_handled_when_the_serv
         });
         assert_begun(later, "was shut down");
 
+        // The server has passed on what it got from another one: that the caller was refused would not be true.
+        let server = Worker::start(&Log::default());
+        let (later, ()) = tokio::join!(server.call(SlowReply(60)).timeout(90 * SECOND), async {
+            settle().await;
+            server.call(End(Exit::Refused(Refusal::SupervisorFull))).await.unwrap();
+        });
+        assert_begun(later, &Refusal::SupervisorFull.to_string());
+
         // A handler that is dropped in the middle: a linked process passes on its orderly exit.
         let server = Worker::start(&Log::default());
         let linked = With(|_: &mut Context<Worker>| {
