@@ -265,3 +265,22 @@ fn mailboxes_are_recorded_by_the_label_of_their_server() {
         ("cordial_full_mailboxes_total", 1),
     ]);
 }
+
+#[test]
+fn each_cast_that_a_stop_drops_is_counted() {
+    let values = CounterValues::default();
+    metrics::with_local_recorder(&values, || {
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(cordial_metrics::layer()), || {
+            testing::run(async {
+                let server = ServerRef::builder(|| Mute).start();
+                for _ in 0..3 {
+                    server.cast(Ask).await.unwrap();
+                }
+                tokio::task::yield_now().await;
+                server.stop().await;
+            });
+        });
+    });
+    // The first one was in hand, and was finished.
+    values.check(&[("cordial_dropped_casts_total", 2)]);
+}
