@@ -11,13 +11,12 @@ use cordial_sched::{Deadline, Executor, TaskRef};
 
 use super::default::{default_runtime, is_default_runtime_forked, started_default_runtime, try_default_runtime};
 use super::handle::RuntimeHandle;
-use crate::exit::{LimitSource, NamedLimit, Refusal};
+use crate::exit::Refusal;
 use crate::pid::Pid;
 use crate::process::discard::discard;
 use crate::process::lineage::Lineage;
 use crate::process::scope::Scope;
 use crate::process::spares::{SpareCall, SpareCast, Spares};
-use crate::timeout::Timeout;
 use crate::unwind::{self, PanicReports};
 
 // Never destroyed, because destructors of other thread-locals and handlers of `atexit` use it, and because each access to a
@@ -497,6 +496,12 @@ pub(crate) fn current_scope() -> Option<Scope> {
     with_context(|context| context.scope.borrow().clone())
 }
 
+/// Returns whether the running code is in a scope.
+#[inline]
+pub(super) fn is_in_scope() -> bool {
+    with_context(|context| context.scope.borrow().is_some())
+}
+
 /// The running code, as the sender of a message.
 #[derive(Debug)]
 pub(crate) struct Sender {
@@ -544,59 +549,5 @@ impl Drop for EnteredScope {
         let left = with_context(|context| context.scope.replace(self.0.take()));
         // Its values are those of the user: they are dropped outside of the borrow.
         drop(left);
-    }
-}
-
-/// Returns a limit of a wait that begins now, capped by the deadline of the scope in which the running code is.
-#[inline]
-pub(crate) fn capped(limit: Timeout) -> Timeout {
-    with_context(|context| match &*context.scope.borrow() {
-        None => limit,
-        Some(scope) => scope.deadline().map_or(limit, |deadline| {
-            let now = context.with_runtime(|runtime| runtime.executor().now());
-            let left = deadline.at.saturating_duration_since(now);
-            match limit {
-                Timeout::After(limit) => Timeout::After(limit.min(left)),
-                Timeout::Infinity => Timeout::After(left),
-            }
-        }),
-    })
-}
-
-/// Returns the limit that the error of an elapsed wait names: that of the deadline of the scope if it has passed.
-pub(crate) fn named_limit(limit: Timeout) -> NamedLimit {
-    let of_wait = as_duration(limit);
-    let Some(deadline) = current_scope().and_then(|scope| scope.deadline()) else { return of_wait.into() };
-    let now = with_current_runtime(|runtime| runtime.executor().now());
-    if deadline.at <= now { NamedLimit::new(deadline.limit, LimitSource::Scope) } else { of_wait.into() }
-}
-
-/// Returns the limit of a wait that begins now, capped by the deadline of the scope, and the limit that the error of the wait will
-/// name: that of the deadline if it comes first.
-#[inline]
-pub(crate) fn limits_of_new_wait(limit: Timeout) -> (Timeout, NamedLimit) {
-    if with_context(|context| context.scope.borrow().is_none()) {
-        return (limit, as_duration(limit).into());
-    }
-    limits_in_scope(limit)
-}
-
-#[cold]
-fn limits_in_scope(limit: Timeout) -> (Timeout, NamedLimit) {
-    let of_wait = as_duration(limit);
-    let Some(deadline) = current_scope().and_then(|scope| scope.deadline()) else { return (limit, of_wait.into()) };
-    let now = with_current_runtime(|runtime| runtime.executor().now());
-    let left = deadline.at.saturating_duration_since(now);
-    if left < of_wait {
-        (Timeout::After(left), NamedLimit::new(deadline.limit, LimitSource::Scope))
-    } else {
-        (limit, of_wait.into())
-    }
-}
-
-fn as_duration(limit: Timeout) -> Duration {
-    match limit {
-        Timeout::After(limit) => limit,
-        Timeout::Infinity => Duration::MAX,
     }
 }
