@@ -58,8 +58,8 @@ pub enum ConnectError {
         /// The addresses, without passwords.
         servers: Arc<str>,
     },
-    /// An operation failed: the login has no permission, a limit was exceeded, no server of JetStream answers, the connection has ended, or
-    /// an object is damaged.
+    /// An operation failed: the login has no permission, a limit was exceeded, or an object is damaged. It fails again until the cause is
+    /// removed.
     Refused {
         /// What was tried.
         what: Arc<str>,
@@ -75,6 +75,16 @@ pub enum ConnectError {
     },
     /// The server did not answer in time.
     Silent {
+        /// What was tried.
+        what: Arc<str>,
+    },
+    /// No server of JetStream answers, or the servers have no leader at the moment.
+    NoLeader {
+        /// What was tried.
+        what: Arc<str>,
+    },
+    /// The connection has ended for good.
+    Ended {
         /// What was tried.
         what: Arc<str>,
     },
@@ -136,6 +146,11 @@ impl fmt::Display for ConnectError {
                 "the NATS server did not answer the request to {what} in time; check the connection, and whether the servers of the \
                  cluster have a leader"
             ),
+            ConnectError::NoLeader { what } => write!(
+                f,
+                "the request to {what} failed: no server of JetStream answers, or the servers have no leader at the moment"
+            ),
+            ConnectError::Ended { what } => write!(f, "the request to {what} failed: {CONNECTION_ENDED}"),
             ConnectError::Thread(error) => {
                 write!(f, "the operating system refused the thread of the connection: {}", without_codes(error))
             }
@@ -175,28 +190,21 @@ fn tls_advice(reason: &str) -> &'static str {
 impl ConnectError {
     /// Returns whether no further try can succeed, because the connection has ended.
     pub(crate) fn is_end_of_connection(&self) -> bool {
-        matches!(self, ConnectError::Refused { reason, .. } if **reason == *CONNECTION_ENDED)
+        matches!(self, ConnectError::Ended { .. })
     }
 
     /// Returns whether another try may succeed soon: the server is silent, or has no leader.
     pub(crate) fn is_temporary(&self) -> bool {
-        match self {
-            ConnectError::Silent { .. } => true,
-            ConnectError::Refused { reason, .. } => **reason == *NO_LEADER,
-            _ => false,
-        }
+        matches!(self, ConnectError::Silent { .. } | ConnectError::NoLeader { .. })
     }
 }
 
-/// The reason of a refused request whose connection has ended.
-pub(crate) const CONNECTION_ENDED: &str =
-    "the connection has ended for good: the program has drained its NATS client; connect another one";
+/// What is said of a request whose connection has ended.
+pub(crate) const CONNECTION_ENDED: &str = "the connection has ended for good: the program has drained its NATS client, or that client has given \
+     up (its `max_reconnects`); connect another one";
 
 /// How the difference of a consumer begins.
 pub(crate) const CONSUMER_DIFFERS: &str = "the lease of its consumer";
-
-/// The reason of a refused request that no server has answered.
-pub(crate) const NO_LEADER: &str = "no server of JetStream answers, or the servers have no leader at the moment";
 
 /// Returns the text of an error without the numbers of the operating system, which its words have said already.
 pub(crate) fn without_codes(error: &dyn fmt::Display) -> String {

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::connect_error::{CONSUMER_DIFFERS, ConnectError, NO_LEADER};
+use crate::connect_error::{CONSUMER_DIFFERS, ConnectError};
 use crate::names::Subjects;
 use crate::net::{ApiReply, Connection, NetError, request_api, request_api_within};
 use crate::options::StreamOptions;
@@ -330,7 +330,8 @@ fn is_within(wanted: &Value, found: &Value) -> bool {
 pub(crate) fn refused(what: &str, error: NetError) -> ConnectError {
     match error {
         NetError::Silent => ConnectError::Silent { what: what.into() },
-        NetError::NoResponders => ConnectError::Refused { what: what.into(), reason: NO_LEADER.into() },
+        NetError::NoResponders => ConnectError::NoLeader { what: what.into() },
+        NetError::Ended => ConnectError::Ended { what: what.into() },
         error => ConnectError::Refused { what: what.into(), reason: error.to_string().into() },
     }
 }

@@ -259,7 +259,7 @@ async fn run_in(
     Ok(reply(ended, stdout, stderr))
 }
 
-/// The error of a command whose output the server does not keep. Another run would have the same one.
+/// The error of a command whose output the server refuses to keep. Another run would have the same one.
 #[derive(Debug)]
 struct OutputNotKept(ConnectError);
 
@@ -270,6 +270,15 @@ impl fmt::Display for OutputNotKept {
 }
 
 impl std::error::Error for OutputNotKept {}
+
+/// Returns the exit of a command one of whose pieces is not kept. Only what the server refuses would be refused again: when it has not answered, or
+/// the connection has ended, another attempt may succeed.
+fn not_kept(error: ConnectError) -> Exit {
+    match error {
+        ConnectError::Refused { .. } => Exit::Error(Arc::new(OutputNotKept(error))),
+        error => Exit::Error(Arc::new(error)),
+    }
+}
 
 fn not_watched(error: io::Error) -> Exit {
     Exit::from(format!("cordial cannot wait for the exit of a command: {}", io_error::describe(&error)))
@@ -343,7 +352,7 @@ impl<'a, R: AsyncRead + PipeEnd + Unpin> Reader<'a, R> {
         for piece in self.buffer.chunks(2 * self.piece_bytes) {
             let number = self.first + 2 * self.n_pieces;
             let kept = self.cluster.keep_piece(job, run, number, piece.to_vec().into()).await;
-            kept.map_err(|error| Exit::Error(Arc::new(OutputNotKept(error))))?;
+            kept.map_err(not_kept)?;
             self.n_pieces += 1;
         }
         self.buffer.clear();
@@ -358,5 +367,20 @@ impl<'a, R: AsyncRead + PipeEnd + Unpin> Reader<'a, R> {
             self.keep().await?;
         }
         Ok(Output::Pieces { n: self.n_pieces })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_fails_for_good_only_if_the_server_refuses_its_output() {
+        let what = || Arc::from("keep a piece of the result of the job build/1");
+        let is_for_good = |error| not_kept(error).downcast_ref::<OutputNotKept>().is_some();
+        assert!(is_for_good(ConnectError::Refused { what: what(), reason: "maximum bytes exceeded".into() }));
+        assert!(!is_for_good(ConnectError::Silent { what: what() }));
+        assert!(!is_for_good(ConnectError::NoLeader { what: what() }));
+        assert!(!is_for_good(ConnectError::Ended { what: what() }));
     }
 }

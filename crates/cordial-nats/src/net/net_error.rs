@@ -27,7 +27,8 @@ pub(crate) enum NetError {
         code: u64,
         description: Arc<str>,
     },
-    /// The connection has ended for good: the program has drained its client, or the thread of the connection is gone.
+    /// The connection has ended for good: the program has drained its client, the client has exceeded its own number of
+    /// tries to connect again, or the thread of the connection is gone.
     Ended,
     /// Another failure: the answer cannot be read, or an object is damaged.
     Broken(Arc<str>),

@@ -205,10 +205,13 @@ impl Serving {
                     None
                 }
                 pulled = consumer.next() => match pulled {
-                    // Calls have taken the slots since the job was asked for.
+                    // Calls have taken the slots since the job was asked for, or results that are handed over have reached the bound.
                     PullEvent::Job(received) if n_free == 0 => {
                         give_back(&shared, *received);
-                        turns.note_refused(Work::Job);
+                        // If there is a free slot, the bound keeps jobs from it, and calls may have it.
+                        if running.len() >= settings.slots {
+                            turns.note_refused(Work::Job);
+                        }
                         None
                     }
                     PullEvent::Job(received) => {
@@ -303,7 +306,9 @@ async fn restart(
         match ensured.await {
             Ok(found) => limits = found,
             Err(error) if error.is_end_of_connection() => return Err(error),
-            Err(error @ (ConnectError::Silent { .. } | ConnectError::Refused { .. })) => {
+            Err(
+                error @ (ConnectError::Silent { .. } | ConnectError::NoLeader { .. } | ConnectError::Refused { .. }),
+            ) => {
                 contain(|| warn!(target: "cordial::fleet", node = &*shared.name, %error, "server_unavailable"));
             }
             Err(error) => {
