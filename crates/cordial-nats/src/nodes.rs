@@ -37,8 +37,8 @@ pub struct Node {
     pub is_draining: bool,
     /// When it started, by its own clock.
     pub started: SystemTime,
-    /// What the server has not kept when the node has last sent it something for a job that it runs, and why, such as a store without room for a
-    /// result. The node sends it again until the server keeps it. `None` if the server has kept all.
+    /// What the server has not kept of what one of the running jobs has last sent, and why, such as a store without room for a result. The node
+    /// sends it again until the server keeps it. `None` if the server has kept all.
     #[serde(default)]
     pub problem: Option<String>,
 }

@@ -29,15 +29,21 @@ pub(crate) struct NodeState {
     functions: Vec<String>,
     started: SystemTime,
     /// The calls that run, the jobs that have arrived or run, and those whose results are handed over.
-    running: Mutex<HashMap<RunKey, Arc<CancellationToken>>>,
+    running: Mutex<HashMap<RunKey, Entry>>,
     n_hand_overs: watch::Sender<usize>,
-    /// Why the server has not kept what a run has last sent.
-    problem: Mutex<Option<String>>,
     is_draining: AtomicBool,
     drain: Notify,
 }
 
-/// An entry of the table of a node. Dropping it removes the run from the table.
+/// A run in the table of its node.
+#[derive(Debug)]
+struct Entry {
+    cancellation: Arc<CancellationToken>,
+    /// Why the server has not kept what the run has last sent.
+    problem: Option<String>,
+}
+
+/// A run that is in the table of a node. Dropping it removes the run from the table.
 #[derive(Debug)]
 pub(crate) struct Registered {
     node: Arc<NodeState>,
@@ -59,20 +65,19 @@ impl NodeState {
             started: SystemTime::now(),
             running: Mutex::default(),
             n_hand_overs: watch::Sender::new(0),
-            problem: Mutex::default(),
             is_draining: AtomicBool::new(false),
             drain: Notify::new(),
         }
     }
 
     pub(crate) fn register(self: &Arc<NodeState>, key: RunKey, cancellation: Arc<CancellationToken>) -> Registered {
-        self.lock().insert(key.clone(), cancellation.clone());
+        self.lock().insert(key.clone(), Entry { cancellation: cancellation.clone(), problem: None });
         Registered { node: self.clone(), key, cancellation }
     }
 
     /// Requests the end of a run, if it is here.
     pub(crate) fn cancel(&self, key: &RunKey, reason: CancelReason) {
-        let cancellation = self.lock().get(key).cloned();
+        let cancellation = self.lock().get(key).map(|entry| entry.cancellation.clone());
         if let Some(cancellation) = cancellation {
             cancellation.cancel(reason);
         }
@@ -80,8 +85,8 @@ impl NodeState {
 
     /// Requests the end of all runs.
     pub(crate) fn cancel_all(&self, reason: CancelReason) {
-        for cancellation in self.lock().values() {
-            cancellation.cancel(reason);
+        for entry in self.lock().values() {
+            entry.cancellation.cancel(reason);
         }
     }
 
@@ -100,18 +105,6 @@ impl NodeState {
     pub(crate) async fn wait_hand_overs(&self, n: usize) {
         // Fails only if the sender is gone, and `self` has it.
         let _ = self.n_hand_overs.subscribe().wait_for(|now| *now <= n).await;
-    }
-
-    /// Notes that the server has kept what a run has sent.
-    pub(crate) fn note_kept(&self) {
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// Notes that the server has not kept something.
-    pub(crate) fn note_not_kept(&self, what: &str, error: &NetError) {
-        let advice = if error.is_full() { "; make room in its store, or raise its limits" } else { "" };
-        let problem = format!("the server does not keep {what}: {error}{advice}");
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
     }
 
     /// Requests that the node takes no new work.
@@ -133,8 +126,11 @@ impl NodeState {
 
     /// Returns what other programs see of the node.
     pub(crate) fn describe(&self) -> Node {
-        let running = self.lock().len();
-        let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (running, problem) = {
+            let running = self.lock();
+            // The same one each time, if several runs have one.
+            (running.len(), running.values().filter_map(|entry| entry.problem.as_ref()).min().cloned())
+        };
         Node {
             name: self.name.to_string(),
             group: self.group.to_string(),
@@ -143,13 +139,37 @@ impl NodeState {
             functions: self.functions.clone(),
             is_draining: self.is_draining(),
             started: self.started,
-            // If nothing runs, the run that had it is over.
-            problem: problem.filter(|_| running > 0),
+            problem,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RunKey, Arc<CancellationToken>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunKey, Entry>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registered {
+    /// Notes that the server has kept what the run has sent.
+    pub(crate) fn note_kept(&self) {
+        self.set_problem(None);
+    }
+
+    /// Notes that the server has not kept something that the run has sent.
+    pub(crate) fn note_not_kept(&self, what: &str, error: &NetError) {
+        let advice = if error.is_full() { "; make room in its store, or raise its limits" } else { "" };
+        self.set_problem(Some(format!("the server does not keep {what}: {error}{advice}")));
+    }
+
+    fn set_problem(&self, problem: Option<String>) {
+        if let Some(entry) = self.node.lock().get_mut(&self.key).filter(|entry| self.has(entry)) {
+            entry.problem = problem;
+        }
+    }
+
+    /// Returns whether the entry is that of this run. A job whose lease ran out may have come back to this node while its first run was ending:
+    /// the entry is then that of the second.
+    fn has(&self, entry: &Entry) -> bool {
+        Arc::ptr_eq(&entry.cancellation, &self.cancellation)
     }
 }
 
@@ -162,8 +182,7 @@ impl Drop for HandOver {
 impl Drop for Registered {
     fn drop(&mut self) {
         let mut running = self.node.lock();
-        // A job whose lease ran out may have come back to this node while its first run was ending: the entry is then that of the second.
-        if running.get(&self.key).is_some_and(|cancellation| Arc::ptr_eq(cancellation, &self.cancellation)) {
+        if running.get(&self.key).is_some_and(|entry| self.has(entry)) {
             running.remove(&self.key);
         }
     }

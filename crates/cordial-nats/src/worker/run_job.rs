@@ -100,7 +100,7 @@ struct JobRun {
 
 impl JobRun {
     async fn run(self, info: &DeliveryInfo, is_late: bool) {
-        let JobRun { settings, node, id, job, cancellation, .. } = &self;
+        let JobRun { settings, node, id, job, cancellation, registered, .. } = &self;
         let shared = &settings.shared;
         // At its first delivery, a job without a key has no result, unless it was on its way for long. A cancelled one is removed, or ended by
         // the request to end it.
@@ -128,7 +128,7 @@ impl JobRun {
         let (number, limit) = loop {
             match claim(shared, id, job, info).await {
                 Ok(Claim::Run { number, limit }) => {
-                    node.note_kept();
+                    registered.note_kept();
                     break (number, limit);
                 }
                 Ok(Claim::Done) => return self.delivery.settle("+ACK"),
@@ -139,7 +139,7 @@ impl JobRun {
                 }
                 Err(error) => {
                     contain(|| warn!(target: "cordial::fleet", job = %id, %error, "attempt_not_claimed"));
-                    node.note_not_kept(&format!("that an attempt of the job {id} begins"), &error);
+                    registered.note_not_kept(&format!("that an attempt of the job {id} begins"), &error);
                     if !wait_to_try_again(shared, id, cancellation, &error).await {
                         return self.delivery.abandon();
                     }
@@ -273,7 +273,7 @@ impl JobRun {
             let mut state = State::Dead;
             while let Err(error) = add_dead_letter(shared, id, headers, input, number, last.as_ref(), &reason).await {
                 contain(|| warn!(target: "cordial::fleet", job = %id, %error, "dead_letter_not_kept"));
-                run.node.note_not_kept(&format!("the dead letter of the job {id}"), &error);
+                run.registered.note_not_kept(&format!("the dead letter of the job {id}"), &error);
                 if error.is_too_large() {
                     // It never will be: an operator has given the stream a limit. The submitter gets its answer, which names no dead letter.
                     state = State::Done;
@@ -315,14 +315,14 @@ impl JobRun {
                 }
                 Err(error) => {
                     contain(|| warn!(target: "cordial::fleet", job = %id, %error, "result_not_kept"));
-                    node.note_not_kept(&format!("the result of the job {id}"), &error);
+                    registered.note_not_kept(&format!("the result of the job {id}"), &error);
                     if !wait_to_try_again(shared, &id, &cancellation, &error).await {
                         return delivery.abandon();
                     }
                 }
             }
         }
-        node.note_kept();
+        registered.note_kept();
         delivery.settle("+ACK");
         drop((registered, lease));
     }

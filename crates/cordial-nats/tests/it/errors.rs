@@ -205,40 +205,12 @@ fn a_payload_that_is_too_large_is_named_with_its_limit() {
 }
 
 /// Sets a limit of a stream, as an operator does.
-async fn limit_stream(client: &async_nats::Client, stream: &str, field: &str, limit: i64) {
+pub(crate) async fn limit_stream(client: &async_nats::Client, stream: &str, field: &str, limit: i64) {
     let info = client.request(format!("$JS.API.STREAM.INFO.{stream}"), "".into()).await.unwrap();
     let mut config = serde_json::from_slice::<serde_json::Value>(&info.payload).unwrap()["config"].take();
     config[field] = limit.into();
     let update = client.request(format!("$JS.API.STREAM.UPDATE.{stream}"), config.to_string().into()).await;
     assert!(!String::from_utf8_lossy(&update.unwrap().payload).contains("\"error\""));
-}
-
-#[test]
-fn a_node_says_that_the_server_does_not_keep_its_result_until_it_does() {
-    with_server(|server| async move {
-        let cluster = Cluster::connect(server.url()).await.unwrap();
-        let tree = start_worker(&cluster, "g", 1).await;
-        let client = async_nats::connect(server.url()).await.unwrap();
-        // There is room for the first attempt of the job, and not for its result.
-        limit_stream(&client, "cordial-results", "max_msgs", 1).await;
-        let job = cluster.submit(DOUBLE, 21).group("g").await.unwrap();
-        let problem = || async { cluster.nodes().await.unwrap().into_iter().find_map(|node| node.problem) };
-        let text = loop {
-            if let Some(text) = problem().await {
-                break text;
-            }
-        };
-        let expected =
-            format!("the server does not keep the result of the job {}: maximum messages exceeded", job.id());
-        assert!(
-            text.starts_with(&expected) && text.ends_with("; make room in its store, or raise its limits"),
-            "{text}"
-        );
-        limit_stream(&client, "cordial-results", "max_msgs", -1).await;
-        assert_eq!(job.timeout(LONG).await, Ok(42));
-        assert_eq!(problem().await, None);
-        tree.stop().await;
-    });
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod lost_jobs;
 mod namespaces;
 mod objects;
 mod permissions;
+mod problems;
 mod processes;
 mod proxy;
 mod ready_client;

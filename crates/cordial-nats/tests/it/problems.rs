@@ -1,0 +1,89 @@
+//! What a node says about results that the server does not keep.
+
+use std::time::Duration;
+
+use cordial_nats::{Cluster, Node};
+use tokio::time::timeout;
+
+use crate::errors::limit_stream;
+use crate::functions::{BYTES, DOUBLE, SLEEP};
+use crate::harness::with_server;
+use crate::jobs::start_worker;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Asks the only node until it answers.
+async fn node(cluster: &Cluster) -> Node {
+    loop {
+        if let Some(node) = cluster.nodes().await.unwrap().pop() {
+            break node;
+        }
+    }
+}
+
+/// Waits until the node has a problem.
+async fn problem(cluster: &Cluster) -> String {
+    let wait = async {
+        loop {
+            if let Some(problem) = node(cluster).await.problem {
+                break problem;
+            }
+        }
+    };
+    timeout(LIMIT, wait).await.expect("the node has a problem")
+}
+
+/// Waits until the node has no problem.
+async fn wait_no_problem(cluster: &Cluster) {
+    let wait = async { while node(cluster).await.problem.is_some() {} };
+    timeout(LIMIT, wait).await.expect("the problem ends");
+}
+
+#[test]
+fn a_node_says_that_the_server_does_not_keep_its_result_until_it_does() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 1).await;
+        let client = async_nats::connect(server.url()).await.unwrap();
+        // There is room for the first attempt of the job, and not for its result.
+        limit_stream(&client, "cordial-results", "max_msgs", 1).await;
+        let job = cluster.submit(DOUBLE, 21).group("g").await.unwrap();
+        let text = problem(&cluster).await;
+        let expected =
+            format!("the server does not keep the result of the job {}: maximum messages exceeded", job.id());
+        assert!(
+            text.starts_with(&expected) && text.ends_with("; make room in its store, or raise its limits"),
+            "{text}"
+        );
+        limit_stream(&client, "cordial-results", "max_msgs", -1).await;
+        assert_eq!(job.timeout(LIMIT).await, Ok(42));
+        wait_no_problem(&cluster).await;
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_node_has_the_problem_of_a_run_while_others_succeed_and_not_after_that_run() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 4).await;
+        let client = async_nats::connect(server.url()).await.unwrap();
+        // There is room for the small results.
+        limit_stream(&client, "cordial-results", "max_bytes", 50_000).await;
+        let large = cluster.submit(BYTES, 100_000).group("g").await.unwrap();
+        let text = problem(&cluster).await;
+        assert!(text.contains(&large.id().to_string()), "{text}");
+        for number in 0..20 {
+            let job = cluster.submit(DOUBLE, number).group("g").await.unwrap();
+            assert_eq!(job.timeout(LIMIT).await, Ok(2 * number));
+            assert_eq!(node(&cluster).await.problem.as_ref(), Some(&text), "job {number}");
+        }
+        let still_runs = cluster.submit(SLEEP, 120_000).group("g").await.unwrap();
+        while node(&cluster).await.running < 2 {}
+        assert!(cluster.cancel(large.id()).await.unwrap());
+        wait_no_problem(&cluster).await;
+        assert_eq!(node(&cluster).await.running, 1);
+        assert!(still_runs.cancel().await.unwrap());
+        tree.stop().await;
+    });
+}
