@@ -71,7 +71,7 @@
 //! # Events
 //!
 //! Events of target `cordial::fleet`: `dead_letter`, `lease_lost`, `server_unavailable`, `stream_unusable`, `result_not_kept`, `dead_letter_not_kept`,
-//! `attempt_not_claimed`, `result_unknown`, `pool_unavailable` and `not_a_job` at level warn; `attempt_failed`, `result_refused`, `pull_lost`,
+//! `attempt_not_claimed`, `result_unknown`, `pool_unavailable`, `not_a_job` and `credentials_unreadable` at level warn; `attempt_failed`, `result_refused`, `pull_lost`,
 //! `record_not_kept` and `worker_stops` at level debug.
 
 mod attempt;

@@ -114,7 +114,8 @@ impl Options {
     }
 
     /// Uses the key and the token in a `.creds` file. The file is read again whenever the client connects again, so a token that expires is renewed
-    /// by writing another one into the file. Default: no login.
+    /// with another file. Write that one beside it and rename it, so that no half of a file is read. If the file cannot be read then, the client
+    /// tries again, and the event `credentials_unreadable` says so. Default: no login.
     pub fn credentials_file(self, path: impl Into<PathBuf>) -> Options {
         Options { login: Login::CredentialsFile(path.into()), ..self }
     }

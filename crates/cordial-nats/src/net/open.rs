@@ -161,7 +161,7 @@ async fn client_options(
         Login::Anonymous => ConnectOptions::new(),
         Login::CredentialsFile(path) => {
             // The client would report an unreadable file as a refused login.
-            log_in(path, b"").await.map_err(|error| file(path, &error))?;
+            log_in(path, b"").await?;
             with_credentials_file(path.clone())
         }
         Login::Token(token) => ConnectOptions::with_token(token.clone()),

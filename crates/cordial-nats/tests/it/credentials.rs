@@ -68,11 +68,15 @@ fn a_program_whose_token_expires_goes_on_with_the_one_that_its_file_has_then() {
     run(async move {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("fleet.creds");
-        let valid_for = Duration::from_secs(3);
+        // Long enough for a busy machine to connect.
+        let valid_for = Duration::from_secs(5);
         write_file(&file, &account, valid_for);
         let cluster = Cluster::connect(Options::new(server.url()).credentials_file(&file)).await.unwrap();
+        // As the documentation says, so that no half of the file is read. The first token may expire from here on.
+        let renewed = dir.path().join("renewed");
+        write_file(&renewed, &account, Duration::from_secs(3600));
+        fs::rename(&renewed, &file).unwrap();
         let tree = start_worker(&cluster, "g", 1).await;
-        write_file(&file, &account, Duration::from_secs(3600));
         // The server then closes the connection.
         tokio::time::sleep(valid_for + Duration::from_secs(1)).await;
         let job = cluster.submit(DOUBLE, 21).group("g").timeout(LIMIT).await.unwrap();
