@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -134,6 +135,14 @@ impl Drop for Submitter {
     }
 }
 
+/// Reads the messages of a run on another thread, which returns at their end.
+fn messages(map: &mut Child) -> (Receiver<String>, JoinHandle<()>) {
+    let lines = BufReader::new(map.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let (to, messages) = mpsc::channel();
+    let read = move || lines.filter(|line| !is_progress(line)).for_each(|line| drop(to.send(line)));
+    (messages, std::thread::Builder::new().spawn(read).unwrap())
+}
+
 pub(crate) fn numbers(n: u32) -> String {
     (1..=n).map(|n| format!("{n}\n")).collect()
 }
@@ -176,16 +185,12 @@ fn a_run_says_that_the_server_has_no_room_for_a_result() {
     let args = ["map", "--nats", &fleet.url, "--group", "build", "head -c {} /dev/zero", ":::", "9000000"];
     let mut map =
         cordial().args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut messages = BufReader::new(map.stderr.take().unwrap());
+    let (messages, _) = messages(&mut map);
     let _map = Submitter { child: Some(map) };
-    let mut line = String::new();
-    while line.is_empty() || is_progress(&line) {
-        line.clear();
-        messages.read_line(&mut line).unwrap();
-    }
+    let line = messages.recv_timeout(Duration::from_secs(60)).expect("the run says something before it ends");
     let says = "cordial: the worker one of the group \"build\" waits: the server does not keep the result of the job ";
     assert!(line.starts_with(says) && line.contains("insufficient resources"), "{line}");
-    assert!(line.ends_with("; make room in its store, or raise its limits\n"), "{line}");
+    assert!(line.ends_with("; make room in its store, or raise its limits"), "{line}");
 }
 
 #[test]
@@ -281,11 +286,7 @@ fn a_run_without_workers_says_so_only_while_commands_wait() {
     let mut map =
         cordial().args(args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut items = map.stdin.take().unwrap();
-    let lines = BufReader::new(map.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let (to, messages) = mpsc::channel();
-    let reader = std::thread::Builder::new()
-        .spawn(move || lines.filter(|line| !is_progress(line)).for_each(|line| drop(to.send(line))))
-        .unwrap();
+    let (messages, reader) = messages(&mut map);
     let map = Submitter { child: Some(map) };
     items.write_all(b"1\n").unwrap();
     wait_until("the command runs", || path("started-1").exists());

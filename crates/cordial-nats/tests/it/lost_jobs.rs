@@ -1,8 +1,9 @@
 //! Jobs that the server has accepted and then lost: each wait for one gets an answer that says so.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cordial::Exit;
+use cordial::{Exit, Strategy, Supervisor};
 use cordial_nats::{Cluster, Job, JobId, UnknownJob};
 use serde_json::{Value, json};
 
@@ -10,6 +11,7 @@ use crate::functions::{DOUBLE, SLEEP};
 use crate::harness::{Server, with_server, within};
 use crate::jobs::start_worker;
 use crate::leases::consumer_info;
+use crate::processes::{self, HOLD, RECORD, Record, release_of};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -154,11 +156,15 @@ fn a_fleet_works_on_after_an_operator_has_deleted_its_streams() {
 fn calls_are_served_while_the_stream_of_the_jobs_cannot_be_used() {
     with_server(|server| async move {
         let cluster = Cluster::connect(server.url()).await.unwrap();
-        let tree = start_worker(&cluster, "g", 1).await;
-        let call = cluster.call(SLEEP, 1000).timeout(LIMIT);
+        let worker = cluster.worker(processes::functions()).group("g").slots(1);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let held = dir.path().join("held");
+        let record = |log: &Path, number| Record { log: log.display().to_string(), number, ms: 0 };
+        let call = cluster.call(HOLD, record(&held, 1)).timeout(LIMIT);
         while cluster.nodes().await.unwrap().iter().all(|node| node.running == 0) {}
         // The worker gives this job back, which then has the next free slot.
-        let _job = cluster.submit(DOUBLE, 4).group("g").await.unwrap();
+        let _job = cluster.submit(RECORD, record(&dir.path().join("job"), 2)).group("g").await.unwrap();
         let client = async_nats::connect(server.url()).await.unwrap();
         while consumer_info(&client).await["delivered"]["consumer_seq"] == 0 {}
         let mut config = operate(&server, "STREAM.INFO.cordial-jobs-g", Value::Null).await["config"].take();
@@ -166,10 +172,12 @@ fn calls_are_served_while_the_stream_of_the_jobs_cannot_be_used() {
         operate(&server, "STREAM.UPDATE.cordial-jobs-g", config).await;
         // The worker loses its requests for jobs, and finds a stream with other settings.
         operate(&server, "CONSUMER.DELETE.cordial-jobs-g.workers", json!({})).await;
-        assert_eq!(call.await, Ok(1000));
+        std::fs::write(release_of(&held), "").unwrap();
+        assert_eq!(call.await, Ok(1));
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(1) {
-            assert_eq!(cluster.call(DOUBLE, 4).timeout(LIMIT).await, Ok(8));
+            let call = cluster.call(RECORD, record(&dir.path().join("calls"), 4));
+            assert_eq!(call.timeout(LIMIT).await, Ok(4));
         }
         tree.stop().await;
     });

@@ -40,9 +40,10 @@ impl Proxy {
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(&server)) else { continue };
                 let link = links.clone();
                 let to_server = server.try_clone().unwrap();
+                let mut part = Vec::new();
                 forward(client.try_clone().unwrap(), server.try_clone().unwrap(), move |bytes| {
                     link.note_sent(bytes);
-                    link.hold(bytes, &to_server);
+                    link.hold(&mut part, bytes, &to_server);
                     thread::sleep(Duration::from_millis(link.delay_ms.load(Ordering::SeqCst)));
                     wait_mended(&link.is_cut_to_server);
                 });
@@ -119,16 +120,28 @@ impl Link {
         }
     }
 
-    /// Takes the message to hold out of these bytes.
-    fn hold(&self, bytes: &mut Vec<u8>, server: &TcpStream) {
+    /// Takes the message to hold out of these bytes. If they end with a part of it, that waits in `part` for the rest.
+    fn hold(&self, part: &mut Vec<u8>, bytes: &mut Vec<u8>, server: &TcpStream) {
         let position = |bytes: &[u8], text: &str| bytes.windows(text.len()).position(|part| part == text.as_bytes());
+        bytes.splice(0..0, part.drain(..));
         let mut hold_next = self.hold_next.lock().unwrap();
-        let Some(start) = hold_next.as_ref().and_then(|text| position(bytes, text)) else { return };
+        let Some(text) = &*hold_next else { return };
+        let Some(start) = position(bytes, text) else {
+            let n_begun = (1..text.len()).rev().find(|n| bytes.ends_with(&text.as_bytes()[..*n])).unwrap_or(0);
+            *part = bytes.split_off(bytes.len() - n_begun);
+            return;
+        };
+        let end = position(&bytes[start..], "\r\n").map(|line_length| {
+            let line = String::from_utf8_lossy(&bytes[start..start + line_length]).into_owned();
+            let size: usize = line.rsplit(' ').next().unwrap().parse().unwrap();
+            start + line_length + 2 + size + 2
+        });
+        let Some(end) = end.filter(|end| *end <= bytes.len()) else {
+            *part = bytes.split_off(start);
+            return;
+        };
         *hold_next = None;
-        let line_end = start + position(&bytes[start..], "\r\n").unwrap();
-        let line = String::from_utf8_lossy(&bytes[start..line_end]).into_owned();
-        let size: usize = line.rsplit(' ').next().unwrap().parse().unwrap();
-        let message = bytes.drain(start..line_end + 2 + size + 2).collect();
+        let message = bytes.drain(start..end).collect();
         *self.held.lock().unwrap() = Some((server.try_clone().unwrap(), message));
     }
 }
@@ -140,7 +153,7 @@ fn wait_mended(is_cut: &AtomicBool) {
 }
 
 /// Forwards in small parts, which arrive one after another. `before` gets each of them first.
-fn forward(mut from: TcpStream, mut to: TcpStream, before: impl Fn(&mut Vec<u8>) + Send + 'static) {
+fn forward(mut from: TcpStream, mut to: TcpStream, mut before: impl FnMut(&mut Vec<u8>) + Send + 'static) {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(n) = from.read(&mut buffer) {
