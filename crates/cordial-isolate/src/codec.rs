@@ -79,10 +79,7 @@ pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: Vec<u8>) -> Result<T,
         *place = Some(bytes);
         return Ok(value.expect("`T` is `Vec<u8>`, so its place was filled"));
     }
-    let mut format = postcard::Deserializer::from_bytes(&bytes);
-    // The other side decides how deeply the value is nested: the stack grows with it.
-    let value = T::deserialize(serde_stacker::Deserializer::new(&mut format)).map_err(CodecReason::Postcard)?;
-    let rest = format.finalize().map_err(CodecReason::Postcard)?;
+    let (value, rest) = postcard::take_from_bytes(&bytes).map_err(CodecReason::Postcard)?;
     if rest.is_empty() { Ok(value) } else { Err(CodecReason::Trailing(rest.len()).into()) }
 }
 

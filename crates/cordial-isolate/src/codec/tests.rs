@@ -53,22 +53,3 @@ fn a_value_whose_serialize_fails_says_so() {
     let error = encode(&path).unwrap_err().to_string();
     assert!(error.ends_with("its `Serialize` has returned an error, as for a path that is not UTF-8"), "{error}");
 }
-
-/// One byte stands for each level.
-#[test]
-fn a_value_that_is_nested_deeply_is_decoded_on_the_stack_of_a_thread() {
-    #[derive(Serialize, serde::Deserialize)]
-    struct Level(Option<Box<Level>>);
-
-    const DEPTH: usize = 200_000;
-    let mut bytes = vec![1; DEPTH];
-    bytes.push(0);
-    let mut level = decode::<Level>(bytes).unwrap();
-    let mut depth = 0;
-    // One level after the other, because the destructor calls itself.
-    while let Some(inner) = level.0.take() {
-        level = *inner;
-        depth += 1;
-    }
-    assert_eq!(depth, DEPTH);
-}
