@@ -21,15 +21,14 @@ use super::pipe_options::PipeOptions;
 use super::remote_options::RemoteOptions;
 use super::top_options::TopOptions;
 use super::values;
-use crate::blocking_io::{print_message, write_all};
+use crate::blocking_io::{print_message, print_text, write_all};
 use crate::exit_reason::ExitReason;
 use crate::stop::halt::HaltPolicy;
-use crate::system::{StandardError, StandardOutput};
-use crate::text::io_error;
+use crate::system::StandardError;
 
 /// Run commands in parallel, with limits, and see every failure.
 #[derive(Debug, Parser)]
-#[command(name = "cordial", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "cordial", version, arg_required_else_help = true, max_term_width = MAX_WIDTH)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -156,7 +155,7 @@ pub(crate) struct MapOptions {
     pub(crate) resume_failed: bool,
 
     /// Print the commands without running them
-    #[arg(long, aliases = ["dryrun", "dr"], help_heading = LONG)]
+    #[arg(long, aliases = ["dryrun", "dr"], help_heading = LONG, conflicts_with = "json")]
     pub(crate) dry_run: bool,
 
     /// Show the run in a browser, at an address such as 127.0.0.1:4000
@@ -191,6 +190,9 @@ pub(crate) struct MapOptions {
     pub(crate) command: Vec<OsString>,
 }
 
+/// The longest line of the help, in characters.
+const MAX_WIDTH: usize = 100;
+
 const ITEMS: &str = "Items";
 const OUTPUT: &str = "Output";
 const FAILURE: &str = "Failure";
@@ -222,22 +224,30 @@ pub(crate) fn parse() -> Result<Args, ExitCode> {
         }
         match other_options::message(&error) {
             Some(message) => print_message(message),
+            None if !error.use_stderr() => return print_help(&error),
             None => print_rendered(&error),
         }
-        if error.use_stderr() { ExitCode::from(ExitReason::Error) } else { ExitCode::SUCCESS }
+        ExitReason::Error.into()
     })
 }
 
-/// Prints help, or what is wrong with the command line.
+/// Prints help or the version, and returns the exit status of the program.
+fn print_help(help: &clap::Error) -> ExitCode {
+    if io::stdout().is_terminal() {
+        // With colors. Where a terminal is gone, there is nowhere to report the error.
+        let _ = help.print();
+        return ExitCode::SUCCESS;
+    }
+    print_text(help.render().to_string().as_bytes()).into()
+}
+
+/// Prints what is wrong with the command line.
 fn print_rendered(error: &clap::Error) {
-    let text = error.render().to_string();
     // With a closed stream, there is nowhere to report the error.
-    let _ = match error.use_stderr() {
+    let _ = match io::stderr().is_terminal() {
         // With colors.
-        true if io::stderr().is_terminal() => error.print(),
-        false if io::stdout().is_terminal() => error.print(),
-        true => write_all(&mut StandardError, text.as_bytes()),
-        false => write_all(&mut StandardOutput, text.as_bytes()),
+        true => error.print(),
+        false => write_all(&mut StandardError, error.render().to_string().as_bytes()),
     };
 }
 
@@ -247,8 +257,11 @@ pub(super) fn definitions() -> clap::Command {
     let with_negative_numbers = |map: clap::Command| {
         map.mut_args(|arg| if attached::takes_value(&arg) { arg.allow_negative_numbers(true) } else { arg })
     };
+    // Some programs set COLUMNS to 0 where there is no terminal. clap would print each word of the help on a line of its own.
+    let has_no_width = env::var("COLUMNS").is_ok_and(|columns| columns == "0") && !io::stdout().is_terminal();
+    let command = if has_no_width { Args::command().term_width(MAX_WIDTH) } else { Args::command() };
     // The options for the connection are rare ones of `cordial map`, but not of `cordial worker`.
-    Args::command()
+    command
         .mut_subcommand("worker", |worker| worker.mut_args(|arg| arg.hide(false)))
         .mut_subcommand("map", with_negative_numbers)
 }
@@ -263,7 +276,7 @@ pub(super) fn map_definitions() -> clap::Command {
 /// Prints the help of `cordial map` with all options to standard output.
 fn print_all_help() -> ExitCode {
     let text = with_rare_options(map_definitions()).render_help().to_string();
-    print(text.as_bytes())
+    print_text(text.as_bytes()).into()
 }
 
 /// Shows the options that the short help leaves out.
@@ -272,18 +285,6 @@ pub(super) fn with_rare_options(map: clap::Command) -> clap::Command {
         let is_rare = arg.get_help().is_some() && !arg.is_positional();
         if is_rare { arg.hide(false) } else { arg }
     })
-}
-
-/// Writes a text to standard output.
-pub(super) fn print(text: &[u8]) -> ExitCode {
-    match write_all(&mut StandardOutput, text) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitReason::OutputClosed.into(),
-        Err(error) => {
-            print_message(format_args!("cannot write to standard output: {}", io_error::describe(&error)));
-            ExitReason::Error.into()
-        }
-    }
 }
 
 #[cfg(test)]

@@ -78,8 +78,8 @@ pub(super) fn colsep(text: &str) -> Result<Regex, String> {
     })?;
     match (text.is_empty(), parsed.captures_len()) {
         (true, _) => Err(expected.to_owned()),
-        // For example `|` and ` *`: they would split the text at every character.
-        _ if parsed.is_match(b"") => {
+        // For example `|`, ` *` and `\b`: they would split the text where there is no separator.
+        _ if [&b""[..], b"a"].iter().any(|text| parsed.find_iter(text).any(|found| found.is_empty())) => {
             Err("the regular expression also matches an empty text, so it would split at every character: write \\| or '[|]' for the character |, and + instead of *".to_owned())
         }
         (_, 1) => Ok(parsed),
@@ -118,6 +118,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    if text.ends_with('%') {
+        return Err(
+            "a percentage of the time that other commands took is not supported: give a time, such as 30s".to_owned()
+        );
+    }
     match duration(text)? {
         Duration::ZERO => Err("the timeout must be longer than 0; for no timeout, leave out the option".to_owned()),
         limit => Ok(limit),

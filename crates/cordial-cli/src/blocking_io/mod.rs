@@ -4,8 +4,11 @@
 //! what was to be written.
 
 use std::fmt::Display;
+use std::io::ErrorKind;
 
-use crate::system::StandardError;
+use crate::exit_reason::ExitReason;
+use crate::system::{StandardError, StandardOutput};
+use crate::text::io_error;
 
 mod reader;
 mod writer;
@@ -17,4 +20,17 @@ pub(crate) use writer::{Writer, write_all};
 /// is lost: there is nowhere to report that.
 pub(crate) fn print_message(message: impl Display) {
     let _ = write_all(&mut StandardError, format!("cordial: {message}\n").as_bytes());
+}
+
+/// Prints a text to standard output, and returns why the program exits if the text is all that it prints. What cannot be written is
+/// reported.
+pub(crate) fn print_text(text: &[u8]) -> ExitReason {
+    match write_all(&mut StandardOutput, text) {
+        Ok(()) => ExitReason::Finished { failed: 0 },
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitReason::OutputClosed,
+        Err(error) => {
+            print_message(format_args!("cannot write to standard output: {}", io_error::describe(&error)));
+            ExitReason::Error
+        }
+    }
 }

@@ -40,6 +40,7 @@ const LAUNCHER_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) fn run(options: MapOptions) -> ExitCode {
     // Before the first child, which may ask another machine.
     system::keep_exit_statuses();
+    system::survive_file_limit();
     let config = Config::new(options).and_then(|config| {
         if let Some(by) = config.options.nice {
             system::lower_priority(by).map_err(|error| {

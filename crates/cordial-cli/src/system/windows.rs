@@ -164,6 +164,9 @@ pub(crate) fn unblock_sigchld() {}
 /// Does nothing: the system keeps them as long as they are needed.
 pub(crate) fn keep_exit_statuses() {}
 
+/// There is no such limit on Windows.
+pub(crate) fn survive_file_limit() {}
+
 /// Returns whether a process could not be started for lack of memory, so that a later attempt may succeed.
 pub(crate) fn is_resource_shortage(error: &io::Error) -> bool {
     error.kind() == ErrorKind::OutOfMemory
@@ -460,6 +463,11 @@ impl Terminal {
     pub(crate) fn ask(&self, _: &[u8]) -> io::Result<bool> {
         match *self {}
     }
+}
+
+/// Returns false: a terminal stops no process.
+pub(crate) fn is_in_background() -> bool {
+    false
 }
 
 /// Returns false: a terminal stops no process.

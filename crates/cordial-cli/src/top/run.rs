@@ -19,9 +19,9 @@ use super::fetch::{ActionOutcome, BranchNode, ConfirmedAction, Rows, Screenful, 
 use super::state::{KeyEffect, RowKey, TopState, Wanted};
 use super::words::escaped;
 use crate::args::TopOptions;
-use crate::blocking_io::{print_message, write_all};
+use crate::blocking_io::{print_message, print_text};
 use crate::exit_reason::ExitReason;
-use crate::system::{StandardOutput, StopSignal, StopSignals, wait_for_key};
+use crate::system::{StopSignal, StopSignals, is_in_background, wait_for_key};
 use crate::text::io_error;
 
 /// How long to wait for a key before the screen is drawn again.
@@ -34,8 +34,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Runs the command, and returns the exit status of the program.
 pub(crate) fn run(options: TopOptions) -> ExitCode {
     match show(options) {
-        Ok(None) => ExitCode::SUCCESS,
-        Ok(Some(signal)) => ExitReason::Interrupted(signal).into(),
+        Ok(reason) => reason.into(),
         Err(message) => {
             print_message(message);
             ExitReason::Error.into()
@@ -43,20 +42,24 @@ pub(crate) fn run(options: TopOptions) -> ExitCode {
     }
 }
 
-/// Shows the processes until the person ends the program, or a signal does, which is returned. With `--once`, prints them once.
-fn show(options: TopOptions) -> Result<Option<StopSignal>, String> {
+/// Shows the processes until the person ends the program, or a signal does. With `--once`, prints them once. Returns why the program
+/// exits.
+fn show(options: TopOptions) -> Result<ExitReason, String> {
     let token = options.token.or_else(|| std::env::var("CORDIAL_OBSERVER_TOKEN").ok());
     let address = Address::parse(&options.address, token)?;
     let runtime = Runtime::builder().workers(1).build().map_err(|error| error.to_string())?;
     if options.once {
         let dump = runtime.block_on(async move { get_bytes(&address, "/dump").await });
         let text = dump.map_err(|exit| exit.to_string())??;
-        // Standard output may be closed.
-        let _ = write_all(&mut StandardOutput, escaped(&text).as_bytes());
-        return Ok(None);
+        return Ok(print_text(escaped(&text).as_bytes()));
     }
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err("cordial top needs a terminal; with --once it prints one text instead".to_owned());
+    }
+    if is_in_background() {
+        return Err("cordial top runs in the background, where the terminal would stop it: start it without & at the end, and with \
+                    --foreground after timeout"
+            .to_owned());
     }
     let (wants, wanted) = watch::channel(TopState::new().wanted);
     let (confirmed, wished) = unbounded_channel();
@@ -81,11 +84,12 @@ fn show(options: TopOptions) -> Result<Option<StopSignal>, String> {
     if let Err(hangup) = wait_for_key(Duration::ZERO) {
         // The destructor of `terminal` would print that the cursor cannot be shown, and panic if standard error is the same terminal.
         std::mem::forget(terminal);
-        return Ok(Some(hangup));
+        return Ok(ExitReason::Interrupted(hangup));
     }
     // The terminal is restored even after an error.
     let restored = ratatui::try_restore();
-    restored.and(ended).map_err(refused)
+    let signal = restored.and(ended).map_err(refused)?;
+    Ok(signal.map_or(ExitReason::Finished { failed: 0 }, ExitReason::Interrupted))
 }
 
 /// Ends the program after a signal, because the main thread has not. It may be inside of `crossterm`, which waits without limit for

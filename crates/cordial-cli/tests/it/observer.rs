@@ -6,7 +6,7 @@ use std::process::Child;
 
 use rustix::process::Signal;
 
-use crate::harness::{TestDir, finish, run, send, start, wait_until};
+use crate::harness::{TestDir, finish, run, send, shell, start, wait_until};
 use crate::terminal::Session;
 
 /// An observed run whose commands wait until `go` is in the directory.
@@ -62,6 +62,11 @@ fn an_observed_run_prints_its_address_and_top_shows_its_items() {
         }
     };
     assert!(once.contains("processes"), "{once}");
+    #[cfg(target_os = "linux")]
+    {
+        let full = shell(&format!("\"$0\" top --once '{}' > /dev/full", observed.address));
+        assert_eq!((full.status, full.stderr.contains("No space left on device")), (255, true), "{}", full.stderr);
+    }
     let (bare, token) = observed.address.split_once("/?token=").unwrap();
     assert_eq!(run(&["top", "--once", "--token", token, bare], b"").status, 0);
     let wrong = run(&["top", "--once", "--token", "wrong", bare], b"");
@@ -134,6 +139,17 @@ fn top_shows_each_view_in_a_terminal_and_leaves_it_as_it_was() {
     // The alternate screen was entered and left.
     assert!(text.contains("\x1b[?1049h") && text.contains("\x1b[?1049l"));
     observed.finish(&dir);
+}
+
+/// The terminal would stop `top`, and again after each signal that is to end it.
+#[cfg(target_os = "linux")]
+#[test]
+fn top_in_the_background_ends_with_a_message() {
+    // `timeout` makes a process group of its own, which is in the background. Without `exit`, the shell would become `timeout`, and the
+    // leader of a session cannot leave its group.
+    let (status, text) = Session::start("timeout 60 cordial top 127.0.0.1:1; exit $?").end();
+    assert_eq!(status, 255, "{text}");
+    assert!(text.contains("top runs in the background") && text.contains("--foreground"), "{text}");
 }
 
 /// A program in this process, which allows actions, with a task named `victim`.

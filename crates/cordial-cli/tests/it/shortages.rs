@@ -176,6 +176,10 @@ fn every_number_of_files_runs_all_items_or_is_refused() {
             check_all(&format!("{n} files"), || shell(&format!(r#"ulimit -n {n}; exec "$0" "$@""#)), Messages::Open);
         assert!(n < 48 || all, "{n} files");
     }
+    for n in 4..=16 {
+        let script = format!(r#"trap '' CHLD; ulimit -n {n}; exec "$0" "$@""#);
+        check_all(&format!("{n} files, SIGCHLD is ignored"), || shell(&script), Messages::Open);
+    }
 }
 
 /// A failed allocation aborts a program, so threads are refused while some address space is left.

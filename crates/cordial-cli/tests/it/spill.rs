@@ -54,3 +54,14 @@ fn a_limit_on_the_size_of_files_fails_only_its_item() {
     // The status of a shell whose command was killed by SIGXFSZ.
     assert!(result.stderr.contains(": exited with status 153\n"), "{}", result.stderr);
 }
+
+/// The joblog is the first file that is written.
+#[test]
+fn a_joblog_that_no_byte_fits_into_is_reported() {
+    let dir = TestDir::new();
+    let log = dir.path("log");
+    let run = "ulimit -f 0; env --default-signal=XFSZ \"$0\" map --joblog";
+    let result = shell(&format!("({run} {} echo ::: a; echo $? >&2) | cat", log.display()));
+    let expected = format!("cordial: cannot write the joblog {}: File too large\n255\n", log.display());
+    assert_eq!((result.text(), &result.stderr), ("", &expected));
+}

@@ -16,6 +16,7 @@ fn wrong_usage_is_reported_with_status_255() {
         (&["map", "--retries", "-1", "true"], "invalid value '-1' for '--retries <N>'"),
         (&["map", "--nice", "-30", "true"], "-30 is not in 1..=19"),
         (&["map", "-n", "-1", "true"], "invalid value '-1' for '--max-args <N>'"),
+        (&["map", "--timeout", "150%", "true"], "a percentage of the time that other commands took is not supported"),
         (&["map", "--timeout", "soon", "true"], "expected a duration such as 500ms, 30s or 1h 30m"),
         (&["map", "-L", "0", "true"], "expected a number of at least 1"),
         (&["map", "-s", "0", "true"], "expected a number of at least 1"),
@@ -28,6 +29,7 @@ fn wrong_usage_is_reported_with_status_255() {
         (&["map", "--memfree", "much", "true"], "expected a size such as 500M or 2G"),
         (&["map", "--fail-fast", "--halt", "never", "true"], "cannot be used with"),
         (&["map", "--json", "--line-buffer", "true"], "cannot be used with"),
+        (&["map", "--json", "--dry-run", "true"], "cannot be used with"),
         (
             &["map", "--resume", "true"],
             "--resume needs the records of the earlier run: add --joblog FILE or --results DIR",
@@ -44,6 +46,7 @@ fn wrong_usage_is_reported_with_status_255() {
         (&["map", "true", "::::"], "there is no file after ::::: name files of items, or - for standard input"),
         (&["map", "--colsep", "(", "true"], "expected a regular expression"),
         (&["map", "--colsep", "|", "true"], "also matches an empty text"),
+        (&["map", "--colsep", ",|\\b", "true"], "also matches an empty text"),
         (&["map", "--colsep", "(a|b)", "true"], "write (?:…) instead of (…)"),
         (&["map", "--trim", "x", "true"], "expected n (none), l (left), r (right) or lr (both)"),
         (&["map", "--header", "1", "true"], "expected : for names in the first item"),
@@ -196,7 +199,7 @@ fn a_manual_that_cannot_be_written_is_reported() {
 fn closed_outputs_do_not_make_help_panic() {
     // A panic has the status 101.
     for (args, status) in [
-        (&["map", "--help"][..], 0),
+        (&["map", "--help"][..], 141),
         (&["map", "-c", "x", "true"], 255),
         (&["manual"], 141),
         (&["completions", "bash"], 141),
@@ -212,4 +215,21 @@ fn closed_outputs_do_not_make_help_panic() {
             .unwrap();
         assert_eq!(finish(child).status, status, "{args:?}");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    for args in ["--help", "--version", "map --help", "map --help all", "top --help", "manual", "completions bash"] {
+        let result = shell(&format!("\"$0\" {args} > /dev/full"));
+        let expected = "cordial: cannot write to standard output: No space left on device\n";
+        assert_eq!((result.status, &*result.stderr), (255, expected), "{args}");
+    }
+}
+
+#[test]
+fn help_has_whole_lines_without_a_width() {
+    let result = shell("COLUMNS=0 \"$0\" map --help");
+    let first = result.text().lines().next().unwrap();
+    assert!(first.starts_with("Run a command for every item of a list"), "{first}");
 }

@@ -101,8 +101,8 @@ pub(crate) const ORDERS: &[Order] = &[
     ] },
     Order { folder: "cordial-cli/src", rows: &[
         "text/display text/io_error text/shell_quote", "text",
-        "system/argument system/exit system/limit_change system/program system/screen_size system/stop_signal", "system/spawn_config", "system/unix system/windows", "system", "blocking_io",
-        "stop/token", "stop/halt", "stop", "pipe/separator pipe/block", "pipe/cutter pipe/input", "pipe/file_blocks", "pipe/reader", "pipe", "item", "item_failure exit_reason command_size child_times",
+        "system/argument system/exit system/limit_change system/program system/screen_size system/stop_signal", "system/spawn_config", "system/unix system/windows", "system", "exit_reason", "blocking_io",
+        "stop/token", "stop/halt", "stop", "pipe/separator pipe/block", "pipe/cutter pipe/input", "pipe/file_blocks", "pipe/reader", "pipe", "item", "item_failure command_size child_times",
         "input/grouping input/lists input/separator input/value_count input/value_edit input/words", "input/read_ahead",
         "input/splitter", "input/source", "input/sources", "input", "args/values", "args/help args/concurrency args/other_options",
         "args/launch_options args/item_options args/pipe_options args/top_options", "args/remote_options args/fleet_options", "args/attached",

@@ -48,11 +48,13 @@ pub(crate) use orphans::reap_orphans;
 pub(crate) use pipe::{PipeEnd, may_have_data, read_available};
 pub(crate) use process_group::ProcessGroup;
 pub(crate) use resources::{free_memory, load_average, login_directory, lower_priority, max_concurrency, total_memory};
-pub(crate) use signals::{JobControl, LimitSignals, StopSignals, interrupt_this_program, keep_exit_statuses};
+pub(crate) use signals::{
+    JobControl, LimitSignals, StopSignals, interrupt_this_program, keep_exit_statuses, survive_file_limit,
+};
 pub(crate) use spawner::Spawner;
 pub(crate) use spliced_file::SplicedFile;
 pub(crate) use std_streams::{
     Descriptor, StandardError, StandardInput, StandardOutput, are_outputs_the_same, is_stdout_pipe, screen_size,
     share_stdin, take_stdin, wait_for_key, wait_until_readable, wait_until_writable,
 };
-pub(crate) use terminal::{Terminal, TerminalStop, has_terminal};
+pub(crate) use terminal::{Terminal, TerminalStop, has_terminal, is_in_background};

@@ -1,7 +1,9 @@
 //! Signals to `cordial`: to stop the run, to suspend it, to continue it, and to change how many commands run at once.
 
 use std::io;
+use std::sync::Arc;
 
+use nix::sys::signal::Signal as NixSignal;
 use rustix::process::Signal as RawSignal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -24,11 +26,8 @@ impl StopSignals {
     ///
     /// When the system refuses to install a handler.
     pub(crate) fn listen() -> io::Result<Self> {
-        // A write beyond `ulimit -f` then fails, instead of killing this program. The handler stays after the drop, and commands do not
-        // inherit it.
-        unless_ignored(nix::sys::signal::Signal::SIGXFSZ)?;
         Ok(StopSignals {
-            hangup: unless_ignored(nix::sys::signal::Signal::SIGHUP)?,
+            hangup: unless_ignored(NixSignal::SIGHUP)?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
@@ -57,21 +56,36 @@ pub(crate) fn interrupt_this_program() {
 
 /// Installs a handler, unless the system reports that the signal was ignored when `cordial` was started. Then the signal stays
 /// ignored, here and in the commands.
-fn unless_ignored(which: nix::sys::signal::Signal) -> io::Result<Option<Signal>> {
-    let is_ignored = ignored_signals().is_some_and(|ignored| ignored & signal_bit(which) != 0);
-    if is_ignored { Ok(None) } else { signal(SignalKind::from_raw(which as i32)).map(Some) }
+fn unless_ignored(which: NixSignal) -> io::Result<Option<Signal>> {
+    if is_ignored(which) { Ok(None) } else { signal(SignalKind::from_raw(which as i32)).map(Some) }
 }
 
 /// Makes the system keep the exit statuses of commands, which it discards in a program that ignores SIGCHLD: some parents let the
 /// programs that they start ignore it. If the system refuses, items fail with a message.
 pub(crate) fn keep_exit_statuses() {
-    let is_ignored =
-        ignored_signals().is_some_and(|ignored| ignored & signal_bit(nix::sys::signal::Signal::SIGCHLD) != 0);
-    if is_ignored && let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() {
-        // The handler stays when the runtime, without which tokio installs none, has ended. Commands do not inherit it.
-        let _context = runtime.enter();
-        let _ = signal(SignalKind::child());
+    if is_ignored(NixSignal::SIGCHLD) {
+        handle_from_now_on(NixSignal::SIGCHLD);
     }
+}
+
+/// Makes a write beyond `ulimit -f` fail with a message, instead of killing this program. Has to be called before the first file is
+/// written.
+pub(crate) fn survive_file_limit() {
+    if !is_ignored(NixSignal::SIGXFSZ) {
+        handle_from_now_on(NixSignal::SIGXFSZ);
+    }
+}
+
+/// Installs a handler without an effect, for the rest of the program. Commands do not inherit it. tokio would open files for it, and panic
+/// if the system refuses them.
+fn handle_from_now_on(which: NixSignal) {
+    // Fails only for signals that no program may handle.
+    let _ = signal_hook::flag::register(which as i32, Arc::default());
+}
+
+/// Returns whether this process is known to ignore a signal.
+fn is_ignored(which: NixSignal) -> bool {
+    ignored_signals().is_some_and(|ignored| ignored & signal_bit(which) != 0)
 }
 
 /// Waits for the next signal, or forever if the signal is ignored.
@@ -92,7 +106,7 @@ pub(super) fn ignored_signals() -> Option<u64> {
 }
 
 /// Returns the bit of a signal in the result of `ignored_signals`.
-pub(super) fn signal_bit(signal: nix::sys::signal::Signal) -> u64 {
+pub(super) fn signal_bit(signal: NixSignal) -> u64 {
     1 << (signal as i32 - 1)
 }
 
@@ -110,8 +124,7 @@ impl LimitSignals {
     ///
     /// When the system refuses to install a handler.
     pub(crate) fn listen() -> io::Result<Self> {
-        use nix::sys::signal::Signal::{SIGUSR1, SIGUSR2};
-        Ok(LimitSignals { more: unless_ignored(SIGUSR1)?, fewer: unless_ignored(SIGUSR2)? })
+        Ok(LimitSignals { more: unless_ignored(NixSignal::SIGUSR1)?, fewer: unless_ignored(NixSignal::SIGUSR2)? })
     }
 
     /// Waits for the next signal. The wait has no bound: most runs receive none.

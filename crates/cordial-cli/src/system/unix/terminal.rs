@@ -33,6 +33,13 @@ pub(crate) fn has_terminal() -> bool {
     File::open(TERMINAL).is_ok()
 }
 
+/// Returns whether this program runs in the background of the terminal of its standard input. The terminal stops such a program when
+/// it reads a key or changes how keys are read.
+pub(crate) fn is_in_background() -> bool {
+    // Fails if the terminal is not the one that controls this program, and then stops no program.
+    tcgetpgrp(io::stdin()).is_ok_and(|foreground| own_group() != Some(foreground))
+}
+
 impl Terminal {
     /// Opens the controlling terminal.
     ///

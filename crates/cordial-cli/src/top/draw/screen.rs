@@ -34,7 +34,9 @@ pub(crate) fn draw(frame: &mut Frame<'_>, state: &TopState, screenful: Option<&S
     match screenful {
         None => {
             let text = error.map_or_else(|| "connecting ...".to_owned(), clean);
-            frame.render_widget(Paragraph::new(text).style(if error.is_some() { ALARM } else { DIM }), title);
+            let text = Paragraph::new(text).style(if error.is_some() { ALARM } else { DIM }).wrap(Wrap { trim: true });
+            // Nothing else is there yet, and the end of an error says what to do.
+            frame.render_widget(text, title.union(lines).union(problems));
         }
         Some(screenful) => {
             overview::draw(frame, [title, lines], screenful);
@@ -101,16 +103,17 @@ fn draw_tabs(frame: &mut Frame<'_>, area: Rect, state: &TopState) {
         spans.push(Span::styled(name, if state.wanted.view == view { SELECTED } else { Style::new() }));
         spans.extend((!is_narrow(area)).then(|| Span::raw(" ")));
     }
+    // What hides or stops something is first: a narrow screen does not have room for all.
+    if state.is_paused {
+        spans.push(Span::styled(" paused ", WARNING));
+    }
     if state.wanted.view == View::Tasks {
+        if !state.wanted.filter.is_empty() {
+            spans.push(Span::styled(format!(" filter: {} ", clean(&state.wanted.filter)), WARNING));
+        }
         let arrow = if state.wanted.is_descending { "↓" } else { "↑" };
         let sort = SORTS[state.wanted.sort].replace('_', " ");
         spans.push(Span::styled(format!(" sort: {sort} {arrow}"), DIM));
-        if !state.wanted.filter.is_empty() {
-            spans.push(Span::styled(format!("  filter: {}", clean(&state.wanted.filter)), WARNING));
-        }
-    }
-    if state.is_paused {
-        spans.push(Span::styled("  paused", WARNING));
     }
     frame.render_widget(Paragraph::new(Line::from(spans)), area);
 }

@@ -27,7 +27,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Stream>, state
     });
     let columns = [
         ("DONE", Constraint::Length(BAR as u16)),
-        ("", Constraint::Length(COUNT_OF_COUNT)),
+        // On a narrow screen, this is the first column.
+        (if is_narrow { "DONE" } else { "" }, Constraint::Length(COUNT_OF_COUNT)),
         ("PER s", Constraint::Length(7)),
         ("FAILED", Constraint::Length(COUNT)),
         ("RUNNING", Constraint::Length(COUNT_OF_COUNT)),

@@ -31,9 +31,19 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Task>, state: 
     });
     let shown = COLUMNS.iter().enumerate().filter(|(index, _)| is_shown(*index)).map(|(_, column)| column);
     let widths = shown.clone().map(|(_, width, _)| Constraint::Length(*width)).chain([Constraint::Fill(1)]);
-    let n = format!("LABEL OR PLACE ({} of {})", count(list.matched as f64), count(list.total as f64));
-    let heading: Vec<Cell<'_>> = shown.map(|(title, ..)| Cell::from(*title)).chain([Cell::from(n)]).collect();
+    // A column is one character apart from the next one.
+    let left = shown.clone().fold(area.width, |left, (_, width, _)| left.saturating_sub(width + 1));
+    let last = Cell::from(name_heading(list, usize::from(left)));
+    let heading: Vec<Cell<'_>> = shown.map(|(title, ..)| Cell::from(*title)).chain([last]).collect();
     frame.render_widget(Table::new(rows, widths).header(Row::new(heading).style(BOLD)), area);
+}
+
+/// Returns the heading of the names, with the number of tasks if there is room for it: a number that is cut off would look like
+/// another number.
+fn name_heading(list: &List<Task>, width: usize) -> String {
+    let n = format!("({} of {})", count(list.matched as f64), count(list.total as f64));
+    let headings = [format!("LABEL OR PLACE {n}"), format!("LABEL {n}"), n, "LABEL".to_owned()];
+    headings.into_iter().find(|heading| heading.len() <= width).unwrap_or_default()
 }
 
 /// Returns the name of a task: its label, or else its place.

@@ -27,6 +27,15 @@ fn process_json() -> serde_json::Value {
     })
 }
 
+/// A stream with long numbers, as JSON.
+fn stream_json() -> serde_json::Value {
+    json!({
+        "id": 1, "pid": null, "label": "import", "place": "a.rs:1:1", "age_ms": 1, "in_flight": 12_345, "max": 99_999,
+        "total": 234_567, "started": 123_456, "completed": 23_456, "failed": 100_000, "timed_out": 0, "retries": 0,
+        "buffered": 100_000, "per_second": 12_345.0,
+    })
+}
+
 /// A row of the tree.
 fn branch(node: serde_json::Value) -> Branch {
     Branch { depth: 0, node: BranchNode::Process(serde_json::from_value(node).unwrap()) }
@@ -50,17 +59,12 @@ fn no_number_is_cut_off() {
     let mut busy = process_json();
     (busy["state"], busy["in_poll_ms"]) = (json!("running"), json!(514));
     busy["mailbox"] = json!({ "length": 123_456, "capacity": 200_000, "waiting": 0, "oldest_ms": 1, "handled": 0, "skipped": 0, "in_hand": null });
-    let stream = json!({
-        "id": 1, "pid": null, "label": "import", "place": "a.rs:1:1", "age_ms": 1, "in_flight": 12_345, "max": 99_999,
-        "total": 234_567, "started": 123_456, "completed": 23_456, "failed": 100_000, "timed_out": 0, "retries": 0,
-        "buffered": 100_000, "per_second": 12_345.0,
-    });
     let mut child = process_json();
     child.as_object_mut().unwrap().remove("pid");
     child["inactive"] = json!(true);
     (child["inactive_id"], child["inactive_state"], child["backoff_ms"]) =
         (json!("child"), json!("restarting"), json!(514));
-    let (busy, streaming) = (list(busy), list(stream));
+    let (busy, streaming) = (list(busy), list(stream_json()));
     let tasks = lines(70, 3, |frame| tasks::draw(frame, frame.area(), &busy, &state)).join("\n");
     let streams = lines(70, 3, |frame| streams::draw(frame, frame.area(), &streaming, &state)).join("\n");
     let tree = lines(70, 3, |frame| tree::draw(frame, frame.area(), &[branch(child)], &state)).join("\n");
@@ -73,6 +77,45 @@ fn no_number_is_cut_off() {
             assert!(shown.contains(text), "{text} is not in {shown}");
         }
     }
+}
+
+/// `260 of 2` would be another number than `260 of 260`.
+#[test]
+fn the_number_of_tasks_is_not_cut_off() {
+    let mut state = TopState::new();
+    state.set_height(5);
+    let mut tasks: List<cordial_observer::view::Task> = list(process_json());
+    (tasks.matched, tasks.total) = (260, 1260);
+    for (width, heading) in [
+        (100, "  LABEL OR PLACE (260 of 1260)"),
+        (80, "  LABEL (260 of 1260)"),
+        (70, "  (260 of 1260)"),
+        (69, "  LABEL OR PLACE (260 of 1260)"),
+        (40, "  LABEL (260 of 1260)"),
+        (30, "  LABEL"),
+    ] {
+        let shown = lines(width, 3, |frame| tasks::draw(frame, frame.area(), &tasks, &state));
+        assert!(shown[0].trim_end().ends_with(heading), "{width}: {shown:#?}");
+    }
+}
+
+#[test]
+fn a_narrow_screen_shows_that_rows_are_hidden_and_that_it_is_held() {
+    let mut state = TopState::new();
+    state.set_height(2);
+    state.wanted.filter = "import".to_owned();
+    state.is_paused = true;
+    let shown = lines(66, 12, |frame| super::screen::draw(frame, &state, None, None)).join("\n");
+    assert!(shown.contains(" paused ") && shown.contains(" filter: import "), "{shown}");
+}
+
+#[test]
+fn an_error_before_the_first_answer_is_shown_to_its_end() {
+    let mut state = TopState::new();
+    state.set_height(2);
+    let error = "the token is missing or wrong: give the whole address that the program has printed";
+    let shown = lines(40, 12, |frame| super::screen::draw(frame, &state, None, Some(error)));
+    assert_eq!(shown[..3].join(" ").split_whitespace().collect::<Vec<&str>>().join(" "), error, "{shown:#?}");
 }
 
 /// Where a text begins in a line, in characters.
@@ -99,8 +142,11 @@ fn a_narrow_screen_has_whole_words() {
     for whole in [" 4 Crashes ", "q quit  ? help  1-4 view  ↑↓ select"] {
         assert!(text.contains(whole), "{whole} is not in {shown:#?}");
     }
-    let list = lines(40, 3, |frame| tree::draw(frame, frame.area(), &[process()], &state));
-    assert!(list[1].starts_with("  importer ") && list[1].contains("waiting") && list[1].contains("25%"), "{list:#?}");
+    let tree = lines(40, 3, |frame| tree::draw(frame, frame.area(), &[process()], &state));
+    assert!(tree[1].starts_with("  importer ") && tree[1].contains("waiting") && tree[1].contains("25%"), "{tree:#?}");
+    let streaming = list(stream_json());
+    let streams = lines(40, 3, |frame| streams::draw(frame, frame.area(), &streaming, &state));
+    assert!(streams[0].starts_with("DONE ") && streams[1].starts_with("123.5k of 234.6k "), "{streams:#?}");
 }
 
 /// What was fetched for a screen that shows this process in full.
