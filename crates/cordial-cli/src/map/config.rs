@@ -310,7 +310,8 @@ fn records(options: &MapOptions, template: CommandTemplate) -> Result<RunRecords
         _ => Ok(PastRun::default()),
     };
     if options.dry_run {
-        options.results.as_deref().map_or(Ok(()), ResultsDirectory::check_name)?;
+        let check = if resume == Resume::No { ResultsDirectory::check_new } else { ResultsDirectory::check_name };
+        options.results.as_deref().map_or(Ok(()), check)?;
         let past = match &options.joblog {
             Some(path) if resume == Resume::No => Joblog::check_new(path).map(|()| PastJoblog::default())?,
             Some(path) => Joblog::read(path, &template)?,

@@ -99,7 +99,7 @@ where
     let (records, budget, skipped) = (Arc::new(records), Budget::default(), Arc::new(AtomicU64::new(0)));
     if options.dry_run {
         let pending = PendingItems { source, records, budget, skipped, questions: None };
-        return dry_run(pending, &state, printer).await;
+        return dry_run(pending, options.tag, &state, printer).await;
     }
     let mut total = 0;
     if halt.needs_total()
@@ -275,13 +275,18 @@ async fn open(
 }
 
 /// Prints the commands instead of running them.
-async fn dry_run<O, E>(pending: PendingItems, state: &RunState, printer: &mut Printer<O, E>) -> ExitReason
+async fn dry_run<O, E>(
+    pending: PendingItems,
+    is_tagged: bool,
+    state: &RunState,
+    printer: &mut Printer<O, E>,
+) -> ExitReason
 where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
     let records = Arc::clone(&pending.records);
-    if let Err(error) = print_commands(pending, printer).await {
+    if let Err(error) = print_commands(pending, is_tagged, printer).await {
         return report_output_error(&error, printer).await;
     }
     match (records.fatal_error(), state.stop_signal.get()) {
@@ -291,7 +296,7 @@ where
     }
 }
 
-async fn print_commands<O, E>(pending: PendingItems, printer: &mut Printer<O, E>) -> io::Result<()>
+async fn print_commands<O, E>(pending: PendingItems, is_tagged: bool, printer: &mut Printer<O, E>) -> io::Result<()>
 where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
@@ -312,7 +317,10 @@ where
             item => item.map(Next::Item),
         });
         match next.await {
-            Next::Item(Some(run)) => printer.print_line(&records.printed_command(run.item(), quoting)).await?,
+            Next::Item(Some(run)) => {
+                let tag = if is_tagged { run.item().tag() } else { Vec::new() };
+                printer.print_command(&records.printed_command(run.item(), quoting), &tag).await?;
+            }
             Next::Item(None) => return printer.flush().await,
             Next::Flush => printer.flush().await?,
         }

@@ -58,6 +58,16 @@ impl ResultsDirectory {
         Ok(())
     }
 
+    /// Checks that a new run would not write into the directory of an earlier run.
+    ///
+    /// # Errors
+    ///
+    /// A message, when `check_name` refuses the name, or there is a directory or a file with this name.
+    pub(crate) fn check_new(path: &Path) -> Result<(), String> {
+        Self::check_name(path)?;
+        if path.symlink_metadata().is_ok() { Err(already_exists(path)) } else { Ok(()) }
+    }
+
     /// Creates a new directory, and its parents if they are missing.
     ///
     /// # Errors
@@ -67,10 +77,7 @@ impl ResultsDirectory {
         Self::check_name(path)?;
         match fs::create_dir_all(path.parent().unwrap_or(path)).and_then(|()| fs::create_dir(path)) {
             Ok(()) => ResultsDirectory::lock(path, true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(format!(
-                "the results directory {} already exists: continue it with --resume or --resume-failed, delete it, or name another directory",
-                path.display()
-            )),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(already_exists(path)),
             Err(error) => Err(cannot_create(path, &error)),
         }
     }
@@ -157,6 +164,13 @@ impl ResultsDirectory {
             outcome.result = Err(ItemFailure::SaveFailed { path, error });
         }
     }
+}
+
+fn already_exists(path: &Path) -> String {
+    format!(
+        "the results directory {} already exists: continue it with --resume or --resume-failed, delete it, or name another directory",
+        path.display()
+    )
 }
 
 fn cannot_create(path: &Path, error: &io::Error) -> String {

@@ -158,12 +158,13 @@ impl RunRecords {
         {
             let item = self.joblog.as_ref().and_then(|joblog| joblog.item_of(&first));
             let item = item.or_else(|| self.results.as_ref()?.item_of(&first)).unwrap_or_default();
-            let records = if unclaimed == 1 { "1 record".to_owned() } else { format!("{unclaimed} records") };
-            advice.push(format!(
-                "{records} of the earlier run belong to no item of this run, such as record {}, {}",
-                first.number,
-                display::quoted(&item)
-            ));
+            let (number, item) = (first.number, display::quoted(&item));
+            advice.push(match unclaimed {
+                1 => format!("1 record of the earlier run belongs to no item of this run: record {number}, {item}"),
+                _ => format!(
+                    "{unclaimed} records of the earlier run belong to no item of this run, such as record {number}, {item}"
+                ),
+            });
         }
         if let Some((index, number)) = matches.moved {
             advice.push(format!(

@@ -45,17 +45,23 @@ pub(super) async fn copy_tagged<W: AsyncWrite + Unpin>(
     let mut is_line_start = true;
     let mut blocks = CaptureBlocks::new(capture)?;
     while let Some(block) = blocks.next()? {
-        let mut tagged = Vec::with_capacity(block.len() * 2);
-        for part in block.split_inclusive(|&byte| byte == b'\n') {
-            if is_line_start {
-                tagged.extend_from_slice(tag);
-            }
-            tagged.extend_from_slice(part);
-            is_line_start = part.ends_with(b"\n");
-        }
+        let tagged = tag_lines(block, tag, is_line_start);
+        is_line_start = block.ends_with(b"\n");
         output.write_all(&tagged).await.map_err(CopyError::Write)?;
     }
     Ok(())
+}
+
+/// Returns a text with a tag before each line; before the first one, if the text begins a line.
+pub(super) fn tag_lines(text: &[u8], tag: &[u8], begins_line: bool) -> Vec<u8> {
+    let mut tagged = Vec::with_capacity(text.len() * 2);
+    for (n, line) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        if n > 0 || begins_line {
+            tagged.extend_from_slice(tag);
+        }
+        tagged.extend_from_slice(line);
+    }
+    tagged
 }
 
 /// A capture in blocks.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
 
-use super::copy::{CopyError, copy, copy_tagged};
+use super::copy::{CopyError, copy, copy_tagged, tag_lines};
 use super::counted_output::CountedOutput;
 use super::failure_lines::FailureLines;
 use super::json::write_object;
@@ -207,7 +207,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         Ok(())
     }
 
-    /// Prints a line to standard output.
+    /// Prints a command to standard output, and a newline. The tag is printed before each line of the command.
     ///
     /// # Errors
     ///
@@ -216,8 +216,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     /// # Cancel safety
     ///
     /// Dropping the future may leave a part written.
-    pub(crate) async fn print_line(&mut self, line: &[u8]) -> io::Result<()> {
-        self.stdout.write_all(line).await?;
+    pub(crate) async fn print_command(&mut self, command: &[u8], tag: &[u8]) -> io::Result<()> {
+        self.stdout.write_all(&tag_lines(command, tag, true)).await?;
         self.stdout.write_all(b"\n").await
     }
 

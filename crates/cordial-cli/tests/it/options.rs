@@ -92,6 +92,7 @@ fn output_options_choose_the_format() {
             b"no-such-command 'a b/it'\\''s.c' -o 'it'\\''s'.x\n",
         ),
         (&["--dry-run", "--shell", "cat < {} | wc"], b"a b\n", b"cat < 'a b' | wc\n"),
+        (&["--dry-run", "--tag", "-0", "echo"], b"a\0b c\0", b"a\techo a\nb c\techo 'b c'\n"),
         // Every shell reads these lines, which `$'a\tb'` would not be for dash.
         (&["--dry-run", "-0", "echo", "x{}"], b"a\tb\0it's\n\0", b"echo x'a\tb'\necho x'it'\\''s\n'\n"),
     ]);

@@ -444,6 +444,19 @@ fn names_that_mean_something_else_in_gnu_parallel_are_refused() {
 }
 
 #[test]
+fn a_dry_run_refuses_the_records_that_the_run_would_refuse() {
+    let dir = TestDir::new();
+    let (log, results) = (dir.path("log"), dir.path("results"));
+    for record in [["--joblog", log.to_str().unwrap()], ["--results", results.to_str().unwrap()]] {
+        let run_again = |more: &[&str]| run(&[&["map"], &record[..], more, &["echo", ":::", "a"]].concat(), b"");
+        assert_eq!(run_again(&[]).status, 0);
+        let (again, dry) = (run_again(&[]), run_again(&["--dry-run"]));
+        assert_eq!((dry.status, dry.text(), &dry.stderr), (255, "", &again.stderr), "{record:?}");
+        assert_eq!(run_again(&["--dry-run", "--resume"]).status, 0, "{record:?}");
+    }
+}
+
+#[test]
 fn records_that_do_not_name_their_items_are_refused() {
     let dir = TestDir::new();
     let log = dir.path("log");
