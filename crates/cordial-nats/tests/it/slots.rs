@@ -8,11 +8,13 @@ use std::time::Duration;
 use cordial::{Exit, Strategy, Supervisor, Task};
 use cordial_isolate::{Function, Functions};
 use cordial_nats::Cluster;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 
-use crate::functions::{self, DOUBLE, SLEEP};
+use crate::errors::limit_stream;
+use crate::functions::{self, BYTES, DOUBLE, SLEEP};
 use crate::harness::{Server, with_server};
 use crate::jobs::start_worker;
+use crate::leases::consumer_info;
 use crate::processes::{self, Process, RECORD, Record, options};
 use crate::proxy::Proxy;
 
@@ -221,6 +223,43 @@ fn jobs_have_their_turn_while_a_call_waits_at_each_moment() {
         assert!(n_calls >= 5, "{n_calls} calls have begun between 10 jobs");
         has_to_stop.store(true, Ordering::SeqCst);
         assert_eq!(callers.timeout(LIMIT).await, Ok(()));
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_job_that_results_on_their_way_keep_from_a_free_slot_does_not_keep_calls_from_it() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 2).await;
+        // The server keeps no large results, so these are on their way. There are at most four, together with what runs.
+        limit_stream(&client, "cordial-results", "max_bytes", 50_000).await;
+        let submit_large = || async { cluster.submit(BYTES, 100_000).group("g").await.unwrap() };
+        let mut jobs = vec![submit_large().await, submit_large().await];
+        let n_running = || async { cluster.nodes().await.unwrap().iter().map(|node| node.running).sum::<usize>() };
+        let n_open = || async { consumer_info(&client).await["num_waiting"].as_u64().unwrap() };
+        while n_running().await < 2 || n_open().await < 2 {}
+        // The worker has asked for two more jobs. This call takes a slot, and the next result takes the last place.
+        let call = cluster.call(SLEEP, 20_000).timeout(LIMIT);
+        while n_running().await < 3 {}
+        jobs.push(submit_large().await);
+        while n_running().await < 4 {}
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(cluster.call(DOUBLE, 1).timeout(LIMIT).await, Ok(2));
+        jobs.push(submit_large().await);
+        while consumer_info(&client).await["delivered"]["consumer_seq"].as_u64() < Some(4) {}
+        let mut sent = client.subscribe("cordial.call.>").await.unwrap();
+        client.flush().await.unwrap();
+        for number in 0..20 {
+            assert_eq!(cluster.call(DOUBLE, number).timeout(LIMIT).await, Ok(2 * number));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        client.flush().await.unwrap();
+        let n_sent = std::iter::from_fn(|| sent.next().now_or_never().flatten()).count();
+        // A call that a reserved slot keeps out is sent about seven times within its 250 ms.
+        assert!(n_sent < 24, "20 calls were sent {n_sent} times");
+        drop((call, jobs));
         tree.stop().await;
     });
 }
