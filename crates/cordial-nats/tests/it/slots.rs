@@ -245,7 +245,6 @@ fn a_job_that_results_on_their_way_keep_from_a_free_slot_does_not_keep_calls_fro
         while n_running().await < 3 {}
         jobs.push(submit_large().await);
         while n_running().await < 4 {}
-        tokio::time::sleep(Duration::from_millis(200)).await;
         assert_eq!(cluster.call(DOUBLE, 1).timeout(LIMIT).await, Ok(2));
         jobs.push(submit_large().await);
         while consumer_info(&client).await["delivered"]["consumer_seq"].as_u64() < Some(4) {}

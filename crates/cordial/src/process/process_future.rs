@@ -88,7 +88,7 @@ impl<T> Recipient<T> for ToJoinHandle {
     }
 }
 
-/// What a process takes along from poll to poll.
+/// The parts of a process that its registration sets.
 #[derive(Default)]
 pub(super) struct Carried {
     /// `None` before the process is registered and after its end. That of an outer process while the process is polled.

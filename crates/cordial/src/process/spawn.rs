@@ -238,7 +238,7 @@ impl Spawn {
     }
 
     /// Reserves a task for the process, decides where the process comes from and what it inherits, and puts it into the table. It must be
-    /// started afterwards, with what it carries.
+    /// started afterwards. Sets what its future carries.
     fn register(&mut self, runtime: &RuntimeHandle, carried: &mut Carried) -> Result<Registered, Refusal> {
         let executor = runtime.executor();
         if executor.is_closed() {

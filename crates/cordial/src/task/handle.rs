@@ -218,13 +218,14 @@ impl<T: Send> Task<T> {
         if let TaskState::Running(_) = self.state { self.poll_running(cx) } else { self.poll_other(cx) }
     }
 
-    /// The usual case, apart from the others, because a large result would be in the stack frame several times.
+    /// Polls a task in the state `Running`. A large result never gets here, since its task is `Mapped`: so it is not several times in the
+    /// stack frame of one function.
     #[inline]
     fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
         let TaskState::Running(join) = &mut self.state else { unreachable!("called only in this state") };
         let mut reply = None;
         ready!(join.poll_reply(cx, &mut reply));
-        // Not one call that returns the result, because that would be moved right after it was made.
+        // The value is returned here and not after the `match`: a result that was just made would be moved as a whole.
         match reply.map(ProcessReply::take) {
             Some(Ok(value)) => {
                 self.state = TaskState::Taken;
@@ -235,6 +236,7 @@ impl<T: Send> Task<T> {
         }
     }
 
+    /// Polls a task in any other state.
     fn poll_other(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
         let result = match &self.state {
             TaskState::Mapped(_) => ready!(self.poll_mapped(cx)),

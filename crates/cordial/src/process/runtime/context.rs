@@ -23,7 +23,7 @@ use crate::unwind::{self, PanicReports};
 // thread-local with a destructor asks first whether that has run.
 thread_local!(static CONTEXT: ManuallyDrop<ProcessContext> = const { ManuallyDrop::new(ProcessContext::new()) });
 
-// Clears `CONTEXT` when the thread ends. A thread that may own something there has used this.
+// Clears `CONTEXT` when the thread ends. Its destructor runs on each thread that has called `refuse_ending_thread` before.
 thread_local!(static CLEANUP: Cleanup = const { Cleanup });
 
 struct Cleanup;
@@ -153,8 +153,8 @@ impl ProcessContext {
         self.borrowed.replace(runtime)
     }
 
-    /// Drops what the thread owns, so that later uses of the library on this thread are outside of any process. While a process of the
-    /// thread calls `std::process::exit`, which runs the destructors of the thread, some of it is borrowed and stays.
+    /// Drops what the thread owns, so that later uses of the library on this thread are outside of any process. If a process has called
+    /// `std::process::exit`, which runs the destructors of the thread in the middle of a poll, the thread keeps its runtime.
     fn clear(&self) {
         self.process.set(None);
         self.is_borrowed.set(false);
@@ -167,7 +167,7 @@ impl ProcessContext {
 /// Calls `f` with the context of this thread.
 #[inline]
 fn with_context<R>(f: impl FnOnce(&ProcessContext) -> R) -> R {
-    // `with` is not inlined.
+    // `LocalKey::try_with` is inlined, and `LocalKey::with` is not.
     CONTEXT.try_with(|context| f(context)).expect("a thread-local without a destructor is never destroyed")
 }
 
