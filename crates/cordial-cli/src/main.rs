@@ -41,15 +41,40 @@ mod text;
 mod top;
 
 use std::process::ExitCode;
+use std::thread;
 
 use crate::args::{Args, Command};
+use crate::blocking_io::print_message;
+use crate::exit_reason::ExitReason;
+use crate::text::io_error;
 
 /// One heap for all threads. The allocator of glibc keeps several heaps for its threads. Items are
 /// allocated on one thread and freed on another, so all of these heaps would grow.
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
+/// The stack that the main thread needs at most, in bytes.
+const STACK_BYTES: usize = 2 << 20;
+
 fn main() -> ExitCode {
+    if system::main_stack_bytes().is_none_or(|bytes| bytes >= STACK_BYTES as u64) {
+        return run();
+    }
+    // Under `ulimit -s 64`, say. The limit is that of the main thread only.
+    match thread::Builder::new().name("main".to_owned()).stack_size(STACK_BYTES).spawn(run) {
+        // A panic has printed its message.
+        Ok(thread) => thread.join().unwrap_or(ExitReason::Error.into()),
+        Err(error) => {
+            print_message(format_args!(
+                "cannot start a thread, which is needed because the stack of the main thread is limited (ulimit -s): {}",
+                io_error::describe(&error)
+            ));
+            ExitReason::Error.into()
+        }
+    }
+}
+
+fn run() -> ExitCode {
     match args::parse() {
         Ok(Args { command: Command::Map(options) }) => map::run(*options),
         Ok(Args { command: Command::Worker(options) }) => fleet::run(options),

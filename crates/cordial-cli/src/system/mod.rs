@@ -30,7 +30,7 @@ pub(crate) use platform::{
 pub(crate) use platform::{
     Terminal, TerminalStop, are_outputs_the_same, enlarge_pipe, exported_functions, find_program, has_terminal,
     interrupt_this_program, is_command, is_in_background, is_stdout_pipe, keep_exit_statuses, login_directory,
-    reap_orphans, screen_size, survive_file_limit, wait_for_key, was_interrupted,
+    main_stack_bytes, reap_orphans, screen_size, survive_file_limit, wait_for_key, was_interrupted,
 };
 pub(crate) use program::Program;
 pub(crate) use spawn_config::{CommandInput, CommandOutput, SpawnConfig};

@@ -182,6 +182,11 @@ pub(crate) fn login_directory() -> Option<std::path::PathBuf> {
     None
 }
 
+/// Returns `None`: the stack has the size that the file of the program gives.
+pub(crate) fn main_stack_bytes() -> Option<u64> {
+    None
+}
+
 /// # Errors
 ///
 /// Always.

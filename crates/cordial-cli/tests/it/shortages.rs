@@ -202,6 +202,15 @@ fn every_size_of_the_address_space_runs_all_items_or_is_refused() {
 }
 
 #[test]
+fn every_size_of_the_stack_runs_all_items() {
+    for kib in [16, 64, 512, 2048, 16384] {
+        let all =
+            check_all(&format!("{kib} KiB"), || shell(&format!(r#"ulimit -s {kib}; exec "$0" "$@""#)), Messages::Open);
+        assert!(all, "{kib} KiB");
+    }
+}
+
+#[test]
 fn closed_standard_streams_do_not_lose_the_output_of_the_others() {
     for way in &WAYS {
         assert!(is_run("a closed standard error", shell(r#"exec "$0" "$@" 2>&-"#), way, Messages::Closed));

@@ -47,7 +47,9 @@ pub(crate) use input_pipe::{InputPipe, enlarge_pipe};
 pub(crate) use orphans::reap_orphans;
 pub(crate) use pipe::{PipeEnd, may_have_data, read_available};
 pub(crate) use process_group::ProcessGroup;
-pub(crate) use resources::{free_memory, load_average, login_directory, lower_priority, max_concurrency, total_memory};
+pub(crate) use resources::{
+    free_memory, load_average, login_directory, lower_priority, main_stack_bytes, max_concurrency, total_memory,
+};
 pub(crate) use signals::{
     JobControl, LimitSignals, StopSignals, interrupt_this_program, keep_exit_statuses, survive_file_limit,
 };

@@ -29,6 +29,11 @@ pub(crate) fn max_concurrency() -> usize {
     limit.clamp(1, 10_000) as usize
 }
 
+/// Returns how large the stack of the main thread may become, in bytes; `None` without a limit.
+pub(crate) fn main_stack_bytes() -> Option<u64> {
+    getrlimit(Resource::Stack).current
+}
+
 /// Adds `by` to the nice value: on Linux of the calling thread, and elsewhere of this program. Threads and commands that are started
 /// afterwards from there inherit the value.
 ///
