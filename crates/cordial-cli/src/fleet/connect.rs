@@ -1,5 +1,6 @@
 //! The connection to a fleet.
 
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -65,17 +66,56 @@ const WORKER_WAIT: Duration = Duration::from_millis(1500);
 const SERVER_WAIT: Duration = Duration::from_millis(1500);
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
+/// Checks an address of a NATS server, or several with commas between them.
+///
+/// # Errors
+///
+/// A message, if it is not one, or has a password.
+pub(crate) fn check_url(url: &str) -> Result<(), String> {
+    if url.contains('@') {
+        return Err(
+            "--nats takes no password, because every user sees the words of a command: use --creds FILE".to_owned()
+        );
+    }
+    for address in url.split(',').map(str::trim) {
+        check_address(address).map_err(|reason| {
+            format!(
+                "--nats: {address:?} is not the address of a NATS server, because {reason}; write nats://HOST:PORT or tls://HOST:PORT"
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// Returns what is wrong with an address, as an error.
+fn check_address(address: &str) -> Result<(), String> {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("nats", address));
+    if !["nats", "tls"].contains(&scheme) {
+        return Err(format!("it begins with {scheme}://"));
+    }
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match rest.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(Some((host, port))) if host.parse::<Ipv6Addr>().is_ok() => (host, port),
+        Some(_) => return Err("there is no address of IPv6 between [ and ]".to_owned()),
+        None => rest.split_at(rest.find(':').unwrap_or(rest.len())),
+    };
+    let is_in_host = |c: char| c.is_alphanumeric() || "-._:".contains(c);
+    match port.strip_prefix(':').map(str::parse::<u16>) {
+        _ if host.is_empty() => Err("it has no host".to_owned()),
+        _ if !host.chars().all(is_in_host) => Err(format!("{host:?} is not the name of a host")),
+        Some(Ok(1..)) => Ok(()),
+        None if port.is_empty() => Ok(()),
+        _ => Err(format!("{:?} is not a port", port.trim_start_matches(':'))),
+    }
+}
+
 /// Connects to the server. `name` is the name of this program in the fleet: by default, that of the machine and a random number.
 ///
 /// # Errors
 ///
 /// A message that says what is wrong, and what to do.
 pub(crate) async fn connect(url: &str, server: &ServerOptions, name: Option<&str>) -> Result<Cluster, String> {
-    if url.contains('@') {
-        return Err(
-            "--nats takes no password, because every user sees the words of a command: use --creds FILE".to_owned()
-        );
-    }
+    check_url(url)?;
     let mut options = Options::new(url);
     if let Some(name) = name {
         options = options.name(name);

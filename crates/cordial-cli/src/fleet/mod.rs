@@ -20,6 +20,6 @@ mod worker_watch;
 
 pub(crate) use archiver::Archiver;
 pub(crate) use command::{COMMAND, CommandFiles, CommandReply, CommandRequest, Ended, Output, SentFile};
-pub(crate) use connect::{Fleet, SentCommands, connect};
+pub(crate) use connect::{Fleet, SentCommands, check_url, connect};
 pub(crate) use worker::run;
 pub(crate) use worker_watch::watch_workers;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::remote::{refuse_placeholder, templates, variable};
 use crate::args::{Concurrency, MapOptions};
+use crate::fleet::check_url;
 use crate::launch::{FleetDirectory, FleetFilesConfig, SlotLimit};
 use crate::remote::same_directory;
 use crate::system;
@@ -21,13 +22,14 @@ const SENT_AHEAD: usize = 64;
 /// A message that says what to do.
 pub(super) fn check(options: &MapOptions, calls_function: bool) -> Result<(), String> {
     let given = &options.fleet;
-    if given.nats.is_none() {
+    let Some(url) = &given.nats else {
         let server = &given.server;
         if server.creds.is_some() || server.tls_ca.is_some() || server.tls_cert.is_some() || server.insecure {
             return Err("--creds, --tls-ca, --tls-cert and --insecure are for a fleet: add --nats URL".to_owned());
         }
         return Ok(());
-    }
+    };
+    check_url(url)?;
     let refused = [
         ("-S", options.remote.is_used(), "both run commands on other machines: leave out one of them"),
         ("--ungroup", options.ungroup, "outputs come from other machines: leave it out"),

@@ -362,6 +362,49 @@ fn what_a_fleet_cannot_do_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn what_is_not_the_address_of_a_server_is_refused() {
+    let good = "nats://127.0.0.1:1";
+    for address in [
+        "nats://[::1/",
+        "nats://[::1",
+        "nats://[1]:4222",
+        "nats://[::1]4222",
+        "nats://",
+        "nats:/h",
+        "nats://h:0",
+        "nats://h:99999",
+        "nats://h:x",
+        "nats://h:",
+        "http://h",
+        "nats://h/path",
+        "nats://h:4222/?a",
+        "nats://a b",
+        "",
+    ] {
+        for url in [address.to_owned(), format!("{good},{address}")] {
+            for args in [
+                &["map", "--nats", &url, "echo", ":::", "1"][..],
+                &["map", "--dry-run", "--nats", &url, "echo", ":::", "1"],
+                &["worker", "--allow-commands", "--nats", &url],
+            ] {
+                let output = run(args, b"");
+                assert_eq!((output.status, output.text()), (255, ""), "{args:?}");
+                assert!(
+                    output.stderr.starts_with(&format!(
+                        "cordial: --nats: {address:?} is not the address of a NATS server, because "
+                    )),
+                    "{args:?}: {}",
+                    output.stderr
+                );
+            }
+        }
+    }
+    for url in [good, "h", "h:1,tls://h.example", "nats://[::1]:4222/, [::1]"] {
+        assert_eq!(run(&["map", "--dry-run", "--nats", url, "echo", ":::", "1"], b"").text(), "echo 1\n", "{url}");
+    }
+}
+
+#[test]
 fn the_help_of_a_worker_shows_how_to_connect() {
     let output = run(&["worker", "--help"], b"");
     let help = String::from_utf8(output.stdout).unwrap();
