@@ -71,6 +71,7 @@ impl<'a> FleetOutput<'a> {
         if self.runs.last() != Some(&run) {
             self.runs.push(run);
             self.n_taken = [0, 0];
+            self.sinks.iter_mut().for_each(Sink::restart);
         }
     }
 
@@ -91,7 +92,7 @@ impl<'a> FleetOutput<'a> {
         self.sinks[output].write(bytes).await.map_err(|error| not_stored(&error))
     }
 
-    /// Returns the number of bytes of the standard output.
+    /// Returns the number of bytes of the standard output of the last run.
     pub(super) fn received(&self) -> u64 {
         self.sinks[0].length()
     }

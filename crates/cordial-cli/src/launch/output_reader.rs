@@ -40,6 +40,15 @@ impl Sink {
         }
     }
 
+    /// Begins the output of another run of the command, of which only the lines of the runs before are kept.
+    pub(super) fn restart(&mut self) {
+        match self {
+            // Captures take the output of the run that has ended.
+            Sink::Capture(_) => {}
+            Sink::Lines(lines) => lines.restart(),
+        }
+    }
+
     /// Captures bytes, or sends or holds the lines that they finish.
     ///
     /// # Errors

@@ -79,7 +79,7 @@ pub(crate) struct LineWriter {
 }
 
 impl LineWriter {
-    /// Returns the number of bytes that the command has written, without tags.
+    /// Returns the number of bytes that the command has written since it was started last, without tags.
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
@@ -107,6 +107,13 @@ impl LineWriter {
             }
         }
         self.send().await
+    }
+
+    /// Forgets the unfinished line: the command runs again, and writes everything again from its first line.
+    pub(crate) fn restart(&mut self) {
+        self.unfinished.clear();
+        self.is_line_start = true;
+        self.length = 0;
     }
 
     /// Sends or holds everything that was not sent, including a last line without a newline.

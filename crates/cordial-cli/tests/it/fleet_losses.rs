@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 use crate::fleet::{Fleet, Submitter, numbers};
@@ -160,4 +161,28 @@ fn a_list_outlives_two_workers_and_its_submitter_with_the_results_of_one_machine
     let n_again: usize = runs.values().map(|times| times - 1).sum();
     assert!(n_again <= LOST_SLOTS + SENT_AHEAD + n_waiting, "{n_again} runs were repeated, {n_waiting} waited");
     eprintln!("{n} items, none lost; {n_before} before the submitter was killed; {n_again} runs were repeated");
+}
+
+#[test]
+fn the_lines_of_a_command_that_runs_again_are_whole_and_its_bytes_are_counted_once() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    let first = fleet.worker("first");
+    let (log, go) = (fleet.dir.path().join("log"), fleet.dir.path().join("go"));
+    let script =
+        format!("printf 'first\\nhalf'; until [ -e {} ]; do sleep 0.01; done; echo ' second'; : {{}}", go.display());
+    let args = ["map", "--nats", &fleet.url, "--group", "build", "--line-buffer", "--joblog", log.to_str().unwrap()];
+    let mut map = cordial();
+    map.args(args).args([&script, ":::", "1"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut map = map.spawn().unwrap();
+    let mut stdout = BufReader::new(map.stdout.take().unwrap());
+    let mut printed = String::new();
+    stdout.read_line(&mut printed).unwrap();
+    fleet.signal(first, "KILL");
+    fleet.worker("second");
+    fs::write(go, "").unwrap();
+    stdout.read_to_string(&mut printed).unwrap();
+    assert_eq!((map.wait().unwrap().code(), &*printed), (Some(0), "first\nfirst\nhalf second\n"));
+    let log = fs::read_to_string(log).unwrap();
+    let columns: Vec<&str> = log.lines().nth(1).unwrap().split('\t').collect();
+    assert_eq!((columns[1], columns[5]), ("second", "18"), "{log}");
 }
