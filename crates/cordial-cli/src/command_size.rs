@@ -1,6 +1,7 @@
 //! The length of a command line.
 
 use crate::item::Value;
+use crate::text::shell_quote::Quoting;
 
 /// The length of a command line in bytes, as a function of its records. Each word counts with the byte that ends it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(crate) struct CommandSize {
     pub(crate) copies: usize,
     /// The bytes that each quote and each backslash of a value adds, because the value is quoted.
     pub(crate) per_quote: usize,
+    /// Whether the quotes around a value count, as far as a shell needs them.
+    pub(crate) is_quoted: bool,
 }
 
 impl CommandSize {
@@ -29,7 +32,11 @@ impl CommandSize {
             // Of a value that is too long, the rest need not be counted.
             _ => value.bytes().iter().filter(|byte| b"'\\".contains(byte)).count(),
         };
-        let bytes = self.copies.saturating_mul(value.length()).saturating_add(self.per_value);
+        let quotes = match self.is_quoted {
+            true => Quoting::AnyShell.quote(value.bytes()).len() - value.bytes().len(),
+            false => 0,
+        };
+        let bytes = self.copies.saturating_mul(value.length().saturating_add(quotes)).saturating_add(self.per_value);
         bytes.saturating_add(self.per_quote.saturating_mul(n_quotes))
     }
 }

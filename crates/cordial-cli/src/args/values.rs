@@ -110,6 +110,7 @@ pub(super) fn header(text: &str) -> Result<Header, String> {
 /// Parses a duration. A number without a unit is in seconds, as for `timeout` and GNU parallel.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_nan() => Err("this is not a number".to_owned()),
         Ok(seconds) if seconds < 0.0 => Err("a time cannot be negative".to_owned()),
         Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| "the time is too long".to_owned()),
         Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),

@@ -1,6 +1,7 @@
 //! How many records make one item.
 
 use crate::command_size::CommandSize;
+use crate::item::Value;
 
 /// The length of the longest command line, in bytes: the default of GNU `xargs`. By default, Linux, macOS and the BSDs accept more.
 pub(crate) const MAX_COMMAND_BYTES: usize = 131_072;
@@ -20,6 +21,19 @@ pub(crate) struct Grouping {
     pub(crate) keeps_tuples: bool,
     /// Whether it is an error if a group reaches one of the `limits` before it reaches `max_records` or `max_lines`.
     pub(crate) is_exact: bool,
+}
+
+impl Grouping {
+    /// Returns whether a record becomes an item of its own, because no command can have its values as arguments: the item fails, and
+    /// those of the records around it do not.
+    pub(super) fn fails_alone(&self, values: &[Value]) -> bool {
+        let is_lost = |value: &Value| match value {
+            Value::Whole(bytes) => bytes.contains(&0),
+            // With -s and -x, this is an error that ends the input.
+            Value::TooLong { .. } => !self.is_exact && self.limits.iter().all(|limit| !limit.is_given),
+        };
+        self.max_records != Some(1) && !self.keeps_tuples && values.iter().any(is_lost)
+    }
 }
 
 /// A limit on the length of a command line.

@@ -125,8 +125,20 @@ impl ItemSource {
         self.item(group.values)
     }
 
-    /// Adds a record to the next item. Returns the item if it is complete.
+    /// Adds a record to the next item. Returns an item if one is complete.
     fn add(&mut self, record: Record) -> io::Result<Option<Item>> {
+        if self.grouping.fails_alone(&record.values) {
+            // The number of items no longer follows from the number of records.
+            self.count.give_up();
+            let item = self.item(record.values);
+            self.items.push_back(item);
+            self.group.n_lines += usize::from(record.ends_line && !self.group.ends.is_empty());
+            if self.is_full() {
+                let item = self.take_item();
+                self.items.push_back(item);
+            }
+            return Ok(None);
+        }
         let is_too_long = |value: &Value| matches!(value, Value::TooLong { .. });
         // The item then fails, with all of its values.
         let is_lost = self.grouping.keeps_tuples && record.values.iter().any(is_too_long);
@@ -164,9 +176,13 @@ impl ItemSource {
         self.group.n_lines += usize::from(record.ends_line);
         self.group.values.extend(record.values);
         self.group.ends.push(self.group.values.len());
-        let is_full = self.grouping.max_records.is_some_and(|max| self.group.ends.len() == max)
-            || self.grouping.max_lines.is_some_and(|max| self.group.n_lines == max);
-        Ok(is_full.then(|| self.take_item()))
+        Ok(self.is_full().then(|| self.take_item()))
+    }
+
+    /// Returns whether the next item is complete.
+    fn is_full(&self) -> bool {
+        self.grouping.max_records.is_some_and(|max| self.group.ends.len() == max)
+            || self.grouping.max_lines.is_some_and(|max| self.group.n_lines == max)
     }
 
     /// Makes items of the records that remain at the end of the input.

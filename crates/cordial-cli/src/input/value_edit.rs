@@ -3,7 +3,9 @@
 
 use regex::bytes::Regex;
 
+use super::splitter::Accumulator;
 use crate::item::Value;
+use crate::system::MAX_ARGUMENT_BYTES;
 
 /// At which end of a value white space is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,13 +39,18 @@ impl ValueEdit {
     pub(super) fn apply(&self, value: Value, record: &mut Vec<Value>) {
         match value {
             Value::Whole(bytes) if !self.changes_nothing() => match &self.colsep {
-                Some(colsep) => {
-                    record.extend(colsep.split(&bytes).map(|column| Value::Whole(self.trimmed(column).to_vec())));
-                }
+                Some(colsep) => record.extend(colsep.split(&bytes).map(|column| self.column(column))),
                 None => record.push(Value::Whole(self.trimmed(&bytes).to_vec())),
             },
             value => record.push(value),
         }
+    }
+
+    /// Returns a column of a value. It may be too long, because the limit of a value with columns is that of all of them.
+    fn column(&self, column: &[u8]) -> Value {
+        let mut value = Accumulator::new(MAX_ARGUMENT_BYTES);
+        value.push(self.trimmed(column));
+        value.take()
     }
 
     fn trimmed<'v>(&self, mut value: &'v [u8]) -> &'v [u8] {

@@ -15,6 +15,9 @@ use crate::system;
 use crate::template::{BesideText, CommandTemplate, Syntax};
 use crate::text::{display, io_error};
 
+/// The length of the longest value with columns (`--colsep`), all of which are in memory.
+const MAX_ROW_BYTES: usize = 16 << 20;
+
 /// The command and the sources of its items.
 pub(super) struct Arguments {
     pub(super) command: Vec<Vec<u8>>,
@@ -244,12 +247,13 @@ pub(super) fn sources(
     remote_size: Option<CommandSize>,
 ) -> Result<Sources, String> {
     let Counts { max_records, max_lines } = Counts::new(options);
-    let local = SizeLimit {
-        size: template.size(),
-        max_bytes: options.max_chars.map_or(MAX_COMMAND_BYTES, usize::from).min(MAX_COMMAND_BYTES),
-        is_given: options.max_chars.is_some(),
-    };
-    let remote = |size| SizeLimit { size, max_bytes: system::MAX_ARGUMENT_BYTES, is_given: false };
+    let local = SizeLimit { size: template.size(), max_bytes: MAX_COMMAND_BYTES, is_given: false };
+    let given = options.max_chars.map(|max_chars| SizeLimit {
+        size: template.line_size(),
+        max_bytes: MAX_COMMAND_BYTES.min(max_chars.into()),
+        is_given: true,
+    });
+    let remote = remote_size.map(|size| SizeLimit { size, max_bytes: system::MAX_ARGUMENT_BYTES, is_given: false });
     let default_trim = if options.colsep.is_some() { Trim { left: true, right: true } } else { Trim::default() };
     Ok(Sources {
         sources,
@@ -263,13 +267,15 @@ pub(super) fn sources(
         grouping: Grouping {
             max_records,
             max_lines,
-            limits: [local].into_iter().chain(remote_size.map(remote)).collect(),
+            limits: [given, Some(local), remote].into_iter().flatten().collect(),
             shares: (options.context || options.multiple).then_some(shares),
-            // The command may name the values by their positions, which would be those of other values.
-            keeps_tuples: options.max_replace_args.is_some() && options.max_chars.is_none(),
+            // The positions of the values would be those of other values.
+            keeps_tuples: options.max_chars.is_none()
+                && max_records.is_some()
+                && (options.max_replace_args.is_some() || template.names_values()),
             is_exact: options.is_exact,
         },
-        max_value_bytes: system::MAX_ARGUMENT_BYTES,
+        max_value_bytes: if options.colsep.is_some() { MAX_ROW_BYTES } else { system::MAX_ARGUMENT_BYTES },
     })
 }
 

@@ -137,7 +137,9 @@ impl Config {
                 "the command is a function of bash, which other machines do not know: write it into a script, and send that with --transferfile".to_owned(),
             );
         }
-        let remote = if options.dry_run { None } else { remote(&options, &syntax)? };
+        // Which items are together depends on the slots of the hosts, and on the lines that they accept.
+        let needs_hosts = !options.dry_run || arguments::may_group(&options.items);
+        let remote = if needs_hosts { remote(&options, &syntax)? } else { None };
         let items_are_typed = arguments::items_are_typed(&sources);
         let asked_at = match options.other.interactive && !options.dry_run {
             true => Some(Arc::new(terminal_to_ask(&sources)?)),

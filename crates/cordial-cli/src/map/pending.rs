@@ -15,6 +15,7 @@ use crate::input::{ItemSource, ValueCount};
 use crate::item::Item;
 use crate::output::Budget;
 use crate::records::{FatalError, RunRecords};
+use crate::text::shell_quote::Quoting;
 
 /// Where items come from.
 pub(super) enum RunSource {
@@ -82,7 +83,7 @@ impl Stream for PendingItems {
                     this.skipped.fetch_add(1, Ordering::Relaxed);
                 }
                 (Ok(false), Some(questions)) => {
-                    let command = this.records.command(&item, 1);
+                    let command = this.records.printed_command(&item, Quoting::OneLine);
                     questions.ask(item, command);
                 }
                 (Ok(false), None) => return Poll::Ready(Some(ItemRun::new(item, &this.budget))),

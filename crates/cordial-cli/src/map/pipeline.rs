@@ -39,8 +39,8 @@ use crate::report::{Format, Printer, ProgressCounts, RunEnd, TICK};
 use crate::stop::halt::HaltCounter;
 use crate::stop::token::{StopLevel, StopToken};
 use crate::system::{self, CommandInput, CommandOutput, Program, SpawnConfig, Spawner, StopSignal};
-use crate::text::io_error;
 use crate::text::shell_quote::Quoting;
+use crate::text::{display, io_error};
 
 /// How long the last output of a run that a signal has stopped, or a message beside a run, may take. Its reader may have stopped reading.
 pub(super) const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -286,17 +286,19 @@ where
     E: AsyncWrite + Unpin,
 {
     let records = Arc::clone(&pending.records);
-    if let Err(error) = print_commands(pending, is_tagged, printer).await {
-        return report_output_error(&error, printer).await;
-    }
+    let failed = match print_commands(pending, is_tagged, printer).await {
+        Ok(failed) => failed,
+        Err(error) => return report_output_error(&error, printer).await,
+    };
     match (records.fatal_error(), state.stop_signal.get()) {
         (Some(error), _) => report_fatal_error(error, printer).await,
         (None, Some(signal)) => ExitReason::Interrupted(*signal),
-        (None, None) => ExitReason::Finished { failed: 0 },
+        (None, None) => ExitReason::Finished { failed },
     }
 }
 
-async fn print_commands<O, E>(pending: PendingItems, is_tagged: bool, printer: &mut Printer<O, E>) -> io::Result<()>
+/// Prints the commands, and returns the number of items that have none.
+async fn print_commands<O, E>(pending: PendingItems, is_tagged: bool, printer: &mut Printer<O, E>) -> io::Result<u64>
 where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
@@ -310,6 +312,7 @@ where
     // A shell may read the output. A terminal would interpret the control characters of an item.
     let quoting = if io::stdout().is_terminal() { Quoting::OneLine } else { Quoting::AnyShell };
     let mut pending = pin!(pending);
+    let mut failed = 0;
     loop {
         let is_buffered = printer.is_buffered();
         let next = poll_fn(|cx| match pending.as_mut().poll_next(cx) {
@@ -318,10 +321,17 @@ where
         });
         match next.await {
             Next::Item(Some(run)) => {
-                let tag = if is_tagged { run.item().tag() } else { Vec::new() };
-                printer.print_command(&records.printed_command(run.item(), quoting), &tag).await?;
+                let item = run.item();
+                if let Some(failure) = records.failure_of_command(item) {
+                    let text = display::quoted(&item.text());
+                    printer.print_message(&format!("item {} {text} would fail: {failure}", item.index)).await;
+                    failed += 1;
+                    continue;
+                }
+                let tag = if is_tagged { item.tag() } else { Vec::new() };
+                printer.print_command(&records.printed_command(item, quoting), &tag).await?;
             }
-            Next::Item(None) => return printer.flush().await,
+            Next::Item(None) => return printer.flush().await.map(|()| failed),
             Next::Flush => printer.flush().await?,
         }
     }

@@ -31,6 +31,8 @@ const ITEM_MARK: &[u8] = b"\t# ";
 pub(crate) struct Joblog {
     path: PathBuf,
     file: Mutex<File>,
+    /// Whether a later run can read the file and continue it: a pipe or a terminal keeps nothing.
+    can_be_resumed: bool,
 }
 
 /// What the joblog of an earlier run holds.
@@ -77,7 +79,8 @@ impl Joblog {
                 ));
             }
             file.write_all(HEADER).map_err(cannot_write)?;
-            return Ok((Joblog { path: path.to_owned(), file: Mutex::new(file) }, PastJoblog::default()));
+            let joblog = Joblog { path: path.to_owned(), file: Mutex::new(file), can_be_resumed: false };
+            return Ok((joblog, PastJoblog::default()));
         }
         if !system::try_lock(&file) {
             return Err(format!(
@@ -95,7 +98,7 @@ impl Joblog {
         if file.metadata().map_err(cannot_write)?.len() == 0 {
             append(&mut file, HEADER).map_err(cannot_write)?;
         }
-        Ok((Joblog { path: path.to_owned(), file: Mutex::new(file) }, past))
+        Ok((Joblog { path: path.to_owned(), file: Mutex::new(file), can_be_resumed: true }, past))
     }
 
     /// Checks that a new run would not append to the joblog of an earlier run.
@@ -205,7 +208,11 @@ impl Joblog {
         line.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         append(&mut file, &line).map_err(|error| {
-            format!("{}; items that have no line in it are run again by --resume", cannot_write(&self.path, &error))
+            let consequence = match self.can_be_resumed {
+                true => "items that have no line in it are run again by --resume",
+                false => "it has no lines of the items that ended later",
+            };
+            format!("{}; {consequence}", cannot_write(&self.path, &error))
         })
     }
 }

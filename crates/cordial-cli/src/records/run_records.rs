@@ -10,6 +10,7 @@ use super::joblog::{self, Joblog, PastJoblog};
 use super::past::{PastRun, Resume};
 use super::results::ResultsDirectory;
 use crate::item::Item;
+use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
 use crate::template::CommandTemplate;
 use crate::text::display;
@@ -68,12 +69,17 @@ impl RunRecords {
         RunRecords { template, joblog, results, resume, was_cut: past.is_cut, matches, skipped_failed, fatal_error }
     }
 
-    /// Returns the command of an item as the joblog records it.
-    pub(crate) fn command(&self, item: &Item, slot: usize) -> Vec<u8> {
-        self.template.render(item, slot, Quoting::OneLine)
+    /// Returns the command of an item as the joblog records it: for every shell, because GNU parallel and people run it again.
+    fn command(&self, item: &Item, slot: usize) -> Vec<u8> {
+        self.template.render(item, slot, Quoting::AnyShell)
     }
 
-    /// Returns the command of an item as `--dry-run` prints it.
+    /// Returns why an item fails before its command is started, if it does.
+    pub(crate) fn failure_of_command(&self, item: &Item) -> Option<ItemFailure> {
+        self.template.fill(item, 1).err()
+    }
+
+    /// Returns the command of an item as `--dry-run` and questions print it.
     pub(crate) fn printed_command(&self, item: &Item, quoting: Quoting) -> Vec<u8> {
         self.template.render(item, 1, quoting)
     }

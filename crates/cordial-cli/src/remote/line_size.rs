@@ -38,6 +38,7 @@ impl Remote {
             per_value: a.per_value.max(b.per_value),
             copies: a.copies.max(b.copies),
             per_quote: a.per_quote.max(b.per_quote),
+            is_quoted: false,
         })
     }
 
@@ -60,6 +61,7 @@ impl Remote {
                 per_value: (two.saturating_sub(one) + 5 * per_digit).saturating_sub(copies * value.len()),
                 copies,
                 per_quote: most_added(quoted),
+                is_quoted: false,
             })
         })
     }

@@ -12,7 +12,7 @@ use crate::item::{Item, Value};
 use crate::item_failure::ItemFailure;
 use crate::system::{self, NotUnicode};
 use crate::text::display;
-use crate::text::shell_quote::{self, Quoting};
+use crate::text::shell_quote::Quoting;
 
 /// The variable in which a command finds the number of its item.
 const INDEX_VARIABLE: &[u8] = b"CORDIAL_INDEX";
@@ -86,7 +86,13 @@ impl CommandTemplate {
     /// When the system does not accept the arguments of the command, when the shell would evaluate the item, when the item is a line
     /// that needs bash, or when it has no value for any word.
     pub(crate) fn fill(&self, item: &Item, slot: usize) -> Result<CommandLine<'_>, ItemFailure> {
-        let values = item.arguments().iter().map(argument).collect::<Result<Vec<&[u8]>, ItemFailure>>()?;
+        let values = item.arguments();
+        let argument = |(index, value)| match argument(value) {
+            // A column that the command does not use may be anything.
+            Err(_) if !self.uses_value(index, values.len()) => Ok(&b""[..]),
+            bytes => bytes,
+        };
+        let values = values.iter().enumerate().map(argument).collect::<Result<Vec<&[u8]>, ItemFailure>>()?;
         let insertion = Insertion { values, index: item.index, slot };
         let command = match self {
             CommandTemplate::Words(Words { words, beside_text }) => {
@@ -136,7 +142,7 @@ impl CommandTemplate {
         }
     }
 
-    /// Returns whether `render` may return this line, with `Quoting::OneLine`, for some item. False positives are possible, false
+    /// Returns whether `render` may return this line, with `Quoting::AnyShell`, for some item. False positives are possible, false
     /// negatives are not.
     pub(crate) fn may_render(&self, line: &[u8]) -> bool {
         let mut texts: Vec<Vec<u8>> = vec![Vec::new()];
@@ -156,7 +162,7 @@ impl CommandTemplate {
                     }
                     has_word |= !is_optional;
                     for piece in pieces {
-                        add(piece.text().map(shell_quote::quote).as_deref());
+                        add(piece.text().map(|text| Quoting::AnyShell.quote(text)).as_deref());
                     }
                 }
             }
@@ -188,6 +194,29 @@ impl CommandTemplate {
         size
     }
 
+    /// Returns how long the command of an item becomes as it was typed: the same as `size`, but of a line for a shell, the line counts,
+    /// with its values quoted, and not the script that the shell gets.
+    pub(crate) fn line_size(&self) -> CommandSize {
+        match self {
+            CommandTemplate::Shell(line) => line.line_size(),
+            CommandTemplate::Words(_) | CommandTemplate::ItemIsLine(_) => self.size(),
+        }
+    }
+
+    /// Returns whether the command names values of the item by their positions.
+    pub(crate) fn names_values(&self) -> bool {
+        let is_position = |piece: &Piece| matches!(piece.placeholder(), Some(Placeholder::Value(..)));
+        match self {
+            CommandTemplate::Words(Words { words, .. }) => words.iter().flatten().any(is_position),
+            CommandTemplate::Shell(line) => line.pieces().any(|piece| {
+                let has_parameter =
+                    |text: &[u8]| text.windows(2).any(|pair| pair[0] == b'$' && pair[1].is_ascii_digit());
+                is_position(&piece) || piece.text().is_some_and(has_parameter)
+            }),
+            CommandTemplate::ItemIsLine(_) => false,
+        }
+    }
+
     /// Returns whether the command has a placeholder for values of the item, or is the item. A reference to an argument of the
     /// shell, such as `$1`, does not count.
     pub(crate) fn uses_item(&self) -> bool {
@@ -196,6 +225,19 @@ impl CommandTemplate {
         match self {
             CommandTemplate::Words(Words { words, .. }) => words.iter().flatten().any(is_item),
             CommandTemplate::Shell(line) => line.pieces().any(|piece| is_item(&piece)),
+            CommandTemplate::ItemIsLine(_) => true,
+        }
+    }
+
+    /// Returns whether the command of an item with so many values may contain the one with this index.
+    fn uses_value(&self, index: usize, n_values: usize) -> bool {
+        let is_used = |piece: &Piece| piece.placeholder().is_some_and(|placeholder| placeholder.uses(index, n_values));
+        match self {
+            CommandTemplate::Words(Words { words, .. }) => words.iter().flatten().any(is_used),
+            // The shell may expand `$2`, or `$*`.
+            CommandTemplate::Shell(line) => {
+                line.pieces().any(|piece| is_used(&piece) || piece.text().is_some_and(|text| text.contains(&b'$')))
+            }
             CommandTemplate::ItemIsLine(_) => true,
         }
     }

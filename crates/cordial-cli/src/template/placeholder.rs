@@ -31,9 +31,13 @@ pub(super) struct Insertion<'v> {
 impl Position {
     /// Returns the value at this position, or an empty one if the item has fewer.
     pub(super) fn of<'v>(self, values: &[&'v [u8]]) -> &'v [u8] {
+        self.index(values.len()).and_then(|at| values.get(at)).copied().unwrap_or_default()
+    }
+
+    /// Returns the index of the value at this position, which may be beyond the last one. `None` if it is before the first one.
+    pub(super) fn index(self, n_values: usize) -> Option<usize> {
         let distance = self.0.unsigned_abs() as usize;
-        let at = if self.0 > 0 { distance.checked_sub(1) } else { values.len().checked_sub(distance) };
-        at.and_then(|at| values.get(at)).copied().unwrap_or_default()
+        if self.0 > 0 { distance.checked_sub(1) } else { n_values.checked_sub(distance) }
     }
 
     /// Returns whether an item with this many values has a value at this position.
@@ -46,6 +50,15 @@ impl Placeholder {
     /// Returns whether the placeholder stands for all values, of which there may be several.
     pub(super) fn is_for_all(self) -> bool {
         matches!(self, Placeholder::Values(_))
+    }
+
+    /// Returns whether the placeholder stands for the value with this index, or for a part of it.
+    pub(super) fn uses(self, index: usize, n_values: usize) -> bool {
+        match self {
+            Placeholder::Values(_) => true,
+            Placeholder::Value(position, _) => position.index(n_values) == Some(index),
+            Placeholder::Index | Placeholder::Slot => false,
+        }
     }
 
     /// Returns the part of the values for which the placeholder stands; `None` if it stands for no value.

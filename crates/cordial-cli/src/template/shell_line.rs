@@ -150,6 +150,21 @@ impl ShellLine {
         size
     }
 
+    /// Returns how long the line of `render` becomes, with the byte that ends it. A number counts as if it were a value.
+    pub(super) fn line_size(&self) -> CommandSize {
+        let mut size = CommandSize { fixed: 1, is_quoted: true, ..CommandSize::default() };
+        for piece in &self.pieces {
+            match piece {
+                ShellPiece::Text(text) => size.fixed += text.len(),
+                ShellPiece::Placeholder(..) => size.copies += 1,
+            }
+        }
+        // Between two values there is a space.
+        size.per_value = size.copies;
+        size.fixed = size.fixed.saturating_sub(size.copies);
+        size
+    }
+
     /// Returns the command of the shell for one item.
     ///
     /// # Errors

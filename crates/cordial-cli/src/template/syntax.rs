@@ -204,7 +204,8 @@ impl Syntax {
         let digits_start = usize::from(inner.starts_with(b"-"));
         let digits_end = inner[digits_start..].iter().position(|byte| !byte.is_ascii_digit());
         let digits_end = digits_end.map_or(inner.len(), |at| digits_start + at);
-        let Some(part) = Part::written(&inner[digits_end..], self.is_plus) else { return Ok(None) };
+        // As for GNU parallel, `{1 }` and `{1 .}` are values as well.
+        let Some(part) = Part::written(inner[digits_end..].trim_ascii_start(), self.is_plus) else { return Ok(None) };
         let position = std::str::from_utf8(&inner[..digits_end]).ok().and_then(|number| number.parse::<i32>().ok());
         let Some(position) = position.map(Position) else { return Ok(None) };
         let shown = display::escaped(inner);

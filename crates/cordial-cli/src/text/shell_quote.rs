@@ -1,11 +1,11 @@
-//! Quotes words so that a POSIX shell reads them back: for the joblog, for `--dry-run`, and for pasting.
+//! Quotes words so that a shell reads them back: for the joblog, for `--dry-run`, and for pasting.
 
 use std::borrow::Cow;
 
 /// How control characters are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quoting {
-    /// As escapes, for records and for terminals.
+    /// As escapes, for terminals.
     OneLine,
     /// As they are. Every shell reads this form.
     AnyShell,

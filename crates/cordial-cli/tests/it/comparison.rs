@@ -52,6 +52,7 @@ fn xargs_has_the_same_output_and_status() {
 #[test]
 fn gnu_parallel_has_the_same_output_and_status() {
     let lines: String = (1..=30).map(|n| format!("line{n}.txt\n")).collect();
+    let ten = &b"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n"[..];
     let paths = b"a/b.c\nx.tar.gz\n/r\n.hid\na/\n//a//b\na.\n";
     if !has_parallel() {
         return;
@@ -97,8 +98,11 @@ fn gnu_parallel_has_the_same_output_and_status() {
             &["--plus", "echo", "{..}", "{+/}", "{/..}", "{+.}", "{+..}"],
             b"a/b.c.d\nx.y/z\n",
         ),
+        (&["-k", "echo", "{1\n}", "{1 .}", "{-1 }", "{ 1}"], &["echo", "{1\n}", "{1 .}", "{-1 }", "{ 1}"], b"a/b.c\n"),
+        (&["-k", "-j1", "-s20", "-X", "echo", "x{}"], &["-j1", "-s20", "-X", "echo", "x{}"], ten),
+        (&["-k", "-j1", "-s30", "-X", "true; echo {}"], &["-j1", "-s30", "-X", "true; echo {}"], ten),
         (&["-k", "--trim", "lr", "echo", "[{}]"], &["--trim", "lr", "echo", "[{}]"], b" a \n"),
-        (&["-k", "-j4", "-X", "echo", "x{}y"], &["-j4", "-X", "echo", "x{}y"], b"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n"),
+        (&["-k", "-j4", "-X", "echo", "x{}y"], &["-j4", "-X", "echo", "x{}y"], ten),
         (&["-k", "-L2", "echo", "{1}-{2}"], &["-L2", "echo", "{1}-{2}"], b"a \nb\nc\nd\n"),
         (&["-k", "-E", "x", "echo"], &["-E", "x", "echo"], b"a\nx\nb\n"),
         (&["-k", "-N0", "echo", "x"], &["-N0", "echo", "x"], b"a\nb\n"),

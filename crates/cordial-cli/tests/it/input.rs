@@ -107,6 +107,32 @@ fn a_nul_byte_fails_only_its_item() {
 }
 
 #[test]
+fn a_dry_run_says_which_items_have_no_command() {
+    let x80 = "x".repeat(80);
+    check(&[
+        Case {
+            args: &["map", "--dry-run", "echo"],
+            input: format!("a\nb\0c\n{}\nd\n", "x".repeat(131_072)).as_bytes(),
+            status: 2,
+            stdout: b"echo a\necho d\n",
+            stderr: &format!(
+                "cordial: item 2 \"b\\0c\" would fail: the item contains a NUL byte (byte 2), which no argument can contain; if \
+                 NUL separates items, use -0\ncordial: item 3 \"{x80}…\" would fail: the item has 131072 bytes; the limit for one \
+                 argument is 131071 bytes\n"
+            ),
+        },
+        Case {
+            args: &["map", "--dry-run", "echo $(({} + 1))"],
+            input: b"x\n1\n",
+            status: 1,
+            stdout: b"echo $((1 + 1))\n",
+            stderr: "cordial: item 1 \"x\" would fail: the item is in a calculation, and is not a number; to let the shell evaluate it \
+                     anyway, write \"$1\" in the place of the item\n",
+        },
+    ]);
+}
+
+#[test]
 fn commands_have_no_standard_input() {
     // The input is larger than one read, so a command that inherited our standard input would read the rest of it.
     let input = format!("{}\n", "x".repeat(9999)).repeat(20);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use crate::harness::{RunOutput, TestDir, cordial, finish, has_parallel, run};
+use crate::harness::{RunOutput, TestDir, cordial, finish, has_parallel, run, shell};
 
 /// Returns the columns of a joblog that do not depend on time: number, received bytes, code, signal, command and item.
 fn logged(dir: &TestDir) -> Vec<String> {
@@ -511,4 +511,47 @@ fn gnu_parallel_reads_the_joblog() {
     assert_eq!(parallel(&["--resume", "echo", ":::", "1", "2", "3", "4"]), "4\n");
     // GNU parallel runs the command of the line, in which the item is a comment.
     assert_eq!(parallel(&["--retry-failed"]), "ran 2\n");
+}
+
+/// Returns what a script prints.
+fn printed_by(script: &str) -> String {
+    String::from_utf8(shell(script).stdout).unwrap()
+}
+
+#[test]
+fn a_pipe_for_the_joblog_that_its_reader_has_closed_ends_the_run() {
+    let dir = TestDir::new();
+    let path = dir.path("log");
+    let path = path.to_str().unwrap();
+    let script = r#"mkfifo "$1"; head -n 1 < "$1" > /dev/null & "$0" map -c1 --joblog "$1" 'sleep 0.1; echo' ::: 1 2 3 4 5 6 7 8 9"#;
+    let result = shell(&script.replace("$1", path));
+    assert_eq!(result.status, 255);
+    let expected = format!(
+        "cordial: cannot write the joblog {path}: Broken pipe; it has no lines of the items that ended later\n"
+    );
+    assert!(result.stderr.ends_with(&expected), "{}", result.stderr);
+}
+
+#[test]
+fn every_shell_reads_the_command_of_the_joblog() {
+    let dir = TestDir::new();
+    let path = dir.path("log");
+    let path = path.to_str().unwrap();
+    let command = ["--joblog", path, "sh", "-c", "printf '<%s>' \"$1\"; exit 1", "sh"];
+    let items = b"a\tb\0it's\0c\nd\0\x1b[1m\0";
+    let stdout = "<a\tb><it's><c\nd><\x1b[1m>";
+    assert_eq!(run(&[&["map", "-0", "-c1"], &command[..]].concat(), items).text(), stdout);
+    let shells = ["dash", "bash", "zsh", "ksh"];
+    let is_installed = |shell: &&str| std::process::Command::new(shell).args(["-c", ":"]).status().is_ok();
+    for shell in shells.into_iter().filter(is_installed) {
+        let commands = "tail -n +2 \"$1\" | cut -f 9- | tr '\\0' '\\n'";
+        let printed = printed_by(&format!("set -- \"{path}\"; ({commands}) | {shell}"));
+        assert_eq!(printed, stdout, "{shell}");
+        if has_parallel() {
+            let again = format!(
+                "export PARALLEL_SHELL={shell}; cp \"{path}\" \"{path}.{shell}\"; parallel --will-cite -j1 --joblog \"{path}.{shell}\" --retry-failed"
+            );
+            assert_eq!(printed_by(&again), stdout, "{shell}");
+        }
+    }
 }

@@ -89,6 +89,22 @@ fn output_options_are_those_of_local_commands() {
 }
 
 #[test]
+fn a_dry_run_divides_the_items_among_the_slots_of_the_hosts() {
+    let Some(servers) = Servers::start(2) else { return };
+    let hosts = servers.hosts(3);
+    let numbers: Vec<String> = (1..=12).map(|n| n.to_string()).collect();
+    let run = |options: &[&str]| {
+        let items = numbers.iter().map(String::as_str);
+        let args: Vec<&str> = options.iter().copied().chain(["-X", "echo", "x{}", ":::"]).chain(items).collect();
+        let result = servers.run(&hosts, &args);
+        assert_eq!((result.status, &*result.stderr), (0, ""));
+        result.text().to_owned()
+    };
+    assert_eq!(run(&[]), "x1 x2\nx3 x4\nx5 x6\nx7 x8\nx9 x10\nx11 x12\n");
+    assert_eq!(run(&["--dry-run"]).replace("echo ", ""), run(&[]));
+}
+
+#[test]
 fn files_are_sent_returned_and_removed() {
     let Some(servers) = Servers::start(2) else { return };
     let (here, there) = (servers.dir.path("here"), servers.dir.path("there"));

@@ -141,15 +141,57 @@ fn a_value_that_is_too_long_fails_alone_and_ends_a_run_with_a_limit() {
     };
     for args in [&["-X", "-c1"][..], &["--xargs"], &["-n", "10"], &["-L", "10"]] {
         let (status, stdout, stderr) = case(args);
-        assert_eq!((status, &*stdout), (1, "a b\nc d\n"), "{args:?}: {stderr}");
+        assert_eq!((status, &*stdout), (1, "a b c d\n"), "{args:?}: {stderr}");
         assert!(stderr.contains("the item has 140000 bytes"), "{stderr}");
     }
     // Otherwise the pairs after this one would be others.
-    let (status, stdout, stderr) = case(&["-N", "2"]);
-    assert_eq!((status, &*stdout), (1, "a b\nd\n"), "{stderr}");
+    for args in [&["-N", "2", "echo"][..], &["-n2", "echo", "{1}", "{2}"], &["-n2", "echo \"$1\" \"$2\""]] {
+        let result = run(&[&["map"], args].concat(), input.as_bytes());
+        assert_eq!(
+            (result.status, result.text().replace(" \n", "\n")),
+            (1, "a b\nd\n".to_owned()),
+            "{}",
+            result.stderr
+        );
+    }
     let (status, stdout, stderr) = case(&["-s", "100", "--xargs"]);
     assert_eq!((status, &*stdout), (255, "a b\n"), "{stderr}");
     assert!(stderr.contains("does not fit on a command line of 100 bytes"), "{stderr}");
+}
+
+#[test]
+fn a_nul_byte_fails_only_its_input_of_several() {
+    for (args, stdout) in [
+        (&["-n2", "echo"][..], "a b\nc d\n"),
+        (&["-X", "-c1", "echo"], "a b c d\n"),
+        (&["-L1", "--words", "echo"], "a\nb\nc d\n"),
+        (&["-n2", "echo {}"], "a b\nc d\n"),
+        // The second pair would be another one.
+        (&["-N2", "echo"], "b c\nd\n"),
+    ] {
+        let result = run(&[&["map"], args].concat(), b"a\nx\0y\nb\nc \nd\n".as_slice());
+        let printed = result.text().replace("  ", " ").replace(" \n", "\n");
+        assert_eq!((result.status, &*printed), (1, stdout), "{args:?}: {}", result.stderr);
+        assert!(result.stderr.contains("the item contains a NUL byte (byte "), "{}", result.stderr);
+    }
+}
+
+#[test]
+fn a_column_may_be_as_long_as_an_argument() {
+    let long = "x".repeat(131_071);
+    let input = format!("a,{long},{long},b\n{long}x,c,c,d\n");
+    let with = |command: &[&str]| run(&[&["map", "-C,"], command].concat(), input.as_bytes());
+    // GNU parallel passes these columns as well.
+    for command in [&["echo", "{2}", "{-1}"][..], &["echo {2} {-1}"]] {
+        let result = with(command);
+        assert_eq!((result.status, result.stderr.as_str()), (0, ""), "{command:?}");
+        assert_eq!(result.text(), format!("{long} b\nc d\n"), "{command:?}");
+    }
+    let result = with(&["echo", "{1}", "{4}"]);
+    assert_eq!((result.status, result.text()), (1, "a b\n"), "{}", result.stderr);
+    assert!(result.stderr.contains("the item has 131072 bytes; the limit for one argument is 131071 bytes"));
+    let result = run(&["map", "-C,", "echo"], format!("{}\na,b\n", ",".repeat(17 << 20)).as_bytes());
+    assert_eq!((result.status, result.text()), (1, "a b\n"), "{}", result.stderr);
 }
 
 #[test]

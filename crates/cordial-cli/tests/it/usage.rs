@@ -13,6 +13,7 @@ fn wrong_usage_is_reported_with_status_255() {
         (&["map", "--timeout", "0", "true"], "the timeout must be longer than 0; for no timeout, leave out the option"),
         (&["map", "--timeout", "-1", "true"], "invalid value '-1' for '--timeout <TIME>': a time cannot be negative"),
         (&["map", "--delay", "1e300", "true"], "'--delay <TIME>': the time is too long; expected a duration"),
+        (&["map", "--timeout", "nan", "true"], "'--timeout <TIME>': this is not a number; expected a duration"),
         (&["map", "--retries", "-1", "true"], "invalid value '-1' for '--retries <N>'"),
         (&["map", "--nice", "-30", "true"], "-30 is not in 1..=19"),
         (&["map", "-n", "-1", "true"], "invalid value '-1' for '--max-args <N>'"),

@@ -21,7 +21,7 @@ fn check(words: &[&str], values: &[&str], filled: &[&str], rendered: &str) {
     let template = template(words);
     let item = item(values);
     assert_eq!(template.fill(&item, 3).unwrap().words, filled, "{words:?}");
-    let line = template.render(&item, 3, Quoting::OneLine);
+    let line = template.render(&item, 3, Quoting::AnyShell);
     assert_eq!(String::from_utf8_lossy(&line), rendered);
     assert!(template.may_render(&line), "{rendered}");
     assert!(!template.may_render(b"something else"));
@@ -122,7 +122,7 @@ fn placeholders_that_stand_for_nothing_are_refused() {
         let error = parse(&["e", word], &syntax).unwrap_err();
         assert!(error.contains(message), "{word}: {error}");
     }
-    for word in ["{=", "{a=}", "{1,2}", "{-}", "{1 }", "{/a/b}", "{##}"] {
+    for word in ["{=", "{a=}", "{1,2}", "{-}", "{1 a}", "{/a/b}", "{##}"] {
         assert_eq!(parse(&["e", word, "{}"], &two()).unwrap().fill(&item(&["i"]), 1).unwrap().words[1], word);
     }
 }
@@ -284,7 +284,7 @@ fn a_part_of_several_values_is_several_words_of_a_shell_line() {
         let size = template.size();
         assert!(size.fixed + size.of(&item.values) >= length, "{size:?} {length}");
     }
-    let rendered = template.render(&item(&["a/b c.d", "e"]), 1, Quoting::OneLine);
+    let rendered = template.render(&item(&["a/b c.d", "e"]), 1, Quoting::AnyShell);
     assert_eq!(String::from_utf8_lossy(&rendered), r#"x 'b c.d' e 'b c.d' "$(y 'b c' e)" 'a/b c.d' e"#);
     assert!(template.may_render(&rendered));
 }
@@ -322,6 +322,13 @@ fn the_size_is_that_of_the_command_line_or_more() {
         let length: usize = filled.iter().map(|word| word.len() + 1).sum();
         assert!(template.size().fixed + records >= length, "{words:?}");
     }
+    let shell = CommandTemplate::shell(Shell::sh(), b"echo {} x{1}", &two()).unwrap();
+    let item = item(&["a b", "it's"]);
+    let size = shell.line_size();
+    assert_eq!(shell.render(&item, 1, Quoting::AnyShell), br"echo 'a b' 'it'\''s' x'a b'");
+    let (first, both) = (size.fixed + size.of(&item.values[..1]), size.fixed + size.of(&item.values));
+    // `x{1}` counts each value.
+    assert_eq!((first, both), ("echo 'a b' x'a b'".len() + 1, first + 2 * r" 'it'\''s'".len()));
     let echo = template(&["echo"]).size();
     assert_eq!((echo.fixed, echo.of(&[Value::Whole(b"ab".to_vec())])), (5, 3));
 }
