@@ -8,7 +8,8 @@
 //! A panic of a process does not call the panic hook, because a program under test may crash on purpose. If the simulation fails, it
 //! panics once, with a message that shows the exit of the root process, or what is still alive, and the crashes before that.
 //!
-//! Do not measure speed in a simulation, and do not block: the virtual clock does not advance while the thread blocks.
+//! Do not measure speed in a simulation, and do not block: the virtual clock does not advance while the thread blocks. After
+//! [`tokio::time::resume`], sleeps and limits take as long as they do in a real program.
 //!
 //! A simulation waits for [`tokio::task::spawn_blocking`], but not for other threads: to it, a process that a plain thread would wake
 //! later cannot make progress.

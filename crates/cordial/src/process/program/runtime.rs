@@ -161,7 +161,8 @@ impl Runtime {
     /// listed as killed; if there are so many that the threads have not ended all of them when this returns, the threads continue.
     ///
     /// If a process of this runtime makes the call, the call does not wait for that process: the process is killed last, and ends
-    /// when its current poll returns. In a forked process, the call does nothing.
+    /// when its current poll returns. If that process has a supervisor, the supervisor does wait for it, for the shutdown time of the
+    /// child or up to `limit`, and the report lists the process as abandoned. In a forked process, the call does nothing.
     ///
     /// # Panics
     ///
