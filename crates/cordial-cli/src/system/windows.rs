@@ -558,3 +558,28 @@ impl JobControl {
         std::future::pending().await
     }
 }
+
+/// Does nothing: Windows suspends no program.
+pub(crate) fn suspend_this_job() {}
+
+/// Receives that this program goes on after it was suspended, which Windows does not do.
+pub(crate) struct ResumeSignals;
+
+impl ResumeSignals {
+    /// # Errors
+    ///
+    /// Never.
+    #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(ResumeSignals)
+    }
+
+    /// Never returns.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn next(&mut self) {
+        std::future::pending().await
+    }
+}

@@ -6,7 +6,10 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
 use cordial::Runtime;
+use crossterm::cursor::{Hide, Show};
 use crossterm::event::{self, Event, KeyEventKind};
+use crossterm::execute;
+use crossterm::terminal::{EnterAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::DefaultTerminal;
 use ratatui::backend::Backend;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -21,7 +24,7 @@ use super::words::escaped;
 use crate::args::TopOptions;
 use crate::blocking_io::{print_message, print_text};
 use crate::exit_reason::ExitReason;
-use crate::system::{StopSignal, StopSignals, is_in_background, wait_for_key};
+use crate::system::{ResumeSignals, StopSignal, StopSignals, is_in_background, suspend_this_job, wait_for_key};
 use crate::text::io_error;
 
 /// How long to wait for a key before the screen is drawn again.
@@ -64,8 +67,18 @@ fn show(options: TopOptions) -> Result<ExitReason, String> {
     let (wants, wanted) = watch::channel(TopState::new().wanted);
     let (confirmed, wished) = unbounded_channel();
     let ((sender, updates), (answer_sender, answers), (stop_sender, stops)) = (channel(), channel(), channel());
+    let (resume_sender, resumes) = channel();
     let started = runtime.block_on(async move {
         let mut signals = StopSignals::listen()?;
+        let mut resumed = ResumeSignals::listen()?;
+        cordial::Task::start(async move {
+            loop {
+                resumed.next().await;
+                if resume_sender.send(()).is_err() {
+                    break;
+                }
+            }
+        });
         cordial::Task::start(async move {
             let signal = signals.next().await;
             // The main thread may have ended.
@@ -80,7 +93,7 @@ fn show(options: TopOptions) -> Result<ExitReason, String> {
     let refused = |error: io::Error| format!("cannot use the terminal: {}", io_error::describe(&error));
     started.map_err(|exit| exit.to_string())?.map_err(refused)?;
     let mut terminal = ratatui::try_init().map_err(refused)?;
-    let ended = serve(&mut terminal, &Ends { wants, updates, confirmed, answers, stops });
+    let ended = serve(&mut terminal, &Ends { wants, updates, confirmed, answers, stops, resumes });
     if let Err(hangup) = wait_for_key(Duration::ZERO) {
         // The destructor of `terminal` would print that the cursor cannot be shown, and panic if standard error is the same terminal.
         std::mem::forget(terminal);
@@ -98,7 +111,7 @@ async fn end_program(signal: StopSignal) {
     let restored = cordial::Task::spawn(async {
         // In this order, because the first one begins without a write, which may block: it disables the raw mode.
         let _ = ratatui::try_restore();
-        let _ = crossterm::execute!(io::stdout(), crossterm::cursor::Show);
+        let _ = execute!(io::stdout(), Show);
     });
     // The writes may wait for the main thread, which holds the lock of standard output in a write of its own.
     let _ = tokio::time::timeout(GRACE, restored).await;
@@ -112,17 +125,22 @@ struct Ends {
     confirmed: UnboundedSender<ConfirmedAction>,
     answers: Receiver<ActionOutcome>,
     stops: Receiver<StopSignal>,
+    /// The program was suspended, and goes on.
+    resumes: Receiver<()>,
 }
 
 /// Draws and handles keys until the person ends the program, or a signal does.
 fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopSignal>> {
-    let Ends { wants, updates, confirmed, answers, stops } = ends;
+    let Ends { wants, updates, confirmed, answers, stops, resumes } = ends;
     let mut state = TopState::new();
     let mut screenful: Option<Box<Screenful>> = None;
     let mut error: Option<String> = None;
     loop {
         if let Ok(signal) = stops.try_recv() {
             return Ok(Some(signal));
+        }
+        if resumes.try_iter().count() > 0 {
+            enter(terminal)?;
         }
         answers.try_iter().for_each(|answer| state.answered(&answer.pid, answer.kind, answer.result));
         loop {
@@ -155,6 +173,13 @@ fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopS
                 match state.key(key) {
                     KeyEffect::Nothing => {}
                     KeyEffect::Redraw => redraw(terminal)?,
+                    KeyEffect::Suspend => {
+                        ratatui::try_restore()?;
+                        execute!(io::stdout(), Show)?;
+                        suspend_this_job();
+                        // Also if the system has not suspended it, because no shell could continue it.
+                        enter(terminal)?;
+                    }
                     KeyEffect::Quit => return Ok(None),
                     KeyEffect::Do(kind, pid) => {
                         let csrf = screenful.as_ref().map(|screenful| screenful.overview.csrf.clone());
@@ -170,6 +195,15 @@ fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopS
             is_changed
         });
     }
+}
+
+/// Takes the terminal again after the program was suspended. Another program has used it meanwhile.
+fn enter(terminal: &mut DefaultTerminal) -> io::Result<()> {
+    // After SIGTSTP, `crossterm` takes the raw mode for enabled, although the shell has disabled it.
+    disable_raw_mode()?;
+    enable_raw_mode()?;
+    execute!(io::stdout(), EnterAlternateScreen, Hide)?;
+    redraw(terminal)
 }
 
 /// Clears the terminal and forgets what it shows. `Terminal::clear` would ask the terminal where its cursor is, and not every

@@ -91,6 +91,8 @@ pub(super) enum KeyEffect {
     Do(ActionKind, String),
     /// To draw the whole screen again, because another program has written to it.
     Redraw,
+    /// To suspend the program, as Ctrl-Z does when the terminal reads it.
+    Suspend,
     Quit,
 }
 
@@ -203,6 +205,7 @@ impl TopState {
             return match key.code {
                 KeyCode::Char('c' | 'd') => KeyEffect::Quit,
                 KeyCode::Char('l') => KeyEffect::Redraw,
+                KeyCode::Char('z') => KeyEffect::Suspend,
                 _ => KeyEffect::Nothing,
             };
         }

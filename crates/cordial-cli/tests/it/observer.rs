@@ -244,6 +244,38 @@ fn a_signal_ends_top_and_the_terminal_is_left_as_it_was() {
     }
 }
 
+/// The shell prints its own text and reads its own lines meanwhile.
+#[cfg(target_os = "linux")]
+#[test]
+fn top_is_suspended_and_goes_on() {
+    let program = Program::start();
+    let url = program.observer.url().unwrap();
+    let line = format!(
+        "set -m; stty rows 24 cols 80; sh -c 'echo pid=$$; exec cordial top \"{url}\"'; echo stopped=$?; \
+         stty -a | grep -qe -icanon || echo lines=whole; read line; echo read=$line; fg; echo status=$?"
+    );
+    for is_key in [true, false] {
+        let mut session = Session::start(&line);
+        until_drawn(&mut session, "victim");
+        match is_key {
+            true => session.type_in(b"\x1a"),
+            false => rustix::process::kill_process(printed_pid(&session), Signal::TSTP).unwrap(),
+        }
+        // After the signal, not every shell gives itself whole lines again.
+        session.wait_for(if is_key { "lines=whole" } else { "stopped=" });
+        session.type_in(b"x\n");
+        session.wait_for("read=x");
+        assert_eq!(is_key, session.text().contains("\x1b[?1049l"), "the alternate screen was left: {}", session.text());
+        until_drawn(&mut session, "victim");
+        session.type_in(b"4");
+        until_drawn(&mut session, "no process has crashed");
+        assert!(program.is_alive());
+        session.type_in(b"q");
+        session.wait_for("status=0");
+        session.end();
+    }
+}
+
 #[cfg(target_os = "linux")]
 fn printed_pid(session: &Session) -> rustix::process::Pid {
     let text = session.text();

@@ -51,7 +51,8 @@ pub(crate) use resources::{
     free_memory, load_average, login_directory, lower_priority, main_stack_bytes, max_concurrency, total_memory,
 };
 pub(crate) use signals::{
-    JobControl, LimitSignals, StopSignals, interrupt_this_program, keep_exit_statuses, survive_file_limit,
+    JobControl, LimitSignals, ResumeSignals, StopSignals, interrupt_this_program, keep_exit_statuses,
+    survive_file_limit, suspend_this_job,
 };
 pub(crate) use spawner::Spawner;
 pub(crate) use spliced_file::SplicedFile;

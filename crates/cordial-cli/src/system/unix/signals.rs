@@ -54,6 +54,35 @@ pub(crate) fn interrupt_this_program() {
     let _ = rustix::process::kill_process(rustix::process::getpid(), RawSignal::INT);
 }
 
+/// Suspends this program, and the other programs of its job, as Ctrl-Z does. Returns when it is continued; at once, if no shell could
+/// continue it. Called on the main thread, which the system prefers for a signal.
+pub(crate) fn suspend_this_job() {
+    let _ = rustix::process::kill_current_process_group(RawSignal::TSTP);
+}
+
+/// Receives SIGCONT, from the call of `listen` on.
+pub(crate) struct ResumeSignals(Signal);
+
+impl ResumeSignals {
+    /// Installs the signal handler.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses to install a handler.
+    pub(crate) fn listen() -> io::Result<Self> {
+        signal(kind(RawSignal::CONT)).map(ResumeSignals)
+    }
+
+    /// Waits for the next signal. The wait has no bound: most programs are never suspended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
 /// Installs a handler, unless the system reports that the signal was ignored when `cordial` was started. Then the signal stays
 /// ignored, here and in the commands.
 fn unless_ignored(which: NixSignal) -> io::Result<Option<Signal>> {

@@ -10,8 +10,10 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use nix::sys::signal::{SigSet, Signal as NixSignal};
 use nix::unistd::getpgrp;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_current_process_group, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
+
+use super::signals::suspend_this_job;
 
 const TERMINAL: &str = "/dev/tty";
 
@@ -117,7 +119,7 @@ impl Terminal {
         }
         self.take_back(group);
         // The signal goes to the whole job: the other programs of the pipeline are suspended as well.
-        let _ = kill_current_process_group(Signal::TSTP);
+        suspend_this_job();
         true
     }
 }

@@ -7,9 +7,12 @@ use ratatui::style::Style;
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
 use super::styles::{BOLD, DIM, SELECTED};
-use super::width::is_narrow;
+use super::width::{FULL_WIDTH, HALF_WIDTH, of_width};
 use crate::top::state::TopState;
 use crate::top::words::{clean, count, duration, place};
+
+/// The least width of a screen that has each column.
+const LEAST: [u16; 5] = [0, HALF_WIDTH, 0, FULL_WIDTH, FULL_WIDTH];
 
 /// `now` is the time of the observed program, in milliseconds.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, crashes: &Crashes, now: u64, state: &TopState) {
@@ -17,7 +20,6 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, crashes: &Crashes, now: u6
         frame.render_widget(Paragraph::new("no process has crashed").style(DIM), area);
         return;
     }
-    let is_narrow = is_narrow(area);
     let groups = crashes.groups.iter().enumerate().skip(state.wanted.first).take(state.wanted.rows);
     let rows = groups.map(|(index, group)| {
         let cells = [
@@ -27,9 +29,17 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, crashes: &Crashes, now: u6
             Cell::from(clean(&group.exit_kind)),
             Cell::from(place(&group.place)),
         ];
-        Row::new(of_width(cells, is_narrow)).style(if index == state.selected { SELECTED } else { Style::new() })
+        Row::new(of_width(cells, LEAST, area.width)).style(if index == state.selected {
+            SELECTED
+        } else {
+            Style::new()
+        })
     });
-    let total = format!("MESSAGE ({} crashes, {} not kept)", crashes.total, crashes.dropped);
+    let total = match area.width {
+        // A number that is cut off would look like another number.
+        0..HALF_WIDTH => "MESSAGE".to_owned(),
+        _ => format!("MESSAGE ({} crashes, {} not kept)", crashes.total, crashes.dropped),
+    };
     let columns = [
         ("N", Constraint::Length(5)),
         ("LAST", Constraint::Length(9)),
@@ -37,11 +47,6 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, crashes: &Crashes, now: u6
         ("EXIT", Constraint::Length(8)),
         ("PLACE", Constraint::Fill(2)),
     ];
-    let (headings, widths): (Vec<_>, Vec<_>) = of_width(columns, is_narrow).into_iter().unzip();
+    let (headings, widths): (Vec<_>, Vec<_>) = of_width(columns, LEAST, area.width).into_iter().unzip();
     frame.render_widget(Table::new(rows, widths).header(Row::new(headings).style(BOLD)), area);
-}
-
-/// Returns the columns for which there is room. A narrow screen has the first three.
-fn of_width<T>(columns: [T; 5], is_narrow: bool) -> Vec<T> {
-    columns.into_iter().take(if is_narrow { 3 } else { 5 }).collect()
 }

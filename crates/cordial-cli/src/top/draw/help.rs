@@ -15,6 +15,7 @@ r               reverse the order
 /               filter by label, place or pid; Esc removes the filter
 Space           hold the screen still, and go on
 Ctrl-L          draw the whole screen again
+Ctrl-Z          suspend; the command fg of the shell goes on
 q, Ctrl-C       quit
 
 busy   share of time in which the threads were in polls: one bar per thread,

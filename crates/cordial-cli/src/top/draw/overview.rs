@@ -12,6 +12,9 @@ use super::width::is_narrow;
 use crate::top::fetch::Screenful;
 use crate::top::words::{bar, bytes, clean, count, duration, place, share};
 
+/// The columns between two lines of the last minutes.
+const GAP: usize = 2;
+
 pub(super) fn draw(frame: &mut Frame<'_>, [title, lines]: [Rect; 2], screenful: &Screenful) {
     let (overview, past) = (&screenful.overview, &screenful.past);
     let (program, now) = (&overview.program, &overview.now);
@@ -40,7 +43,6 @@ pub(super) fn draw(frame: &mut Frame<'_>, [title, lines]: [Rect; 2], screenful: 
     add(format!("process {}", program.os_pid));
     frame.render_widget(Paragraph::new(Line::from(fitting(spans, title.width))), title);
 
-    let thirds = Layout::horizontal([Constraint::Fill(1); 3]).spacing(2).split(lines);
     let workers: String = overview
         .workers
         .iter()
@@ -62,7 +64,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, [title, lines]: [Rect; 2], screenful: 
         (&past.spawned, None, Color::Blue),
         (&past.crashed, None, Color::Red),
     ];
-    for ((area, heading), (values, max, color)) in thirds.iter().zip(headings).zip(series) {
+    let length = |shown: &[usize]| shown.iter().map(|&n| headings[n].chars().count()).max().unwrap_or_default();
+    let fits = |shown: &&[usize]| usize::from(lines.width) + GAP >= shown.len() * (length(shown) + GAP);
+    let shown = [&[0, 1, 2][..], &[0, 2]].into_iter().find(fits).unwrap_or(&[0]);
+    let parts = Layout::horizontal(vec![Constraint::Fill(1); shown.len()]).spacing(GAP as u16).split(lines);
+    for (area, &n) in parts.iter().zip(shown) {
+        let (heading, (values, max, color)) = (headings[n].as_str(), series[n]);
         let [heading_area, line] = Layout::vertical([Constraint::Length(1); 2]).areas(*area);
         frame.render_widget(Paragraph::new(heading).style(DIM), heading_area);
         // In thousandths, because a sparkline is drawn from whole numbers. The newest values are on the right.

@@ -94,13 +94,17 @@ fn draw_problems(frame: &mut Frame<'_>, area: Rect, screenful: &Screenful, error
 
 fn draw_tabs(frame: &mut Frame<'_>, area: Rect, state: &TopState) {
     let mut spans = Vec::new();
-    for (view, name) in [
+    let views = [
         (View::Tasks, " 1 Tasks "),
         (View::Tree, " 2 Tree "),
         (View::Streams, " 3 Streams "),
         (View::Crashes, " 4 Crashes "),
-    ] {
-        spans.push(Span::styled(name, if state.wanted.view == view { SELECTED } else { Style::new() }));
+    ];
+    let have_room = views.iter().map(|(_, name)| name.len()).sum::<usize>() <= usize::from(area.width);
+    for (view, name) in views {
+        let is_shown = state.wanted.view == view;
+        let name = if have_room || is_shown { name } else { &name[..3] };
+        spans.push(Span::styled(name, if is_shown { SELECTED } else { Style::new() }));
         spans.extend((!is_narrow(area)).then(|| Span::raw(" ")));
     }
     // What hides or stops something is first: a narrow screen does not have room for all.

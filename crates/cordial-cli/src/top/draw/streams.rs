@@ -7,42 +7,38 @@ use ratatui::style::Style;
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
 use super::styles::{ALARM, BOLD, DIM, SELECTED};
-use super::width::{COUNT, COUNT_OF_COUNT, is_narrow};
+use super::width::{COUNT, COUNT_OF_COUNT, FULL_WIDTH, HALF_WIDTH, LEAST_WIDTH, is_narrow, of_width};
 use crate::top::state::TopState;
 use crate::top::words::{clean, count, place};
 
 /// The length of the bar that shows how much of a stream is done, in characters.
 const BAR: usize = 8;
 
+/// The least width of a screen that has each column.
+const LEAST: [u16; 7] = [FULL_WIDTH, LEAST_WIDTH, FULL_WIDTH, HALF_WIDTH, FULL_WIDTH, FULL_WIDTH, 0];
+
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Stream>, state: &TopState) {
     if list.rows.is_empty() {
         frame.render_widget(Paragraph::new("no stream is in progress").style(DIM), area);
         return;
     }
-    let is_narrow = is_narrow(area);
     let rows = list.rows.iter().enumerate().map(|(index, stream)| {
         let is_selected = list.offset + index == state.selected;
-        let row = Row::new(of_width(cells(stream), is_narrow));
+        let row = Row::new(of_width(cells(stream), LEAST, area.width));
         row.style(if is_selected { SELECTED } else { Style::new() })
     });
     let columns = [
         ("DONE", Constraint::Length(BAR as u16)),
         // On a narrow screen, this is the first column.
-        (if is_narrow { "DONE" } else { "" }, Constraint::Length(COUNT_OF_COUNT)),
+        (if is_narrow(area) { "DONE" } else { "" }, Constraint::Length(COUNT_OF_COUNT)),
         ("PER s", Constraint::Length(7)),
         ("FAILED", Constraint::Length(COUNT)),
         ("RUNNING", Constraint::Length(COUNT_OF_COUNT)),
         ("READY", Constraint::Length(COUNT)),
         ("LABEL OR PLACE", Constraint::Fill(1)),
     ];
-    let (headings, widths): (Vec<_>, Vec<_>) = of_width(columns, is_narrow).into_iter().unzip();
+    let (headings, widths): (Vec<_>, Vec<_>) = of_width(columns, LEAST, area.width).into_iter().unzip();
     frame.render_widget(Table::new(rows, widths).header(Row::new(headings).style(BOLD)), area);
-}
-
-/// Returns the columns for which there is room. A narrow screen has how much is done, how much has failed, and the name.
-fn of_width<T>(columns: [T; 7], is_narrow: bool) -> Vec<T> {
-    let is_shown = |index: usize| !is_narrow || [1, 3, 6].contains(&index);
-    columns.into_iter().enumerate().filter(|(index, _)| is_shown(*index)).map(|(_, column)| column).collect()
 }
 
 fn cells(stream: &Stream) -> [Cell<'static>; 7] {

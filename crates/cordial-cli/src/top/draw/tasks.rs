@@ -7,23 +7,22 @@ use ratatui::style::Style;
 use ratatui::widgets::{Cell, Row, Table};
 
 use super::styles::{ALARM, BOLD, DIM, SELECTED, WARNING};
-use super::width::{COUNT, STATE, is_narrow};
+use super::width::{COUNT, FULL_WIDTH, HALF_WIDTH, LEAST_WIDTH, STATE};
 use crate::top::state::TopState;
 use crate::top::words::{clean, count, duration, place, share};
 
-/// The columns of the table before the last one: the heading, the width, and whether a narrow screen has it too.
-const COLUMNS: [(&str, u16, bool); 6] = [
-    ("PID", 12, false),
-    ("STATE", STATE, true),
-    ("BUSY", 5, true),
-    ("AGE", 6, false),
-    ("POLLS/s", 7, false),
-    ("MAIL", COUNT, false),
+/// The columns of the table before the last one: the heading, the width, and the least width of a screen that has it.
+const COLUMNS: [(&str, u16, u16); 6] = [
+    ("PID", 12, FULL_WIDTH),
+    ("STATE", STATE, LEAST_WIDTH),
+    ("BUSY", 5, HALF_WIDTH),
+    ("AGE", 6, FULL_WIDTH),
+    ("POLLS/s", 7, FULL_WIDTH),
+    ("MAIL", COUNT, FULL_WIDTH),
 ];
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Task>, state: &TopState) {
-    let is_narrow = is_narrow(area);
-    let is_shown = |index: usize| COLUMNS.get(index).is_none_or(|(.., stays)| *stays || !is_narrow);
+    let is_shown = |index: usize| COLUMNS.get(index).is_none_or(|(.., least)| area.width >= *least);
     let rows = list.rows.iter().enumerate().map(|(index, task)| {
         let is_selected = list.offset + index == state.selected;
         let cells = cells(task).into_iter().enumerate().filter(|(index, _)| is_shown(*index)).map(|(_, cell)| cell);

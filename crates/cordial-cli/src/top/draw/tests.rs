@@ -92,7 +92,9 @@ fn the_number_of_tasks_is_not_cut_off() {
         (70, "  (260 of 1260)"),
         (69, "  LABEL OR PLACE (260 of 1260)"),
         (40, "  LABEL (260 of 1260)"),
-        (30, "  LABEL"),
+        (30, "  (260 of 1260)"),
+        (20, "LABEL (260 of 1260)"),
+        (10, "LABEL"),
     ] {
         let shown = lines(width, 3, |frame| tasks::draw(frame, frame.area(), &tasks, &state));
         assert!(shown[0].trim_end().ends_with(heading), "{width}: {shown:#?}");
@@ -184,4 +186,34 @@ fn a_process_is_not_shown_under_the_name_of_another_one() {
     assert!(!other.contains("<1.4.1>") && other.contains("<1.5.1>") && other.contains("asking the program"), "{other}");
     let unreachable = shown("<1.5.1>", Some("the program does not answer"));
     assert!(!unreachable.contains("<1.4.1>") && unreachable.contains("│the program does not answer"), "{unreachable}");
+}
+
+/// `spawn 0/` would be another number than `spawn 0/s`.
+#[test]
+fn a_very_narrow_screen_has_fewer_columns_and_whole_numbers() {
+    let mut state = TopState::new();
+    state.set_height(2);
+    let fetched = screenful("<1.4.1>", "");
+    for (width, texts) in [
+        (39, &["busy 0%", "spawn 0/s", "crash 0/s", " 1 Tasks  2 Tree  3 Streams  4 Crashes "][..]),
+        (30, &["busy 0%", "crash 0/s", " 1 Tasks  2  3  4 "]),
+        (20, &["busy 0%", "crash 0/s", " 1 Tasks  2  3  4 "]),
+        (12, &["busy 0%", " 1 Tasks  2"]),
+    ] {
+        let shown = lines(width, 12, |frame| super::screen::draw(frame, &state, Some(&fetched), None)).join("\n");
+        assert!(texts.iter().all(|text| shown.contains(text)), "{width}: {shown}");
+        assert_eq!(shown.contains("spawn"), width == 39, "{width}: {shown}");
+    }
+    let one = list(process_json());
+    for (width, row) in [(39, "waiting        importer"), (26, "waiting        importer"), (25, "importer")] {
+        let tasks = lines(width, 3, |frame| tasks::draw(frame, frame.area(), &one, &state));
+        assert_eq!(tasks[1].trim_end(), row, "{tasks:#?}");
+        let tree = lines(width, 3, |frame| tree::draw(frame, frame.area(), &[process()], &state));
+        assert!(tree[1].starts_with("  importer") && tree[1].contains("waiting") == (width > 25), "{tree:#?}");
+    }
+    let streaming = list(stream_json());
+    for (width, row) in [(39, "123.5k of 234.6k import"), (25, "import")] {
+        let streams = lines(width, 3, |frame| streams::draw(frame, frame.area(), &streaming, &state));
+        assert_eq!(streams[1].trim_end(), row, "{streams:#?}");
+    }
 }

@@ -9,43 +9,39 @@ use ratatui::widgets::{Cell, Row, Table};
 
 use super::styles::{ALARM, BOLD, DIM, SELECTED, WARNING};
 use super::tasks::{name, state_of};
-use super::width::{STATE, is_narrow};
+use super::width::{FULL_WIDTH, HALF_WIDTH, LEAST_WIDTH, STATE, of_width};
 use crate::top::fetch::{Branch, BranchNode};
 use crate::top::state::TopState;
 use crate::top::words::{clean, count, duration, share};
 
+/// The least width of a screen that has each column.
+const LEAST: [u16; 5] = [0, FULL_WIDTH, LEAST_WIDTH, HALF_WIDTH, FULL_WIDTH];
+
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, rows: &[Branch], state: &TopState) {
-    let is_narrow = is_narrow(area);
     let shown = rows.iter().enumerate().skip(state.wanted.first).take(state.wanted.rows);
     let shown = shown.map(|(index, branch)| {
         let row = match &branch.node {
-            BranchNode::Process(node) => row(branch.depth, node, state, is_narrow),
+            BranchNode::Process(node) => row(branch.depth, node, state, area.width),
             BranchNode::More(n) => Row::new([Cell::from(format!("{}... {n} more", indent(branch.depth))).style(DIM)]),
         };
         row.style(if index == state.selected { SELECTED } else { Style::new() })
     });
     let columns = [
-        ("PROCESS (→ opens, ← closes)", Constraint::Fill(3)),
+        (if area.width < HALF_WIDTH { "PROCESS" } else { "PROCESS (→ opens, ← closes)" }, Constraint::Fill(3)),
         ("SUPERVISES", Constraint::Fill(2)),
         ("STATE", Constraint::Length(STATE)),
         ("BUSY", Constraint::Length(5)),
         ("AGE", Constraint::Length(6)),
     ];
-    let (headings, widths): (Vec<_>, Vec<_>) = of_width(columns, is_narrow).into_iter().unzip();
+    let (headings, widths): (Vec<_>, Vec<_>) = of_width(columns, LEAST, area.width).into_iter().unzip();
     frame.render_widget(Table::new(shown, widths).header(Row::new(headings).style(BOLD)), area);
-}
-
-/// Returns the columns for which there is room. A narrow screen has neither the second one nor the last one.
-fn of_width<T>(columns: [T; 5], is_narrow: bool) -> Vec<T> {
-    let is_shown = |index: usize| !is_narrow || ![1, 4].contains(&index);
-    columns.into_iter().enumerate().filter(|(index, _)| is_shown(*index)).map(|(_, column)| column).collect()
 }
 
 fn indent(depth: usize) -> String {
     "  ".repeat(depth.min(20))
 }
 
-fn row(depth: usize, node: &TreeNode, state: &TopState, is_narrow: bool) -> Row<'static> {
+fn row(depth: usize, node: &TreeNode, state: &TopState, width: u16) -> Row<'static> {
     let Some(task) = &node.task else {
         let id = node.inactive_id.as_deref().map(clean).unwrap_or_default();
         let (what, style) = match (node.inactive_state.as_deref(), node.backoff_ms) {
@@ -60,7 +56,7 @@ fn row(depth: usize, node: &TreeNode, state: &TopState, is_narrow: bool) -> Row<
             empty(),
             empty(),
         ];
-        return Row::new(of_width(cells, is_narrow));
+        return Row::new(of_width(cells, LEAST, width));
     };
     let mark = match (node.children, state.wanted.expanded.contains(&task.pid)) {
         (0, _) => "  ",
@@ -82,7 +78,7 @@ fn row(depth: usize, node: &TreeNode, state: &TopState, is_narrow: bool) -> Row<
         Cell::from(share(task.busy_share)),
         Cell::from(duration(task.age_ms)),
     ];
-    Row::new(of_width(cells, is_narrow))
+    Row::new(of_width(cells, LEAST, width))
 }
 
 /// Returns a cell without text. `Cell::default` would take no column, and the next cell would move into its place.
