@@ -1,12 +1,12 @@
 //! Kills the processes that a worker has started, also those that have left its process group (`setsid`, `setpgid`).
 //!
 //! ```text
-//!  pool ─► worker ─► setsid ─► sleep          sleep has inherited the variable of the worker: its mark
-//!  the worker ends: sleep becomes a child of an ancestor of the worker, and is found there by its mark
+//!  pool ─► worker ─► setsid ─► sleep          the worker has an environment variable, its mark, which sleep inherits
+//!  the worker ends: sleep becomes a child of an ancestor of the worker, and is found there by the mark
 //! ```
 //!
 //! The kernel makes an orphan a child of an ancestor of its parent: of the nearest one that has asked for orphans, or of `init`. So it is enough
-//! to look at the children of the ancestors, instead of at every process of the machine.
+//! to search the children of the ancestors, instead of every process of the machine.
 //!
 //! An orphan is not found if it was executed without the variable, if `/proc` does not list children, or if `/proc` is that of another PID
 //! namespace, where the numbers mean other processes. So all of this is best effort.
@@ -24,9 +24,9 @@ use crate::kernel::{proc_is_own, stat_column};
 /// How many times the processes are searched at most: one may start another while it is being killed.
 const PASSES: usize = 20;
 
-/// How long to wait for the processes that were killed in one pass. On a busy machine, one may need a while to get a core and end; one that
-/// has not ended after this time hangs in the kernel.
-pub(crate) const UNTIL_DEAD: Duration = Duration::from_millis(500);
+/// How long to wait for the processes that were killed in one pass. On a busy machine, a killed process may wait for a core before it ends. A
+/// process that has not ended after this time hangs in the kernel.
+pub(crate) const WAIT_AFTER_KILL: Duration = Duration::from_millis(500);
 
 /// A process that is to be killed. Its descriptor always names this process, but its number may be reused for another one.
 struct Found {
@@ -61,7 +61,7 @@ fn own() -> i32 {
     getpid().as_raw_nonzero().get()
 }
 
-/// Kills what `find` adds, until it adds nothing new, or [`PASSES`] times.
+/// Kills the processes that `find` adds. Repeats this until `find` adds no new one, at most [`PASSES`] times.
 fn kill_all(find: impl Fn(&mut Vec<Found>)) {
     if !proc_is_own() {
         return;
@@ -78,12 +78,12 @@ fn kill_all(find: impl Fn(&mut Vec<Found>)) {
             let _ = pidfd_send_signal(&process.pidfd, Signal::KILL);
         }
         // A process that these have started meanwhile becomes an orphan, and can be found, only after they have ended.
-        let mut limit = UNTIL_DEAD;
+        let mut limit = WAIT_AFTER_KILL;
         for process in &found {
             let timeout = Timespec { tv_sec: 0, tv_nsec: limit.subsec_nanos().into() };
             let ended = poll(&mut [PollFd::from_borrowed_fd(process.pidfd.as_fd(), PollFlags::IN)], Some(&timeout));
             if ended == Ok(0) {
-                // The others have had the same time.
+                // The other processes had as much time to end, so they are not waited for.
                 limit = Duration::ZERO;
             }
             // An orphan may have become a child of this program. Nothing else reaps it.

@@ -99,7 +99,7 @@ impl Process {
     /// Reaps the process, which has exited, and the killed processes of its group that have become children of this program. Orphans do so if
     /// this program is process 1 of a container, or a subreaper.
     pub(super) fn reap(&mut self) {
-        let limit = now() + descendants::UNTIL_DEAD;
+        let limit = now() + descendants::WAIT_AFTER_KILL;
         loop {
             match waitid(WaitId::Pgid(Some(self.os_pid)), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
                 Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}

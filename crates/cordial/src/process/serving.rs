@@ -12,7 +12,7 @@ use crate::pid::Pid;
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxInfo {
-    /// How many messages are in the mailbox, those of callers that have given up included.
+    /// How many messages are in the mailbox, including those of callers that have given up.
     pub length: usize,
     /// How many messages there is room for.
     pub capacity: usize,
@@ -20,8 +20,8 @@ pub struct MailboxInfo {
     pub waiting: usize,
     /// How long the oldest message has been in the mailbox, to the millisecond. `None` if it is empty.
     pub oldest: Option<Duration>,
-    /// How many messages the server has handled, in all its incarnations, those of its timers and the exits that it traps
-    /// included. The message in hand is not counted.
+    /// How many messages the server has handled, in all its incarnations, including those of its timers and the exits
+    /// that it traps. The message in hand is not counted.
     pub handled: u64,
     /// How many calls the server has skipped, because their callers had given up.
     pub skipped: u64,
@@ -48,7 +48,8 @@ impl fmt::Display for MailboxInfo {
 /// Whether a supervisor starts a child again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NextIncarnation {
-    Comes,
+    /// It has been started already, or will be.
+    Expected,
     Never,
 }
 

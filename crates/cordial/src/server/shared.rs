@@ -90,9 +90,9 @@ impl<S: Send + 'static> ServerShared<S> {
         })
     }
 
-    /// Creates the state of the next incarnation. Runs code of the user, which may panic.
+    /// Creates the state of the next incarnation. Runs user code, which may panic.
     pub(super) fn create_state(&self) -> S {
-        /// Puts the function of the user back, even if it panics.
+        /// Puts the user's function back, even if it panics.
         struct Taken<'a, S>(&'a ServerShared<S>, Option<CreateState<S>>);
         impl<S> Drop for Taken<'_, S> {
             fn drop(&mut self) {
@@ -143,7 +143,7 @@ impl<S: Send + 'static> ServerShared<S> {
         let replaced = self.runtime.with(pid, |entry| entry.rare().serving.replace(serving));
         if replaced.is_none() && self.mailbox.with(|state| state.is_running && state.pid == pid) {
             // The process has ended before its first poll.
-            let n_dropped = self.mailbox.end(pid, &Exit::NoProcess, NextIncarnation::Comes);
+            let n_dropped = self.mailbox.end(pid, &Exit::NoProcess, NextIncarnation::Expected);
             self.emit_dropped(n_dropped);
         }
     }

@@ -1,7 +1,7 @@
 //! The events that both kinds of supervisors emit.
 
 use super::intensity::RestartLimit;
-use super::pace::ExceededLimit;
+use super::restart_backoff::ExceededLimit;
 use super::stop_reason::StopReason;
 use crate::exit::Exit;
 use crate::pid::Pid;

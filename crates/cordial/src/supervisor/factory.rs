@@ -16,7 +16,7 @@ use crate::supervisor::restart::Restart;
 /// The future of one incarnation.
 type ChildFuture = Pin<Box<dyn Future<Output = Result<(), Exit>> + Send>>;
 
-/// The function of the user. Held on its own, because a supervisor drops the functions of all its children together.
+/// The user's function. A `HeldValue`, because a supervisor drops the functions of all its children together.
 type CreateFuture = HeldValue<Box<dyn FnMut(InitAck) -> ChildFuture + Send>>;
 
 /// Creates the futures of a child. Clones share the user's function. `create` takes the function out of the mutex, so
@@ -107,7 +107,7 @@ impl Factory {
         Factory(Arc::new(Mutex::new(Some(HeldValue::new(Box::new(create))))))
     }
 
-    /// Creates the future of the next incarnation. Runs code of the user, which may panic.
+    /// Creates the future of the next incarnation. Runs user code, which may panic.
     pub(super) fn create(&self, factory_use: FactoryUse, ack: InitAck) -> ChildFuture {
         /// Puts the user's function back into the mutex, or drops it, when the call returns or unwinds.
         struct Taken<'a>(&'a Factory, FactoryUse, Option<CreateFuture>);
@@ -115,7 +115,7 @@ impl Factory {
             fn drop(&mut self) {
                 match self.1 {
                     FactoryUse::Repeated => *self.0.lock() = self.2.take(),
-                    // Drops values of the user.
+                    // Runs the user's destructors.
                     FactoryUse::Once => drop(self.2.take()),
                 }
             }
@@ -130,7 +130,7 @@ impl Factory {
     /// there.
     pub(super) async fn run(self, factory_use: FactoryUse, ack: InitAck) -> Result<(), Exit> {
         let future = self.create(factory_use, ack);
-        // The future may run for long, and needs the factory no more. The supervisor keeps a clone for further incarnations.
+        // The future may run for long and no longer needs the factory. The supervisor keeps a clone for further incarnations.
         drop(self);
         future.await
     }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The decisions are pure functions, which touch no process: whether a child restarts (`restart`), how many restarts
-//! are too many (`intensity`), after which delay a child with a backoff restarts (`pace`), and which children stop and
+//! are too many (`intensity`), after which delay a child with a backoff restarts (`restart_backoff`), and which children stop and
 //! start in which order (`strategy`).
 //!
 //! Each supervisor has a process of its own. The process layer calls such a process a *guardian*:
@@ -27,8 +27,8 @@ mod incarnation;
 mod intensity;
 mod kill_on_drop;
 mod nested;
-mod pace;
 mod restart;
+mod restart_backoff;
 mod serve;
 mod server_child;
 mod settle;

@@ -16,7 +16,7 @@ pub(super) enum NestedSupervisor {
     HandedOver(HandedOver),
 }
 
-/// The function of the user. Held on its own, because a supervisor drops the functions of all its children together.
+/// The user's function. A `HeldValue`, because a supervisor drops the functions of all its children together.
 type BuildSupervisor = HeldValue<Box<dyn FnMut(ChildPosition) -> Result<StartedSupervisor, StartError> + Send>>;
 
 /// A supervisor that can be handed over, even while it runs.
@@ -58,7 +58,7 @@ impl NestedSupervisor {
         NestedSupervisor::Built(Some(HeldValue::new(Box::new(move |position| builder().start_as_child(position)))))
     }
 
-    /// Starts the next incarnation. Runs code of the user, which may panic.
+    /// Starts the next incarnation. Runs user code, which may panic.
     pub(super) fn start(
         &mut self,
         factory_use: FactoryUse,

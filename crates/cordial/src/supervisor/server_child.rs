@@ -21,8 +21,8 @@ pub(crate) trait ServerChild: fmt::Debug + Send + Sync {
     /// Returns the process that is running, or else the last one.
     fn pid(&self) -> Pid;
 
-    /// Makes `pid`, which was just started after the process `last`, the process of the server, so that a handle knows it before its
-    /// first poll.
+    /// Records `pid`, which was just started to replace `last`, as the process of the server. Called before the first poll of `pid`, so that
+    /// handles return the new pid from the start.
     fn process_started(&self, last: Pid, pid: Pid);
 
     /// Makes the server a child of the supervisor of this slot. If a process of the server is running under a supervisor of its own,
@@ -38,7 +38,7 @@ pub(crate) trait ServerChild: fmt::Debug + Send + Sync {
     fn not_restarted(&self);
 }
 
-/// What an adoption has found.
+/// The outcome of an adoption.
 pub(crate) enum Adopted {
     Running(Pid),
     NotRunning(ChildSlot),

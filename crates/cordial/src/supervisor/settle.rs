@@ -1,6 +1,6 @@
 //! A short wait of a query, until a supervisor has made the restarts that it makes at once.
 //!
-//! A restart without a delay follows the exit that calls for it by some microseconds, unless the supervisor is busy or the child
+//! A restart without a delay follows the exit that calls for it by a few microseconds, unless the supervisor is busy or the child
 //! takes long to start. Code that has seen the exit and then counts the children expects the restarted child,
 //! as in OTP.
 
@@ -34,7 +34,7 @@ impl Settle {
         &self.clock
     }
 
-    /// Wakes the queries that wait. Called without a lock, since a waker may run code of the user.
+    /// Wakes the queries that wait. Called without a lock, since a waker may run user code.
     pub(super) fn changed(&self) {
         unwind::ignore_panic(|| self.changed.notify_waiters());
     }

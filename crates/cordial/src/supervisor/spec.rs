@@ -201,7 +201,7 @@ impl ChildSpec {
         ChildSpec { server: Some(server), ..self }
     }
 
-    /// Sets the location in the source code of the user.
+    /// Sets the location in the user's source code.
     pub(crate) fn spawned_at(self, spawned_at: &'static Location<'static>) -> ChildSpec {
         ChildSpec { spawned_at, ..self }
     }

@@ -52,7 +52,7 @@ impl StartReply {
         self.delayed.take()
     }
 
-    /// Sends the outcome, and returns it if it is not awaited any more. Runs a waker of the user, which may panic.
+    /// Sends the outcome, and returns it if it is not awaited any more. Runs a user waker, which may panic.
     pub(super) fn send(self, outcome: StartResult) -> Result<(), StartResult> {
         self.outcome.send(outcome)
     }

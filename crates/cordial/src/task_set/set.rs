@@ -15,7 +15,7 @@ use slab::Slab;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::unconstrained;
 
-use super::arrivals::{Arrival, Arrivals, Delivery};
+use super::result_queue::{ResultQueue, ResultSender, TaskResult};
 use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
 use crate::process::{
@@ -65,10 +65,10 @@ use crate::task::flatten;
 #[must_use = "dropping a set shuts its tasks down"]
 pub struct TaskSet<T, O = T> {
     pub(super) tasks: Slab<TaskInSet>,
-    /// Results that were taken from the arrivals, in reverse order, so that `pop` returns the oldest.
-    batch: Vec<Arrival<O>>,
-    arrivals: Arc<Arrivals<O>>,
-    /// Failures that are returned before the arrivals: of tasks that were refused, and one that was held back because the
+    /// Results that were taken from the queue, in reverse order, so that `pop` returns the oldest.
+    batch: Vec<TaskResult<O>>,
+    queue: Arc<ResultQueue<O>>,
+    /// Failures that are returned before those of the queue: of tasks that were refused, and one that was held back because the
     /// process of the consumer has to end.
     failed: VecDeque<(u64, Exit)>,
     pub(super) runtime: Option<RuntimeHandle>,
@@ -93,7 +93,7 @@ impl<T: Send + 'static> TaskSet<T> {
         TaskSet {
             tasks: Slab::new(),
             batch: Vec::new(),
-            arrivals: Arrivals::new(),
+            queue: ResultQueue::new(),
             failed: VecDeque::new(),
             runtime: None,
             permits: None,
@@ -128,12 +128,11 @@ impl<U: Send + 'static, E: IntoExit + Send + 'static> TaskSet<Result<U, E>> {
     /// });
     /// ```
     pub fn or_exit(mut self) -> TaskSet<U, Result<U, E>> {
-        let TaskSet { tasks, batch, arrivals, failed, runtime, permits, max_concurrency, n_spawned, key, .. } =
-            &mut self;
+        let TaskSet { tasks, batch, queue, failed, runtime, permits, max_concurrency, n_spawned, key, .. } = &mut self;
         TaskSet {
             tasks: std::mem::take(tasks),
             batch: std::mem::take(batch),
-            arrivals: std::mem::replace(arrivals, Arrivals::new()),
+            queue: std::mem::replace(queue, ResultQueue::new()),
             failed: std::mem::take(failed),
             runtime: runtime.take(),
             permits: permits.take(),
@@ -217,10 +216,10 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         let number = self.n_spawned;
         self.n_spawned += 1;
         let entry = self.tasks.vacant_entry();
-        let delivery = Delivery { arrivals: self.arrivals.clone(), slot: entry.key() };
+        let sender = ResultSender { queue: self.queue.clone(), slot: entry.key() };
         let mut spawn = Spawn::new(spawned_at).purpose(Purpose::SetTask);
         let started = match &self.runtime {
-            Some(runtime) => spawn.start_detached(runtime, future, delivery),
+            Some(runtime) => spawn.start_detached(runtime, future, sender),
             None => with_spawning_runtime(|runtime| {
                 self.runtime = Some(runtime.clone());
                 let group = Group {
@@ -230,17 +229,17 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
                     since: 0,
                     max_concurrency: self.max_concurrency,
                     n_items: None,
-                    counters: self.arrivals.clone(),
+                    counters: self.queue.clone(),
                 };
                 self.key = runtime.add_group(GroupKind::TaskSet, group);
-                spawn.start_detached(runtime, future, delivery)
+                spawn.start_detached(runtime, future, sender)
             })
             .unwrap_or_else(|refusal: Refusal| Err(refusal)),
         };
         match started {
             Ok(pid) => {
                 entry.insert(TaskInSet { pid, number });
-                self.arrivals.count_spawn();
+                self.queue.count_spawn();
                 pid
             }
             Err(refusal) => {
@@ -285,11 +284,11 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
             return Poll::Ready(Some((number, Err(exit))));
         }
         if self.batch.is_empty() {
-            task::ready!(self.arrivals.poll_take(&mut self.batch, cx.waker()));
+            task::ready!(self.queue.poll_take(&mut self.batch, cx.waker()));
             self.batch.reverse();
         }
-        let Arrival { slot, reply } = self.batch.pop().expect("just filled");
-        self.arrivals.set_in_batch(self.batch.len());
+        let TaskResult { slot, reply } = self.batch.pop().expect("just filled");
+        self.queue.set_in_batch(self.batch.len());
         let TaskInSet { number, .. } = self.tasks.remove(slot);
         match (self.convert)(reply.take()) {
             // A process that has to end does not see the failure.
@@ -302,7 +301,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
     }
 
     /// In a forked process, makes the result of each task a refusal: the tasks have stayed in the parent process, and another
-    /// thread may have held the lock of the arrivals.
+    /// thread may have held the lock of the queue.
     fn refuse_if_forked(&mut self) {
         if !self.is_forked() || self.tasks.is_empty() {
             return;
@@ -333,7 +332,7 @@ impl<T, O> TaskSet<T, O> {
                 runtime.remove_group(key);
             }
         }
-        self.arrivals.close(std::mem::take(&mut self.batch));
+        self.queue.close(std::mem::take(&mut self.batch));
     }
 }
 

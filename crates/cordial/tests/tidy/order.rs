@@ -50,7 +50,7 @@ pub(crate) const ORDERS: &[Order] = &[
     ] },
     Order { folder: "cordial/src/supervisor", rows: &[
         "restart clock due_children intensity stop_reason kill_on_drop incarnation child_counts start_watch",
-        "pace start_reply", "factory strategy events exit_signals startable settle",
+        "restart_backoff start_reply", "factory strategy events exit_signals startable settle",
         "spawn serve nested server_child", "spec", "tasks/child_limit tasks/builder tasks/waiting_child", "tasks/restartable",
         "tasks/children tasks/start_restartable", "tasks/shared tasks/stop", "tasks/reservation tasks/server tasks/handle",
         "tasks/hand_over tasks/start_child tasks/start", "tasks/stream", "tree/info tree/inbox tree/builder tree/delayed_starts", "tree/call", "tree/child",
@@ -58,7 +58,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "tree/server", "tree/handle", "tree/start",
     ] },
     Order { folder: "cordial/src/inherited", rows: &["in_scope", "key within"] },
-    Order { folder: "cordial/src/task_set", rows: &["arrivals", "set", "outcomes"] },
+    Order { folder: "cordial/src/task_set", rows: &["result_queue", "set", "outcomes"] },
     Order { folder: "cordial/src/server", rows: &[
         "factory_owner lanes requested room timers unanswered", "sending", "queue", "batch", "mailbox", "laters reply", "envelope + context + shared", "behavior", "cycle next_message polling", "message", "call_waker handling", "call_cell", "call call_handling cast",
         "run", "child", "builder", "handle",

@@ -45,7 +45,7 @@ impl Target {
     fn restarts(&self) -> bool {
         self.parent
             .as_ref()
-            .is_some_and(|(parent, index)| parent.children.next_incarnation(*index) == NextIncarnation::Comes)
+            .is_some_and(|(parent, index)| parent.children.next_incarnation(*index) == NextIncarnation::Expected)
     }
 }
 
@@ -74,8 +74,8 @@ pub(super) async fn stop_subtree(runtime: &RuntimeHandle, pid: Pid, shutdown: Sh
         // A supervisor stops its children itself.
         end(runtime, &target, shutdown).await
     } else {
-        // All these members get the request before the first is woken, so that none handles the end of another as if only that
-        // one were stopped.
+        // All members get the request before the first is woken. Otherwise a member could handle the exit of another one as that of a
+        // process that is stopped alone.
         let members = subtree.0.clone();
         let is_member = move |member, entry: &Entry| member == pid || (members.contains(&member) && entry.is_plain());
         let exit = monitor_on(runtime, pid);
@@ -119,7 +119,7 @@ pub(super) async fn stop_subtree(runtime: &RuntimeHandle, pid: Pid, shutdown: Sh
     StopAnswer { process: Some(target.stopped), ending, took, n_below, report: report.take(), restarts }
 }
 
-/// Removes the processes that were killed because that was the request, and have ended.
+/// Removes the processes that have ended by a kill, if a kill was requested.
 fn forget_requested_kills(runtime: &RuntimeHandle, report: &mut StopReport, shutdown: Shutdown) {
     if shutdown == Shutdown::BrutalKill {
         report.killed.retain(|stopped| runtime.is_alive(stopped.pid));
@@ -142,7 +142,7 @@ async fn end(runtime: &RuntimeHandle, target: &Target, shutdown: Shutdown) -> En
     }
 }
 
-/// Describes a process that was killed and is alive.
+/// Describes a process that was killed and is still alive.
 fn still_alive(runtime: &RuntimeHandle, pid: Pid) -> Ending {
     let is_polled = Polls::now(runtime).of(pid).is_some();
     let poll = LongPoll::all(runtime).into_iter().find(|poll| poll.pid == pid);

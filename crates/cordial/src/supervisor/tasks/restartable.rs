@@ -32,8 +32,8 @@ use crate::process::{
 };
 use crate::supervisor::due_children::DueChildren;
 use crate::supervisor::factory::{Factory, InitResult};
-use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::{Restart, RestartDecision};
+use crate::supervisor::restart_backoff::RestartBackoff;
 use crate::supervisor::settle::Settle;
 use crate::supervisor::start_watch::{StartStep, StartWatch};
 use crate::timeout::Timeout;
@@ -79,8 +79,8 @@ pub(super) struct RestartableChild {
     pub(super) restart: Restart,
     pub(super) shutdown: Shutdown,
     pub(super) spawned_at: &'static Location<'static>,
-    /// The pace of the restarts; `None` if they are counted instead.
-    pub(super) pace: Option<Pace>,
+    /// The backoff of the restarts; `None` if they are counted instead.
+    pub(super) restart_backoff: Option<RestartBackoff>,
     pub(super) lineage: Option<Arc<Lineage>>,
     pub(super) scope: Option<Scope>,
     pub(super) incarnation: u32,
@@ -424,7 +424,7 @@ impl RestartableChildren {
         let described = waiting.map(|child| {
             let mut inactive = InactiveChild::new(child.id.clone(), InactiveState::Restarting, child.incarnation);
             inactive.restart_in = child.restart_at.map(|at| at.saturating_sub(now));
-            inactive.failures = child.pace.as_ref().map(Pace::n_failures);
+            inactive.failures = child.restart_backoff.as_ref().map(RestartBackoff::n_failures);
             inactive
         });
         described.collect()
@@ -476,7 +476,7 @@ impl ChildRegistry for RestartableChildren {
     fn next_incarnation(&self, index: u32) -> NextIncarnation {
         // Another child may have the index by now. Then the mailbox of the removed child is closed when its factory is dropped.
         match self.lock().children.get(index as usize) {
-            Some(_) => NextIncarnation::Comes,
+            Some(_) => NextIncarnation::Expected,
             None => NextIncarnation::Never,
         }
     }
@@ -516,8 +516,8 @@ impl ChildRegistry for RestartableChildren {
                     // index may name another child as soon as it is free. For a restart, the caller schedules another attempt.
                     None => child.known_pid.is_none(),
                 };
-            if let (Some(started_at), Some(pace)) = (child.started_at.take(), &mut child.pace) {
-                pace.record_run(now.saturating_sub(started_at));
+            if let (Some(started_at), Some(backoff)) = (child.started_at.take(), &mut child.restart_backoff) {
+                backoff.record_run(now.saturating_sub(started_at));
             }
             child.state = RestartableState::Waiting;
             child.restart_progress = match child.restart_progress {
@@ -547,7 +547,7 @@ impl ChildRegistry for RestartableChildren {
 impl RestartableChild {
     /// Prevents the restart if the child has never finished starting and has no backoff.
     fn prevent_restart_if_never_started(&mut self) {
-        if !self.has_started && self.pace.is_none() {
+        if !self.has_started && self.restart_backoff.is_none() {
             self.state = RestartableState::Terminated;
         }
     }

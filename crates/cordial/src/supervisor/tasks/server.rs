@@ -27,7 +27,7 @@ use crate::supervisor::due_children::DueChildren;
 use crate::supervisor::events::{emit_forced, gave_up};
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::incarnation::{Incarnation, Incarnations};
-use crate::supervisor::pace::next_restart;
+use crate::supervisor::restart_backoff::next_restart;
 use crate::supervisor::serve::{Serve, serve};
 use crate::supervisor::start_watch::StartStep;
 use crate::supervisor::stop_reason::StopReason;
@@ -162,7 +162,7 @@ impl Restarter<'_> {
             if child.pid != Some(exit.pid) || child.state != RestartableState::Waiting {
                 return None;
             }
-            let delay = next_restart(child.pace.as_mut(), &mut self.shared.intensity.lock(), now, seed);
+            let delay = next_restart(child.restart_backoff.as_mut(), &mut self.shared.intensity.lock(), now, seed);
             child.restart_at = delay.ok().map(|delay| now.saturating_add(delay));
             Some((child.id.clone(), child.spawned_at, child.incarnation, delay))
         });

@@ -10,8 +10,8 @@ use crate::error::StartError;
 use crate::exit::Refusal;
 use crate::pid::Pid;
 use crate::process::{ChildSlot, Outcome, Recipient, Scope, Spawn, box_if_large, caller_lineage, current_scope};
-use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::Restart;
+use crate::supervisor::restart_backoff::RestartBackoff;
 use crate::supervisor::spec::{ChildSpec, ChildStart};
 use crate::task::{Ownership, Task};
 
@@ -236,7 +236,7 @@ impl TaskSupervisor {
             restart,
             shutdown,
             spawned_at,
-            pace: backoff.and_then(Pace::new),
+            restart_backoff: backoff.and_then(RestartBackoff::new),
             lineage: caller_lineage(shared.runtime()),
             scope: current_scope().and_then(Scope::without_deadline),
             incarnation: 1,

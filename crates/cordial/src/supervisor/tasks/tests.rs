@@ -69,7 +69,7 @@ fn a_start_that_is_due_before_its_process_is_registered_is_waited_for() {
             restart: Restart::Permanent,
             shutdown: Shutdown::BrutalKill,
             spawned_at: Location::caller(),
-            pace: None,
+            restart_backoff: None,
             lineage: None,
             scope: None,
             incarnation: 1,

@@ -6,8 +6,8 @@ use super::call::PidReply;
 use super::info::{ChildInfo, ChildKind, ChildState};
 use crate::pid::Pid;
 use crate::process::{ReportSlot, RuntimeHandle, StopReport};
-use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::Restart;
+use crate::supervisor::restart_backoff::RestartBackoff;
 use crate::supervisor::spec::{ChildSpec, ChildStart};
 
 /// One child of a supervisor.
@@ -27,8 +27,8 @@ pub(super) struct TreeChild {
     pub(super) after_exit: AfterExit,
     /// When the present incarnation finished starting, on the clock of the supervisor. `None` before that, and after its exit.
     started_at: Option<Duration>,
-    /// The pace of the restarts; `None` if they are counted instead.
-    pub(super) pace: Option<Pace>,
+    /// The backoff of the restarts; `None` if they are counted instead.
+    pub(super) restart_backoff: Option<RestartBackoff>,
     /// Where the present incarnation leaves the report of its stop, if it is a supervisor.
     pub(super) report: Option<ReportSlot>,
     /// The abandoned processes of the last incarnation, and of its own children if it was a supervisor. They may not have exited yet.
@@ -80,7 +80,7 @@ pub(super) enum AfterExit {
 impl TreeChild {
     pub(super) fn new(spec: ChildSpec) -> TreeChild {
         TreeChild {
-            pace: spec.backoff.and_then(Pace::new),
+            restart_backoff: spec.backoff.and_then(RestartBackoff::new),
             spec,
             status: ChildStatus::Stopped,
             incarnation: 0,
@@ -114,7 +114,7 @@ impl TreeChild {
 
     /// Returns whether the child may be tried again if its first start, with that of its supervisor, fails.
     pub(super) fn is_tried_again(&self) -> bool {
-        self.pace.is_some() && self.spec.restart != Restart::Temporary
+        self.restart_backoff.is_some() && self.spec.restart != Restart::Temporary
     }
 
     /// Records that the process has finished starting.
@@ -168,8 +168,8 @@ impl TreeChild {
     /// the stop of that process, which is empty unless the child is a supervisor that has exited.
     pub(super) fn forget_process(&mut self, at: Duration) -> StopReport {
         self.status = ChildStatus::Stopped;
-        if let (Some(started_at), Some(pace)) = (self.started_at.take(), &mut self.pace) {
-            pace.record_run(at.saturating_sub(started_at));
+        if let (Some(started_at), Some(backoff)) = (self.started_at.take(), &mut self.restart_backoff) {
+            backoff.record_run(at.saturating_sub(started_at));
         }
         let report = self.report.take().map(|report| report.get()).unwrap_or_default();
         self.abandoned.extend(report.abandoned.iter().map(|stopped| stopped.pid));

@@ -10,7 +10,7 @@
 //! the thread on which the child exits records the exit here first: code that has seen the exit of a child never sees
 //! that child running.
 //!
-//! A restart that is due at once usually takes some microseconds. A query waits for it, so that it
+//! A restart that is due at once usually takes a few microseconds. A query waits for it, so that it
 //! shows the child as running again, as in OTP. The wait is short, since a child may take long to
 //! initialize.
 
@@ -24,8 +24,8 @@ use crate::process::{InactiveChild, InactiveState, RuntimeHandle};
 use crate::sorted_map::SortedMap;
 use crate::supervisor::child_counts::ChildCounts;
 use crate::supervisor::clock::Clock;
-use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::{Restart, RestartDecision};
+use crate::supervisor::restart_backoff::RestartBackoff;
 use crate::supervisor::settle::Settle;
 
 /// The children of one supervisor, by their keys, which are in start order.
@@ -70,7 +70,8 @@ impl ChildInfos {
     /// Publishes the present state of a child.
     pub(super) fn publish(&self, key: u32, child: &TreeChild) {
         let (info, process, after_exit) = (child.info(), child.pid(), child.after_exit);
-        let (restart_at, failures) = (child.restart_at(), child.pace.as_ref().map(Pace::n_failures));
+        let (restart_at, failures) =
+            (child.restart_at(), child.restart_backoff.as_ref().map(RestartBackoff::n_failures));
         let now = self.clock().now();
         {
             let mut children = self.lock();

@@ -180,7 +180,7 @@ impl ChildTable {
         shared.children.publish(key, child);
     }
 
-    /// Returns the processes that were abandoned and may not have exited yet, those of removed children included.
+    /// Returns the processes that were abandoned and may not have exited yet, including those of removed children.
     pub(super) fn abandoned(&self) -> impl Iterator<Item = Pid> {
         self.children.values().flat_map(|child| &child.abandoned).chain(&self.abandoned).copied()
     }

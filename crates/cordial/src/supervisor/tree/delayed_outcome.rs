@@ -12,7 +12,7 @@ use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::start_watch::StartStep;
 use crate::supervisor::stop_reason::StopReason;
 
-/// What an input of a delayed start has changed.
+/// The effect of an event on a delayed start.
 #[must_use = "other children may have to be restarted"]
 pub(super) enum DelayedStartStep {
     /// The child is still starting, or its start was forgotten, or its exit follows.

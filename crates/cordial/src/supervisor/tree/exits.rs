@@ -1,4 +1,4 @@
-//! The exits of children, from the threads on which they exit to the process of the supervisor.
+//! Delivers the exits of children, which happen on any thread, to the process of the supervisor.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,8 +83,8 @@ struct ChildExitSender {
 impl ChildRegistry for ChildExitSender {
     fn next_incarnation(&self, key: u32) -> NextIncarnation {
         // The supervisor may have started the next incarnation already.
-        let has_come = self.shared.children.is_later(key, self.incarnation);
-        if has_come || self.shared.will_restart(key) { NextIncarnation::Comes } else { NextIncarnation::Never }
+        let has_started = self.shared.children.is_later(key, self.incarnation);
+        if has_started || self.shared.will_restart(key) { NextIncarnation::Expected } else { NextIncarnation::Never }
     }
 
     fn registered(&self, _: u32, _: Pid) -> Admission {

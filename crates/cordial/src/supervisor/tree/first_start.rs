@@ -24,7 +24,6 @@ use crate::exit::Refusal;
 use crate::pid::Pid;
 use crate::process::discard;
 use crate::supervisor::exit_signals::ExitSignals;
-use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::Restart;
 use crate::supervisor::stop_reason::StopReason;
 use crate::{telemetry, unwind};
@@ -116,8 +115,8 @@ impl TreeState {
         let can_heal = matches!(error, StartError::Child { .. } | StartError::TimedOut { .. });
         let child = &mut self.children[key];
         let is_tried_again = can_heal && child.is_tried_again();
-        let pace = child.pace.as_mut().filter(|_| is_tried_again);
-        let Some(Ok(delay)) = pace.map(|pace| Pace::failed(pace, seed)) else { return false };
+        let backoff = child.restart_backoff.as_mut().filter(|_| is_tried_again);
+        let Some(Ok(delay)) = backoff.map(|backoff| backoff.failed(seed)) else { return false };
         self.shared.n_restarts.fetch_add(1, Ordering::Relaxed);
         let reason = exit_of(error.clone());
         let subject = self.subject(supervisor, &self.children[key], EventIncarnation::Next);

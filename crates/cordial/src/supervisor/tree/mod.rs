@@ -7,11 +7,11 @@
 //!     └── reads ─► ChildInfos ◄──┴──────────────── exits ◄───────────────────────┘
 //! ```
 //!
-//! Handles read the state of the children without a call, and wait for at most 10 ms for restarts without a delay. A call that changes
-//! something comes after the exits that its caller has seen and after the first attempts of their restarts. While a child is stopped,
-//! all calls wait. While a child starts:
+//! A handle reads the state of the children without a call. If a restart without a delay is due, it first waits for that restart, for at
+//! most 10 ms. A call that changes something is handled after the exits that its caller has seen, and after the first attempts of their
+//! restarts. While a child is being stopped, all calls wait. While a child starts:
 //!
-//! - A call that starts another child waits, or is refused if it comes from that start.
+//! - A call that starts another child waits, or is refused if the start of the first child makes that call.
 //! - A call that terminates or deletes a child waits only for an earlier call about the same child; `delete_child` also waits until an
 //!   exit of that child is handled.
 //!

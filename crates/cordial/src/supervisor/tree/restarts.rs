@@ -19,8 +19,8 @@ use crate::pid::Pid;
 use crate::process::{RuntimeHandle, discard, monitor_on};
 use crate::supervisor::events::gave_up;
 use crate::supervisor::exit_signals::ExitSignals;
-use crate::supervisor::pace::next_restart;
 use crate::supervisor::restart::{Restart, RestartDecision};
+use crate::supervisor::restart_backoff::next_restart;
 use crate::supervisor::stop_reason::StopReason;
 use crate::supervisor::strategy::{Strategy, plan};
 use crate::{telemetry, unwind};
@@ -117,8 +117,8 @@ impl TreeState {
     ) -> Result<(), StopReason> {
         let (now, seed) = (self.clock.now(), self.runtime.executor().random());
         let delay = {
-            let pace = self.children[key].pace.as_mut();
-            next_restart(pace, &mut self.shared.intensity.lock(), now, seed)
+            let backoff = self.children[key].restart_backoff.as_mut();
+            next_restart(backoff, &mut self.shared.intensity.lock(), now, seed)
         };
         let delay = match delay {
             Ok(delay) => delay,

@@ -12,8 +12,8 @@ use crate::pid::Pid;
 use crate::process::{Polls, Shutdown, StopOutcome, StopReport, describe_one, discard, end_with, stop_one};
 use crate::supervisor::events::emit_forced;
 use crate::supervisor::exit_signals::ExitSignals;
-use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::{Restart, RestartDecision};
+use crate::supervisor::restart_backoff::RestartBackoff;
 use crate::supervisor::stop_reason::StopReason;
 use crate::unwind;
 
@@ -90,7 +90,7 @@ impl TreeState {
         // A call of `start_child` has added the child and waits for its delayed start.
         let is_new = matches!(child.waiting_call, Some((StartCause::Added, _)));
         self.stop_child(key, ChildStatus::Stopped, signals).await?;
-        self.children[key].pace.iter_mut().for_each(Pace::start_over);
+        self.children[key].restart_backoff.iter_mut().for_each(RestartBackoff::start_over);
         // A predecessor that starts again does not start it either.
         self.started_early.retain(|early| *early != key);
         // A child that was starting is removed by the code that waits for its start, unless the start is delayed.

@@ -1,4 +1,4 @@
-//! The pace of restarts: a child with a backoff is restarted after growing delays, and its restarts are not counted. Pure:
+//! The delays of restarts: a child with a backoff is restarted after growing delays, and its restarts are not counted. Pure:
 //! the caller passes the time and the seed of the jitter.
 //!
 //! ```text
@@ -12,9 +12,9 @@ use std::time::Duration;
 use super::intensity::{Intensity, LimitCheck, RestartLimit};
 use crate::backoff::{Backoff, Delays};
 
-/// The pace of the restarts of one child.
+/// The backoff of one child, and its failures in a row.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RestartBackoff {
     backoff: Backoff,
     /// The delays before further restarts. `None` before the first failure in a row.
     delays: Option<Delays>,
@@ -30,10 +30,10 @@ pub(super) enum ExceededLimit {
     Failures(u32),
 }
 
-impl Pace {
+impl RestartBackoff {
     /// Returns `None` for a backoff whose delays are zero: it delays nothing, so the restarts are counted.
-    pub(super) fn new(backoff: Backoff) -> Option<Pace> {
-        (!backoff.is_zero()).then_some(Pace { backoff, delays: None, n_failures: 0 })
+    pub(super) fn new(backoff: Backoff) -> Option<RestartBackoff> {
+        (!backoff.is_zero()).then_some(RestartBackoff { backoff, delays: None, n_failures: 0 })
     }
 
     /// Records that an incarnation has run for this long after it had finished starting.
@@ -65,15 +65,15 @@ impl Pace {
     }
 }
 
-/// Returns the delay before the restart of a child that has failed. A restart without a pace is counted, and has no delay.
+/// Returns the delay before the restart of a child that has failed. A restart without a backoff is counted, and has no delay.
 pub(super) fn next_restart(
-    pace: Option<&mut Pace>,
+    backoff: Option<&mut RestartBackoff>,
     intensity: &mut Intensity,
     now: Duration,
     seed: u64,
 ) -> Result<Duration, ExceededLimit> {
-    match pace {
-        Some(pace) => pace.failed(seed),
+    match backoff {
+        Some(backoff) => backoff.failed(seed),
         None => match intensity.count_restart(now) {
             LimitCheck::Allowed => Ok(Duration::ZERO),
             LimitCheck::Exceeded => Err(ExceededLimit::Intensity(intensity.limit())),

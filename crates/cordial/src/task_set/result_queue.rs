@@ -11,19 +11,19 @@ use crate::process::{GroupCounters, GroupCounts, ProcessReply, Recipient, discar
 use crate::unwind;
 
 /// The results that the consumer has not taken.
-pub(super) struct Arrivals<O> {
-    state: Mutex<ArrivalsState<O>>,
+pub(super) struct ResultQueue<O> {
+    state: Mutex<QueuedResults<O>>,
     /// Only the set writes it.
     n_spawned: AtomicUsize,
     /// Results that the consumer has in its batch. Only the set writes it.
     n_in_batch: AtomicUsize,
     /// Drops results. A function pointer that `new` stores, because only `new` has the bound `O: 'static`: `close` is called by
     /// the destructor of a set, which cannot have it.
-    drop_results: fn(Vec<Arrival<O>>),
+    drop_results: fn(Vec<TaskResult<O>>),
 }
 
-struct ArrivalsState<O> {
-    arrived: Vec<Arrival<O>>,
+struct QueuedResults<O> {
+    results: Vec<TaskResult<O>>,
     /// `Some` while the consumer waits.
     consumer: Option<Waker>,
     /// Whether the set is gone: results are dropped.
@@ -33,21 +33,21 @@ struct ArrivalsState<O> {
 }
 
 /// The result of one task.
-pub(super) struct Arrival<O> {
+pub(super) struct TaskResult<O> {
     pub(super) slot: usize,
     pub(super) reply: ProcessReply<O>,
 }
 
 /// Delivers the result of one task.
-pub(super) struct Delivery<O> {
-    pub(super) arrivals: Arc<Arrivals<O>>,
+pub(super) struct ResultSender<O> {
+    pub(super) queue: Arc<ResultQueue<O>>,
     pub(super) slot: usize,
 }
 
-impl<O: 'static> Arrivals<O> {
-    pub(super) fn new() -> Arc<Arrivals<O>> {
-        let state = ArrivalsState { arrived: Vec::new(), consumer: None, is_closed: false, n_ended: 0, n_failed: 0 };
-        Arc::new(Arrivals {
+impl<O: 'static> ResultQueue<O> {
+    pub(super) fn new() -> Arc<ResultQueue<O>> {
+        let state = QueuedResults { results: Vec::new(), consumer: None, is_closed: false, n_ended: 0, n_failed: 0 };
+        Arc::new(ResultQueue {
             state: Mutex::new(state),
             n_spawned: AtomicUsize::new(0),
             n_in_batch: AtomicUsize::new(0),
@@ -57,12 +57,12 @@ impl<O: 'static> Arrivals<O> {
     }
 }
 
-impl<O> Arrivals<O> {
+impl<O> ResultQueue<O> {
     /// Moves all results into `batch`, which must be empty. `Pending` if there are none: then the next result wakes `waker`.
-    pub(super) fn poll_take(&self, batch: &mut Vec<Arrival<O>>, waker: &Waker) -> Poll<()> {
+    pub(super) fn poll_take(&self, batch: &mut Vec<TaskResult<O>>, waker: &Waker) -> Poll<()> {
         let mut state = self.lock();
-        if !state.arrived.is_empty() {
-            std::mem::swap(&mut state.arrived, batch);
+        if !state.results.is_empty() {
+            std::mem::swap(&mut state.results, batch);
             return Poll::Ready(());
         }
         if state.consumer.as_ref().is_some_and(|consumer| consumer.will_wake(waker)) {
@@ -72,8 +72,8 @@ impl<O> Arrivals<O> {
         // A waker is user code: it is cloned and dropped without the lock.
         let consumer = waker.clone();
         let mut state = self.lock();
-        if !state.arrived.is_empty() {
-            std::mem::swap(&mut state.arrived, batch);
+        if !state.results.is_empty() {
+            std::mem::swap(&mut state.results, batch);
             return Poll::Ready(());
         }
         let last = state.consumer.replace(consumer);
@@ -93,11 +93,11 @@ impl<O> Arrivals<O> {
     }
 
     /// Drops the results that have arrived, those in `batch`, and those that arrive later.
-    pub(super) fn close(&self, batch: Vec<Arrival<O>>) {
+    pub(super) fn close(&self, batch: Vec<TaskResult<O>>) {
         let (arrived, consumer) = {
             let mut state = self.lock();
             state.is_closed = true;
-            (std::mem::take(&mut state.arrived), state.consumer.take())
+            (std::mem::take(&mut state.results), state.consumer.take())
         };
         for results in [batch, arrived] {
             if !results.is_empty() {
@@ -107,12 +107,12 @@ impl<O> Arrivals<O> {
         unwind::ignore_panic(|| drop(consumer));
     }
 
-    fn lock(&self) -> MutexGuard<'_, ArrivalsState<O>> {
+    fn lock(&self) -> MutexGuard<'_, QueuedResults<O>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<O: Send> GroupCounters for Arrivals<O> {
+impl<O: Send> GroupCounters for ResultQueue<O> {
     fn counts(&self) -> GroupCounts {
         let started = self.n_spawned.load(Ordering::Relaxed);
         let state = self.lock();
@@ -121,25 +121,25 @@ impl<O: Send> GroupCounters for Arrivals<O> {
             running: started.saturating_sub(state.n_ended),
             succeeded: state.n_ended - state.n_failed,
             failed: state.n_failed,
-            buffered: state.arrived.len() + self.n_in_batch.load(Ordering::Relaxed),
+            buffered: state.results.len() + self.n_in_batch.load(Ordering::Relaxed),
             ..GroupCounts::default()
         }
     }
 }
 
-impl<O> fmt::Debug for Arrivals<O> {
+impl<O> fmt::Debug for ResultQueue<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arrivals").field("n_spawned", &self.n_spawned).finish_non_exhaustive()
+        f.debug_struct("ResultQueue").field("n_spawned", &self.n_spawned).finish_non_exhaustive()
     }
 }
 
-impl<O> Recipient<O> for Delivery<O> {
+impl<O> Recipient<O> for ResultSender<O> {
     type Output = ();
 
     fn receive(self, reply: ProcessReply<O>) {
-        let Delivery { arrivals, slot } = self;
+        let ResultSender { queue, slot } = self;
         let consumer = {
-            let mut state = arrivals.lock();
+            let mut state = queue.lock();
             if state.is_closed {
                 drop(state);
                 drop(reply);
@@ -147,7 +147,7 @@ impl<O> Recipient<O> for Delivery<O> {
             }
             state.n_ended += 1;
             state.n_failed += usize::from(reply.is_failure());
-            state.arrived.push(Arrival { slot, reply });
+            state.results.push(TaskResult { slot, reply });
             state.consumer.take()
         };
         // `wake_last`: more tasks of the set may be about to end on this thread, and one poll of the consumer takes them all.
