@@ -39,7 +39,7 @@ const LONGEST_METHOD: usize = 20;
 /// crashes and snapshots show which request it is. The task polls the handler and all that is below the layer; the process of the
 /// connection, or of the HTTP/2 stream, polls the body of the response.
 ///
-/// Put the layer outside of what computes, and inside of layers that have to see its responses, such as a trace. The service
+/// Put the layer around the handlers that compute, and inside the layers that have to see its responses, such as a trace layer. The service
 /// below the layer has to be [`Clone`]. To give one route another limit, give it a layer of its own.
 ///
 /// # Examples

@@ -104,7 +104,7 @@ impl<In, Out> fmt::Debug for Function<In, Out> {
     }
 }
 
-/// What has to be equal at the caller and at the worker: the name of a function, its version, and the names of its types.
+/// The identity of a function, which has to be equal at the caller and at the worker: the name of a function, its version, and the names of its types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Signature {
     pub(crate) name: &'static str,

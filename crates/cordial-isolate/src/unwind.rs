@@ -1,4 +1,4 @@
-//! Catches panics of code of the user that is called where a panic would end more than one call: the `tracing` subscriber, which the thread of a
+//! Catches panics of user code that is called where a panic would end more than one call: the `tracing` subscriber, which the thread of a
 //! pool calls, and the texts and destructors of errors. No other module catches a panic.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,4 @@
-//! Which attempt of which job runs here.
+//! `attempt`: the job, and the number of its attempt, for which the calling code runs.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl Attempt {
     }
 
     /// Returns how many attempts the job may have: the number that its submitter has set, one more for each attempt that was ended
-    /// because its worker stopped in order or its pool was stopped, and the attempts of an earlier job with the same key that the server has lost.
+    /// because its worker or its pool was shut down, and the attempts of an earlier job with the same key that the server has lost.
     #[must_use]
     pub fn limit(&self) -> u32 {
         self.limit

@@ -50,7 +50,7 @@ impl Cluster {
     /// | the function returns, fails or panics | its value, an [`Exit::Error`], an [`Exit::Panic`] |
     /// | the worker has a function of this name with other types, a message is too large, or what [travels](cordial_isolate::Functions::travels) cannot be encoded | an [`Exit::Error`] |
     /// | its node is killed, frozen or cut off | an [`Exit::Lost`] within 3 s |
-    /// | its worker stops in order | the outcome within the grace time, or an [`Exit::Lost`] at its end |
+    /// | its worker is shut down | the outcome within the grace time, or an [`Exit::Lost`] at its end |
     /// | every slot of every worker is taken | the outcome once one is free, or a timeout |
     ///
     /// # Examples

@@ -24,7 +24,7 @@ use crate::wire::{State, end_of_call};
 /// |---|---|
 /// | serve functions | [`worker`](Cluster::worker) |
 /// | call a function, and get an error if its node is lost | [`call`](Cluster::call) |
-/// | let a function run at least once, whichever node is lost | [`submit`](Cluster::submit) |
+/// | run a function at least once, even if nodes are lost | [`submit`](Cluster::submit) |
 /// | wait for a job that another program submitted | [`attach`](Cluster::attach) |
 /// | run a function on many inputs | [`async_stream`](Cluster::async_stream) |
 /// | list the nodes | [`nodes`](Cluster::nodes) |
@@ -38,7 +38,7 @@ pub struct Cluster {
     travels: Option<Functions>,
 }
 
-/// The state that all clones of a cluster share. Holds no value of the user, because the thread of the connection may drop it.
+/// The state that all clones of a cluster share. Holds no user value, because the thread of the connection may drop it.
 pub(crate) struct ClusterShared {
     pub(crate) connection: Connection,
     pub(crate) subjects: Subjects,
@@ -60,7 +60,7 @@ pub(crate) struct ClusterShared {
     known: Mutex<HashSet<Known>>,
 }
 
-/// A thing that is on the server.
+/// A stream, or an object store, on the server.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Known {
     /// The streams that all groups share, with the options of this program.
@@ -69,7 +69,7 @@ enum Known {
     JobsOf(Arc<str>),
     /// The object store, with the options of this program.
     ObjectStore,
-    /// An object store, with whatever options.
+    /// An object store, whatever its options are.
     AnyObjectStore,
 }
 
@@ -77,7 +77,7 @@ impl Cluster {
     /// Connects to a fleet. A text is the address of a server, or of several with commas between them.
     ///
     /// A ready [`async_nats::Client`] is accepted as well, with any login, TLS and callbacks. The client sends the renewals of leases on the
-    /// runtime on which it was connected, so that runtime has to live, and code of the user must not block it. A request for which the
+    /// runtime on which it was connected, so that runtime has to live, and user code must not block it. A request for which the
     /// login has no permission then fails after its time limit instead of at once, because the client reports such errors to its own callback.
     ///
     /// The servers need no configuration for the fleet: the first program that needs a stream makes it.

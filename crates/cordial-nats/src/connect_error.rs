@@ -66,7 +66,7 @@ pub enum ConnectError {
         /// Why it failed.
         reason: Arc<str>,
     },
-    /// A stream of the fleet, or its consumer, is there already, with settings that differ from those of this program.
+    /// A stream of the fleet, or its consumer, already exists, with settings that differ from those of this program.
     OtherSettings {
         /// The name of the stream.
         stream: Arc<str>,
@@ -83,7 +83,7 @@ pub enum ConnectError {
         /// What was tried.
         what: Arc<str>,
     },
-    /// The connection has ended for good.
+    /// The connection has ended, and does not come back.
     Ended {
         /// What was tried.
         what: Arc<str>,
@@ -137,7 +137,7 @@ impl fmt::Display for ConnectError {
                 };
                 write!(
                     f,
-                    "the stream {stream:?} is there already, with other settings ({difference}); use the same options in all programs of the \
+                    "the stream {stream:?} already exists, with other settings ({difference}); use the same options in all programs of the \
                      fleet, or {advice}"
                 )
             }
@@ -199,11 +199,11 @@ impl ConnectError {
     }
 }
 
-/// What is said of a request whose connection has ended.
+/// The error of a request whose connection has ended.
 pub(crate) const CONNECTION_ENDED: &str = "the connection has ended for good: the program has drained its NATS client, or that client has given \
      up (its `max_reconnects`); connect another one";
 
-/// How the difference of a consumer begins.
+/// The beginning of `OtherSettings::difference` for a consumer.
 pub(crate) const CONSUMER_DIFFERS: &str = "the lease of its consumer";
 
 /// Returns the text of an error without the numbers of the operating system, which its words have said already.

@@ -29,7 +29,7 @@ const MAX_REASON: usize = 2000;
 /// The largest number of bytes of the history of a dead letter. A stream refuses a message with more than 64 KiB of headers.
 const MAX_HISTORY: usize = 32 * 1024;
 
-/// How an attempt of a job ended that has no result.
+/// How an attempt of a job without a result ended.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {
@@ -154,7 +154,7 @@ pub(crate) async fn add_dead_letter(
     last: Option<&AttemptRecord>,
     reason: &str,
 ) -> Result<(), NetError> {
-    /// So many records fit into a header, even if little is left of their texts. Each one costs a request.
+    /// How many records fit into a header once their texts are shortened. Each one costs a request.
     const MAX_RECORDS: u32 = 50;
     let mut attempts = Vec::new();
     for number in n_attempts.saturating_sub(MAX_RECORDS) + 1..=n_attempts {

@@ -60,7 +60,7 @@ pub(crate) fn dead_lettered(exit: &Exit, id: &JobId, attempts: Option<&str>) -> 
     }
 }
 
-/// Returns the exit of a job whose attempts have all begun, and whose last one has left no result: its node counts as lost.
+/// Returns the exit of a job whose last attempt has begun and has left no result: its node counts as lost.
 pub(crate) fn last_attempt_lost(function: &str, attempts: u32, node: &str) -> Exit {
     Lost::builder(LostCause::NodeDown { node: node.into() }).function(function).attempt(attempts).build().into()
 }

@@ -269,7 +269,7 @@ async fn wait_result(shared: &Arc<ClusterShared>, id: &JobId, source: ResultSour
     }
 }
 
-/// What the server has of a job.
+/// The state of a job on the server.
 enum Found {
     Result(StoredMessage),
     /// A result that an earlier look-up has missed: it has just been written, or not every replica has it.

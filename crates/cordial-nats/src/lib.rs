@@ -28,9 +28,9 @@
 //! |---|---|---|
 //! | runs | at most once | at least once, unless it is cancelled; again only if its lease ran out, its run failed, or its worker stopped |
 //! | results | one | the first one wins, and every await returns it |
-//! | no worker is there | an error at once | waits in its stream |
+//! | no worker serves it | an error at once | waits in its stream |
 //! | the node dies | [`Exit::Lost`](cordial::Exit::Lost) within 3 s | runs elsewhere after at most its lease of 10 s |
-//! | the node stops in order | finishes within the grace time, or is an `Exit::Lost` | finishes within the grace time, or is given back at once after it |
+//! | the node is shut down | finishes within the grace time, or is an `Exit::Lost` | finishes within the grace time, or is given back at once after it |
 //! | the submitter dies | the call is killed | runs; attach to its id |
 //! | the server restarts | an outcome only if all are connected again within 2.5 s, else `Exit::Lost` | runs; what was accepted and is on the disk is kept |
 //! | order | none | none |

@@ -37,20 +37,20 @@ pub struct Node {
     pub is_draining: bool,
     /// When it started, by its own clock.
     pub started: SystemTime,
-    /// What the server has not kept of what one of the running jobs has last sent, and why, such as a store without room for a result. The node
-    /// sends it again until the server keeps it. `None` if the server has kept all.
+    /// A message of a running job that the server refuses to store, and why: for example a result for which its store has no room. The node sends
+    /// the message again until the server stores it. `None` if the server has stored all messages.
     #[serde(default)]
     pub problem: Option<String>,
 }
 
 impl Cluster {
-    /// Returns the nodes that answer, in the order of their names. Takes about as long as the slowest answer and 150 ms; 600 ms if nodes are
-    /// there and none answers. A node is missing if it is frozen or cut off, or answers more than 600 ms after the question as the first one,
-    /// or more than 150 ms after the answer before.
+    /// Returns the nodes that answer, in the order of their names. Takes as long as the slowest answer and another
+    /// 150 ms, or 600 ms if there are nodes and none answers. A node is missing if it is frozen or cut off, or answers too late: the first
+    /// answer must come within 600 ms, and each further one within 150 ms of the one before.
     ///
     /// # Errors
     ///
-    /// If the connection has ended, or the client does not take the question within 2.5 s, because it connects again and too much waits for that.
+    /// If the connection has ended, or the client does not take the question within 2.5 s, because it is reconnecting and its queue is full.
     ///
     /// # Cancel safety
     ///
@@ -76,7 +76,7 @@ impl Cluster {
         Ok(nodes)
     }
 
-    /// Returns whether a worker of the group waits for jobs, or runs jobs or calls. A worker all of whose slots are taken is asked, and counts as gone if it
+    /// Returns whether a worker of the group waits for jobs, or runs jobs or calls. A worker without a free slot is asked, and counts as gone if it
     /// does not answer [as `nodes` expects](Cluster::nodes).
     ///
     /// # Errors

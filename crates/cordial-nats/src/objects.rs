@@ -311,8 +311,8 @@ async fn describe(shared: &ClusterShared, name: &str) -> Result<Option<Descripti
         .map_err(|error| failed(NetError::Broken(format!("its description is damaged: {error}").into())))
 }
 
-/// `is_first`: whether nothing of the object has been kept before. A store that was deleted after that is not made again, because the object would
-/// lack its earlier pieces.
+/// `is_first` is whether no piece of the object was stored before. Otherwise a deleted store is not made again, because the object would lack
+/// its earlier pieces.
 async fn publish(
     shared: &ClusterShared,
     subject: &str,

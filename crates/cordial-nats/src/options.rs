@@ -8,7 +8,7 @@ use cordial_isolate::Functions;
 
 use crate::connect_error::without_secrets;
 
-/// The longest lease: a later moment may be too late for an `Instant`.
+/// The longest lease. The sum of an `Instant` and a longer one might overflow.
 const MAX_LEASE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How to reach the servers, and how the streams of the fleet are made. Give all programs of a fleet the same options for streams: the first

@@ -141,7 +141,7 @@ pub(crate) async fn ensure_jobs(
     ensure_stream(connection, jobs, options).await
 }
 
-/// What one request for jobs may ask for, and how many may be open. An operator may have given the consumer or the server smaller limits.
+/// The limits of the requests for jobs. An operator may have given the consumer or the server smaller ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PullLimits {
     /// How many jobs.

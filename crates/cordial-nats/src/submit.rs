@@ -27,23 +27,23 @@ use crate::streams::refused;
 use crate::submit_error::SubmitError;
 use crate::wire::{JobHeaders, MESSAGE_ID, SPAWNED_AT, SUBMITTER, write_carried};
 
-/// The group of jobs and workers that name none.
+/// The group of jobs and workers without a group of their own.
 pub(crate) const DEFAULT_GROUP: &str = "default";
 
-/// How many attempts a job has unless its submitter says otherwise: a job outlives the crash of two workers.
+/// How many attempts a job has by default: it survives the crash of two workers.
 pub(crate) const DEFAULT_ATTEMPTS: u32 = 3;
 
-/// A failed job is tried again after 200 to 400 ms, then twice as long each time, up to a minute. Never at once, so that a job
-/// that fails at once does not occupy a worker.
+/// The first and the longest delay, by default, before a failed job is tried again: 200 to 400 ms, then twice as long each time, up to a
+/// minute. Without a delay, a job that fails at once would occupy a worker.
 const DEFAULT_BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
 
-/// The longest delay. A header has it in milliseconds, and the server takes it in nanoseconds, so it has a limit.
+/// The longest delay that can be set. A header carries it in milliseconds and the server takes nanoseconds, so it must have a limit.
 const MAX_BACKOFF: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// How long a submit tries to publish its job, unless its submitter says otherwise.
+/// How long a submit tries to publish its job, by default.
 const SUBMIT_LIMIT: Duration = Duration::from_millis(2900);
 
-/// The longest time that a submit tries: a later moment may be too late for an `Instant`.
+/// The longest time that a submit can be set to try. The sum of an `Instant` and a longer time might overflow.
 const MAX_LIMIT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How long one try may take before the message is sent again.
@@ -124,7 +124,7 @@ impl<In, Out> Submit<In, Out> {
     }
 
     /// Sets how often the job is started at most. An attempt has failed if it panics, returns an `Err`, or if its worker is gone. An attempt
-    /// that is ended because its worker stops in order does not count. After the last attempt has failed, the job is among the
+    /// that is ended because its worker is shut down does not count. After the last attempt has failed, the job is among the
     /// [dead letters](Cluster::dead_letters). A job whose function its worker does not serve becomes a dead letter at once. At least 1.
     /// Default: 3.
     pub fn attempts(self, n: u32) -> Self {

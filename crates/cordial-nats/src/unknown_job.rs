@@ -1,4 +1,4 @@
-//! `UnknownJob`: the error of a wait for the result of a job of which the server has nothing.
+//! `UnknownJob`: the error of a wait for the result of a job that the server does not know.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Catches panics of the `tracing` subscriber of the user, and of wakers. Such a panic must end neither the thread of a connection, nor a worker, nor
+//! Catches panics of the user's `tracing` subscriber, and of wakers. Such a panic must end neither the thread of a connection, nor a worker, nor
 //! a run whose delivery is not settled. No other module catches a panic.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

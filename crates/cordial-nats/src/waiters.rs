@@ -1,4 +1,4 @@
-//! Which wait gets which message: there is one subscription for all jobs of this program without a key, and one for all its calls.
+//! Passes each message to the wait for it. All jobs of this program without a key share one subscription, and so do all its calls.
 //!
 //! Each wait has a number, which is the last token of the subject. The thread of the connection passes the message on.
 
@@ -50,7 +50,7 @@ impl Waiters {
         Waiter { number, unread, waiters: self.clone() }
     }
 
-    /// Passes a message on to its wait. Returns whether that is still there.
+    /// Passes a message on to its wait. Returns whether the wait still exists.
     pub(crate) fn deliver(&self, message: &Message) -> bool {
         let number = message.subject.as_str().rsplit('.').next().and_then(|number| number.parse().ok());
         let Some(number) = number else { return false };
@@ -73,7 +73,7 @@ impl Waiters {
         }
         drop((messages, waiters));
         if has_room {
-            // Runs a waker of the user, which may drop the wait, or panic.
+            // Runs a user waker, which may drop the wait, or panic.
             contain(|| unread.delivered.notify_one());
         }
         true

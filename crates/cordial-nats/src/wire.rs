@@ -126,7 +126,7 @@ pub(crate) fn other_maker(headers: &HeaderMap, signature: Signature) -> Option<S
     (!is_same).then(|| text_of(function).unwrap_or_else(|| function.to_owned()))
 }
 
-/// What a call or a job carries beside its argument may have this many bytes. A stream refuses a message with more than 64 KiB of headers.
+/// How many bytes a call or a job may carry beside its argument. A stream refuses a message with more than 64 KiB of headers.
 pub(crate) const MAX_CARRIED: usize = 16 * 1024;
 
 /// Adds what a call or a job carries. Returns the number of its bytes if these are too many.

@@ -137,7 +137,7 @@ keys.listen({
 });
 const refusals = {
   '#wrong-token': 'The token in the address is wrong. It may be that of an earlier start of the program.',
-  '#unchecked-token': 'Clients send too many wrong tokens, so the one in the address was not looked at. Open the address again in some seconds.',
+  '#unchecked-token': 'Clients send too many wrong tokens, so the one in the address was not checked. Open the address again in a few seconds.',
 };
 if (Object.hasOwn(refusals, location.hash)) {
   const sentence = refusals[location.hash];

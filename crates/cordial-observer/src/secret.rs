@@ -37,7 +37,7 @@ impl Secret {
         &self.0
     }
 
-    /// Returns whether a client has sent the token. Takes as long for every wrong token of the same length.
+    /// Returns whether a client has sent the token. Takes the same time for every wrong token of the same length.
     pub(crate) fn is_token(&self, sent: &str) -> bool {
         self.0.as_bytes().ct_eq(sent.as_bytes()).into()
     }

@@ -66,7 +66,7 @@ pub(crate) struct ObserverShared {
     pub(crate) stop: watch::Sender<bool>,
     /// Spawns tasks on the thread of the observer.
     pub(crate) thread: Handle,
-    /// The permits to look at a token. A wrong token keeps its permit while its answer is delayed.
+    /// The permits to check a token. A wrong token keeps its permit while its answer is delayed.
     pub(crate) token_checks: Arc<Semaphore>,
     pub(crate) program_code: ProgramCode,
     pub(crate) n_clients_dropped: AtomicU64,

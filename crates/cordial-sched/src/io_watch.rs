@@ -78,7 +78,7 @@ pub struct StuckIoThreads {
     pub n_left_out: usize,
 }
 
-/// What the timer thread remembers from sample to sample.
+/// The state that the timer thread keeps between samples.
 #[derive(Debug)]
 pub(crate) struct IoThreadSamples {
     /// One for each thread of tokio.

@@ -30,17 +30,17 @@
 //! | word | meaning |
 //! |---|---|
 //! | header | the part of a task with a fixed address; one task after another uses it |
-//! | alarm | the time at which a task is woken at the latest, because it waits with a limit; such waits of one task share it |
+//! | alarm | the latest time at which a task that waits with a limit is woken; such waits of one task share it |
 //! | owner slot | the part of the header that owns the task while the task waits to be woken |
 //! | remote | the part of a worker that other threads use: its queues, to steal from, its unparker, and the progress of its polls |
 //! | searcher | the one worker that looks for tasks for a while before it sleeps; while it searches, pushes wake no other worker |
-//! | long poll | a poll that does not return for some milliseconds: the task computes or blocks |
+//! | long poll | a poll that does not return for a few milliseconds: the task computes or blocks |
 //! | blocked thread | a worker thread that was replaced, usually during a long poll, and has not noticed that yet |
 //! | stand-in | the thread that takes the place of a thread in a long poll |
 //! | parked thread | a thread that was replaced, has noticed that, and waits to become a worker again |
 //! | sysmon | the thread that finds long polls, as in Go's runtime |
-//! | coarse clock | a clock that costs one load, and is late by some milliseconds |
-//! | tick clock | a clock of the system that costs some loads, and is late by a tick or two |
+//! | coarse clock | a clock that costs one load, and is late by a few milliseconds |
+//! | tick clock | a clock of the system that costs a few loads, and is late by a tick or two |
 
 mod coarse_clock;
 mod executor;

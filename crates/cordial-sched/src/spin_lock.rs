@@ -26,7 +26,7 @@ pub(crate) fn notice_forks() {
     FORK_GUARD.get_or_init(forkguard::new);
 }
 
-/// A lock for a few instructions that run no code of the user and take no other lock, except others of this kind in a fixed order. Taking
+/// A lock for a few instructions that run no user code and take no other lock, except others of this kind in a fixed order. Taking
 /// it costs one atomic exchange, and releasing it one store: half of what a `Mutex` costs. In return, a thread that finds the lock
 /// held is not woken when the lock is released: it tries again and again, yields the processor in between, and after a while sleeps for a
 /// millisecond between two tries.

@@ -27,7 +27,7 @@ pub struct Statistics {
     pub polls: u64,
     /// Batches of tasks that one worker took from the queue of another.
     pub steals: u64,
-    /// Times that a worker went to sleep.
+    /// How many times a worker went to sleep.
     pub parks: u64,
     /// Polls that lasted longer than `stall_after`, each counted once.
     pub long_polls: u64,
@@ -60,7 +60,7 @@ pub struct ThreadStatistics {
     pub polls: u64,
     /// Batches of tasks that it took from the queues of other threads.
     pub steals: u64,
-    /// Times that it went to sleep.
+    /// How many times it went to sleep.
     pub parks: u64,
     /// The number of the thread in the kernel, as tools such as `top -H` show it. `None` on systems other than Linux, where `/proc`
     /// does not show the thread, and while the first thread with this index starts.

@@ -1,4 +1,4 @@
-//! A TCP service as a supervision tree. It kills its listener, to show a restart, and stops in order.
+//! A TCP service as a supervision tree. It kills its listener, to show a restart, and shuts down cleanly.
 //! With an address as its argument it serves there until Ctrl-C: try `127.0.0.1:4096`, and `nc 127.0.0.1 4096`.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 use std::{error::Error, future::pending, io, process::ExitCode, time::Duration};
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         // Tried again for as long as it takes, for example while the system has no more files for connections.
         let tree = tree.child(listener.backoff(Backoff::exponential(SECOND / 100, SECOND))).start().await?;
         if !is_demo {
-            pending::<()>().await; // on Ctrl-C this future is dropped, and the tree is stopped in order
+            pending::<()>().await; // on Ctrl-C this future is dropped, and the tree is shut down
         }
         let (mut client, mut reply) = (TcpStream::connect(address).await?, String::new());
         client.write_all(b"hello\n").await?;

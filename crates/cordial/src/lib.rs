@@ -14,7 +14,7 @@
 //! }
 //!
 //! fn main() -> std::process::ExitCode {
-//!     cordial::main(program()) // on Ctrl-C, too, all tasks end in order
+//!     cordial::main(program()) // on Ctrl-C, too, all tasks are shut down
 //! }
 //! ```
 //!
@@ -29,7 +29,7 @@
 //! | tasks of one kind, whose results are taken as they end: all, or the first | [`TaskSet`] |
 //! | many tasks with one owner, a limit, and a common end | [`TaskSupervisor`] |
 //! | a service whose parts are started in order, restarted, and stopped in order | [`Supervisor`], [`ChildSpec`] |
-//! | a program that shuts down in order on Ctrl-C | [`main`], [`run`], [`shutdown_requested`] |
+//! | a program that shuts down cleanly on Ctrl-C | [`main`], [`run`], [`shutdown_requested`] |
 //! | state that answers messages: a cache, a connection, a rate limiter | [`server`] |
 //! | a value, such as the id of a request, that everything spawned in a scope can read | [`Inherited`] |
 //! | a deadline for a whole request | [`within`] |
@@ -66,7 +66,7 @@
 //! | checkpoint | a call of [`checkpoint`] in a long computation, at which the process can be ended |
 //! | long poll | a poll that lasts longer than `stall_after`, 4 ms by default |
 //! | stand-in | a thread that runs tasks in place of a worker that is in a long poll |
-//! | abandoned | killed, but in one poll for 100 ms since: no stop waits for such a process any more |
+//! | abandoned | killed, and still in the same poll after 100 ms: no stop waits for such a process any more |
 //! | guardian | a process that owns others, ends after them (except those that are abandoned), and ends with its own owner: every supervisor |
 //! | incarnation | one of the processes that a supervisor starts, one after another, for the same child |
 //! | item | an input of a stream |

@@ -157,7 +157,7 @@ fn thread_name() -> String {
     name.unwrap_or_else(|| "unnamed".to_owned())
 }
 
-/// Calls `f`, which runs a callback of the user, such as a waker or a subscriber. Discards the unwinding of `f`, so that the
+/// Calls `f`, which runs a user's callback, such as a waker or a subscriber. Discards the unwinding of `f`, so that the
 /// caller can continue.
 pub(crate) fn ignore_panic<R>(f: impl FnOnce() -> R) {
     let mut f = Some(f);

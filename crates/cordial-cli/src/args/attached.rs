@@ -1,5 +1,5 @@
-//! Values that are attached to a short option and may be left out, as in `xargs -i@`. clap knows such a value only after
-//! `=`, so `-i@` becomes `--replace=@`. And clap takes the `=` of `-d=` for no part of the value, so that becomes `-d =`.
+//! Values that are attached to a short option and may be left out, as in `xargs -i@`. clap accepts such a value only after
+//! `=`, so `-i@` becomes `--replace=@`. clap also drops the `=` of `-d=`, which here is the value, so `-d=` becomes `-d =`.
 
 use std::ffi::OsString;
 
@@ -69,7 +69,7 @@ fn normalize_as(words: Vec<OsString>, map: &Command, group: GroupOption) -> (Vec
 
 /// How a word of short options, such as `-kj4`, is read.
 enum ShortOptions {
-    /// Nothing is to be done: no attached value that may be left out, and no value in the next word.
+    /// The word stays as it is: it has no attached value that may be left out, and no value in the next word.
     Complete,
     /// The next word is the value of the last option.
     TakesNext,

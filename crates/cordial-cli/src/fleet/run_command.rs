@@ -24,11 +24,11 @@ use crate::system::{
 };
 use crate::text::io_error;
 
-/// What was read of an output becomes pieces from this many bytes on, and from a quarter of a message on. Two outputs without pieces fit into a
-/// result, which is a message of up to 1 MiB, or of what else the server accepts.
+/// An output is sent in pieces when it has this many bytes, or a quarter of the largest message. So two outputs that are not sent in pieces fit
+/// into the result, which is one message: of up to 1 MiB, unless the server has another limit.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// For how many bytes there is room before each read.
+/// How much buffer space is reserved before each read.
 const BLOCK_BYTES: usize = 16 * 1024;
 
 /// The state that all commands of a worker share.
@@ -271,7 +271,7 @@ impl fmt::Display for OutputNotKept {
 
 impl std::error::Error for OutputNotKept {}
 
-/// Returns the exit of a command one of whose pieces is not kept. Only what the server refuses would be refused again: when it has not answered, or
+/// Returns the exit of a command if the server has not kept one of its pieces. Only what the server refuses would be refused again: when it has not answered, or
 /// the connection has ended, another attempt may succeed.
 fn not_kept(error: ConnectError) -> Exit {
     match error {

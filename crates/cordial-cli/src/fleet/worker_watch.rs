@@ -1,5 +1,5 @@
-//! Says when no worker of the group takes commands while some wait, and when a worker takes commands again; and when the server does not keep what a
-//! worker sends.
+//! Reports when commands wait and no worker of the group takes them, when a worker takes commands again, and when the server does not keep
+//! what a worker sends.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ const SHORT_PERIOD: Duration = Duration::from_millis(250);
 /// How long no worker may take commands before the run says so: a busy machine may delay an answer.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// Asks the workers of a group for as long as the run lasts. Sends one message when no worker takes commands while some wait, and
-/// one when a worker takes commands again; and one each time that a worker begins to have a problem with the server that lasts.
+/// Queries the workers of a group for as long as the run lasts. Sends a message when commands wait and no worker takes them, when a worker
+/// takes commands again, and when the problem of a worker with the server persists.
 pub(crate) async fn watch_workers(fleet: Fleet, messages: mpsc::Sender<String>) {
     let mut answered = Instant::now();
     let mut is_reported = false;
-    // Whether a worker has answered that it stops, since the last time that one took commands.
+    // Whether a worker has answered that it stops since a worker last took commands.
     let mut has_stopped = false;
     // Since when a worker has a problem.
     let mut problem_since: Option<Instant> = None;

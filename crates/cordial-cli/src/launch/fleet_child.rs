@@ -120,7 +120,7 @@ async fn run_sent(
         stderr,
         received,
         attempts: attempt,
-        // By the clock of this machine, because that of another one may be wrong. Too late by the time that the reply has taken.
+        // By the clock of this machine, because that of another one may be wrong. It is late by as long as the reply took.
         started: Some(started + clock.elapsed().saturating_sub(duration)),
         duration,
         slot,

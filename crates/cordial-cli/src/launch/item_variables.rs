@@ -1,17 +1,17 @@
-//! The environment variables by which a command knows its place in the run.
+//! The environment variables that give a command the index of its item, its slot and its attempt.
 
 use memchr::memmem;
 
 use super::request::LaunchConfig;
 use crate::item::Item;
 
-/// Returns whether a word of a command has a name of a variable of GNU parallel, for which the command may have been written.
+/// Returns whether a word of a command mentions a variable of GNU parallel.
 pub(super) fn mentions_parallel_names(word: &[u8]) -> bool {
     memmem::find(word, b"PARALLEL_").is_some()
 }
 
-/// Returns the variables that the command of an item gets in addition to those of its line. The names of GNU parallel are left out
-/// unless the command uses them, because each variable costs time.
+/// Returns the variables that the command of an item gets in addition to those of its placeholders. The variables of GNU parallel are left
+/// out unless the command mentions them, because each variable costs time.
 pub(super) fn item_variables<'a>(
     config: &'a LaunchConfig,
     item: &Item,

@@ -49,7 +49,7 @@ pub(crate) struct LaunchConfig {
     pub(crate) records: Arc<RunRecords>,
 }
 
-/// Whether it is noticed that the terminal has stopped a command.
+/// Whether the run detects that the terminal has stopped a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TerminalStops {
     Watched,

@@ -26,7 +26,7 @@ pub(crate) struct Throttle {
     min_free_memory: Option<u64>,
     last_start: Option<Instant>,
     last_check: Option<Instant>,
-    /// When the first of the checks was made that all have found the machine busy.
+    /// When the machine was first found busy. `None` after a check that passed.
     busy_since: Option<Instant>,
     /// Whether a reason for waiting need not be printed: one was, or the run is quiet.
     is_reported: bool,

@@ -9,7 +9,7 @@ use crate::system;
 use crate::template::{CommandTemplate, Syntax};
 use crate::text::io_error;
 
-/// The size of a block in bytes, unless `--block` says otherwise. The same as in GNU parallel.
+/// The default of `--block`, in bytes, as in GNU parallel.
 const DEFAULT_BLOCK_BYTES: usize = 1024 * 1024;
 
 /// Checks that the options of `--pipe` are given only with it.

@@ -37,7 +37,7 @@ pub(super) enum OutputMode {
     Ungrouped,
 }
 
-/// What commands work on.
+/// The input of the commands.
 pub(super) enum Input {
     Items(Sources),
     /// With `--pipe`: where the input is, and how it is cut.

@@ -12,7 +12,7 @@ use crate::system;
 use crate::template::{CommandTemplate, Syntax};
 use crate::text::io_error;
 
-/// How many items are sent at once unless `-c` says otherwise. The workers run as many at once as they have slots.
+/// How many items are sent at once without `-c`. The workers run as many at once as they have slots.
 const SENT_AHEAD: usize = 64;
 
 /// Refuses options that cannot be used with a fleet, and options of a fleet without `--nats`.

@@ -1,5 +1,5 @@
-//! The memory and the files that unprinted items use, for their values and for their captured output. A result may wait long
-//! for the result of an earlier item, so no further items are read while the total is high.
+//! The memory and the files that unprinted items use, for their values and for their captured output. Results that
+//! are printed in input order may wait long for an earlier item, so no further items are read while the total is high.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -20,8 +20,8 @@ pub(super) enum Passed {
     Stopped,
 }
 
-/// Passes blocks to `take`, the same that the cutter would find. Ends before a block that has to be read into memory: one that is
-/// small or is counted in records, and one for which `block_length` returns `None`.
+/// Passes the blocks that the cutter would find to `take`. Returns before a block that has to be read into memory: a small one, one
+/// that is counted in records, or one for which `block_length` returns `None`.
 pub(super) fn pass_blocks(
     file: SplicedFile,
     cutter: &mut Cutter,

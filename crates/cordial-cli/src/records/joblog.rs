@@ -268,7 +268,7 @@ fn cannot_write(path: &Path, error: &io::Error) -> String {
 
 enum ReadError {
     Io(io::Error),
-    /// What a message says after "the joblog FILE".
+    /// The rest of a message that begins with "the joblog FILE".
     Refused(String),
 }
 

@@ -1,4 +1,4 @@
-//! How long the line becomes that carries a command to another machine.
+//! The length of the line that carries a command to another machine.
 //!
 //! The line and the script around it quote each value, some of them several times, and the script names each file several times. So the
 //! length is measured, with values that have all parts of a path.
@@ -9,7 +9,7 @@ use crate::command_size::CommandSize;
 use crate::item::{Item, Value};
 use crate::template::CommandTemplate;
 
-/// The bytes for the variables by which a command knows its place in the run.
+/// The bytes for the variables with the index, the slot and the attempt.
 const VARIABLES_BYTES: usize = 4096;
 
 /// A value, the same with one more byte in each of its parts, and with a quote in each.

@@ -84,7 +84,7 @@ enum DisplayMode {
     Lines { next: Instant },
 }
 
-/// What shows the progress anew.
+/// A new text for the display of the progress.
 pub(super) enum Update {
     /// Replaces the bar.
     Bar(String),

@@ -118,7 +118,7 @@ pub(crate) fn wait_until_writable(_: &impl Descriptor) -> io::Result<()> {
     Err(ErrorKind::WouldBlock.into())
 }
 
-/// Returns the whole time: `crossterm` waits.
+/// Returns the whole timeout: the caller waits that long, in `crossterm`.
 pub(crate) fn wait_for_key(timeout: Duration) -> Result<Duration, StopSignal> {
     Ok(timeout)
 }

@@ -70,7 +70,7 @@ impl Part {
             Part::Parent => parent(value),
             Part::NameStem(number) => stem(name(value), number),
             Part::Directory => value.iter().rposition(|&byte| byte == b'/').map_or(b"", |at| &value[..at]),
-            // As GNU parallel, which does not see the slash of `a.b/c` here.
+            // As in GNU parallel, the extension of `a.b/c` is `b/c`.
             Part::Extensions(1) => value.iter().rposition(|&byte| byte == b'.').map_or(b"", |at| &value[at + 1..]),
             Part::Extensions(number) => extensions_start(value, number).map_or(b"", |at| &value[at + 1..]),
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// What refers to the item, if the item is the only argument.
+/// The beginnings of references to the item, if the item is the only argument.
 const REFERENCES: [&[u8]; 6] = [b"$1", b"$@", b"$*", b"${1", b"${@", b"${*"];
 
 /// The places where a line refers to its arguments or changes them.

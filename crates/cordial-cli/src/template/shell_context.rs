@@ -47,7 +47,7 @@ pub(super) enum ParameterPart {
     Offset,
 }
 
-/// What ends a command.
+/// The token that ends a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CommandEnd {
     Line,

@@ -29,10 +29,10 @@ pub(crate) struct Syntax {
     appends_items: bool,
 }
 
-/// How a word is filled that has a placeholder for several values beside other text.
+/// How to fill a word in which a placeholder for several values stands beside other text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BesideText {
-    /// The text is there once: `x{}y` becomes `xa by`, as with GNU parallel and several sources.
+    /// The text is inserted once: `x{}y` becomes `xa by`, as with GNU parallel and several sources.
     Once,
     /// The word is repeated: `x{}y` becomes `xay xby`, as with GNU parallel and `-N` or `-X`.
     Repeated,
@@ -95,7 +95,7 @@ impl Syntax {
         Syntax { inserts_items: false, ..self }
     }
 
-    /// Sets what happens to a word that has a placeholder for several values beside other text.
+    /// Sets how to fill a word in which a placeholder for several values stands beside other text.
     pub(crate) fn beside(self, beside_text: BesideText) -> Syntax {
         Syntax { beside_text, ..self }
     }
@@ -261,7 +261,9 @@ fn computed_advice(inner: &[u8]) -> Option<&'static str> {
         b"0%" => "printf adds zeros, as in --shell 'printf \"%03d\\n\" {%}'",
         b"slot" => "{%} is the number of the slot",
         b"hgrp" | b"agrp" => "groups of machines are not supported",
-        b"host" | b"sshlogin" => "a line for the shell knows its machine, as in --shell 'echo $(hostname) {}'",
+        b"host" | b"sshlogin" => {
+            "in a line for the shell, hostname prints the name of the machine, as in --shell 'echo $(hostname) {}'"
+        }
         b"uniq" | b"choose_k" => {
             "a line for the shell can leave combinations out, as in --shell 'if [ {1} != {2} ]; then …; fi'"
         }

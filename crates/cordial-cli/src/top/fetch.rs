@@ -57,7 +57,7 @@ pub(super) struct Branch {
 
 pub(super) enum BranchNode {
     Process(Box<TreeNode>),
-    /// So many more rows are not shown.
+    /// This many more rows are not shown.
     More(usize),
 }
 

@@ -146,12 +146,14 @@ const ANY_LIMIT: Duration = Duration::from_secs(1);
 /// How many bytes of each HTTP/2 stream may wait for a client that does not read.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// How long a client that has begun to send headers may take for the rest of them when the server stops, and an HTTP/2 client
-/// without an open stream to show that it is still there.
+/// The limit on headers when the server stops: a client that has begun to send headers has this long for the rest of them, and an HTTP/2
+/// client without an open stream has this long to answer a ping.
 const REST_OF_HEADERS: Duration = Duration::from_millis(500);
 
-/// How long after the last data an HTTP/2 client is sent a ping, and how long it may take to answer.
+/// An HTTP/2 client that has sent nothing for this long is sent a ping.
 const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// How long a client may take to answer a ping.
 const PING_LIMIT: Duration = Duration::from_secs(20);
 
 /// A service that records when a request arrives, and counts the requests.

@@ -1,4 +1,4 @@
-//! The server: accepts connections, runs each as a child of a task supervisor, and stops them in order.
+//! The server: accepts connections, runs each as a child of a task supervisor, and shuts them down.
 //!
 //! ```text
 //!  process that awaits `serve`                 task supervisor

@@ -21,8 +21,8 @@ pub struct Carried {
     pub(crate) values: Vec<(String, Vec<u8>)>,
     /// The trace context, in the format of W3C.
     pub(crate) traceparent: Option<String>,
-    /// Why values are missing that should travel, by the names of their keys: the function does not run without them. Not a part of the
-    /// serialized form, which programs of earlier versions read: who carries a call asks for [`missing`](Carried::missing) before.
+    /// Why values that should travel are missing, by the names of their keys: the function does not run without them. Not a part of the
+    /// serialized form, which programs of earlier versions read: a crate that carries calls checks [`missing`](Carried::missing) before.
     #[serde(skip)]
     pub(crate) missing: Vec<(String, String)>,
 }
@@ -80,7 +80,7 @@ impl Carried {
         self.missing.retain(|(other, _)| other != name);
     }
 
-    /// Adds the values and the trace context of `other`. A value replaces the one of the same name, and a trace context the one that is here.
+    /// Adds the values and the trace context of `other`. They replace the value of the same name, and the trace context of `self`.
     #[cfg_attr(not(any(target_os = "linux", target_os = "macos")), allow(dead_code, reason = "no pool starts here"))]
     pub(crate) fn merge(&mut self, other: Carried) {
         for (name, value) in other.values {
@@ -92,7 +92,7 @@ impl Carried {
         }
     }
 
-    /// Returns why a value is missing that should travel: it cannot be encoded. The call must not be made then, because its function would run
+    /// Returns why a value that should travel is missing: it cannot be encoded. The call must not be made then, because its function would run
     /// without the value.
     #[must_use]
     pub fn missing(&self) -> Option<&str> {
@@ -156,7 +156,7 @@ impl Key {
             move |error: codec::CodecError| format!("what travels with the call as {name:?} is missing: {error}");
         let get = move || Some(codec::encode(&*key.get()?).map_err(missing));
         let scope = move |bytes, future: EncodedFuture| -> EncodedFuture {
-            // Decoded in the process of the call: the code of the user that does it may panic or block.
+            // Decoded in the process of the call: the user code that does it may panic or block.
             Box::pin(async move {
                 match codec::decode::<T>(bytes) {
                     Ok(value) => key.scope(value, future).await,

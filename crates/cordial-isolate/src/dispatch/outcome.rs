@@ -180,7 +180,7 @@ impl TravelingExit {
     }
 }
 
-/// Returns an exit that has the texts of its error in place of the error, so that no code of the user runs when it is printed or dropped:
+/// Returns an exit that has the texts of its error in place of the error, so that no user code runs when it is printed or dropped:
 /// that code may panic. An [`Unserved`] stays as it is.
 #[must_use]
 pub fn without_values(exit: Exit) -> Exit {

@@ -2,7 +2,7 @@
 
 use rustix::event::Timespec;
 
-/// The pause between two looks at something whose changes the system does not report.
+/// How often a state is read whose changes the system does not report.
 pub(crate) const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]

@@ -33,8 +33,9 @@ impl PoolBuilder {
     /// [`start`](PoolBuilder::start) returns [`PoolError::Unsupported`].
     ///
     /// An allocation beyond that fails. Rust code then aborts, and its call is lost with
-    /// [`LostCause::MemoryLimit`](cordial::LostCause::MemoryLimit). All calls of a worker together have this memory: what one
-    /// call leaks, later calls lack. With memory that is shared with other processes, and with mapped files, it may have 1 GiB more.
+    /// [`LostCause::MemoryLimit`](cordial::LostCause::MemoryLimit). All calls of a worker together have this memory: memory
+    /// that one call leaks is missing for later calls. Memory that is shared with other processes, and mapped files, may take 1 GiB beyond
+    /// the limit.
     pub fn memory(mut self, bytes: u64) -> PoolBuilder {
         self.config.memory = Some(bytes);
         self
@@ -88,14 +89,14 @@ impl PoolBuilder {
     }
 
     /// Sets the worker binary. Its `main` has to begin with [`cordial_isolate::main`](crate::main) or
-    /// [`cordial_isolate::init`](crate::init), with the same functions. A script in its place has to start that binary by `exec`. Default:
+    /// [`cordial_isolate::init`](crate::init), with the same functions. A script that starts that binary with `exec` also works. Default:
     /// this program.
     pub fn program(mut self, path: impl Into<PathBuf>) -> PoolBuilder {
         self.config.program = Some(path.into());
         self
     }
 
-    /// Starts the worker processes. Blocks until the first one is ready, which takes some milliseconds.
+    /// Starts the worker processes. Blocks until the first one is ready, which takes a few milliseconds.
     ///
     /// Workers, also later ones, inherit the nice value of the calling thread. The runtime may have
     /// [raised](cordial::process::Builder::deprioritize_long_polls) that of a task that has computed for long, so start the pool before that.
@@ -103,8 +104,8 @@ impl PoolBuilder {
     /// # Errors
     ///
     /// [`PoolError`]: the program has called neither [`main`](crate::main), [`init`](crate::init) nor [`test_main`](crate::test_main), an option is
-    /// zero, the operating system does not allow so many workers or starts no thread, the first worker does not start, or the operating system
-    /// has no pools or lacks an option.
+    /// zero, the operating system does not allow so many workers or refuses a thread, the first worker does not start, or this operating system
+    /// supports no pools, or not one of the options.
     pub fn start(self) -> Result<Pool, PoolError> {
         let config = self.config;
         let zero = [

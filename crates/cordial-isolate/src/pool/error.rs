@@ -24,7 +24,7 @@ pub enum PoolError {
         workers: usize,
         /// How many are possible.
         possible: usize,
-        /// The limit that is in the way.
+        /// The limit that allows no more.
         limit: &'static str,
     },
     /// The operating system has not started a worker process.
@@ -50,7 +50,7 @@ pub enum PoolError {
     },
     /// This operating system has no worker processes, or lacks an option.
     Unsupported {
-        /// What it lacks.
+        /// The feature that it lacks.
         what: &'static str,
         /// The operating system.
         system: &'static str,

@@ -39,7 +39,7 @@ impl AllocationFailure {
     }
 }
 
-/// Returns how many bytes of a text there are before the character at its end that lacks bytes, or all if it lacks none.
+/// Returns the length of a text without an incomplete character at its end.
 fn whole_characters(text: &[u8]) -> usize {
     let last = (text.len().saturating_sub(3)..text.len()).rev().find(|index| text[*index] & 0xc0 != 0x80);
     match last {

@@ -207,7 +207,7 @@ impl PoolShared {
         self.stops.load(Ordering::SeqCst)
     }
 
-    /// Notifies the tasks that wait for a phase. The caller has changed the phase and holds no lock, because a waker may be code of the user,
+    /// Notifies the tasks that wait for a phase. The caller has changed the phase and holds no lock, because a waker may be user code,
     /// which may look at the pool, or panic.
     pub(super) fn publish(&self) {
         // Reads the phase under the lock of the sender, so that the last one that is sent is the latest one.

@@ -7,7 +7,7 @@ use std::time::Duration;
 #[non_exhaustive]
 #[derive(Clone, Debug, Default)]
 pub struct PoolStatistics {
-    /// The worker processes, those that are starting and ending included, in the order of their starts.
+    /// The worker processes, including those that are starting and ending, in the order of their starts.
     pub workers: Vec<WorkerInfo>,
     /// How many calls wait for a worker.
     pub queued: usize,
@@ -24,7 +24,7 @@ pub struct PoolStatistics {
     pub started: u64,
     /// How many workers were asked to exit after as many calls as [`recycle_after`](crate::PoolBuilder::recycle_after) allows.
     pub recycled: u64,
-    /// How many attempts to start a worker have failed, those included whose worker has ended by itself within a second and before its first call.
+    /// How many attempts to start a worker have failed, including those whose worker has ended by itself within a second, before its first call.
     pub failed_starts: u64,
 }
 

@@ -66,16 +66,16 @@ impl WorkerSettings {
 /// Whether this process is a worker.
 pub(super) enum Role {
     NoWorker,
-    /// A worker that cannot serve, for this reason. It may not go on with the program of the user either.
+    /// A worker that cannot serve, for this reason. It may not go on with the user's program either.
     Unable(&'static str),
     Worker(WorkerSettings, OwnedFd),
 }
 
-/// Why a worker cannot serve whose parent is the pool, and which leads its group, but which has not the socket as its standard input.
+/// Why a worker cannot serve if its parent is the pool and it leads its group, but its standard input is not the socket.
 const NO_SOCKET: &str =
     "standard input is not the socket of the pool any more; leave it as it is up to `cordial_isolate::init` or `main`";
 
-/// Why a process cannot serve whose standard input is the socket, but whose parent is not the pool.
+/// Why a process cannot serve if its standard input is the socket, but its parent is not the pool.
 const OTHER_PARENT: &str = "its parent is not the program with the pool: that one is gone, or has started another program, which has to begin this one by `exec`, in the same PID namespace (no `unshare --fork`)";
 
 impl Role {

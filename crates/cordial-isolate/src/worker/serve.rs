@@ -337,7 +337,7 @@ impl WorkerShared {
             worker.is_flushing.store(false, Ordering::SeqCst);
             let _ = flushed.send(());
         });
-        // The flush runs here, as a rule. Then no timer is set, which would wake another thread.
+        // Usually, the flush runs here, so that no timer is set: a timer would wake another thread.
         tokio::task::yield_now().await;
         let _ = tokio::time::timeout(FLUSH_LIMIT, wait).await;
     }

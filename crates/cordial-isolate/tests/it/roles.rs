@@ -1,4 +1,4 @@
-//! How a process recognizes that it is a worker. If it cannot, `start` returns an error, and the worker must not run the program of the user.
+//! How a process recognizes that it is a worker. If it cannot, `start` returns an error, and the worker must not run the user's program.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 

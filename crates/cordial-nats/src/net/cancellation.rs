@@ -23,7 +23,7 @@ pub(crate) enum CancelReason {
 pub(crate) struct CancellationToken {
     reason: Mutex<Option<CancelReason>>,
     notify: Notify,
-    /// The end of the lease, as far as it is confirmed. `None` while no lease is renewed.
+    /// The confirmed end of the lease. `None` while no lease is renewed.
     lease_end: Mutex<Option<Instant>>,
 }
 

@@ -252,7 +252,7 @@ impl Connection {
         wait_subscribed(wait).await.map(|()| guard)
     }
 
-    /// Runs a future on the thread of the connection, to its end or to that of the connection. The future must not block, nor run code of the user.
+    /// Runs a future on the thread of the connection, to its end or to that of the connection. The future must not block, nor run user code.
     pub(crate) fn run(&self, future: impl Future<Output = ()> + Send + 'static) {
         let _ = self.commands.send(Command::Run(Box::pin(future)));
     }

@@ -7,7 +7,7 @@
 //! A heartbeat goes to the caller of a call every 700 ms. If the subscription of the caller is gone, the server answers it with
 //! "no responders", and the call is ended.
 //!
-//! The thread adds a job to the table when the job arrives, unless it is late, because code of the user may block every worker before the run
+//! The thread adds a job to the table when the job arrives, unless it is late, because user code may block every worker before the run
 //! begins. A call is added when it begins. Most runs end before their first renewal, so a new entry wakes the thread only if the thread has
 //! stopped looking at the table, which it does while the table is empty.
 

@@ -8,9 +8,9 @@
 //!    └───── messages ◄────┴ subscriptions
 //! ```
 //!
-//! The thread runs no code of the user, except the subscriber of `tracing` when a result is handed over. So code of the user that blocks
+//! The thread runs no user code, except the subscriber of `tracing` when a result is handed over. So user code that blocks
 //! every worker of the runtime, or every thread of tokio, neither breaks the connection nor loses the lease of a job. This does not hold for a
-//! client that the user has connected: that one lives on a runtime of the user.
+//! client that the user has connected: that one lives on the user's runtime.
 
 mod api;
 mod cancellation;

@@ -27,7 +27,7 @@ const WATCH_PERIOD: Duration = Duration::from_millis(500);
 /// The longest pause between two attempts to connect again, before a quarter of it is added or subtracted at random.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
-/// Connects, on a thread of its own, or uses the client of the user.
+/// Connects, on a thread of its own, or uses the user's client.
 pub(crate) async fn open(options: &Options, name: &str) -> Result<Connection, ConnectError> {
     match &options.client {
         Some(client) => adopt(client.clone(), &options.servers).await,
@@ -35,7 +35,7 @@ pub(crate) async fn open(options: &Options, name: &str) -> Result<Connection, Co
     }
 }
 
-/// Uses a client that the user has connected. Its events go to the callback of the user.
+/// Uses a client that the user has connected. Its events go to the user's callback.
 async fn adopt(client: Client, servers: &str) -> Result<Connection, ConnectError> {
     let deadline = Instant::now() + CONNECT_LIMIT;
     while client.connection_state() != State::Connected {
@@ -107,7 +107,7 @@ async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectErr
             }
         });
     };
-    // A thread, not a task: it renews leases while code of the user occupies every thread of the runtime.
+    // A thread, not a task: it renews leases while user code occupies every thread of the runtime.
     let started = thread::Builder::new().name("cordial-nats".to_owned()).spawn(run);
     started.map_err(|error| ConnectError::Thread(Arc::new(error)))?;
     let is_tls_needed = options.transport == Transport::Safe;

@@ -1,6 +1,6 @@
 //! The thread of a connection: it sends, keeps subscriptions, renews leases, sends heartbeats, and hands results over.
 //!
-//! It goes on while code of the user blocks every other thread.
+//! It goes on while user code blocks every other thread.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +70,7 @@ pub(super) enum Command {
 /// What the thread does at the same time: a future for each subscription and each flush, and those of [`Command::Run`].
 type Running = FuturesUnordered<BoxFuture<'static, ()>>;
 
-/// What a command leaves behind.
+/// What is left to do after a command.
 enum Executed {
     Nothing,
     /// A future that runs beside further commands.

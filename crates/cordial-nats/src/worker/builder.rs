@@ -56,10 +56,10 @@ impl Worker {
 
     /// Sets how many jobs and calls run at once, together. A caller that finds every slot of the fleet taken asks again until its limit, and a job
     /// that arrives when calls have taken the slots is given back at once, which does not use up an attempt. The worker asks the server for
-    /// exactly as many jobs as it has free slots. While both jobs and calls wait, they take turns: if the worker has refused a call, and a job was the
-    /// last to begin, the next free slot is kept for a call, and the other way round if it has given a job back, for up to 250 ms. The slot of a job is free when its function has ended, while its result is on
-    /// its way to the server. The worker asks for no more jobs while what runs, and the jobs whose results are on their way, are together twice as
-    /// many as the slots. At most 65,536. Default: the number of processors.
+    /// exactly as many jobs as it has free slots. While both jobs and calls wait, they take turns: the worker keeps the next free
+    /// slot for the other kind, for up to 250 ms. The slot of a job is free when its function has ended, while its result is on its way to the
+    /// server. The worker asks for no more jobs while the running jobs and calls, and the results on their way, are twice as many as the
+    /// slots. At most 65,536. Default: the number of processors.
     ///
     /// # Panics
     ///
@@ -72,9 +72,9 @@ impl Worker {
 
     /// Runs jobs and calls in this pool of other OS processes, so that each can be killed whatever it does. Give the pool as many
     /// workers as the worker has slots: otherwise jobs wait for the pool while their lease is renewed. While the pool takes no calls, because it was
-    /// stopped or has given up, jobs are given back after a second, which does not use up an attempt, and calls fail. So are the jobs, and so do the
-    /// calls, that wait for the pool or run in it when it is stopped, unless they have a result within the grace of the pool. Default: jobs and
-    /// calls run as processes of this runtime, which end only at an await point.
+    /// stopped or has given up, jobs are given back after a second, which does not use up an attempt, and calls fail. The same
+    /// happens to jobs and calls that wait for the pool or run in it when it is stopped, unless they have a result within the grace of the pool.
+    /// Default: jobs and calls run as processes of this runtime, which end only at an await point.
     pub fn isolated(self, pool: Pool) -> Worker {
         Worker { mode: RunMode::Isolated(pool), ..self }
     }

@@ -5,9 +5,9 @@
 //! refuses others: no two runs of a job have the same number, and numbers have no gaps. The server has acknowledged the claim when the
 //! function begins, so a run that kills its worker, or its machine, is counted.
 //!
-//! A run that was ended because its worker or its pool was stopped in order does not use up an attempt: the worker says so in the record of that
-//! run. A worker whose pool takes no calls claims nothing. Neither do the runs of a job that the server has lost, and that was submitted again with its key: the
-//! numbers go on, and the attempts begin anew.
+//! Two kinds of runs use up no attempt. The first are runs that were ended because their worker or its pool was shut down: the worker says so
+//! in the record of the run. The second are the earlier runs of a job that the server has lost and that was submitted again with its key: the
+//! numbers go on, and the attempts begin anew. A worker whose pool takes no calls claims nothing.
 //!
 //! Claims are kept as long as results. A job may be older, with long delays between its attempts: then the last claim that is left says how
 //! many runs there were, and without one each delivery counts as a run. If no delay and no lease is that long, a job without claims has never
@@ -131,7 +131,7 @@ async fn last_claim(
     }
 }
 
-/// Returns the longest time between the end of a run and the next one, if a worker is there.
+/// Returns the longest time between the end of a run and the next one, if there is a worker.
 fn longest_pause(shared: &ClusterShared, job: &JobHeaders) -> Duration {
     let (_, longest) = job.backoff;
     longest.max(shared.lease)

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!                       ┌── a slot each ──► job: lease ─► claim ─► function ─┬─► result ─► acknowledgement
-//!  server ─► pull loop ─┤                                                    └ the slot is free; the thread of the connection goes on
+//!  server ─► pull loop ─┤                                                    └ the slot is free; the connection's thread does the rest
 //!            (a process) └── a slot each ──► call: heartbeats ─► function ─► outcome
 //! ```
 

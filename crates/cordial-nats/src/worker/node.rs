@@ -1,5 +1,5 @@
 //! `NodeState`: what a node answers about itself, and the table through which its runs are ended. Used by the thread of
-//! the connection, so a node answers even while code of the user blocks every worker of its runtime.
+//! the connection, so a node answers even while user code blocks every worker of its runtime.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +39,7 @@ pub(crate) struct NodeState {
 #[derive(Debug)]
 struct Entry {
     cancellation: Arc<CancellationToken>,
-    /// Why the server has not kept what the run has last sent.
+    /// Why the server has not stored the last message of the run.
     problem: Option<String>,
 }
 

@@ -51,7 +51,7 @@ pub(super) struct PullConsumer {
 struct Requests {
     /// How many jobs were asked for and have not arrived.
     n_open: usize,
-    /// How many requests may be open: those that were sent since none was open. Never more than jobs are.
+    /// How many requests may be open: those that were sent since none was open. Never more than `n_open`.
     n_requests: usize,
     /// The next message was sent after this time: when the last message arrived, or when jobs were asked for while no request was open. Does
     /// not change any more once a message was late.
@@ -97,8 +97,8 @@ impl PullConsumer {
         self.limits
     }
 
-    /// Asks for jobs until `n_free` are asked for, or have arrived and were not taken, or so many requests are open that the rest has to wait for
-    /// the end of some.
+    /// Asks for jobs until `n_free` are on their way or have arrived and were not taken. If no further request may be open, the rest has to wait
+    /// until one ends.
     pub(super) async fn ask(&mut self, shared: &ClusterShared, group: &str, n_free: usize) -> Result<(), NetError> {
         let mut n_missing = {
             let mut requests = lock(&self.requests);

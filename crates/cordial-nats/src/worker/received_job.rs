@@ -1,6 +1,6 @@
 //! `ReceivedJob`: a job that has arrived, how old it may be, and its lease.
 //!
-//! From the arrival on, the thread of the connection renews the lease, and takes requests to end the job: code of the user may block every
+//! From the arrival on, the thread of the connection renews the lease, and takes requests to end the job: user code may block every
 //! worker of the runtime for longer than the lease before the run begins.
 
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) struct ReceivedJob {
     pub(super) lease: Option<KeepAliveGuard>,
 }
 
-/// Returns whether a message is late that was sent after this time and arrives now.
+/// Returns whether a message that was sent after this time and arrives now is late.
 pub(super) fn is_late(sent_after: Instant, lease: Duration) -> bool {
     sent_after.elapsed() > SILENCE.min(lease / 2)
 }

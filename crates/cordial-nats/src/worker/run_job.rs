@@ -245,7 +245,7 @@ impl JobRun {
         }
     }
 
-    /// Does the rest on the thread of the connection, so that the slot is free when the caller returns. No code of the user runs any more, and on
+    /// Does the rest on the thread of the connection, so that the slot is free when the caller returns. No user code runs any more, and on
     /// a worker of the runtime, each answer of the server would have to wake another thread.
     fn go_on_in_thread<F>(self, rest: impl FnOnce(JobRun) -> F)
     where

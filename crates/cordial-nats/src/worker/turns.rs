@@ -1,27 +1,27 @@
-//! `Turns`: which of jobs and calls has the next free slot while both wait.
+//! `Turns`: whether a job or a call gets the next free slot while both wait.
 //!
-//! Without turns, one would keep the other out. A job that waits is there within a millisecond after a slot became free, long before a caller asks
-//! again; and if there are very many callers, the call of one of them is there even before the job. So after a job was the last to begin, a
-//! refused call keeps one slot free of jobs, and after a call, a job that was given back keeps one slot free of calls.
+//! Without turns, one kind of work would starve the other. A waiting job arrives within a millisecond after a slot is freed, long before a
+//! refused caller asks again. With very many callers, one of their calls arrives even before the job. So if the last work to begin was a
+//! job, a refused call reserves one slot for calls; if it was a call, a job that was given back reserves one slot for jobs.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// For how long a free slot is kept. A caller that was refused asks again within 150 ms, and the server sends a job that waits at once.
+/// How long a free slot stays reserved. A refused caller asks again within 150 ms, and the server sends a waiting job at once.
 const RESERVED: Duration = Duration::from_millis(250);
 
-/// What needs a slot.
+/// The kinds of work that need a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
     Job,
     Call,
 }
 
-/// Which of jobs and calls has the next free slot. There is at most one reserved slot.
+/// Decides whether a job or a call gets the next free slot. At most one slot is reserved.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    /// What has begun last.
+    /// The work that began last.
     last: Option<Work>,
     reserved: Option<Reserved>,
 }
@@ -50,7 +50,7 @@ impl Turns {
         *self = Turns { last: Some(work), reserved: None };
     }
 
-    /// Notes how many slots are free. The time of a reserved slot begins when one is.
+    /// Notes how many slots are free. The time of a reservation begins when a slot is free.
     pub(super) fn note_free(&mut self, n_slots: usize) {
         if let Some(reserved) = &mut self.reserved
             && n_slots > 0
@@ -59,7 +59,8 @@ impl Turns {
         }
     }
 
-    /// Waits until the slot is not reserved any more, because what it was reserved for has gone elsewhere. Never ready if none is.
+    /// Waits until the reservation expires: the work for which it was made has gone elsewhere. Never ready without a reservation, or while no
+    /// slot is free.
     pub(super) async fn wait_end(&mut self) {
         match self.reserved.as_ref().and_then(|reserved| reserved.until) {
             Some(time) => tokio::time::sleep_until(time).await,

@@ -1,4 +1,4 @@
-//! Leases and requests to end a job, while code of the user blocks all threads of its runtime from the delivery on; and what a worker that stops
+//! Leases and requests to end a job, while user code blocks all threads of its runtime from the delivery on; and what a worker that stops
 //! says of itself.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Code of the user that panics, or calls back, where a worker or the thread of a connection runs it.
+//! User code that panics, or calls back, where a worker or the thread of a connection runs it.
 
 use std::fmt;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! One row of the tree for many processes that look the same: those without a label and without children, of one place.
+//! One row of the tree for many processes that look the same: they were spawned at one place, and have no label and no children.
 
 use std::collections::HashMap;
 
@@ -37,7 +37,7 @@ pub(super) fn fold(scan: &Scan, nodes: impl Iterator<Item = u32> + Clone) -> Vec
     nodes.filter_map(fold).collect()
 }
 
-/// Returns the processes for which the folded row of a place stands.
+/// Returns the processes that share the folded row of a place.
 pub(super) fn of_place(scan: &Scan, nodes: &[u32], place_text: &str) -> Vec<u32> {
     let is_meant = |index: &u32| is_alike(scan, *index) && scan.places.text(place(scan, *index)) == place_text;
     nodes.iter().copied().filter(is_meant).collect()
@@ -49,6 +49,7 @@ pub(super) fn alike(scan: &Scan, first: u32, count: usize) -> Alike {
     Alike { place: scan.places.text(row.place).to_owned(), kind: row.kind, count }
 }
 
+/// Returns whether the process may share a row.
 fn is_alike(scan: &Scan, index: u32) -> bool {
     let row = &scan.rows()[index as usize];
     row.label.is_none() && scan.n_below(index as usize) == 0 && scan.supervision(row.pid).is_none()

@@ -92,7 +92,7 @@ fn scheduler(collector: &Collector, registry: &mut Registry) {
     gauge(registry, "injected_tasks", "Tasks that are ready and wait in the shared queue", statistics.injected);
     counter(registry, "polls", "Polls that have returned", statistics.polls);
     counter(registry, "steals", "Batches of tasks that one worker took from another", statistics.steals);
-    counter(registry, "parks", "Times that a worker went to sleep", statistics.parks);
+    counter(registry, "parks", "How many times a worker went to sleep", statistics.parks);
     counter(registry, "stalled_polls", "Polls longer than stall_after", statistics.long_polls);
     gauge(
         registry,
@@ -149,7 +149,7 @@ fn mailboxes(collector: &mut Collector, registry: &mut Registry) {
     registry.register("mailbox_waiting_senders", "Messages that wait for room in a mailbox", waiting);
     registry.register_with_unit("mailbox_oldest", "Age of the oldest message in a mailbox", Unit::Seconds, oldest);
     registry.register("messages_handled", "Messages that were handled", handled);
-    registry.register("calls_skipped", "Calls that were skipped because their callers had given up", skipped);
+    registry.register("calls_skipped", "Calls that were skipped because their callers no longer waited", skipped);
 }
 
 fn observer(collector: &Collector, by_server: Dropped, registry: &mut Registry) {

@@ -17,7 +17,7 @@ pub(crate) struct Rings {
 /// How many points of the first ring make one of the second.
 const RATIO: usize = 10;
 
-/// A timer may seem to be early by as much as the tick was late to which its time is compared.
+/// How early a timer may seem to be: as much as the tick to which its time is compared was late.
 const TOLERANCE_MS: u64 = 20;
 
 /// Points at a fixed distance, oldest first. `None` is a moment at which nothing was measured.

@@ -74,7 +74,7 @@ impl Timed {
         (value, Timed { at, cost: computed.unwrap_or_else(|| at.elapsed()) })
     }
 
-    /// Returns whether it may be done again: whether `least` has passed, and as much time that it costs at most one part in `share` of a processor.
+    /// Returns whether it may be done again: `least` has passed, and enough time that it costs at most one part in `share` of a processor.
     fn is_due(self, least: Duration, share: u32) -> bool {
         self.at.elapsed() + TOLERANCE >= least.max(self.cost * share)
     }

@@ -20,7 +20,7 @@ const MAX_MOMENTS: usize = 200;
 /// After how long without a poll a process counts as one that waits.
 const WAITS_MS: u64 = 10_000;
 
-/// The processes that are watched, those that have ended meanwhile included.
+/// The processes that are watched, including those that have ended meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct Watched(Vec<WatchedProcess>);
 

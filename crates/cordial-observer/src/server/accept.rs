@@ -89,7 +89,7 @@ fn notice_lost_client(stream: &tokio::net::TcpStream) -> io::Result<()> {
     socket2::SockRef::from(stream).set_tcp_user_timeout(Some(LOST_AFTER))
 }
 
-/// Does nothing. Other systems end such a connection later: by default after some minutes without an acknowledgment.
+/// Does nothing. Other systems end such a connection later: by default after a few minutes without an acknowledgment.
 #[cfg(not(target_os = "linux"))]
 fn notice_lost_client(_: &tokio::net::TcpStream) -> io::Result<()> {
     Ok(())

@@ -83,7 +83,7 @@ impl Place {
     }
 
     fn change(&self, change: impl FnOnce(&mut Connection)) {
-        // A connection that is not there was closed for another one.
+        // A connection that is missing here was closed for another one.
         if let Some(connection) = self.places.lock().connections.get_mut(&self.id) {
             change(connection);
         }

@@ -38,7 +38,7 @@ impl Refusal {
         self.status
     }
 
-    /// Returns whether the client was refused because it has no token, a wrong one, or one that was not looked at.
+    /// Returns whether the client was refused because it has no token, a wrong one, or one that was not checked.
     pub(super) fn is_about_token(&self) -> bool {
         [StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS].contains(&self.status)
     }

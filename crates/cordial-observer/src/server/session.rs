@@ -94,14 +94,14 @@ async fn access(shared: &Arc<ObserverShared>, parts: &Parts) -> Access {
     asked.await.ok().flatten().unwrap_or_else(Access::denied)
 }
 
-/// Checks a token. The refusal of a wrong one is logged, and delayed. While many refusals are delayed, no other token is looked at, whether it is right
-/// or wrong: so a client with many connections cannot try tokens faster. Tokens from a connection of which a request was authorized before are looked
-/// at all the same; a mounted observer does not know its connections.
+/// Checks a token. The refusal of a wrong one is logged, and delayed. While many refusals are delayed, no other token is checked, right or
+/// wrong, so that a client with many connections cannot try tokens faster. Tokens from a connection that has sent an authorized request
+/// before are checked even then; a mounted observer does not know its connections.
 pub(super) async fn check_token(shared: &Arc<ObserverShared>, parts: &Parts, token: &str) -> Result<(), Refusal> {
     let client = parts.extensions.get::<Client>();
     let check = shared.token_checks.clone().try_acquire_owned().ok();
     if check.is_none() && client.is_none_or(|client| !client.place.is_kept()) {
-        let error = "clients send too many wrong tokens, so the token was not looked at: try again in some seconds";
+        let error = "clients send too many wrong tokens, so the token was not checked: try again in a few seconds";
         return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, error));
     }
     if shared.options.secret.is_token(token) {

@@ -10,7 +10,7 @@ use super::texts::shortened;
 /// How many causes of an error are shown.
 const MAX_CAUSES: usize = 20;
 
-/// How much of each text of a crash is shown, in bytes: more than `cordial` keeps of one.
+/// How many bytes of each text of a crash are shown. `cordial` itself keeps fewer.
 const MAX_TEXT: usize = 20 * 1024;
 const MAX_BACKTRACE: usize = 256 * 1024;
 

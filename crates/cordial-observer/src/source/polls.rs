@@ -35,8 +35,8 @@ pub(super) fn polls_in_progress(rows: &mut [Row], at_ms: u64, before: &PollsInPr
     in_progress
 }
 
-/// Returns when a poll has begun. `seen` is the poll of the process in the scan before. `measured` is when the poll has begun as the scheduler says
-/// now; `None` if that is less than about a millisecond ago.
+/// Returns when a poll has begun. `seen` is the poll of the process in the scan before. `measured` is when the poll began, as the scheduler measures
+/// it now; `None` if that is less than about a millisecond ago.
 fn same_poll(seen: Option<PollInProgress>, polls: u32, measured: Option<u64>) -> Option<PollInProgress> {
     let seen = seen.filter(|seen| seen.polls == polls).map(|seen| seen.since_ms);
     let since_ms = seen.into_iter().chain(measured).min()?;

@@ -26,7 +26,7 @@ pub(crate) struct Scan {
     pub(crate) interval: Duration,
     pub(crate) places: Places,
     rows: Vec<Row>,
-    /// What each process had done before the interval, in the order of `rows`; nothing, for a process that is new.
+    /// The counters of each process before the interval, in the order of `rows`; zero for a new process.
     earlier: Vec<Earlier>,
     n_left_out: usize,
     n_servers: usize,

@@ -35,7 +35,7 @@ pub struct TaskDetail {
     /// The last lines that it has logged, oldest first, at most 20; `null` if the program keeps none: see
     /// [`LogLines`](crate::LogLines).
     pub log: Option<Vec<LogLine>>,
-    /// How long the polls of all processes that were spawned at its place have lasted, those that have ended included.
+    /// How long the polls of all processes that were spawned at its place have lasted, including those that have ended.
     pub poll_durations: Vec<PollDuration>,
     /// For how long it has not been polled, as far as the observer has seen; `null` if it was polled in the last interval, or was not watched
     /// before.

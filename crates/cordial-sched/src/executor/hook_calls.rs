@@ -24,7 +24,7 @@ pub(super) struct HookCalls {
 
 #[derive(Default)]
 struct HookCallsState {
-    /// Needs no bound: most calls come from long polls, each of which lasts for some milliseconds and adds one call.
+    /// Needs no bound: most calls come from long polls, each of which lasts for a few milliseconds and adds one call.
     waiting: VecDeque<HookCall>,
     has_thread: bool,
     is_closed: bool,

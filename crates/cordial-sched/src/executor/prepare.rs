@@ -50,9 +50,9 @@ impl Executor {
 
     /// Gives a task its future. It does not run before [`Prepared::start`].
     ///
-    /// The future must catch the panics of the code of the user that it polls and drops; dropping the future or its output must not
-    /// panic. A panic in a poll is discarded, and the join handle is then never ready. A panic when a handle is dropped, or a task that
-    /// was not started, reaches the code that drops it.
+    /// The future must catch the panics of the user code that it polls and drops; dropping the future or its output must not
+    /// panic. A panic in a poll is discarded, and the join handle is then never ready. A panic during the drop of a handle, or of a task
+    /// that was not started, propagates to the code that drops it.
     // Inlined, because the future may be large, and each call on the way to its box would copy it.
     #[inline(always)]
     pub fn prepare<F>(&self, reserved: Reserved, future: F) -> Prepared<F::Output>

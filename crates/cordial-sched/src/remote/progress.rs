@@ -44,7 +44,7 @@ pub(crate) struct PollProgress {
     key: AtomicU64,
     /// Batches of tasks that the worker has stolen.
     pub(crate) steals: AtomicU64,
-    /// Times that the worker has parked.
+    /// How many times the worker has parked.
     pub(crate) parks: AtomicU64,
     /// Rounds in which sysmon found the worker in a poll.
     pub(crate) busy_samples: AtomicU64,

@@ -3,7 +3,7 @@
 //!
 //! Sysmon runs a round about once a millisecond while any worker is awake, blocked or missing. While all workers are asleep,
 //! it sleeps, without a timer unless many free tasks are left to be freed. A poll that begins shortly after all workers fell
-//! asleep is seen some milliseconds late. While the pool stops, sysmon continues until all workers have ended, because a task that has to
+//! asleep is seen a few milliseconds late. While the pool stops, sysmon continues until all workers have ended, because a task that has to
 //! end may be ready behind a poll that does not return. Sysmon runs no tasks.
 //!
 //! ```text
@@ -143,7 +143,7 @@ struct SeenPoll {
 
 impl SeenPoll {
     /// Returns whether the blocked thread has computed since the first call for this poll. Must be called once in each round.
-    /// `read_cpu_time` reads the processor time of the thread. That takes some microseconds, and hundreds of threads may be blocked for
+    /// `read_cpu_time` reads the processor time of the thread. That takes a few microseconds, and hundreds of threads may be blocked for
     /// long, so the time is read in fewer and fewer rounds.
     fn has_computed(&mut self, read_cpu_time: impl FnOnce() -> Option<Duration>) -> bool {
         if self.computes || self.rounds_to_read > 0 {

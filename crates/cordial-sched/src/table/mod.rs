@@ -11,7 +11,7 @@
 //! ```
 //!
 //! User code must not run under the lock of a slot. So the closures that are given to this module must only read, change and
-//! move values; they must not drop values of the user or call wakers.
+//! move values; they must not drop user values or call wakers.
 
 use std::cell::RefCell;
 use std::cmp::Ordering::{Equal, Greater, Less};

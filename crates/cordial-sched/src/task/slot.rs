@@ -73,7 +73,7 @@ impl<T> OwnerSlot<T> {
     #[inline]
     pub(crate) fn put(&self, task: T) -> Option<T> {
         let Some(mut cell) = self.cell.lock_for_a_second() else {
-            // This is a forked process. Dropping the task would run destructors of the user that expect the other threads.
+            // This is a forked process. Dropping the task would run user destructors that expect the other threads.
             std::mem::forget(task);
             return None;
         };

@@ -6,7 +6,7 @@
 //! for the new earliest deadline. So disarmed timeouts cost at most one spurious sweep in the time for
 //! which they were armed.
 //!
-//! The sweeper is a thread of the executor, the *timer thread*, so that timeouts elapse even while code of the user blocks every
+//! The sweeper is a thread of the executor, the *timer thread*, so that timeouts elapse even while user code blocks every
 //! thread of tokio. In a simulation the sweeper is a tokio task, because there the clock is tokio's.
 //!
 //! ```text
@@ -357,7 +357,7 @@ impl Timeouts {
         need
     }
 
-    /// Returns whether a timeout is armed that has not elapsed.
+    /// Returns whether an armed timeout has not elapsed yet.
     fn has_armed(&self) -> bool {
         let is_left = |(_, armed): (usize, &Armed)| !matches!(armed.target, Target::Elapsed);
         self.shards.iter().any(|shard| shard.lock().armed.iter().any(is_left))

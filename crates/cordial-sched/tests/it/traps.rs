@@ -150,7 +150,7 @@ fn sysmon_does_not_run_on_the_pool_that_it_watches() {
 fn a_sleeping_sysmon_is_woken_for_a_poll_that_gets_stuck() {
     let executor = executor(1);
     for n_long in 1..=20 {
-        // After some milliseconds without tasks sysmon sleeps.
+        // After a few milliseconds without tasks sysmon sleeps.
         std::thread::sleep(std::time::Duration::from_millis(15));
         let inner = executor.clone();
         wait(spawn(&executor, async move {

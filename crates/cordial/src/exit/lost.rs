@@ -123,7 +123,7 @@ impl fmt::Display for LostCause {
 }
 
 impl Lost {
-    /// Returns a builder of the report: of a first attempt that has run for no time, unless its methods say otherwise.
+    /// Returns a builder of the report.
     pub fn builder(cause: LostCause) -> LostBuilder {
         LostBuilder {
             lost: Lost {
@@ -182,8 +182,8 @@ impl Lost {
 }
 
 impl Exit {
-    /// Adds which attempt of an item of a stream this exit is of, unless a report has the number of a later attempt already: the work was
-    /// then attempted again elsewhere.
+    /// Sets the number of the attempt of the stream item in a report that has number 1. A greater number was set by code that attempted the
+    /// work again elsewhere, and stays.
     pub(crate) fn in_attempt(self, n_attempts: usize) -> Exit {
         match self {
             Exit::Lost(lost) if lost.attempt == 1 && n_attempts > 1 => {

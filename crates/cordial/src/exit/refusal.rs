@@ -14,7 +14,7 @@ pub enum Refusal {
     Forked,
     /// The process table of the runtime is full.
     TooManyProcesses,
-    /// The supervisor has as many children as `max_children` allows, those that wait for a restart included.
+    /// The supervisor has as many children as `max_children` allows, including those that wait for a restart.
     SupervisorFull,
     /// The supervisor is stopping, or has ended.
     SupervisorStopped,

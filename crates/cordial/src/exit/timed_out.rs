@@ -30,7 +30,7 @@ pub(crate) struct NamedLimit {
     source: LimitSource,
 }
 
-/// What has set a limit.
+/// The origin of a limit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LimitSource {
     /// The wait for a task or a server itself, or the stream whose item was too slow.

@@ -19,15 +19,15 @@ use crate::timeout::Timeout;
 /// The deadline caps the limit of every await of a task, of every item of a stream, and of every call or cast to a server that
 /// begins in the future, and in the tasks that it spawns: `Task::spawn`, streams and sets, and what these spawn. Processes
 /// without an owner, which `Task::start` and supervisors start, are not affected, and neither are the handlers of servers: when
-/// the deadline passes, the call is given up, and a handler that has begun continues. Of two deadlines, one inside of the other,
-/// the earlier one counts. With a limit of zero the future is polled once.
+/// the deadline passes, the call is given up, and a handler that has begun continues. Of nested deadlines, the earliest
+/// one counts. With a limit of zero the future is polled once.
 ///
 /// A task whose handle is not dropped with the future, as in `within(limit, &mut task)`, can be awaited again after the deadline: the limit
 /// of that await starts again.
 ///
 /// Once the deadline has passed, the future is not polled again. So if its process is in a long poll while the deadline passes, an
 /// output that has become ready meanwhile is dropped, unlike in [`tokio::time::timeout`]. The limit of an await of a task
-/// ([`Task::timeout`](crate::Task::timeout)) drops no result that is there.
+/// ([`Task::timeout`](crate::Task::timeout)) drops no result that is ready.
 ///
 /// # Errors
 ///

@@ -105,7 +105,7 @@ struct Recorded {
 
 impl Crashes {
     /// Records a crash at this time on the coarse clock, and drops the oldest crash if the buffer is full. Reduces an error to its
-    /// texts, so that no value of the user is kept alive.
+    /// texts, so that no user value is kept alive.
     pub(crate) fn push(&self, crash: Crash, lineage: Option<Arc<Lineage>>, at: u64) {
         let mut crash = Crash { exit: without_user_values(crash.exit), ..crash };
         let dropped = {

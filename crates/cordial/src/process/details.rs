@@ -26,7 +26,7 @@ impl Details {
     }
 }
 
-/// The closure holds values of the user. A panic in their destructors must neither stop an observer nor interrupt the end of
+/// The closure holds user values. A panic in their destructors must neither stop an observer nor interrupt the end of
 /// the process.
 impl Drop for Details {
     fn drop(&mut self) {

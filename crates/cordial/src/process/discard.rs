@@ -1,11 +1,11 @@
-//! Dropping values of the user.
+//! Dropping user values.
 
 use cordial_sched::drop_in_turn;
 
 use crate::telemetry;
 use crate::unwind::{self, Unwound};
 
-/// Drops a value of the user. A panic in its destructor is caught and emitted as the event `lost_panic`.
+/// Drops a user value. A panic in its destructor is caught and emitted as the event `lost_panic`.
 pub(crate) fn discard<T>(value: T) {
     discard_in_place(&mut Some(value));
 }
@@ -21,7 +21,7 @@ pub(crate) fn discard_in_turn<T: 'static>(value: T) {
     drop_in_turn(move || discard(value));
 }
 
-/// Values of the user that are passed on together. If the list is dropped before that, each value is discarded on its own: in a list of the
+/// User values that are passed on together. If the list is dropped before that, each value is discarded on its own: in a list of the
 /// standard library, a second destructor that panics while the first panic unwinds would abort the program.
 #[derive(Debug)]
 pub(crate) struct HeldValues<T>(Vec<T>);
@@ -60,7 +60,7 @@ impl<T> Drop for HeldValues<T> {
     }
 }
 
-/// A value of the user that is kept beside others, such as the function of one child of many. Dropping it discards the value: where
+/// A user value that is kept beside others, such as the function of one child of many. Dropping it discards the value: where
 /// several such values are dropped together, a second destructor that panics would otherwise abort the program.
 #[derive(Debug)]
 pub(crate) struct HeldValue<T> {

@@ -1,4 +1,4 @@
-//! The future that the scheduler polls: the future of the user, wrapped in what makes it a process.
+//! The future that the scheduler polls: the user's future, wrapped in what makes it a process.
 //!
 //! ```text
 //!  poll ─► exiting? ──yes──────────────────────────────────┐
@@ -172,7 +172,7 @@ where
                 Some(_) => discard_exit(exit),
                 None => failure = Some(Box::new(exit)),
             }
-            // Dropping the last reference to a span runs a subscriber of the user.
+            // Dropping the last reference to a span runs a user's subscriber.
             if let Some(span) = span.take() {
                 unwind::ignore_panic(|| drop(span));
             }
@@ -266,7 +266,7 @@ fn end(
     entry.lineage.take()
 }
 
-/// Notifies the links, guardians and monitors of a process that has ended. Each notification may run a waker of the user: if that panics,
+/// Notifies the links, guardians and monitors of a process that has ended. Each notification may run a user waker: if that panics,
 /// the remaining ones are still sent.
 fn notify_of_end(runtime: &RuntimeHandle, pid: Pid, rare: Rare, exit: &Exit) {
     order_by_start(runtime, pid, &rare.guardians);
@@ -334,7 +334,7 @@ fn age(runtime: &RuntimeHandle, entry: &Entry) -> Duration {
     Duration::from_millis(runtime.executor().coarse_now().saturating_sub(entry.spawned_at_ms()))
 }
 
-/// Like `discard`, but skips exits that hold no value of the user.
+/// Like `discard`, but skips exits that hold no user value.
 #[inline]
 fn discard_exit(exit: Exit) {
     if matches!(exit, Exit::Error(_)) {

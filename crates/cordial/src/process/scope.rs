@@ -39,7 +39,7 @@ pub(crate) enum Reach {
     SpawnsAndCalls,
 }
 
-/// Any value of the user.
+/// Any user value.
 type Value = Arc<dyn Any + Send + Sync>;
 
 #[derive(Debug)]
@@ -52,7 +52,7 @@ struct ValueNode {
     outer: Option<Arc<ValueNode>>,
 }
 
-/// The last owner of the node drops the value, at a place where no destructor of the user may panic.
+/// The last owner of the node drops the value, at a place where no user destructor may panic.
 impl Drop for ValueNode {
     fn drop(&mut self) {
         discard_in_place(&mut self.value);

@@ -34,7 +34,7 @@ impl ShutdownNotice {
         self.is_given.load(Ordering::Acquire)
     }
 
-    /// Gives the notice and wakes all that wait for it. Must not be called under a lock, because it runs wakers of the user.
+    /// Gives the notice and wakes all that wait for it. Must not be called under a lock, because it runs user wakers.
     pub(crate) fn give(&self) {
         let wakers = {
             let mut wakers = self.lock();
@@ -49,7 +49,7 @@ impl ShutdownNotice {
 
     /// Returns `Ready` once the notice was given. Until then, keeps the waker of the last poll with this key.
     pub(crate) fn poll(&self, key: &mut WaiterKey, cx: &Context<'_>) -> Poll<()> {
-        // Cloned and dropped outside of the lock, because a waker may run code of the user.
+        // Cloned and dropped outside of the lock, because a waker may run user code.
         let mut waker = Some(cx.waker().clone());
         let replaced = {
             let mut wakers = self.lock();

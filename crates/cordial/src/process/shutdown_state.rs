@@ -54,7 +54,7 @@ pub(crate) enum OnRequest {
     RunsOn,
 }
 
-/// What decided that a process exits.
+/// Why a process exits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitCause {
     /// A signal: sent by any process or thread, or caused by the exit of a linked process.

@@ -36,7 +36,7 @@ impl Signal {
     }
 }
 
-/// What remains to be done once the lock of the table is released.
+/// The part of a signal that is carried out after the lock of the table is released.
 #[must_use = "without `act`, the tasks that wait for the signal are not woken"]
 #[derive(Debug, Default)]
 pub(crate) struct Effect {
@@ -56,7 +56,7 @@ impl Effect {
     }
 
     /// Gives the notices of the process, delivers the message to its traps, and wakes it if it ends. Must not be called under a
-    /// lock, because it runs wakers of the user.
+    /// lock, because it runs user wakers.
     pub(crate) fn act(self) {
         drop(self.unused);
         // Before the message: a server that traps exits must not see a request as an exit.

@@ -24,7 +24,7 @@ use crate::{telemetry, unwind};
 /// The options of a spawn. Kinds of processes differ only in these.
 #[derive(Debug)]
 pub(crate) struct Spawn {
-    /// The location in the source code of the user.
+    /// The location in the user's source code.
     pub(crate) spawned_at: &'static Location<'static>,
     linkage: Linkage,
     /// Set for a root.
@@ -222,8 +222,8 @@ impl Spawn {
 
     // The rest is not generic, so that it is not compiled again for each future of a user.
 
-    /// Drops what the refused process was to get, such as its slot. Must be called before the refusal is reported: the report runs code of
-    /// the user, which may start another child in that slot.
+    /// Drops what the refused process was to get, such as its slot. Must be called before the refusal is reported: the report runs user
+    /// code, which may start another child in that slot.
     #[cold]
     fn clear(&mut self) {
         *self = Spawn::new(self.spawned_at);

@@ -60,7 +60,7 @@ where
     wait_limit: AtomicU64,
     /// The address of the data of `state.waker`, if that wakes a process of ours. 0: it does not.
     woken: AtomicUsize,
-    /// Not held while code of the user runs: a destructor, a waker.
+    /// Not held while user code runs: a destructor, a waker.
     state: SpinLock<CallState<M, <S::Reply as Reply>::Value>>,
 }
 
@@ -141,7 +141,7 @@ where
     pub(super) fn renew(&self, limit: u64, message: M) {
         self.limit.store(limit, Ordering::Relaxed);
         self.progress.store(UNSENT, Ordering::Relaxed);
-        // Dropped outside of the lock, because a timer holds a waker, which may run code of the user.
+        // Dropped outside of the lock, because a timer holds a waker, which may run user code.
         let _last_limit = {
             let mut state = self.state.lock();
             state.phase = Phase::Pending;
@@ -382,7 +382,7 @@ where
         if self.progress.load(Ordering::Relaxed) == READY {
             return Poll::Ready(Err(Exit::NoProcess));
         }
-        // Cloned and dropped outside of the lock, because a waker may run code of the user, and a timer holds a waker.
+        // Cloned and dropped outside of the lock, because a waker may run user code, and a timer holds a waker.
         let (waker, address) = CallWaker::of(cx);
         let (_replaced, mut wait_limit) = {
             let mut state = self.state.lock();

@@ -121,7 +121,7 @@ where
     match reply {
         Resolved::Now(value) => cell.answer(value),
         Resolved::Later(later) => {
-            // Still in hand: starting a task runs the subscriber of the user, which may panic.
+            // Still in hand: starting a task runs the user's subscriber, which may panic.
             let call: Arc<dyn CallEnvelope<S>> = cell.clone();
             let task = start_later(&ctx.server, later, LaterAnswer(cell.clone()), Some(Item::Call(call)));
             if let Some(task) = task {

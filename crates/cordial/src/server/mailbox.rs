@@ -10,7 +10,7 @@
 //! the senders share, and they touch the lock of the batch only if the mailbox may be full. While the mailbox is full, and until it is
 //! half empty, the process takes both locks for each message, and gives the room to a message that waits.
 //!
-//! The locks are held briefly, and never while code of the user runs. The lock of the state is taken before that of the batch. A process
+//! The locks are held briefly, and never while user code runs. The lock of the state is taken before that of the batch. A process
 //! that waits is woken in two steps: its task is taken out of its slot under the lock, and is queued after the lock was released.
 //!
 //! A process that takes the last message from the queue will wait next. So it sets `is_receiver_waiting` under the same lock. When it has

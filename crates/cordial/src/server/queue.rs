@@ -17,7 +17,7 @@ pub(super) trait Envelope: Send {
     /// Returns whether no sender waits for an answer.
     fn is_cast(&self) -> bool;
 
-    /// Returns whether a sender has waited for the answer, and does so no longer.
+    /// Returns whether the sender waited for the answer and no longer does.
     fn is_given_up(&self) -> bool;
 
     /// Returns the name of the type of the message, with the paths of its modules.
@@ -36,7 +36,7 @@ pub(super) struct Queue<T> {
 #[derive(Debug)]
 struct Entry {
     at: u64,
-    /// Where the message is; `None` for an envelope. When an entry is the first one, its message is the first one there.
+    /// Where the message is; `None` for an envelope. The message of the first entry is the first one there.
     lane: Option<LaneIdx>,
 }
 

@@ -39,7 +39,7 @@ impl Room {
     }
 
     pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Result<(), Exit>> {
-        // Cloned and dropped outside of the lock, because a waker may run code of the user.
+        // Cloned and dropped outside of the lock, because a waker may run user code.
         let waker = cx.waker().clone();
         let _replaced = {
             let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -256,7 +256,7 @@ impl<I, O> InFlight<I, O> {
             if let ItemPhase::Running { pid, .. } = item.phase {
                 self.give_up(pid);
             }
-            // Drops an input of the user.
+            // Drops the user's input.
             discard(item);
         }
         cancelled

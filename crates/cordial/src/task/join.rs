@@ -101,7 +101,7 @@ impl<T> ProcessJoin<T> {
 
     /// Returns `Ready` once `timeout` has elapsed since the first call.
     fn poll_timeout_of(&mut self, timeout: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        // A timeout of the handle itself may drop a waker of the user, which must not happen while the task of the process is
+        // A timeout of the handle itself may drop a user waker, which must not happen while the task of the process is
         // borrowed.
         if self.join.has_own_timeout() {
             return self.join.poll_timeout(timeout, None, cx);

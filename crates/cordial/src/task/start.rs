@@ -17,7 +17,7 @@ impl<T: Send + 'static> Task<T> {
     /// Runs a future in a new process, in parallel with the caller, and returns the handle that owns the process.
     ///
     /// If the task crashes, the await returns an `Err`; the calling process is not affected. May be called anywhere: the task runs on
-    /// the runtime of the calling process, or else on that which has started this thread, or else on the default runtime, which starts
+    /// the runtime of the calling process, or else on the runtime that started this thread, or else on the default runtime, which starts
     /// on first use. The polls of the task run in the current tracing span. If the runtime refuses the task, for example because it
     /// was shut down, the await returns [`Exit::Refused`]; [`Refusal`] lists the reasons.
     ///

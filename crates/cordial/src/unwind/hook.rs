@@ -32,7 +32,7 @@ struct Installed {
     has_subscriber: fn() -> bool,
 }
 
-/// What reports a panic that is caught.
+/// How a caught panic is reported: by the panic hook, by an event, by both or by neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PanicReports {
     HookAndEvent,
@@ -61,7 +61,7 @@ thread_local! {
     static RECORD: RefCell<Option<Record>> = const { RefCell::new(None) };
     /// Whether the hook does nothing.
     static SILENT: Cell<bool> = const { Cell::new(false) };
-    /// What reports the panics of the processes that this thread polls.
+    /// How the panics of the processes that this thread polls are reported.
     static REPORTS: Cell<PanicReports> = const { Cell::new(PanicReports::HookAndEvent) };
     /// Whether our hook runs. If the program has wrapped our hook in its own, and ours was set around that one again, our
     /// outer hook calls our inner one, which then only calls the hook before it.
@@ -79,7 +79,7 @@ pub(crate) fn install_hook(has_subscriber: fn() -> bool) {
     installed.get_or_insert_with(|| wrap(take_hook(), has_subscriber));
 }
 
-/// Sets what reports the panics that are caught on this thread, and returns what did before.
+/// Sets how the panics that are caught on this thread are reported, and returns how they were before.
 pub(crate) fn set_panic_reports(reports: PanicReports) -> PanicReports {
     REPORTS.replace(reports)
 }

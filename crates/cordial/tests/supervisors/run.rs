@@ -1,4 +1,4 @@
-//! A whole program with a supervision tree, which OS signals stop in order.
+//! A whole program with a supervision tree, which OS signals shut down.
 #![cfg(unix)]
 
 use std::time::Duration;

@@ -350,7 +350,7 @@ fn a_long_await_times_out_wherever_it_is_polled() {
     assert!(begun.elapsed() >= SECOND, "after {:?}", begun.elapsed());
 }
 
-/// The destructor of a waker is code of the user: it may run processes.
+/// The destructor of a waker is user code: it may run processes.
 #[test]
 fn a_waker_that_an_await_replaces_may_run_a_simulation_when_dropped() {
     struct Simulates(mpsc::Sender<i32>);

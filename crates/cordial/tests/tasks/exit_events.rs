@@ -171,7 +171,7 @@ fn the_event_of_a_crash_and_a_snapshot_show_the_texts_of_all_sources() {
             let snapshot = process::snapshot();
             let kept = &snapshot.crashes[0].exit;
             assert_eq!((kept.to_string(), format!("{kept:#}")), (exit.to_string(), format!("{exit:#}")));
-            assert!(kept.downcast_ref::<NoConfig>().is_none(), "no value of the user is kept");
+            assert!(kept.downcast_ref::<NoConfig>().is_none(), "no user value is kept");
             assert!(snapshot.to_string().ends_with(": no configuration: no disk"), "{snapshot}");
         });
     });

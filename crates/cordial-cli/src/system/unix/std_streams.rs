@@ -98,8 +98,8 @@ pub(crate) fn is_stdout_pipe() -> bool {
         .is_ok_and(|status| matches!(FileType::from_raw_mode(status.st_mode), FileType::Fifo | FileType::Socket))
 }
 
-/// Waits until the terminal of standard input has a key, for at most `timeout`, and returns how much time is left for another
-/// wait: none.
+/// Waits until a key of the terminal of standard input can be read, for at most `timeout`. Returns zero: the caller need not wait
+/// any longer.
 ///
 /// # Errors
 ///

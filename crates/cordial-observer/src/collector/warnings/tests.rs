@@ -274,7 +274,7 @@ fn crashes_that_were_dropped_before_the_first_reading_are_not_of_the_last_minute
     });
 }
 
-/// The history of some seconds, each with a point that `change` has made.
+/// The history of a few seconds, each with a point that `change` has made.
 fn history(seconds: u64, change: impl Fn(&mut Point)) -> Rings {
     let mut rings = Rings::new();
     for second in 1..=seconds {

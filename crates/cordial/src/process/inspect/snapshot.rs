@@ -117,7 +117,7 @@ impl ProcessInfo {
         Some(ProcessInfo { details: details.map(|details| details.lines()).unwrap_or_default(), ..info })
     }
 
-    /// Like `of`, but has no details: calls no code of the user.
+    /// Like `of`, but has no details: calls no user code.
     pub(in crate::process) fn without_details(runtime: &RuntimeHandle, pid: Pid) -> Option<ProcessInfo> {
         let readings = Readings::new(runtime);
         let (info, supervisor, server) = runtime.with(pid, |entry| {
@@ -184,14 +184,14 @@ impl Snapshot {
         snapshot
     }
 
-    /// Like `take`, but has no details: calls no code of the user.
+    /// Like `take`, but has no details: calls no user code.
     pub(in crate::process) fn without_details(runtime: &RuntimeHandle) -> Snapshot {
         Snapshot::read(runtime, false).0
     }
 
     /// Returns a snapshot without details, and, if they are wanted, the details of the processes that have some, each with the index of
     /// its process. Details that are not wanted are not cloned: if the process ended now, the drop of the clone would be that of the
-    /// closure of the user.
+    /// user's closure.
     fn read(runtime: &RuntimeHandle, wants_details: bool) -> (Snapshot, Vec<(usize, Details)>) {
         let readings = Readings::new(runtime);
         let mut processes = Vec::new();

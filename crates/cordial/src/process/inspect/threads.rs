@@ -30,7 +30,7 @@ pub struct ThreadInfo {
     pub polls: u64,
     /// Batches of processes that it took from the queues of other threads.
     pub steals: u64,
-    /// Times that it went to sleep.
+    /// How many times it went to sleep.
     pub parks: u64,
     /// The number of the thread in the kernel, as `top -H` shows it. `None` while the thread starts, on systems other than Linux, and
     /// where `/proc` is not mounted.

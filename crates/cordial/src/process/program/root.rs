@@ -1,4 +1,4 @@
-//! The root process of a program: it handles the signals of the operating system and ends the program in order.
+//! The root process of a program: it handles the signals of the operating system and shuts the program down.
 //!
 //! ```text
 //!  first signal    the root process is asked to shut down, without a limit
@@ -127,7 +127,7 @@ where
 
 /// Runs a future as the root process of a program, as [`run`] does, and converts its end into the exit status for `fn main`.
 ///
-/// On the first Ctrl-C or SIGTERM the program shuts down in order, with status 0 unless the root process fails; `run` has
+/// On the first Ctrl-C or SIGTERM the program shuts down cleanly, with status 0 unless the root process fails; `run` has
 /// the details.
 ///
 /// | end of the root process | status | standard error |
@@ -189,7 +189,7 @@ where
     if let Some(signal) = outcome.cut_short_by {
         return ExitCode::from(signal.status());
     }
-    // The conversion, the source, the text and the destructor of an error are code of the user. A panic in them, which the panic hook has
+    // The conversion, the source, the text and the destructor of an error are user code. A panic in them, which the panic hook has
     // reported, does not change the status.
     let Ok(result) = unwind::catch_cold(|| outcome.result.and_then(Outcome::into_result)) else {
         return ExitCode::FAILURE;

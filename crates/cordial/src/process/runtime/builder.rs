@@ -79,7 +79,7 @@ impl Builder {
     /// lasts. If tasks wait during a long poll, another thread stands in for the worker. Default: 4 ms.
     ///
     /// In each millisecond, at most one stand-in for each worker starts: while hundreds of tasks block
-    /// at the same moment, other tasks may wait for some hundred milliseconds. A thread that is not
+    /// at the same moment, other tasks may wait for a few hundred milliseconds. A thread that is not
     /// needed after its long poll exits 10 s later, or at once if its priority was lowered.
     pub fn stall_after(self, stall_after: Duration) -> Builder {
         Builder { stall_after, ..self }

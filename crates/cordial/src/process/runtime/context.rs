@@ -293,7 +293,7 @@ pub(crate) fn current_task() -> Option<TaskRef> {
     with_context(|context| context.task.borrow().clone())
 }
 
-/// Calls `f` with the task of the calling process and its executor, if `cx` is that of its poll. Then `f` must not run code of the user,
+/// Calls `f` with the task of the calling process and its executor, if `cx` is that of its poll. Then `f` must not run user code,
 /// except through that waker, which is ours.
 pub(crate) fn with_own_task<R>(
     cx: &mut std::task::Context<'_>,

@@ -48,8 +48,8 @@ impl RuntimeHandle {
         &self.executor
     }
 
-    /// Sleeps on the clock of this runtime; with [`Duration::MAX`], forever. Unlike a sleep of tokio, it ends in time while code of the
-    /// user blocks the threads of tokio.
+    /// Sleeps on the clock of this runtime; with [`Duration::MAX`], forever. Unlike a sleep of tokio, it ends in time while user code
+    /// blocks the threads of tokio.
     pub(crate) async fn sleep(&self, duration: Duration) {
         if duration.is_zero() {
             return;
@@ -90,7 +90,7 @@ impl RuntimeHandle {
         self.shared.guardian_numbers.count()
     }
 
-    /// Returns what reports the panics of the processes of this runtime.
+    /// Returns how the panics of the processes of this runtime are reported.
     pub(super) fn panic_reports(&self) -> PanicReports {
         self.shared.panic_reports
     }
@@ -181,7 +181,7 @@ impl RuntimeHandle {
         self.shared.table.occupy(key, entry);
     }
 
-    /// Calls `f` with the entry of a live process, under the lock of the table: `f` must not run code of the user. Returns
+    /// Calls `f` with the entry of a live process, under the lock of the table: `f` must not run user code. Returns
     /// `None` if there is no such process. In a forked process there is none: another thread may have held the lock at the fork.
     pub(crate) fn with<R>(&self, pid: Pid, f: impl FnOnce(&mut Entry) -> R) -> Option<R> {
         if self.is_forked() {

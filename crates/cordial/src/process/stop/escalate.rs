@@ -67,7 +67,7 @@ impl Step {
     }
 }
 
-/// How a process that was stopped has ended.
+/// The outcome of the stop of one process.
 #[derive(Debug)]
 pub(crate) enum StopOutcome {
     /// The process ended as requested, or had ended before.
@@ -112,7 +112,7 @@ pub(crate) async fn stop_one(runtime: &RuntimeHandle, pid: Pid, shutdown: Shutdo
     }
 }
 
-/// Returns how a process has ended that `stop_one` has stopped. `killed` is `None` if it was not killed.
+/// Returns the outcome of `stop_one` for a process that has ended. `killed` is `None` if it was not killed.
 fn ended(killed: Option<Killed>, shutdown: Shutdown) -> StopOutcome {
     match killed.and_then(|killed| killed.stopped) {
         Some(stopped) if shutdown != Shutdown::BrutalKill => StopOutcome::Killed(stopped),

@@ -12,7 +12,7 @@ use crate::sorted_map::SortedMap;
 pub(crate) const ABANDON_AFTER: Duration = Duration::from_millis(100);
 
 /// A poll that seems to have lasted for this long counts as one that has lasted for [`ABANDON_AFTER`]: the duration of a poll is known
-/// only to some milliseconds.
+/// only to a few milliseconds.
 const STUCK_AFTER: Duration = ABANDON_AFTER.saturating_sub(Duration::from_millis(10));
 
 /// The polls of a runtime at one moment.
