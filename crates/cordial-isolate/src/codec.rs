@@ -1,10 +1,15 @@
 //! Encodes arguments and results as bytes, in the format of postcard. A `Vec<u8>` is its own encoding.
 
+mod stack;
+
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
+use std::mem;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use stack::{MAX_STACK, Reader, Writer};
 
 /// Why a value cannot be turned into bytes, or bytes into a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +24,8 @@ enum CodecReason {
     Postcard(postcard::Error),
     /// This many bytes are left over.
     Trailing(usize),
+    /// The stack would overflow.
+    TooDeep,
 }
 
 impl CodecError {
@@ -46,6 +53,13 @@ impl fmt::Display for CodecError {
             CodecReason::Postcard(postcard::Error::SerdeSerCustom) => {
                 return f.write_str("its `Serialize` has returned an error, as for a path that is not UTF-8");
             }
+            CodecReason::TooDeep => {
+                return write!(
+                    f,
+                    "it is nested so deeply that this would take more than {} KiB of stack; flatten it, for example into a list of nodes that name each other by index, or pass it as bytes",
+                    MAX_STACK >> 10
+                );
+            }
             CodecReason::Postcard(error) => write!(f, "{error}"),
             CodecReason::Trailing(bytes) => write!(f, "{bytes} bytes are left over"),
         }?;
@@ -59,7 +73,16 @@ impl std::error::Error for CodecError {}
 pub(crate) fn encode<T: Serialize + 'static>(value: &T) -> Result<Vec<u8>, CodecError> {
     match (value as &dyn Any).downcast_ref::<Vec<u8>>() {
         Some(bytes) => Ok(bytes.clone()),
-        None => postcard::to_stdvec(value).map_err(|error| CodecReason::Postcard(error).into()),
+        None => {
+            let mut serializer = postcard::Serializer { output: Writer::new() };
+            let result = value.serialize(&mut serializer);
+            let Writer { bytes, is_too_deep, .. } = serializer.output;
+            match result {
+                Ok(()) => Ok(bytes),
+                Err(_) if is_too_deep => Err(CodecReason::TooDeep.into()),
+                Err(error) => Err(CodecReason::Postcard(error).into()),
+            }
+        }
     }
 }
 
@@ -69,7 +92,12 @@ pub(crate) fn encode_owned<T: Serialize + 'static>(value: T) -> Result<Vec<u8>, 
     if let Some(bytes) = (&mut value as &mut dyn Any).downcast_mut::<Option<Vec<u8>>>() {
         return Ok(bytes.take().expect("it was put there two lines above"));
     }
-    encode(value.as_ref().expect("only a `Vec<u8>` is taken"))
+    let encoded = encode(value.as_ref().expect("only a `Vec<u8>` is taken"));
+    if encoded.as_ref().is_err_and(|error| error.reason == CodecReason::TooDeep) {
+        // Its destructor calls itself for each level, too, and might overflow the stack.
+        mem::forget(value);
+    }
+    encoded
 }
 
 /// Decodes what [`encode`] has returned.
@@ -79,7 +107,13 @@ pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: Vec<u8>) -> Result<T,
         *place = Some(bytes);
         return Ok(value.expect("`T` is `Vec<u8>`, so its place was filled"));
     }
-    let (value, rest) = postcard::take_from_bytes(&bytes).map_err(CodecReason::Postcard)?;
+    let is_too_deep = Cell::new(false);
+    let mut deserializer = postcard::Deserializer::from_flavor(Reader::new(&bytes, &is_too_deep));
+    let value = T::deserialize(&mut deserializer).map_err(|error| match is_too_deep.get() {
+        true => CodecReason::TooDeep,
+        false => CodecReason::Postcard(error),
+    })?;
+    let rest = deserializer.finalize().map_err(CodecReason::Postcard)?;
     if rest.is_empty() { Ok(value) } else { Err(CodecReason::Trailing(rest.len()).into()) }
 }
 

@@ -53,3 +53,39 @@ fn a_value_whose_serialize_fails_says_so() {
     let error = encode(&path).unwrap_err().to_string();
     assert!(error.ends_with("its `Serialize` has returned an error, as for a path that is not UTF-8"), "{error}");
 }
+
+#[derive(Serialize, serde::Deserialize)]
+struct Level(Option<Box<Level>>);
+
+impl Level {
+    fn nested(depth: usize) -> Level {
+        (0..depth).fold(Level(None), |level, _| Level(Some(Box::new(level))))
+    }
+}
+
+/// A struct of many fields takes much stack for each level where the compiler does not optimize: 7 KB.
+#[derive(Default, Serialize, serde::Deserialize)]
+struct Wide {
+    texts: [String; 8],
+    numbers: [u64; 16],
+    children: Vec<Wide>,
+}
+
+/// The thread of a test has the stack that threads of Rust have by default.
+#[test]
+fn a_value_that_is_nested_too_deeply_is_an_error() {
+    // One byte stands for each level.
+    let bytes = |depth| [vec![1; depth], vec![0]].concat();
+    assert!(decode::<Level>(bytes(1000)).is_ok());
+    for depth in [20_000, 10_000_000] {
+        let error = decode::<Level>(bytes(depth)).map(mem::forget).unwrap_err().to_string();
+        assert!(error.contains("more than 1024 KiB of stack; flatten it"), "{error}");
+    }
+    assert!(encode_owned(Level::nested(1000)).is_ok());
+    let error = encode_owned(Level::nested(1_000_000)).unwrap_err().to_string();
+    assert!(error.contains("more than 1024 KiB of stack; flatten it"), "{error}");
+
+    let wide = [vec![0; 24], vec![1]].concat();
+    assert!(decode::<Wide>([wide.repeat(100), vec![0; 25]].concat()).is_ok());
+    assert!(decode::<Wide>(wide.repeat(100_000)).is_err());
+}

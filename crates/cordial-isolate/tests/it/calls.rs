@@ -6,7 +6,7 @@ use cordial::Exit;
 use cordial_isolate::dispatch::Unserved;
 use cordial_isolate::{Function, Pool, PoolError};
 
-use crate::functions::{ECHO, OS_PID, PANIC, PARSE, RESULT, SQUARE, UNPRINTABLE, functions};
+use crate::functions::{DEPTH, ECHO, Level, NEST, OS_PID, PANIC, PARSE, RESULT, SQUARE, UNPRINTABLE, functions};
 
 #[test]
 fn a_call_returns_what_the_function_returns() {
@@ -94,6 +94,32 @@ fn large_payloads_pass_and_larger_ones_are_errors() {
             assert!(exit.to_string().contains("raise `max_payload`"), "{exit}");
         }
         assert_eq!(pool.call(RESULT, 3).await.unwrap(), [7, 7, 7]);
+    })
+    .unwrap();
+}
+
+#[test]
+fn values_that_are_nested_too_deeply_are_errors_and_no_overflow_of_a_stack() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let error = |exit: Exit, which: &str| {
+            let text = exit.to_string();
+            let begin = format!("the {which} cannot be encoded or decoded: it is nested so deeply that this would take more than 1024 KiB");
+            assert!(matches!(exit, Exit::Error(_)) && text.starts_with(&begin), "{text}");
+        };
+        // Shallow; too deep for its decoding here; and for its encoding in the worker as well.
+        assert_eq!(pool.call(NEST, 1000).await, Ok(Level::nested(1000)));
+        for depth in [5000, 1_000_000] {
+            error(pool.call(NEST, depth).await.unwrap_err(), "result of the function \"nest\"");
+        }
+        assert_eq!(pool.call(DEPTH, Level::nested(1000)).await, Ok(1000));
+        for depth in [5000, 1_000_000] {
+            error(pool.call(DEPTH, Level::nested(depth)).await.unwrap_err(), "argument of the function \"depth\"");
+        }
+        let (ok, failed) = pool.async_stream(NEST, [1000, 5000, 1000]).partition().await;
+        assert_eq!((ok.len(), failed.len()), (2, 1));
+        assert_eq!(pool.statistics().started, 1, "the worker lives on");
     })
     .unwrap();
 }

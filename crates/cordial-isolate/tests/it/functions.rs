@@ -30,6 +30,10 @@ pub(crate) const GRANDCHILD: Function<(), u32> = Function::new("grandchild");
 pub(crate) const LEAVE: Function<Leaves, u32> = Function::new("leave");
 pub(crate) const JOIN_PARENT: Function<(), ()> = Function::new("join_parent");
 pub(crate) const PRINT: Function<usize, ()> = Function::new("print");
+/// Returns a value that is nested to this depth.
+pub(crate) const NEST: Function<usize, Level> = Function::new("nest");
+/// Returns how deeply a value is nested.
+pub(crate) const DEPTH: Function<Level, usize> = Function::new("depth");
 pub(crate) const RESULT: Function<usize, Vec<u8>> = Function::new("result");
 /// Creates this file once it has opted in to graceful shutdown.
 pub(crate) const GRACEFUL: Function<PathBuf, String> = Function::new("graceful");
@@ -143,6 +147,8 @@ pub(crate) fn functions() -> Functions {
             spin()
         })
         .add_blocking(PRINT, print)
+        .add_blocking(NEST, Level::nested)
+        .add_blocking(DEPTH, |level: Level| level.depth())
         .add_blocking(RESULT, |bytes| vec![7; bytes])
         .add(GRACEFUL, |opted_in| async move {
             let requested = cordial::shutdown_requested();
@@ -180,6 +186,20 @@ pub(crate) fn functions() -> Functions {
         .add(WAIT_FOR_EVER, |()| std::future::pending())
         .add(TO_KILL, |()| std::future::pending())
         .add(TO_STOP, |()| std::future::pending())
+}
+
+/// A value that is nested.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Level(Option<Box<Level>>);
+
+impl Level {
+    pub(crate) fn nested(depth: usize) -> Level {
+        (0..depth).fold(Level(None), |level, _| Level(Some(Box::new(level))))
+    }
+
+    fn depth(&self) -> usize {
+        std::iter::successors(Some(self), |level| level.0.as_deref()).count() - 1
+    }
 }
 
 /// An error whose `Display` panics.
