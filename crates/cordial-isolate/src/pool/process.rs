@@ -1,8 +1,10 @@
 //! Starts, watches and reaps one worker process.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -125,9 +127,42 @@ fn this_program(arguments: &[OsString]) -> Command {
     } else {
         Command::new(std::env::current_exe().unwrap_or_else(|_| THIS_PROGRAM.into()))
     };
-    if let Some(name) = std::env::args_os().next() {
-        command.arg0(name);
-    }
-    command.args(arguments);
+    let own: Vec<OsString> = std::env::args_os().collect();
+    let whole = fs::read("/proc/self/cmdline").unwrap_or_default();
+    let loader = loader_arguments(&whole, &own);
+    match loader.first().or(own.first()) {
+        Some(name) => command.arg0(name),
+        None => &mut command,
+    };
+    command.args(loader.iter().skip(1)).args(arguments);
     command
+}
+
+/// Returns the arguments up to the name of this program, if it was started by the dynamic loader (`ld.so PROGRAM`), which then is the executable; else
+/// nothing. `whole` are all arguments of this OS process, each with a zero byte at its end, and `own` are those that this program sees.
+fn loader_arguments(whole: &[u8], own: &[OsString]) -> Vec<OsString> {
+    let whole: Vec<&[u8]> = whole.strip_suffix(b"\0").unwrap_or_default().split(|byte| *byte == 0).collect();
+    let Some(n_loader) = whole.len().checked_sub(own.len()).filter(|n| *n > 0 && !own.is_empty()) else {
+        return Vec::new();
+    };
+    if !whole[n_loader..].iter().zip(own).all(|(part, own)| *part == own.as_bytes()) {
+        return Vec::new();
+    }
+    whole[..=n_loader].iter().map(|part| OsString::from_vec(part.to_vec())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_the_loader_are_those_before_the_own_ones() {
+        let own = ["./program", "a", ""].map(OsString::from);
+        let loader = |whole: &str| loader_arguments(whole.as_bytes(), &own);
+        assert_eq!(loader("ld.so\0--argv0\0x\0./program\0a\0\0"), ["ld.so", "--argv0", "x", "./program"]);
+        for whole in ["./program\0a\0\0", "another title\0\0\0\0\0", "", "./program\0"] {
+            assert!(loader(whole).is_empty(), "{whole:?}");
+        }
+        assert!(loader_arguments(b"a\0b\0", &[]).is_empty());
+    }
 }

@@ -50,6 +50,25 @@ fn without_init_a_pool_does_not_start_and_no_second_main_runs() {
 }
 
 #[test]
+fn workers_start_also_when_the_loader_has_started_the_program() {
+    cordial_isolate::test_main(functions());
+    if std::env::var_os(ALONE).is_none() {
+        let loaders = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"].map(std::path::Path::new);
+        let Some(loader) = loaders.into_iter().find(|loader| loader.exists()) else { return };
+        let test = std::thread::current().name().unwrap().to_owned();
+        let mut command = Command::new(loader);
+        command.args(["--inhibit-cache".as_ref(), std::env::current_exe().unwrap().as_os_str()]);
+        let output = command.args([&test, "--exact", "--nocapture"]).env(ALONE, "1").output().unwrap();
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        assert_eq!(pool.call(SQUARE, 3).timeout(Duration::from_secs(30)).await, Ok(9));
+    })
+    .unwrap();
+}
+
+#[test]
 fn workers_start_also_when_the_executable_was_deleted_or_replaced() {
     cordial_isolate::test_main(functions());
     let folder = std::env::temp_dir().join(format!("cordial-isolate-{}", std::process::id()));
