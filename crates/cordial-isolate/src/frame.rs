@@ -191,6 +191,8 @@ pub(crate) struct Incoming {
     chunk: Box<[u8; CHUNK]>,
     start: usize,
     end: usize,
+    /// Whether the last read has taken all that the socket had: then a read right after it would find nothing.
+    is_drained: bool,
     /// The header of a frame whose body is incomplete, and the part of the body that was read.
     partial: Option<(Frame, usize)>,
 }
@@ -199,10 +201,11 @@ impl Incoming {
     /// `max` is the largest argument or result.
     pub(crate) fn new(max: usize) -> Incoming {
         let max = max.saturating_add(MAX_EXTRA);
-        Incoming { max, chunk: Box::new([0; CHUNK]), start: 0, end: 0, partial: None }
+        Incoming { max, chunk: Box::new([0; CHUNK]), start: 0, end: 0, is_drained: false, partial: None }
     }
 
-    /// Reads from the socket until a frame is complete.
+    /// Reads from the socket until a frame is complete. After a frame, `Blocked` is returned without a look at the socket if the read of the frame
+    /// has emptied it.
     ///
     /// # Errors
     ///
@@ -211,6 +214,9 @@ impl Incoming {
         loop {
             if let Some(frame) = self.complete()? {
                 return Ok(Received::Frame(frame));
+            }
+            if std::mem::take(&mut self.is_drained) && self.partial.is_none() {
+                return Ok(Received::Blocked);
             }
             let read = match &mut self.partial {
                 Some((frame, length)) => {
@@ -230,6 +236,7 @@ impl Incoming {
                     let end = self.end;
                     recv(socket.as_fd(), &mut self.chunk[end..], flags).map(|(read, _)| {
                         self.end += read;
+                        self.is_drained = read > 0 && self.end < CHUNK;
                         read
                     })
                 }

@@ -3,6 +3,8 @@
 //! It is a thread of its own for two reasons. The kernel sends the parent-death signal to a worker when the thread that has started the worker
 //! ends, so that thread has to live as long as the workers. And it ends calls that exceed their limits even while all other threads compute.
 
+mod outputs;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use cordial::{Exit, LostCause, Pid};
+use cordial::{Exit, LostCause};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -41,32 +43,17 @@ const ATTEMPTS: u32 = 10;
 /// How often the thread checks whether a worker has exited, on systems that do not report it.
 const EXIT_CHECK_PERIOD: Duration = Duration::from_millis(20);
 
-/// How many times an output is read before the sockets are looked at: together, these reads take more than a pipe holds.
-const READS: usize = 4;
-
 /// A worker, as only the thread of the pool needs it.
 struct Connection {
     process: Process,
     socket: Arc<OwnedFd>,
     incoming: Incoming,
     is_open: bool,
+    /// Until when its outputs are not waited for.
+    outputs_rest: Option<Instant>,
     /// Whether the exit was handled, and only the rest of the group is waited for.
     has_exited: bool,
 }
-
-impl Connection {
-    /// Ends the last lines of a call, which may have no line break: what follows belongs to another call.
-    fn finish_lines(&mut self, call: Option<Caller>) {
-        let os_pid = self.process.os_pid.as_raw_nonzero().get();
-        for output in [&mut self.process.stdout, &mut self.process.stderr] {
-            let stream = output.stream;
-            output.finish(&mut |line| events::output(stream, os_pid, call, line));
-        }
-    }
-}
-
-/// The function of a call, and the process that stands for it.
-type Caller = (&'static str, Option<Pid>);
 
 /// The thread of a pool.
 pub(super) struct Driver {
@@ -90,6 +77,8 @@ struct Ready {
     stderr: bool,
     exit: bool,
     socket: bool,
+    /// Whether the socket had data when the outputs were looked at: what was written before that data is known.
+    had_data: bool,
 }
 
 impl Driver {
@@ -163,7 +152,8 @@ impl Driver {
             state.workers.insert(id, worker);
             drop(state);
             let incoming = Incoming::new(self.shared.config.max_payload);
-            let connection = Connection { process, socket, incoming, is_open: true, has_exited: false };
+            let connection =
+                Connection { process, socket, incoming, is_open: true, outputs_rest: None, has_exited: false };
             self.connections.insert(id, connection);
         }
     }
@@ -268,6 +258,7 @@ impl Driver {
 
     /// Waits until a descriptor is readable, the thread is woken, or the time is over.
     fn wait(&mut self, limit: Option<Duration>) -> Vec<Ready> {
+        let limit = self.wake_outputs(limit);
         // Rounded up: a wait that ends too early would be followed by others without a pause.
         let limit = limit.map(|limit| limit + Duration::from_micros(100));
         let limit = limit.map(|limit| Timespec {
@@ -284,17 +275,19 @@ impl Driver {
         fds.push(PollFd::new(&self.woken, PollFlags::IN));
         owners.push((0, 0));
         for (id, connection) in &self.connections {
-            for (kind, fd) in connection.process.descriptors().into_iter().enumerate() {
-                // An exit that was handled stays readable.
-                if let Some(fd) = fd.filter(|_| kind < 2 || !connection.has_exited) {
-                    fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
-                    owners.push((*id, kind));
-                }
-            }
+            // The socket first: `poll` looks at the descriptors in this order.
             if connection.is_open {
                 let flags = if wants_to_send.contains(id) { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
                 fds.push(PollFd::from_borrowed_fd(connection.socket.as_fd(), flags));
                 owners.push((*id, 3));
+            }
+            for (kind, fd) in connection.process.descriptors().into_iter().enumerate() {
+                // An exit that was handled stays readable.
+                let is_awaited = if kind < 2 { connection.outputs_rest.is_none() } else { !connection.has_exited };
+                if let Some(fd) = fd.filter(|_| is_awaited) {
+                    fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+                    owners.push((*id, kind));
+                }
             }
         }
         // An interrupted wait ends early, which does no harm. The system refuses to wait if the program has lowered its limit of open files.
@@ -309,14 +302,18 @@ impl Driver {
                 continue;
             }
             if ready.last().is_none_or(|last| last.id != id) {
-                ready.push(Ready { id, stdout: false, stderr: false, exit: false, socket: false });
+                ready.push(Ready { id, stdout: false, stderr: false, exit: false, socket: false, had_data: false });
             }
             let last = ready.last_mut().expect("one was pushed if there was none");
             match kind {
                 0 => last.stdout = true,
                 1 => last.stderr = true,
                 2 => last.exit = true,
-                _ => last.socket = true,
+                _ => {
+                    last.socket = true;
+                    let has_data = fd.revents().contains(PollFlags::IN);
+                    last.had_data = has_data && self.connections[&id].outputs_rest.is_none();
+                }
             }
         }
         drop(fds);
@@ -327,7 +324,7 @@ impl Driver {
         }
         for (id, connection) in &self.connections {
             if connection.process.exit.is_none() && !ready.iter().any(|ready| ready.id == *id) {
-                ready.push(Ready { id: *id, stdout: false, stderr: false, exit: true, socket: false });
+                ready.push(Ready { id: *id, stdout: false, stderr: false, exit: true, socket: false, had_data: false });
             }
         }
         ready
@@ -336,11 +333,11 @@ impl Driver {
     /// Handles what a worker has done.
     fn handle(&mut self, ready: &Ready) {
         if ready.stdout || ready.stderr {
-            self.read_all_outputs(ready.id);
+            self.read_ready_outputs(ready.id);
         }
         if ready.socket {
             self.send_rest(ready.id);
-            self.receive(ready.id);
+            self.receive(ready.id, ready.had_data);
         }
         let Some(connection) = self.connections.get(&ready.id) else { return };
         if !connection.has_exited
@@ -349,39 +346,6 @@ impl Driver {
         {
             self.exited(ready.id, cause);
         }
-    }
-
-    /// Reads what the pipes of both outputs hold.
-    fn read_all_outputs(&mut self, id: u64) {
-        for _ in 0..READS {
-            if !self.read_outputs(id) {
-                return;
-            }
-        }
-    }
-
-    /// Reads both outputs once. Returns whether there may be more.
-    fn read_outputs(&mut self, id: u64) -> bool {
-        let call = self.caller(id);
-        let Some(connection) = self.connections.get_mut(&id) else { return false };
-        let os_pid = connection.process.os_pid.as_raw_nonzero().get();
-        let mut has_more = false;
-        let Process { stdout, stderr, .. } = &mut connection.process;
-        for output in [stdout, stderr] {
-            let stream = output.stream;
-            has_more |= output.read(&mut self.buffer, &mut |line| events::output(stream, os_pid, call, line));
-        }
-        has_more
-    }
-
-    /// Returns the call whose output a worker writes. `None` even if no subscriber takes lines of output.
-    fn caller(&self, id: u64) -> Option<Caller> {
-        if !events::shows_output() {
-            return None;
-        }
-        let state = self.shared.lock();
-        let call = state.workers.get(&id)?.call.as_ref()?;
-        Some((call.signature.name(), call.process))
     }
 
     /// Sends the rest of a frame that was too large for the socket.
@@ -403,14 +367,14 @@ impl Driver {
         }
     }
 
-    /// Reads frames of a worker.
-    fn receive(&mut self, id: u64) {
+    /// Reads frames of a worker. `has_outputs` says whether the outputs that were written before the first frame were read.
+    fn receive(&mut self, id: u64, mut has_outputs: bool) {
         loop {
             let Some(connection) = self.connections.get_mut(&id).filter(|connection| connection.is_open) else {
                 return;
             };
             match connection.incoming.receive(&connection.socket, RecvFlags::DONTWAIT) {
-                Ok(Received::Frame(frame)) => self.received(id, frame),
+                Ok(Received::Frame(frame)) => self.received(id, frame, std::mem::take(&mut has_outputs)),
                 Ok(Received::Blocked) => return,
                 Ok(Received::Closed) => {
                     connection.is_open = false;
@@ -434,7 +398,7 @@ impl Driver {
         }
     }
 
-    fn received(&mut self, id: u64, frame: Frame) {
+    fn received(&mut self, id: u64, frame: Frame, has_outputs: bool) {
         match frame.kind {
             Kind::Ready => {
                 if let Some(first) = self.first_start.take() {
@@ -449,7 +413,7 @@ impl Driver {
                     state.dispatch(&self.shared.config);
                 }
             }
-            Kind::Done => self.done(id, frame),
+            Kind::Done => self.done(id, frame, has_outputs),
             Kind::Stuck => {
                 let mut state = self.shared.lock();
                 if let Some(worker) = state.workers.get_mut(&id)
@@ -463,9 +427,11 @@ impl Driver {
     }
 
     /// Handles the end of a call: the worker takes the next one, or exits.
-    fn done(&mut self, id: u64, frame: Frame) {
+    fn done(&mut self, id: u64, frame: Frame, has_outputs: bool) {
         // The lines that the call has written belong to it. They were written before its answer.
-        self.read_all_outputs(id);
+        if !has_outputs {
+            self.read_all_outputs(id);
+        }
         let mut state = self.shared.lock();
         let Some(worker) = state.workers.get_mut(&id) else { return };
         if worker.call.as_ref().is_none_or(|call| call.id != frame.call) {
@@ -507,7 +473,7 @@ impl Driver {
     /// Handles the exit of a worker that is not reaped yet: answers its call.
     fn exited(&mut self, id: u64, cause: LostCause) {
         // Reads what the worker sent and wrote before its end.
-        self.receive(id);
+        self.receive(id, false);
         self.read_all_outputs(id);
         let caller = self.caller(id);
         let Some(connection) = self.connections.get_mut(&id) else { return };

@@ -1,8 +1,10 @@
 //! What workers write to standard output and standard error.
 
 use std::collections::VecDeque;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+
+use memchr::memchr;
+use rustix::io::Errno;
 
 /// How many lines of standard error a report has.
 const KEPT_LINES: usize = 20;
@@ -72,6 +74,14 @@ impl StdStream {
     }
 }
 
+/// The result of one read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OutputRead {
+    pub(super) bytes: usize,
+    /// Whether the pipe may hold more.
+    pub(super) has_more: bool,
+}
+
 /// Reads a stream of a worker line by line.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -104,34 +114,32 @@ impl Output {
         self.pipe.as_ref()
     }
 
-    /// Reads what the pipe holds, once, and calls `f` with each complete line. Returns whether there may be more.
-    pub(super) fn read(&mut self, buffer: &mut Vec<u8>, f: &mut dyn FnMut(&[u8])) -> bool {
-        let Some(pipe) = &self.pipe else { return false };
+    /// Reads what the pipe holds, once, and calls `f` with each complete line.
+    pub(super) fn read(&mut self, buffer: &mut Vec<u8>, f: &mut dyn FnMut(&[u8])) -> OutputRead {
+        const NOTHING: OutputRead = OutputRead { bytes: 0, has_more: false };
+        let Some(pipe) = &self.pipe else { return NOTHING };
         buffer.resize(READ, 0);
         match rustix::io::read(pipe.as_fd(), &mut buffer[..]) {
             Ok(0) => self.pipe = None,
-            Ok(read) => {
-                self.add(&buffer[..read], f);
-                return true;
+            Ok(bytes) => {
+                self.add(&buffer[..bytes], f);
+                return OutputRead { bytes, has_more: bytes == READ };
             }
-            Err(error) => {
-                let error = io::Error::from(error);
-                if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
-                    self.pipe = None;
-                }
-                return error.kind() == io::ErrorKind::Interrupted;
-            }
+            Err(Errno::INTR) => return OutputRead { bytes: 0, has_more: true },
+            Err(Errno::AGAIN) => {}
+            Err(_) => self.pipe = None,
         }
-        false
+        NOTHING
     }
 
     fn add(&mut self, bytes: &[u8], f: &mut dyn FnMut(&[u8])) {
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let (text, is_complete) = match part.strip_suffix(b"\n") {
-                Some(text) => (text, true),
-                None => (part, false),
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (mut text, is_complete) = match memchr(b'\n', rest) {
+                Some(end) => (&rest[..end], true),
+                None => (rest, false),
             };
-            let mut text = text;
+            rest = &rest[text.len() + usize::from(is_complete)..];
             while !text.is_empty() {
                 if self.line.len() == MAX_LINE {
                     self.cut_line(f);

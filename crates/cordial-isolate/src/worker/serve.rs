@@ -12,7 +12,9 @@ use cordial::process::{ProcessState, info};
 use cordial::{Exit, Pid, Runtime, Task, Timeout};
 use nix::sys::signal::{SIGCONT, SIGHUP, SIGTERM, SIGXCPU, SigSet};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::fstat;
 use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout as SocketTimeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendFlags, recv};
 use rustix::process::{Pid as OsPid, Signal, getpid, kill_process, kill_process_group};
 use signal_hook::{flag, low_level};
@@ -35,6 +37,12 @@ const FLUSH_LIMIT: Duration = Duration::from_millis(100);
 /// How long a worker without a socket waits until its pool has found that and kills it.
 const UNTIL_KILLED: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
+/// How long a process that has answered a call waits for the next one, before the serving thread does so alone.
+const UNTIL_COLD: Duration = Duration::from_millis(4);
+
+/// How often the serving thread looks whether calls still follow each other, while it does not wait for frames.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+
 /// The number of no call.
 const NO_CALL: u64 = 0;
 
@@ -44,12 +52,26 @@ struct WorkerShared {
     os_pid: OsPid,
     socket: OwnedFd,
     settings: WorkerSettings,
+    functions: Functions,
+    incoming: Mutex<Incoming>,
+    /// Whether calls follow each other, so that the process that has answered one waits for the next one, and the serving thread does not.
+    is_hot: AtomicBool,
+    /// How many calls were taken while `is_hot`.
+    hot_calls: AtomicU64,
+    /// The number and the process of the last call.
+    call: Mutex<Option<(u64, Pid)>>,
     /// Held while a frame is sent, so that frames do not mix.
     sending: Mutex<()>,
     /// The number of the call that runs, or [`NO_CALL`].
     running: AtomicU64,
     /// Whether a process of this worker is flushing the buffer of standard output.
     is_flushing: AtomicBool,
+}
+
+/// A call that runs.
+struct Started {
+    number: u64,
+    task: Task<Vec<u8>>,
 }
 
 /// Serves calls until the pool is gone or needs the worker no longer.
@@ -120,66 +142,63 @@ fn try_serve(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) 
     // Starts the threads before the memory limit is set, because the limit does not include what the worker has then.
     Task::spawn(async {}).wait().map_err(io::Error::other)?;
     let mut cpu_timer = settings.cpu_time.map(CpuTimer::new).transpose()?;
-    let max_payload = settings.max_payload;
+    set_socket_timeout(&socket, SocketTimeout::Recv, Some(UNTIL_COLD))?;
     let worker = WorkerShared {
         os_pid: getpid(),
         socket,
         settings: settings.clone(),
+        functions: functions.clone(),
+        incoming: Mutex::new(Incoming::new(settings.max_payload)),
+        is_hot: AtomicBool::new(false),
+        hot_calls: AtomicU64::new(0),
+        call: Mutex::new(None),
         sending: Mutex::new(()),
         running: AtomicU64::new(NO_CALL),
         is_flushing: AtomicBool::new(false),
     };
     let worker = Arc::new(worker);
-    let mut incoming = Incoming::new(max_payload);
     if let Some(bytes) = settings.memory {
         limit_memory(bytes)?;
     }
     worker.send(Outgoing::new(Kind::Ready, 0, Vec::new()))?;
-    let mut call: Option<(u64, Pid)> = None;
-    let mut asked_to_stop = false;
+    // The call that was asked to shut down.
+    let mut asked = NO_CALL;
     loop {
-        if !worker.wait(&signals, asked_to_stop.then_some(UNTIL_STUCK))? {
-            asked_to_stop = false;
-            if let Some((number, pid)) = call
-                && worker.is_running(number)
+        if !worker.wait(&signals, (asked != NO_CALL).then_some(UNTIL_STUCK))? {
+            if let Some(pid) = worker.running_process(asked)
                 && info(pid).is_some_and(|process| process.state != ProcessState::ShutdownRequested)
             {
-                worker.send(Outgoing::new(Kind::Stuck, number, Vec::new()))?;
+                worker.send(Outgoing::new(Kind::Stuck, asked, Vec::new()))?;
             }
+            asked = NO_CALL;
             continue;
         }
-        // What the previous call has left of its time must not end this one while its argument is read.
-        if let Some(timer) = cpu_timer.as_mut().filter(|_| worker.is_running(NO_CALL)) {
-            timer.restart()?;
-        }
+        worker.check_socket()?;
         loop {
-            let frame = match incoming.receive(&worker.socket, RecvFlags::DONTWAIT)? {
-                Received::Frame(frame) => frame,
-                Received::Blocked => break,
-                Received::Closed => return Ok(()),
-            };
-            match frame.kind {
-                Kind::Call => {
-                    asked_to_stop = false;
-                    if let Some(timer) = &mut cpu_timer {
-                        timer.restart()?;
-                    }
-                    call = worker.start(functions, frame)?;
-                }
-                Kind::Stop => {
-                    if let Some((number, pid)) = call.filter(|(number, _)| *number == frame.call)
-                        && worker.is_running(number)
-                    {
+            match worker.receive(RecvFlags::DONTWAIT, cpu_timer.as_mut())? {
+                Next::Call(call) => worker.answer_calls(call),
+                Next::Stop(number) => {
+                    if let Some(pid) = worker.running_process(number) {
                         cordial::process::exit(pid, Exit::Shutdown(None));
-                        asked_to_stop = true;
+                        asked = number;
                     }
                 }
-                // Runs the destructors of C libraries, as the end of any program does. The pool kills what this worker has started.
-                Kind::Retire => process::exit(0),
-                Kind::Ready | Kind::Done | Kind::Stuck => {}
+                Next::Nothing => break,
+                Next::End => return Ok(()),
             }
         }
     }
+}
+
+/// What the pool wants from the worker.
+enum Next {
+    Call(Started),
+    /// Ask the call with this number to shut down.
+    Stop(u64),
+    /// There is no frame for now.
+    Nothing,
+    /// The pool is gone.
+    End,
 }
 
 /// The signals that may mean that the pool is gone.
@@ -227,25 +246,36 @@ impl WorkerShared {
     /// Waits for a frame, and returns whether one has arrived before the time is over. Ends this process if the pool is gone.
     fn wait(&self, signals: &Signals, limit: Option<Duration>) -> io::Result<bool> {
         let limit = limit.map(|limit| Timespec { tv_sec: 0, tv_nsec: limit.subsec_nanos().into() });
+        let mut hot_calls = self.hot_calls.load(Ordering::SeqCst);
         loop {
+            let is_hot = self.is_hot.load(Ordering::SeqCst);
             let mut fds = [
-                PollFd::new(&self.socket, PollFlags::IN),
                 PollFd::new(&signals.parent_death, PollFlags::IN),
                 PollFd::new(&signals.hangup, PollFlags::IN),
+                PollFd::new(&self.socket, PollFlags::IN),
             ];
-            match poll(&mut fds, limit.as_ref()) {
+            let n_fds = if is_hot { 2 } else { 3 };
+            match poll(&mut fds[..n_fds], if is_hot { Some(&LOOK) } else { limit.as_ref() }) {
                 Err(Errno::INTR) => continue,
+                // If the last call takes long, or none has followed it, this thread waits for frames: they may ask it to shut down.
+                Ok(0) if is_hot => {
+                    let before = std::mem::replace(&mut hot_calls, self.hot_calls.load(Ordering::SeqCst));
+                    if before == hot_calls {
+                        self.is_hot.store(false, Ordering::SeqCst);
+                    }
+                    continue;
+                }
                 Ok(0) => return Ok(false),
                 Ok(_) => {}
                 Err(_) => return Ok(self.wait_by_trying(signals, limit.as_ref())),
             }
-            if !fds[1].revents().is_empty() || !fds[2].revents().is_empty() {
+            if !fds[0].revents().is_empty() || !fds[1].revents().is_empty() {
                 signals.check_parent(&self.settings);
             }
-            if !fds[2].revents().is_empty() && signals.has_hangup() {
+            if !fds[1].revents().is_empty() && signals.has_hangup() {
                 end_by_hangup();
             }
-            if !fds[0].revents().is_empty() {
+            if !fds[2].revents().is_empty() {
                 return Ok(true);
             }
         }
@@ -271,22 +301,62 @@ impl WorkerShared {
         }
     }
 
-    fn is_running(&self, call: u64) -> bool {
-        self.running.load(Ordering::SeqCst) == call
+    /// Returns the process of this call, if it runs.
+    fn running_process(&self, number: u64) -> Option<Pid> {
+        let call = *self.call.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, pid) = call?;
+        (number == last && self.running.load(Ordering::SeqCst) == number).then_some(pid)
+    }
+
+    /// Reads frames up to one that says what to do, and starts the call of such a frame.
+    fn receive(&self, flags: RecvFlags, mut cpu_timer: Option<&mut CpuTimer>) -> io::Result<Next> {
+        let mut incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner);
+        // What the previous call has left of its time must not end this one while its argument is read.
+        if let Some(timer) = cpu_timer.as_mut().filter(|_| self.running.load(Ordering::SeqCst) == NO_CALL) {
+            timer.restart()?;
+        }
+        loop {
+            let frame = match incoming.receive(&self.socket, flags)? {
+                Received::Frame(frame) => frame,
+                Received::Blocked => return Ok(Next::Nothing),
+                Received::Closed => return Ok(Next::End),
+            };
+            match frame.kind {
+                Kind::Call => {
+                    if let Some(timer) = &mut cpu_timer {
+                        timer.restart()?;
+                    }
+                    if let Some(call) = self.start(frame)? {
+                        return Ok(Next::Call(call));
+                    }
+                }
+                Kind::Stop => return Ok(Next::Stop(frame.call)),
+                // Runs the destructors of C libraries, as the end of any program does. The pool kills what this worker has started.
+                Kind::Retire => process::exit(0),
+                Kind::Ready | Kind::Done | Kind::Stuck => {}
+            }
+        }
+    }
+
+    /// Returns an error if a function has closed the socket, also if its descriptor is that of another file or socket by now, whose bytes are not
+    /// those of the pool.
+    fn check_socket(&self) -> io::Result<()> {
+        if fstat(&self.socket)?.st_ino == self.settings.socket { Ok(()) } else { Err(Errno::NOTSOCK.into()) }
     }
 
     fn send(&self, mut frame: Outgoing) -> io::Result<()> {
+        self.check_socket()?;
         let _sending: MutexGuard<'_, ()> = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
         frame.send(&self.socket, SendFlags::empty()).map(drop)
     }
 
-    /// Starts a call, and returns its number and its process. `None` if the function is not served: the call is answered then.
-    fn start(self: &Arc<WorkerShared>, functions: &Functions, frame: Frame) -> io::Result<Option<(u64, Pid)>> {
+    /// Starts a call. `None` if the function is not served: the call is answered then.
+    fn start(&self, frame: Frame) -> io::Result<Option<Started>> {
         let number = frame.call;
         let Some((preface, input)) = frame.into_call() else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the frame of a call is malformed"));
         };
-        let runner: Runner = match functions.find(&preface.name, preface.fingerprint) {
+        let runner: Runner = match self.functions.find(&preface.name, preface.fingerprint) {
             Ok(runner) => runner,
             Err(unserved) => {
                 self.send(Outgoing::new(Kind::Done, number, Outcome::unserved(unserved).encode()))?;
@@ -294,25 +364,73 @@ impl WorkerShared {
             }
         };
         self.running.store(number, Ordering::SeqCst);
-        let call = runner.start_with(input, preface.carried);
-        let pid = call.pid();
+        let task = runner.start_with(input, preface.carried);
+        *self.call.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, task.pid()));
+        Ok(Some(Started { number, task }))
+    }
+
+    /// Answers a call, and those that follow it soon.
+    fn answer_calls(self: &Arc<WorkerShared>, call: Started) {
         let worker = self.clone();
         Task::start(async move {
-            let result = call.timeout(Timeout::Infinity).await;
-            worker.end_if_forked();
-            let outcome = worker.encode(result);
-            worker.flush_output().await;
-            worker.running.store(NO_CALL, Ordering::SeqCst);
-            if let Err(error) = worker.send(Outgoing::new(Kind::Done, number, outcome)) {
-                if has_no_socket(&error) {
-                    // Wakes the serving thread, whose wait for frames keeps the closed socket open.
-                    let _ = kill_process(getpid(), PARENT_DEATH);
-                    let _ = poll(&mut [], Some(&UNTIL_KILLED));
-                }
-                end_with_group(&worker.settings);
+            let mut call = call;
+            loop {
+                let answered = worker.answer(call).await;
+                call = match answered.and_then(|()| worker.wait_for_call()) {
+                    Ok(Some(next)) => next,
+                    Ok(None) => return,
+                    Err(error) => worker.end_unreachable(&error),
+                };
             }
         });
-        Ok(Some((number, pid)))
+    }
+
+    async fn answer(self: &Arc<WorkerShared>, call: Started) -> io::Result<()> {
+        let Started { number, task } = call;
+        let result = task.timeout(Timeout::Infinity).await;
+        self.end_if_forked();
+        let outcome = self.encode(result);
+        self.flush_output().await;
+        self.running.store(NO_CALL, Ordering::SeqCst);
+        self.send(Outgoing::new(Kind::Done, number, outcome))
+    }
+
+    /// Waits for the next call on this thread, so that no other thread has to be woken for it. `None` if none has come soon: the serving thread
+    /// waits for it then.
+    fn wait_for_call(&self) -> io::Result<Option<Started>> {
+        // The timer belongs to the serving thread.
+        if self.settings.cpu_time.is_some() {
+            return Ok(None);
+        }
+        self.is_hot.store(true, Ordering::SeqCst);
+        loop {
+            match self.receive(RecvFlags::empty(), None)? {
+                Next::Call(call) => {
+                    self.is_hot.store(true, Ordering::SeqCst);
+                    self.hot_calls.fetch_add(1, Ordering::SeqCst);
+                    return Ok(Some(call));
+                }
+                // Of a call that has ended.
+                Next::Stop(_) => {}
+                // Only once the serving thread waits for frames.
+                Next::Nothing if !self.is_hot.load(Ordering::SeqCst) => return Ok(None),
+                Next::Nothing => {}
+                Next::End => end_with_group(&self.settings),
+            }
+        }
+    }
+
+    /// Ends this process, whose socket cannot be used any more.
+    fn end_unreachable(&self, error: &io::Error) -> ! {
+        if has_no_socket(error) {
+            // Wakes the serving thread, whose wait for frames keeps the closed socket open.
+            let _ = kill_process(getpid(), PARENT_DEATH);
+            let _ = poll(&mut [], Some(&UNTIL_KILLED));
+        }
+        if error.kind() == io::ErrorKind::InvalidData {
+            fail(error);
+        }
+        end_with_group(&self.settings)
     }
 
     /// Ends a process that the function has forked, and in which it has returned as well: the call is that of the worker.

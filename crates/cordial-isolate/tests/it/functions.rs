@@ -1,7 +1,7 @@
 //! The functions of the tests, most of which end badly.
 
 use std::fmt;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -46,8 +46,8 @@ pub(crate) const UNENDED: Function<String, ()> = Function::new("unended");
 pub(crate) const FORBID_FILES: Function<(), ()> = Function::new("forbid_files");
 /// Forks its process, returns 1 in the child, and 2 in the worker, after the child has ended.
 pub(crate) const FORK: Function<(), u32> = Function::new("fork");
-/// Closes the descriptor of the socket of its worker, and lets another file have its number.
-pub(crate) const CLOSE_SOCKET: Function<bool, ()> = Function::new("close_socket");
+/// Closes the descriptor of the socket of its worker, and lets something else have its number.
+pub(crate) const CLOSE_SOCKET: Function<ReusedFor, ()> = Function::new("close_socket");
 /// Leaves a thread that holds the lock of standard output forever.
 pub(crate) const HOLD_STDOUT: Function<(), ()> = Function::new("hold_stdout");
 /// As `unended`, to standard output.
@@ -312,7 +312,17 @@ fn hold_stdout(_: ()) {
     wait.recv().expect("the thread sends");
 }
 
-fn close_socket(is_reused: bool) {
+/// What gets the number of a descriptor that was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum ReusedFor {
+    Nothing,
+    File,
+    /// Its other end writes what it gets to standard error.
+    Socket,
+}
+
+#[expect(clippy::print_stderr, reason = "that is the test")]
+fn close_socket(reused: ReusedFor) {
     let settings = std::env::var("CORDIAL_ISOLATE_WORKER").expect("it runs in a worker");
     let socket = format!("socket:[{}]", settings.split(':').nth(1).expect("the number of the socket"));
     for entry in std::fs::read_dir("/proc/self/fd").expect("`/proc` is mounted").flatten() {
@@ -321,8 +331,22 @@ fn close_socket(is_reused: bool) {
             nix::unistd::close(descriptor).expect("it is open");
         }
     }
-    if is_reused {
-        let file = std::fs::OpenOptions::new().write(true).open("/dev/null").expect("it can be opened");
-        std::mem::forget(file);
+    match reused {
+        ReusedFor::Nothing => {}
+        ReusedFor::File => {
+            let file = std::fs::OpenOptions::new().write(true).open("/dev/null").expect("it can be opened");
+            std::mem::forget(file);
+        }
+        ReusedFor::Socket => {
+            let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().expect("there are descriptors");
+            std::mem::forget(ours);
+            let read = move || {
+                let mut bytes = [0; 100];
+                while let Ok(read) = theirs.read(&mut bytes) {
+                    eprintln!("another socket has got {read} bytes");
+                }
+            };
+            std::thread::Builder::new().spawn(read).expect("a thread starts");
+        }
     }
 }

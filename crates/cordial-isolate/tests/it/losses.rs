@@ -61,8 +61,9 @@ fn a_function_that_has_closed_the_socket_of_its_worker_has_lost_its_connection()
     cordial_isolate::test_main(functions());
     cordial::run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
-        for is_reused in [false, true] {
-            let lost = lost(pool.call(CLOSE_SOCKET, is_reused)).await;
+        for reused in [ReusedFor::Nothing, ReusedFor::File, ReusedFor::Socket] {
+            let lost = lost(pool.call(CLOSE_SOCKET, reused)).await;
+            assert!(lost.stderr().is_empty(), "{lost:#}");
             assert!(lost.to_string().contains("its connection is lost: the worker has closed its socket"), "{lost:#}");
             assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
         }
