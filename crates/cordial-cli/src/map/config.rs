@@ -139,7 +139,7 @@ impl Config {
         }
         // Which items are together depends on the slots of the hosts, and on the lines that they accept.
         let needs_hosts = !options.dry_run || arguments::may_group(&options.items);
-        let remote = if needs_hosts { remote(&options, &syntax)? } else { None };
+        let remote = remote(&options, &syntax, needs_hosts)?;
         let items_are_typed = arguments::items_are_typed(&sources);
         let asked_at = match options.other.interactive && !options.dry_run {
             true => Some(Arc::new(terminal_to_ask(&sources)?)),

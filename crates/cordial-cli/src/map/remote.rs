@@ -11,13 +11,13 @@ use crate::system;
 use crate::template::{CommandTemplate, Syntax};
 use crate::text::io_error;
 
-/// Connects to the machines, if there are any.
+/// Connects to the machines, if there are any. For a dry run that needs no machine, only the options are checked.
 ///
 /// # Errors
 ///
 /// A message, when options contradict each other, when a file of hosts cannot be read, when a variable of `--env` cannot be copied, or
 /// when no machine can be reached.
-pub(super) fn remote(options: &MapOptions, syntax: &Syntax) -> Result<Option<Remote>, String> {
+pub(super) fn remote(options: &MapOptions, syntax: &Syntax, needs_hosts: bool) -> Result<Option<Remote>, String> {
     let given = &options.remote;
     if !given.is_used() {
         // The other options need no check: files are here already, and commands inherit all variables.
@@ -85,6 +85,9 @@ pub(super) fn remote(options: &MapOptions, syntax: &Syntax) -> Result<Option<Rem
         is_cleaned: given.cleanup || !given.trc.is_empty(),
         variables: given.env.iter().map(variable).collect::<Result<_, _>>()?,
     };
+    if !needs_hosts {
+        return config.check_hosts().map(|()| None);
+    }
     // The run has not begun, so nothing else prints.
     Remote::new(config, |message| drop(writeln!(std::io::stderr(), "cordial: {message}"))).map(Some)
 }

@@ -54,6 +54,21 @@ pub(crate) struct RemoteConfig {
     pub(crate) variables: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+impl RemoteConfig {
+    /// Checks the entries of `-S`.
+    ///
+    /// # Errors
+    ///
+    /// A message, when an entry is wrong.
+    pub(crate) fn check_hosts(&self) -> Result<(), String> {
+        self.hosts().map(drop)
+    }
+
+    fn hosts(&self) -> Result<Vec<Host>, String> {
+        self.entries.iter().map(|entry| Host::parse(entry, &self.ssh)).collect()
+    }
+}
+
 impl Remote {
     /// Asks the machines for their cores. Calls `left_out` with a sentence about each machine that cannot be reached.
     ///
@@ -62,8 +77,7 @@ impl Remote {
     /// A message, when an entry is wrong, no machine can be reached, a temporary directory cannot be created, or the directory of the
     /// commands is not known.
     pub(crate) fn new(config: RemoteConfig, mut left_out: impl FnMut(&str)) -> Result<Remote, String> {
-        let hosts =
-            config.entries.iter().map(|entry| Host::parse(entry, &config.ssh)).collect::<Result<Vec<_>, _>>()?;
+        let hosts = config.hosts()?;
         let logs = TempDir::with_prefix("cordial-ssh-")
             .map_err(|error| format!("cannot create a temporary directory for -S: {}", io_error::describe(&error)))?;
         let cores = probe_all(&hosts.iter().collect::<Vec<_>>(), logs.path());

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
 use super::address::Address;
+use crate::text::io_error;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -79,8 +80,10 @@ async fn within(
 }
 
 async fn send(address: &Address, request: Builder, body: Bytes) -> Result<Bytes, String> {
-    let unreachable =
-        |error: &dyn std::fmt::Display| format!("cannot reach {}: {error}; is the program running?", address.authority);
+    let unreachable = |error: &dyn std::fmt::Display| {
+        let reason = io_error::without_number(&error.to_string());
+        format!("cannot reach {}: {reason}; is the program running?", address.authority)
+    };
     let stream = TcpStream::connect(&address.authority).await.map_err(|error| unreachable(&error))?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| unreachable(&error))?;

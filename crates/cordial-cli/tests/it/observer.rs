@@ -102,6 +102,7 @@ fn top_says_what_it_needs_and_what_it_cannot_reach() {
         let result = run(args, b"");
         assert_eq!((result.status, result.stdout.len()), (255, 0), "{args:?}");
         assert!(result.stderr.contains(text), "{}", result.stderr);
+        assert!(!result.stderr.contains("os error"), "{}", result.stderr);
     }
 }
 

@@ -550,8 +550,10 @@ fn what_cannot_be_combined_is_refused() {
         (&["-S", "host", "--env", "A,B"], "--env A,B is not the name of one variable"),
         (&["--sshloginfile", "/no/such"], "cannot read the hosts in /no/such: No such file or directory"),
     ] {
-        let result = crate::harness::run(&[&["map"], args, &["echo", ":::", "1"]].concat(), b"");
-        assert_eq!((result.status, &*result.stdout), (255, &b""[..]), "{args:?}: {}", result.stderr);
-        assert!(result.stderr.contains(message), "{args:?}: {}", result.stderr);
+        for kind in [&["map"][..], &["map", "--dry-run"]] {
+            let result = crate::harness::run(&[kind, args, &["echo", ":::", "1"]].concat(), b"");
+            assert_eq!((result.status, &*result.stdout), (255, &b""[..]), "{args:?}: {}", result.stderr);
+            assert!(result.stderr.contains(message), "{args:?}: {}", result.stderr);
+        }
     }
 }
