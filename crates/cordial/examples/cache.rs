@@ -4,33 +4,40 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use cordial::server::{Context, Handle, Server, ServerRef};
+use cordial::server::{Context, Handle, Server, ServerRef, Timer};
 
+/// Each value with the timer of its end, which is cancelled when another value replaces it.
 #[derive(Default)]
-struct Cache(HashMap<u32, String>);
+struct Cache(HashMap<u32, (String, Timer)>);
 struct Get(u32);
-struct Set(u32, Option<String>);
+struct Set(u32, String);
+struct Expire(u32);
 
 impl Server for Cache {}
 impl Handle<Get> for Cache {
     type Reply = Option<String>;
     async fn handle(&mut self, Get(key): Get, _: &mut Context<Self>) -> Option<String> {
-        self.0.get(&key).cloned()
+        self.0.get(&key).map(|(value, _)| value.clone())
     }
 }
 impl Handle<Set> for Cache {
     type Reply = ();
     async fn handle(&mut self, Set(key, value): Set, ctx: &mut Context<Self>) {
-        let Some(value) = value else { return drop(self.0.remove(&key)) };
-        self.0.insert(key, value);
-        ctx.send_after(Duration::from_secs(60), Set(key, None)).detach();
+        let timer = ctx.send_after(Duration::from_secs(60), Expire(key));
+        self.0.insert(key, (value, timer));
+    }
+}
+impl Handle<Expire> for Cache {
+    type Reply = ();
+    async fn handle(&mut self, Expire(key): Expire, _: &mut Context<Self>) {
+        self.0.remove(&key);
     }
 }
 
 fn main() -> std::process::ExitCode {
     cordial::main(async {
         let cache = ServerRef::start(Cache::default);
-        cache.cast(Set(7, Some("seven".to_owned()))).await?;
+        cache.cast(Set(7, "seven".to_owned())).await?;
         println!("{:?} {:?}", cache.call(Get(7)).await?, cache.call(Get(8)).await?);
         Ok::<(), cordial::Exit>(())
     })

@@ -106,8 +106,8 @@
 //! | `item_timeout`: an attempt of an item of a stream has exceeded its timeout | warn | spawned_at, index (counted from 0), attempt (counted from 1), pid, limit_ms |
 //! | `item_retry`: an attempt has failed, and the item is attempted again | warn | spawned_at, index, attempt (the one that has failed), pid, exit, after_ms |
 //! | `item_failed`: an item has failed, after its last attempt; its result is an error | debug | spawned_at, index, attempt (the last one), pid, exit |
-//! | `mailbox_full`: a message waits for room in the mailbox of a server; not again before the mailbox was half empty | warn | pid, label, spawned_at, capacity, oldest_ms (age of the oldest message), in_hand (type of the message that is being handled), sender, message_type (of the message that waits) |
-//! | `casts_dropped`: a server has stopped, or has crashed and is not restarted, and messages that were cast to it were not handled | warn | pid, label, spawned_at, dropped (how many) |
+//! | `mailbox_full`: a message waits for room in the mailbox of a server; not again before the mailbox was half empty | warn | pid (if the server was started), label, spawned_at, capacity, oldest_ms (age of the oldest message), in_hand (type of the message that is being handled), sender, message_type (of the message that waits) |
+//! | `casts_dropped`: a server has stopped, or has crashed and is not restarted, and messages that were cast to it were not handled; or it was never started | warn | pid (if it was started), label, spawned_at, dropped (how many) |
 //! | `call_cycle`: a server waits for itself, through calls of other servers; emitted when the limit of its call has passed | warn | pid, cycle |
 //! | `lost_panic`: a panic that decides no exit: of the destructor of a value that nothing took, of a destructor of a process that had panicked already, or of `stopping` of a server whose handler had panicked | error | exit, backtrace (as in `crash`) |
 //!
@@ -140,7 +140,9 @@ mod unwind;
 
 pub use backoff::Backoff;
 pub use error::{BuildError, DeleteError, Ignore, NotFound, StartError};
-pub use exit::{Exit, Location, Lost, LostBuilder, LostCause, PanicReport, PanicReportBuilder, Refusal, TimedOut};
+pub use exit::{
+    Exit, Location, Lost, LostBuilder, LostCause, PanicReport, PanicReportBuilder, Refusal, StoppedServer, TimedOut,
+};
 pub use inherited::{Inherited, Scoped, Within, within};
 pub use pid::{ParsePidError, Pid};
 #[doc(inline)]

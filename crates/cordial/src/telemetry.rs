@@ -128,13 +128,19 @@ pub(crate) struct MailboxFull<'a> {
 pub(crate) fn mailbox_full(full: &MailboxFull<'_>) {
     let MailboxFull { pid, label, spawned_at, capacity, oldest, in_hand, sender, message } = *full;
     let oldest_ms = oldest.map(ms);
-    event!(name: "mailbox_full", target: TARGET, Level::WARN, event = "mailbox_full", %pid, label, %spawned_at, capacity, oldest_ms,
+    let pid = (pid != Pid::NO_PROCESS).then(|| display(pid));
+    event!(name: "mailbox_full", target: TARGET, Level::WARN, event = "mailbox_full", pid, label, %spawned_at, capacity, oldest_ms,
         in_hand, sender = sender.map(display), message_type = message,
-        "the mailbox of a server is full, and senders wait; the server is slower than its senders, or stuck in a message");
+        "the mailbox of a server is full, and senders wait; the server is slower than its senders, stuck in a message, or not started yet");
 }
 
 /// Emitted when a server has stopped, or has crashed for the last time, while messages that were cast to it waited.
 pub(crate) fn casts_dropped(pid: Pid, label: Option<&str>, spawned_at: &'static Location<'static>, dropped: usize) {
+    if pid == Pid::NO_PROCESS {
+        event!(name: "casts_dropped", target: TARGET, Level::WARN, event = "casts_dropped", label, %spawned_at, dropped,
+            "a server was never started, and its specification was dropped, with the messages that were cast to it");
+        return;
+    }
     event!(name: "casts_dropped", target: TARGET, Level::WARN, event = "casts_dropped", %pid, label, %spawned_at, dropped,
         "a server has ended before it handled all messages that were cast to it; await a call before the stop, which is answered after them");
 }

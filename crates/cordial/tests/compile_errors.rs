@@ -19,6 +19,11 @@ const CASES: &[Case] = &[
         ],
     ),
     (
+        "main_with_an_output",
+        "cordial::main(async { 5 });",
+        &["`cordial::main` cannot make an exit status of `{integer}`", "the output may be `()`, `!`, an `ExitCode`"],
+    ),
+    (
         "start_with_a_wrong_error",
         "Task::start(async { Err::<(), _>(NoError) });",
         &["the error `NoError` cannot become an `Exit`", "needs an error that converts into a boxed error"],

@@ -82,6 +82,10 @@ impl TimedOut {
         Arc::unwrap_or_clone(self.0)
     }
 
+    pub(crate) fn source(&self) -> LimitSource {
+        self.0.limit.source
+    }
+
     /// Returns the timeout that was exceeded.
     #[must_use]
     pub fn limit(&self) -> Duration {
@@ -161,6 +165,12 @@ pub(super) fn write_task(
 }
 
 fn write_name(f: &mut fmt::Formatter<'_>, pid: Pid, label: Option<&str>) -> fmt::Result {
+    if pid == Pid::NO_PROCESS
+        && let Some(label) = label
+    {
+        // A server that was never started.
+        return write!(f, "{label:?}");
+    }
     write!(f, "process {pid}")?;
     label.map_or(Ok(()), |label| write!(f, " {label:?}"))
 }

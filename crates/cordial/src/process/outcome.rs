@@ -1,6 +1,7 @@
-//! The outputs that a process without a handle may have.
+//! The outputs that a process without a handle, and the root process of a program, may have.
 
 use std::convert::Infallible;
+use std::process::ExitCode;
 
 use crate::exit::{Exit, IntoExit};
 
@@ -73,5 +74,39 @@ impl<T: Outcome, E: IntoExit> sealed::Sealed for Result<T, E> {}
 impl<T: Outcome, E: IntoExit> Outcome for Result<T, E> {
     fn into_result(self) -> Result<(), Exit> {
         self.map_err(|error| Exit::from(error.into_boxed())).and_then(T::into_result)
+    }
+}
+
+/// The output of the root process of a program, see [`main`](crate::main): an [`Outcome`], an [`ExitCode`], or a `Result` of an
+/// `ExitCode`. An `ExitCode` is the exit status of the program.
+///
+/// This trait is sealed: it cannot be implemented outside this crate.
+#[diagnostic::on_unimplemented(
+    message = "`cordial::main` cannot make an exit status of `{Self}`",
+    note = "the output may be `()`, `!`, an `ExitCode`, or a `Result` of one of these whose error is or converts into a boxed error"
+)]
+pub trait ProgramOutcome: sealed::Sealed {
+    /// Returns the exit status, or else the exit that this output stands for.
+    #[doc(hidden)]
+    fn into_status(self) -> Result<ExitCode, Exit>;
+}
+
+impl<T: Outcome> ProgramOutcome for T {
+    fn into_status(self) -> Result<ExitCode, Exit> {
+        self.into_result().map(|()| ExitCode::SUCCESS)
+    }
+}
+
+impl sealed::Sealed for ExitCode {}
+impl ProgramOutcome for ExitCode {
+    fn into_status(self) -> Result<ExitCode, Exit> {
+        Ok(self)
+    }
+}
+
+impl<E: IntoExit> sealed::Sealed for Result<ExitCode, E> {}
+impl<E: IntoExit> ProgramOutcome for Result<ExitCode, E> {
+    fn into_status(self) -> Result<ExitCode, Exit> {
+        self.map_err(|error| Exit::from(error.into_boxed()))
     }
 }

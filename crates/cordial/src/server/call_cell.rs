@@ -27,8 +27,8 @@ use super::shared::{ServerRef, short_type_name};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{
-    Scope, Sender, WaitLimit, begin_long_wait, capped, discard, discard_in_turn, ends_at_this_await, keep_spare_call,
-    named_limit, own_waker_address, sender, take_spare_call,
+    Scope, Sender, WaitLimit, begin_long_wait, capped, discard, discard_in_turn, ends_at_this_await, is_last_poll,
+    keep_spare_call, named_limit, own_waker_address, sender, take_spare_call,
 };
 use crate::timeout::{CompactTimeout, Timeout};
 
@@ -282,9 +282,12 @@ where
         if let Err(refusal) = shared.runtime.refuse_forked() {
             return self.fail_at(Exit::Refused(refusal), cx);
         }
+        if is_last_poll() {
+            return Poll::Pending;
+        }
         let Sender { process: sender, carried, .. } = sender();
         let wait_limit = match capped(self.limit()) {
-            Timeout::After(Duration::ZERO) => return self.fail_at(self.timed_out(), cx),
+            Timeout::After(Duration::ZERO) => return self.fail_at(self.timed_out(Phase::Pending), cx),
             Timeout::After(limit) => WaitLimit::begin(limit, &shared.runtime, cx),
             Timeout::Infinity => WaitLimit::Never,
         };
@@ -398,18 +401,19 @@ where
         if bits != 0 {
             wait_limit = WaitLimit::from_bits(bits, &self.server.0.runtime);
         }
-        if wait_limit.poll(&self.server.0.runtime, cx).is_pending() {
+        if wait_limit.poll(&self.server.0.runtime, cx).is_pending() || is_last_poll() {
             self.state.lock().wait_limit = wait_limit;
             return Poll::Pending;
         }
         // An answer that has arrived never times out.
+        let phase = self.state.lock().phase;
         match self.take_answer() {
             Some(Ok(value)) => {
                 self.progress.store(READY, Ordering::Relaxed);
                 Poll::Ready(Ok(value))
             }
             Some(Err(exit)) => self.fail_at(exit, cx),
-            None => self.fail_at(self.timed_out(), cx),
+            None => self.fail_at(self.timed_out(phase), cx),
         }
     }
 
@@ -463,11 +467,24 @@ where
         value.map(Ok).or(exit.map(Err))
     }
 
-    fn timed_out(&self) -> Exit {
+    /// Returns the exit of a call whose limit has passed in this phase.
+    fn timed_out(&self, phase: Phase) -> Exit {
         let shared = &self.server.0;
         let limit = named_limit(self.limit());
         cycle::emit(&shared.runtime, shared.mailbox.with(|state| state.pid));
-        shared.timed_out(limit)
+        let message = short_type_name::<M>();
+        let state = match phase {
+            Phase::InHand => Some(format!("the server was handling this message, `{message}`")),
+            Phase::Later(task) => {
+                let spawned_at = shared.runtime.with(task, |entry| format!(", spawned at {}", entry.spawned_at));
+                let spawned_at = spawned_at.unwrap_or_default();
+                Some(format!(
+                    "the server had handled this message, `{message}`, but its `reply_later` (process {task}{spawned_at}) had not replied yet"
+                ))
+            }
+            Phase::Pending | Phase::Answered | Phase::Gone => shared.why_slow(),
+        };
+        shared.timed_out(limit, state)
     }
 }
 

@@ -17,6 +17,7 @@
 //! | that is being handled when the process crashes | is not handled again; the caller gets the exit of the process |
 //! | that is being handled, or waits for the answer of a [`Later`], when the server ends without a crash | has no answer: the caller gets an [`Exit::Error`](crate::Exit::Error) that says so, since the message may have had effects |
 //! | that waits when the process crashes | is handled by the next process, in order; if there is none, it is answered with the exit |
+//! | that waits when the supervisor of the server ends, and its own supervisor starts it again | waits on. It is handled if the new supervisor has the server as a child again, by [`child_spec`](ServerRef::child_spec); otherwise it is answered once that supervisor has started |
 //! | that waits when the server stops | a call is answered with [`Refusal::ServerStopped`](crate::Refusal::ServerStopped); a cast is dropped, which is the event `casts_dropped` |
 //!
 //! # Events
@@ -28,8 +29,10 @@
 //! | event | level | emitted when | fields |
 //! |---|---|---|---|
 //! | `mailbox_full` | warn | a message waits for room; not again before the mailbox was half empty | pid, label, spawned_at, capacity, oldest_ms, in_hand, sender, message_type |
-//! | `casts_dropped` | warn | the server has stopped, or has crashed and is not restarted, and messages that were cast to it were not handled | pid, label, spawned_at, dropped |
+//! | `casts_dropped` | warn | the server has stopped, or has crashed and is not restarted, and messages that were cast to it were not handled; or it was never started, and its specification was dropped | pid, label, spawned_at, dropped |
 //! | `call_cycle` | warn | a call has exceeded its limit, and the called server waits for the caller, directly or through other servers | pid, cycle |
+//!
+//! There is no pid while the server has not been started. The label is then the id of the child.
 //!
 //! [`MailboxInfo`](crate::process::MailboxInfo) has the length of the mailbox, the age of its oldest message, and how many messages
 //! were handled and skipped. It is in [`process::info`](crate::process::info), in a [`Snapshot`](crate::Snapshot), and in

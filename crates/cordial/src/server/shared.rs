@@ -11,7 +11,7 @@ use super::envelope::Item;
 use super::laters::Laters;
 use super::mailbox::{Handled, Lengths, Mailbox};
 use crate::backoff::Backoff;
-use crate::exit::{Exit, NamedLimit, TimedOut};
+use crate::exit::{Exit, NamedLimit, NamedServer, TimedOut};
 use crate::pid::Pid;
 use crate::process::{HeldValue, MailboxInfo, NextIncarnation, RuntimeHandle, Serving, Shutdown};
 use crate::supervisor::{Restart, TaskSupervisor};
@@ -79,8 +79,13 @@ impl<S: Send + 'static> ServerShared<S> {
         options: Options<S>,
         create: CreateState<S>,
     ) -> Arc<ServerShared<S>> {
+        let named = NamedServer {
+            label: options.label.clone(),
+            type_name: short_type_name::<S>(),
+            spawned_at: options.spawned_at,
+        };
         Arc::new(ServerShared {
-            mailbox: Mailbox::new(capacity),
+            mailbox: Mailbox::new(capacity, named),
             options,
             awaits_request: AtomicBool::new(false),
             create: Mutex::new(Some(create)),
@@ -169,17 +174,17 @@ impl<S: Send + 'static> ServerShared<S> {
         }
     }
 
-    /// Returns the exit of a sender whose limit has passed.
+    /// Returns the exit of a sender whose limit has passed. `state` says what the server did.
     #[cold]
-    pub(super) fn timed_out(&self, limit: NamedLimit) -> Exit {
+    pub(super) fn timed_out(&self, limit: NamedLimit, state: Option<String>) -> Exit {
         let pid = self.mailbox.with(|state| state.pid);
         let known = timed_out(&self.runtime, pid, limit);
         let known = known.unwrap_or_else(|| TimedOut::new(limit, pid, self.options.label.clone(), None));
-        Exit::Timeout(known.with_state(self.why_slow()))
+        Exit::Timeout(known.with_state(state))
     }
 
     /// Says why a message may have waited. `None` if the server waits for messages itself.
-    fn why_slow(&self) -> Option<String> {
+    pub(super) fn why_slow(&self) -> Option<String> {
         let (is_running, has_started, last_exit) =
             self.mailbox.with(|state| (state.is_running, state.has_started, state.last_exit.clone()));
         if is_running && has_started {

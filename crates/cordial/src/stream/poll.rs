@@ -27,7 +27,9 @@ use super::spawner::Spawner;
 use super::try_source::SourceError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Purpose, RuntimeHandle, Spawn, box_if_large, discard, ends_at_this_await, limits_of_new_wait};
+use crate::process::{
+    Purpose, RuntimeHandle, Spawn, box_if_large, discard, ends_at_this_await, is_last_poll, limits_of_new_wait,
+};
 use crate::timeout::Timeout;
 
 /// How many results a stream delivers in a row before it returns `Pending` once. Without this bound, a consumer that always
@@ -226,7 +228,8 @@ where
     type Item = Result<T, E>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<T, E>>> {
-        if ends_at_this_await(cx) {
+        // No item starts after a deadline.
+        if ends_at_this_await(cx) || is_last_poll() {
             return Poll::Pending;
         }
         let mut this = self.project();

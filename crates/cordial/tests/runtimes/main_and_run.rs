@@ -55,6 +55,9 @@ fn the_status_of_a_program_depends_on_the_exit_of_its_root() {
         ("kill", 1, "Error: was killed"),
         ("shutdown of a task, in another error", 1, "Error: was shut down"),
         ("timeout", 1, "Error: took longer than its limit of 1ms"),
+        ("status", 3, ""),
+        ("status or error", 4, ""),
+        ("error instead of a status", 1, "Error: no luck"),
     ];
     let Some(case) = subprocess::case() else {
         for (case, status, complaint) in cases {
@@ -64,7 +67,7 @@ fn the_status_of_a_program_depends_on_the_exit_of_its_root() {
             assert!(last.contains(complaint), "{case}: {}", ran.stderr);
             let n_errors = ran.stderr.matches("Error: ").count();
             assert_eq!(n_errors, usize::from(status == 1), "{case}: {}", ran.stderr);
-            assert_eq!(last.is_empty(), status == 0, "{case}: {}", ran.stderr);
+            assert_eq!(last.is_empty(), status != 1, "{case}: {}", ran.stderr);
         }
         return;
     };
@@ -87,6 +90,9 @@ fn the_status_of_a_program_depends_on_the_exit_of_its_root() {
         "timeout" => {
             cordial::main(async { Task::spawn(std::future::pending::<()>()).timeout(Duration::from_millis(1)).await })
         }
+        "status" => cordial::main(async { ExitCode::from(3) }),
+        "status or error" => cordial::main(async { Ok::<_, Exit>(ExitCode::from(4)) }),
+        "error instead of a status" => cordial::main(async { Err::<ExitCode, _>("no luck") }),
         other => panic!("there is no case {other:?}"),
     })
 }

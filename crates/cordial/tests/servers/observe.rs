@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use cordial::{Task, process, testing};
+use cordial::{ChildSpec, Strategy, Supervisor, Task, process, testing};
 
 use crate::harness::children::{Log, settle};
 use crate::harness::events::{capture, named};
-use crate::work::{SECOND, Say, Slow, Worker};
+use crate::work::{Crash, SECOND, Say, Slow, Worker};
 
 #[test]
 fn info_and_snapshots_show_the_mailbox() {
@@ -54,6 +54,44 @@ fn a_full_mailbox_is_an_event_until_it_was_half_empty() {
     assert_eq!(full.len(), 2, "{full:?}");
     let fields = ["label", "capacity", "in_hand", "message_type"].map(|field| full[0].field(field));
     assert_eq!(fields, ["worker", "2", "Slow", "Say"]);
+}
+
+#[test]
+fn crashes_restarts_and_the_last_crash_of_a_server_are_events() {
+    let emitted = capture(|| {
+        testing::run(async {
+            let (server, spec) = ChildSpec::server("cache", || Worker { log: Log::default() });
+            let tree = Supervisor::builder(Strategy::OneForOne).max_restarts(1, 5 * SECOND).unlinked().child(spec);
+            let tree = tree.start().await.unwrap();
+            for text in ["one", "two"] {
+                assert!(server.call(Crash(text)).await.unwrap_err().is_panic());
+            }
+            tree.ended().await;
+        });
+    });
+    let texts = |name, field| named(&emitted, name).into_iter().map(|event| event.field(field)).collect::<Vec<_>>();
+    assert_eq!(texts("crash", "label"), ["cache", "cache"], "{emitted:?}");
+    assert_eq!(texts("restart", "child"), ["cache"]);
+    assert!(
+        texts("restart", "reason")[0].contains("one") && texts("give_up", "reason")[0].contains("two"),
+        "{emitted:?}"
+    );
+    assert_eq!(texts("give_up", "child"), ["cache"]);
+}
+
+#[test]
+fn casts_to_a_server_that_is_never_started_are_an_event_that_names_the_child() {
+    let emitted = capture(|| {
+        testing::run(async {
+            let (server, spec) = ChildSpec::server("cache", || Worker { log: Log::default() });
+            server.cast(Say("dropped")).await.unwrap();
+            drop(spec);
+        });
+    });
+    let dropped = named(&emitted, "casts_dropped");
+    let fields = ["pid", "label", "dropped"].map(|field| dropped[0].field(field));
+    assert_eq!(fields, ["", "cache", "1"]);
+    assert!(dropped[0].field("message").starts_with("a server was never started"), "{dropped:?}");
 }
 
 #[test]

@@ -187,10 +187,15 @@ fn the_error_of_a_limit_says_what_the_server_was_doing() {
         let server = builder.backoff(Backoff::exponential(9 * SECOND, 9 * SECOND)).start();
         let text = server.call(Slow(2, "")).timeout(SECOND).await.unwrap_err().to_string();
         assert!(text.contains(" \"cache\", spawned at "), "{text}");
+        assert!(text.contains("): the server was handling this message, `Slow`; give it another limit"), "{text}");
+        // A message that waits behind another one.
+        let text = server.call(Say("")).timeout(SECOND / 2).await.unwrap_err().to_string();
         assert!(text.contains("): the server was handling `Slow`; give it another limit"), "{text}");
         // A late answer: the server itself waits for messages.
         let text = server.call(SlowReply(9)).timeout(3 * SECOND).await.unwrap_err().to_string();
-        assert!(text.contains("); give it another limit"), "{text}");
+        let taken = "): the server had handled this message, `SlowReply`, but its `reply_later` (process <";
+        assert!(text.contains(taken) && text.contains("work.rs:"), "{text}");
+        assert!(text.contains(") had not replied yet; give it another limit"), "{text}");
         assert!(server.call(Crash("boom")).await.unwrap_err().is_panic());
         let text = server.call(Say("")).await.unwrap_err().to_string();
         assert!(
@@ -205,6 +210,6 @@ fn the_error_of_a_limit_says_what_the_server_was_doing() {
         assert!(text.contains("): the server was starting, and its `started` had not returned; give it"), "{text}");
         let (not_started, _spec) = ChildSpec::server("cache", || Hangs);
         let text = not_started.call(Say("")).await.unwrap_err().to_string();
-        assert!(text.contains("): no supervisor had started the server; give it"), "{text}");
+        assert!(text.contains("(\"cache\"): no supervisor had started the server; give it"), "{text}");
     });
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use cordial::server::ServerRef;
 use cordial::{
-    Backoff, ChildSpec, Exit, Refusal, Restart, StartError, Strategy, Supervisor, TaskSupervisor, process, testing,
+    Backoff, ChildSpec, Exit, Pid, Restart, StartError, Strategy, Supervisor, TaskSupervisor, process, testing,
 };
 use tokio::time::Instant;
 
 use crate::harness::children::{Log, has_given_up, settle};
-use crate::work::{Crash, End, SECOND, Say, Slow, Worker};
+use crate::work::{Crash, End, SECOND, Say, Slow, Worker, is_stopped};
 
 #[test]
 fn queued_messages_survive_a_restart_in_order() {
@@ -45,7 +45,7 @@ fn a_server_in_a_tree_keeps_its_mailbox_when_the_tree_restarts_it() {
         assert_eq!((children[0].pid, children[0].incarnation), (Some(server.pid()), 2));
         assert_eq!(process::info(server.pid()).unwrap().label.as_deref(), Some("worker"));
         tree.stop().await;
-        assert_eq!(server.call(Say("late")).await, Err(Exit::Refused(Refusal::ServerStopped)));
+        assert!(is_stopped(&server.call(Say("late")).await));
         assert_eq!(log.take(), "started before stopping: boom started queued stopping: was shut down");
     });
 }
@@ -181,7 +181,7 @@ fn only_an_abnormal_exit_restarts_a_transient_server() {
         assert_eq!(server.call(End(Exit::from("broken"))).await, Ok("ends"));
         assert_eq!(server.call(Say("again")).await, Ok(5));
         let (ends, queued) = tokio::join!(server.call(End(Exit::Normal)), server.call(Say("queued")));
-        assert_eq!((ends, queued), (Ok("ends"), Err(Exit::Refused(Refusal::ServerStopped))));
+        assert!(ends == Ok("ends") && is_stopped(&queued), "{ends:?}, {queued:?}");
     });
 }
 
@@ -216,7 +216,7 @@ fn a_server_under_a_task_supervisor_is_restarted_with_its_mailbox() {
         assert!(crash.is_err());
         assert_eq!(queued, Ok(6));
         tasks.stop().await;
-        assert_eq!(server.call(Say("late")).await, Err(Exit::Refused(Refusal::ServerStopped)));
+        assert!(is_stopped(&server.call(Say("late")).await));
     });
 }
 
@@ -242,5 +242,96 @@ fn a_handle_knows_its_process_as_soon_as_the_process_was_started() {
         process::exit(second, Exit::Killed);
         assert_eq!(watch.await, Exit::Killed);
         assert_eq!(worker.ended().await, Exit::Killed);
+    });
+}
+
+/// Starts a tree with a supervisor that has `server` as a child, and a sibling that can end that supervisor.
+async fn nested(server: &ServerRef<Worker>, restart: Restart) -> Supervisor {
+    let server = server.clone();
+    let inner = move || {
+        let crashes = ChildSpec::task("crashes", std::future::pending::<()>).restart(Restart::Permanent);
+        Supervisor::builder(Strategy::OneForOne).max_restarts(0, SECOND).child(server.child_spec()).child(crashes)
+    };
+    let middle = move || {
+        Supervisor::builder(Strategy::OneForOne).child(ChildSpec::supervisor("inner", inner.clone()).restart(restart))
+    };
+    let tree = Supervisor::builder(Strategy::OneForOne).child(ChildSpec::supervisor("middle", middle));
+    tree.start().await.unwrap()
+}
+
+/// The process with this label.
+fn labelled(label: &str) -> Pid {
+    let snapshot = process::snapshot();
+    let found = snapshot.processes.into_iter().find(|shown| shown.label.as_deref() == Some(label));
+    found.map(|shown| shown.pid).expect("it runs")
+}
+
+#[test]
+fn messages_wait_while_the_supervisor_of_their_server_is_rebuilt() {
+    for ends in ["crashes", "inner", "middle"] {
+        testing::run(async move {
+            let log = Log::default();
+            let server = Worker::builder(&log).label("worker").start();
+            let tree = nested(&server, Restart::Permanent).await;
+            let first = server.pid();
+            server.cast(Slow(1, "in-hand")).await.unwrap();
+            settle().await;
+            server.cast(Say("cast")).await.unwrap();
+            let (call, later, ()) = tokio::join!(
+                server.call(Say("call")),
+                async {
+                    process::monitor(first).await;
+                    server.call(Say("between")).await
+                },
+                async {
+                    settle().await;
+                    process::exit(labelled(ends), Exit::Killed);
+                }
+            );
+            assert_eq!((call, later), (Ok(4), Ok(7)), "{ends}");
+            assert_ne!(server.pid(), first);
+            let handled = log.take();
+            assert!(handled.ends_with("started cast call between"), "{ends}: {handled}");
+            tree.stop().await;
+            assert!(is_stopped(&server.call(Say("late")).await));
+        });
+    }
+}
+
+#[test]
+fn messages_are_refused_when_the_supervisor_of_their_server_is_not_rebuilt() {
+    testing::run(async {
+        // Rebuilt without the server.
+        let log = Log::default();
+        let of_server = log.clone();
+        let (server, spec) = ChildSpec::server("worker", move || Worker { log: of_server.clone() });
+        let mut specs = vec![spec];
+        let inner =
+            move || Supervisor::builder(Strategy::OneForOne).child(specs.pop().unwrap_or_else(|| log.child("other")));
+        let tree = Supervisor::builder(Strategy::OneForOne).child(ChildSpec::supervisor("inner", inner)).start().await;
+        server.cast(Slow(1, "in-hand")).await.unwrap();
+        let begun = Instant::now();
+        let (answer, ()) = tokio::join!(server.call(Say("waits")), async {
+            settle().await;
+            process::exit(labelled("inner"), Exit::Killed);
+        });
+        assert!(answer.is_err() && begun.elapsed() < SECOND, "{answer:?}");
+        assert!(is_stopped(&server.call(Say("late")).await));
+        tree.unwrap().stop().await;
+
+        // Not rebuilt: its restart is temporary, or the whole tree stops, or a call ends it.
+        for (restart, stops) in [(Restart::Temporary, false), (Restart::Permanent, true)] {
+            let server = Worker::builder(&Log::default()).label("worker").start();
+            let tree = nested(&server, restart).await;
+            server.cast(Slow(1, "in-hand")).await.unwrap();
+            settle().await;
+            let (answer, ()) = tokio::join!(server.call(Say("waits")), async {
+                settle().await;
+                if stops { _ = tree.stop().await } else { process::exit(labelled("crashes"), Exit::Killed) }
+            });
+            assert!(is_stopped(&answer), "{answer:?}");
+            assert!(is_stopped(&server.call(Say("late")).await));
+            tree.stop().await;
+        }
     });
 }

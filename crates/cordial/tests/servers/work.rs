@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
-use cordial::Exit;
 use cordial::server::{Context, ExitOf, Handle, Later, Server, ServerBuilder, ServerRef};
+use cordial::{Exit, Refusal};
 
 use crate::harness::children::Log;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// Returns whether the message was refused because its server has stopped.
+pub(crate) fn is_stopped<T>(answer: &Result<T, Exit>) -> bool {
+    matches!(answer, Err(Exit::Refused(Refusal::ServerStopped(_))))
+}
 
 /// The server. It logs its start, its stop, and the texts of messages.
 pub(crate) struct Worker {

@@ -50,7 +50,7 @@ pub(crate) const ORDERS: &[Order] = &[
     ] },
     Order { folder: "cordial/src/supervisor", rows: &[
         "restart clock due_children intensity stop_reason kill_on_drop incarnation child_counts start_watch",
-        "restart_backoff start_reply", "factory strategy events exit_signals startable settle",
+        "restart_backoff start_reply", "factory strategy events exit_signals settle", "startable",
         "spawn serve nested server_child", "spec", "tasks/child_limit tasks/builder tasks/waiting_child", "tasks/restartable",
         "tasks/children tasks/start_restartable", "tasks/shared tasks/stop", "tasks/reservation tasks/server tasks/handle",
         "tasks/hand_over tasks/start_child tasks/start", "tasks/stream", "tree/info tree/inbox tree/builder tree/delayed_starts", "tree/call", "tree/child",

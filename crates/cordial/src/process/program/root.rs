@@ -21,7 +21,7 @@ use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::discard::discard;
 use crate::process::entry::Entry;
-use crate::process::outcome::Outcome;
+use crate::process::outcome::ProgramOutcome;
 use crate::process::report::{ReportBuilder, StopReport};
 use crate::process::runtime::{RuntimeHandle, assert_may_block, is_in_poll, refuse_ending_thread, try_default_runtime};
 use crate::process::shutdown::Shutdown;
@@ -133,6 +133,7 @@ where
 /// | end of the root process | status | standard error |
 /// |---|---|---|
 /// | a value, or an orderly shutdown | 0 | |
+/// | an [`ExitCode`], or an `Ok` of one | that | |
 /// | any other exit | 1 | the exit; for a panic, the backtrace as well, if `RUST_BACKTRACE` enables it |
 /// | none: the default runtime cannot start | 1 | the reason |
 /// | a second signal | 130 (SIGINT) or 143 (SIGTERM) | |
@@ -170,7 +171,7 @@ where
 pub fn main<F>(future: F) -> ExitCode
 where
     F: Future + Send + 'static,
-    F::Output: Outcome + Send + 'static,
+    F::Output: ProgramOutcome + Send + 'static,
 {
     assert_may_block("cordial::main");
     let runtime = match try_default_runtime() {
@@ -191,10 +192,13 @@ where
     }
     // The conversion, the source, the text and the destructor of an error are user code. A panic in them, which the panic hook has
     // reported, does not change the status.
-    let Ok(result) = unwind::catch_cold(|| outcome.result.and_then(Outcome::into_result)) else {
+    let Ok(result) = unwind::catch_cold(|| outcome.result.and_then(ProgramOutcome::into_status)) else {
         return ExitCode::FAILURE;
     };
-    let exit = result.err().unwrap_or(Exit::Normal);
+    let exit = match result {
+        Ok(status) => return status,
+        Err(exit) => exit,
+    };
     let has_succeeded = matches!(exit, Exit::Normal)
         || unwind::catch_cold(|| is_orderly(runtime, &exit, outcome.was_asked)).unwrap_or(false);
     if !has_succeeded {

@@ -11,7 +11,7 @@ use crate::pid::Pid;
 use crate::process::discard;
 use crate::sorted_map::SortedMap;
 use crate::supervisor::due_children::DueChildren;
-use crate::supervisor::spec::ChildSpec;
+use crate::supervisor::spec::{ChildSpec, ChildStart};
 
 /// The children of one supervisor. A key names one child from [`insert`](ChildTable::insert) to
 /// [`remove`](ChildTable::remove), and none after that; later children have greater keys.
@@ -83,7 +83,16 @@ impl ChildTable {
             self.abandoned.append(&mut child.abandoned);
             self.abandoned.retain(|pid| runtime.is_alive(*pid));
         }
+        self.give_up_servers(key, &child);
         discard(child);
+    }
+
+    /// Gives up the server that the child is, and those that are kept for it.
+    fn give_up_servers(&self, key: u32, child: &TreeChild) {
+        self.shared.give_up_servers_of(key);
+        if let (Some(_), ChildStart::Worker(factory)) = (&child.spec.server, &child.spec.start) {
+            self.shared.give_up_server(factory.clone());
+        }
     }
 
     /// Returns the key of the child with this id.
@@ -128,8 +137,12 @@ impl ChildTable {
         }
         if status == ChildStatus::Stopped
             && let Some(server) = &self[key].spec.server
+            && !self.shared.is_rebuilt()
         {
             server.not_restarted();
+        }
+        if matches!(status, ChildStatus::Running(_) | ChildStatus::Stopped) {
+            self.shared.give_up_servers_of(key);
         }
         self.publish(key);
     }
@@ -183,6 +196,15 @@ impl ChildTable {
     /// Returns the processes that were abandoned and may not have exited yet, including those of removed children.
     pub(super) fn abandoned(&self) -> impl Iterator<Item = Pid> {
         self.children.values().flat_map(|child| &child.abandoned).chain(&self.abandoned).copied()
+    }
+}
+
+/// Usually there are no children any more. If the process was killed, these are the children that it had.
+impl Drop for ChildTable {
+    fn drop(&mut self) {
+        for (key, child) in self.children.iter() {
+            self.give_up_servers(key, child);
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The state that the handles and the process of a supervisor share.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
@@ -10,7 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::call::TreeCall;
 use super::child_infos::ChildInfos;
 use crate::pid::Pid;
-use crate::process::{RestartError, RuntimeHandle, Supervise, Supervision, SupervisorKind};
+use crate::process::{RestartError, RuntimeHandle, Supervise, Supervision, SupervisorKind, discard};
+use crate::supervisor::factory::Factory;
 use crate::supervisor::incarnation::Incarnations;
 use crate::supervisor::intensity::{RestartLimit, SharedIntensity};
 use crate::supervisor::restart::Restart;
@@ -25,6 +27,10 @@ pub(super) struct TreeShared {
     pub(super) calls: mpsc::UnboundedSender<TreeCall>,
     pub(super) n_restarts: AtomicU64,
     pub(super) intensity: SharedIntensity,
+    /// The supervisor of which this one is a child, and its key there.
+    parent: Option<(Weak<dyn WillRestart>, u32)>,
+    /// The factories of servers that were children of a child, by the key of that child: see [`WillRestart::keep_server`].
+    kept_servers: Mutex<BTreeMap<u32, Vec<Factory>>>,
 }
 
 impl TreeShared {
@@ -33,9 +39,12 @@ impl TreeShared {
         strategy: Strategy,
         limit: RestartLimit,
         calls: mpsc::UnboundedSender<TreeCall>,
+        parent: Option<(Weak<dyn WillRestart>, u32)>,
     ) -> TreeShared {
         TreeShared {
             strategy,
+            parent,
+            kept_servers: Mutex::default(),
             incarnations: Incarnations::new(runtime.clone()),
             children: ChildInfos::new(runtime),
             calls,
@@ -58,10 +67,46 @@ impl TreeShared {
     }
 }
 
+impl TreeShared {
+    /// Returns the parent, and the key there, if this supervisor stops or has stopped and the parent will start it again.
+    fn rebuilt_by(&self) -> Option<(Arc<dyn WillRestart>, u32)> {
+        // The channel is open until the supervisor begins to stop.
+        let (parent, key) = self.parent.as_ref().filter(|_| self.calls.is_closed())?;
+        let parent = parent.upgrade()?;
+        parent.will_restart(*key).then_some((parent, *key))
+    }
+
+    /// Returns whether this supervisor stops or has stopped, and its parent will start it again.
+    pub(super) fn is_rebuilt(&self) -> bool {
+        self.rebuilt_by().is_some()
+    }
+
+    /// Gives the factory of a server up, unless this supervisor is rebuilt: then the parent keeps it.
+    pub(super) fn give_up_server(&self, server: Factory) {
+        match self.rebuilt_by() {
+            Some((parent, key)) => parent.keep_server(key, server),
+            None => discard(server),
+        }
+    }
+
+    /// Gives up the servers that are kept for the child with this key.
+    pub(super) fn give_up_servers_of(&self, key: u32) {
+        let servers = self.kept_servers().remove(&key);
+        servers.into_iter().flatten().for_each(|server| self.give_up_server(server));
+    }
+
+    fn kept_servers(&self) -> MutexGuard<'_, BTreeMap<u32, Vec<Factory>>> {
+        self.kept_servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl WillRestart for TreeShared {
     fn will_restart(&self, key: u32) -> bool {
-        // The channel is open until the supervisor begins to stop.
-        !self.calls.is_closed() && self.children.will_restart(key)
+        if self.calls.is_closed() { self.is_rebuilt() } else { self.children.will_restart(key) }
+    }
+
+    fn keep_server(&self, key: u32, server: Factory) {
+        self.kept_servers().entry(key).or_default().push(server);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Starting a supervisor: on its own, or as the child of another supervisor.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::mpsc;
 
@@ -16,7 +16,7 @@ use crate::exit::Refusal;
 use crate::process::{ChildSlot, RuntimeHandle, current_runtime};
 use crate::supervisor::spawn::{SpawnSupervisor, SpawnedSupervisor};
 use crate::supervisor::start_reply::{PendingStart, start_reply};
-use crate::supervisor::startable::{ChildPosition, Startable, StartedSupervisor, sealed};
+use crate::supervisor::startable::{ChildPosition, Startable, StartedSupervisor, WillRestart, sealed};
 
 /// A supervisor whose process has started.
 struct StartedTree {
@@ -69,7 +69,7 @@ impl SupervisorBuilder {
     /// ```
     pub async fn start(self) -> Result<Supervisor, StartError> {
         self.check()?;
-        let started = self.start_process(&current_runtime(), None)?;
+        let started = self.start_process(&current_runtime(), None, None)?;
         match started.ready.outcome().await {
             Some(Ok(guard)) => {
                 guard.disarm();
@@ -80,12 +80,18 @@ impl SupervisorBuilder {
         }
     }
 
-    /// Starts the process, which then starts the children. `slot` is `Some` if the supervisor is itself a child.
-    fn start_process(self, runtime: &RuntimeHandle, slot: Option<ChildSlot>) -> Result<StartedTree, Refusal> {
+    /// Starts the process, which then starts the children. `slot` and `parent` are `Some` if the supervisor is itself a child.
+    fn start_process(
+        self,
+        runtime: &RuntimeHandle,
+        slot: Option<ChildSlot>,
+        parent: Option<Weak<dyn WillRestart>>,
+    ) -> Result<StartedTree, Refusal> {
         let SupervisorBuilder { strategy, label, limit, auto_shutdown, children, owned_by, spawned_at } = self;
         let (sender, calls) = mpsc::unbounded_channel();
         let (mut reply, ready) = start_reply();
-        let shared = Arc::new(TreeShared::new(runtime, strategy, limit, sender));
+        let parent = parent.zip(slot.as_ref().map(ChildSlot::index));
+        let shared = Arc::new(TreeShared::new(runtime, strategy, limit, sender, parent));
         let children = ChildTable::new(shared.clone(), children);
         let mut state = TreeState::new(shared.clone(), children, Calls::new(calls), label.clone(), auto_shutdown);
         state.start_is_delayed = reply.take_delayed();
@@ -103,9 +109,9 @@ impl sealed::Sealed for SupervisorBuilder {}
 impl Startable for SupervisorBuilder {
     fn start_as_child(mut self, position: ChildPosition) -> Result<StartedSupervisor, StartError> {
         self.check()?;
-        let ChildPosition { runtime, id, slot, .. } = position;
+        let ChildPosition { runtime, id, slot, parent } = position;
         self.label.get_or_insert(id);
-        let StartedTree { process, ready, .. } = self.start_process(&runtime, Some(slot))?;
+        let StartedTree { process, ready, .. } = self.start_process(&runtime, Some(slot), Some(parent))?;
         Ok(StartedSupervisor { pid: process.pid, ready: Some(ready), report: process.report })
     }
 }
