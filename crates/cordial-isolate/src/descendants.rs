@@ -11,6 +11,7 @@
 //! An orphan is not found if it was executed without the variable, if `/proc` does not list children, or if `/proc` is that of another PID
 //! namespace, where the numbers mean other processes. So all of this is best effort.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,7 +20,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pidfd_open, pidfd_send_signal, waitid};
 
-use crate::kernel::{proc_is_own, stat_column};
+use crate::kernel::{PAUSE, proc_is_own, stat_column};
 
 /// How many times the processes are searched at most: one may start another while it is being killed.
 const PASSES: usize = 20;
@@ -27,6 +28,9 @@ const PASSES: usize = 20;
 /// How long to wait for the processes that were killed in one pass. On a busy machine, a killed process may wait for a core before it ends. A
 /// process that has not ended after this time hangs in the kernel.
 pub(crate) const WAIT_AFTER_KILL: Duration = Duration::from_millis(500);
+
+/// How many pauses of 1 ms there are at most for processes whose environment is empty.
+const PAUSES: u32 = 5;
 
 /// A process that is to be killed. Its descriptor always names this process, but its number may be reused for another one.
 struct Found {
@@ -36,11 +40,13 @@ struct Found {
 
 /// Kills the orphans that have this variable in their environment, and all of their descendants. `mark` is `NAME=value`.
 pub(crate) fn kill_orphans(mark: &str) {
+    let pauses = Cell::new(PAUSES);
+    let is_wanted = |child| has_variable(child, mark, &pauses);
     kill_all(|found| {
         for ancestor in ancestors() {
             for child in children(ancestor) {
-                if has_variable(child, mark) {
-                    add_tree(child, &mut |child| has_variable(child, mark), found);
+                if is_wanted(child) {
+                    add_tree(child, &mut { is_wanted }, found);
                 }
             }
         }
@@ -128,8 +134,17 @@ fn children(os_pid: i32) -> Vec<i32> {
     lists.flat_map(|list| list.split(' ').filter_map(|child| child.parse().ok()).collect::<Vec<i32>>()).collect()
 }
 
-/// Returns whether a process has this variable in its environment. A process that has exited has none.
-fn has_variable(os_pid: i32, mark: &str) -> bool {
-    let environment = fs::read(format!("/proc/{os_pid}/environ")).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+/// Returns whether a process has this variable in its environment. A process that has exited has none. One that is being replaced by another
+/// program (`exec`) has none for a moment, so a process without any is looked at again, as long as there are pauses left.
+fn has_variable(os_pid: i32, mark: &str, pauses: &Cell<u32>) -> bool {
+    loop {
+        let Ok(environment) = fs::read(format!("/proc/{os_pid}/environ")) else { return false };
+        if !environment.is_empty() {
+            return environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes());
+        }
+        let has_exited = stat_column(os_pid, 0).is_none_or(|state| state == "Z" || state == "X");
+        let Some(left) = pauses.get().checked_sub(1).filter(|_| !has_exited) else { return false };
+        pauses.set(left);
+        let _ = poll(&mut [], Some(&PAUSE));
+    }
 }
