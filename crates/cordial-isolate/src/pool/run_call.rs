@@ -40,10 +40,13 @@ pub(super) async fn run(
             "what the call carries besides its argument has {length} bytes, and {max} are allowed; make the values of `Functions::travels` smaller, or pass them in the argument"
         ))
     })?;
+    // Before the worker gets the call: a request that comes in between would drop this future, which kills the worker. One that has come before ends
+    // the call here.
+    let mut asked = pin!(cordial::shutdown_requested());
+    cordial::checkpoint();
     let call = Call { id, signature, process: process::current(), frame: Some(frame), reply, since: None };
     shared.submit(call).map_err(|error| Exit::Error(Arc::new(error)))?;
     let guard = KillOnDrop { shared: &shared, id };
-    let mut asked = pin!(cordial::shutdown_requested());
     let mut is_asked = false;
     let reply = poll_fn(|cx| {
         if let Poll::Ready(reply) = pin!(&mut replied).poll(cx) {
