@@ -251,6 +251,14 @@ impl Incoming {
         }
     }
 
+    /// Returns whether the next frame was read already, with the last one.
+    pub(crate) fn has_frame(&self) -> bool {
+        let read = &self.chunk[self.start..self.end];
+        let length = |header: &[u8; HEADER]| u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        self.partial.is_none()
+            && read.first_chunk().is_some_and(|header| length(header).saturating_add(HEADER) <= read.len())
+    }
+
     /// Returns the next frame if all of it was read.
     fn complete(&mut self) -> io::Result<Option<Frame>> {
         if self.partial.is_none() && self.end - self.start >= HEADER {

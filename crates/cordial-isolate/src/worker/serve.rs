@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cordial::process::{ProcessState, info};
+use cordial::process::{ProcessState, info, inspector};
 use cordial::{Exit, Pid, Runtime, Task, Timeout};
 use nix::sys::signal::{SIGCONT, SIGHUP, SIGTERM, SIGXCPU, SigSet};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -56,6 +56,8 @@ struct WorkerShared {
     incoming: Mutex<Incoming>,
     /// Whether calls follow each other, so that the process that has answered one waits for the next one, and the serving thread does not.
     is_hot: AtomicBool,
+    /// Whether the serving thread waits for frames.
+    is_awaited: AtomicBool,
     /// How many calls were taken while `is_hot`.
     hot_calls: AtomicU64,
     /// The number and the process of the last call.
@@ -150,6 +152,7 @@ fn try_serve(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) 
         functions: functions.clone(),
         incoming: Mutex::new(Incoming::new(settings.max_payload)),
         is_hot: AtomicBool::new(false),
+        is_awaited: AtomicBool::new(false),
         hot_calls: AtomicU64::new(0),
         call: Mutex::new(None),
         sending: Mutex::new(()),
@@ -249,6 +252,11 @@ impl WorkerShared {
         let mut hot_calls = self.hot_calls.load(Ordering::SeqCst);
         loop {
             let is_hot = self.is_hot.load(Ordering::SeqCst);
+            self.is_awaited.store(!is_hot, Ordering::SeqCst);
+            // If another thread has the lock, it is reading.
+            if !is_hot && self.incoming.try_lock().is_ok_and(|incoming| incoming.has_frame()) {
+                return Ok(true);
+            }
             let mut fds = [
                 PollFd::new(&signals.parent_death, PollFlags::IN),
                 PollFd::new(&signals.hangup, PollFlags::IN),
@@ -311,8 +319,13 @@ impl WorkerShared {
     /// Reads frames up to one that says what to do, and starts the call of such a frame.
     fn receive(&self, flags: RecvFlags, mut cpu_timer: Option<&mut CpuTimer>) -> io::Result<Next> {
         let mut incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs_none = self.running.load(Ordering::SeqCst) == NO_CALL;
+        // The serving thread has taken a call meanwhile, which waits for this thread.
+        if !runs_none && !flags.contains(RecvFlags::DONTWAIT) {
+            return Ok(Next::Nothing);
+        }
         // What the previous call has left of its time must not end this one while its argument is read.
-        if let Some(timer) = cpu_timer.as_mut().filter(|_| self.running.load(Ordering::SeqCst) == NO_CALL) {
+        if let Some(timer) = cpu_timer.as_mut().filter(|_| runs_none) {
             timer.restart()?;
         }
         loop {
@@ -398,23 +411,33 @@ impl WorkerShared {
     /// Waits for the next call on this thread, so that no other thread has to be woken for it. `None` if none has come soon: the serving thread
     /// waits for it then.
     fn wait_for_call(&self) -> io::Result<Option<Started>> {
-        // The timer belongs to the serving thread.
-        if self.settings.cpu_time.is_some() {
+        // The timer belongs to the serving thread. And what a call has left behind in this runtime, which has one worker, must not wait with this
+        // thread.
+        if self.settings.cpu_time.is_some() || inspector().totals().alive > 1 {
             return Ok(None);
         }
         self.is_hot.store(true, Ordering::SeqCst);
         loop {
             match self.receive(RecvFlags::empty(), None)? {
                 Next::Call(call) => {
-                    self.is_hot.store(true, Ordering::SeqCst);
                     self.hot_calls.fetch_add(1, Ordering::SeqCst);
+                    let has_frame = self.incoming.lock().unwrap_or_else(PoisonError::into_inner).has_frame();
+                    self.is_hot.store(!has_frame, Ordering::SeqCst);
+                    if has_frame {
+                        // A request to shut down the call has come with it, and is for the serving thread, which this wakes.
+                        let _ = kill_process(getpid(), PARENT_DEATH);
+                    }
                     return Ok(Some(call));
                 }
                 // Of a call that has ended.
                 Next::Stop(_) => {}
-                // Only once the serving thread waits for frames.
-                Next::Nothing if !self.is_hot.load(Ordering::SeqCst) => return Ok(None),
-                Next::Nothing => {}
+                Next::Nothing => {
+                    let is_hot = self.is_hot.load(Ordering::SeqCst) && !self.is_awaited.load(Ordering::SeqCst);
+                    if !is_hot || self.running.load(Ordering::SeqCst) != NO_CALL {
+                        self.is_hot.store(false, Ordering::SeqCst);
+                        return Ok(None);
+                    }
+                }
                 Next::End => end_with_group(&self.settings),
             }
         }

@@ -4,10 +4,11 @@ use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cordial::{Exit, Inherited};
+use cordial::{Exit, Inherited, Task};
 use cordial_isolate::dispatch::carried_value;
 use cordial_isolate::{Function, Functions, Pool};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -38,6 +39,9 @@ pub(crate) const RESULT: Function<usize, Vec<u8>> = Function::new("result");
 /// Creates this file once it has opted in to graceful shutdown.
 pub(crate) const GRACEFUL: Function<PathBuf, String> = Function::new("graceful");
 pub(crate) const CHECKPOINT: Function<(), ()> = Function::new("checkpoint");
+/// Leaves a task that counts milliseconds.
+pub(crate) const TICK: Function<(), ()> = Function::new("tick");
+pub(crate) const TICKS: Function<(), u64> = Function::new("ticks");
 pub(crate) const OS_PID: Function<(), u32> = Function::new("os_pid");
 /// Writes a line to standard error, and then computes forever.
 pub(crate) const WORDS_AND_SPIN: Function<String, ()> = Function::new("words_and_spin");
@@ -76,6 +80,8 @@ pub(crate) static TENANT: Inherited<String> = Inherited::new();
 pub(crate) static STAYS: Inherited<String> = Inherited::new();
 pub(crate) static UNREADABLE: Inherited<Unreadable> = Inherited::new();
 pub(crate) static UNWRITABLE: Inherited<Unwritable> = Inherited::new();
+
+static N_TICKS: AtomicU64 = AtomicU64::new(0);
 
 /// The trace context whose span cannot be made.
 pub(crate) const BAD_TRACE: &str = "bad";
@@ -162,6 +168,15 @@ pub(crate) fn functions() -> Functions {
                 cordial::checkpoint();
             }
         })
+        .add(TICK, |()| async {
+            Task::start(async {
+                loop {
+                    N_TICKS.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            });
+        })
+        .add_blocking(TICKS, |()| N_TICKS.load(Ordering::Relaxed))
         .add_blocking(OS_PID, |()| std::process::id())
         .add_blocking(UNENDED, unended)
         .add_blocking(UNENDED_OUT, unended_out)

@@ -19,3 +19,4 @@ mod signals;
 mod starts;
 mod travels;
 mod wakers;
+mod warm;
