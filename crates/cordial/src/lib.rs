@@ -140,9 +140,7 @@ mod unwind;
 
 pub use backoff::Backoff;
 pub use error::{BuildError, DeleteError, Ignore, NotFound, StartError};
-pub use exit::{
-    Exit, Location, Lost, LostBuilder, LostCause, PanicReport, PanicReportBuilder, Refusal, StoppedServer, TimedOut,
-};
+pub use exit::{Exit, Location, Lost, LostBuilder, LostCause, PanicReport, PanicReportBuilder, Refusal, TimedOut};
 pub use inherited::{Inherited, Scoped, Within, within};
 pub use pid::{ParsePidError, Pid};
 #[doc(inline)]

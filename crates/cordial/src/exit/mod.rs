@@ -10,7 +10,6 @@ mod location;
 mod lost;
 mod panic_report;
 mod refusal;
-mod stopped_server;
 mod timed_out;
 
 use std::backtrace::Backtrace;
@@ -27,8 +26,6 @@ pub use location::Location;
 pub use lost::{Lost, LostBuilder, LostCause};
 pub use panic_report::{PanicReport, PanicReportBuilder};
 pub use refusal::Refusal;
-pub(crate) use stopped_server::NamedServer;
-pub use stopped_server::StoppedServer;
 pub use timed_out::TimedOut;
 pub(crate) use timed_out::{LimitSource, NamedLimit};
 

@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-use super::StoppedServer;
-use crate::pid::Pid;
-
 /// Why a process was not started, or a message of a server not handled.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +20,9 @@ pub enum Refusal {
     SupervisorStopped,
     /// The supervisor has ended or is stopping, and will be restarted: try again later.
     SupervisorRestarting,
-    /// This server has stopped, and is not started again; or it stops before it gets to the message; or its specification was dropped
+    /// The server has stopped, and is not started again; or it stops before it gets to the message; or its specification was dropped
     /// before it was started. The message was not handled.
-    ServerStopped(StoppedServer),
+    ServerStopped,
     /// The call was made outside of any process, in a tokio runtime whose clock is paused: in a test with `start_paused`, or after
     /// `tokio::time::pause`. Processes do not follow that clock. Such a test runs on a virtual clock in
     /// [`testing::run`](crate::testing::run).
@@ -50,17 +47,8 @@ impl fmt::Display for Refusal {
             Refusal::SupervisorRestarting => {
                 "not started: the supervisor is being restarted; try again in a moment"
             }
-            Refusal::ServerStopped(server) if server.pid() == Pid::NO_PROCESS => {
-                return write!(
-                    f,
-                    "not handled: the server {server} was never started, and its specification was dropped; give the specification to a supervisor that starts"
-                );
-            }
-            Refusal::ServerStopped(server) => {
-                return write!(
-                    f,
-                    "not handled: the server {server} has stopped, or stops before it gets to the message; start it again; `ended` returns why it ended"
-                );
+            Refusal::ServerStopped => {
+                "not handled: the server has stopped, or stops before it gets to the message, or was never started; start it again; `ended` returns why it ended"
             }
             Refusal::PausedClock => {
                 "not started: tokio's clock is paused here (by `start_paused` or `pause`), and processes do not follow it; run this test with `cordial::testing::run`, which has a virtual clock"

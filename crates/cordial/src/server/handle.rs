@@ -49,7 +49,7 @@ impl<S: Server> ServerRef<S> {
     /// |---|---|
     /// | the reply | the handler, or the task of a [`Later`](crate::server::Later), has returned it |
     /// | [`Exit::Timeout`] | the limit has passed. Its text says what the server was doing: this message or another one, its `Later`, its start, or the wait for a restart |
-    /// | [`Exit::Refused`] | the message was not handled: the server has stopped, stops before it gets to the message, or was refused by the runtime; or the program has forked. [`Refusal::ServerStopped`](crate::Refusal::ServerStopped) names the server |
+    /// | [`Exit::Refused`] | the message was not handled: the server has stopped, stops before it gets to the message, or was refused by the runtime; or the program has forked |
     /// | an [`Exit::Error`] that says so | the server ended without a crash, after it had begun to handle the message |
     /// | an [`Exit::Error`] that says so | the server calls itself |
     /// | the exit of the server | the server has crashed while it handled the message, or has crashed before and is not restarted |

@@ -33,7 +33,7 @@ use super::queue::{Envelope, InHand, Queue};
 use super::room::Room;
 use super::sending::{Accepted, NotSent, Sent, WhenFull};
 use super::unanswered::exit_of_unanswered;
-use crate::exit::{Exit, NamedServer, Refusal, StoppedServer};
+use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{NextIncarnation, current_task, discard};
 
@@ -43,7 +43,6 @@ pub(super) const DEFAULT_CAPACITY: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Mailbox<T> {
     capacity: usize,
-    server: NamedServer,
     /// Whether the next message wakes the process. Relaxed: written under the lock of the state. A sender that clears it wakes the process
     /// after that, and the poll that follows sees it cleared. Both sides read it for each message, so it shares no cache line with what one
     /// side writes.
@@ -130,7 +129,7 @@ pub(super) struct Handled {
 }
 
 impl<T: Envelope + 'static> Mailbox<T> {
-    pub(super) fn new(capacity: usize, server: NamedServer) -> Mailbox<T> {
+    pub(super) fn new(capacity: usize) -> Mailbox<T> {
         let state = MailboxState {
             queue: Queue::default(),
             max_in_batch: 0,
@@ -150,7 +149,6 @@ impl<T: Envelope + 'static> Mailbox<T> {
         };
         Mailbox {
             capacity,
-            server,
             is_receiver_waiting: CachePadded::new(AtomicBool::new(false)),
             receiving: CachePadded::new(Receiving::new()),
             state: SpinLock::new(state),
@@ -378,7 +376,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
     fn answer_all(&self) -> usize {
         let (batch, queue, waiting, exit) = {
             let mut state = self.lock();
-            let exit = state.exit_of_messages(&self.server);
+            let exit = state.exit_of_messages();
             state.max_in_batch = 0;
             let batch = std::mem::take(&mut self.receiving.lock().messages);
             (batch, std::mem::take(&mut state.queue), std::mem::take(&mut state.waiting), exit)
@@ -472,7 +470,7 @@ impl<T> Mailbox<T> {
     #[inline(always)]
     fn has_room(&self, state: &mut MailboxState<T>, sender: Option<Pid>, when_full: WhenFull) -> Result<bool, NotSent> {
         if state.is_closed {
-            return Err(NotSent::Stopped(state.exit_of_later_messages(&self.server)));
+            return Err(NotSent::Stopped(state.exit_of_later_messages()));
         }
         let is_to_itself = sender.is_some_and(|sender| state.is_running && sender == state.pid);
         let has_room = state.waiting.is_empty()
@@ -534,23 +532,19 @@ impl<T> MailboxState<T> {
     }
 
     /// Returns the answer to the messages in the mailbox that no process will handle.
-    fn exit_of_messages(&self, server: &NamedServer) -> Exit {
+    fn exit_of_messages(&self) -> Exit {
         match &self.last_exit {
             Some(exit) if exit.is_abnormal() && self.stop_asked == StopAsked::No => exit.clone(),
-            _ => self.stopped(server),
+            _ => Exit::Refused(Refusal::ServerStopped),
         }
     }
 
     /// Returns the answer to the messages that are sent later.
     #[cold]
-    fn exit_of_later_messages(&self, server: &NamedServer) -> Exit {
+    fn exit_of_later_messages(&self) -> Exit {
         match &self.last_exit {
             Some(exit @ Exit::Refused(_)) => exit.clone(),
-            _ => self.stopped(server),
+            _ => Exit::Refused(Refusal::ServerStopped),
         }
-    }
-
-    fn stopped(&self, server: &NamedServer) -> Exit {
-        Exit::Refused(Refusal::ServerStopped(StoppedServer::new(server, self.pid)))
     }
 }

@@ -11,7 +11,7 @@ use super::envelope::Item;
 use super::laters::Laters;
 use super::mailbox::{Handled, Lengths, Mailbox};
 use crate::backoff::Backoff;
-use crate::exit::{Exit, NamedLimit, NamedServer, TimedOut};
+use crate::exit::{Exit, NamedLimit, TimedOut};
 use crate::pid::Pid;
 use crate::process::{HeldValue, MailboxInfo, NextIncarnation, RuntimeHandle, Serving, Shutdown};
 use crate::supervisor::{Restart, TaskSupervisor};
@@ -79,13 +79,8 @@ impl<S: Send + 'static> ServerShared<S> {
         options: Options<S>,
         create: CreateState<S>,
     ) -> Arc<ServerShared<S>> {
-        let named = NamedServer {
-            label: options.label.clone(),
-            type_name: short_type_name::<S>(),
-            spawned_at: options.spawned_at,
-        };
         Arc::new(ServerShared {
-            mailbox: Mailbox::new(capacity, named),
+            mailbox: Mailbox::new(capacity),
             options,
             awaits_request: AtomicBool::new(false),
             create: Mutex::new(Some(create)),

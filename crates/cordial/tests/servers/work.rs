@@ -11,7 +11,7 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// Returns whether the message was refused because its server has stopped.
 pub(crate) fn is_stopped<T>(answer: &Result<T, Exit>) -> bool {
-    matches!(answer, Err(Exit::Refused(Refusal::ServerStopped(_))))
+    matches!(answer, Err(Exit::Refused(Refusal::ServerStopped)))
 }
 
 /// The server. It logs its start, its stop, and the texts of messages.
