@@ -11,7 +11,7 @@
 //! begins. A call is added when it begins. Most runs end before their first renewal, so a new entry wakes the thread only if the thread has
 //! stopped looking at the table, which it does while the table is empty.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,9 @@ struct KeepAlive {
     sent: Instant,
     /// How many renewals were sent.
     n_sent: u64,
+    /// The renewals of a lease that are not confirmed yet, with their numbers and the times when they were sent. On a slow link, or a busy machine, the
+    /// next renewal is due before the last one is confirmed. Not more than a lease has thirds.
+    unconfirmed: VecDeque<(u64, Instant)>,
     /// When the last renewal that the server has confirmed was sent.
     confirmed: Instant,
 }
@@ -91,7 +94,9 @@ impl KeepAlives {
         let mut table = self.lock();
         let key = table.next_key;
         table.next_key += 1;
-        table.by_key.insert(key, KeepAlive { kind, subject, cancellation, sent: since, n_sent: 0, confirmed: since });
+        let unconfirmed = VecDeque::new();
+        let renewed = KeepAlive { kind, subject, cancellation, sent: since, n_sent: 0, unconfirmed, confirmed: since };
+        table.by_key.insert(key, renewed);
         let has_to_wake = !std::mem::replace(&mut table.is_swept, true);
         drop(table);
         (KeepAliveGuard { key, all: self.clone() }, has_to_wake)
@@ -111,11 +116,16 @@ impl KeepAlives {
         let is_gone = answer.status == Some(StatusCode::NO_RESPONDERS);
         match renewed.kind {
             KeepAliveKind::Caller if is_gone => renewed.cancellation.cancel(CancelReason::CallerGone),
-            // "No responders" confirms nothing: the stream has no leader at the moment. Neither does a late answer to an earlier
-            // renewal: `sent` is the time of the last one, so the lease would seem longer than it is.
-            KeepAliveKind::Lease(lease) if !is_gone && number == renewed.n_sent => {
-                renewed.confirmed = renewed.sent;
-                renewed.cancellation.extend_lease(renewed.confirmed + lease);
+            // "No responders" confirms nothing: the stream has no leader at the moment.
+            KeepAliveKind::Lease(lease) if !is_gone => {
+                let Some(at) = renewed.unconfirmed.iter().position(|(unconfirmed, _)| *unconfirmed == number) else {
+                    return;
+                };
+                // Those before it were answered with "no responders", or their answers were lost.
+                if let Some((_, sent)) = renewed.unconfirmed.drain(..=at).next_back() {
+                    renewed.confirmed = sent;
+                    renewed.cancellation.extend_lease(sent + lease);
+                }
             }
             KeepAliveKind::Caller | KeepAliveKind::Lease(_) => {}
         }
@@ -147,6 +157,9 @@ impl KeepAlives {
                 if renewal.now_or_never().is_some() {
                     renewed.sent = now;
                     renewed.n_sent = number;
+                    if let KeepAliveKind::Lease(_) = renewed.kind {
+                        renewed.unconfirmed.push_back((number, now));
+                    }
                 }
             }
         }

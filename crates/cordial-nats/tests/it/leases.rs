@@ -9,7 +9,8 @@ use cordial_nats::Cluster;
 
 use crate::faults::{submit, wait_runs};
 use crate::harness::with_server;
-use crate::processes::{self, HOLD, LEASE, OS_PID, Process, RECORD, Record, options, runs};
+use crate::processes::{self, BLOCK, HOLD, LEASE, OS_PID, Process, RECORD, Record, options, runs};
+use crate::proxy::Proxy;
 
 const LIMIT: Duration = Duration::from_secs(40);
 
@@ -144,5 +145,19 @@ fn a_worker_that_stops_says_so_while_it_finishes_a_job() {
         std::fs::write(processes::release_of(&log), "").unwrap();
         assert_eq!(job.timeout(LIMIT).await, Ok(7));
         assert_eq!(stop.timeout(Timeout::Infinity).await, Ok(true));
+    });
+}
+
+#[test]
+fn a_lease_is_kept_while_each_renewal_is_due_before_the_last_one_is_confirmed() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let proxy = Proxy::start(&server.url());
+        let _far = Process::worker(&proxy.url(), "far", 1);
+        let job = cluster.submit(BLOCK, LEASE.as_millis() as u64 * 3).group("g").attempts(1).await.unwrap();
+        while cluster.nodes().await.unwrap().iter().all(|node| node.running == 0) {}
+        proxy.delay_to_server(LEASE * 2 / 5);
+        let _near = Process::worker(&server.url(), "near", 1);
+        assert_eq!(job.timeout(LIMIT).await, Ok(LEASE.as_millis() as u64 * 3));
     });
 }
