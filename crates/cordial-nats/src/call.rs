@@ -14,6 +14,7 @@
 
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::{HeaderMap, Message, StatusCode};
@@ -36,6 +37,10 @@ const SILENCE: Duration = Duration::from_millis(2500);
 /// How long a caller waits, after a worker was busy, before it asks again: the first time, and at most. Half of it is added or subtracted at random.
 const MIN_BUSY_DELAY: Duration = Duration::from_millis(2);
 const MAX_BUSY_DELAY: Duration = Duration::from_millis(100);
+
+/// How long a caller waits at least, for each caller of this program that waits for a slot. Thousands that ask ten times a second would delay each
+/// other's answers until the node counts as down.
+const DELAY_OF_EACH: Duration = Duration::from_millis(1);
 
 impl Cluster {
     /// Calls a function on any node that serves it, and returns the task that waits for the outcome. At most one node runs it, at most
@@ -136,6 +141,27 @@ impl Drop for Sent {
     }
 }
 
+/// Counts a caller that a worker has refused, until its call is over.
+struct WaitsForSlot(Arc<ClusterShared>);
+
+impl WaitsForSlot {
+    fn new(shared: Arc<ClusterShared>) -> WaitsForSlot {
+        shared.n_waiting_for_slot.fetch_add(1, Ordering::Relaxed);
+        WaitsForSlot(shared)
+    }
+
+    /// Returns how many callers of this program wait for a slot, with this one.
+    fn n_all(&self) -> u32 {
+        self.0.n_waiting_for_slot.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for WaitsForSlot {
+    fn drop(&mut self) {
+        self.0.n_waiting_for_slot.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Call {
     async fn run<In, Out>(
         mut self,
@@ -152,6 +178,7 @@ impl Call {
         write_signature(&mut headers, function.signature());
         write_carried(&mut headers, &carried).map_err(|size| Exit::from(too_much_carried(size)))?;
         let mut busy_delay = MIN_BUSY_DELAY;
+        let mut waits_for_slot = None;
         loop {
             let sent = Sent::new(&self.shared);
             let subject = self.shared.subjects.call(self.name);
@@ -168,7 +195,9 @@ impl Call {
                     return outcome.into_result(function.signature(), info.as_ref());
                 }
                 None => {
-                    tokio::time::sleep(busy_delay.mul_f64(0.5 + fastrand::f64())).await;
+                    let waits = waits_for_slot.get_or_insert_with(|| WaitsForSlot::new(self.shared.clone()));
+                    let delay = busy_delay.max(DELAY_OF_EACH.saturating_mul(waits.n_all()));
+                    tokio::time::sleep(delay.mul_f64(0.5 + fastrand::f64())).await;
                     busy_delay = (busy_delay * 2).min(MAX_BUSY_DELAY);
                 }
             }

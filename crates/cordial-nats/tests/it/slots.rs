@@ -15,7 +15,7 @@ use crate::functions::{self, BYTES, DOUBLE, SLEEP};
 use crate::harness::{Server, with_server};
 use crate::jobs::start_worker;
 use crate::leases::consumer_info;
-use crate::processes::{self, Process, RECORD, Record, options};
+use crate::processes::{self, BLOCK, Process, RECORD, Record, options};
 use crate::proxy::Proxy;
 
 const LIMIT: Duration = Duration::from_secs(40);
@@ -173,6 +173,20 @@ fn calls_have_their_turn_while_jobs_wait_and_jobs_while_calls_do() {
         }
         callers.stop().await;
         tree.stop().await;
+    });
+}
+
+#[test]
+fn very_many_callers_of_one_slot_wait_for_it_and_do_not_take_its_node_for_lost() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let _worker = Process::worker(&server.url(), "worker", 1);
+        let calls: Vec<_> = (0..2000).map(|_| cluster.call(BLOCK, 1).timeout(LIMIT)).collect();
+        let mut errors = Vec::new();
+        for call in calls {
+            errors.extend(call.await.err().map(|exit| exit.to_string()));
+        }
+        assert!(errors.is_empty(), "{} of 2000 calls: {}", errors.len(), errors[0]);
     });
 }
 
