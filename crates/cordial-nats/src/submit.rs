@@ -239,11 +239,21 @@ async fn publish(
             // The stream was deleted, or its servers have no leader.
             NetError::NoResponders => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                if Instant::now() < deadline && (shared.ensure_again(group).await.is_ok() || limit > SUBMIT_LIMIT) {
-                    continue;
+                if Instant::now() < deadline {
+                    match shared.ensure_again(group).await {
+                        Ok(()) => continue,
+                        Err(error) if !error.is_temporary() => return Err(error.into()),
+                        Err(_) if limit > SUBMIT_LIMIT => continue,
+                        Err(_) => {}
+                    }
                 }
             }
             NetError::Silent if Instant::now() < deadline => continue,
+            // An answer of another program: JetStream may have kept the job, and recognizes its message id.
+            NetError::Broken(_) if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
             NetError::Silent => return Err(SubmitError::Unknown { id: id.clone() }),
             _ => {}
         }

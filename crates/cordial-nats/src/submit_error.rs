@@ -36,7 +36,7 @@ pub enum SubmitError {
         /// Which value, and why.
         reason: Arc<str>,
     },
-    /// The stream of the group, or the storage of the server, is full.
+    /// The stream of the group, the account, or the storage of the server is full.
     Full {
         /// The group.
         group: Arc<str>,

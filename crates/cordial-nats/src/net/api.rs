@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::connection::Connection;
-use super::net_error::{NO_LEADER, NetError};
+use super::net_error::NetError;
 
 /// How long a request to JetStream may take, unless the caller sets another limit.
 pub(crate) const API_LIMIT: Duration = Duration::from_millis(2800);
@@ -79,11 +79,7 @@ fn read_reply(answer: &Message) -> Result<Value, NetError> {
         Some(error) => {
             let error: ErrorReply = serde_json::from_value(error)
                 .map_err(|error| NetError::Broken(format!("the answer of JetStream cannot be read: {error}").into()))?;
-            Err(match error.err_code {
-                // As if no server had answered: they elect a leader, or wait for others.
-                NO_LEADER => NetError::Silent,
-                code => NetError::Api { code, description: error.description.into() },
-            })
+            Err(NetError::of_api(error.err_code, &error.description))
         }
     }
 }
@@ -112,7 +108,8 @@ fn stored(answer: Message) -> Result<Option<StoredMessage>, NetError> {
     }
 }
 
-/// Repeats a request for a minute while the server does not answer, or no server has the stream.
+/// Repeats a request for a minute while the server does not answer, no server has the stream, or the answer cannot be read: another program may have
+/// answered in place of JetStream.
 pub(crate) async fn with_tries<T, F>(request: impl Fn() -> F) -> Result<T, NetError>
 where
     F: Future<Output = Result<T, NetError>>,
@@ -121,7 +118,9 @@ where
     loop {
         match request().await {
             // "No responders" is an answer at once, so tries are not counted.
-            Err(NetError::Silent | NetError::NoResponders) if Instant::now() < deadline => sleep(TRY_LIMIT / 10).await,
+            Err(NetError::Silent | NetError::NoResponders | NetError::Broken(_)) if Instant::now() < deadline => {
+                sleep(TRY_LIMIT / 10).await;
+            }
             done => return done,
         }
     }

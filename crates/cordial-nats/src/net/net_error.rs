@@ -40,13 +40,22 @@ const STORE_FAILED: u64 = 10077;
 /// JetStream's number of the error that there is no such stream.
 const STREAM_NOT_FOUND: u64 = 10059;
 
-/// JetStream's number of the error that the servers of a cluster have no leader at the moment.
-pub(super) const NO_LEADER: u64 = 10008;
+/// JetStream's numbers of the errors of servers that cannot answer at the moment: this one has no place for the stream yet, the servers have no leader,
+/// this one is not the leader any more, and all servers that keep the stream or the consumer are gone.
+const UNAVAILABLE: [u64; 5] = [10007, 10008, 10009, 10118, 10119];
 
 /// JetStream's number of the error that a stream does not take a message of this size.
 const MESSAGE_TOO_LARGE: u64 = 10054;
 
 impl NetError {
+    /// Returns the error of an answer of JetStream. As long as no server can answer, that is as if none had.
+    pub(super) fn of_api(code: u64, description: &str) -> NetError {
+        if UNAVAILABLE.contains(&code) {
+            return NetError::Silent;
+        }
+        NetError::Api { code, description: description.into() }
+    }
+
     /// Returns whether the stream refuses a second message for the subject.
     pub(crate) fn is_second_of_subject(&self) -> bool {
         matches!(self, NetError::Api { code: STORE_FAILED, description } if description.contains("per subject"))
@@ -62,9 +71,9 @@ impl NetError {
         matches!(self, NetError::TooLarge { .. } | NetError::Api { code: MESSAGE_TOO_LARGE, .. })
     }
 
-    /// Returns whether the stream, or the storage of the server, is full. A failure of the storage has the same number.
+    /// Returns whether the stream, the account, or the storage of the server is full. A failure of the storage has the same number.
     pub(crate) fn is_full(&self) -> bool {
-        const NO_RESOURCES: [u64; 3] = [10023, 10028, 10047];
+        const NO_RESOURCES: [u64; 4] = [10002, 10023, 10028, 10047];
         match self {
             NetError::Api { code: STORE_FAILED, description } => !description.contains("per subject"),
             NetError::Api { code, .. } => NO_RESOURCES.contains(code),

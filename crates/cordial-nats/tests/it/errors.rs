@@ -319,6 +319,35 @@ fn a_function_whose_name_is_longer_than_a_subject_may_be_is_called() {
     });
 }
 
+/// Starts a server whose only account has these limits.
+fn limited_account(limits: &str) -> Option<Server> {
+    let lines =
+        format!("accounts {{ A {{ jetstream {{ {limits} }}, users [{{user: a, password: a}}] }} }}\nno_auth_user: a");
+    Server::with_config(&lines, Store::Here)
+}
+
+#[test]
+fn the_limits_of_an_account_are_named() {
+    let Some(server) = limited_account("max_file: 100K, max_mem: 0, max_streams: 4, max_consumers: 10") else { return };
+    run(async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let error = loop {
+            match cluster.submit(PARSE, "7".repeat(10_000)).group("g").await {
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, SubmitError::Full { .. }), "{error:?}");
+        // The results and dead letters are two streams, and the jobs of a group one.
+        drop(cluster.submit(DOUBLE, 1).group("h").await);
+        let error = cluster.submit(DOUBLE, 1).group("i").await.unwrap_err().to_string();
+        assert!(
+            error.contains("make the stream \"cordial-jobs-i\"") && error.contains("maximum number of streams"),
+            "{error}"
+        );
+    });
+}
+
 #[test]
 fn a_job_of_a_group_without_workers_waits_and_says_so() {
     with_server(|server| async move {

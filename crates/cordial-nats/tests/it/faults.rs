@@ -35,7 +35,9 @@ pub(crate) async fn submit(cluster: &Cluster, log: &Path, numbers: std::ops::Ran
     let mut jobs = Vec::new();
     for number in numbers {
         let record = Record { log: log.display().to_string(), number, ms };
-        jobs.push(cluster.submit(RECORD, record).group("g").attempts(5).await.unwrap());
+        // While the servers of a busy machine elect a leader, a submit takes longer than its default limit.
+        let job = cluster.submit(RECORD, record).group("g").attempts(5).timeout(Duration::from_secs(30));
+        jobs.push(job.await.unwrap());
     }
     jobs
 }
@@ -284,7 +286,7 @@ fn the_loss_of_the_leader_of_three_servers_loses_no_job() {
             let log = dir.path().join(format!("runs-{round}"));
             let jobs = submit(&cluster, &log, 0..40, 60).await;
             wait_runs(&log, 8).await;
-            let leader = leader(&urls).await;
+            let leader = leader_of(&urls, "cordial-jobs-g").await;
             let server = servers.iter_mut().find(|server| server.name == leader).unwrap();
             server.kill();
             // Renewals of leases are lost with a leader, so every job that ran may run again.
@@ -298,12 +300,12 @@ fn the_loss_of_the_leader_of_three_servers_loses_no_job() {
     });
 }
 
-/// Returns which server leads the stream of the jobs.
-async fn leader(urls: &str) -> String {
+/// Returns which server leads a stream.
+pub(crate) async fn leader_of(urls: &str, stream: &str) -> String {
     let servers: Vec<&str> = urls.split(',').collect();
     let client = async_nats::connect(servers.as_slice()).await.unwrap();
     loop {
-        if let Ok(answer) = client.request("$JS.API.STREAM.INFO.cordial-jobs-g", "".into()).await
+        if let Ok(answer) = client.request(format!("$JS.API.STREAM.INFO.{stream}"), "".into()).await
             && let Ok(info) = serde_json::from_slice::<serde_json::Value>(&answer.payload)
             && let Some(leader) = info["cluster"]["leader"].as_str()
         {

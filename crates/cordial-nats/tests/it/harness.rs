@@ -103,6 +103,12 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// Stops the server in order, as an operator does.
+    pub(crate) fn stop(&mut self) {
+        self.signal("TERM");
+        self.child.wait().unwrap();
+    }
+
     /// Sends a signal to the server.
     pub(crate) fn signal(&self, signal: &str) {
         send_signal(self.child.id(), signal);

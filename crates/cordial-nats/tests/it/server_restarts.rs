@@ -1,13 +1,16 @@
-//! The server is killed and comes back.
+//! The server is killed or stopped, and comes back; and another program answers in its place.
 
 use std::time::Duration;
 
 use cordial::Task;
 use cordial_nats::Cluster;
+use futures_util::StreamExt;
 
+use crate::faults::{check, leader_of, rounds, submit};
 use crate::functions::{DOUBLE, SLEEP};
-use crate::harness::with_server;
+use crate::harness::{Server, run_for, three_servers, with_server};
 use crate::jobs::start_worker;
+use crate::processes::{Process, options, results};
 
 #[test]
 fn jobs_outlive_a_killed_server_and_the_submitter_gets_its_answers() {
@@ -47,6 +50,102 @@ fn a_piece_is_kept_after_the_servers_had_no_stream_for_it_for_a_while() {
         tokio::time::sleep(Duration::from_secs(8)).await;
         let other = Cluster::connect(server.url()).await.unwrap();
         let _other = other.submit(DOUBLE, 1).group("g").await.unwrap();
+        keeps.timeout(Duration::from_secs(30)).await.unwrap().unwrap();
+        assert_eq!(cluster.piece(job.id(), 1, 0).await.unwrap().as_deref(), Some(&b"piece"[..]));
+    });
+}
+
+#[test]
+fn a_server_that_is_stopped_in_order_under_load_loses_no_job() {
+    let Some(mut server) = Server::start() else { return };
+    run_for(Duration::from_secs(60 * rounds()), async move {
+        let dir = tempfile::tempdir().unwrap();
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let _workers = [Process::worker(&server.url(), "one", 3), Process::worker(&server.url(), "two", 3)];
+        for round in 0..rounds() {
+            let log = dir.path().join(format!("runs-{round}"));
+            let (submitter, submitted_log) = (cluster.clone(), log.clone());
+            let submits = Task::spawn(async move { submit(&submitter, &submitted_log, 0..400, 5).await });
+            let pieces = (0..8).map(|n| {
+                let (cluster, job) =
+                    (cluster.clone(), cordial_nats::JobId::keyed("g", &format!("{round}-{n}")).unwrap());
+                Task::spawn(async move {
+                    for number in 0..100 {
+                        let bytes = vec![7; 10_000].into();
+                        cluster.keep_piece(&job, 1, number, bytes).await.unwrap();
+                        let piece = cluster.piece(&job, 1, number).await.unwrap();
+                        assert_eq!(piece.map(|piece| piece.len()), Some(10_000), "piece {number}");
+                    }
+                })
+            });
+            let pieces: Vec<_> = pieces.collect();
+            crate::faults::wait_runs(&log, 20 + 7 * round as usize).await;
+            server.stop();
+            server.restart();
+            let jobs = submits.timeout(Duration::from_secs(50)).await.unwrap();
+            for piece in pieces {
+                piece.timeout(Duration::from_secs(50)).await.unwrap();
+            }
+            let counts = check(&results(jobs).await, &log, 40);
+            println!("SIGTERM of the server, round {round}: {counts}");
+        }
+    });
+}
+
+#[test]
+fn an_object_is_read_and_written_after_the_only_server_that_keeps_the_store_was_away() {
+    let Some(mut servers) = three_servers() else { return };
+    run_for(Duration::from_secs(60), async move {
+        let urls = servers.iter().map(Server::url).collect::<Vec<_>>().join(",");
+        // The servers elect a leader first.
+        let cluster = loop {
+            if let Ok(cluster) = Cluster::connect(options(&urls)).await {
+                break cluster;
+            }
+        };
+        let mut writer = loop {
+            match cluster.create_object("before").await {
+                Ok(writer) => break writer,
+                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        };
+        writer.write(b"before").await.unwrap();
+        writer.finish().await.unwrap();
+        let mut writer = cluster.create_object("meanwhile").await.unwrap();
+        let leader = leader_of(&urls, "OBJ_cordial-files").await;
+        let server = servers.iter_mut().find(|server| server.name == leader).unwrap();
+        // In order, so that the other servers know at once that no server has the stream.
+        server.stop();
+        let reads = cluster.clone();
+        let reads = Task::spawn(async move { reads.open_object("before").await.map(|reader| reader.unwrap().size()) });
+        let writes = Task::spawn(async move {
+            writer.write(b"meanwhile").await?;
+            writer.finish().await
+        });
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        server.restart();
+        assert_eq!(reads.timeout(Duration::from_secs(40)).await.unwrap().unwrap(), 6);
+        writes.timeout(Duration::from_secs(40)).await.unwrap().unwrap();
+        assert_eq!(cluster.open_object("meanwhile").await.unwrap().unwrap().size(), 9);
+    });
+}
+
+#[test]
+fn an_answer_of_another_program_is_not_taken_for_that_of_the_server() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let mut pieces = client.subscribe("cordial.attempt.>").await.unwrap();
+        client.flush().await.unwrap();
+        let (keeper, id) = (cluster.clone(), cordial_nats::JobId::keyed("g", "a").unwrap());
+        let keeps = Task::spawn(async move { keeper.keep_piece(&id, 1, 0, "piece".into()).await });
+        for _ in 0..3 {
+            let piece = pieces.next().await.unwrap();
+            client.publish(piece.reply.unwrap(), "not an answer of JetStream".into()).await.unwrap();
+        }
+        drop(pieces);
+        // Makes the streams.
+        let job = cluster.submit(DOUBLE, 1).group("g").key("a").await.unwrap();
         keeps.timeout(Duration::from_secs(30)).await.unwrap().unwrap();
         assert_eq!(cluster.piece(job.id(), 1, 0).await.unwrap().as_deref(), Some(&b"piece"[..]));
     });
