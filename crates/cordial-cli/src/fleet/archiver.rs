@@ -1,4 +1,6 @@
 //! Files that travel through the object store of the fleet, as archives of `tar`. With `-S`, such archives travel through `ssh`.
+//!
+//! While the server does not answer, files are packed and unpacked again and again: only what the server refuses is an error.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -6,6 +8,7 @@ use std::path::Path;
 use cordial_nats::{Cluster, ConnectError};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::silence::{MayBeSilence, until_answered};
 use crate::system::{
     self, CommandInput, CommandOutput, GroupTable, ProcessGroup, Program, SpawnConfig, Spawner, Termination,
 };
@@ -16,6 +19,13 @@ const BLOCK_BYTES: usize = 64 * 1024;
 
 /// How much of the messages of `tar` is kept.
 const MAX_MESSAGE_BYTES: u64 = 16 * 1024;
+
+/// Why files were not packed or unpacked.
+enum ArchiveError {
+    Server(ConnectError),
+    /// A message about `tar`, or about a file.
+    Local(String),
+}
 
 /// Packs and unpacks files with `tar`.
 pub(crate) struct Archiver {
@@ -40,8 +50,12 @@ impl Archiver {
     ///
     /// # Errors
     ///
-    /// A message, if `tar` cannot be started or fails, for example because a file cannot be read, or the server does not keep the
+    /// A message, if `tar` cannot be started or fails, for example because a file cannot be read, or the server refuses to keep the
     /// object.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the object may be there.
     pub(crate) async fn pack(
         &self,
         cluster: &Cluster,
@@ -49,49 +63,68 @@ impl Archiver {
         directory: &Path,
         name: OsString,
     ) -> Result<(), String> {
-        let words = ["tar".into(), "-cPf".into(), "-".into(), "-C".into(), directory.into(), "--".into(), name];
+        until_answered(|| self.try_pack(cluster, object, directory, &name)).await.map_err(ArchiveError::into_message)
+    }
+
+    async fn try_pack(
+        &self,
+        cluster: &Cluster,
+        object: &str,
+        directory: &Path,
+        name: &OsString,
+    ) -> Result<(), ArchiveError> {
+        let words =
+            ["tar".into(), "-cPf".into(), "-".into(), "-C".into(), directory.into(), "--".into(), name.to_owned()];
         let mut group = self.start(&words).await?;
         drop(group.take_input());
         let (stdout, stderr) = outputs(&mut group)?;
         let copying = async {
-            let mut writer = cluster.create_object(object).await.map_err(in_words)?;
+            let mut writer = cluster.create_object(object).await?;
             let (mut stdout, mut block) = (stdout, vec![0; BLOCK_BYTES]);
             loop {
                 let n = stdout.read(&mut block).await.map_err(|error| io_error::describe(&error))?;
                 if n == 0 {
-                    return Ok::<_, String>(writer);
+                    return Ok::<_, ArchiveError>(writer);
                 }
-                writer.write(&block[..n]).await.map_err(in_words)?;
+                writer.write(&block[..n]).await?;
             }
         };
         let (writer, messages) = tokio::join!(copying, messages(stderr));
         let writer = writer?;
         end(group, &messages).await?;
-        writer.finish().await.map_err(in_words)
+        Ok(writer.finish().await?)
     }
 
     /// Unpacks an object in a directory, which is made if it is missing.
     ///
     /// # Errors
     ///
-    /// A message, if the object cannot be read or is gone, or `tar` cannot be started or fails, for example because a file cannot be
-    /// written.
+    /// A message, if the server refuses to read the object, the object is gone, or `tar` cannot be started or fails, for example because a file
+    /// cannot be written.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, some files may be there.
     pub(crate) async fn unpack(&self, cluster: &Cluster, object: &str, directory: &Path) -> Result<(), String> {
+        until_answered(|| self.try_unpack(cluster, object, directory)).await.map_err(ArchiveError::into_message)
+    }
+
+    async fn try_unpack(&self, cluster: &Cluster, object: &str, directory: &Path) -> Result<(), ArchiveError> {
         std::fs::create_dir_all(directory).map_err(|error| {
             format!("cannot make the directory {}: {}", directory.display(), io_error::describe(&error))
         })?;
-        let reader = cluster.open_object(object).await.map_err(in_words)?;
-        let mut reader = reader.ok_or("it is gone from the object store of the fleet")?;
+        let reader = cluster.open_object(object).await?;
+        let mut reader = reader.ok_or_else(|| "it is gone from the object store of the fleet".to_owned())?;
         let mut group = self.start(&["tar".into(), "-C".into(), directory.into(), "-xPf".into(), "-".into()]).await?;
         let pipe = group.take_input();
         let (stdout, stderr) = outputs(&mut group)?;
         let copying = async {
             let Some(mut pipe) = pipe else { return Ok(()) };
-            while let Some(piece) = reader.next().await.map_err(in_words)? {
+            while let Some(piece) = reader.next().await? {
                 let mut at = 0;
                 while at < piece.len() {
                     // If `tar` has ended early, its messages say why.
-                    let Ok(n) = pipe.write(&piece[at..]).await else { return Ok::<_, String>(()) };
+                    let Ok(n) = pipe.write(&piece[at..]).await else { return Ok::<_, ArchiveError>(()) };
                     at += n;
                 }
             }
@@ -100,7 +133,7 @@ impl Archiver {
         let (copied, messages) = tokio::join!(copying, messages(stderr));
         drop(stdout);
         copied?;
-        end(group, &messages).await
+        Ok(end(group, &messages).await?)
     }
 
     async fn start(&self, words: &[OsString]) -> Result<ProcessGroup, String> {
@@ -141,6 +174,29 @@ async fn end(mut group: ProcessGroup, messages: &str) -> Result<(), String> {
     Err(first.strip_prefix("tar: ").unwrap_or(first).to_owned())
 }
 
-fn in_words(error: ConnectError) -> String {
-    error.to_string()
+impl ArchiveError {
+    fn into_message(self) -> String {
+        match self {
+            ArchiveError::Server(error) => error.to_string(),
+            ArchiveError::Local(message) => message,
+        }
+    }
+}
+
+impl From<ConnectError> for ArchiveError {
+    fn from(error: ConnectError) -> ArchiveError {
+        ArchiveError::Server(error)
+    }
+}
+
+impl From<String> for ArchiveError {
+    fn from(message: String) -> ArchiveError {
+        ArchiveError::Local(message)
+    }
+}
+
+impl MayBeSilence for ArchiveError {
+    fn is_silence(&self) -> bool {
+        matches!(self, ArchiveError::Server(error) if error.is_silence())
+    }
 }

@@ -51,8 +51,8 @@ impl Drop for SentCommand {
 pub(super) struct AnsweringWorkers {
     /// The name of a worker that takes commands.
     pub(super) serving: Option<String>,
-    /// The name of a worker that has a problem with the server, and the problem.
-    pub(super) problem: Option<(String, String)>,
+    /// The names of the workers that have a problem with the server, and their problems.
+    pub(super) problems: Vec<(String, String)>,
     /// How many workers are stopping: they finish what runs there.
     pub(super) n_stopping: usize,
     /// How many commands run on the stopping workers, including those of other runs.
@@ -174,7 +174,7 @@ impl Fleet {
         let nodes = self.cluster.nodes().await.unwrap_or_default();
         for mut node in nodes.into_iter().filter(|node| node.group == self.group) {
             if let Some(problem) = node.problem.take() {
-                workers.problem.get_or_insert_with(|| (node.name.clone(), problem));
+                workers.problems.push((node.name.clone(), problem));
             }
             if node.is_draining {
                 workers.n_stopping += 1;

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::archiver::Archiver;
 use super::command::{CommandReply, CommandRequest, Ended, Output};
 use super::files;
+use super::silence::until_answered;
 use crate::child_times::{FORK_TO_EXEC, KILL_TIMEOUT, PIPE_LINGER, READ_DELAY};
 use crate::system::{
     self, CommandInput, CommandOutput, GroupTable, PipeEnd, ProcessGroup, Program, SpawnConfig, Spawner, Termination,
@@ -119,7 +120,10 @@ pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) ->
         return Ok(ended(Ended::NotSent(why)));
     }
     let mut reply = replied(run_in(&runner, attempt.job(), run, &directory, command).await)?;
-    reply.returned = files::give_back(&runner.archiver, cluster, &files, &directory, (attempt.job(), run)).await;
+    reply.returned = tokio::select! {
+        returned = files::give_back(&runner.archiver, cluster, &files, &directory, (attempt.job(), run)) => returned,
+        () = cordial::shutdown_requested() => return Err(Exit::Shutdown(None)),
+    };
     // If a file of a successful command could not be given back, all files of the command stay.
     if reply.ended == Ended::Exited(0) && reply.returned.iter().any(Result::is_err) {
         placed.keep();
@@ -271,8 +275,8 @@ impl fmt::Display for OutputNotKept {
 
 impl std::error::Error for OutputNotKept {}
 
-/// Returns the exit of a command if the server has not kept one of its pieces. Only what the server refuses would be refused again: when it has not answered, or
-/// the connection has ended, another attempt may succeed.
+/// Returns the exit of a command if the server has not kept one of its pieces. Only what the server refuses would be refused again: when the connection
+/// has ended, another attempt may succeed.
 fn not_kept(error: ConnectError) -> Exit {
     match error {
         ConnectError::Refused { .. } => Exit::Error(Arc::new(OutputNotKept(error))),
@@ -351,8 +355,13 @@ impl<'a, R: AsyncRead + PipeEnd + Unpin> Reader<'a, R> {
         let (job, run) = self.run;
         for piece in self.buffer.chunks(2 * self.piece_bytes) {
             let number = self.first + 2 * self.n_pieces;
-            let kept = self.cluster.keep_piece(job, run, number, piece.to_vec().into()).await;
-            kept.map_err(not_kept)?;
+            let keep = || self.cluster.keep_piece(job, run, number, piece.to_vec().into());
+            tokio::select! {
+                biased;
+                kept = until_answered(keep) => kept.map_err(not_kept)?,
+                // There is no reply, so nothing needs the piece.
+                () = cordial::shutdown_requested() => {}
+            }
             self.n_pieces += 1;
         }
         self.buffer.clear();

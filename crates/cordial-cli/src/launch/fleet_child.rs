@@ -11,7 +11,7 @@ use super::fleet_files::FleetFiles;
 use super::fleet_output::FleetOutput;
 use super::item_variables::{item_variables, mentions_parallel_names};
 use super::request::{FleetLaunch, LaunchConfig, OutputTarget};
-use crate::fleet::{COMMAND, CommandReply, CommandRequest, Ended, Output};
+use crate::fleet::{COMMAND, CommandReply, CommandRequest, Ended, Output, until_answered};
 use crate::item::Item;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
@@ -21,9 +21,6 @@ use crate::template::CommandLine;
 
 /// How often the job of a command is started at most. It is started again if its machine is lost, or the worker fails to run it.
 const MAX_ATTEMPTS: u32 = 20;
-
-/// How long the submit of a command waits for a server that does not answer, before the item fails.
-const SUBMIT_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long an item that has to end waits for the answer to its submit, so that the job can be cancelled.
 const LAST_SUBMIT_LIMIT: Duration = Duration::from_secs(1);
@@ -72,8 +69,10 @@ async fn run_sent(
     let without_process = |failure| Outcome::without_process(Arc::clone(item), attempt, slot, failure, &config.budget);
     let fleet = &launch.fleet;
     let (started, clock) = (SystemTime::now(), Instant::now());
-    let submit = fleet.cluster.submit(COMMAND, request).group(fleet.group.clone());
-    let mut submit = submit.attempts(MAX_ATTEMPTS).timeout(SUBMIT_LIMIT).into_future();
+    let mut submit = pin!(until_answered(|| {
+        let submit = fleet.cluster.submit(COMMAND, request.clone()).group(fleet.group.clone());
+        submit.attempts(MAX_ATTEMPTS).timeout(Duration::MAX).into_future()
+    }));
     let job = tokio::select! {
         job = &mut submit => job,
         failure = &mut stopped => {

@@ -5,7 +5,7 @@ use cordial_nats::{JobId, Piece};
 
 use super::output_reader::Sink;
 use super::request::LaunchConfig;
-use crate::fleet::{Fleet, Output};
+use crate::fleet::{Fleet, Output, until_answered};
 use crate::item::Item;
 use crate::output::{Budget, Capture, StdStream};
 use crate::text::io_error;
@@ -80,7 +80,7 @@ impl<'a> FleetOutput<'a> {
         while self.n_taken[output] < n {
             let number = 2 * self.n_taken[output] + u32::from(output == 1);
             let run = *self.runs.last().expect("`begin` is called before a piece is taken");
-            let piece = self.fleet.cluster.piece(&self.job, run, number).await;
+            let piece = until_answered(|| self.fleet.cluster.piece(&self.job, run, number)).await;
             let piece = piece.map_err(|error| error.to_string())?.ok_or("a piece of its output is gone")?;
             self.write(output, &piece).await?;
             self.n_taken[output] += 1;

@@ -1,6 +1,6 @@
 //! `cordial worker` and `cordial map --nats`, on a real server. Without `nats-server`, the tests say so and check nothing.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -270,6 +270,39 @@ fn a_run_whose_last_worker_is_gone_says_so_once_and_goes_on_with_another() {
         assert_eq!((output.status, String::from_utf8_lossy(&output.stdout)), (0, items.into()));
         assert_eq!(next(), "", "nothing is said twice");
     }
+}
+
+#[test]
+fn a_run_whose_server_does_not_answer_says_so_and_goes_on_when_it_does() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    fleet.worker("first");
+    let items = numbers(400);
+    let args = ["map", "--nats", &fleet.url, "--group", "build", "sleep 0.01; echo {}", ":::"];
+    let args = args.into_iter().chain(items.lines());
+    let mut map =
+        cordial().args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(map.stdout.take().unwrap());
+    let mut output = String::new();
+    // The first command has run.
+    stdout.read_line(&mut output).unwrap();
+    let server = 0;
+    fleet.signal(server, "STOP");
+    let mut messages = BufReader::new(map.stderr.take().unwrap());
+    let map = Submitter { child: Some(map) };
+    let mut next = || loop {
+        let mut line = String::new();
+        messages.read_line(&mut line).unwrap();
+        if !is_progress(&line) {
+            break line;
+        }
+    };
+    let url = &fleet.url;
+    let silent = format!("cordial: the NATS server at {url} does not answer, so the commands wait until it does\n");
+    assert_eq!(next(), silent);
+    fleet.signal(server, "CONT");
+    assert_eq!(next(), "cordial: the NATS server answers again; the commands go on\n");
+    stdout.read_to_string(&mut output).unwrap();
+    assert_eq!((map.finish().status, output), (0, items));
 }
 
 #[test]

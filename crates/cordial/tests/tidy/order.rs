@@ -126,7 +126,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "records/run_records",
         "records",
         "remote/host remote/script", "remote/files remote/pool remote/probe", "remote/commands", "remote/line_size", "remote",
-        "fleet/archiver fleet/command fleet/connect", "fleet/files fleet/worker_watch", "fleet/run_command", "fleet/worker", "fleet",
+        "fleet/silence", "fleet/archiver fleet/command fleet/connect", "fleet/files fleet/worker_watch", "fleet/run_command", "fleet/worker", "fleet",
         "launch/throttle launch/slot_limit launch/feeder launch/fleet_files",
         "launch/request",
         "launch/output_reader", "launch/fleet_output", "launch/item_variables",
