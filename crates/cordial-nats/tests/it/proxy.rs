@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,11 +44,14 @@ impl Proxy {
                 forward(client.try_clone().unwrap(), server.try_clone().unwrap(), move |bytes| {
                     link.note_sent(bytes);
                     link.hold(&mut part, bytes, &to_server);
-                    thread::sleep(Duration::from_millis(link.delay_ms.load(Ordering::SeqCst)));
                     wait_mended(&link.is_cut_to_server);
+                    Duration::from_millis(link.delay_ms.load(Ordering::SeqCst))
                 });
                 let link = links.clone();
-                forward(server, client, move |_| wait_mended(&link.is_cut_to_client));
+                forward(server, client, move |_| {
+                    wait_mended(&link.is_cut_to_client);
+                    Duration::ZERO
+                });
             }
         });
         Proxy { port, link }
@@ -152,18 +155,31 @@ fn wait_mended(is_cut: &AtomicBool) {
     }
 }
 
-/// Forwards in small parts, which arrive one after another. `before` gets each of them first.
-fn forward(mut from: TcpStream, mut to: TcpStream, mut before: impl FnMut(&mut Vec<u8>) + Send + 'static) {
+/// Forwards in small parts, which arrive one after another. `before` gets each of them first, and returns how long it is on its way.
+fn forward(mut from: TcpStream, mut to: TcpStream, mut before: impl FnMut(&mut Vec<u8>) -> Duration + Send + 'static) {
+    let (on_its_way, arriving) = mpsc::channel::<(Instant, Vec<u8>)>();
+    let ends = [from.try_clone().unwrap(), to.try_clone().unwrap()];
+    thread::spawn(move || {
+        for (due, bytes) in arriving {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            if bytes.is_empty() || to.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+        for end in ends {
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    });
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(n) = from.read(&mut buffer) {
             let mut bytes = buffer[..n].to_vec();
-            before(&mut bytes);
-            if n == 0 || to.write_all(&bytes).is_err() {
+            let delay = before(&mut bytes);
+            // What was held is no end.
+            let is_nothing = bytes.is_empty() && n > 0;
+            if !is_nothing && on_its_way.send((Instant::now() + delay, bytes)).is_err() || n == 0 {
                 break;
             }
         }
-        let _ = to.shutdown(Shutdown::Both);
-        let _ = from.shutdown(Shutdown::Both);
     });
 }
