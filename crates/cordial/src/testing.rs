@@ -28,8 +28,8 @@ use cordial_sched::Simulation;
 
 use crate::exit::Exit;
 use crate::process::{
-    LateEnds, RuntimeHandle, RuntimeShared, Shutdown, Spawn, assert_may_block, block_in_poll, box_if_large,
-    describe_all, discard, stop_all, stop_in_order,
+    LateEnds, RuntimeHandle, RuntimeShared, Shutdown, Spawn, assert_may_block, box_if_large, describe_all, discard,
+    stop_all, stop_in_order,
 };
 
 /// Runs a future as the root process of a simulated runtime, with seed 0, and returns its output.
@@ -114,7 +114,7 @@ where
     let runtime = RuntimeHandle::new(simulation.executor().clone());
     // Outside of the future, so that it is known even if the processes that are left do not end.
     let mut result = None;
-    let run = async {
+    let stopped = simulation.block_on(async {
         let live = runtime.roots().begin();
         let root = Spawn::new(spawned_at).root(&live).start(&runtime, future, Ok);
         result = Some(match root {
@@ -123,8 +123,7 @@ where
         });
         drop(live);
         stop_in_order(&runtime, &|_, _| true, Shutdown::After(Duration::from_secs(5))).await;
-    };
-    let stopped = block_in_poll(|| simulation.block_on(run));
+    });
     match result {
         Some(Ok(output)) if stopped.is_ok() => output,
         Some(Err(exit)) if stopped.is_ok() => {

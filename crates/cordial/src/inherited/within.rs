@@ -28,8 +28,8 @@ use crate::timeout::Timeout;
 /// of that await starts again.
 ///
 /// When the deadline has passed, the future is polled once more, as by [`tokio::time::timeout`]: an output that is ready is returned. In
-/// that poll, streams are pending, and awaits of tasks, calls and casts are unless their results are there; none of them sends anything. An output
-/// is dropped if the deadline has also ended a wait in a task that was spawned in the future, since the output may be the error of that wait.
+/// that poll, awaits of tasks, streams, calls and casts are pending unless their results are there, and send nothing. An output is dropped
+/// if the deadline has also ended a wait in a task that was spawned in the future, since the output may be the error of that wait.
 ///
 /// # Errors
 ///
@@ -106,7 +106,6 @@ impl<F: Future> Future for Within<F> {
                     }
                 } else if is_last_poll {
                     // The deadline of an outer `within` has passed as well, and that one returns the error.
-                    cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
                 limit

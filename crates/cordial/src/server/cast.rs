@@ -16,8 +16,8 @@ use super::sending::{Accepted, NotSent, Sent, WhenFull};
 use super::shared::{ServerRef, ServerShared, short_type_name};
 use crate::exit::Exit;
 use crate::process::{
-    Scope, WaitLimit, capped, discard, ends_at_this_await, is_suspended_in_last_poll, keep_spare_cast,
-    may_send_in_this_poll, named_limit, quick_sender, sender, take_spare_cast,
+    Scope, WaitLimit, capped, discard, ends_at_this_await, is_last_poll, keep_spare_cast, may_send_in_this_poll,
+    named_limit, quick_sender, sender, take_spare_cast,
 };
 use crate::timeout::Timeout;
 
@@ -179,7 +179,7 @@ where
             discard(self.message.take());
             return Poll::Ready(Err(Exit::Refused(refusal)));
         }
-        if is_suspended_in_last_poll(cx) {
+        if is_last_poll() {
             return Poll::Pending;
         }
         let mut sender = sender();
@@ -239,7 +239,7 @@ impl<S: Server, M> CastOf<S, M> {
             return Poll::Ready(result);
         }
         ready!(waiting.wait_limit.poll(&shared.runtime, cx));
-        if is_suspended_in_last_poll(cx) {
+        if is_last_poll() {
             return Poll::Pending;
         }
         if !shared.withdraw(waiting.ticket) {

@@ -28,8 +28,7 @@ use super::try_source::SourceError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{
-    Purpose, RuntimeHandle, Spawn, box_if_large, discard, ends_at_this_await, is_suspended_in_last_poll,
-    limits_of_new_wait,
+    Purpose, RuntimeHandle, Spawn, box_if_large, discard, ends_at_this_await, is_last_poll, limits_of_new_wait,
 };
 use crate::timeout::Timeout;
 
@@ -230,7 +229,7 @@ where
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<T, E>>> {
         // No item starts after a deadline.
-        if ends_at_this_await(cx) || is_suspended_in_last_poll(cx) {
+        if ends_at_this_await(cx) || is_last_poll() {
             return Poll::Pending;
         }
         let mut this = self.project();

@@ -8,7 +8,7 @@ use cordial_sched::Timer;
 
 use crate::exit::{Location, NamedLimit, TimedOut};
 use crate::pid::Pid;
-use crate::process::{RuntimeHandle, capped, is_suspended_in_last_poll};
+use crate::process::{RuntimeHandle, capped, is_last_poll};
 use crate::timeout::Timeout;
 
 /// The deadline of one wait, on the clock of a runtime.
@@ -48,7 +48,7 @@ impl Deadline {
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.poll_time(cx));
-        if is_suspended_in_last_poll(cx) { Poll::Pending } else { Poll::Ready(()) }
+        if is_last_poll() { Poll::Pending } else { Poll::Ready(()) }
     }
 
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {

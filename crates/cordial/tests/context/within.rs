@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
 use cordial::{Exit, OnTimeout, Task, TaskSupervisor, Timeout, process, testing, within};
-use futures::StreamExt;
-use futures::stream::{FuturesUnordered, select_all};
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -356,38 +354,4 @@ fn no_wait_begins_or_ends_in_the_poll_that_sees_the_passed_deadline() {
         assert!(polled_late(within(SECOND, async { Task::spawn(async { stuck().await }).await })).await.is_err());
         assert!(polled_late(within(SECOND, collects)).await.is_err());
     });
-}
-
-/// Futures such as `FuturesUnordered` poll only what was woken.
-#[test]
-fn waits_that_the_future_only_borrows_go_on_after_the_deadline() {
-    testing::run(async {
-        let server = ServerRef::start(|| Mute);
-        let mut calls = FuturesUnordered::from_iter([server.call(Ask).timeout(SECOND)]);
-        let mut tasks = FuturesUnordered::from_iter([Task::spawn(pending::<()>()).timeout(SECOND)]);
-        let mut streams = select_all([Box::pin(Task::async_stream([1], |n| async move { n }))]);
-        let mut nested = FuturesUnordered::from_iter([Box::pin(within(SECOND, pending::<()>()))]);
-        assert!(futures::poll!(nested.next()).is_pending());
-        let late = async {
-            sleep(2 * SECOND).await;
-            futures::join!(calls.next(), tasks.next(), streams.next(), nested.next())
-        };
-        assert!(polled_late(within(SECOND, late)).await.unwrap_err().is_timeout());
-        let all = async { futures::join!(calls.next(), tasks.next(), streams.next(), nested.next()) };
-        let (call, task, item, nested) = all.await;
-        assert!(call.unwrap().unwrap_err().is_timeout());
-        assert!(task.unwrap().unwrap_err().is_timeout());
-        assert_eq!(item, Some(Ok(1)));
-        assert!(nested.unwrap().unwrap_err().is_timeout());
-    });
-}
-
-#[test]
-fn code_that_blocks_after_the_deadline_has_its_limits() {
-    let late = within(SECOND, async {
-        sleep(2 * SECOND).await;
-        Task::spawn(pending::<()>()).timeout(SECOND).wait()
-    });
-    let result = Task::spawn(polled_late(late)).timeout(60 * SECOND).wait();
-    assert!(result.as_ref().is_ok_and(Result::is_err), "{result:?}");
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crossbeam_utils::sync::{Parker, Unparker};
 
-use super::context::{block_in_poll, own_runtime};
+use super::context::own_runtime;
 use crate::{telemetry, unwind};
 
 struct Unpark(Unparker);
@@ -32,14 +32,12 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 pub(crate) fn block_on_with<F: Future>(waker: &Waker, wait: impl Fn(), future: F) -> F::Output {
     let mut cx = Context::from_waker(waker);
     let mut future = pin!(future);
-    block_in_poll(|| {
-        loop {
-            match future.as_mut().poll(&mut cx) {
-                Poll::Ready(output) => return output,
-                Poll::Pending => wait(),
-            }
+    loop {
+        match future.as_mut().poll(&mut cx) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => wait(),
         }
-    })
+    }
 }
 
 /// Checks that the calling thread may block.

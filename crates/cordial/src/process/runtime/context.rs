@@ -545,33 +545,14 @@ pub(crate) fn enter_scope(scope: Scope) -> EnteredScope {
 
 /// Calls `poll`, the last poll of a future whose deadline has passed: a wait that begins or goes on in it is pending, and sends nothing.
 pub(crate) fn poll_last<R>(poll: impl FnOnce() -> R) -> R {
-    with_last_poll(true, poll)
-}
-
-/// Calls `block`, which polls other futures until they are ready: their polls are not the last ones.
-pub(crate) fn block_in_poll<R>(block: impl FnOnce() -> R) -> R {
-    with_last_poll(false, block)
-}
-
-fn with_last_poll<R>(is_last: bool, body: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {
             with_context(|context| context.is_last_poll.set(self.0));
         }
     }
-    let _restore = Restore(with_context(|context| context.is_last_poll.replace(is_last)));
-    body()
-}
-
-/// Returns whether a wait is pending because it is in the last poll of a future whose deadline has passed. It is woken then: that future may
-/// only borrow the wait, and its next owner, such as a `FuturesUnordered`, polls only what was woken.
-pub(crate) fn is_suspended_in_last_poll(cx: &std::task::Context<'_>) -> bool {
-    let is_last_poll = is_last_poll();
-    if is_last_poll {
-        cx.waker().wake_by_ref();
-    }
-    is_last_poll
+    let _restore = Restore(with_context(|context| context.is_last_poll.replace(true)));
+    poll()
 }
 
 /// Returns whether the running code is in the last poll of a future whose deadline has passed.
