@@ -42,6 +42,9 @@ const MAX_BUSY_DELAY: Duration = Duration::from_millis(100);
 /// other's answers until the node counts as down.
 const DELAY_OF_EACH: Duration = Duration::from_millis(1);
 
+/// How long a caller waits at most: when the others have had their turns, the last ones should not wait on.
+const MAX_DELAY: Duration = Duration::from_secs(2);
+
 impl Cluster {
     /// Calls a function on any node that serves it, and returns the task that waits for the outcome. At most one node runs it, at most
     /// once.
@@ -196,7 +199,7 @@ impl Call {
                 }
                 None => {
                     let waits = waits_for_slot.get_or_insert_with(|| WaitsForSlot::new(self.shared.clone()));
-                    let delay = busy_delay.max(DELAY_OF_EACH.saturating_mul(waits.n_all()));
+                    let delay = busy_delay.max(DELAY_OF_EACH.saturating_mul(waits.n_all()).min(MAX_DELAY));
                     tokio::time::sleep(delay.mul_f64(0.5 + fastrand::f64())).await;
                     busy_delay = (busy_delay * 2).min(MAX_BUSY_DELAY);
                 }

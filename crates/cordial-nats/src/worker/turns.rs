@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a free slot stays reserved. A refused caller asks again within 150 ms, one of very many sooner, and the server sends a waiting job at once.
+/// How long a free slot stays reserved. Within 150 ms, one of the refused callers asks again, and the server sends a waiting job at once.
 const RESERVED: Duration = Duration::from_millis(250);
 
 /// The kinds of work that need a slot.

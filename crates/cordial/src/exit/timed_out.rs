@@ -82,10 +82,6 @@ impl TimedOut {
         Arc::unwrap_or_clone(self.0)
     }
 
-    pub(crate) fn source(&self) -> LimitSource {
-        self.0.limit.source
-    }
-
     /// Returns the timeout that was exceeded.
     #[must_use]
     pub fn limit(&self) -> Duration {

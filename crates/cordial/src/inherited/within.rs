@@ -11,9 +11,7 @@ use pin_project_lite::pin_project;
 use super::in_scope::InScope;
 use crate::exit::{Exit, Refusal, TimedOut};
 use crate::pid::Pid;
-use crate::process::{
-    Scope, ScopeDeadline, current, current_runtime, current_scope, ends_at_this_await, is_last_poll, poll_last,
-};
+use crate::process::{Scope, ScopeDeadline, current, current_runtime, current_scope, ends_at_this_await};
 use crate::timeout::Timeout;
 
 /// Runs a future with a deadline. When the deadline passes, the future is dropped, and with it all that it owns.
@@ -27,9 +25,9 @@ use crate::timeout::Timeout;
 /// A task whose handle is not dropped with the future, as in `within(limit, &mut task)`, can be awaited again after the deadline: the limit
 /// of that await starts again.
 ///
-/// When the deadline has passed, the future is polled once more, as by [`tokio::time::timeout`]: an output that is ready is returned. In
-/// that poll, awaits of tasks, streams, calls and casts are pending unless their results are there, and send nothing. An output is dropped
-/// if the deadline has also ended a wait in a task that was spawned in the future, since the output may be the error of that wait.
+/// Once the deadline has passed, the future is not polled again. So if its process is in a long poll while the deadline passes, an
+/// output that has become ready meanwhile is dropped, unlike in [`tokio::time::timeout`]. The limit of an await of a task
+/// ([`Task::timeout`](crate::Task::timeout)) drops no result that is ready.
 ///
 /// # Errors
 ///
@@ -84,7 +82,7 @@ impl<F: Future> Future for Within<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Exit>> {
         let mut this = self.project();
-        let passed = match this.state {
+        let exceeded = match this.state {
             WithinState::Unpolled => {
                 let (scope, running) = open(*this.limit);
                 *this.future.as_mut().scope() = scope;
@@ -95,21 +93,8 @@ impl<F: Future> Future for Within<F> {
             WithinState::Running(None) => None,
             WithinState::Done => return Poll::Pending,
         };
-        let exceeded = match passed {
-            Some(limit) => {
-                let is_last_poll = is_last_poll();
-                if let Poll::Ready(output) = poll_last(|| this.future.as_mut().poll(cx)) {
-                    let deadline = this.future.as_mut().scope().as_ref().and_then(Scope::deadline);
-                    if !deadline.is_some_and(|deadline| deadline.is_cut()) {
-                        *this.state = WithinState::Done;
-                        return Poll::Ready(Ok(output));
-                    }
-                } else if is_last_poll {
-                    // The deadline of an outer `within` has passed as well, and that one returns the error.
-                    return Poll::Pending;
-                }
-                limit
-            }
+        let exceeded = match exceeded {
+            Some(limit) => limit,
             None => {
                 if let Poll::Ready(output) = this.future.as_mut().poll(cx) {
                     *this.state = WithinState::Done;
@@ -144,12 +129,12 @@ fn open(limit: Timeout) -> (Option<Scope>, Option<(Timer, Duration)>) {
     let executor = runtime.executor();
     let now = executor.now();
     let own = match limit {
-        Timeout::After(limit) => now.checked_add(limit).map(|at| ScopeDeadline::new(at, limit)),
+        Timeout::After(limit) => now.checked_add(limit).map(|at| ScopeDeadline { at, limit }),
         Timeout::Infinity => None,
     };
     let Some(deadline) = own else { return (outer, None) };
     let scope = Scope::with_deadline(outer.as_ref(), deadline);
-    let ScopeDeadline { at, limit, .. } = scope.deadline().expect("it was just set");
+    let ScopeDeadline { at, limit } = scope.deadline().expect("it was just set");
     let timer = executor.timer(at.saturating_duration_since(now)).map(|timer| (timer, limit));
     (Some(scope), timer)
 }

@@ -135,9 +135,9 @@ pub(crate) use process_future::{ProcessReply, Recipient};
 pub(crate) use report::{ReportBuilder, ReportSlot};
 pub(crate) use runtime::{
     RuntimeHandle, RuntimeShared, Sender, assert_may_block, begin_long_wait, block_on, capped, current_runtime,
-    current_scope, current_task, ends_at_this_await, enter_scope, is_forked, is_last_poll, keep_spare_call,
-    keep_spare_cast, limits_of_new_wait, may_send_in_this_poll, named_limit, note_cut, own_waker_address, pid_of,
-    poll_last, quick_sender, sender, take_spare_call, take_spare_cast, with_own_task, with_spawning_runtime,
+    current_scope, current_task, ends_at_this_await, enter_scope, is_forked, keep_spare_call, keep_spare_cast,
+    limits_of_new_wait, may_send_in_this_poll, named_limit, own_waker_address, pid_of, quick_sender, sender,
+    take_spare_call, take_spare_cast, with_own_task, with_spawning_runtime,
 };
 pub(crate) use scope::{Reach, Scope, ScopeDeadline};
 pub(crate) use serving::{NextIncarnation, Serving};

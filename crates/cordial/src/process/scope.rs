@@ -9,7 +9,6 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cordial_sched::Instant;
@@ -27,29 +26,10 @@ struct Inner {
 }
 
 /// The deadline of a scope, and the limit that set it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct ScopeDeadline {
     pub(crate) at: Instant,
     pub(crate) limit: Duration,
-    /// Whether a wait of a process in the scope has ended because of this deadline.
-    is_cut: Arc<AtomicBool>,
-}
-
-impl ScopeDeadline {
-    pub(crate) fn new(at: Instant, limit: Duration) -> ScopeDeadline {
-        ScopeDeadline { at, limit, is_cut: Arc::default() }
-    }
-
-    /// Records that a wait has ended because of this deadline. The process that waited may end with that error, and so be the reason that
-    /// the future of the deadline is ready.
-    pub(crate) fn set_cut(&self) {
-        // Relaxed: what follows from the end of the wait reaches the future of the deadline with an ordering of its own.
-        self.is_cut.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_cut(&self) -> bool {
-        self.is_cut.load(Ordering::Relaxed)
-    }
 }
 
 /// Whether a message to a server carries the value to the handler.
@@ -116,7 +96,7 @@ impl Scope {
     /// Returns this scope for a process that has no owner within the scope: the values without the deadline. `None` if there are
     /// no values.
     pub(crate) fn without_deadline(self) -> Option<Scope> {
-        match (&self.0.values, &self.0.deadline) {
+        match (&self.0.values, self.0.deadline) {
             (None, _) => None,
             (Some(_), None) => Some(self),
             (Some(values), Some(_)) => Some(Scope::new(Some(values.clone()), None)),
@@ -147,7 +127,7 @@ impl Scope {
     }
 
     pub(crate) fn deadline(&self) -> Option<ScopeDeadline> {
-        self.0.deadline.clone()
+        self.0.deadline
     }
 
     /// Returns the innermost value of a key.

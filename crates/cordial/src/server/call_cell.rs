@@ -27,8 +27,8 @@ use super::shared::{ServerRef, short_type_name};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{
-    Scope, Sender, WaitLimit, begin_long_wait, capped, discard, discard_in_turn, ends_at_this_await, is_last_poll,
-    keep_spare_call, named_limit, own_waker_address, sender, take_spare_call,
+    Scope, Sender, WaitLimit, begin_long_wait, capped, discard, discard_in_turn, ends_at_this_await, keep_spare_call,
+    named_limit, own_waker_address, sender, take_spare_call,
 };
 use crate::timeout::{CompactTimeout, Timeout};
 
@@ -282,9 +282,6 @@ where
         if let Err(refusal) = shared.runtime.refuse_forked() {
             return self.fail_at(Exit::Refused(refusal), cx);
         }
-        if is_last_poll() {
-            return Poll::Pending;
-        }
         let Sender { process: sender, carried, .. } = sender();
         let wait_limit = match capped(self.limit()) {
             Timeout::After(Duration::ZERO) => return self.fail_at(self.timed_out(Phase::Pending), cx),
@@ -401,7 +398,7 @@ where
         if bits != 0 {
             wait_limit = WaitLimit::from_bits(bits, &self.server.0.runtime);
         }
-        if wait_limit.poll(&self.server.0.runtime, cx).is_pending() || is_last_poll() {
+        if wait_limit.poll(&self.server.0.runtime, cx).is_pending() {
             self.state.lock().wait_limit = wait_limit;
             return Poll::Pending;
         }

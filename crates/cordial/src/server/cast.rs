@@ -16,8 +16,8 @@ use super::sending::{Accepted, NotSent, Sent, WhenFull};
 use super::shared::{ServerRef, ServerShared, short_type_name};
 use crate::exit::Exit;
 use crate::process::{
-    Scope, WaitLimit, capped, discard, ends_at_this_await, is_last_poll, keep_spare_cast, may_send_in_this_poll,
-    named_limit, quick_sender, sender, take_spare_cast,
+    Scope, WaitLimit, capped, discard, ends_at_this_await, keep_spare_cast, may_send_in_this_poll, named_limit,
+    quick_sender, sender, take_spare_cast,
 };
 use crate::timeout::Timeout;
 
@@ -179,9 +179,6 @@ where
             discard(self.message.take());
             return Poll::Ready(Err(Exit::Refused(refusal)));
         }
-        if is_last_poll() {
-            return Poll::Pending;
-        }
         let mut sender = sender();
         if (self.limit.is_some() || sender.is_in_scope)
             && capped(self.limit.unwrap_or(Timeout::Infinity)) == Timeout::After(Duration::ZERO)
@@ -239,9 +236,6 @@ impl<S: Server, M> CastOf<S, M> {
             return Poll::Ready(result);
         }
         ready!(waiting.wait_limit.poll(&shared.runtime, cx));
-        if is_last_poll() {
-            return Poll::Pending;
-        }
         if !shared.withdraw(waiting.ticket) {
             // The message has just got room, or the server has just stopped: the thread that took the message reports that in a moment.
             waiting.wait_limit = WaitLimit::Never;

@@ -13,7 +13,7 @@ use super::retry::{OutputFilter, Retry};
 use super::spawner::Spawner;
 use super::window::Window;
 use crate::exit::{Exit, Refusal, TimedOut};
-use crate::process::{Group, GroupKey, GroupKind, current, current_runtime, is_ended_by_signal, note_cut};
+use crate::process::{Group, GroupKey, GroupKind, current, current_runtime, is_ended_by_signal};
 use crate::telemetry;
 use crate::unwind::ignore_panic;
 
@@ -152,7 +152,6 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
 
     fn report_timeout(&mut self, rules: &ResultRules<'_, I, O, T, E>, slot: usize, timed_out: &TimedOut) {
         self.progress.count_timeout();
-        note_cut(timed_out);
         let item = self.in_flight.get_mut(slot);
         ignore_panic(|| telemetry::item_timeout(rules.spawned_at, item.idx, item.n_attempts, timed_out));
     }

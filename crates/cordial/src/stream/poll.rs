@@ -27,9 +27,7 @@ use super::spawner::Spawner;
 use super::try_source::SourceError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{
-    Purpose, RuntimeHandle, Spawn, box_if_large, discard, ends_at_this_await, is_last_poll, limits_of_new_wait,
-};
+use crate::process::{Purpose, RuntimeHandle, Spawn, box_if_large, discard, ends_at_this_await, limits_of_new_wait};
 use crate::timeout::Timeout;
 
 /// How many results a stream delivers in a row before it returns `Pending` once. Without this bound, a consumer that always
@@ -228,8 +226,7 @@ where
     type Item = Result<T, E>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<T, E>>> {
-        // No item starts after a deadline.
-        if ends_at_this_await(cx) || is_last_poll() {
+        if ends_at_this_await(cx) {
             return Poll::Pending;
         }
         let mut this = self.project();

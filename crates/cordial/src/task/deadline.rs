@@ -8,7 +8,7 @@ use cordial_sched::Timer;
 
 use crate::exit::{Location, NamedLimit, TimedOut};
 use crate::pid::Pid;
-use crate::process::{RuntimeHandle, capped, is_last_poll};
+use crate::process::{RuntimeHandle, capped};
 use crate::timeout::Timeout;
 
 /// The deadline of one wait, on the clock of a runtime.
@@ -47,22 +47,17 @@ impl Deadline {
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(self.poll_time(cx));
-        if is_last_poll() { Poll::Pending } else { Poll::Ready(()) }
-    }
-
-    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Deadline::Elapsed => Poll::Ready(()),
             Deadline::Armed(timer) => Pin::new(timer).poll(cx),
             Deadline::Never => Poll::Pending,
             Deadline::OfScope { deadline, runtime, timeout } => {
-                ready!(deadline.poll_time(cx));
+                ready!(deadline.poll(cx));
                 if capped(*timeout) == Timeout::After(Duration::ZERO) {
                     return Poll::Ready(());
                 }
                 *self = Deadline::new(runtime, *timeout);
-                self.poll_time(cx)
+                self.poll(cx)
             }
         }
     }

@@ -15,8 +15,8 @@ use cordial_sched::JoinHandle;
 use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
 use crate::process::{
-    ProcessReply, RuntimeHandle, SpawnedTask, capped, is_forked, is_last_poll, pid_of, unlink_from_caller,
-    unlink_from_current, with_own_task,
+    ProcessReply, RuntimeHandle, SpawnedTask, capped, is_forked, pid_of, unlink_from_caller, unlink_from_current,
+    with_own_task,
 };
 use crate::timeout::Timeout;
 
@@ -154,9 +154,6 @@ impl<T: Send> JoinControl for ProcessJoin<T> {
             self.is_capped = capped_limit != limit;
         }
         ready!(self.poll_timeout_of(timeout, cx));
-        if is_last_poll() {
-            return Poll::Pending;
-        }
         if !self.is_capped || timeout.is_zero() {
             return Poll::Ready(());
         }

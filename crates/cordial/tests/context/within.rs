@@ -1,8 +1,6 @@
 //! Deadlines for a future and for what it waits for.
 
 use std::future::pending;
-use std::pin::pin;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
@@ -303,55 +301,5 @@ fn the_error_of_an_item_that_starts_after_the_deadline_names_the_limit_of_the_de
         let text = ended.await.unwrap().remove(0).unwrap_err().to_string();
         assert!(text.starts_with("took longer than its limit of 1s (process <"), "{text}");
         assert!(text.contains("this is the limit of `within`"), "{text}");
-    });
-}
-
-/// Polls the future, leaves it alone for three seconds, and awaits it.
-async fn polled_late<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    assert!(futures::poll!(future.as_mut()).is_pending());
-    sleep(3 * SECOND).await;
-    future.await
-}
-
-/// As `tokio::time::timeout`, which polls its future before its timer.
-#[test]
-fn an_output_that_is_ready_when_the_passed_deadline_is_seen_is_returned() {
-    testing::run(async {
-        assert_eq!(polled_late(within(SECOND, sleep(2 * SECOND))).await, Ok(()));
-        assert_eq!(polled_late(within(SECOND, within(60 * SECOND, sleep(2 * SECOND)))).await, Ok(Ok(())));
-        let task = Task::spawn(sleep(2 * SECOND));
-        assert_eq!(polled_late(within(SECOND, task)).await, Ok(Ok(())));
-        assert!(polled_late(within(SECOND, sleep(4 * SECOND))).await.unwrap_err().is_timeout());
-        let nested = polled_late(within(SECOND, within(60 * SECOND, pending::<()>())));
-        assert!(nested.await.unwrap_err().is_timeout());
-    });
-}
-
-#[test]
-fn no_wait_begins_or_ends_in_the_poll_that_sees_the_passed_deadline() {
-    testing::run(async {
-        let server = ServerRef::start(|| Mute);
-        let (begun, mut items) = (AtomicU32::new(0), Task::async_stream([1], |n| async move { n }));
-        let (mut call, mut task) = (server.call(Ask), Task::spawn(pending::<()>()).timeout(SECOND));
-        let late = async {
-            sleep(2 * SECOND).await;
-            begun.fetch_add(1, Ordering::Relaxed);
-            assert!(futures::poll!(server.call(Ask)).is_pending());
-            assert!(futures::poll!(server.cast(Ask)).is_pending());
-            assert!(futures::poll!(Box::pin(items.next())).is_pending());
-            pending::<()>().await;
-        };
-        let all = async { futures::join!(&mut call, &mut task, late) };
-        assert!(polled_late(within(SECOND, all)).await.unwrap_err().is_timeout());
-        assert_eq!(begun.load(Ordering::Relaxed), 1);
-        assert_eq!(server.mailbox().length, 0);
-        assert!(process::info(task.pid()).is_some());
-        assert_eq!(items.collect().await, [Ok(1)]);
-        // The error of a wait that the same deadline has ended in a task is not the output.
-        let items = async { Task::async_stream([()], |()| pending::<()>()).timeout(60 * SECOND).collect().await };
-        let collects = async { Task::spawn(items).timeout(Timeout::Infinity).await };
-        assert!(polled_late(within(SECOND, async { Task::spawn(async { stuck().await }).await })).await.is_err());
-        assert!(polled_late(within(SECOND, collects)).await.is_err());
     });
 }

@@ -260,7 +260,7 @@ async fn nested(server: &ServerRef<Worker>, restart: Restart) -> Supervisor {
 }
 
 /// The process with this label.
-fn labelled(label: &str) -> Pid {
+fn with_label(label: &str) -> Pid {
     let snapshot = process::snapshot();
     let found = snapshot.processes.into_iter().find(|shown| shown.label.as_deref() == Some(label));
     found.map(|shown| shown.pid).expect("it runs")
@@ -285,7 +285,7 @@ fn messages_wait_while_the_supervisor_of_their_server_is_rebuilt() {
                 },
                 async {
                     settle().await;
-                    process::exit(labelled(ends), Exit::Killed);
+                    process::exit(with_label(ends), Exit::Killed);
                 }
             );
             assert_eq!((call, later), (Ok(4), Ok(7)), "{ends}");
@@ -313,7 +313,7 @@ fn messages_are_refused_when_the_supervisor_of_their_server_is_not_rebuilt() {
         let begun = Instant::now();
         let (answer, ()) = tokio::join!(server.call(Say("waits")), async {
             settle().await;
-            process::exit(labelled("inner"), Exit::Killed);
+            process::exit(with_label("inner"), Exit::Killed);
         });
         assert!(answer.is_err() && begun.elapsed() < SECOND, "{answer:?}");
         assert!(is_stopped(&server.call(Say("late")).await));
@@ -327,7 +327,7 @@ fn messages_are_refused_when_the_supervisor_of_their_server_is_not_rebuilt() {
             settle().await;
             let (answer, ()) = tokio::join!(server.call(Say("waits")), async {
                 settle().await;
-                if stops { _ = tree.stop().await } else { process::exit(labelled("crashes"), Exit::Killed) }
+                if stops { _ = tree.stop().await } else { process::exit(with_label("crashes"), Exit::Killed) }
             });
             assert!(is_stopped(&answer), "{answer:?}");
             assert!(is_stopped(&server.call(Say("late")).await));

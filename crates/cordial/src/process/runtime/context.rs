@@ -70,8 +70,6 @@ struct ProcessContext {
     lineage: RefCell<Option<(Pid, Arc<Lineage>)>>,
     /// The scope of the running code, which the processes that it spawns inherit.
     scope: RefCell<Option<Scope>>,
-    /// Whether the running code is in the last poll of a future whose deadline has passed.
-    is_last_poll: Cell<bool>,
     /// Whether the future of that process is being dropped.
     is_dropping: Cell<bool>,
     /// How many messages the process has sent in its current poll, or since it last had to wait for its next poll.
@@ -91,7 +89,6 @@ impl ProcessContext {
             waker: Cell::new(0),
             lineage: RefCell::new(None),
             scope: RefCell::new(None),
-            is_last_poll: Cell::new(false),
             is_dropping: Cell::new(false),
             sends: Cell::new(0),
             spares: Spares::new(),
@@ -541,23 +538,6 @@ pub(crate) fn may_send_in_this_poll() -> bool {
 #[must_use = "dropping it leaves the scope"]
 pub(crate) fn enter_scope(scope: Scope) -> EnteredScope {
     EnteredScope(with_context(|context| context.scope.replace(Some(scope))))
-}
-
-/// Calls `poll`, the last poll of a future whose deadline has passed: a wait that begins or goes on in it is pending, and sends nothing.
-pub(crate) fn poll_last<R>(poll: impl FnOnce() -> R) -> R {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            with_context(|context| context.is_last_poll.set(self.0));
-        }
-    }
-    let _restore = Restore(with_context(|context| context.is_last_poll.replace(true)));
-    poll()
-}
-
-/// Returns whether the running code is in the last poll of a future whose deadline has passed.
-pub(crate) fn is_last_poll() -> bool {
-    with_context(|context| context.is_last_poll.get())
 }
 
 /// A scope that was entered. Dropping this leaves it.

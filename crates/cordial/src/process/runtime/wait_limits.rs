@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::context::{current_scope, is_in_scope, with_current_runtime};
-use crate::exit::{LimitSource, NamedLimit, TimedOut};
+use crate::exit::{LimitSource, NamedLimit};
 use crate::process::scope::ScopeDeadline;
 use crate::timeout::Timeout;
 
@@ -26,28 +26,15 @@ fn capped_in_scope(limit: Timeout) -> Timeout {
 fn left_of_scope() -> Option<(ScopeDeadline, Duration)> {
     let deadline = current_scope()?.deadline()?;
     let now = with_current_runtime(|runtime| runtime.executor().now());
-    let left = deadline.at.saturating_duration_since(now);
-    Some((deadline, left))
+    Some((deadline, deadline.at.saturating_duration_since(now)))
 }
 
 /// Returns the limit that the error of an elapsed wait names: that of the deadline of the scope if it has passed.
 pub(crate) fn named_limit(limit: Timeout) -> NamedLimit {
     let of_wait = as_duration(limit);
     match left_of_scope() {
-        Some((deadline, Duration::ZERO)) => {
-            deadline.set_cut();
-            NamedLimit::new(deadline.limit, LimitSource::Scope)
-        }
+        Some((deadline, Duration::ZERO)) => NamedLimit::new(deadline.limit, LimitSource::Scope),
         _ => of_wait.into(),
-    }
-}
-
-/// Notes that the deadline of the scope has ended an item of a stream, if this limit is that of the deadline.
-pub(crate) fn note_cut(timed_out: &TimedOut) {
-    if timed_out.source() == LimitSource::Scope
-        && let Some((deadline, Duration::ZERO)) = left_of_scope()
-    {
-        deadline.set_cut();
     }
 }
 
