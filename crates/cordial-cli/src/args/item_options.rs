@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::ArgMatches;
+
 use super::values::{self, Header};
 use crate::input::Trim;
 
@@ -58,18 +60,18 @@ pub(crate) struct ItemOptions {
     pub(super) optional_eof: Option<Option<OsString>>,
 
     /// Pass up to N items to each command; 0: run a command for each item without it
-    #[arg(short = 'n', long, alias = "maxargs", value_name = "N", overrides_with_all = ["max_replace_args", "max_lines", "optional_lines"])]
+    #[arg(short = 'n', long, alias = "maxargs", value_name = "N", value_parser = values::number::<usize>, overrides_with = "max_replace_args")]
     pub(super) max_args: Option<usize>,
 
     /// Pass up to N items to each command; {1} to {N} are the items
-    #[arg(short = 'N', long, alias = "maxreplaceargs", value_name = "N", overrides_with_all = ["max_args", "max_lines", "optional_lines"], hide = true)]
+    #[arg(short = 'N', long, alias = "maxreplaceargs", value_name = "N", value_parser = values::number::<usize>, overrides_with = "max_args", hide = true)]
     pub(crate) max_replace_args: Option<usize>,
 
     /// Pass up to N lines to each command; a line that ends with a blank continues
-    #[arg(short = 'L', value_name = "N", value_parser = values::at_least_one, overrides_with_all = ["max_args", "max_replace_args", "optional_lines"], hide = true)]
+    #[arg(short = 'L', value_name = "N", value_parser = values::at_least_one, overrides_with = "optional_lines", hide = true)]
     pub(super) max_lines: Option<NonZeroUsize>,
 
-    #[arg(short = 'l', long = "max-lines", alias = "maxlines", num_args = 0..=1, require_equals = true, value_parser = values::at_least_one, hide = true, overrides_with_all = ["max_args", "max_replace_args", "max_lines"])]
+    #[arg(short = 'l', long = "max-lines", alias = "maxlines", num_args = 0..=1, require_equals = true, value_parser = values::at_least_one, hide = true, overrides_with = "max_lines")]
     pub(super) optional_lines: Option<Option<NonZeroUsize>>,
 
     /// Pass as many items to each command as fit; a word with {} is repeated for each
@@ -147,8 +149,8 @@ impl ItemOptions {
         let given = [
             (self.max_args.is_some_and(|number| number != 1), "-n"),
             (self.max_replace_args.is_some_and(|number| number != 1), "-N"),
-            (self.max_lines.is_some(), "-L"),
-            (self.optional_lines.is_some(), "-l"),
+            (self.max_lines.is_some() && self.max_lines().is_some(), "-L"),
+            (self.optional_lines.is_some() && self.max_lines().is_some(), "-l"),
             (self.context, "-X"),
             (self.multiple, "-m"),
             (self.xargs, "--xargs"),
@@ -172,8 +174,21 @@ impl ItemOptions {
         given.filter(|text| !text.is_empty())
     }
 
-    /// Returns the number of lines for each command, if `-L` or `-l` is given. Without a number, `-l` is one line.
+    /// Drops a `-n` before a `-L` or `-l`: of these options, the last counts, as for `xargs`.
+    pub(super) fn drop_earlier_count(&mut self, given: &ArgMatches) {
+        let place = |id: &str| given.indices_of(id).and_then(Iterator::last);
+        if place("max_lines").max(place("optional_lines")) > place("max_args") {
+            self.max_args = None;
+        }
+    }
+
+    /// Returns the number of lines for each command, if `-L` or `-l` counts. With `-N` it does not, as for GNU parallel.
     pub(crate) fn max_lines(&self) -> Option<NonZeroUsize> {
+        self.given_lines().filter(|_| self.max_records().is_none())
+    }
+
+    /// Returns the number of `-L` or `-l`. Without a number, `-l` is one line.
+    pub(crate) fn given_lines(&self) -> Option<NonZeroUsize> {
         self.max_lines.or(self.optional_lines.map(|lines| lines.unwrap_or(NonZeroUsize::MIN)))
     }
 

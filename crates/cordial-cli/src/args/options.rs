@@ -131,7 +131,7 @@ pub(crate) struct MapOptions {
     pub(crate) halt: Option<HaltPolicy>,
 
     /// Retry a failed item up to N times; print only the last attempt
-    #[arg(long, value_name = "N", help_heading = FAILURE, default_value_t = 0, hide_default_value = true)]
+    #[arg(long, value_name = "N", help_heading = FAILURE, value_parser = values::number::<u32>, default_value_t = 0, hide_default_value = true)]
     pub(crate) retries: u32,
 
     /// Stop an attempt after TIME: 500ms, 30s, 1h30m, 10 (seconds)
@@ -214,9 +214,15 @@ pub(crate) fn parse() -> Result<Args, ExitCode> {
         words.extend(attached::normalize(after_map, &map_definitions()));
     }
     let mut definitions = definitions();
-    let parsed = definitions.try_get_matches_from_mut(words);
-    let parsed =
-        parsed.and_then(|matches| Args::from_arg_matches(&matches).map_err(|error| error.format(&mut definitions)));
+    let parsed = definitions.try_get_matches_from_mut(words).and_then(|matches| {
+        let mut args = Args::from_arg_matches(&matches).map_err(|error| error.format(&mut definitions))?;
+        if let (Command::Map(options), Some(given)) = (&mut args.command, matches.subcommand_matches("map"))
+            && !options.pipe.is_on()
+        {
+            options.items.drop_earlier_count(given);
+        }
+        Ok(args)
+    });
     parsed.map_err(|mut error| {
         if error.kind() == ErrorKind::UnknownArgument {
             // clap suggests `-- --word`, which would make the unknown option the name of the program.

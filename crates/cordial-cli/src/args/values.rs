@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
+use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
@@ -51,7 +52,17 @@ fn byte(digits: &str, radix: u32) -> Option<u8> {
 }
 
 pub(super) fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse().map_err(|_| "expected a number of at least 1".to_owned())
+    text.parse().map_err(|_| not_a_number(text, "expected a number of at least 1"))
+}
+
+fn not_a_number(text: &str, expected: &str) -> String {
+    let is_large = text.trim_start_matches('0').len() > 9 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_large { "the number is too large".to_owned() } else { expected.to_owned() }
+}
+
+/// Parses a number that may be 0.
+pub(super) fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| not_a_number(text, "expected a whole number of at least 0"))
 }
 
 pub(super) fn variable_name(text: &str) -> Result<String, String> {

@@ -73,7 +73,8 @@ pub(super) fn block_options(
     };
     let is_split = items.null || items.delimiter.is_some() || items.words;
     let has_values = items.colsep.is_some() || items.trim.is_some() || items.eof().is_some();
-    let is_packed = items.context || items.multiple || items.xargs || items.max_lines().is_some();
+    let is_packed = items.context || items.multiple || items.xargs;
+    let (recend, recstart) = (&options.pipe.recend, &options.pipe.recstart);
     let checks = [
         (
             matches!(template, CommandTemplate::ItemIsLine(_)),
@@ -88,8 +89,16 @@ pub(super) fn block_options(
         ),
         (items.max_records() == Some(0), "-N 0 has no meaning with --pipe: write -N 1 for one record in each block"),
         (
+            items.max_lines().is_some(),
+            "-L with --pipe is the number of lines of a record, and needs the number of records of a block: add -N, as in -L 4 -N 1000",
+        ),
+        (
+            items.given_lines().is_some() && (recend.is_some() || recstart.is_some()),
+            "-L with --pipe makes a record of lines, and --recend and --recstart another one: leave out one of them",
+        ),
+        (
             is_packed,
-            "-L, -X, -m and --xargs are about items, and with --pipe there are none: -N N puts N records into a block",
+            "-X, -m and --xargs are about items, and with --pipe there are none: -N N puts N records into a block",
         ),
         (
             items.max_chars.is_some() || items.is_exact || items.plus || items.link,
@@ -150,7 +159,6 @@ pub(super) fn block_options(
             }
         }
     };
-    let (recend, recstart) = (&options.pipe.recend, &options.pipe.recstart);
     let bytes = |separator: &Option<crate::args::RecordSeparator>| {
         separator.as_ref().map(|separator| separator.0.clone()).unwrap_or_default()
     };
@@ -159,7 +167,7 @@ pub(super) fn block_options(
         separator: Separator::new(&end, &bytes(recstart)),
         size: usize::try_from(size).map_err(|_| "--block is larger than memory".to_owned())?,
         shares,
-        records: items.max_records(),
+        records: items.max_records().map(|records| records.saturating_mul(items.given_lines().map_or(1, usize::from))),
         n_sharing: options.pipe.round_robin.then_some(n_slots),
     };
     Ok((origin, blocks))

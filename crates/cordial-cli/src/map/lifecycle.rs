@@ -75,7 +75,7 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
             }
         },
         Err(error) => {
-            print_message(error);
+            print_message(io_error::without_number(&error.to_string()));
             ExitReason::Error
         }
     };

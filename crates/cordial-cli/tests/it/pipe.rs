@@ -241,6 +241,23 @@ fn a_file_is_cut_into_parts() {
     }
 }
 
+/// As for GNU parallel: a record of a FASTQ file has four lines.
+#[test]
+fn a_record_may_have_several_lines() {
+    let input: String = (1..=22).map(|line| format!("{line}\n")).collect();
+    for options in [
+        &["-L4", "-N2"][..],
+        &["-N2", "-L4"],
+        &["-L4", "-n2"],
+        &["-n2", "-L4"],
+        &["-l4", "-N2"],
+        &["-N2", "--max-lines=4"],
+    ] {
+        let result = run(&[&["map", "--pipe"][..], options, &["sed -n '1p;$p'"]].concat(), input.as_bytes());
+        assert_eq!(result.stdout, b"1\n8\n9\n16\n17\n22\n", "{options:?}: {}", result.stderr);
+    }
+}
+
 #[test]
 fn options_that_contradict_blocks_are_refused() {
     let dir = TestDir::new();
@@ -258,7 +275,9 @@ fn options_that_contradict_blocks_are_refused() {
         (&["--pipe", "--bnr", "@", "echo @"], "the command has a placeholder for an item"),
         (&["--pipe", "--dnr", "@", "echo", "@"], "the command has a placeholder for an item"),
         (&["--pipe", "--bner", "@", "echo", "x@"], "the command has a placeholder for an item"),
-        (&["--pipe", "-L2", &ran], "-L, -X, -m and --xargs are about items"),
+        (&["--pipe", "-L2", &ran], "add -N, as in -L 4 -N 1000"),
+        (&["--pipe", "-L2", "-n3", "--recend", "x", &ran], "leave out one of them"),
+        (&["--pipe", "-X", &ran], "-X, -m and --xargs are about items"),
         (&["--pipe", "-s", "100", &ran], "-s, -x, --plus and --link are about items"),
         (&["--pipe", "-x", &ran], "-s, -x, --plus and --link are about items"),
         (&["--pipe", "--plus", &ran], "-s, -x, --plus and --link are about items"),

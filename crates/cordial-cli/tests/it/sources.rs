@@ -96,6 +96,10 @@ fn one_command_gets_as_many_items_as_fit_or_fewer() {
         (&["-L2", "echo"], b"a\nb \nc\nd\n", b"a b c\nd\n"),
         (&["-L1", "printf", "<%s>", ":::", "a ", "b", "c "], b"", b"<a b><c >"),
         (&["-L1", "echo", ":::", "x", "::::", "-"], b"a \nb\nc\n", b"x a b\nx c\n"),
+        // As for GNU parallel, -L does not count with -N; of -n and -L, the last counts, as for xargs.
+        (&["-N3", "-L2", "echo"], b"1\n2\n3\n4\n", b"1 2 3\n4\n"),
+        (&["-n3", "-L2", "echo"], b"1\n2\n3\n4\n", b"1 2\n3 4\n"),
+        (&["-L2", "-n3", "echo"], b"1\n2\n3\n4\n", b"1 2 3\n4\n"),
         (&["-X", "echo"], b"", b""),
         (&["-n0", "echo", "x"], b"1\n2\n", b"x\nx\n"),
         (&["-N0", "echo x; echo {#}"], b"1\n2\n", b"x\n1\nx\n2\n"),
