@@ -205,7 +205,7 @@ impl Incoming {
     }
 
     /// Reads from the socket until a frame is complete. After a frame, `Blocked` is returned without a look at the socket if the read of the frame
-    /// has emptied it.
+    /// has emptied it, unless the read may wait.
     ///
     /// # Errors
     ///
@@ -215,7 +215,8 @@ impl Incoming {
             if let Some(frame) = self.complete()? {
                 return Ok(Received::Frame(frame));
             }
-            if std::mem::take(&mut self.is_drained) && self.partial.is_none() {
+            let is_drained = std::mem::take(&mut self.is_drained) && self.partial.is_none();
+            if is_drained && flags.contains(RecvFlags::DONTWAIT) {
                 return Ok(Received::Blocked);
             }
             let read = match &mut self.partial {

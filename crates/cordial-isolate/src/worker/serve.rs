@@ -43,6 +43,9 @@ const UNTIL_COLD: Duration = Duration::from_millis(4);
 /// How often the serving thread looks whether calls still follow each other, while it does not wait for frames.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
+/// How many calls are answered before the processes are counted again, which takes some 20 µs.
+const CALLS_BETWEEN: u64 = 64;
+
 /// The number of no call.
 const NO_CALL: u64 = 0;
 
@@ -58,6 +61,10 @@ struct WorkerShared {
     is_hot: AtomicBool,
     /// Whether the serving thread waits for frames.
     is_awaited: AtomicBool,
+    /// How many calls were answered.
+    n_answered: AtomicU64,
+    /// Whether no process but those that serve was left when they were counted last.
+    is_alone: AtomicBool,
     /// How many calls were taken while `is_hot`.
     hot_calls: AtomicU64,
     /// The number and the process of the last call.
@@ -153,6 +160,8 @@ fn try_serve(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) 
         incoming: Mutex::new(Incoming::new(settings.max_payload)),
         is_hot: AtomicBool::new(false),
         is_awaited: AtomicBool::new(false),
+        n_answered: AtomicU64::new(0),
+        is_alone: AtomicBool::new(true),
         hot_calls: AtomicU64::new(0),
         call: Mutex::new(None),
         sending: Mutex::new(()),
@@ -408,12 +417,33 @@ impl WorkerShared {
         self.send(Outgoing::new(Kind::Done, number, outcome))
     }
 
+    /// Returns whether a thread of the runtime may wait for calls. What a call has left behind in this runtime, which has one worker, must not wait
+    /// with that thread.
+    fn may_wait(&self) -> bool {
+        // The timer belongs to the serving thread.
+        if self.settings.cpu_time.is_some() {
+            return false;
+        }
+        let n_answered = self.n_answered.fetch_add(1, Ordering::SeqCst);
+        let was_alone = self.is_alone.load(Ordering::SeqCst);
+        if n_answered.is_multiple_of(CALLS_BETWEEN) || was_alone && !self.is_hot.load(Ordering::SeqCst) {
+            let alive = inspector().totals().alive;
+            // This process, and, if the serving thread has taken the next call, the process of that and the one that answers it.
+            let own = if self.running.load(Ordering::SeqCst) == NO_CALL { 1 } else { 3 };
+            self.is_alone.store(alive <= own, Ordering::SeqCst);
+        }
+        self.is_alone.load(Ordering::SeqCst)
+    }
+
     /// Waits for the next call on this thread, so that no other thread has to be woken for it. `None` if none has come soon: the serving thread
     /// waits for it then.
     fn wait_for_call(&self) -> io::Result<Option<Started>> {
-        // The timer belongs to the serving thread. And what a call has left behind in this runtime, which has one worker, must not wait with this
-        // thread.
-        if self.settings.cpu_time.is_some() || inspector().totals().alive > 1 {
+        if !self.may_wait() {
+            return Ok(None);
+        }
+        if self.running.load(Ordering::SeqCst) != NO_CALL {
+            // The serving thread was faster. The process that answers that call is to be faster next time.
+            self.is_hot.store(true, Ordering::SeqCst);
             return Ok(None);
         }
         self.is_hot.store(true, Ordering::SeqCst);
