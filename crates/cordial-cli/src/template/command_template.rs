@@ -203,16 +203,19 @@ impl CommandTemplate {
         }
     }
 
-    /// Returns whether the command names values of the item by their positions.
+    /// Returns whether the command names values of the item by their positions. Any `$1` counts, because a word may be a script of `sh -c`.
     pub(crate) fn names_values(&self) -> bool {
-        let is_position = |piece: &Piece| matches!(piece.placeholder(), Some(Placeholder::Value(..)));
+        let is_parameter = |rest: &[u8]| match rest {
+            [b'$', b'{', digit, ..] | [b'$', digit, ..] => digit.is_ascii_digit(),
+            _ => false,
+        };
+        let is_position = |piece: &Piece| {
+            matches!(piece.placeholder(), Some(Placeholder::Value(..)))
+                || piece.text().is_some_and(|text| (0..text.len()).any(|at| is_parameter(&text[at..])))
+        };
         match self {
             CommandTemplate::Words(Words { words, .. }) => words.iter().flatten().any(is_position),
-            CommandTemplate::Shell(line) => line.pieces().any(|piece| {
-                let has_parameter =
-                    |text: &[u8]| text.windows(2).any(|pair| pair[0] == b'$' && pair[1].is_ascii_digit());
-                is_position(&piece) || piece.text().is_some_and(has_parameter)
-            }),
+            CommandTemplate::Shell(line) => line.pieces().any(|piece| is_position(&piece)),
             CommandTemplate::ItemIsLine(_) => false,
         }
     }

@@ -172,6 +172,8 @@ fn a_nul_byte_fails_only_its_input_of_several() {
         (&["-n2", "echo {}"], "a b\nc d\n"),
         // The second pair would be another one.
         (&["-N2", "echo"], "b c\nd\n"),
+        (&["-n2", "echo ${1} ${2}"], "b c\nd\n"),
+        (&["-n2", "sh", "-c", "echo $1 $2", "sh"], "b c\nd\n"),
     ] {
         let result = run(&[&["map"], args].concat(), b"a\nx\0y\nb\nc \nd\n".as_slice());
         let printed = result.text().replace("  ", " ").replace(" \n", "\n");
