@@ -72,19 +72,27 @@ fn what_a_call_has_left_behind_runs_on_beside_other_calls() {
                 pool.call(TICKS, ()).await.unwrap() - before
             }
         };
-        let alone = count(Duration::from_millis(500)).await;
-        let calls = cordial::Task::spawn({
-            let pool = pool.clone();
-            async move {
-                loop {
-                    pool.call(SQUARE, 3).await.unwrap();
-                    tokio::time::sleep(Duration::from_millis(3)).await;
+        let mut seen = Vec::new();
+        // Other programs may take the processor in one of two periods.
+        while seen.len() < 10 {
+            let alone = count(Duration::from_millis(300)).await;
+            let calls = cordial::Task::spawn({
+                let pool = pool.clone();
+                async move {
+                    loop {
+                        pool.call(SQUARE, 3).await.unwrap();
+                        tokio::time::sleep(Duration::from_millis(3)).await;
+                    }
                 }
+            });
+            let beside = count(Duration::from_millis(300)).await;
+            drop(calls);
+            if beside > alone / 2 {
+                return;
             }
-        });
-        let beside = count(Duration::from_millis(500)).await;
-        drop(calls);
-        assert!(beside > alone / 2, "{beside} ticks beside calls, {alone} without");
+            seen.push((alone, beside));
+        }
+        panic!("ticks without calls, and beside calls: {seen:?}");
     })
     .unwrap();
 }
