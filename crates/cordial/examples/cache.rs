@@ -10,8 +10,8 @@ use cordial::server::{Context, Handle, Server, ServerRef, Timer};
 #[derive(Default)]
 struct Cache(HashMap<u32, (String, Timer)>);
 struct Get(u32);
-struct Set(u32, String);
-struct Expire(u32);
+/// Sets a value for a minute, or removes it.
+struct Set(u32, Option<String>);
 
 impl Server for Cache {}
 impl Handle<Get> for Cache {
@@ -23,21 +23,17 @@ impl Handle<Get> for Cache {
 impl Handle<Set> for Cache {
     type Reply = ();
     async fn handle(&mut self, Set(key, value): Set, ctx: &mut Context<Self>) {
-        let timer = ctx.send_after(Duration::from_secs(60), Expire(key));
-        self.0.insert(key, (value, timer));
-    }
-}
-impl Handle<Expire> for Cache {
-    type Reply = ();
-    async fn handle(&mut self, Expire(key): Expire, _: &mut Context<Self>) {
-        self.0.remove(&key);
+        match value {
+            Some(value) => self.0.insert(key, (value, ctx.send_after(Duration::from_secs(60), Set(key, None)))),
+            None => self.0.remove(&key),
+        };
     }
 }
 
 fn main() -> std::process::ExitCode {
     cordial::main(async {
         let cache = ServerRef::start(Cache::default);
-        cache.cast(Set(7, "seven".to_owned())).await?;
+        cache.cast(Set(7, Some("seven".to_owned()))).await?;
         println!("{:?} {:?}", cache.call(Get(7)).await?, cache.call(Get(8)).await?);
         Ok::<(), cordial::Exit>(())
     })
