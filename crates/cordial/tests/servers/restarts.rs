@@ -335,3 +335,20 @@ fn messages_are_refused_when_the_supervisor_of_their_server_is_not_rebuilt() {
         }
     });
 }
+
+#[test]
+fn messages_wait_while_a_killed_supervisor_of_a_supervisor_waits_for_its_restart() {
+    testing::run(async move {
+        let server = Worker::builder(&Log::default()).label("worker").start();
+        let of_inner = server.clone();
+        let inner = move || Supervisor::builder(Strategy::OneForOne).child(of_inner.child_spec());
+        let middle =
+            move || Supervisor::builder(Strategy::OneForOne).child(ChildSpec::supervisor("inner", inner.clone()));
+        let middle = ChildSpec::supervisor("middle", middle).backoff(Backoff::exponential(SECOND, SECOND));
+        let tree = Supervisor::builder(Strategy::OneForOne).child(middle).start().await.unwrap();
+        process::exit(with_label("middle"), Exit::Killed);
+        settle().await;
+        assert_eq!(server.call(Say("late")).await, Ok(4));
+        tree.stop().await;
+    });
+}

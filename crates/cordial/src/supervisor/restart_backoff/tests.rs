@@ -27,7 +27,7 @@ fn an_incarnation_that_ran_for_longer_than_the_longest_delay_starts_the_count_ag
 }
 
 #[test]
-fn only_restarts_without_a_pace_are_counted() {
+fn only_restarts_without_a_backoff_are_counted() {
     let limit = RestartLimit { max_restarts: 1, window: SECOND };
     let mut intensity = Intensity::new(limit);
     let mut backoff = new(Backoff::exponential(SECOND, SECOND));

@@ -65,9 +65,7 @@ impl TreeShared {
         self.calls.send(call(sender)).ok()?;
         reply.await.ok()
     }
-}
 
-impl TreeShared {
     /// Returns the parent, and the key there, if this supervisor stops or has stopped and the parent will start it again.
     fn rebuilt_by(&self) -> Option<(Arc<dyn WillRestart>, u32)> {
         // The channel is open until the supervisor begins to stop.
@@ -106,6 +104,10 @@ impl WillRestart for TreeShared {
     }
 
     fn keep_server(&self, key: u32, server: Factory) {
+        if self.calls.is_closed() {
+            // This supervisor may have been killed: then it never gives up what it keeps.
+            return self.give_up_server(server);
+        }
         self.kept_servers().entry(key).or_default().push(server);
     }
 }
