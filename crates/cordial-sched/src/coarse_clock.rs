@@ -1,7 +1,9 @@
 //! A clock that costs one load and advances only when a thread updates it.
 //!
-//! Sysmon updates the clock once in each of its rounds, so it is usually at most a few milliseconds late while any
-//! worker is awake. A thread that wakes a sleeping sysmon updates the clock too. Use it to measure ages, never to compute a deadline.
+//! Sysmon updates the clock in each of its rounds. While a worker is awake, the clock is usually at most a few
+//! milliseconds late. If all workers that are awake are in long polls, the clock is up to 33 ms late, and up to 65 ms
+//! while the pool stops. A thread that wakes a sleeping sysmon updates the clock too.
+//! Use the clock to measure ages, never to compute a deadline.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -26,8 +28,8 @@ impl CoarseClock {
     /// Advances this clock to the real time. Returns the milliseconds since the start.
     pub(crate) fn update(&self) -> u64 {
         let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        // Not a store: this thread may have been interrupted after it read the real time, and others have advanced the clock meanwhile.
-        // Most calls are within the millisecond of an earlier one, and write nothing.
+        // `fetch_max`, because another thread may have advanced the clock further since this thread read the real time. Most calls are in
+        // the same millisecond as an earlier call, and write nothing.
         if milliseconds > self.read() {
             self.milliseconds.fetch_max(milliseconds, Ordering::Relaxed);
         }

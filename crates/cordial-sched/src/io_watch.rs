@@ -73,8 +73,7 @@ pub struct StuckIoThreads {
     pub n_threads: usize,
     /// How long the first of these threads has been stuck, at least.
     pub lasted: Duration,
-    /// How many times since the last report a thread was found to be stuck and is not reported, because it
-    /// is no longer stuck.
+    /// How many times since the last report a thread was stuck, and made progress again before it was reported.
     pub n_left_out: usize,
 }
 

@@ -30,7 +30,7 @@
 //! | word | meaning |
 //! |---|---|
 //! | header | the part of a task with a fixed address; one task after another uses it |
-//! | alarm | the latest time at which a task that waits with a limit is woken; such waits of one task share it |
+//! | alarm | the time at which a task that waits with a limit is woken at the latest; all such waits of a task share one alarm |
 //! | owner slot | the part of the header that owns the task while the task waits to be woken |
 //! | remote | the part of a worker that other threads use: its queues, to steal from, its unparker, and the progress of its polls |
 //! | searcher | the one worker that looks for tasks for a while before it sleeps; while it searches, pushes wake no other worker |

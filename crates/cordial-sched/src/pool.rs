@@ -15,7 +15,7 @@ use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering, Parker, Unparker};
 use crate::task::runnable::Runnable;
 use crate::task::schedule;
 use crate::threads::running::RunningThreads;
-use crate::threads::{Activation, Resume, Resumed, Threads};
+use crate::threads::{Activation, Resume, ResumeOutcome, Threads};
 
 pub(crate) struct Pool {
     pub(crate) queues: Queues,
@@ -81,8 +81,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// If the system refuses to start a thread, or the address space has no room for it, even if a thread that has parked
-    /// meanwhile is activated instead.
+    /// If the system refuses to start a thread, or the address space has no room for it. This is an error even if a
+    /// thread that has parked meanwhile is activated instead.
     pub(crate) fn activate(&self, activation: Activation) -> io::Result<bool> {
         match activation {
             Activation::AtLimit => Ok(false),
@@ -132,7 +132,7 @@ impl Pool {
         // A thread without a remote is about to be started, and no thread had its index before.
         let may_be_displaced =
             |other| self.queues.try_remote(other).is_some_and(|remote| remote.progress.seen_twice().is_none());
-        let Resumed { resume, displaced } = self.threads().resume(index, may_be_displaced);
+        let ResumeOutcome { resume, displaced } = self.threads().resume(index, may_be_displaced);
         if let Some(stand_in) = displaced {
             // As `replace_blocked` does. Sysmon unparks the stand-in if it sleeps.
             self.queues.remote(stand_in).is_replaced.store(true, Ordering::Relaxed);

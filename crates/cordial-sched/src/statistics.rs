@@ -12,8 +12,8 @@ use crate::table::Key;
 pub struct Statistics {
     /// Threads that run tasks, or sleep until there are some. One in a simulation.
     pub workers: usize,
-    /// Threads in addition to the workers: blocked in a poll while a stand-in takes their place, parked, or about to exit.
-    /// Together with the workers they are at most `max_threads`.
+    /// Threads in addition to the workers: blocked in a poll, parked, or about to exit. For each blocked thread, another
+    /// thread, its stand-in, is one of the workers. The workers and these threads are at most `max_threads`.
     pub stand_ins: usize,
     /// Blocked threads whose priority was lowered, because more of them computed than there are processors.
     pub deprioritized: usize,
@@ -62,7 +62,7 @@ pub struct ThreadStatistics {
     pub steals: u64,
     /// How many times it went to sleep.
     pub parks: u64,
-    /// The number of the thread in the kernel, as tools such as `top -H` show it. `None` on systems other than Linux, where `/proc`
+    /// The number of the thread in the kernel, as tools such as `top -H` show it. `None` if the system is not Linux, if `/proc`
     /// does not show the thread, and while the first thread with this index starts.
     pub kernel_id: Option<u32>,
 }

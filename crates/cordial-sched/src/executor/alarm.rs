@@ -28,7 +28,7 @@ use crate::executor::handle::{Executor, Scheduler};
 use crate::task::task_ref::TaskRef;
 use crate::timeout::{ArmedTimeout, Instant};
 
-/// Alarms that are far away come due at multiples of this, in nanoseconds: a quarter of a second, as a power of two.
+/// Alarms that are far away come due at multiples of this, in nanoseconds: 2^28, about a quarter of a second.
 const ROUNDED_TO: u64 = 1 << 28;
 
 /// Deadlines of waits that are at least this long, in nanoseconds, are taken from the tick clock where there is one.
@@ -75,7 +75,7 @@ impl Executor {
             return None;
         }
         let at = core.tick_clock.since_start_or_later()?.checked_add(nanoseconds)?;
-        // An alarm that is not set is 0, and then this does not hold.
+        // As in `poll_deadline`: false without an alarm.
         if task.alarm().at().wrapping_sub(1) < at {
             return Some(at);
         }
@@ -91,8 +91,8 @@ impl Executor {
 
     /// Returns whether a deadline has passed. If not, the task is woken at the deadline or earlier.
     ///
-    /// `task` is the one that the calling thread polls, and belongs to this executor. Must be called again in each of its polls, as
-    /// long as it waits. Early wake-ups are common. In a forked process the task is not woken.
+    /// `task` is the task that the calling thread polls, and belongs to this executor. As long as the task waits, each
+    /// of its polls must call this again. Early wake-ups are common. In a forked process the task is not woken.
     #[inline]
     pub fn poll_deadline(&self, task: &TaskRef, deadline: Deadline) -> Poll<()> {
         let started = self.core().started;
@@ -149,7 +149,7 @@ impl Deadline {
         self.started + Duration::from_nanos(self.at)
     }
 
-    /// Returns when the alarm for this deadline, which is due after `left`, comes due: a time in the future.
+    /// Returns the time of the alarm for this deadline, which is in the future. `left` is the time until the deadline.
     fn rounded(self, left: Duration) -> Deadline {
         if left <= FAR_AWAY { self } else { Deadline { at: self.at - self.at % ROUNDED_TO, ..self } }
     }

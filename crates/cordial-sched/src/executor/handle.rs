@@ -41,8 +41,8 @@ impl HasCore for Core {
     }
 }
 
-/// Identifies one poll of an executor. If a task is seen twice in the poll
-/// with the same id, that poll has not returned in between.
+/// Identifies one poll of an executor. If a task is seen twice in polls with the same id, these are one
+/// poll, which has not returned in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PollId {
     worker: usize,
@@ -50,15 +50,15 @@ pub struct PollId {
     poll: u64,
 }
 
-/// What a handle and its clones share: its `Arc` has their reference count. Each worker and each thread of tokio has a `LocalCount`
-/// of its own, so that these threads do not contend for one counter.
+/// The state that a handle shares with its clones. The `Arc` around it counts these handles. Each worker and each thread of tokio has a
+/// `LocalCount` of its own, so that these threads do not contend for one counter.
 struct LocalCount {
     core: Arc<dyn HasCore>,
-    /// Beside `core`, so that it is reached without a virtual call.
+    /// Also in `core`. From here, it is reached without a virtual call.
     common: Arc<Common>,
 }
 
-/// What every spawn and every await needs of an executor.
+/// The state of an executor that every spawn and every await needs.
 pub(super) struct Common {
     pub(super) tasks: TaskAllocator,
     pub(super) timeouts: Arc<Timeouts>,
@@ -111,7 +111,7 @@ impl Executor {
         Executor { local: Arc::new(LocalCount { core, common }) }
     }
 
-    /// Returns a handle whose clones have a counter of their own, for one more thread that starts tasks.
+    /// Returns a handle that has a reference count of its own, together with its clones. Meant for one more thread that starts tasks.
     #[must_use]
     pub fn with_local_count(&self) -> Executor {
         let LocalCount { core, common } = &*self.local;
@@ -136,11 +136,12 @@ impl Executor {
 
     /// Returns the milliseconds since the executor was started.
     ///
-    /// For ages, not for deadlines: on a worker the clock is usually late by up to two milliseconds, and by up to four shortly after
-    /// all workers were asleep.
+    /// Use it for ages, not for deadlines. On a worker, the clock is usually up to 2 ms late. Shortly after all workers were asleep, it is
+    /// up to 4 ms late. In a long poll during which nothing else runs, and shortly after such a poll, it is up to 33 ms late.
     pub fn coarse_now(&self) -> u64 {
         match &self.core().scheduler {
-            // The caller is a worker that is awake, so sysmon updates the clock; less often while the pool stops.
+            // The caller is a worker that is awake, so sysmon updates the clock. While the pool stops, sysmon updates
+            // it less often.
             Scheduler::Threads(pool) if self.is_own_worker() && !pool.is_stopping() => pool.idle.clock.read(),
             Scheduler::Threads(pool) => pool.idle.clock.update(),
             Scheduler::Simulated(_) => {
@@ -159,8 +160,8 @@ impl Executor {
         }
     }
 
-    /// Returns the time as [`coarse_now_in_task`](Executor::coarse_now_in_task) does. `None` in a simulation and in a forked process: code
-    /// that takes a fast path if it gets the time must not take it there.
+    /// Returns the time as [`coarse_now_in_task`](Executor::coarse_now_in_task) does. Returns `None` in a simulation and in a forked process,
+    /// where the caller must not take a fast path.
     #[inline]
     pub fn quick_now(&self) -> Option<u64> {
         match &self.core().scheduler {
@@ -295,9 +296,10 @@ impl Executor {
 
     /// Stops the threads once no task is ready. Must be called after the layer above has cancelled every task.
     ///
-    /// Waits for `limit` at most. Returns how many worker threads have not exited, because they are still in a poll. Each of them exits
-    /// when its poll returns; until then, tasks that wait behind it get stand-ins. Workers of this executor that call `close` themselves do
-    /// not count, because none of them can exit before its call returns.
+    /// Waits for `limit` at most. Returns how many worker threads have not exited, because they are still in a poll.
+    /// Each of them exits when its poll returns; until then, tasks that wait behind it get stand-ins. If a worker of
+    /// this executor calls `close`, it counts neither itself nor other workers that are in `close`, because none of
+    /// them can exit before its call returns.
     ///
     /// tokio is shut down once all worker threads have exited, so that timers and sockets work until the last poll has
     /// returned. Does not wait for tokio's threads. In a forked process, which has none of the other threads, it only refuses
@@ -317,15 +319,15 @@ impl Executor {
             n_in_poll
         });
         self.core().hook_calls.close();
-        // Polls that have not returned may have timeouts, which still elapse.
+        // Timeouts that are armed, such as those of polls that have not returned, still elapse.
         self.common().timeouts.close();
         self.shut_down_tokio();
         n_in_poll
     }
 
-    /// Shuts tokio down if all workers have exited, because a poll that uses a timer or a socket of tokio after its
-    /// shutdown panics or fails. Called by the thread that closes the executor and by the last worker: the later of the
-    /// two finds that all workers have exited.
+    /// Shuts tokio down if all workers have exited. A poll that uses a timer or a socket of tokio after that would panic or fail.
+    /// Called by the thread that closes the executor and by the last worker: the later of the two calls finds that all workers
+    /// have exited.
     pub(super) fn shut_down_tokio(&self) {
         if self.pool().is_some_and(|pool| !pool.have_all_exited()) {
             return;
@@ -338,7 +340,7 @@ impl Executor {
     }
 
     /// Calls hooks, which may be slow or panic, on a thread that may block. If the operating system
-    /// refuses that thread, one of tokio's threads makes the call, and those that wait.
+    /// refuses that thread, one of tokio's threads makes this call and the calls that wait for a thread.
     pub(super) fn call_hooks_later(&self, call: impl FnOnce(&dyn Hooks) + Send + 'static) {
         let executor = self.clone();
         let call = move || {
@@ -400,7 +402,7 @@ pub(super) fn tokio_has_no_context() -> bool {
 /// system. A clock that was paused and runs again is late by the length of the pause, so only its progress shows that it runs.
 pub fn is_tokio_clock_paused() -> bool {
     let Ok(tokio) = tokio::runtime::Handle::try_current() else { return false };
-    // No other kind can pause its clock.
+    // Only a runtime with one thread can pause its clock.
     if tokio.runtime_flavor() != tokio::runtime::RuntimeFlavor::CurrentThread {
         return false;
     }

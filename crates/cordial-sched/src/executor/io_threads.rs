@@ -29,8 +29,8 @@ impl Core {
     }
 }
 
-/// What a thread of tokio uses to queue tasks of the executor to whose tokio runtime it belongs. Most tasks that the thread wakes belong
-/// to that executor. Queuing them in this way does not change the reference count of the executor.
+/// Queues tasks on a thread of an executor's tokio runtime. Most tasks that the thread wakes belong to that executor. Queuing them in
+/// this way does not change the reference count of the executor.
 pub(super) struct IoThread {
     pub(super) executor: Executor,
 }

@@ -15,7 +15,7 @@ use crate::task::task_ref::TaskRef;
 use crate::task::turns::drop_in_turn;
 use crate::unwind;
 
-/// The handle on a task's output, with a timeout for the wait. Dropping it detaches the task, which runs on.
+/// The handle on a task's output, with a timeout for the wait. Dropping it detaches the task; the task continues to run.
 ///
 /// In a forked process it must not be polled. Dropping it there leaks the task.
 pub struct JoinHandle<T> {
@@ -70,9 +70,9 @@ impl<T> JoinHandle<T> {
     /// Returns ready once `after` has passed since the first call, or since the first call after
     /// [`clear_timeout`](JoinHandle::clear_timeout). Never returns ready if that instant is beyond the range of the clock.
     ///
-    /// `waiter` is the task that the calling thread polls, and the executor of that task, if `cx` belongs to that poll. If this is also
-    /// the executor of the handle, a wait of a second or more is up to 20 milliseconds longer, as in [`Executor::deadline`], and costs
-    /// much less.
+    /// `waiter` is the task that the calling thread polls, and the executor of that task, if `cx` belongs to that poll.
+    /// If that executor also runs the task of the handle, a wait of a second or more costs much less, and is up to 20
+    /// milliseconds longer, as in [`Executor::deadline`].
     pub fn poll_timeout(
         &mut self,
         after: Duration,

@@ -7,7 +7,7 @@
 //! | `hooks` | what the layer above implements |
 //! | `handle` | `Executor`, and what belongs to one executor |
 //! | `io_threads` | tasks that are started or woken outside of the workers |
-//! | `pool_threads` | the pool and sysmon, which do not know the executor |
+//! | `pool_threads` | connects the executor with its pool and with sysmon, which do not know the executor, and starts their threads |
 //! | `timer_thread` | the thread on which timeouts elapse |
 //! | `dropped_timers` | lets tokio forget dropped timers, so that they do not wake its threads |
 //! | `start` | how an executor is made |

@@ -13,7 +13,7 @@ use std::fmt;
 use crate::executor::handle::Executor;
 use crate::executor::join_handle::JoinHandle;
 use crate::table::Key;
-use crate::task::future::Delivery;
+use crate::task::future::OutputSink;
 use crate::task::runnable::Runnable;
 use crate::task::schedule::{self, Placement};
 use crate::task::task_ref::TaskRef;
@@ -61,7 +61,7 @@ impl Executor {
         F::Output: Send + 'static,
     {
         let Reserved(mut task) = reserved;
-        task.fill(&mut Some(future), Delivery::Join);
+        task.fill(&mut Some(future), OutputSink::Join);
         Prepared { task, take_output: Runnable::take_output }
     }
 
@@ -74,7 +74,7 @@ impl Executor {
         F::Output: Send + 'static,
     {
         let Reserved(mut task) = reserved;
-        task.fill(&mut Some(future), Delivery::Discard);
+        task.fill(&mut Some(future), OutputSink::Discard);
         PreparedDetached(task)
     }
 }
@@ -110,12 +110,12 @@ impl Unstarted {
 
     // Inlined for the same reason as `prepare`.
     #[inline(always)]
-    fn fill<F>(&mut self, future: &mut Option<F>, delivery: Delivery)
+    fn fill<F>(&mut self, future: &mut Option<F>, sink: OutputSink)
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.0.as_mut().expect("taken when it is started").fill(future, delivery);
+        self.0.as_mut().expect("taken when it is started").fill(future, sink);
     }
 
     #[inline]

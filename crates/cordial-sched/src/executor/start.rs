@@ -112,7 +112,7 @@ impl Executor {
         queue: SeededQueue,
         hooks: Arc<dyn Hooks>,
     ) -> io::Result<(Executor, tokio::runtime::Runtime)> {
-        // The runtime is made first, because its clock is that of the executor.
+        // The runtime is made first, because the executor uses its clock.
         let later: Arc<OnceLock<Weak<Core>>> = Arc::default();
         let core = later.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -178,9 +178,9 @@ enum TokioError {
 /// the end of the build, and ends if the build has failed. In this rare case some memory and the
 /// files of the I/O driver stay allocated: tokio's queue of threads to start refers to itself.
 ///
-/// The reservation ends before tokio starts, although other programs may then take threads. tokio is
-/// refused a thread only if they take more threads than the executor starts after tokio. If they take
-/// fewer, the executor is refused a thread, and nothing stays allocated. If each reserved thread was
+/// The reservation ends before tokio starts, so other programs may then take threads. tokio is refused
+/// a thread only if they take more threads than the executor starts after tokio. If they take fewer,
+/// the executor is refused a thread, and nothing stays allocated. If each reserved thread was
 /// kept until the executor starts one in its place, tokio would be refused a thread as soon as a
 /// single one is missing.
 fn build_tokio(
@@ -192,6 +192,15 @@ fn build_tokio(
     let build: Arc<OnceLock<Build>> = Arc::default();
     let n_started: Arc<AtomicUsize> = Arc::default();
     let (outcome, n_starting) = (build.clone(), n_started.clone());
+    // One thread after the other where the address space is limited, for the reason that `thread::spawn` gives.
+    let is_limited = thread_limit::is_address_space_limited();
+    let (is_built, n_running, n_named) = (build.clone(), n_started.clone(), AtomicUsize::new(0));
+    let name_of_next = move || {
+        if is_limited && is_built.get().is_none() {
+            wait_for_threads(&n_running, n_named.fetch_add(1, Ordering::Relaxed));
+        }
+        "cordial-io".to_owned()
+    };
     let on_thread_start = move || {
         n_starting.fetch_add(1, Ordering::Relaxed);
         if *outcome.wait() == Build::Failed {
@@ -204,7 +213,7 @@ fn build_tokio(
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder
         .worker_threads(threads)
-        .thread_name("cordial-io")
+        .thread_name_fn(name_of_next)
         .enable_all()
         .on_thread_start(on_thread_start)
         .on_thread_park(disable_preemption_once)
@@ -221,8 +230,18 @@ fn build_tokio(
         built.map_err(refused)?.map_err(TokioError::System)
     });
     let built = built.map_err(|error| TokioError::Thread { granted: 0, error }).and_then(|built| built);
+    if is_limited && built.is_ok() {
+        wait_for_threads(&n_started, threads);
+    }
     build.set(if built.is_ok() { Build::Done } else { Build::Failed }).expect("set once");
     built
+}
+
+/// Waits until this many threads of tokio run.
+fn wait_for_threads(n_started: &AtomicUsize, n: usize) {
+    while n_started.load(Ordering::Relaxed) < n {
+        std::thread::sleep(Duration::from_micros(20));
+    }
 }
 
 /// Called by tokio's worker threads whenever they park. tokio's threads for blocking calls do not call

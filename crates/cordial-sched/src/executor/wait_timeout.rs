@@ -20,7 +20,8 @@ use crate::timeout::ArmedTimeout;
 pub(super) struct WaitTimeout(u64);
 
 /// Marks a deadline at which the alarm of the waiting task wakes that task. The mark is the highest bit, which no deadline has before 292
-/// years have passed. In the number of an armed timeout, the upper half is the number of a shard, and there are as many shards as workers.
+/// years have passed. No armed timeout has it either: the upper half of its number is the number of a shard, and there
+/// are only as many shards as workers.
 const OF_TASK: u64 = 1 << 63;
 
 impl WaitTimeout {

@@ -80,7 +80,12 @@ impl Idle {
         // Pairs with the fences in `sleep` and `stop_searching`: either this thread sees the sleeper and no searcher,
         // or the worker sees the push. `RunningThreads::have_all_exited` relies on this fence as well.
         fence(Ordering::SeqCst);
-        if self.is_searching.load(Ordering::Relaxed) || self.n_sleepers.load(Ordering::Relaxed) == 0 {
+        if self.n_sleepers.load(Ordering::Relaxed) == 0 {
+            // All workers may be in long polls, and sysmon in a sampling pause.
+            self.wake_sysmon_after_fence();
+            return;
+        }
+        if self.is_searching.load(Ordering::Relaxed) {
             return;
         }
         let woken = {
@@ -183,19 +188,23 @@ impl Idle {
     pub(crate) fn wake_sysmon(&self) {
         // Pairs with the fence in `sysmon_sleep`.
         fence(Ordering::SeqCst);
+        self.wake_sysmon_after_fence();
+    }
+
+    fn wake_sysmon_after_fence(&self) {
         if self.is_sysmon_asleep.load(Ordering::Relaxed) {
             self.clock.update();
             self.sysmon.unpark();
         }
     }
 
-    /// Parks sysmon, unless the recheck `is_all_asleep` returns `false`.
-    pub(crate) fn sysmon_sleep(&self, is_all_asleep: impl FnOnce() -> bool, park: impl FnOnce()) {
+    /// Parks sysmon, unless the recheck `may_sleep` returns `false`.
+    pub(crate) fn sysmon_sleep(&self, may_sleep: impl FnOnce() -> bool, park: impl FnOnce()) {
         self.is_sysmon_asleep.store(true, Ordering::Relaxed);
         // Pairs with the fence in `wake_sysmon`: either sysmon sees the worker that is awake, or the waker sees the
         // mark.
         fence(Ordering::SeqCst);
-        if is_all_asleep() {
+        if may_sleep() {
             park();
         }
         self.is_sysmon_asleep.store(false, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 //!
 //! The models run the shipped loops of worker and sysmon (`worker/run_loop.rs`, `sysmon/run_loop.rs`). A worker or a
 //! sysmon that sleeps through what it should see is a deadlock, which loom reports. Each model ends by checking which
-//! ways its runs have gone, so that a protocol that never sleeps does not pass for one that loses no wake-up.
+//! outcomes its runs have reached: a model in which no thread ever sleeps would lose no wake-up, and test nothing.
 
 mod clock;
 mod stop;
@@ -47,7 +47,7 @@ impl Queue {
     }
 }
 
-/// How often a model went which way, over all its runs.
+/// How often each outcome was reached, over all runs of a model.
 #[derive(Default)]
 struct Ways {
     found_awake: Count,
@@ -309,7 +309,7 @@ impl SysmonOps for ModelSysmon<'_> {
     fn should_sleep(&mut self) -> bool {
         let should_sleep = self.is_all_asleep();
         if should_sleep {
-            // Taken back by `park`.
+            // Counted until `park` is called.
             count(&self.model.ways.sysmon_stayed_awake);
         }
         should_sleep

@@ -10,7 +10,7 @@ use crate::sync::Parker;
 use crate::sync::models::{assert_reached, count};
 
 #[test]
-fn a_thread_that_wakes_up_is_looked_at() {
+fn a_thread_that_wakes_up_is_sampled() {
     static WHILE_ON: Count = Count::new(0);
     static ON_RECHECK: Count = Count::new(0);
     static SWITCHED_ON: Count = Count::new(0);

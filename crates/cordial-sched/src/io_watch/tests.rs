@@ -68,7 +68,7 @@ fn a_thread_that_makes_progress_is_not_reported() {
 }
 
 #[test]
-fn there_are_no_looks_while_all_threads_are_parked() {
+fn there_are_no_samples_while_all_threads_are_parked() {
     let mut program = Program::with_threads(1);
     assert!(program.sample().0.is_some());
     program.set(0, Activity::Parked);
@@ -98,7 +98,7 @@ fn one_report_a_second_counts_what_was_left_out() {
 
 /// A debugger that stops the program makes such a gap.
 #[test]
-fn a_gap_between_looks_does_not_count() {
+fn a_gap_between_samples_does_not_count() {
     let mut program = Program::with_threads(1);
     program.sample();
     assert_eq!(program.sample_after(GAP + MS), None);

@@ -58,8 +58,8 @@ impl OsThread {
 }
 
 /// Gives the calling thread the batch policy: when the kernel wakes the thread, it no longer preempts the thread that is running. Does
-/// nothing if the thread does not have the normal policy: the batch policy would be a stronger one than the idle policy, and a weaker
-/// one than that of a program which runs in real time.
+/// nothing if the thread does not have the normal policy: the batch policy would raise the priority of a thread with the idle policy, and
+/// lower that of a thread with a real-time policy.
 pub(crate) fn disable_wakeup_preemption() {
     if !matches!(thread_schedule_policy(), Ok(Normal(Other))) {
         return;

@@ -11,7 +11,7 @@ use crate::remote::{Remote, retry};
 use crate::task::runnable::Runnable;
 use crate::threads::Threads;
 
-/// The injector and the remotes of all workers.
+/// The injector, and the [`Remote`] of each worker: the part that other threads use.
 ///
 /// Owns the table of threads as well, because that says how many remotes a search has to visit.
 pub(crate) struct Queues {
@@ -26,17 +26,17 @@ impl Queues {
         Queues { injector: Injector::new(), remotes, threads }
     }
 
-    /// Makes the remote with this index, unless a thread has had the index before.
+    /// Makes the remote with this index, unless it was opened before.
     pub(crate) fn open(&self, index: usize) {
         self.remotes[index].get_or_init(|| Arc::new(Remote::new()));
     }
 
-    /// Returns the remote of a thread that was started.
+    /// Returns the remote with this index, which must be open.
     pub(crate) fn remote(&self, index: usize) -> &Arc<Remote> {
         self.try_remote(index).expect("opened before its thread was started")
     }
 
-    /// Returns the remote with this index. `None` if no thread has had the index, or the first is about to be started.
+    /// Returns the remote with this index, or `None` if it was never opened.
     pub(crate) fn try_remote(&self, index: usize) -> Option<&Arc<Remote>> {
         self.remotes[index].get()
     }
@@ -49,10 +49,10 @@ impl Queues {
             .filter_map(|(index, remote)| Some((index, &**remote.get()?)))
     }
 
-    /// Returns the remotes of all threads that were ever about to be started.
+    /// Returns the open remotes, up to the first index that is not open.
     pub(crate) fn all_remotes(&self) -> impl Iterator<Item = &Remote> {
-        // New indices are handed out in order, so those that are not open yet are the last ones. At worst, two threads are about to be
-        // started at this moment, and the one with the higher index is left out.
+        // New indices are handed out in order, but threads that start at the same moment may open theirs in another order. Open remotes
+        // after the first one that is not open are left out.
         self.remotes.iter().map_while(|remote| Some(&**remote.get()?))
     }
 

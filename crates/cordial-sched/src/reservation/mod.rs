@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use self::system::KernelThread;
 use crate::sync::Mutex;
+use crate::thread::spawn;
 use crate::thread_limit::{self, NewThread, ThreadsRefused, reached_limit};
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other.rs")]
 mod system;
 
-/// Held while an executor starts, so that no other executor starts, and no stand-in of another executor, which would take what
-/// this executor has reserved.
+/// Held while an executor starts. Meanwhile neither another executor nor a stand-in starts, because it would take
+/// threads that this executor has reserved.
 pub(crate) static STARTING: LazyLock<Mutex<()>> = LazyLock::new(|| Mutex::new(()));
 
 /// The pause between two checks whether a thread is gone, and how many checks are made.
@@ -81,8 +82,7 @@ impl ReservedThreads {
     fn take_one(&mut self) -> io::Result<()> {
         thread_limit::check_address_space(NewThread::First)?;
         let is_over = self.is_over.clone();
-        let thread = thread::Builder::new().name("cordial-reserved".to_owned());
-        let thread = thread.spawn(move || {
+        let thread = spawn("cordial-reserved".to_owned(), move || {
             is_over.wait();
             KernelThread::current()
         })?;

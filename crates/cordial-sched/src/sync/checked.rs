@@ -16,7 +16,7 @@ impl<T> Mutex<T> {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().expect("a model that panics has failed already")
+        self.0.lock().expect("no thread of the model has panicked")
     }
 
     /// Never `None`, because time does not pass in a model.
@@ -35,7 +35,7 @@ impl<T> SpinLock<T> {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().expect("a model that panics has failed already")
+        self.0.lock().expect("no thread of the model has panicked")
     }
 
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
@@ -78,9 +78,9 @@ impl Parker {
 
     pub(crate) fn park(&self) {
         let Unparker(token) = &self.0;
-        let mut has_token = token.has_token.lock().expect("a model that panics has failed already");
+        let mut has_token = token.has_token.lock().expect("no thread of the model has panicked");
         while !*has_token {
-            has_token = token.is_set.wait(has_token).expect("a model that panics has failed already");
+            has_token = token.is_set.wait(has_token).expect("no thread of the model has panicked");
         }
         *has_token = false;
     }
@@ -98,7 +98,7 @@ impl Parker {
 
 impl Unparker {
     pub(crate) fn unpark(&self) {
-        *self.0.has_token.lock().expect("a model that panics has failed already") = true;
+        *self.0.has_token.lock().expect("no thread of the model has panicked") = true;
         self.0.is_set.notify_one();
     }
 }

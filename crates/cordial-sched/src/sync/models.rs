@@ -15,7 +15,7 @@ pub(crate) fn count(outcome: &Count) {
 }
 
 /// Panics if one of these outcomes was reached in no run of a model. Without this check, a model in which
-/// no thread ever sleeps would pass, although it tests no wake-up.
+/// no thread ever sleeps would pass without a test of a wake-up.
 #[track_caller]
 pub(crate) fn assert_reached<const N: usize>(outcomes: [(&str, &Count); N]) {
     for (name, outcome) in outcomes {

@@ -3,7 +3,8 @@
 //!
 //! Sysmon runs a round about once a millisecond while any worker is awake, blocked or missing. While all workers are asleep,
 //! it sleeps, without a timer unless many free tasks are left to be freed. A poll that begins shortly after all workers fell
-//! asleep is seen a few milliseconds late. While the pool stops, sysmon continues until all workers have ended, because a task that has to
+//! asleep is seen a few milliseconds late. While workers are in long polls, all others are asleep and no task is queued, its rounds become
+//! rarer; a push that finds no sleeper wakes it. While the pool stops, sysmon continues until all workers have ended, because a task that has to
 //! end may be ready behind a poll that does not return. Sysmon runs no tasks.
 //!
 //! ```text
@@ -46,6 +47,11 @@ const GAP: Duration = Duration::from_millis(100);
 /// time would exceed `LINGER`.
 const LINGER: Duration = Duration::from_millis(4);
 
+/// While there is nothing to do but to measure long polls, sysmon doubles the time to the next round up to this, and up to a part of the
+/// shortest of these polls, so that the time of a poll is sampled to that part.
+const LONGEST_SAMPLING_PAUSE: Duration = Duration::from_millis(32);
+const SAMPLED_PART: u32 = 16;
+
 /// While the pool stops and no task is queued, only polls that do not return are left to look at. Sysmon then doubles the time to the
 /// next round up to this, and ends at most this long after the last of them has returned.
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
@@ -57,7 +63,7 @@ const COMPUTES_AFTER: Duration = Duration::from_millis(1);
 /// The largest number of rounds between two readings of the processor time of a blocked thread.
 const MAX_ROUNDS_BETWEEN: u32 = 63;
 
-/// How many tasks of a stuck worker's queue one round moves to the injector at most.
+/// The most tasks that one round moves from the queue of a stuck worker to the injector.
 const MOVED_PER_ROUND: usize = 64;
 
 /// What sysmon calls in the executor.
@@ -75,7 +81,7 @@ pub(crate) trait SysmonHooks {
     fn threads_refused(&self, error: io::Error);
 
     /// All workers sleep: frees memory that is kept for reuse and was not used for long. Stops when `is_all_asleep`
-    /// returns false. Returns after which time to call this again, if more may be left to free.
+    /// returns false. If more may be left to free, returns the time until the next call.
     fn trim(&self, is_all_asleep: &dyn Fn() -> bool) -> Option<Duration>;
 }
 
@@ -99,6 +105,8 @@ struct Sysmon<'a, H> {
     last_round: Duration,
     /// How long to wait for the next round.
     pause: Duration,
+    /// The longest time to the next round: zero unless there is nothing to do but to measure long polls.
+    sampling_pause: Duration,
     /// Whether sysmon has parked since the last round, so that the workers were asleep for most of the time.
     has_parked: Cell<bool>,
     /// The last poll that was seen of each worker, by index.
@@ -127,7 +135,7 @@ enum ActivationResult {
 struct SeenPoll {
     /// The number of the poll, or `None` if the worker was in no poll.
     poll: Option<u64>,
-    /// From when on the poll is measured: from the first round that saw it, or from a later gap between the rounds of sysmon.
+    /// When the measurement of the poll began: in the first round that saw it, or at the end of a later gap.
     since: Duration,
     /// When the poll was first seen, or when a later gap ended, on the coarse clock.
     first_seen: u64,
@@ -185,6 +193,7 @@ pub(crate) fn run(pool: &Pool, hooks: &impl SysmonHooks, settings: Settings, par
         started: Instant::now(),
         last_round: Duration::ZERO,
         pause: PERIOD,
+        sampling_pause: Duration::ZERO,
         has_parked: Cell::new(false),
         seen_polls: Vec::new(),
         starvation: StarvationDetector::new(settings.stall_after),
@@ -215,7 +224,12 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
             self.pause = if self.has_queued() { PERIOD } else { LONGEST_PAUSE.min(2 * self.pause) };
             return false;
         }
-        self.pause = if self.is_all_asleep() { 2 * self.pause } else { PERIOD };
+        if !self.is_all_asleep() {
+            self.pause = (2 * self.pause).min(self.sampling_pause).max(PERIOD);
+            return false;
+        }
+        // A sampling pause may just have ended.
+        self.pause = if self.pause > LINGER { PERIOD } else { 2 * self.pause };
         let should_sleep = self.pause > LINGER;
         if should_sleep {
             self.pause = PERIOD;
@@ -232,12 +246,19 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
     }
 
     fn wait(&self) {
-        self.parker.park_timeout(self.pause);
+        let wait = || self.parker.park_timeout(self.pause);
+        // Shorter pauses are not worth the wake-up.
+        if self.pause > LINGER && !self.pool.is_stopping() {
+            self.pool.idle.sysmon_sleep(|| !self.has_queued(), wait);
+        } else {
+            wait();
+        }
     }
 
     fn observe(&mut self) -> bool {
         let round = self.begin_round();
         let stuck = self.find_stuck(&round);
+        self.sampling_pause = self.sampling_pause(&round);
         let threads = self.pool.threads();
         if self.pool.queues.has_queued()
             && self.is_worker_missed(stuck.len())
@@ -312,7 +333,7 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
         let clock = self.pool.idle.clock.update();
         let now = self.started.elapsed();
         let mut elapsed = now - std::mem::replace(&mut self.last_round, now);
-        if elapsed > GAP {
+        if elapsed > GAP + self.pause {
             for seen in &mut self.seen_polls {
                 (seen.since, seen.first_seen) = (now, clock);
             }
@@ -380,6 +401,29 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
         }
         stuck.sort_unstable_by(|a, b| b.cmp(a));
         stuck.into_iter().map(|(_, index)| index).collect()
+    }
+
+    /// Returns how long sysmon may pause before the next round: a part of the shortest poll, if no poll has returned since the round before,
+    /// all threads that are in no poll sleep, none is missing or may have to be deprioritized, and no task is queued. Otherwise zero. A task
+    /// that is pushed during the pause wakes a worker, or sysmon.
+    fn sampling_pause(&self, round: &Round) -> Duration {
+        let pool = self.pool;
+        let counts = pool.threads().counts();
+        let polls = pool.queues.remotes().filter(|(_, remote)| remote.progress.current().is_some());
+        let lasted = |index: usize| {
+            self.seen_polls.get(index).map_or(Duration::ZERO, |seen| round.now.saturating_sub(seen.since))
+        };
+        let (n_polls, shortest) = polls
+            .fold((0, LONGEST_SAMPLING_PAUSE * SAMPLED_PART), |(n, shortest), (index, _)| {
+                (n + 1, shortest.min(lasted(index)))
+            });
+        let are_others_asleep = pool.idle.n_sleepers() + n_polls >= counts.active + counts.blocked;
+        let is_complete = counts.active >= pool.threads().workers();
+        let may_deprioritize = self.settings.deprioritizes_above.is_some_and(|limit| counts.blocked > limit);
+        match are_others_asleep && is_complete && round.n_finished == 0 && !may_deprioritize && !self.has_queued() {
+            true => shortest / SAMPLED_PART,
+            false => Duration::ZERO,
+        }
     }
 
     /// Returns whether queued tasks need a worker if one is missing. In a pool that is not stopping, one is missing because the system has

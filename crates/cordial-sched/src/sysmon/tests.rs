@@ -27,7 +27,7 @@ fn the_processor_time_of_a_thread_that_blocks_for_long_is_read_seldom() {
 #[test]
 fn a_thread_that_computes_is_found_soon() {
     assert_eq!(find(|ms| ms), (Some(1), 2));
-    // It shares a processor with 31 others.
+    // It shares a processor with 15 others.
     assert!(matches!(find(|ms| ms / 16), (Some(16..=32), 2..=6)), "{:?}", find(|ms| ms / 16));
     // It begins to compute late.
     assert!(matches!(find(|ms| ms.saturating_sub(500)), (Some(501..=565), _)));

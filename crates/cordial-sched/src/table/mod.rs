@@ -285,7 +285,7 @@ impl<V> Slot<V> {
         Slot { generation: AtomicU32::new(0), value: SpinLock::new(None) }
     }
 
-    /// Returns the value if it belongs to `key`. The caller holds the lock of the slot, so the generation is that of the value.
+    /// Returns the value if it belongs to `key`. The caller holds the lock of the slot, so the generation belongs to the value.
     fn value_of<'a>(&self, value: Option<&'a mut V>, key: Key) -> Option<&'a mut V> {
         value.filter(|_| self.generation.load(Ordering::Relaxed) == key.generation.get())
     }

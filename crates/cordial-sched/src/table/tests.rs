@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_key_leads_to_its_value_until_it_is_removed() {
+fn a_key_leads_to_its_value_until_the_value_is_removed() {
     let table = Table::new(2);
     let key = table.reserve().unwrap();
     assert_eq!(table.with(key, |v: &mut i32| *v), None, "a reserved slot has no value yet");

@@ -1,4 +1,4 @@
-//! When a task is woken at the latest, because it has asked for that: the *alarm* of the task.
+//! The *alarm* of a task: the time at which the task has asked to be woken at the latest.
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -7,7 +7,8 @@ use crate::sync::{AtomicU64, Ordering};
 pub(crate) struct Alarm {
     /// In nanoseconds since the start of the executor. 0: no wake-up will come.
     at: AtomicU64,
-    /// The number of the timeout that wakes the task at that time. 0, or the number of a timeout that has elapsed, if there is none.
+    /// The number of the timeout that wakes the task at that time. Without an alarm, 0 or the number of a timeout that
+    /// has elapsed.
     timeout: AtomicU64,
 }
 

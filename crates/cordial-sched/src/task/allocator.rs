@@ -8,12 +8,13 @@ use crate::table::Key;
 use crate::task::runnable::Runnable;
 use crate::task::schedule::{HeaderReuse, SchedulerRef};
 
-/// A free task is not freed before it was unused for this long. While the program is idle and more than `FEW` tasks are free, it is
-/// freed after twice this long at the latest. With a shorter time, a program that repeats a burst every few seconds would pay for the
+/// A free task is freed only after it was unused for this long. If the program is idle and more than `FEW` tasks are free, that happens
+/// after twice this long at the latest. With a shorter time, a program that repeats a burst every few seconds would pay for the
 /// allocations each time.
 const KEPT_FOR: Duration = Duration::from_secs(12);
 
-/// Up to this many free tasks are not worth the wake-up of an idle program: they are freed when the program next goes to sleep.
+/// Up to this many free tasks are not worth the wake-up of an idle program: they are freed when the program next goes to sleep,
+/// if the last trim was at least `KEPT_FOR` ago.
 const FEW: usize = 1024;
 
 /// The free tasks of one executor. They are freed with the executor, or later if they are in the magazine of a thread.

@@ -11,7 +11,7 @@ const LARGEST_SPARE: usize = 512;
 
 /// Where the output of a task goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
+pub(crate) enum OutputSink {
     /// To the join handle.
     Join,
     /// Nowhere: the output is dropped.
@@ -23,9 +23,9 @@ pub(crate) struct DynFuture(Pin<Box<dyn ErasedCell>>);
 
 /// The operations of a [`FutureCell`] of any type.
 trait ErasedCell: Send {
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Delivery>;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<OutputSink>;
 
-    fn delivery(&self) -> Delivery;
+    fn sink(&self) -> OutputSink;
 
     /// Moves the output into `output`, an `Option` of its type.
     fn take_output(self: Pin<&mut Self>, output: &mut dyn Any);
@@ -34,38 +34,38 @@ trait ErasedCell: Send {
     fn clear(self: Pin<&mut Self>);
 
     /// Moves the future in `future`, an `Option`, into this cell. Leaves it there if the cell is for futures of another type.
-    fn renew(self: Pin<&mut Self>, delivery: Delivery, future: &mut dyn Any);
+    fn renew(self: Pin<&mut Self>, sink: OutputSink, future: &mut dyn Any);
 }
 
 impl DynFuture {
     // Inlined, because the future may be large, and each call on the way to its box would copy it.
     #[inline(always)]
-    pub(crate) fn new<F>(delivery: Delivery, future: F) -> DynFuture
+    pub(crate) fn new<F>(sink: OutputSink, future: F) -> DynFuture
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        DynFuture(Box::pin(FutureCell { delivery, stage: Stage::Running { future } }))
+        DynFuture(Box::pin(FutureCell { sink, stage: Stage::Running { future } }))
     }
 
     /// Moves `future` into the box of a future that was cleared. Returns false, and leaves `future` there, if the box is for futures of
     /// another type.
     #[inline]
-    pub(crate) fn renew<F>(&mut self, delivery: Delivery, future: &mut Option<F>) -> bool
+    pub(crate) fn renew<F>(&mut self, sink: OutputSink, future: &mut Option<F>) -> bool
     where
         F: Future + Send + 'static,
     {
-        self.0.as_mut().renew(delivery, future);
+        self.0.as_mut().renew(sink, future);
         future.is_none()
     }
 
     #[inline]
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<OutputSink> {
         self.0.as_mut().poll(cx)
     }
 
-    pub(crate) fn delivery(&self) -> Delivery {
-        self.0.delivery()
+    pub(crate) fn sink(&self) -> OutputSink {
+        self.0.sink()
     }
 
     /// Moves the output into `output`. Leaves `output` as it is if the future is not ready, has another output, or the output was taken
@@ -87,7 +87,7 @@ impl DynFuture {
 
 pin_project! {
     struct FutureCell<F: Future> {
-        delivery: Delivery,
+        sink: OutputSink,
         #[pin]
         stage: Stage<F>,
     }
@@ -108,18 +108,18 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Delivery> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<OutputSink> {
         let mut cell = self.project();
         let StageProjected::Running { future } = cell.stage.as_mut().project() else {
             unreachable!("a task is not queued again once its future is ready")
         };
         let output = std::task::ready!(future.poll(cx));
         cell.stage.project_replace(Stage::Finished { output });
-        Poll::Ready(*cell.delivery)
+        Poll::Ready(*cell.sink)
     }
 
-    fn delivery(&self) -> Delivery {
-        self.delivery
+    fn sink(&self) -> OutputSink {
+        self.sink
     }
 
     fn take_output(self: Pin<&mut Self>, output: &mut dyn Any) {
@@ -134,10 +134,10 @@ where
         self.project().stage.set(Stage::Consumed);
     }
 
-    fn renew(self: Pin<&mut Self>, delivery: Delivery, future: &mut dyn Any) {
+    fn renew(self: Pin<&mut Self>, sink: OutputSink, future: &mut dyn Any) {
         if let Some(future) = future.downcast_mut::<Option<F>>().and_then(Option::take) {
             let mut cell = self.project();
-            *cell.delivery = delivery;
+            *cell.sink = sink;
             cell.stage.set(Stage::Running { future });
         }
     }

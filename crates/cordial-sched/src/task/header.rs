@@ -16,7 +16,8 @@ pub(crate) struct Header<T> {
     /// Owns the task from its end until its join handle takes it.
     pub(crate) join: JoinSlot<T>,
     pub(crate) alarm: Alarm,
-    /// The key of the task, and its marks. Relaxed: written before the task is started, and see `mark_ending`.
+    /// The key of the task, and its marks. Relaxed: the key is written before the task is started, and the caller of
+    /// `mark_ending` wakes the task afterwards.
     key: AtomicU64,
 }
 

@@ -27,7 +27,7 @@
 //! **The handle is woken.** If `poll_join` comes first, its waker is in the slot when `finish` comes, and `finish` takes it out
 //! and wakes it. If `finish` comes first, `poll_join` finds the task. A waker that is replaced by a later poll is not woken.
 //!
-//! **`is_finished` is true only of the task of the handle that asks.** The flag saves `poll_join` the clone of a waker. `finish`
+//! **No handle sees the flag `is_finished` of another task.** The flag saves `poll_join` the clone of a waker. `finish`
 //! sets the flag under the lock (Release); a handle that sees it (Acquire) finds `Finished`, since only the same handle could have
 //! changed that. The thread that takes the task clears the flag under the lock, together with `Finished`. The next task of the
 //! header is made after that, and so is its handle, which does not see the old value.

@@ -28,8 +28,9 @@ impl KeptHeaders {
         KeptHeaders { headers: [const { None }; KEPT], next: 0 }
     }
 
-    /// Puts a task into its slot. Returns the task if it was woken during its poll, and a header that is not kept or no longer kept. The
-    /// caller drops that header when `self` is no longer borrowed, because dropping it may drop a waker, which is user code.
+    /// Puts a task into its slot. Returns the task if it was woken during its poll, and a reference that is not kept: to the header of
+    /// the task, or to the header that it replaces. The caller drops that reference when `self` is no longer borrowed, because that may
+    /// drop a waker, which is user code.
     #[inline]
     pub(crate) fn park(&mut self, runnable: Runnable) -> (Option<Runnable>, Option<HeaderOfTask>) {
         let of_task = Arc::as_ptr(runnable.header());

@@ -24,9 +24,9 @@
 //! The files in reading order: `future`, `slot`, `join`, `alarm`, `header`, `runnable`, `waker`, `turns`, `kept_headers`,
 //! `schedule`, `allocator`, `task_ref`.
 //!
-//! `runnable`, `waker`, `kept_headers` and `schedule` form the only import cycle here: a `Runnable` has a waker and a scheduler, both
-//! of which queue a `Runnable`. `header`, `slot` and `join` are generic over the type that owns a task, which keeps them out of this
-//! cycle and lets the loom models of `slot` and `join` check the code that ships.
+//! `runnable`, `kept_headers` and `schedule` form the only import cycle here: a `Runnable` has a scheduler, which queues a `Runnable`,
+//! and parks it by means of the headers that a thread keeps. `header`, `slot` and `join` are generic over the type that owns a task,
+//! which keeps them out of this cycle and lets the loom models of `slot` and `join` check the code that ships.
 
 pub(crate) mod alarm;
 pub(crate) mod allocator;

@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread::LocalKey;
 
 use crate::free_list::{FreeListRef, Magazine, Recycle};
-use crate::task::future::{Delivery, DynFuture};
+use crate::task::future::{DynFuture, OutputSink};
 use crate::task::header::Header;
 use crate::task::schedule::{HeaderReuse, SchedulerRef};
 use crate::unwind;
@@ -51,14 +51,14 @@ impl Runnable {
     /// If there is none.
     // Inlined for the same reason as `DynFuture::new`.
     #[inline(always)]
-    pub(crate) fn fill<F>(&mut self, future: &mut Option<F>, delivery: Delivery)
+    pub(crate) fn fill<F>(&mut self, future: &mut Option<F>, sink: OutputSink)
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let is_filled = self.0.future.as_mut().is_some_and(|spare| spare.renew(delivery, future));
+        let is_filled = self.0.future.as_mut().is_some_and(|spare| spare.renew(sink, future));
         if !is_filled {
-            self.0.future = Some(DynFuture::new(delivery, future.take().expect("a task is filled with a future")));
+            self.0.future = Some(DynFuture::new(sink, future.take().expect("a task is filled with a future")));
         }
     }
 
@@ -87,7 +87,7 @@ impl Runnable {
     }
 
     #[inline]
-    pub(crate) fn poll(&mut self) -> Poll<Delivery> {
+    pub(crate) fn poll(&mut self) -> Poll<OutputSink> {
         self.0.header.owner.begin_poll();
         let future = self.0.future.as_mut().expect("filled before it was queued");
         future.poll(&mut Context::from_waker(&self.0.waker))
@@ -107,15 +107,15 @@ impl Runnable {
     /// # Panics
     ///
     /// If the waker of the handle or the destructor of the output panics.
-    pub(crate) fn finish(self, delivery: Delivery, left: Option<Arc<Header<Runnable>>>) {
-        let without_handle = match delivery {
-            Delivery::Join => {
+    pub(crate) fn finish(self, sink: OutputSink, left: Option<Arc<Header<Runnable>>>) {
+        let without_handle = match sink {
+            OutputSink::Join => {
                 // This thread needs a reference, because another thread may take the task and free it at once.
                 let left = left.filter(|left| Arc::ptr_eq(left, &self.0.header));
                 let header = left.unwrap_or_else(|| self.0.header.clone());
                 header.join.finish(self)
             }
-            Delivery::Discard => {
+            OutputSink::Discard => {
                 // Dropped before the task is retired, so that the header can be used again.
                 drop(left);
                 Some(self)
@@ -131,8 +131,8 @@ impl Runnable {
         let future = self.0.future.as_mut().expect("filled before it was queued");
         // A panic of the user's destructor is discarded.
         let _ = unwind::catch(|| future.clear());
-        let delivery = future.delivery();
-        self.finish(delivery, None);
+        let sink = future.sink();
+        self.finish(sink, None);
     }
 
     /// Moves the output into `output`. Leaves `output` as it is if there is no output of this type.
@@ -166,7 +166,8 @@ impl Runnable {
 
     /// Returns whether the box has the only waker of the task, which has ended.
     fn has_only_waker(&self) -> bool {
-        // The box has two references. Others come from polls, of which there are no more, from the handle, and from the layer above.
+        // The box has two references: `header` and `waker`. All others are clones of the waker, to which no poll adds
+        // any more, the handle, and references of the layer above.
         let has_only_waker = Arc::strong_count(&self.0.header) == 2;
         // Everything that was done through a dropped waker happens before this.
         fence(Ordering::Acquire);

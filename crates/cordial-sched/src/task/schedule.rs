@@ -164,9 +164,10 @@ pub(crate) fn poll_first_seen() -> Option<u64> {
     CONTEXT.try_with(first_seen).ok().flatten()
 }
 
-/// Polls a task once, then queues, parks or finishes it. Calls `end` when the poll is over. For a task that is pending, that is before
-/// another thread can poll it, so that two threads never seem to poll it at once. For a task that has finished, that is after the join
-/// handle was woken, or after the output was dropped. `end` is not called if the poll or one of these panics.
+/// Polls a task once, then queues, parks or finishes it. Calls `end` when the poll is over: if the task is pending,
+/// before another thread can poll it, so that two threads never seem to poll it at once; if it has finished, after the
+/// join handle was woken or the output was dropped. `end` is not called if the poll, the waker or the destructor
+/// panics.
 #[inline]
 pub(crate) fn poll(mut runnable: Runnable, end: impl FnOnce()) {
     let header = address(runnable.header());
@@ -179,9 +180,9 @@ pub(crate) fn poll(mut runnable: Runnable, end: impl FnOnce()) {
         })
         // A thread that ends may still poll tasks after its context was destroyed.
         .unwrap_or_else(|_| (runnable.poll(), false));
-    if let Poll::Ready(delivery) = polled {
+    if let Poll::Ready(sink) = polled {
         let left = CONTEXT.try_with(|context| context.left.take());
-        runnable.finish(delivery, left.ok().flatten());
+        runnable.finish(sink, left.ok().flatten());
         return end();
     }
     end();

@@ -39,8 +39,8 @@ impl TaskRef {
         schedule::wake(&self.0);
     }
 
-    /// Leaves this reference for the end of the task, which needs one and then need not count a new one. Must be called in the
-    /// poll in which the task ends.
+    /// Leaves this reference for the end of the task, which would otherwise count a new one. Must be called in the poll
+    /// in which the task ends.
     #[inline]
     pub fn leave(self) {
         schedule::leave_reference(self.0);
@@ -104,7 +104,8 @@ impl TaskRef {
         self.0.join.n_self_wakes()
     }
 
-    /// Returns whether the task waits to be woken. Otherwise it is in a queue or in a poll, or has ended. May be outdated at once.
+    /// Returns whether the task waits to be woken: it is in no queue and in no poll, and has not ended. A hint: may be
+    /// outdated at once, and is false while another thread uses the slot of the task.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.0.owner.is_waiting()

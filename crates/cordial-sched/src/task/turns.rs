@@ -16,17 +16,17 @@ type WaitingCall = Box<dyn FnOnce()>;
 /// How many drops may be nested on a thread.
 const MAX_DEPTH: usize = 32;
 
-struct Turns {
+struct NestedDrops {
     /// How many drops are on the stack.
     depth: Cell<usize>,
-    /// The drops that wait for the outermost one. Empty while there is none.
+    /// The drops that wait for the outermost one. Empty while no drop is on the stack.
     waiting: RefCell<Vec<WaitingCall>>,
 }
 
 // Never destroyed, so that the destructors of other thread-locals can use it. Nothing is leaked: when the outermost drop is done, no
 // call waits, and the memory of the list is freed.
-thread_local!(static TURNS: ManuallyDrop<Turns> = const {
-    ManuallyDrop::new(Turns { depth: Cell::new(0), waiting: RefCell::new(Vec::new()) })
+thread_local!(static TURNS: ManuallyDrop<NestedDrops> = const {
+    ManuallyDrop::new(NestedDrops { depth: Cell::new(0), waiting: RefCell::new(Vec::new()) })
 });
 
 /// Calls `call`, which drops values of a task: at once or, if many such calls are nested on this thread, when the outermost one is
@@ -50,7 +50,7 @@ pub fn drop_in_turn(call: impl FnOnce() + 'static) {
 
 /// Ends a call, even if the call panics.
 struct Leave<'a> {
-    turns: &'a Turns,
+    turns: &'a NestedDrops,
     depth: usize,
 }
 

@@ -62,7 +62,7 @@ pub(super) fn has_room_for_stand_in(n_starting: usize) -> bool {
 fn has_room_within(max_bytes: u64, bytes: u64) -> bool {
     match address_space_in_use() {
         Some(used) => used.saturating_add(bytes) <= max_bytes,
-        // Without `/proc`, this many bytes, or more than a heap holds, are allocated and freed again.
+        // Without `/proc`, this many bytes, but at least `BYTES_OF_MAPPING`, are allocated and freed again.
         None => usize::try_from(bytes.max(BYTES_OF_MAPPING))
             .is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok()),
     }

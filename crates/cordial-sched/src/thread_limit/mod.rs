@@ -59,10 +59,15 @@ pub(crate) fn reached_limit(refusal: &io::Error) -> Option<ThreadLimit> {
     if is_checked { system::limit_of_address_space() } else { system::reached_limit() }
 }
 
+/// Returns whether the system limits the address space of this program (`ulimit -v`).
+pub(crate) fn is_address_space_limited() -> bool {
+    system::limit_of_address_space().is_some()
+}
+
 /// A thread that is about to be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NewThread {
-    /// One of those that an executor starts with, or one that replaces a worker of these.
+    /// One of the threads that an executor starts with, or the replacement of a worker that has exited.
     First,
     /// A stand-in, while this many threads of its executor are starting.
     StandIn { n_starting: usize },
@@ -109,17 +114,22 @@ impl fmt::Display for ThreadLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ThreadLimit::User { max } => {
-                write!(f, "`ulimit -u` (RLIMIT_NPROC) allows all programs of this user {max} threads")
+                write!(f, "`ulimit -u` (RLIMIT_NPROC) allows all programs of this user {max} {}", threads(*max))
             }
             ThreadLimit::ControlGroup { max, group } => {
-                write!(f, "`pids.max` of the control group {group} allows {max} threads")
+                write!(f, "`pids.max` of the control group {group} allows {max} {}", threads(*max))
             }
             ThreadLimit::AddressSpace { max_bytes } => {
                 write!(f, "`ulimit -v` (RLIMIT_AS) allows {} KiB of address space", max_bytes / 1024)
             }
-            ThreadLimit::System { max } => write!(f, "`kernel.threads-max` allows the system {max} threads"),
+            ThreadLimit::System { max } => write!(f, "`kernel.threads-max` allows the system {max} {}", threads(*max)),
         }
     }
+}
+
+/// Returns the noun after a number of threads.
+fn threads(max: u64) -> &'static str {
+    if max == 1 { "thread" } else { "threads" }
 }
 
 #[cfg(all(test, target_os = "linux", not(cordial_loom)))]

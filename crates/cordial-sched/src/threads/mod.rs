@@ -58,7 +58,7 @@ pub(crate) enum Resume {
 /// The result of [`Threads::resume`].
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Resumed {
+pub(crate) struct ResumeOutcome {
     pub(crate) resume: Resume,
     /// The stand-in that is blocked from now on, because the thread has taken its place back.
     pub(crate) displaced: Option<usize>,
@@ -147,10 +147,10 @@ impl Threads {
         Some(activation)
     }
 
-    /// Makes a blocked thread active again, because the system has refused its stand-in: so it will
-    /// not be deprioritized, and not end after its poll. Does nothing if the thread has resumed, if it
-    /// is deprioritized already, or if `workers` threads are active, because a thread that has parked
-    /// meanwhile became active instead of the stand-in.
+    /// Makes a blocked thread active again, because the system has refused its stand-in. Otherwise the
+    /// blocked thread could be deprioritized, and would then end after its poll. Does nothing if the thread
+    /// has resumed, if it is deprioritized already, or if `workers` threads are active, because a thread
+    /// that has parked meanwhile became active instead of the stand-in.
     pub(crate) fn stand_in_refused(&self, index: usize) {
         let mut states = self.states.lock();
         let is_blocked = states.get(index) == Some(&ThreadState::Blocked { is_deprioritized: false });
@@ -168,9 +168,9 @@ impl Threads {
         *is_deprioritized
     }
 
-    /// Called by a thread that has noticed that it was replaced. `may_be_displaced` says of an active thread whether this thread may
-    /// take its place.
-    pub(crate) fn resume(&self, index: usize, may_be_displaced: impl Fn(usize) -> bool) -> Resumed {
+    /// Called by a thread that has noticed that it was replaced. `may_be_displaced` returns whether that thread may
+    /// take the place of the active thread with the given index.
+    pub(crate) fn resume(&self, index: usize, may_be_displaced: impl Fn(usize) -> bool) -> ResumeOutcome {
         let mut states = self.states.lock();
         let is_full = counts(&states).active >= self.workers;
         let mut displaced = None;
@@ -193,7 +193,7 @@ impl Threads {
             states[stand_in] = ThreadState::Blocked { is_deprioritized: false };
         }
         self.set(&mut states, index, state);
-        Resumed { resume, displaced }
+        ResumeOutcome { resume, displaced }
     }
 
     /// Called by a parked thread that was activated or has waited long enough, or whose pool stops. Returns what the thread has to do.
@@ -210,7 +210,7 @@ impl Threads {
         }
     }
 
-    /// Frees the index of a thread that ends.
+    /// Frees the index of a thread that ends, or that must not start.
     pub(crate) fn release(&self, index: usize) {
         self.set(&mut self.states.lock(), index, ThreadState::Vacant);
     }

@@ -18,7 +18,7 @@
 //! counter after the others, so its recheck sees those tasks too.
 //!
 //! **A pool that is not stopping.** A thread that ends starts its replacement first, if a worker would be missing. If the system
-//! refuses the replacement, the last thread may end although the pool is not stopping. The tasks then wait for sysmon, which tries again to
+//! refuses the replacement, the last thread may end while the pool is not stopping. The tasks then wait for sysmon, which tries again to
 //! start a thread. If another thread, the stopper, stops the pool at that moment, there are again two fences, of which one comes first.
 //! If it is the stopper's (in `Idle::wake_sysmon`), the last thread sees that the pool is stopping. If it is the last thread's, the
 //! stopper reads 0. So at least one of them looks into the queues (the callers of `Pool::thread_exited`, `Executor::close`).
@@ -38,8 +38,8 @@
 //! | `Idle::notify`: no fence | a task is lost |
 //! | `stop`: `wake_sysmon` before the flag is set, or no fence in it | a task is lost if the pool is stopped while the last thread ends |
 //! | `thread_exited`: relaxed | effects of an ended thread are not seen after reading 0 |
-//! | `thread_starts`: raises the number in any case | a thread starts after the last one |
 //! | method `n_running`: relaxed | the same |
+//! | `thread_starts`: raises the number in any case | a thread starts after the last one |
 
 use crate::idle::Idle;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, fence};

@@ -21,7 +21,7 @@ use crate::worker::models::TasklessWorker;
 use crate::worker::park_until_activated;
 use crate::worker::run_loop::{self, LoopEnd};
 
-/// How often a model went which way, over all its runs.
+/// How often each outcome was reached, over all runs of a model.
 #[derive(Default)]
 struct Ways {
     saw_the_flag_awake: Count,
@@ -305,7 +305,7 @@ fn a_parked_thread_that_comes_in_place_of_a_refused_stand_in_is_the_only_one_tha
         assert_eq!(threads.replace_blocked(1), Some(Activation::Spawn(2)));
         assert_eq!(threads.replace_blocked(0), Some(Activation::Spawn(3)));
         // No stand-in may be displaced.
-        assert_eq!(threads.resume(1, |_| false), Resumed { resume: Resume::Park, displaced: None });
+        assert_eq!(threads.resume(1, |_| false), ResumeOutcome { resume: Resume::Park, displaced: None });
         assert_eq!(threads.refused(3), Some(1), "the system refuses the stand-in of thread 0");
         threads.stand_in_refused(0);
         assert_eq!(threads.counts(), ThreadCounts { active: 2, blocked: 1, ..ThreadCounts::default() });
@@ -332,7 +332,7 @@ fn two_stand_ins_that_are_refused_at_once_leave_no_index_active() {
         };
         assert_eq!(threads.refused(3), None, "no thread is parked");
         assert_eq!(refused.join().unwrap(), None, "no thread is parked");
-        let Resumed { resume, displaced: of } = resuming.join().unwrap();
+        let ResumeOutcome { resume, displaced: of } = resuming.join().unwrap();
         assert_eq!(resume, Resume::Run);
         count(&displaced[of.map_or(0, |stand_in| stand_in - 1)]);
         assert_eq!(threads.counts(), ThreadCounts { active: 1, blocked: 1, ..ThreadCounts::default() });
@@ -356,7 +356,7 @@ fn sysmon_activates_a_thread_that_is_missing_and_none_beside_one_that_resumes() 
             thread::spawn(move || threads.resume(0, |_| false))
         };
         let activation = threads.activate_if_missing();
-        let Resumed { resume, .. } = resuming.join().unwrap();
+        let ResumeOutcome { resume, .. } = resuming.join().unwrap();
         let way = match (activation, resume) {
             (None, Resume::Run) => &ways.stayed_active,
             (Some(Activation::Spawn(1)), Resume::Park) => &ways.replaced,

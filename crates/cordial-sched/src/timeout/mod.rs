@@ -1,8 +1,8 @@
 //! Timeouts: deadlines that rarely elapse, because what they limit ends earlier.
 //!
 //! Arming and disarming a timeout must be cheap, so neither touches a timer wheel: an armed timeout
-//! is in the slab of a shard, that of the thread that has armed it. One sweeper sleeps until the
-//! earliest deadline, even if the timeout was disarmed meanwhile, then wakes what has elapsed and looks
+//! is in a slab, in the shard of the thread that has armed it. One sweeper sleeps until the
+//! earliest deadline, even if that timeout was disarmed meanwhile, then wakes what has elapsed and looks
 //! for the new earliest deadline. So disarmed timeouts cost at most one spurious sweep in the time for
 //! which they were armed.
 //!
@@ -26,9 +26,9 @@
 //!  2 notify the sweeper
 //! ```
 //!
-//! A notification that comes while the sweeper does not wait is kept, and two of them are one: the token of a parker, or
-//! `tokio::sync::Notify`. **Notified between the look and the wait**: the wait is over at once. **Two notifications for one
-//! wait**: each was given after its change, and the sweeper sees both changes. So the flag is relaxed, and
+//! The sweeper waits on a parker or on `tokio::sync::Notify`. Both store one notification that comes while the sweeper does not wait,
+//! and merge further notifications into it. **Notified between the look and the wait**: the wait is over at once. **Two notifications
+//! for one wait**: each comes after its change, and the sweeper sees both changes. So the flag is relaxed, and
 //! the shards need nothing but their locks. If a notification of `trim` comes late or not at all, the sweeper sweeps once for nothing.
 //!
 //! `timeout/tests.rs` checks this with loom. What was changed, one at a time, and what the model says:
@@ -89,7 +89,7 @@ impl ArmedTimeout {
     ///
     /// # Panics
     ///
-    /// If the upper half of the number is 0, as in no number of a timeout.
+    /// If the upper half of the number is 0. `to_bits` never returns such a number.
     pub(crate) fn from_bits(bits: u64) -> ArmedTimeout {
         let [shard, key] = [bits >> 32, bits & u64::from(u32::MAX)].map(|half| u32::try_from(half).unwrap_or(0));
         ArmedTimeout { shard: NonZeroU32::new(shard).expect("a shard is counted from one"), key }
@@ -122,11 +122,11 @@ struct Shard {
 
 struct Armed {
     deadline: Instant,
-    target: Target,
+    target: WakeTarget,
 }
 
 /// The waker or the task that is woken at the deadline.
-enum Target {
+enum WakeTarget {
     Waker(Waker),
     /// A task, whose alarm is then cleared. Such a timeout is removed when it elapses.
     Task(TaskRef),
@@ -144,13 +144,13 @@ struct Elapsed {
 impl Elapsed {
     /// Takes the target of a timeout that has elapsed. Returns whether the timeout stays until it is disarmed.
     fn take(&mut self, armed: &mut Armed) -> bool {
-        match std::mem::replace(&mut armed.target, Target::Elapsed) {
-            Target::Waker(waker) => self.wakers.push(waker),
-            Target::Task(task) => {
+        match std::mem::replace(&mut armed.target, WakeTarget::Elapsed) {
+            WakeTarget::Waker(waker) => self.wakers.push(waker),
+            WakeTarget::Task(task) => {
                 self.tasks.push(task);
                 return false;
             }
-            Target::Elapsed => {}
+            WakeTarget::Elapsed => {}
         }
         true
     }
@@ -205,7 +205,7 @@ impl Timeouts {
     }
 
     /// Runs the timer thread until the executor has closed and nothing is armed. `after_sweep` is called after each sweep, with
-    /// the current time, until the executor has closed. It returns when it has to be called again at the latest.
+    /// the current time, until the executor has closed. It returns the latest time at which it has to be called again.
     pub(crate) fn run_timer_thread(&self, parker: &Parker, mut after_sweep: impl FnMut(Instant) -> Option<Instant>) {
         while !self.after_close.is_closed() {
             let now = Instant::now();
@@ -242,7 +242,7 @@ impl Timeouts {
         }
     }
 
-    /// Wakes what has elapsed. Returns the earliest deadline after that.
+    /// Wakes what has elapsed. Returns the earliest deadline that is left.
     fn sweep(&self, now: Instant) -> Option<Instant> {
         let mut elapsed = Elapsed::default();
         let mut next = None;
@@ -262,16 +262,16 @@ impl Timeouts {
 
     /// Arms a timeout: the waker is woken at the deadline, unless the timeout is disarmed before.
     pub(crate) fn arm(self: &Arc<Timeouts>, deadline: Instant, waker: Waker) -> ArmedTimeout {
-        self.arm_target(deadline, Target::Waker(waker))
+        self.arm_target(deadline, WakeTarget::Waker(waker))
     }
 
     /// Arms the timeout of an alarm: at the deadline the alarm is cleared, and the task is woken, unless
     /// [`disarm_alarm`](Timeouts::disarm_alarm) comes before.
     pub(crate) fn arm_alarm(self: &Arc<Timeouts>, deadline: Instant, task: TaskRef) -> ArmedTimeout {
-        self.arm_target(deadline, Target::Task(task))
+        self.arm_target(deadline, WakeTarget::Task(task))
     }
 
-    fn arm_target(self: &Arc<Timeouts>, deadline: Instant, target: Target) -> ArmedTimeout {
+    fn arm_target(self: &Arc<Timeouts>, deadline: Instant, target: WakeTarget) -> ArmedTimeout {
         let armed = self.insert(deadline, target);
         if self.after_close.armed() == Need::Thread {
             self.start_thread();
@@ -279,7 +279,7 @@ impl Timeouts {
         armed
     }
 
-    fn insert(&self, deadline: Instant, target: Target) -> ArmedTimeout {
+    fn insert(&self, deadline: Instant, target: WakeTarget) -> ArmedTimeout {
         let index = shard_of_this_thread(self.shards.len());
         let (key, is_earliest) = {
             let mut shard = self.shards[index].lock();
@@ -302,10 +302,10 @@ impl Timeouts {
     pub(crate) fn poll(&self, timeout: ArmedTimeout, cx: &mut Context<'_>) -> Poll<()> {
         let (shard, key) = self.find(timeout);
         let is_current = match shard.lock().armed.get(key) {
-            Some(Armed { target: Target::Waker(waker), .. }) => waker.will_wake(cx.waker()),
-            Some(Armed { target: Target::Elapsed, .. }) => return Poll::Ready(()),
-            Some(Armed { target: Target::Task(_), .. }) => unreachable!("an alarm is not polled"),
-            None => unreachable!("it is disarmed by its owner, who polls it"),
+            Some(Armed { target: WakeTarget::Waker(waker), .. }) => waker.will_wake(cx.waker()),
+            Some(Armed { target: WakeTarget::Elapsed, .. }) => return Poll::Ready(()),
+            Some(Armed { target: WakeTarget::Task(_), .. }) => unreachable!("an alarm is not polled"),
+            None => unreachable!("the owner of a timeout does not poll it after it has disarmed it"),
         };
         if is_current {
             return Poll::Pending;
@@ -313,7 +313,7 @@ impl Timeouts {
         // User code: cloned before the lock is taken, dropped after it is released.
         let mut waker = cx.waker().clone();
         match shard.lock().armed.get_mut(key) {
-            Some(Armed { target: Target::Waker(current), .. }) => std::mem::swap(current, &mut waker),
+            Some(Armed { target: WakeTarget::Waker(current), .. }) => std::mem::swap(current, &mut waker),
             _ => return Poll::Ready(()),
         }
         Poll::Pending
@@ -327,13 +327,13 @@ impl Timeouts {
         drop(removed);
     }
 
-    /// Disarms the timeout of an alarm of `task`. Does nothing if the timeout has elapsed: another one may be in its place then.
+    /// Disarms the timeout of an alarm of `task`. Does nothing if the timeout has elapsed: its key may belong to another timeout by then.
     pub(crate) fn disarm_alarm(&self, timeout: ArmedTimeout, task: &TaskRef) {
         let (shard, key) = self.find(timeout);
         let removed = {
             let mut shard = shard.lock();
             match shard.armed.get(key) {
-                Some(Armed { target: Target::Task(of_place), .. }) if of_place.is_same(task) => shard.remove(key),
+                Some(Armed { target: WakeTarget::Task(of_place), .. }) if of_place.is_same(task) => shard.remove(key),
                 _ => None,
             }
         };
@@ -359,7 +359,7 @@ impl Timeouts {
 
     /// Returns whether an armed timeout has not elapsed yet.
     fn has_armed(&self) -> bool {
-        let is_left = |(_, armed): (usize, &Armed)| !matches!(armed.target, Target::Elapsed);
+        let is_left = |(_, armed): (usize, &Armed)| !matches!(armed.target, WakeTarget::Elapsed);
         self.shards.iter().any(|shard| shard.lock().armed.iter().any(is_left))
     }
 
@@ -387,7 +387,7 @@ impl Timeouts {
 
 /// Returns the earliest deadline of a timeout that has not elapsed.
 fn earliest(armed: &Slab<Armed>) -> Option<Instant> {
-    let armed = armed.iter().filter(|(_, armed)| !matches!(armed.target, Target::Elapsed));
+    let armed = armed.iter().filter(|(_, armed)| !matches!(armed.target, WakeTarget::Elapsed));
     armed.map(|(_, armed)| armed.deadline).min()
 }
 

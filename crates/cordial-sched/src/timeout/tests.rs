@@ -23,8 +23,8 @@ impl Wake for UnparkWaker {
 fn elapse(timeouts: &Arc<Timeouts>, now: Instant, start_thread: impl Fn()) {
     let parker = Parker::new();
     // A timeout with the same deadline, which is disarmed at once, so that `trim` looks for the earliest deadline anew.
-    let twin = timeouts.insert(now, Target::Waker(Waker::noop().clone()));
-    let armed = timeouts.insert(now, Target::Waker(Arc::new(UnparkWaker(parker.unparker().clone())).into()));
+    let twin = timeouts.insert(now, WakeTarget::Waker(Waker::noop().clone()));
+    let armed = timeouts.insert(now, WakeTarget::Waker(Arc::new(UnparkWaker(parker.unparker().clone())).into()));
     timeouts.disarm(twin);
     if timeouts.after_close.armed() == Need::Thread {
         start_thread();

@@ -112,13 +112,13 @@ impl WorkerThread {
         }
     }
 
-    /// Runs the loop. The layer above catches the panics of its tasks. A panic that the layer above misses does not end the thread.
+    /// Runs the loop. The futures that are spawned catch their own panics. A panic that they miss does not end the thread.
     fn run_caught(&self) -> LoopEnd {
         loop {
             if let Ok(end) = unwind::catch(|| run_loop::run(self)) {
                 return end;
             }
-            // After a panic in the poll, or when the task was finished, the end of the poll is not recorded yet.
+            // A panic during the poll, or while the task is finished, has skipped the record of the end of the poll.
             if self.remote.progress.current().is_some() {
                 self.remote.progress.end();
             }
@@ -239,7 +239,7 @@ impl LocalSchedule for WorkerThread {
             return Err(task);
         }
         let Local { queue, lifo_slot, .. } = &self.local;
-        // A poll that sysmon has seen twice may last for long, and a task in the LIFO slot would wait for its end.
+        // A poll that sysmon has seen twice may be a long one, and a task in the LIFO slot would wait for the end of that poll.
         if placement == Placement::Last || self.remote.progress.is_seen_twice() {
             queue.push(task);
         } else {

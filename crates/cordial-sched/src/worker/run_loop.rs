@@ -54,7 +54,8 @@ pub(crate) trait WorkerOps {
         self.idle().stop_searching(searching);
     }
 
-    /// Sleeps until a push, sysmon or the end of the pool unparks the worker, unless the recheck finds a task or the end.
+    /// Sleeps until a push, sysmon or the end of the pool unparks the worker. Does not sleep if the recheck finds a
+    /// task, or if the pool is stopping.
     #[inline(always)]
     fn sleep(&self) -> SleepResult<Option<Self::Task>> {
         sleep(self)

@@ -26,13 +26,14 @@ const ANOTHER_RAN: Duration = Duration::from_micros(3);
 /// A thread that yields the processor for longer than this shares it with threads that compute.
 const CROWDED: Duration = Duration::from_millis(1);
 
-/// For how long a worker does not wait for tasks after that.
+/// For how long the processor then counts as crowded.
 const UNTIL_NEXT_TRY: Duration = Duration::from_millis(100);
 
 /// Until when the processor of a worker counts as crowded.
 ///
-/// A thread that yields there gets the processor again only after the others had their time slices. Until then it counts as the
-/// searcher, so a push wakes no worker. A worker that sleeps is woken by the push, and the kernel lets it run at once.
+/// A worker that yields there gets the processor again only after the other threads had their time slices. Until then
+/// it is the searcher, so a push wakes no worker. If the worker sleeps instead, the push wakes it, and the kernel lets
+/// it run at once.
 #[derive(Debug, Default)]
 pub(crate) struct Crowd {
     until: Cell<Option<Instant>>,
@@ -69,7 +70,12 @@ pub(crate) fn search(
     crowd: &Crowd,
 ) -> Option<Runnable> {
     let current = |remote: &Remote| remote.progress.current().map(|(poll, _)| poll);
-    let mut last: Vec<Option<u64>> = pool.queues.remotes().map(|(_, remote)| current(remote)).collect();
+    // By the index of the worker.
+    let mut last: Vec<Option<u64>> = Vec::new();
+    for (index, remote) in pool.queues.remotes() {
+        last.resize(index, None);
+        last.push(current(remote));
+    }
     for _ in 0..ROUNDS {
         let is_processor_wanted = crowd.is_crowded() || wait_a_round(pool, crowd);
         if let Some(task) = pool.queues.take_injected(own).or_else(|| pool.queues.steal(own, thief, steal_policy)) {
@@ -92,8 +98,8 @@ pub(crate) fn search(
     None
 }
 
-/// Waits until the round is over, until a task is injected, which no other worker would take soon, or until another thread has
-/// run on this processor. Returns whether one has.
+/// Waits until the round is over, a task is injected, or another thread has run on this processor. Returns whether
+/// another thread has run. An injected task ends the wait, because no other worker would take it soon.
 #[expect(clippy::disallowed_methods, reason = "a round lasts real time")]
 fn wait_a_round(pool: &Pool, crowd: &Crowd) -> bool {
     let started = Instant::now();

@@ -1,5 +1,5 @@
-//! A task and its header: who owns the task, who gets its output, which waker is woken, and what the next task in the same header
-//! sees of it.
+//! A task and its header: who owns the task, who gets its output, which waker is woken, and what the task leaves in the
+//! header for the next one.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -383,7 +383,7 @@ fn the_thread_that_wakes_a_task_drops_it_if_its_executor_is_gone() {
         let counts = n_dropped.clone();
         let held = OnDrop(move || {
             counts.fetch_add(1, Ordering::SeqCst);
-            // The thread that wakes it does not see this panic.
+            // The thread that wakes the task does not see this panic.
             assert_ne!(round, 0, "as planned");
         });
         let key = spawn(&executor, async {}).key().unwrap();
@@ -433,7 +433,7 @@ fn a_long_chain_of_tasks_without_an_executor_does_not_overflow_the_stack() {
 }
 
 #[test]
-fn the_contents_of_a_future_are_dropped_at_its_end_although_its_memory_is_kept() {
+fn the_contents_of_a_future_are_dropped_at_its_end_even_if_its_memory_is_kept() {
     let executor = executor(1);
     let n_dropped = Arc::new(AtomicUsize::new(0));
     for round in 0..1000 {

@@ -11,7 +11,7 @@ use crate::hooks::{executor, spawn, wait};
 
 const ROUNDS: usize = 100;
 
-/// Ends the threads that compute, also if the test fails.
+/// Ends the threads that compute, even if the test fails.
 struct SetOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
@@ -20,7 +20,8 @@ impl Drop for SetOnDrop<'_> {
     }
 }
 
-/// The average time of a round trip, from a thread and back, if the other side waits for some time before each one.
+/// Returns the average time of a round trip from this thread to the other side and back. Before each round trip, the
+/// other side has waited for some time.
 #[expect(clippy::disallowed_methods, reason = "processors are crowded in real time")]
 fn average(round_trip: impl Fn()) -> Duration {
     let mut sum = Duration::ZERO;

@@ -108,7 +108,7 @@ fn a_poll_may_wait_for_a_task_that_it_has_woken_after_the_close() {
     let own = executor.clone();
     let waited = wait(spawn(&executor, async move {
         own.close(Duration::ZERO);
-        // Most often the other worker has exited, and this task is in the slot of the blocked one.
+        // Most often the other worker has exited, and the new task is in the slot of this worker, which blocks.
         let (tx, rx) = mpsc::channel();
         let _join = spawn(&own, async move { tx.send(()).unwrap() });
         rx.recv_timeout(SOON)

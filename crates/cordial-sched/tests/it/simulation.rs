@@ -116,7 +116,7 @@ fn everything_runs_on_one_thread() {
 }
 
 #[test]
-fn dropping_a_simulation_drops_its_ready_tasks_although_destructors_panic() {
+fn dropping_a_simulation_drops_its_ready_tasks_even_if_destructors_panic() {
     struct Broken(Arc<AtomicUsize>);
     impl Drop for Broken {
         fn drop(&mut self) {

@@ -85,7 +85,7 @@ fn a_task_in_the_lifo_slot_behind_the_poll_that_woke_it_runs() {
 
 /// A worker steals when it has no task of its own, and these workers always have one.
 #[test]
-fn tasks_in_the_queue_behind_a_stuck_poll_run_although_no_other_worker_runs_dry() {
+fn tasks_in_the_queue_behind_a_stuck_poll_run_even_if_all_other_workers_have_tasks() {
     for max_threads in [2, 512] {
         let executor = with_max_threads(2, max_threads);
         let stop = Arc::new(AtomicBool::new(false));
@@ -285,7 +285,7 @@ fn two_tasks_that_wake_each_other_do_not_starve_the_rest() {
         }
     });
     let pong = spawn(&executor, async move { while here.recv().await.is_some() && back.send(()).await.is_ok() {} });
-    // Runs although the LIFO slot is never empty for long.
+    // This task runs, even though the LIFO slot is never empty for long.
     wait(spawn(&executor, async move { stop.store(true, Ordering::SeqCst) }));
     wait(ping);
     wait(pong);

@@ -77,7 +77,8 @@ fn a_task_that_a_foreign_thread_starts_wakes_a_worker() {
     }
 }
 
-/// Counts rounds up to `most`. Beside other programs, in which a round may take as long as a turn of the processor, there are fewer.
+/// Counts rounds up to `most`, for 20 s at most: beside programs that compute, a round may take as long as a time
+/// slice.
 fn rounds(most: usize) -> impl Iterator<Item = usize> {
     let begun = tokio::time::Instant::now();
     (1..=most).take_while(move |_| begun.elapsed() < Duration::from_secs(20))
@@ -95,8 +96,7 @@ fn a_task_that_is_started_while_the_only_worker_falls_asleep_runs() {
         let written = latest.clone();
         let _join = spawn(&executor, async move { written.store(round, Ordering::SeqCst) });
         wait_until(|| latest.load(Ordering::SeqCst) == round);
-        // The worker searches for about this long before it sleeps.
-        (0..rng.u32(..100)).for_each(|_| std::hint::spin_loop());
+        pause(&mut rng);
     }
 }
 
@@ -117,10 +117,20 @@ fn a_task_that_is_woken_while_the_only_worker_falls_asleep_runs() {
     for round in rounds(ROUNDS) {
         tx.send(round).unwrap();
         wait_until(|| latest.load(Ordering::SeqCst) == round);
-        (0..rng.u32(..100)).for_each(|_| std::hint::spin_loop());
+        pause(&mut rng);
     }
     drop(tx);
     wait(join);
+}
+
+/// Waits until another moment of the worker's search, which lasts for up to 200 µs. Some of the pauses are longer than the search.
+fn pause(rng: &mut fastrand::Rng) {
+    if rng.u32(..16) > 0 {
+        (0..rng.u32(..100)).for_each(|_| std::hint::spin_loop());
+        return;
+    }
+    let (begun, pause) = (tokio::time::Instant::now(), Duration::from_micros(rng.u64(..300)));
+    wait_until(|| begun.elapsed() >= pause);
 }
 
 fn wait_until(holds: impl Fn() -> bool) {

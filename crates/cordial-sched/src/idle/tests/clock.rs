@@ -26,7 +26,8 @@ fn a_worker_that_a_push_wakes_reads_a_clock_that_goes_on() {
                     SleepResult::Woken(_) => count(&ways.woken),
                     SleepResult::Spurious => panic!("no other thread unparks the worker"),
                 }
-                // The clock is no atomic of loom. Because of this store, loom also runs the worker before the other thread reads the mark.
+                // loom does not see the accesses to the clock. It sees this store, and therefore also runs the worker
+                // before the other thread reads the mark.
                 idle.is_sysmon_asleep.store(true, Ordering::Relaxed);
                 assert!(idle.clock.read() >= ASLEEP, "the clock stands still");
             })

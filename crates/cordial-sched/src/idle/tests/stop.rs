@@ -21,11 +21,11 @@ fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
         let pool = loom::sync::Arc::new(Pool::new(threads, Parker::new().unparker().clone(), callbacks));
         let worker = {
             let (pool, ways) = (pool.clone(), ways.clone());
-            // This thread both activates the worker and runs it: the start of another thread would order more than the
-            // protocol does.
+            // This thread activates the worker and also runs it. A second thread would add a happens-before edge, from its
+            // spawn, on which the protocol must not rely.
             thread::spawn(move || {
                 if !pool.activate(pool.threads().activate()).unwrap() {
-                    // No other worker runs, so none may start after the stop.
+                    // The pool was stopped first. It had no running worker, so it starts none any more.
                     return;
                 }
                 let parker = pool.queues.remote(0).take_local().unwrap().parker;

@@ -3,7 +3,7 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use super::*;
-use crate::task::future::Delivery;
+use crate::task::future::OutputSink;
 use crate::task::header::Header;
 
 fn key() -> Key {
@@ -19,9 +19,9 @@ fn run_task(tasks: &TaskAllocator) -> (usize, Waker) {
         let _ = wakers.send(cx.waker().clone());
         std::task::Poll::Ready(())
     });
-    task.fill(&mut Some(future), Delivery::Discard);
+    task.fill(&mut Some(future), OutputSink::Discard);
     assert!(task.poll().is_ready());
-    task.finish(Delivery::Discard, None);
+    task.finish(OutputSink::Discard, None);
     (address, kept.recv().expect("sent by the poll"))
 }
 

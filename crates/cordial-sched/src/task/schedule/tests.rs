@@ -6,7 +6,7 @@ use super::*;
 use crate::sync::{AtomicBool, Ordering};
 use crate::table::Key;
 use crate::task::allocator::TaskAllocator;
-use crate::task::future::Delivery;
+use crate::task::future::OutputSink;
 
 /// Records for each task that it gets whether the poll of that task is over.
 struct Recorder {
@@ -32,7 +32,7 @@ fn pending_task(tasks: &TaskAllocator, wakes_itself: bool) -> (Runnable, Receive
         wakers.send(cx.waker().clone()).expect("the test receives it");
         Poll::<()>::Pending
     });
-    task.fill(&mut Some(future), Delivery::Discard);
+    task.fill(&mut Some(future), OutputSink::Discard);
     (task, sent)
 }
 

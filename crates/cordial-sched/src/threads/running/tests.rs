@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 
 use loom::sync::Arc;
-use loom::thread;
+use loom::thread::{self, JoinHandle};
 
 use super::*;
 use crate::sync::Parker;
@@ -57,6 +57,12 @@ impl Model {
     }
 }
 
+/// Runs a function on another thread of the model.
+fn spawn<T: 'static>(model: &Arc<Model>, f: impl FnOnce(&Model) -> T + 'static) -> JoinHandle<T> {
+    let model = model.clone();
+    thread::spawn(move || f(&model))
+}
+
 #[test]
 fn a_task_that_is_pushed_while_the_last_thread_exits_runs_once() {
     static BY_PUSHER: Count = Count::new(0);
@@ -64,10 +70,7 @@ fn a_task_that_is_pushed_while_the_last_thread_exits_runs_once() {
     static BY_RECHECK: Count = Count::new(0);
     loom::model(|| {
         let model = Model::stopping(1);
-        let exiting = {
-            let model = model.clone();
-            thread::spawn(move || (model.take_all(), model.exit()))
-        };
+        let exiting = spawn(&model, |model| (model.take_all(), model.exit()));
         model.push();
         let by_pusher = model.take_if_all_have_exited();
         let (by_thread, by_recheck) = exiting.join().unwrap();
@@ -85,10 +88,7 @@ fn a_task_that_an_exiting_thread_hands_over_is_run_by_the_last_thread() {
     static BY_SECOND: Count = Count::new(0);
     loom::model(|| {
         let model = Model::stopping(2);
-        let other = {
-            let model = model.clone();
-            thread::spawn(move || model.exit())
-        };
+        let other = spawn(&model, Model::exit);
         model.push();
         let by_first = model.exit();
         let by_second = other.join().unwrap();
@@ -106,10 +106,7 @@ fn a_task_that_the_last_thread_leaves_runs_once_if_the_pool_stops_meanwhile() {
     loom::model(|| {
         let model = Model::new(1);
         model.queue.store(1, Ordering::Relaxed);
-        let exiting = {
-            let model = model.clone();
-            thread::spawn(move || model.exit())
-        };
+        let exiting = spawn(&model, Model::exit);
         model.running.stop(&model.idle);
         let by_stopper = model.take_if_all_have_exited();
         let by_thread = exiting.join().unwrap();
@@ -128,8 +125,8 @@ fn a_thread_that_sees_that_all_have_exited_sees_their_effects() {
         let model = Model::new(2);
         let effects = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
         let threads = [0, 1].map(|thread| {
-            let (model, effects) = (model.clone(), effects.clone());
-            thread::spawn(move || {
+            let effects = effects.clone();
+            spawn(&model, move |model| {
                 effects[thread].store(1, Ordering::Relaxed);
                 let _ = model.running.thread_exited();
             })
@@ -153,12 +150,8 @@ fn no_thread_starts_after_the_last_one_has_exited() {
     static STARTED: Count = Count::new(0);
     static TOO_LATE: Count = Count::new(0);
     loom::model(|| {
-        let model = Model::new(1);
-        model.running.stop(&model.idle);
-        let sysmon = {
-            let model = model.clone();
-            thread::spawn(move || model.running.thread_starts())
-        };
+        let model = Model::stopping(1);
+        let sysmon = spawn(&model, |model| model.running.thread_starts());
         let was_last = model.running.thread_exited();
         let has_started = sysmon.join().unwrap();
         if has_started { &STARTED } else { &TOO_LATE }.fetch_add(1, Relaxed);
