@@ -40,7 +40,7 @@ pub(crate) async fn run(url: &str) -> Result<(usize, Vec<String>), BoxError> {
     let (written, failed) = written.label(|order| format!("{order:?}")).or_exit().zip_input_on_exit().partition().await;
     let text = |Failure { input, exit, .. }| match input {
         Some((id, order)) => Ok(format!("order {id} ({order:?}) has no total: {exit}")),
-        None => Err(exit), // no order has failed, but the reader
+        None => Err(exit), // the failure of the reader
     };
     if writer.is_closed() {
         return Err("the connection for the totals was lost".into());

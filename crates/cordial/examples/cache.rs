@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cordial::server::{Context, Handle, Server, ServerRef, Timer};
 
-/// Each value with the timer of its end, which is cancelled when another value replaces it.
+/// Each value with the timer that removes it. The timer is cancelled when another value replaces this one.
 #[derive(Default)]
 struct Cache(HashMap<u32, (String, Timer)>);
 struct Get(u32);

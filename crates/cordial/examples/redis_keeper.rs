@@ -1,18 +1,18 @@
 //! A server that owns a connection to redis: when the connection breaks, the supervisor restarts the server, which connects
 //! again. The commands in its mailbox are not lost. `REDIS=redis://127.0.0.1 cargo run --example redis_keeper`
-#![expect(clippy::print_stdout, reason = "an example prints")]
+#![allow(clippy::print_stdout, dead_code, reason = "an example prints, and a test uses its `start`")]
 
 use std::{env, time::Duration};
 
-use cordial::server::{Context, Handle, Server};
+use cordial::server::{Context, Handle, Server, ServerRef};
 use cordial::{Backoff, ChildSpec, Exit, Strategy, Supervisor};
 use redis::aio::MultiplexedConnection;
 use tokio::time::timeout;
 
 const LIMIT: Duration = Duration::from_secs(1);
 
-struct Redis(String, Option<MultiplexedConnection>);
-struct Increment(&'static str);
+pub(crate) struct Redis(String, Option<MultiplexedConnection>);
+pub(crate) struct Increment(pub(crate) &'static str);
 
 impl Server for Redis {
     async fn started(&mut self, _: &mut Context<Self>) -> Result<(), Exit> {
@@ -34,15 +34,20 @@ impl Handle<Increment> for Redis {
     }
 }
 
+/// Starts the server under a supervisor, which tries to connect for as long as it takes.
+pub(crate) async fn start(url: String) -> Result<(ServerRef<Redis>, Supervisor), Exit> {
+    let (redis, child) = ChildSpec::server("redis", move || Redis(url.clone(), None));
+    let child = child.backoff(Backoff::exponential(Duration::from_millis(50), 2 * LIMIT));
+    Ok((redis, Supervisor::builder(Strategy::OneForOne).child(child).start().await?))
+}
+
 fn main() -> std::process::ExitCode {
     cordial::main(async {
         let Ok(url) = env::var("REDIS") else {
             println!("set REDIS to the address of a server");
             return Ok(());
         };
-        let (redis, child) = ChildSpec::server("redis", move || Redis(url.clone(), None));
-        let child = child.backoff(Backoff::exponential(Duration::from_millis(50), 2 * LIMIT));
-        let _tree = Supervisor::builder(Strategy::OneForOne).child(child).start().await?;
+        let (redis, _tree) = start(url).await?;
         for _ in 0..100 {
             println!("{:?}", redis.call(Increment("visits")).timeout(60 * LIMIT).await);
             tokio::time::sleep(LIMIT / 10).await;

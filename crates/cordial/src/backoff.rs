@@ -25,13 +25,13 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 pub struct Backoff {
     first: Duration,
     max: Duration,
-    /// How many failures in a row are too many. `None`: there is no such number.
+    /// After this many failures in a row, the operation is not tried again. `None`: no limit.
     max_failures: Option<NonZeroU32>,
 }
 
 impl Backoff {
     /// Creates delays from `first` on: the first delay is random between `first` and twice `first`, and the range doubles each
-    /// time until it is `max / 2` to `max`. No delay is longer than `max`; none is shorter than `first`, unless `max` is. With a
+    /// time until it is `max / 2` to `max`. No delay is longer than `max`, or shorter than the smaller of `first` and `max`. With a
     /// `first` of zero every delay is zero.
     #[must_use]
     pub fn exponential(first: Duration, max: Duration) -> Backoff {

@@ -35,7 +35,8 @@ pub enum BuildError {
     /// The operating system refused a thread of the runtime. The threads that it had started have ended, so another call may
     /// succeed later.
     ThreadsRefused {
-        /// The number of threads that the runtime needs: two for each worker, and two.
+        /// The number of threads that the runtime needs: two for each worker, and two more. 1 if the calling thread is ending: such a
+        /// thread cannot start a runtime itself, and the system refused the thread that starts it instead.
         needed: usize,
         /// The number of threads that the system started.
         granted: usize,
@@ -146,14 +147,14 @@ pub enum StartError {
     AlreadySupervised(Arc<str>),
     /// The child is a supervisor, but the children of a task supervisor are tasks.
     NotATask(Arc<str>),
-    /// The call came from the `init` of a child for which the supervisor waits, or from an `init` below
-    /// that child. The supervisor cannot start another child before its wait is over.
+    /// The call came from the `init` of a child for which the supervisor waits, or from the `init` of a descendant of that child. The
+    /// supervisor cannot start another child before its wait is over.
     FromInit(Arc<str>),
     /// The `init` of the child returned [`Ignore`]: the child has no process, and no restart is
     /// scheduled.
     Ignored(Arc<str>),
     /// The child had not finished starting when its [`start_timeout`](crate::ChildSpec::start_timeout) was over.
-    /// Its process was ended, with this error as its exit, unless the process traps exits or is a supervisor: then it was killed.
+    /// Its process was ended with this error as its exit. If the process traps exits or is a supervisor, it was killed instead.
     /// If it is stuck in a poll, it is abandoned.
     TimedOut {
         /// Its id.
@@ -161,8 +162,8 @@ pub enum StartError {
         /// The timeout that was exceeded.
         timeout: Duration,
     },
-    /// The supervisor gave up while it started: a restart of a child that had started would have exceeded a limit while another
-    /// child was starting. The exit, which is that of the supervisor, names the child whose restart was too many.
+    /// The supervisor gave up during its start: while one child was starting, another child ended, and its restart would have
+    /// exceeded a limit. The exit of the supervisor names the child that ended.
     GaveUp(Exit),
     /// The child failed to start.
     Child {

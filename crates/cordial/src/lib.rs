@@ -42,7 +42,7 @@
 //! poll has no cooperative budget: a task that reads from a socket that is always ready stays in one poll. Timeouts and kills
 //! take effect only at an await that is pending, such as [`tokio::task::yield_now`], or at a [`checkpoint`].
 //!
-//! Timeouts, grace times, delays of restarts and deadlines of streams do not depend on tokio's threads. Its sockets and its own timers
+//! Timeouts, grace times, delays of restarts and deadlines of streams do not depend on tokio's threads. The sockets and timers of tokio
 //! do, and are late while code in `tokio::spawn` computes or blocks. Use `Task::spawn` for such code, and the crate `cordial-http` to
 //! serve HTTP.
 //!
@@ -89,7 +89,7 @@
 //! |---|---|---|
 //! | `start` | trace | pid, label, spawned_at, caller, supervisor, incarnation |
 //! | `stop` | debug | pid, label, supervisor, incarnation, spawned_at, exit, age_ms |
-//! | `crash`, instead of `stop`: any exit but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, supervisor, incarnation, spawned_at, exit, age_ms (since its start), callers, backtrace (of a panic; `RUST_BACKTRACE` enables it) |
+//! | `crash`, instead of `stop`: any exit but `Normal` and `Shutdown` | error; warn for a kill; debug for a start that took longer than its [`start_timeout`](ChildSpec::start_timeout), because `start_failed` has reported it | pid, label, supervisor, incarnation, spawned_at, exit, age_ms (since its start), callers, backtrace (of a panic; `RUST_BACKTRACE` enables it) |
 //! | `long_poll`: emitted while it lasts | warn, once for each spawn location | pid, label, supervisor, incarnation, spawned_at, lasted_ms (so far) |
 //! | `long_poll_end`: a poll of 100 ms or more has ended | warn, at most one a second for each spawn location | pid, label, supervisor, incarnation, spawned_at, lasted_ms, left_out (such polls since the last event that were not reported) |
 //! | `threads_exhausted`: every thread is in a long poll while tasks wait, and `max_threads` is reached | warn, once for each such period | max_threads |
@@ -99,8 +99,8 @@
 //! | `refused`: a task, an item of a stream or a child of a `TaskSupervisor` was not started, for one of the reasons of [`Refusal`] | error | spawned_at, supervisor, refusal |
 //! | `restart`: a child will be restarted, after `after_ms` | warn | supervisor, label, child, incarnation (the next one), spawned_at, reason, after_ms |
 //! | `restart_waits`: a restart waits for an abandoned process | warn | supervisor, label, child, incarnation (the next one), spawned_at, pid |
-//! | `slow_start`: a child has not finished starting; emitted while that lasts, after 5 s or, if that is sooner, half of its [`start_timeout`](ChildSpec::start_timeout), and then each time the duration has doubled | warn | supervisor, label, child, incarnation (this one), spawned_at, pid, lasted_ms (so far), timeout_ms |
-//! | `start_failed`: a child failed to start; not if [`start_child`](Supervisor::start_child) or [`restart_child`](Supervisor::restart_child) returns the error | error; debug if its process has crashed without a kill, because its `crash` event is the error | supervisor, label, child, incarnation (this one), spawned_at, reason, backtrace (as in `crash`) |
+//! | `slow_start`: a child has not finished starting; emitted after 5 s or half of its [`start_timeout`](ChildSpec::start_timeout), whichever is sooner, and again each time the duration has doubled | warn | supervisor, label, child, incarnation (this one), spawned_at, pid, lasted_ms (so far), timeout_ms |
+//! | `start_failed`: a child failed to start; not if [`start_child`](Supervisor::start_child) or [`restart_child`](Supervisor::restart_child) returns the error | error; debug if the process of the child has crashed without a kill, because the `crash` event has reported the error | supervisor, label, child, incarnation (this one), spawned_at, reason, backtrace (as in `crash`) |
 //! | `give_up`: a child needs a restart, and its supervisor has exceeded a restart limit | error | supervisor, label, child, incarnation (the last one), spawned_at, reason, restarts, window |
 //! | `forced`: a supervisor had to kill or abandon a child | warn | pid, label, supervisor, spawned_at, how |
 //! | `item_timeout`: an attempt of an item of a stream has exceeded its timeout | warn | spawned_at, index (counted from 0), attempt (counted from 1), pid, limit_ms |
@@ -109,7 +109,7 @@
 //! | `mailbox_full`: a message waits for room in the mailbox of a server; not again before the mailbox was half empty | warn | pid (if the server was started), label, spawned_at, capacity, oldest_ms (age of the oldest message), in_hand (type of the message that is being handled), sender, message_type (of the message that waits) |
 //! | `casts_dropped`: a server has stopped, or has crashed and is not restarted, and messages that were cast to it were not handled; or it was never started | warn | pid (if it was started), label, spawned_at, dropped (how many) |
 //! | `call_cycle`: a server waits for itself, through calls of other servers; emitted when the limit of its call has passed | warn | pid, cycle |
-//! | `lost_panic`: a panic that decides no exit: of the destructor of a value that nothing took, of a destructor of a process that had panicked already, or of `stopping` of a server whose handler had panicked | error | exit, backtrace (as in `crash`) |
+//! | `lost_panic`: a panic that does not become an exit: in the destructor of a value that no code took, in a destructor of a process that had already panicked, or in `stopping` of a server whose handler had panicked | error | exit, backtrace (as in `crash`) |
 //!
 //! `supervisor` is a pid. In events with the field `child`, `child` is the id of the child, and `label` is the label of the supervisor.
 //! In all other events, `label` is the label of the process; the default label of a child with a [`ChildSpec`] is its id, unless the

@@ -63,8 +63,8 @@ impl fmt::Debug for Pid {
     }
 }
 
-/// Reads the text that `Display` prints, such as `<1.2.3>`, with or without the angle brackets. The pid need not be that of a
-/// process, but `<0.0.0>`, which a task without a process prints, is not read.
+/// Reads the text that `Display` prints, such as `<1.2.3>`, with or without the angle brackets. Does not check that a process has
+/// this pid. `<0.0.0>`, the pid of a task without a process, is an error.
 ///
 /// # Examples
 ///
@@ -86,7 +86,7 @@ impl FromStr for Pid {
             None => text,
         };
         let mut numbers = inner.split('.').map(|number| match number.as_bytes() {
-            // `parse` would take a sign as well.
+            // `parse` alone would accept a leading `+`.
             [b'0'..=b'9', ..] => number.parse::<u32>().ok(),
             _ => None,
         });

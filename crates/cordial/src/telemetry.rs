@@ -25,7 +25,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) pid: Pid,
     pub(crate) label: Option<&'a str>,
     pub(crate) spawned_at: &'static Location<'static>,
-    /// The parent of the process and its incarnation number, if it is a child.
+    /// The supervisor of the process and the incarnation number of the process, if the process is a child.
     pub(crate) child_of: Option<(Pid, u32)>,
 }
 
@@ -73,6 +73,23 @@ pub(crate) fn started(
         incarnation = child_of.map(|(_, incarnation)| incarnation), "process started");
 }
 
+/// A macro, because the level of an event is a constant.
+macro_rules! emit_crash {
+    ($level:expr, $subject:expr, $exit:expr, $age:expr, $callers:expr) => {{
+        let Subject { pid, label, spawned_at, .. } = *$subject;
+        let (supervisor, incarnation) = ($subject.supervisor(), $subject.incarnation());
+        let (exit, callers, age_ms) = ($exit, $callers, ms($age));
+        event!(name: "crash", target: TARGET, $level, event = "crash", %pid, label, supervisor, incarnation,
+            %spawned_at, exit = %format_args!("{exit:#}"), age_ms, callers = ?callers,
+            backtrace = exit.backtrace_text().map(trimmed), "process crashed");
+    }};
+}
+
+/// Emitted for a process whose start took too long and was ended: `start_failed` reports that at level `ERROR`.
+pub(crate) fn start_ended(subject: &Subject<'_>, exit: &Exit, age: Duration, callers: &[Pid]) {
+    emit_crash!(Level::DEBUG, subject, exit, age, callers);
+}
+
 /// `age` is the time since the start of the process.
 pub(crate) fn stopped(subject: &Subject<'_>, exit: &Exit, age: Duration, callers: &[Pid]) {
     let age_ms = ms(age);
@@ -87,11 +104,7 @@ pub(crate) fn stopped(subject: &Subject<'_>, exit: &Exit, age: Duration, callers
             event!(name: "crash", target: TARGET, Level::WARN, event = "crash", %pid, label, supervisor, incarnation,
                 %spawned_at, exit = %format_args!("{exit:#}"), age_ms, callers = ?callers, "process was killed");
         }
-        _ => {
-            event!(name: "crash", target: TARGET, Level::ERROR, event = "crash", %pid, label, supervisor, incarnation,
-                %spawned_at, exit = %format_args!("{exit:#}"), age_ms, callers = ?callers, backtrace = exit.backtrace_text().map(trimmed),
-                "process crashed");
-        }
+        _ => emit_crash!(Level::ERROR, subject, exit, age, callers),
     }
 }
 
@@ -145,7 +158,8 @@ pub(crate) fn casts_dropped(pid: Pid, label: Option<&str>, spawned_at: &'static 
         "a server has ended before it handled all messages that were cast to it; await a call before the stop, which is answered after them");
 }
 
-/// Emitted when a call has exceeded its limit, and the called server waits for the caller along this cycle of calls.
+/// Emitted when a call has exceeded its limit and the called server waits, directly or through other servers, for an answer of the
+/// caller. `cycle` names these servers.
 pub(crate) fn call_cycle(caller: Pid, cycle: &str) {
     event!(name: "call_cycle", target: TARGET, Level::WARN, event = "call_cycle", pid = %caller, cycle,
         "a server waits for itself: each of these servers was waiting for the answer of the next one until a limit was over");
@@ -235,7 +249,7 @@ pub(crate) struct Child<'a> {
     pub(crate) incarnation: u32,
 }
 
-/// Emitted when a restart is scheduled, before its delay. The incarnation number is that of the next incarnation.
+/// Emitted when a restart is scheduled, before its delay. `incarnation` is the number of the next incarnation.
 pub(crate) fn restart(child: &Child<'_>, reason: &Exit, after: Duration) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     let after_ms = ms(after);
@@ -243,14 +257,14 @@ pub(crate) fn restart(child: &Child<'_>, reason: &Exit, after: Duration) {
         %spawned_at, reason = %format_args!("{reason:#}"), after_ms, "child is restarted");
 }
 
-/// Emitted when a restart waits for an abandoned process, `pid`. The incarnation number is that of the next incarnation.
+/// Emitted when a restart waits for an abandoned process, `pid`. `incarnation` is the number of the next incarnation.
 pub(crate) fn restart_waits(child: &Child<'_>, pid: Pid) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     event!(name: "restart_waits", target: TARGET, Level::WARN, event = "restart_waits", %supervisor, label, child,
         incarnation, %spawned_at, %pid, "a restart waits for a process that is stuck in a poll");
 }
 
-/// Emitted while the start of a child lasts. The incarnation number is that of the incarnation that is starting.
+/// Emitted when a child has been starting for long, and has not finished. `incarnation` is the number of the incarnation that is starting.
 pub(crate) fn slow_start(child: &Child<'_>, pid: Pid, lasted: Duration, timeout: Timeout) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     let timeout_ms = match timeout {
@@ -272,17 +286,17 @@ macro_rules! emit_start_failed {
     }};
 }
 
-/// Emitted when a child has failed to start. The incarnation number is that of the incarnation that has not started.
+/// Emitted when a child has failed to start. `incarnation` is the number of the incarnation that has not started.
 ///
-/// Not an error if its process has crashed without a kill: then the `crash` event, an error, has said why, and one error is enough for
-/// one failure.
+/// The level is `DEBUG` if the process of the child has crashed and was not killed: then the `crash` event has already reported the
+/// failure at level `ERROR`.
 pub(crate) fn start_failed(child: &Child<'_>, reason: &StartError) {
     let exit = match reason {
         StartError::Child { exit, .. } => Some(exit),
         _ => None,
     };
     let has_crashed = exit.is_some_and(|exit| match exit {
-        // The function that describes a nested supervisor has panicked: there was no process, so there is no `crash` event.
+        // The function that builds a nested supervisor has panicked: there was no process, so there is no `crash` event.
         Exit::Panic(report) if report.pid() == Pid::NO_PROCESS => false,
         exit => exit.is_abnormal() && *exit != Exit::Killed,
     });
@@ -293,8 +307,8 @@ pub(crate) fn start_failed(child: &Child<'_>, reason: &StartError) {
     }
 }
 
-/// Emitted when a supervisor gives up. The incarnation number is that of the incarnation that has ended or has not started. As many
-/// `restarts` as the limit allows were made, within the last `window`; without a `window`, in a row.
+/// Emitted when a supervisor gives up. `incarnation` is the number of the incarnation that has ended or has not started. The supervisor
+/// has made as many `restarts` as the limit allows, within the last `window`, or in a row if there is no `window`.
 pub(crate) fn give_up(child: &Child<'_>, reason: &Exit, restarts: usize, window: Option<Duration>) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     let window = window.map(debug);

@@ -11,8 +11,8 @@
 //! Do not measure speed in a simulation, and do not block: the virtual clock does not advance while the thread blocks. After
 //! [`tokio::time::resume`], sleeps and limits take as long as they do in a real program.
 //!
-//! A simulation waits for [`tokio::task::spawn_blocking`], but not for other threads: to it, a process that a plain thread would wake
-//! later cannot make progress.
+//! A simulation waits for [`tokio::task::spawn_blocking`], but not for other threads: a process that only another thread would wake
+//! counts as unable to make progress.
 //!
 //! This replaces `#[tokio::test(start_paused = true)]`: processes do not follow the paused clock of another tokio runtime. Spawned in
 //! such a test, they are refused with [`Refusal::PausedClock`](crate::Refusal::PausedClock).
@@ -26,7 +26,8 @@ use std::time::Duration;
 
 use cordial_sched::Simulation;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, Predicate};
+use crate::pid::Pid;
 use crate::process::{
     LateEnds, RuntimeHandle, RuntimeShared, Shutdown, Spawn, assert_may_block, box_if_large, describe_all, discard,
     stop_all, stop_in_order,
@@ -39,15 +40,15 @@ use crate::process::{
 /// 1. the supervisors without a live owner;
 /// 2. all processes without a supervisor: they are killed after 5 s of virtual time;
 /// 3. the supervisors that these processes owned;
-/// 4. what the children of these supervisors have started meanwhile, in the same order.
+/// 4. the processes that the children of these supervisors have started meanwhile, in the same order.
 ///
 /// # Panics
 ///
 /// - If the root process ends without a value; the message shows its exit, the seed, and which other processes have crashed.
 /// - If no process can make progress any more: a real program would hang. While a process wakes again and again, such as one that
 ///   sleeps in a loop, the simulation continues.
-/// - If the processes that are left when the root process has ended do not end, because a supervisor gives them
-///   [`Shutdown::Infinity`]: a real program would not stop.
+/// - If a process that outlives the root process never ends, because its supervisor gives it [`Shutdown::Infinity`]: a real program would
+///   not stop.
 /// - On a worker of tokio and inside another simulation.
 ///
 /// # Examples
@@ -112,13 +113,16 @@ where
         Err(error) => panic!("the simulated runtime cannot start: {error:#}"),
     };
     let runtime = RuntimeHandle::new(simulation.executor().clone());
-    // Outside of the future, so that it is known even if the processes that are left do not end.
-    let mut result = None;
+    // Declared outside of the future: the result is needed even if the remaining processes do not end.
+    let (mut result, mut root_pid) = (None, None);
     let stopped = simulation.block_on(async {
         let live = runtime.roots().begin();
         let root = Spawn::new(spawned_at).root(&live).start(&runtime, future, Ok);
         result = Some(match root {
-            Ok(root) => root.join.await.take(),
+            Ok(root) => {
+                root_pid = Some(root.pid);
+                root.join.await.take()
+            }
             Err(refusal) => Err(Exit::Refused(refusal)),
         });
         drop(live);
@@ -127,7 +131,10 @@ where
     match result {
         Some(Ok(output)) if stopped.is_ok() => output,
         Some(Err(exit)) if stopped.is_ok() => {
-            panic!("{}", with_crashes(format!("the root process {exit:#} (seed {seed})"), &runtime))
+            panic!(
+                "{}",
+                with_crashes(format!("the root process {} (seed {seed})", Predicate(&exit)), root_pid, &runtime)
+            )
         }
         result => {
             let left: Vec<String> =
@@ -135,17 +142,19 @@ where
             // The processes are killed, so that their destructors run.
             let _ = simulation.block_on(stop_all(&runtime, &|_, _| true, Shutdown::BrutalKill, LateEnds::Await));
             let others = "and other processes do not end, although they were asked to";
+            // Otherwise the root may have crashed since then, and the message does not show it.
+            let shown = root_pid.filter(|_| matches!(result, Some(Err(_))));
             let stalled = match result {
                 None => "nothing can run any more, and the root process has not ended".to_owned(),
                 Some(Ok(output)) => {
-                    // Before the panic below: a second one, of its destructor, would abort the test program.
+                    // The output is dropped before the panic below: a panic of its destructor during that panic would abort the test program.
                     discard(output);
                     format!("the root process ended normally, {others}")
                 }
-                Some(Err(exit)) => format!("the root process {exit:#}, {others}"),
+                Some(Err(exit)) => format!("the root process {}, {others}", Predicate(&exit)),
             };
             let message = format!("{stalled} (seed {seed}); still alive: {}", left.join("; "));
-            panic!("{}", with_crashes(message, &runtime))
+            panic!("{}", with_crashes(message, shown, &runtime))
         }
     }
 }
@@ -153,23 +162,25 @@ where
 /// How many crashes the message of a failed simulation shows.
 const MAX_CRASHES: usize = 100;
 
-/// Appends to the message of a failed simulation the crashes that it does not show yet, and the backtrace of the first panic. The
-/// panic hook was not called for them.
-fn with_crashes(mut message: String, runtime: &RuntimeHandle) -> String {
+/// Appends to the message of a failed simulation the crashes that the message does not show yet, and the backtrace of the first
+/// panic. The panic hook has not printed them. The message shows the exit of the process `shown`.
+fn with_crashes(mut message: String, shown: Option<Pid>, runtime: &RuntimeHandle) -> String {
     let mut backtrace = None;
     for crash in runtime.crashes().seen_at(0, 0, MAX_CRASHES) {
         if !matches!(crash.exit, Exit::Panic(_) | Exit::Error(_) | Exit::Lost(_)) {
             continue;
         }
         let text = format!("{:#}", crash.exit);
-        if !message.contains(&text) {
+        // The exit that is shown may be the panic of another process, whose text has its line. Other texts can be as short as a number.
+        let is_shown = shown == Some(crash.pid) || (crash.exit.is_panic() && message.contains(&text));
+        if !is_shown {
             let name = crash.label.as_deref().map(|label| format!(" {label:?}")).unwrap_or_default();
             let _ = write!(message, "\nprocess {}{name} crashed: {text}", crash.pid);
         }
         backtrace =
             backtrace.or(crash.exit.backtrace_text().map(|shown| format!("of process {}:\n{shown}", crash.pid)));
     }
-    // The advice in this panic of tokio cannot be followed here.
+    // The panic of tokio advises enabling I/O, which a simulation cannot do.
     if message.contains("IO is disabled") {
         message.push_str("\na simulation has no sockets, signals and child processes: test what needs them with `cordial::run`, or replace a socket, for example by `tokio::io::duplex`");
     }

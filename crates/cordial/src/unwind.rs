@@ -95,10 +95,10 @@ impl Caught {
 /// The payload with which `checkpoint` unwinds.
 struct Checkpoint;
 
-/// The payload of an unwinding that continues with a panic which was caught before.
+/// The payload with which `resume` unwinds: a panic that was caught before.
 struct Resumed(Box<Caught>);
 
-/// Calls `f`. If `f` unwinds, returns the panic, or that a `checkpoint` has unwound.
+/// Calls `f`. If `f` unwinds, returns the reason: a panic or a `checkpoint`.
 #[expect(clippy::disallowed_methods, reason = "only this module catches panics")]
 #[inline]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
@@ -157,8 +157,8 @@ fn thread_name() -> String {
     name.unwrap_or_else(|| "unnamed".to_owned())
 }
 
-/// Calls `f`, which runs a user's callback, such as a waker or a subscriber. Discards the unwinding of `f`, so that the
-/// caller can continue.
+/// Calls `f`, which runs a user's callback, such as a waker or a subscriber. If `f` unwinds, the unwinding ends here, and the
+/// caller continues.
 pub(crate) fn ignore_panic<R>(f: impl FnOnce() -> R) {
     let mut f = Some(f);
     let _ = catch_dyn(&mut || {
@@ -168,7 +168,7 @@ pub(crate) fn ignore_panic<R>(f: impl FnOnce() -> R) {
     });
 }
 
-/// Calls `f`. If `f` panics, returns the message of the panic, for which the hook does nothing.
+/// Calls `f`, while the panic hook does nothing. If `f` panics, returns the message of the panic.
 #[expect(clippy::disallowed_methods, reason = "only this module catches panics")]
 pub(crate) fn catch_silently(f: impl FnOnce()) -> Option<String> {
     if cfg!(panic = "abort") {

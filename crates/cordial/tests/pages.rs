@@ -139,7 +139,7 @@ fn broken_names(files: &BTreeMap<PathBuf, String>, path: &Path, page: &str) -> V
     let mut broken = Vec::new();
     for target in prose.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
         let file = normalized(&folder.join(target));
-        // Pictures are no texts, so they are not among the files.
+        // `files` has no pictures but those in `docs/images`.
         let is_picture =
             target.ends_with(".png") && Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(&file).is_file();
         let is_there = is_picture || files.keys().any(|path| path.starts_with(&file));

@@ -510,7 +510,7 @@ fn late_uses_of_tasks(spawns: Spawns) -> Late {
         assert!(spawns == Spawns::Unknown || process::current().is_some() == (spawns == Spawns::Run));
         process::set_label("late");
         if spawns != Spawns::Unknown {
-            // Outside of a process the answer is that of the runtime, which may be shutting down.
+            // Outside of a process, this asks the runtime, which may be shutting down.
             let _ = cordial::is_shutdown_requested();
             // Unwinds in a process that was killed.
             cordial::checkpoint();

@@ -233,7 +233,7 @@ impl Start {
         let child: Task<usize> = Task::spawn_link(child.run());
         let _ = self.monitors.send(process::monitor(child.pid()));
         if behavior.ends_by_itself() {
-            // An `Err` also ends this process, over the link.
+            // A child that fails also ends this process, through the link.
             let _ = child.timeout(Timeout::Infinity).await;
         } else {
             tokio::task::yield_now().await;
@@ -338,8 +338,8 @@ async fn use_handle(
 /// The number of panics that are not part of the test.
 static UNPLANNED: AtomicUsize = AtomicUsize::new(0);
 
-/// Hides panics that are part of the test. Called before the first runtime starts, so that the hook of the runtime replaces this
-/// one.
+/// Hides panics that are part of the test. Called before the first runtime starts, so that the panic hook of the runtime wraps this
+/// hook.
 fn hide_planned_panics() {
     static HIDDEN: Once = Once::new();
     HIDDEN.call_once(|| {
@@ -403,7 +403,7 @@ fn no_task_is_lost_or_run_twice() {
     }
 }
 
-/// Spawners run on while their runtime is shut down, until they are killed or refused.
+/// The spawners continue to spawn while their runtime is shut down, until they are killed.
 #[test]
 fn a_runtime_that_is_shut_down_under_load_drops_every_future_once() {
     hide_planned_panics();

@@ -11,12 +11,12 @@ const MAX_ERRORS: usize = 100;
 
 impl Exit {
     /// Returns the first error of type `E` in the chain of an [`Exit::Error`]: the error itself, its source, the source of
-    /// that, and so on. Also looks at causes that are not sources, because their text is a part of the text of the outer
-    /// error: inside an [`io::Error`], a [`StartError`], a [`BuildError`] or another `Exit`.
+    /// that, and so on. Also finds the error inside an [`io::Error`], a [`StartError`], a [`BuildError`] or another `Exit`, although
+    /// that error is not their source: their own text includes its text, so `source` skips it.
     ///
-    /// An error that was converted into a boxed error is only found if it can be downcast in that box. An `anyhow::Error`
-    /// without a context cannot: the type of its innermost error is lost when the task returns it. Look into such an error
-    /// before that, inside the task or with [`Retry::when_err`](crate::Retry::when_err).
+    /// An error inside a boxed error is found only if the box permits downcasting. An `anyhow::Error` without a context does
+    /// not: the type of its innermost error is lost when the task returns it. Look into such an error before the task
+    /// returns it, inside the task or with [`Retry::when_err`](crate::Retry::when_err).
     ///
     /// # Examples
     ///
@@ -43,8 +43,8 @@ impl Exit {
     }
 }
 
-/// Returns the next error of a chain: the one whose text `error` includes in its own text, which `source` skips, or else the
-/// `source` of `error`.
+/// Returns the next error of a chain. If the text of `error` includes the text of its cause, returns that cause: `source` would skip it.
+/// Otherwise returns the `source` of `error`.
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(Exit::Error(error)) = error.downcast_ref() {
         return Some(&**error);

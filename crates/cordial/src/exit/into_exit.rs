@@ -11,7 +11,7 @@ use std::error::Error;
     label = "needs an error that converts into a boxed error",
     note = "implement `std::error::Error` for it, or turn it into text or into another error with `map_err`"
 )]
-#[expect(unnameable_types, reason = "the bound is that of a conversion into a boxed error")]
+#[expect(unnameable_types, reason = "users write a bound on the conversion into a boxed error, or no bound")]
 pub trait IntoExit {
     #[doc(hidden)]
     fn into_boxed(self) -> Box<dyn Error + Send + Sync>;

@@ -1,11 +1,13 @@
 //! A location in source code.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A location in source code: where a panic happened, or where a process was spawned.
 ///
-/// Printed as `file:line:column`.
+/// Printed as `file:line:column`, or as `file` if the line is unknown. Two locations are equal if they name the same file, line and column.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Location {
     file: File,
@@ -13,12 +15,47 @@ pub struct Location {
     column: u32,
 }
 
-/// A file name: `&'static` for a spawn location of this program; copied for a panic, because the panic hook only borrows the
-/// location, and for a location in another program.
-#[derive(Clone, Hash, PartialEq, Eq, PartialOrd, Ord)]
+/// A file name. `Static` for a spawn location of this program. `Copied` for a panic, because the panic hook only borrows the location,
+/// and for a location in another program.
+#[derive(Clone)]
 enum File {
     Static(&'static str),
     Copied(Arc<str>),
+}
+
+impl File {
+    fn name(&self) -> &str {
+        match self {
+            File::Static(name) => name,
+            File::Copied(name) => name,
+        }
+    }
+}
+
+impl PartialEq for File {
+    fn eq(&self, other: &File) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for File {}
+
+impl PartialOrd for File {
+    fn partial_cmp(&self, other: &File) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for File {
+    fn cmp(&self, other: &File) -> Ordering {
+        self.name().cmp(other.name())
+    }
+}
+
+impl Hash for File {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
 }
 
 impl Location {
@@ -32,10 +69,7 @@ impl Location {
     /// Returns the path of the file, as passed to the compiler.
     #[must_use]
     pub fn file(&self) -> &str {
-        match &self.file {
-            File::Static(file) => file,
-            File::Copied(file) => file,
-        }
+        self.file.name()
     }
 
     /// Returns the line, from 1; 0 if it is unknown.
@@ -50,8 +84,8 @@ impl Location {
         self.column
     }
 
-    /// Returns the location that stands for an unknown one, such as that of a panic that the panic hook has not recorded: of
-    /// `resume_unwind`, or where the program has replaced the hook.
+    /// Returns the placeholder for an unknown location. A panic has it if the panic hook has not recorded the panic: after
+    /// `resume_unwind`, or if the program has replaced the hook.
     pub(crate) fn unknown() -> Location {
         Location { file: File::Static("an unknown location"), line: 0, column: 0 }
     }

@@ -15,7 +15,7 @@ use super::{Exit, Location};
 ///
 /// # Elixir
 ///
-/// The exit of a remote process whose node is gone, `:noconnection`, or of a port, `{:exit_status, status}`.
+/// The exit reason `:noconnection`, if the node of a process is gone, and the message `{:exit_status, status}` of a port.
 ///
 /// # Examples
 ///
@@ -47,12 +47,13 @@ pub enum LostCause {
     Signal {
         /// The number of the signal.
         number: i32,
-        /// Its name, such as `SIGSEGV`, or `signal 200` if none was given.
+        /// The name of the signal, such as `SIGSEGV`, or `signal 200` for a signal without a known name.
         name: Arc<str>,
     },
     /// The OS process exited with this code.
     ExitCode(i32),
-    /// The operating system killed the OS process because the machine, or its control group, has no memory left.
+    /// The OS process was killed by SIGKILL while the operating system killed processes because the machine, or their control group, had no
+    /// memory left. The operating system does not say which processes it kills, so another process may have sent the signal.
     OutOfMemory,
     /// The OS process was refused memory beyond its limit.
     MemoryLimit {
@@ -69,19 +70,33 @@ pub enum LostCause {
         /// The name of the node.
         node: Arc<str>,
     },
-    /// The connection over which the result would have come is gone.
+    /// The connection on which the result was expected is lost.
     ConnectionLost {
         /// What happened to the connection.
         reason: Arc<str>,
     },
 }
 
+/// Whether the system numbers signals as BSD does, and not as Linux does.
+const HAS_BSD_SIGNALS: bool = cfg!(any(
+    target_vendor = "apple",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+));
+
 impl LostCause {
-    /// Returns [`LostCause::Signal`] with the name of the signal on Linux, if it is one of the common signals that end a process, or
-    /// else with `signal` and the number.
+    /// Returns [`LostCause::Signal`] with the name that the signal has on this system. A signal that does not usually end a process gets
+    /// the name `signal` and its number.
     #[must_use]
     pub fn signal(number: i32) -> LostCause {
         let name = match number {
+            7 if HAS_BSD_SIGNALS => "SIGEMT",
+            10 if HAS_BSD_SIGNALS => "SIGBUS",
+            12 if HAS_BSD_SIGNALS => "SIGSYS",
+            30 if HAS_BSD_SIGNALS => "SIGUSR1",
+            31 if HAS_BSD_SIGNALS => "SIGUSR2",
             1 => "SIGHUP",
             2 => "SIGINT",
             3 => "SIGQUIT",
@@ -112,7 +127,7 @@ impl fmt::Display for LostCause {
             LostCause::Signal { name, .. } => write!(f, "killed by {name}"),
             LostCause::ExitCode(code) => write!(f, "its OS process exited with code {code}"),
             LostCause::OutOfMemory => f.write_str(
-                "killed by the operating system, which has no memory left; run less at once, or set a limit",
+                "killed by SIGKILL, most likely by the operating system, which had no memory left and killed processes; run less at once, or set a limit",
             ),
             LostCause::MemoryLimit { limit } => write!(f, "needed more memory than its limit of {limit} bytes"),
             LostCause::CpuLimit { limit } => write!(f, "used more processor time than its limit of {limit:?}"),
@@ -182,8 +197,8 @@ impl Lost {
 }
 
 impl Exit {
-    /// Sets the number of the attempt of the stream item in a report that has number 1. A greater number was set by code that attempted the
-    /// work again elsewhere, and stays.
+    /// Sets the attempt of the report to the attempt of the stream item, if the report has attempt 1. A greater number stays: it comes from
+    /// code that retried the work elsewhere.
     pub(crate) fn in_attempt(self, n_attempts: usize) -> Exit {
         match self {
             Exit::Lost(lost) if lost.attempt == 1 && n_attempts > 1 => {
@@ -218,7 +233,7 @@ impl fmt::Display for Lost {
     }
 }
 
-/// As `{:#}`.
+/// Prints the same as `{:#}`.
 impl fmt::Debug for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:#}")

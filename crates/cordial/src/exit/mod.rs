@@ -1,7 +1,7 @@
 //! How a process ended, as a value.
 //!
-//! Every process ends with exactly one [`Exit`]. An await returns it if there is no value, a monitor outputs it, and links
-//! deliver it to other processes.
+//! Every process ends with exactly one [`Exit`]. An await returns it if the process has no value to return, a monitor outputs it,
+//! and links deliver it to other processes.
 
 mod chain;
 mod error_text;
@@ -31,22 +31,21 @@ pub(crate) use timed_out::{LimitSource, NamedLimit};
 
 /// How a process ended. Cheap to clone.
 ///
-/// `Display` prints one text; of an [`Exit::Error`], the text of the error itself. `{:#}` and `Debug` print the texts
-/// of the [sources](Error::source) of the error as well, for example `no configuration: no such file`, and of an [`Exit::Lost`]
-/// the last lines of standard error.
+/// `Display` prints an [`Exit::Error`] as the text of the error, without its [sources](Error::source). `{:#}` and `Debug` also print
+/// the sources, for example `no configuration: no such file`, and for an [`Exit::Lost`] the last lines of standard error.
 ///
 /// | exit of a process | linked process that does not trap exits | linked process that traps exits |
 /// |---|---|---|
 /// | `Normal` | is not affected | receives it as a value |
 /// | any other | ends with the same exit | receives it as a value |
 ///
-/// `?` converts an [`io::Error`], a [`StartError`](crate::StartError), a [`BuildError`](crate::BuildError), a boxed error or a text into
-/// an `Exit`. For other errors write `.map_err(Exit::error)?` (see [`Exit::error`]), or return them from the task and call
+/// `?` converts an [`io::Error`], a [`StartError`](crate::StartError), a [`BuildError`](crate::BuildError), a [`Lost`], a boxed error or a
+/// text into an `Exit`. For other errors write `.map_err(Exit::error)?` (see [`Exit::error`]), or return them from the task and call
 /// [`Task::or_exit`](crate::Task::or_exit).
 ///
 /// # Elixir
 ///
-/// The exit reason. There it is any term, here an enum; `{:shutdown, term}` holds a text.
+/// The exit reason. In Elixir it is any term; here it is an enum, and instead of `{:shutdown, term}` there is `Shutdown` with a text.
 ///
 /// # Examples
 ///
@@ -67,10 +66,9 @@ pub enum Exit {
     /// `{:shutdown, x}`. A supervisor that exceeded its restart limit also ends with `Shutdown`;
     /// the text names the child and the reason.
     Shutdown(Option<Arc<str>>),
-    /// The process was killed. A kill cannot be trapped, but `Killed` that arrives over a link can.
+    /// The process was killed. A process cannot trap its own kill, but it can trap the `Killed` exit of a linked process.
     Killed,
-    /// A limit of this crate was exceeded: that of an await, of a call of a server, of an item of a stream, or of
-    /// [`within`](crate::within).
+    /// A timeout of this crate elapsed: of an await, of a call to a server, of an item of a stream, or of [`within`](crate::within).
     Timeout(TimedOut),
     /// The process panicked.
     Panic(Arc<PanicReport>),
@@ -79,18 +77,19 @@ pub enum Exit {
     Error(Arc<dyn Error + Send + Sync>),
     /// There is no such process (any more), or its result was already taken.
     NoProcess,
-    /// The process was not started, or the message was not handled. In a forked process, an await of what was started before the
-    /// fork returns this as well.
+    /// The process was not started, or the message was not handled. Also the result of an await in a forked OS process, if the task
+    /// was started before the fork.
     Refused(Refusal),
     /// The process ran elsewhere, and the OS process or the node in which it ran is gone.
     Lost(Arc<Lost>),
 }
 
 impl Exit {
-    /// Makes an exit of any error: an [`Exit::Error`] that keeps the error and its sources, or the exit itself if the error is one.
+    /// Converts any error to an exit. An error that is an `Exit` is returned as it is; any other error becomes an [`Exit::Error`], which
+    /// keeps the error and its sources.
     ///
-    /// `?` alone converts only some errors, because `Exit` is an error as well, and Rust has no conversion from every error to
-    /// an error.
+    /// `?` alone converts only the [types listed above](Exit). A `From` for all error types would conflict with `From<Exit> for Exit`,
+    /// because `Exit` is an error type itself.
     ///
     /// # Examples
     ///
@@ -112,7 +111,7 @@ impl Exit {
     /// Returns an [`Exit::Error`] with this text. Its [sources](Error::source) have the texts `sources`, the outermost first; sources
     /// after the 20th are left out.
     ///
-    /// For an error that cannot be kept itself, such as one that was received from another program as text.
+    /// For an error that exists only as text, such as an error that another program has sent.
     ///
     /// # Examples
     ///
@@ -134,8 +133,8 @@ impl Exit {
         !matches!(self, Exit::Normal | Exit::Shutdown(_))
     }
 
-    /// Returns whether this is [`Exit::Timeout`]: a limit of this crate was exceeded. An error of the task that
-    /// reports a timeout of its own is an [`Exit::Error`].
+    /// Returns whether this is [`Exit::Timeout`]: a timeout of this crate elapsed. If the task itself reports a timeout as an error, the
+    /// exit is an [`Exit::Error`].
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Exit::Timeout(_))
@@ -153,8 +152,8 @@ impl Exit {
         matches!(self, Exit::Lost(_))
     }
 
-    /// Returns the backtrace of a panic of this program, if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` enables it. That of a panic in
-    /// another program is text: [`PanicReport::backtrace_text`].
+    /// Returns the backtrace of a panic in this program, if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` enables it. The backtrace of a panic
+    /// in another program exists only as text: see [`PanicReport::backtrace_text`].
     #[must_use]
     pub fn backtrace(&self) -> Option<&Backtrace> {
         match self {
@@ -190,10 +189,22 @@ impl fmt::Display for Exit {
     }
 }
 
-/// As `{:#}`, because a `main` that returns an `Err` prints this.
+/// Prints the same as `{:#}`: if `main` returns an `Err`, Rust prints the error with `Debug`.
 impl fmt::Debug for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:#}")
+    }
+}
+
+/// Prints an exit as the predicate of a sentence about its process, such as "was killed" or "failed: no luck".
+pub(crate) struct Predicate<'a>(pub(crate) &'a Exit);
+
+impl fmt::Display for Predicate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Exit::Error(_) | Exit::NoProcess | Exit::Refused(_) | Exit::Lost(_) => write!(f, "failed: {:#}", self.0),
+            exit => write!(f, "{exit:#}"),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Location;
 use crate::pid::Pid;
 
-/// The panic that ended a process, or the start of one.
+/// The panic that ended a process, or that made the start of a process fail.
 pub struct PanicReport {
     pub(crate) message: String,
     pub(crate) location: Location,
@@ -41,8 +41,8 @@ impl PanicReport {
 
     /// Returns the message of the panic, or a placeholder if the payload is not a string.
     ///
-    /// Unlike the text of the whole report, the message has no pid and no location: group the panics of a service by it, and by
-    /// [`location`](PanicReport::location).
+    /// To group the panics of a service, use the message and the [`location`](PanicReport::location). The text of the whole report
+    /// contains the pid, so it differs for each process.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -60,7 +60,7 @@ impl PanicReport {
         &self.thread
     }
 
-    /// Returns the backtrace, if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` enables it, and the panic was one of this program.
+    /// Returns the backtrace, if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` enables it, and the panic happened in this program.
     #[must_use]
     pub fn backtrace(&self) -> Option<&Backtrace> {
         self.backtrace.as_ref().filter(|backtrace| backtrace.status() == BacktraceStatus::Captured)
@@ -88,8 +88,8 @@ impl PanicReport {
         }
     }
 
-    /// Returns the process that panicked. It is a pid that no process has if the process of a child could not be started because
-    /// the function of [`ChildSpec::supervisor`](crate::ChildSpec::supervisor) panicked.
+    /// Returns the pid of the process that panicked. If the function of [`ChildSpec::supervisor`](crate::ChildSpec::supervisor)
+    /// panicked, the child was not started, and the pid belongs to no process.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.pid

@@ -24,8 +24,8 @@ pub enum Refusal {
     /// before it was started. The message was not handled.
     ServerStopped,
     /// The call was made outside of any process, in a tokio runtime whose clock is paused: in a test with `start_paused`, or after
-    /// `tokio::time::pause`. Processes do not follow that clock. Such a test runs on a virtual clock in
-    /// [`testing::run`](crate::testing::run).
+    /// `tokio::time::pause`. Processes, and the deadlines of [`within`](crate::within), do not follow that clock. Such a test runs on a
+    /// virtual clock in [`testing::run`](crate::testing::run).
     PausedClock,
     /// The calling thread is ending: a destructor of a thread-local, or a handler of `atexit`, made the call.
     ThreadEnding,
@@ -39,7 +39,7 @@ impl fmt::Display for Refusal {
                 "not in this process: the program has forked, and the threads of this runtime stayed in the parent process; fork before the first use of a runtime, or build another one with `Runtime::builder` in the child process"
             }
             Refusal::SupervisorFull => {
-                "not started: the supervisor has as many running children as `max_children` allows; raise it, or wait with `start_child_when_room`"
+                "not started: the supervisor has as many children as `max_children` allows; raise it, or wait with `start_child_when_room`"
             }
             Refusal::SupervisorStopped => {
                 "not started: the supervisor is stopping or has ended; start it again; `ended` returns why it ended"

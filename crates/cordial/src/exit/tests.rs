@@ -105,7 +105,7 @@ fn a_chain_without_an_end_is_cut_off() {
 }
 
 #[test]
-fn what_is_lost_says_how_where_and_after_which_words() {
+fn a_lost_process_is_printed_with_its_cause_its_place_and_its_standard_error() {
     let lost = Lost::builder(LostCause::signal(11))
         .function("pictures.resize")
         .spawned_at(Location::new("src/main.rs", 7, 5))
@@ -137,12 +137,40 @@ fn each_cause_has_a_sentence() {
     ] {
         assert_eq!(cause.to_string(), text);
     }
-    assert!(LostCause::OutOfMemory.to_string().contains("no memory left"));
+    assert!(LostCause::OutOfMemory.to_string().contains("which had no memory left"));
+}
+
+/// A regression test for macOS: there, 10 is the number of SIGBUS, and was called SIGUSR1.
+#[cfg(unix)]
+#[test]
+fn a_signal_has_the_name_that_it_has_on_this_system() {
+    use signal_hook::consts::{SIGABRT, SIGBUS, SIGKILL, SIGSEGV, SIGSYS, SIGUSR1, SIGUSR2, SIGXCPU};
+    for (number, name) in [
+        (SIGABRT, "SIGABRT"),
+        (SIGBUS, "SIGBUS"),
+        (SIGKILL, "SIGKILL"),
+        (SIGSEGV, "SIGSEGV"),
+        (SIGSYS, "SIGSYS"),
+        (SIGUSR1, "SIGUSR1"),
+        (SIGUSR2, "SIGUSR2"),
+        (SIGXCPU, "SIGXCPU"),
+    ] {
+        assert_eq!(LostCause::signal(number), LostCause::Signal { number, name: name.into() });
+    }
 }
 
 #[test]
-fn an_exit_in_a_result_stays_what_it_is() {
+fn an_exit_boxed_by_into_exit_stays_what_it_is() {
     let lost = || Exit::from(Lost::builder(LostCause::ExitCode(7)).build());
     let (left, right) = (lost(), lost());
     assert_eq!(Exit::from(IntoExit::into_boxed(left)), right);
+}
+
+/// A panic has a copy of the name of its file, and a spawn has a reference to it.
+#[test]
+fn locations_are_equal_however_their_file_is_stored() {
+    let here = std::panic::Location::caller();
+    let (spawned, panicked) = (Location::from(here), Location::copied(here));
+    assert_eq!(spawned, panicked);
+    assert_eq!(std::collections::HashSet::from([spawned, panicked]).len(), 1);
 }

@@ -23,7 +23,7 @@ struct Parts {
     state: Option<String>,
 }
 
-/// A limit as an error names it.
+/// A limit, and where it comes from, for the text of an error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NamedLimit {
     duration: Duration,
@@ -89,7 +89,7 @@ impl TimedOut {
     }
 
     /// Returns the task or server that exceeded the timeout; of several tasks, the first in input order. For
-    /// [`within`](crate::within), it is the calling process, or a pid that no process has if the caller is not one.
+    /// [`within`](crate::within), returns the calling process, or a pid that no process has if no process made the call.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.0.pid
@@ -134,7 +134,7 @@ impl fmt::Display for TimedOut {
         }
         f.write_str(match source {
             LimitSource::Scope => {
-                "; this is the limit of `within`, which the wait is a part of: call `within` with another one, or with `Timeout::Infinity` for none"
+                "; this is the limit of `within` around this wait: call `within` with another limit, or with `Timeout::Infinity` for none"
             }
             LimitSource::Wait | LimitSource::Within => {
                 "; give it another limit with `.timeout(..)`, or `Timeout::Infinity` for none"

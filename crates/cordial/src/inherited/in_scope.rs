@@ -8,10 +8,10 @@ use pin_project_lite::pin_project;
 use crate::process::{Scope, enter_scope};
 
 pin_project! {
-    /// A future that is polled, and dropped, in a scope. Before its first poll there is no scope to drop it in.
+    /// A future that is polled, and dropped, in a scope. Without a scope, it is polled and dropped in the scope of the caller.
     #[derive(Debug)]
     pub(crate) struct InScope<F> {
-        // `None` before the first poll, and where there is no scope.
+        // `None` if there is no scope, and until `Scoped` or `Within` opens the scope in its first poll.
         scope: Option<Scope>,
         // `None` once the future was dropped.
         #[pin]

@@ -14,20 +14,22 @@ use crate::process::{Reach, Scope, current_scope};
 
 /// A key. Its value is visible to the future of a [`scope`](Inherited::scope), and to everything that is spawned in it.
 ///
-/// Inherited by tasks, items of streams, tasks of sets, children of supervisors, servers, and all that these spawn. All
-/// incarnations of a child inherit from where the child or its supervisor is started. A server inherits from where it is
-/// started; after it was handed over to a supervisor, its next incarnations inherit from where the supervisor took it over.
+/// The value is inherited by tasks, items of streams, tasks of task sets, children of supervisors and servers, and by every process
+/// that these spawn. Every incarnation of a child inherits the same values: those in the scope of the call that started the child. For
+/// a child from the builder of its supervisor, that is the call that started the supervisor. A server inherits the values in the scope
+/// in which it is started. If it is handed over to a supervisor later, its next incarnations inherit the values in the scope of the call
+/// that hands it over.
 ///
-/// A supervisor that belongs to the runtime (`unlinked`) inherits nothing, and neither do the children that it starts by
-/// itself. Code in `tokio::spawn`, `spawn_blocking` and plain threads inherits nothing: `tokio` does not know of the scope.
+/// An `unlinked` supervisor belongs to the runtime and inherits nothing, and neither do the children from its builder. Code in
+/// `tokio::spawn`, `spawn_blocking` and plain threads inherits nothing: `tokio` does not know of the scope.
 ///
 /// Declared as a `static`; two statics are two keys. While no scope is open, a spawn costs nothing more; in a scope it copies one
 /// pointer.
 ///
 /// # Elixir
 ///
-/// `Process.get/1` with the `$callers` and `$ancestors` of libraries such as `ProcessTree`; there, the value is looked up in the parents,
-/// which may have ended.
+/// Libraries such as `ProcessTree`, which follow `$callers` and `$ancestors` and look the value up in the process dictionary of each
+/// parent. In Elixir the lookup fails if that parent has ended.
 ///
 /// # Examples
 ///
@@ -44,7 +46,8 @@ use crate::process::{Reach, Scope, current_scope};
 /// ```
 pub struct Inherited<T> {
     reach: Reach,
-    /// Gives the key an address of its own. Because of its interior mutability, a `const` cannot be used as a key.
+    /// Gives the key an address of its own. A `const` key would have another address at each use; since an atomic has interior
+    /// mutability, a call on such a key does not compile.
     _address: AtomicBool,
     value: PhantomData<fn() -> T>,
 }
@@ -57,8 +60,8 @@ impl<T: Send + Sync + 'static> Inherited<T> {
         Inherited { reach: Reach::Spawns, _address: AtomicBool::new(false), value: PhantomData }
     }
 
-    /// Lets messages to [servers](crate::server) carry the value to the handler: those of `call`, `cast` and `try_cast`, not those of
-    /// timers. Default: a handler sees what was in scope where its server was started.
+    /// Lets `call`, `cast` and `try_cast` carry the value to the handler of the [server](crate::server). Messages of timers do not carry
+    /// it. Default: a handler sees the value in the scope in which its server was started.
     ///
     /// # Examples
     ///
@@ -73,12 +76,12 @@ impl<T: Send + Sync + 'static> Inherited<T> {
         Inherited { reach: Reach::SpawnsAndCalls, _address: AtomicBool::new(false), value: PhantomData }
     }
 
-    /// Makes a value visible to the future and to everything that is spawned in it, in place of an outer value of the key. What was
-    /// spawned keeps the value after the future has ended.
+    /// Makes a value visible to the future and to everything that is spawned in it, in place of an outer value of the key. A spawned
+    /// process keeps the value after the future has ended.
     ///
     /// # Cancel safety
     ///
-    /// That of the future, which is dropped in the scope if it was polled before.
+    /// That of `future`. If `future` was polled before it is dropped, its destructor still sees the value.
     pub fn scope<F: Future>(&'static self, value: T, future: F) -> Scoped<F> {
         let unopened = UnopenedScope { key: self.address(), value: Arc::new(value), reach: self.reach };
         Scoped { unopened: Some(unopened), future: InScope::new(None, future) }

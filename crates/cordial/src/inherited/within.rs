@@ -16,11 +16,11 @@ use crate::timeout::Timeout;
 
 /// Runs a future with a deadline. When the deadline passes, the future is dropped, and with it all that it owns.
 ///
-/// The deadline caps the limit of every await of a task, of every item of a stream, and of every call or cast to a server that
-/// begins in the future, and in the tasks that it spawns: `Task::spawn`, streams and sets, and what these spawn. Processes
-/// without an owner, which `Task::start` and supervisors start, are not affected, and neither are the handlers of servers: when
-/// the deadline passes, the call is given up, and a handler that has begun continues. Of nested deadlines, the earliest
-/// one counts. With a limit of zero the future is polled once.
+/// The deadline also caps the limit of each await of a task, each item of a stream, and each call or cast to a server that `future`
+/// begins. The same holds in the tasks that `future` spawns with `Task::spawn`, in streams and in sets, and in the tasks that these
+/// spawn. Processes without an owner, which `Task::start` and supervisors start, are not affected. The handlers of servers are not
+/// affected either: when the deadline passes, the call is given up, and a handler that has begun continues. Of nested deadlines, the
+/// earliest one counts. With a limit of zero the future is polled once.
 ///
 /// A task whose handle is not dropped with the future, as in `within(limit, &mut task)`, can be awaited again after the deadline: the limit
 /// of that await starts again.
@@ -31,12 +31,18 @@ use crate::timeout::Timeout;
 ///
 /// # Errors
 ///
-/// [`Exit::Timeout`] when the deadline has passed. In a forked process no thread is left to run the timer: there, [`Exit::Refused`] if
-/// a poll of the future is pending.
+/// [`Exit::Timeout`] when the deadline has passed. [`Exit::Refused`] in a forked process if the future is not ready at once: no thread is
+/// left there to run the timer. [`Exit::Refused`] also outside of any process while the clock of tokio is paused, as in a test with
+/// `start_paused`: a deadline does not follow that clock, and the future is not polled.
+///
+/// # Panics
+///
+/// When it is first polled outside of any process, if the default runtime has to start for its timer, and the operating system refuses a
+/// thread or a file for it.
 ///
 /// # Cancel safety
 ///
-/// That of the future.
+/// That of `future`.
 ///
 /// # Elixir
 ///
@@ -84,7 +90,14 @@ impl<F: Future> Future for Within<F> {
         let mut this = self.project();
         let exceeded = match this.state {
             WithinState::Unpolled => {
-                let (scope, running) = open(*this.limit);
+                let (scope, running) = match open(*this.limit) {
+                    Ok(opened) => opened,
+                    Err(refusal) => {
+                        *this.state = WithinState::Done;
+                        this.future.drop_future();
+                        return Poll::Ready(Err(Exit::Refused(refusal)));
+                    }
+                };
                 *this.future.as_mut().scope() = scope;
                 *this.state = WithinState::Running(running);
                 None
@@ -122,8 +135,11 @@ impl<F: Future> Future for Within<F> {
     }
 }
 
-/// Opens the scope of a limit that counts from now. Returns the scope, and the timer of its deadline.
-fn open(limit: Timeout) -> (Option<Scope>, Option<(Timer, Duration)>) {
+/// The scope of a limit, and the timer of its deadline with the limit that the error names.
+type Opened = (Option<Scope>, Option<(Timer, Duration)>);
+
+/// Opens the scope of a limit that counts from now.
+fn open(limit: Timeout) -> Result<Opened, Refusal> {
     let outer = current_scope();
     let runtime = current_runtime();
     let executor = runtime.executor();
@@ -132,11 +148,12 @@ fn open(limit: Timeout) -> (Option<Scope>, Option<(Timer, Duration)>) {
         Timeout::After(limit) => now.checked_add(limit).map(|at| ScopeDeadline { at, limit }),
         Timeout::Infinity => None,
     };
-    let Some(deadline) = own else { return (outer, None) };
+    let Some(deadline) = own else { return Ok((outer, None)) };
+    runtime.refuse_paused_clock(current())?;
     let scope = Scope::with_deadline(outer.as_ref(), deadline);
     let ScopeDeadline { at, limit } = scope.deadline().expect("it was just set");
     let timer = executor.timer(at.saturating_duration_since(now)).map(|timer| (timer, limit));
-    (Some(scope), timer)
+    Ok((Some(scope), timer))
 }
 
 impl<F> fmt::Debug for Within<F> {

@@ -15,8 +15,8 @@ use crate::pid::Pid;
 #[derive(Clone, Debug)]
 pub(crate) struct Parent {
     pub(crate) pid: Pid,
-    /// The root process that the parent descends from, if it descends from one. Also that of the child, and of what the child spawns:
-    /// they end with their supervisor, and not with the run in which a process has started the child.
+    /// The root process that the parent descends from, if it descends from one. The child and the processes that it spawns have the same
+    /// root, even if a process of another root has started the child: they end with their supervisor.
     pub(crate) root: Option<Pid>,
     /// The id that the parent gave to the child, if it gave one.
     pub(crate) id: Option<Arc<str>>,
@@ -27,8 +27,8 @@ pub(crate) struct Parent {
     pub(crate) children: Arc<dyn ChildRegistry>,
 }
 
-/// The registry in which a parent counts its children. Called with no lock held, from any thread that starts or ends a
-/// child.
+/// The registry in which a parent counts its children. Its functions are called with no lock held, on any thread that starts or
+/// ends a child.
 pub(crate) trait ChildRegistry: fmt::Debug + Send + Sync {
     /// Records that the child in slot `index` is in the process table from now on.
     fn registered(&self, index: u32, pid: Pid) -> Admission;

@@ -1,4 +1,4 @@
-//! What a process reads and changes of itself.
+//! Functions that read and change the state of the calling process.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -56,8 +56,8 @@ pub fn set_label(text: impl Into<Arc<str>>) {
 }
 
 /// Marks the calling process as a connection of a network server, for snapshots and observers: its
-/// [kind](super::ProcessInfo::kind) becomes [`Connection`](super::ProcessKind::Connection), unless the process is that of a
-/// server of [`server`](crate::server). Outside a process this does nothing.
+/// [kind](super::ProcessInfo::kind) becomes [`Connection`](super::ProcessKind::Connection), unless the process runs a server of
+/// [`server`](crate::server). Outside a process this does nothing.
 ///
 /// The crate `cordial-http` calls this for its connections; a server of another protocol may call it too.
 ///
@@ -109,9 +109,9 @@ pub fn set_connection(peer: impl Into<Arc<str>>, requests: Arc<AtomicU64>) {
 }
 
 /// Sets lines of text that snapshots show about the calling process, such as the number of connections of a connection pool.
-/// Each snapshot and each [`info`](super::info) of the process calls the closure, on the thread that asks, so the closure should
-/// neither block nor take long. An observer calls it on a thread of its own, and waits for 2 s. If the closure panics, no lines are
-/// shown. Replaces an earlier closure. Outside a process this does nothing.
+/// Each snapshot and each [`info`](super::info) of the process calls the closure on the thread that asks for it, so the closure should
+/// neither block nor take long. An observer calls it on a thread of its own, and waits for at most 2 s. If the closure panics, no lines
+/// are shown. Replaces an earlier closure. Outside a process this does nothing.
 ///
 /// # Examples
 ///
@@ -184,8 +184,8 @@ pub async fn exit(reason: Exit) -> ! {
     std::future::pending().await
 }
 
-/// Returns whether a signal has decided the exit of the calling process. For destructors: while the future of a process is
-/// dropped, this says why.
+/// Returns whether a signal has decided the exit of the calling process. Meant for destructors that run while the future of a process
+/// is dropped: the result shows whether a signal is the reason for the drop.
 pub(crate) fn is_ended_by_signal() -> bool {
     let Some(own) = current() else { return false };
     let by_signal = |runtime: &RuntimeHandle| {

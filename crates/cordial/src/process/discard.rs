@@ -15,8 +15,8 @@ pub(crate) fn discard_in_place<T>(value: &mut Option<T>) {
     call_and_report_panic(&mut || *value = None);
 }
 
-/// Like `discard`, for a value that may hold another such value, and so on: a long chain of them does not overflow the stack.
-/// If many of these calls are nested, the value is dropped when the outermost call is done.
+/// Like `discard`, for a value whose destructor may discard another value in turn, and so on. A long chain of such values does not
+/// overflow the stack: beyond a certain depth, a nested call leaves its value to the outermost call.
 pub(crate) fn discard_in_turn<T: 'static>(value: T) {
     drop_in_turn(move || discard(value));
 }

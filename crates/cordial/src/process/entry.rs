@@ -52,13 +52,13 @@ pub(crate) struct Rare {
     pub(crate) shutdown_notice: Option<Arc<ShutdownNotice>>,
     /// The guardians that end with this process, by their numbers, and so in the order of their start. Some may have ended.
     pub(crate) guardians: SortedMap<u64, Pid>,
-    /// At how many guardians those that have ended are removed.
+    /// The length of `guardians` at which the guardians that have ended are removed.
     pub(super) full_guardians: usize,
     /// Set if the process is a guardian itself.
     pub(crate) guardian: Option<Box<Guardian>>,
     /// Set if the process is a root: the notice for code outside of any process.
     pub(crate) root_notice: Option<Arc<ShutdownNotice>>,
-    /// Set if the process is that of a server.
+    /// Set if the process runs a server.
     pub(crate) serving: Option<Arc<dyn Serving>>,
     /// Set by `set_details`.
     pub(crate) details: Option<Details>,
@@ -66,6 +66,8 @@ pub(crate) struct Rare {
     pub(super) connection: Option<Box<Connection>>,
     /// Whether a stop has given up waiting for the process. A guardian may be abandoned while it is not exiting.
     pub(crate) is_abandoned: bool,
+    /// Whether the event `start_failed` reports that the start of the process has taken too long.
+    pub(crate) start_failed_is_emitted: bool,
     pub(crate) samples: Samples,
     last_id: u64,
 }
@@ -168,7 +170,7 @@ impl Entry {
         self.rare.as_ref().is_some_and(|rare| rare.is_abandoned)
     }
 
-    /// Returns the server of the process, if the process is that of a server.
+    /// Returns the server that the process runs, if it runs one.
     pub(crate) fn serving(&self) -> Option<&Arc<dyn Serving>> {
         self.rare.as_ref()?.serving.as_ref()
     }
@@ -198,7 +200,7 @@ impl Entry {
         self.rare.as_ref().is_some_and(|rare| rare.root_notice.is_some())
     }
 
-    /// Returns the root process that this process descends from, if it descends from one. A child descends from that of its parent.
+    /// Returns the root process that this process descends from, if it descends from one. A child has the root of its parent.
     pub(crate) fn root(&self) -> Option<Pid> {
         match self.parent() {
             Some(parent) => parent.root,
@@ -206,7 +208,7 @@ impl Entry {
         }
     }
 
-    /// Puts the process into the slot of a child, because it was handed over to another parent. Returns its last slot.
+    /// Puts the process into a slot of another parent, to which it was handed over. Returns its previous slot, if it had one.
     pub(crate) fn move_to(&mut self, slot: ChildSlot) -> Option<ChildSlot> {
         self.forget_lineage_of_spawned();
         self.child_slot.replace(slot)
@@ -226,7 +228,7 @@ impl Entry {
         }
     }
 
-    /// Returns the lineage that the processes which this process spawns share.
+    /// Returns the lineage of the processes that this process spawns.
     pub(crate) fn lineage_of_spawned(&mut self, own: Pid) -> Arc<Lineage> {
         let root = if self.is_root() { Some(own) } else { self.root() };
         let Entry { lineage, lineage_of_spawned, .. } = self;

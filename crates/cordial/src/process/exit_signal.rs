@@ -41,8 +41,20 @@ pub fn exit(pid: Pid, reason: Exit) {
     effect.act();
 }
 
-/// Ends a process with the exit of this error, unless it traps exits or is a guardian. Does not wait.
-pub(crate) fn end_with(runtime: &RuntimeHandle, pid: Pid, error: &StartError) {
+/// How the error of a start that takes too long is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartReport {
+    /// By the event `start_failed`.
+    Event,
+    /// By the call that has started the child.
+    Call,
+}
+
+/// Ends a process whose start takes too long with the exit of this error, unless it traps exits or is a guardian. Does not wait.
+pub(crate) fn end_with(runtime: &RuntimeHandle, pid: Pid, error: &StartError, report: StartReport) {
+    if report == StartReport::Event {
+        runtime.with(pid, |entry| entry.rare().start_failed_is_emitted = true);
+    }
     let reason = Exit::from(error.clone());
     runtime.signal(pid, Signal::Sent { from: None, reason });
 }

@@ -12,7 +12,7 @@ use slab::Slab;
 
 use crate::pid::Pid;
 
-/// Which groups of a runtime.
+/// The kind of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GroupKind {
     Stream,

@@ -6,7 +6,7 @@
 //!  guardian killed  ──► it is notified instead of ended: it kills the processes that it owns, then ends
 //! ```
 //!
-//! Data only; `ownership` changes who owns a guardian.
+//! The module `ownership` changes who owns a guardian.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,13 +21,13 @@ use crate::pid::Pid;
 /// The part of a table entry that only guardians have.
 #[derive(Debug)]
 pub(crate) struct Guardian {
-    /// The process with which the guardian ends. `None`: the guardian belongs to the runtime, or
-    /// has a parent.
+    /// The process with which the guardian ends. `None`: the guardian is owned by the runtime, or is a child of a supervisor, which
+    /// stops it.
     pub(crate) owner: Option<Pid>,
     /// Guardians of one runtime are numbered in the order of their start.
     pub(crate) number: u64,
-    /// The guardian of the same owner that was started next, which has to end first. Set when the owner ends.
-    pub(crate) after: Option<Pid>,
+    /// The guardian that the same owner started next. This one waits for its end. Set when the owner ends.
+    pub(crate) waits_for: Option<Pid>,
     pub(crate) is_killed: bool,
     pub(crate) supervisor: Arc<dyn Supervise>,
     pub(crate) report: ReportSlot,

@@ -53,7 +53,7 @@ pub(crate) enum Purpose {
     Connection = 3,
 }
 
-/// When a process was spawned, and for what. In one word, because each process has one.
+/// When a process was spawned, and for what. Packed into one `u64`, because each process stores it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SpawnInfo(u64);
 

@@ -15,8 +15,8 @@ pub(crate) struct Lineage {
     root: Option<Pid>,
     /// Nearest first.
     callers: Box<[Pid]>,
-    /// Whether the spawner was handed over, and its next processes have another root. Relaxed: a spawn at the same moment may still use
-    /// this lineage.
+    /// Whether the spawner was handed over: the processes that it spawns from then on have another root. Relaxed, because a spawn at the
+    /// same moment may still use this lineage.
     is_outdated: AtomicBool,
 }
 

@@ -1,7 +1,7 @@
 //! Links: symmetric ties between two processes, created and removed under the locks of both.
 //!
 //! Both locks are held together, the lower slot first, so a link between two live processes is never recorded on one side
-//! only. The link of a spawn is recorded in the spawner first, and in the new process before that is in the table. A process
+//! only. The link of a spawn is recorded in the spawner first, and in the new process before it enters the table. A process
 //! that ends is removed from the table together with its links. Then each linked process is notified; a process that has
 //! removed the link meanwhile ignores the notification.
 
@@ -85,8 +85,8 @@ pub fn unlink(pid: Pid) {
     }
 }
 
-/// Removes the link between the calling process and a process whose handle it gives up, if one of them has made such a link. Not while the
-/// calling process ends or unwinds, and drops its handles: then its exit reaches the other one over the link.
+/// Removes the link between the calling process and `pid`, if there is one. Called when the calling process gives up its handle to
+/// `pid`. Does nothing if the calling process drops the handle because it ends or unwinds: the link must pass its exit on to `pid`.
 pub(crate) fn unlink_from_current(runtime: &RuntimeHandle, pid: Pid) {
     if !is_in_poll() || std::thread::panicking() {
         return;

@@ -123,7 +123,7 @@ pub use shutdown::Shutdown;
 pub(crate) use child_slot::{Admission, ChildRegistry, ChildSlot, Parent};
 pub(crate) use current::is_ended_by_signal;
 pub(crate) use discard::{HeldValue, HeldValues, discard, discard_in_place, discard_in_turn};
-pub(crate) use exit_signal::end_with;
+pub(crate) use exit_signal::{StartReport, end_with};
 pub(crate) use groups::{Group, GroupCounters, GroupCounts, GroupKey, GroupKind};
 pub(crate) use guardian::{ExitReceiver, Guardian, ShutdownRequest};
 pub(crate) use kind::Purpose;
@@ -143,8 +143,8 @@ pub(crate) use scope::{Reach, Scope, ScopeDeadline};
 pub(crate) use serving::{NextIncarnation, Serving};
 pub(crate) use spawn::{Ancestry, InheritedScope, LARGEST_UNBOXED, Spawn, SpawnedTask, box_if_large, caller_lineage};
 pub(crate) use stop::{
-    ABANDON_AFTER, LateEnds, Polls, Step, StopOutcome, abandon, describe_all, describe_one, kill_one, stop_all,
-    stop_in_order, stop_one, stop_these,
+    ABANDON_AFTER, Escalation, LateEnds, Polls, Step, StopOutcome, abandon, describe_all, describe_one, kill_one,
+    stop_all, stop_in_order, stop_one, stop_these,
 };
 pub(crate) use supervision::Supervise;
 pub(crate) use wait_limit::WaitLimit;

@@ -90,7 +90,7 @@ impl Future for Monitor {
         let exit = match &mut self.state {
             MonitorState::NoProcess => Exit::NoProcess,
             MonitorState::Refused(refusal) => Exit::Refused(refusal.clone()),
-            // The monitored process has stayed in the OS process that has forked.
+            // The monitored process has stayed in the parent OS process.
             MonitorState::Monitoring { runtime, .. } if runtime.is_forked() => Exit::Refused(Refusal::Forked),
             // A process that ends sends its exit. The sender is dropped without a value only if the
             // runtime drops its process table.
@@ -109,7 +109,7 @@ impl Drop for Monitor {
     fn drop(&mut self) {
         let state = std::mem::replace(&mut self.state, MonitorState::Done);
         if let MonitorState::Monitoring { runtime, id, exit } = state {
-            // Before the sender, which would wake the code that has polled this monitor.
+            // Dropped before the sender: dropping the sender first would wake the code that has polled this monitor.
             discard(exit);
             let sender = runtime.with(self.pid, |entry| entry.rare.as_mut().and_then(|rare| rare.monitors.remove(id)));
             drop(sender);

@@ -19,7 +19,7 @@ pub(crate) fn shutdown_request(runtime: &RuntimeHandle, own: Pid) -> ShutdownReq
     request.expect("the caller is in the table while it runs")
 }
 
-/// The least number of guardians among which those that have ended are looked for.
+/// An owner with fewer guardians than this is not searched for ended guardians.
 const MIN_FULL: usize = 16;
 
 /// Makes `guardian` end with `owner`. Called by the process `owner`, after the two were linked.
@@ -75,16 +75,16 @@ pub(crate) fn detach_from_owner(runtime: &RuntimeHandle, guardian: Pid) {
 /// Prepares the end of the guardians of `owner`, which has ended: each is to wait for the guardian that was started after it. Each
 /// is linked to the owner again, so that it is notified of the end even if the link was removed.
 pub(super) fn order_by_start(runtime: &RuntimeHandle, owner: Pid, guardians: &SortedMap<u64, Pid>) {
-    let mut after = None;
+    let mut later = None;
     for pid in guardians.values().rev() {
         let found = runtime.with(*pid, |entry| {
             if let Some(guardian) = entry.guardian_mut() {
-                guardian.after = after;
+                guardian.waits_for = later;
                 entry.rare().links.insert(owner);
             }
         });
         if found.is_some() {
-            after = Some(*pid);
+            later = Some(*pid);
         }
     }
 }

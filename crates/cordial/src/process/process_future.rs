@@ -29,6 +29,7 @@ use super::serving::NextIncarnation;
 use super::shutdown_state::ShutdownState;
 use super::signal::Signal;
 use super::task_span::TaskSpan;
+use crate::error::StartError;
 use crate::exit::{Exit, Location};
 use crate::pid::Pid;
 use crate::telemetry::{self, Subject};
@@ -90,19 +91,20 @@ impl<T> Recipient<T> for ToJoinHandle {
 
 /// The parts of a process that its registration sets.
 #[derive(Default)]
-pub(super) struct Carried {
-    /// `None` before the process is registered and after its end. That of an outer process while the process is polled.
+pub(super) struct RegisteredParts {
+    /// `None` before the process is registered and after its end. During a poll, `as_process` exchanges it with the task of the outer
+    /// process.
     pub(super) task: Option<TaskRef>,
     /// Boxed, because most processes have none.
     pub(super) span: Option<Box<TaskSpan>>,
-    /// `None` for a process without a scope. That of an outer process while the process is polled.
+    /// `None` for a process without a scope. During a poll, `as_process` exchanges it with the scope of the outer code.
     pub(super) scope: Option<Scope>,
 }
 
 pin_project! {
     /// A process, as the future that the scheduler polls.
     pub(crate) struct ProcessFuture<F, C, R> {
-        carried: Carried,
+        carried: RegisteredParts,
         into_result: C,
         // `None` after the last poll.
         recipient: Option<R>,
@@ -115,10 +117,15 @@ pin_project! {
 impl<F, C, R> ProcessFuture<F, C, R> {
     /// Makes a process that has no task yet.
     pub(super) fn new(future: F, into_result: C, recipient: R) -> ProcessFuture<F, C, R> {
-        ProcessFuture { carried: Carried::default(), into_result, recipient: Some(recipient), future: Some(future) }
+        ProcessFuture {
+            carried: RegisteredParts::default(),
+            into_result,
+            recipient: Some(recipient),
+            future: Some(future),
+        }
     }
 
-    pub(super) fn carried(&mut self) -> &mut Carried {
+    pub(super) fn carried(&mut self) -> &mut RegisteredParts {
         &mut self.carried
     }
 }
@@ -133,8 +140,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Output> {
         let mut this = self.project();
-        let Carried { task, span, scope } = this.carried;
-        // Three variables, because one that holds them all would be moved as a whole right after its parts were written.
+        let RegisteredParts { task, span, scope } = this.carried;
+        // Three variables: a single one would be moved as a whole right after its parts were stored, which stalls the processor.
         let (mut value, mut failure, mut lineage) = (None, None, None);
         let is_exiting = task.as_ref().is_some_and(TaskRef::is_ending);
         let has_ended = as_process(task, scope, cx.waker(), |runtime, pid, own_poll| {
@@ -165,7 +172,7 @@ where
                     [unwound.into_panic(), dropped.err().and_then(Unwound::into_panic)]
                 }
             };
-            // Again, for messages that the destructors have sent, and after a poll that has panicked.
+            // Again: the destructors may have sent messages, and a poll that has panicked has not dropped its spares.
             own_poll.drop_spares();
             lineage = end(runtime, pid, span.as_deref(), &mut exit, panics);
             match value {
@@ -213,9 +220,8 @@ fn is_killed_with_runtime(runtime: &RuntimeHandle, pid: Pid) -> bool {
     is_exiting()
 }
 
-/// Ends a process whose future was dropped: removes it from the table, and notifies its links and monitors. Returns its lineage. Not
-/// generic, so that it is not compiled again for each future of a user. `exit` is the exit with which the future itself has ended, and then
-/// that of the process.
+/// Ends a process whose future was dropped: removes it from the table, and notifies its links and monitors. Returns its lineage. Changes
+/// `exit` from the exit of the future to the exit of the process. Not generic, so that it is not compiled again for each future of a user.
 fn end(
     runtime: &RuntimeHandle,
     pid: Pid,
@@ -251,14 +257,22 @@ fn end(
             // A panic is reported in the span in which it happened, which may be one that the process has entered itself.
             let span_of_panic = span_of_panic.take();
             let _entered = (span.map(TaskSpan::enter), span_of_panic.as_ref().map(Span::enter));
-            telemetry::stopped(&EventSubject::of(&entry).subject(pid), exit, age(runtime, &entry), entry.callers());
+            let (subject, age) = (EventSubject::of(&entry), age(runtime, &entry));
+            if is_reported_start(&entry, exit) {
+                telemetry::start_ended(&subject.subject(pid), exit, age, entry.callers());
+            } else {
+                telemetry::stopped(&subject.subject(pid), exit, age, entry.callers());
+            }
             lost_panic.into_iter().for_each(|caught| telemetry::lost_panic(&caught));
         });
     }
     let parent = entry.child_slot.take().map(|slot| slot.release(exit));
     if let Some(serving) = entry.rare.as_mut().and_then(|rare| rare.serving.take()) {
-        let next = parent.map_or(NextIncarnation::Never, |(parent, index)| parent.children.next_incarnation(index));
-        unwind::ignore_panic(|| serving.ended(pid, exit, next));
+        let next = || match &parent {
+            Some((parent, index)) => parent.children.next_incarnation(*index),
+            None => NextIncarnation::Never,
+        };
+        unwind::ignore_panic(|| serving.ended(pid, exit, &next));
     }
     if let Some(rare) = entry.rare.take() {
         notify_of_end(runtime, pid, *rare, exit);
@@ -281,7 +295,7 @@ fn notify_of_end(runtime: &RuntimeHandle, pid: Pid, rare: Rare, exit: &Exit) {
         // Ends a stream that outlives the process.
         unwind::ignore_panic(|| drop(trap));
     }
-    // Makes the futures ready that wait for a request and outlive the process.
+    // The futures that wait for a request and outlive the process become ready.
     rare.shutdown_notice.iter().for_each(|notice| notice.give());
 }
 
@@ -327,6 +341,12 @@ fn crash(runtime: &RuntimeHandle, pid: Pid, entry: &Entry, exit: &Exit) -> Crash
         age: age(runtime, entry),
         ago: Duration::ZERO,
     }
+}
+
+/// Returns whether `start_failed` reports this exit, because it is the end of a start that took too long.
+fn is_reported_start(entry: &Entry, exit: &Exit) -> bool {
+    let is_reported = entry.rare.as_ref().is_some_and(|rare| rare.start_failed_is_emitted);
+    is_reported && matches!(exit, Exit::Error(error) if error.is::<StartError>())
 }
 
 /// Returns how long ago a process was spawned.

@@ -41,8 +41,8 @@ use crate::pid::Pid;
 /// In a task of `tokio::spawn` and on a plain thread, no process can be opted in. The future is then ready when a root process of the
 /// runtime is asked to shut down, when the last root process has ended, and when the runtime is shut down. A root process runs a future
 /// that is passed to [`run`](crate::run), [`main`](crate::main), [`Runtime::run`](crate::Runtime::run) or
-/// [`testing::run`](crate::testing::run). The runtime is that of the thread: on the threads that a [`Runtime`](crate::Runtime) has
-/// started, tokio's included, that runtime; on all other threads the default runtime, which starts on first use.
+/// [`testing::run`](crate::testing::run). The runtime depends on the thread. On a thread that a [`Runtime`](crate::Runtime) has started,
+/// tokio's included, it is that runtime. On all other threads it is the default runtime, which starts on first use.
 ///
 /// No process waits for such a task: unless the root process has opted in itself and awaits the task, the program may end before
 /// the task has finished.
@@ -148,8 +148,8 @@ pub fn defer_shutdown() -> ShutdownGuard {
     ShutdownGuard { process, notice: with_own_entry(defer).unwrap_or_else(root_notice) }
 }
 
-/// Calls `f` with the entry of the calling process. `None` outside of any process. Returns a notice that was given if the process
-/// is not in the table: in a forked process, and in a `tracing` subscriber that receives the last event of a process.
+/// Calls `f` with the entry of the calling process. Returns `None` outside of any process. If the process is not in the table, returns
+/// a notice that was given already: in a forked process, and in a `tracing` subscriber that receives the last event of a process.
 fn with_own_entry(f: impl FnOnce(&mut Entry) -> Arc<ShutdownNotice>) -> Option<Arc<ShutdownNotice>> {
     let own = current()?;
     let notice = with_current_runtime(|runtime| runtime.with(own, f));

@@ -52,7 +52,7 @@ struct ValueNode {
     outer: Option<Arc<ValueNode>>,
 }
 
-/// The last owner of the node drops the value, at a place where no user destructor may panic.
+/// Discards the value: the last owner of the node may drop it at a place where a panic must not unwind.
 impl Drop for ValueNode {
     fn drop(&mut self) {
         discard_in_place(&mut self.value);
@@ -87,7 +87,7 @@ impl Scope {
         Scope::new(Some(Arc::new(node)), outer.and_then(Scope::deadline))
     }
 
-    /// Opens a scope with a deadline inside of another one, whose deadline stays if it is earlier.
+    /// Opens a scope with a deadline inside of another scope. If the deadline of the outer scope is earlier, it stays.
     pub(crate) fn with_deadline(outer: Option<&Scope>, deadline: ScopeDeadline) -> Scope {
         let earlier = outer.and_then(Scope::deadline).filter(|outer| outer.at <= deadline.at);
         Scope::new(outer.and_then(|outer| outer.0.values.clone()), Some(earlier.unwrap_or(deadline)))

@@ -10,7 +10,7 @@ use crate::pid::Pid;
 
 /// The mailbox of a [server](crate::server), as it was at one moment.
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MailboxInfo {
     /// How many messages are in the mailbox, including those of callers that have given up.
     pub length: usize,
@@ -18,7 +18,7 @@ pub struct MailboxInfo {
     pub capacity: usize,
     /// How many messages wait for room.
     pub waiting: usize,
-    /// How long the oldest message has been in the mailbox, to the millisecond. `None` if it is empty.
+    /// How long ago the oldest message in the mailbox was sent, to the millisecond. `None` if the mailbox is empty.
     pub oldest: Option<Duration>,
     /// How many messages the server has handled, in all its incarnations, including those of its timers and the exits
     /// that it traps. The message in hand is not counted.
@@ -56,8 +56,9 @@ pub(crate) enum NextIncarnation {
 /// The server of a process.
 pub(crate) trait Serving: fmt::Debug + Send + Sync {
     /// Handles the end of the process `own`. Called with no lock held, after the slot of the process in the registry of its parent
-    /// was released, and before links and monitors are notified. Must not panic.
-    fn ended(&self, own: Pid, exit: &Exit, next: NextIncarnation);
+    /// was released, and before links and monitors are notified. `next` returns what the supervisor has decided by now, and may be called
+    /// several times. Must not panic.
+    fn ended(&self, own: Pid, exit: &Exit, next: &dyn Fn() -> NextIncarnation);
 
     /// Describes the mailbox.
     fn mailbox(&self) -> MailboxInfo;

@@ -16,9 +16,9 @@
 //!  Requested ─────────── kill, exit ─────────────────────────────┘
 //! ```
 //!
-//! `defer_shutdown` leads from `Running` to `Deferring`. An *exit* is a signal that ends the process, sent or of a linked
-//! process, or a call of `exit`. In any state, the process ends when its future is ready or panics: it is then removed from the
-//! table without becoming `Exiting`.
+//! `defer_shutdown` leads from `Running` to `Deferring`. An *exit* in the figure is a signal that ends the process (sent to it,
+//! or from a linked process that has ended), or a call of `exit`. In any state, the process ends when its future is ready or
+//! panics: it is then removed from the table without becoming `Exiting`.
 
 use crate::exit::Exit;
 
@@ -50,7 +50,7 @@ pub(crate) enum ShutdownState {
 pub(crate) enum OnRequest {
     /// It exits at its current await point.
     Exits,
-    /// It is notified, and runs on.
+    /// It is notified, and continues to run.
     RunsOn,
 }
 

@@ -21,8 +21,8 @@ use crate::unwind;
 /// A signal to a process.
 #[derive(Debug)]
 pub(crate) enum Signal {
-    /// Any signal but the exit of a linked process: an exit that was sent, a request to shut down, a kill, or the `NoProcess`
-    /// of a link to a process that has ended. `from` is `None` if no process of this runtime is named as the sender.
+    /// An exit that was sent, a request to shut down, a kill, or the `NoProcess` of a new link to a process that has ended. `from` is
+    /// `None` if no process of this runtime is named as the sender.
     Sent { from: Option<Pid>, reason: Exit },
     /// A linked process has ended.
     LinkEnded { from: Pid, exit: Exit },
@@ -50,7 +50,7 @@ pub(crate) struct Effect {
 }
 
 impl Effect {
-    /// Returns whether the signal is delivered to a process that runs on.
+    /// Returns whether the process receives the signal as a message, and continues to run.
     pub(crate) fn is_message(&self) -> bool {
         self.message.is_some()
     }

@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use cordial_sched::{JoinHandle, Reserved, is_tokio_clock_paused};
+use cordial_sched::{JoinHandle, Reserved};
 use tracing::{Level, Span};
 
 use super::child_slot::{Admission, ChildSlot};
@@ -11,7 +11,7 @@ use super::entry::{Entry, Rare};
 use super::guardian::{ExitSender, Guardian};
 use super::kind::{Purpose, SpawnInfo};
 use super::lineage::Lineage;
-use super::process_future::{Carried, ProcessFuture, ProcessReply, Recipient, ToJoinHandle};
+use super::process_future::{ProcessFuture, ProcessReply, Recipient, RegisteredParts, ToJoinHandle};
 use super::runtime::{LiveRoot, RuntimeHandle, current, current_scope, lineage_of_spawned, refuse_ending_thread};
 use super::scope::Scope;
 use super::shutdown_notice::ShutdownNotice;
@@ -107,7 +107,7 @@ macro_rules! box_if_large {
 pub(crate) use box_if_large;
 
 /// A process that is in the table, and whose task has no future yet.
-struct Registered {
+struct RegisteredProcess {
     pid: Pid,
     /// Whether it is linked to the process that spawns it.
     is_linked: bool,
@@ -174,7 +174,7 @@ impl Spawn {
     {
         let mut process = ProcessFuture::new(future, into_result, ToJoinHandle);
         match self.register(runtime, process.carried()) {
-            Ok(Registered { pid, is_linked, reserved }) => {
+            Ok(RegisteredProcess { pid, is_linked, reserved }) => {
                 let executor = runtime.executor();
                 Ok(SpawnedTask { pid, join: executor.prepare(reserved, process).start(executor), is_linked })
             }
@@ -207,7 +207,7 @@ impl Spawn {
     {
         let mut process = ProcessFuture::new(future, Ok, recipient);
         match self.register(runtime, process.carried()) {
-            Ok(Registered { pid, reserved, .. }) => {
+            Ok(RegisteredProcess { pid, reserved, .. }) => {
                 runtime.executor().prepare_detached(reserved, process).start();
                 Ok(pid)
             }
@@ -222,7 +222,7 @@ impl Spawn {
 
     // The rest is not generic, so that it is not compiled again for each future of a user.
 
-    /// Drops what the refused process was to get, such as its slot. Must be called before the refusal is reported: the report runs user
+    /// Drops the options of the refused process, such as its slot. Must be called before the refusal is reported: the report runs user
     /// code, which may start another child in that slot.
     #[cold]
     fn clear(&mut self) {
@@ -237,9 +237,13 @@ impl Spawn {
         telemetry::refused(self.spawned_at, supervisor, refusal);
     }
 
-    /// Reserves a task for the process, decides where the process comes from and what it inherits, and puts it into the table. It must be
-    /// started afterwards. Sets what its future carries.
-    fn register(&mut self, runtime: &RuntimeHandle, carried: &mut Carried) -> Result<Registered, Refusal> {
+    /// Reserves a task for the process, determines its lineage and its scope, and puts it into the table. Sets `carried`, the parts that
+    /// the future of the process carries. The process must be started afterwards.
+    fn register(
+        &mut self,
+        runtime: &RuntimeHandle,
+        carried: &mut RegisteredParts,
+    ) -> Result<RegisteredProcess, Refusal> {
         let executor = runtime.executor();
         if executor.is_closed() {
             return Err(Refusal::RuntimeStopped);
@@ -247,10 +251,7 @@ impl Spawn {
         runtime.refuse_forked()?;
         refuse_ending_thread()?;
         let caller = current();
-        // Not asked in a process, because the runtime that polls the process does not pause the clock of its tokio.
-        if caller.is_none() && !executor.is_simulated() && is_tokio_clock_paused() {
-            return Err(Refusal::PausedClock);
-        }
+        runtime.refuse_paused_clock(caller)?;
         let (key, pid) = runtime.reserve().ok_or(Refusal::TooManyProcesses)?;
         let caller = caller.filter(|caller| caller.runtime() == pid.runtime());
         let linked_to = caller.filter(|_| self.linkage == Linkage::Link);
@@ -264,7 +265,7 @@ impl Spawn {
         };
         let reserved = executor.reserve(key);
         let task = reserved.task();
-        *carried = Carried {
+        *carried = RegisteredParts {
             task: Some(task.clone()),
             span: TaskSpan::new(pid, self.label.as_deref(), self.spawned_at, self.span.take().map(|span| *span)),
             scope: std::mem::replace(&mut self.scope, InheritedScope::Whole).into_scope(),
@@ -291,7 +292,7 @@ impl Spawn {
             // was in the table.
             runtime.signal(pid, Signal::Sent { from: None, reason: Exit::Killed });
         }
-        Ok(Registered { pid, is_linked: linked_to.is_some(), reserved })
+        Ok(RegisteredProcess { pid, is_linked: linked_to.is_some(), reserved })
     }
 
     /// Returns the part of the entry that most processes do not have.

@@ -27,7 +27,7 @@ pub(crate) struct TaskSpan {
     own: Option<Arc<OwnSpan>>,
 }
 
-/// The own span of a process, as the spans of the tasks that it spawns need it.
+/// The own span of a process, kept for the spans of the tasks that it spawns.
 struct OwnSpan {
     id: Option<Id>,
     /// The span of the user that was current when the process was spawned. If the spawner's own span was current: the
@@ -39,8 +39,8 @@ struct OwnSpan {
 thread_local!(static POLLED: RefCell<Option<Arc<OwnSpan>>> = const { RefCell::new(None) });
 
 impl TaskSpan {
-    /// Creates the span of a process that the running code is about to spawn. `span` takes the place of the current span. `None` if
-    /// there is neither a current span nor a span of the process itself, and if no subscriber takes errors.
+    /// Creates the span of a process that the running code is about to spawn. `span` takes the place of the current span. Returns `None`
+    /// if there is neither a current span nor a span of the process itself, and if no subscriber takes errors.
     pub(super) fn new(
         pid: Pid,
         label: Option<&str>,

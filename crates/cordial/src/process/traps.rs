@@ -33,7 +33,7 @@ pub struct Exits {
 /// Makes the calling process trap exits: it receives them instead of ending. These are the exits of
 /// linked processes, [`Exit::Normal`] included, and the exits that are sent to the process, such as
 /// requests to shut down. If no process of the same runtime is the sender, the exit arrives with the pid of the receiving
-/// process; so does the request of a supervisor that stops its child.
+/// process. The request of a supervisor that stops its child arrives with that pid as well.
 ///
 /// A kill cannot be trapped. The exit `Killed` of a linked process can: it is an exit like any other. Trapping exits opts
 /// the process in to graceful shutdown for the rest of its life.
@@ -93,7 +93,7 @@ impl Drop for Exits {
     fn drop(&mut self) {
         let Some(id) = self.id else { return };
         let sender = self.runtime.with(self.own, |entry| entry.rare.as_mut().and_then(|rare| rare.traps.remove(id)));
-        // The last sender wakes the code that has polled this stream, by a waker that may be one of the user.
+        // Dropping the last sender wakes the code that has polled this stream. The waker may be user code.
         unwind::ignore_panic(|| drop(sender));
         while let Ok(exit) = self.exits.try_recv() {
             discard(exit);

@@ -1,6 +1,6 @@
 //! The messages that the process of a server has taken from the queue of its mailbox, and the message that it is handling.
 //!
-//! Not a part of the process, because they outlive it.
+//! They belong to the mailbox and not to the process, because they outlive the process.
 
 use std::ops::DerefMut;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cordial_sched::SpinLock;
 
 use super::lanes::Unboxed;
-use super::queue::{Envelope, InHand, Queue};
+use super::queue::{Envelope, HandledMessage, Queue};
 
-/// What the process of the server uses for each message, and its senders do not.
+/// The part of a mailbox that the process of the server uses for each message. Senders seldom use it.
 #[derive(Debug)]
 pub(super) struct Receiving<T> {
-    /// Whether the message in hand was handled, which is then counted under the next lock. Set by the process that runs, and cleared under
-    /// the lock. Set with Release, so that the thread that counts a message as handled sees what its handler has done.
+    /// Whether the message in hand was handled and is not counted yet. Set by the process of the server without the lock. The next thread
+    /// that takes the lock clears the flag and counts the message. Set with Release, so that this thread sees what the handler has done.
     is_in_hand_handled: AtomicBool,
     batch: SpinLock<Batch<T>>,
 }
@@ -22,18 +22,23 @@ pub(super) struct Receiving<T> {
 #[derive(Debug)]
 pub(super) struct Batch<T> {
     pub(super) messages: Queue<T>,
-    pub(super) in_hand: InHand,
+    pub(super) in_hand: HandledMessage,
     pub(super) handled: u64,
     pub(super) skipped: u64,
     /// Whether the next message is taken under the lock of the state as well: the mailbox is full, or a message has waited for room since
-    /// it was half empty. Always set while a message waits for room.
+    /// the mailbox was half empty. Always set while a message waits for room.
     pub(super) is_full: bool,
 }
 
 impl<T> Receiving<T> {
     pub(super) fn new() -> Receiving<T> {
-        let batch =
-            Batch { messages: Queue::default(), in_hand: InHand::default(), handled: 0, skipped: 0, is_full: false };
+        let batch = Batch {
+            messages: Queue::default(),
+            in_hand: HandledMessage::default(),
+            handled: 0,
+            skipped: 0,
+            is_full: false,
+        };
         Receiving { is_in_hand_handled: AtomicBool::new(false), batch: SpinLock::new(batch) }
     }
 
@@ -72,7 +77,7 @@ impl<T> Receiving<T> {
 }
 
 impl<T: Envelope + 'static> Batch<T> {
-    /// Takes the first message in hand. Returns it as [`Queue::pop`] does.
+    /// Takes the first message, which is then in hand. Returns it as [`Queue::pop`] does.
     #[inline(always)]
     pub(super) fn pop<U: Unboxed<T>>(&mut self, unboxed: &mut Option<U>) -> Option<T> {
         self.messages.pop(unboxed, &mut self.in_hand)

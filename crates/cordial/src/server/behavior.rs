@@ -55,7 +55,7 @@ pub trait Server: Sized + Send + 'static {
 
     /// Runs after the last message, for at most the grace time of the server, even after a panic in a handler. `exit`
     /// is the exit with which the process is about to end. Does not run after a kill, after an exit signal that ends the process, such
-    /// as that of a linked process, or after a `started` that has failed.
+    /// as that of a linked process, after the server has called [`exit`](crate::exit()), or after a `started` that has failed.
     ///
     /// # Cancel safety
     ///

@@ -75,8 +75,8 @@ impl<S: Server> ServerBuilder<S> {
     }
 
     /// Sets how many restarts are allowed within which time, while the server has no supervisor. Default: 3 within 5 s. If one more
-    /// is needed, the server is given up; unless it is [`unlinked`](ServerBuilder::unlinked), the process that has started it then ends
-    /// with [`Exit::Shutdown`] if that process does not trap exits. As the child of a supervisor, the server has the limit of that
+    /// is needed, the server is given up. The process that has started it then ends with [`Exit::Shutdown`], unless the server is
+    /// [`unlinked`](ServerBuilder::unlinked) or that process traps exits. As the child of a supervisor, the server has the limit of that
     /// supervisor.
     ///
     /// # Panics

@@ -23,7 +23,7 @@ use crate::timeout::Timeout;
 /// be awaited in `select!`.
 #[must_use = "a call is sent when it is awaited"]
 pub struct Call<R>(
-    /// `None` during a poll, and once the call was kept for the next one. Usually it is kept when the future is ready with a value.
+    /// `None` during a poll, and usually after the poll that returns a value: the cell is then kept for the next call.
     Option<Arc<dyn AnyCall<R>>>,
 );
 

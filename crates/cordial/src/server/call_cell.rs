@@ -8,7 +8,8 @@
 //!
 //! `Unsent` and `Sent` are one phase, `Pending`. The future distinguishes them by `progress`, which it reads without the lock.
 //!
-//! A call whose message will not be handled, or whose handler or task ends without a reply, is answered with an exit: in any phase.
+//! A call in `Sent`, `InHand` or `Later` is answered with an exit, if its message will not be handled, or if its handler or task ends
+//! without a reply.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -56,9 +57,9 @@ where
     /// A `CompactTimeout`. Relaxed, like the next three fields: only the future of the call uses them.
     limit: AtomicU64,
     progress: AtomicU8,
-    /// The `WaitLimit`, as a number, if it needs no timer. 0: it is in `state`.
+    /// The `WaitLimit` as a number, if it needs no timer, or else 0: then `state` has the `WaitLimit`.
     wait_limit: AtomicU64,
-    /// The address of the data of `state.waker`, if that wakes a process of ours. 0: it does not.
+    /// The address of the data of `state.waker`, if that is [`CallWaker::Process`], or else 0.
     woken: AtomicUsize,
     /// Not held while user code runs: a destructor, a waker.
     state: SpinLock<CallState<M, <S::Reply as Reply>::Value>>,
@@ -124,7 +125,7 @@ where
         }
     }
 
-    /// Returns the call that the present poll of this process has kept, if its type is this one.
+    /// Returns the finished call that this process has kept in its current poll for reuse, if that call has the same types.
     #[inline]
     pub(super) fn spare() -> Option<Arc<CallCell<S, M>>> {
         match take_spare_call()?.downcast() {
@@ -155,7 +156,8 @@ where
     /// Answers the call with a value, unless it was answered before or given up.
     #[inline]
     pub(super) fn answer(&self, value: <S::Reply as Reply>::Value) {
-        // The value is moved only once, to its place, because to read what was just written takes time.
+        // The value is moved only once, straight into the cell: a second move would load it right after it was stored in parts, which
+        // stalls the processor.
         let woken = {
             let mut state = self.state.lock();
             match state.phase {
@@ -224,7 +226,7 @@ where
             *holder = Some(self);
             return polled;
         }
-        // The value is moved only once, because each function that returns it would copy it.
+        // `take_value` is inlined, because a function call would copy the value that it returns.
         let answered = self.take_value();
         match answered {
             Some(value) => {
@@ -241,7 +243,7 @@ where
 
     fn give_up(&self) {
         if self.progress.load(Ordering::Relaxed) == SENT {
-            // In turn, because the answer may hold a call, whose answer may hold another one, and so on.
+            // The answer may hold a call, whose answer may hold another one, and so on: nested drops could overflow the stack.
             discard_in_turn(self.take_answer());
         }
     }
@@ -252,7 +254,7 @@ where
     S: Handle<M>,
     M: Send + 'static,
 {
-    /// Begins the wait, and sends the message: `envelope`, which is the same call.
+    /// Begins the wait, and sends the message. `envelope` is the reference to `self` for the mailbox.
     #[inline]
     fn send(
         &self,
@@ -270,7 +272,7 @@ where
         self.send_at(Sent { at: wait.now, sender: Some(wait.process) }, envelope, cx)
     }
 
-    /// Like [`send`](CallCell::send), for any code, and with any limit.
+    /// Like [`send`](CallCell::send), for every caller and every limit: also outside of a process, in a scope, and below a second.
     #[inline(never)]
     fn send_after_checks(
         &self,
@@ -356,7 +358,7 @@ where
         }
     }
 
-    /// Records who waits, in which scope, and for how long, if that needs a timer.
+    /// Records the waker of the caller, the scope of the message, and the limit, if the limit needs a timer.
     #[inline]
     fn begin_wait(&self, wait_limit: Option<WaitLimit>, scope: Option<Scope>, cx: &TaskContext<'_>) {
         // Usually the process has called before, and its waker is here already.
@@ -423,7 +425,7 @@ where
         }
     }
 
-    /// Makes the future ready, unless its process ends here.
+    /// Makes the future ready with `exit`, unless its process ends at this await.
     #[cold]
     fn fail_at(&self, exit: Exit, cx: &TaskContext<'_>) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
         self.progress.store(READY, Ordering::Relaxed);
@@ -442,18 +444,22 @@ where
             return None;
         }
         self.woken.store(0, Ordering::Relaxed);
-        let (last, value, exit, unused, message, ticket) = {
+        let (last, value, exit, unused, (message, scope), ticket) = {
             let mut state = self.state.lock();
             let state = &mut *state;
             let last = std::mem::replace(&mut state.phase, Phase::Gone);
             let (value, exit) = (state.value.take(), state.exit.take());
-            // All that the cell holds is taken out, because the mailbox keeps the cell until it skips the call.
+            // Everything is taken out, because the mailbox keeps the cell until it skips the call.
             let wait_limit = std::mem::replace(&mut state.wait_limit, WaitLimit::Never);
-            (last, value, exit, (state.waker.take(), wait_limit), state.message.take(), state.ticket.take())
+            let given = (state.message.take(), state.scope.take());
+            (last, value, exit, (state.waker.take(), wait_limit), given, state.ticket.take())
         };
         drop(unused);
         if let Some(message) = message {
             discard(message);
+        }
+        if let Some(scope) = scope {
+            discard(scope);
         }
         if let Some(ticket) = ticket {
             drop(self.server.0.mailbox.withdraw(ticket));
@@ -514,7 +520,7 @@ where
                     state.phase = Phase::Later(task);
                     false
                 }
-                // The phase is `Gone` even if the answer was taken: then the task has ended, and the request has no effect.
+                // The caller has given up or has taken the answer. After an answer the task has ended, so the request has no effect.
                 Phase::Gone => true,
                 _ => false,
             }

@@ -11,14 +11,15 @@ use super::context::Context;
 use super::envelope::{CallEnvelope, Item, Next};
 use super::message::{scope_of_handler, start_later};
 use super::next_message::next;
-use super::polling::{Boxed, HandlerOf, InPlace, Polling};
+use super::polling::{Boxed, HandlerSize, InPlace, Polling};
 use super::reply::{Reply, Resolved};
 use crate::exit::Exit;
 use crate::inherited::InScope;
 use crate::process::{ProcessReply, Recipient};
 
-/// Holds a call while its message is handled. If it is dropped with the call, the process is ending, and its exit is the answer.
-struct InHand<S, M>
+/// Holds a call while its message is handled. If this value is dropped before the call is taken out, the process is ending, and the exit of
+/// the process is the answer.
+struct HeldCall<S, M>
 where
     S: Handle<M>,
     M: Send + 'static,
@@ -26,7 +27,7 @@ where
     cell: Option<Arc<CallCell<S, M>>>,
 }
 
-impl<S, M> Drop for InHand<S, M>
+impl<S, M> Drop for HeldCall<S, M>
 where
     S: Handle<M>,
     M: Send + 'static,
@@ -45,7 +46,7 @@ where
     M: Send + 'static,
 {
     fn work<'a>(self: Arc<Self>, server: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, Next<S>> {
-        if const { HandlerOf::<S, M>::IS_LARGE } {
+        if const { HandlerSize::<S, M>::IS_LARGE } {
             Box::pin(work::<S, M, Boxed>(self, server, ctx))
         } else {
             Box::pin(work::<S, M, InPlace>(self, server, ctx))
@@ -115,7 +116,7 @@ where
     M: Send + 'static,
     P: Polling,
 {
-    let mut in_hand = InHand { cell: Some(cell) };
+    let mut in_hand = HeldCall { cell: Some(cell) };
     let reply = P::polled(|| server.handle(message, ctx)).await.resolve();
     let Some(cell) = &in_hand.cell else { unreachable!("taken only below") };
     match reply {
@@ -123,7 +124,7 @@ where
         Resolved::Later(later) => {
             // Still in hand: starting a task runs the user's subscriber, which may panic.
             let call: Arc<dyn CallEnvelope<S>> = cell.clone();
-            let task = start_later(&ctx.server, later, LaterAnswer(cell.clone()), Some(Item::Call(call)));
+            let task = start_later(ctx, later, LaterAnswer(cell.clone()), Some(Item::Call(call)));
             if let Some(task) = task {
                 cell.set_later_task(task);
             }

@@ -10,12 +10,13 @@ use crate::unwind;
 /// Wakes the caller, which waits for the answer.
 pub(super) enum CallWaker {
     None,
-    /// A process of ours. This waker stays here when it wakes the process, for the next call of the process.
+    /// The process that polls the call. This waker stays here after it has woken the process, for the next call of the process.
     Process(TaskRef),
     Other(Waker),
 }
 
-/// A caller that was taken out to be woken. `wake` is the second step, after the lock of the call was released.
+/// The waker of a caller, after the first step of a wake-up, which is under the lock of the call. `wake` is the second step, after the lock was
+/// released.
 #[must_use = "`wake` has to be called, after the lock was released"]
 pub(super) enum WokenCaller {
     None,
@@ -24,7 +25,7 @@ pub(super) enum WokenCaller {
 }
 
 impl CallWaker {
-    /// Returns the waker, and its address if it wakes a process of ours.
+    /// Returns the waker of `cx`. If it is [`CallWaker::Process`], also returns the address of its data, or else 0.
     pub(super) fn of(cx: &Context<'_>) -> (CallWaker, usize) {
         match (own_waker_address(cx), current_task()) {
             (Some(address), Some(task)) => (CallWaker::Process(task), address),
@@ -37,7 +38,7 @@ impl CallWaker {
         std::mem::replace(self, CallWaker::None)
     }
 
-    /// Takes the caller out to be woken: the first step, under the lock of the call.
+    /// The first step of a wake-up: takes the waker out, under the lock of the call.
     #[inline]
     pub(super) fn take_woken(&mut self) -> WokenCaller {
         match self {

@@ -26,14 +26,14 @@ use crate::timeout::Timeout;
 /// The message is sent when the future is first polled. `Ok` means that it is in the mailbox.
 ///
 /// A process that has sent 64 messages in one poll lets other processes run before it sends the next one: then the future is
-/// pending once, although there may be room. So the server keeps up with a process that casts in a loop.
+/// pending once, even if there is room. So the server keeps up with a process that casts in a loop.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future while the message is not in the mailbox drops the message.
 #[must_use = "a message is sent when the cast is awaited"]
 pub struct Cast(
-    /// `None` once the future was ready. One pointer, so that `cast` returns it in registers.
+    /// `None` once the future was ready, or its process ends at this await. A box, so that `cast` returns it in registers.
     Option<Box<dyn AnyCast>>,
 );
 
@@ -96,8 +96,8 @@ impl Future for Cast {
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<(), Exit>> {
         let Some(pending) = &mut self.0 else { return Poll::Ready(Err(Exit::NoProcess)) };
         let polled = pending.poll(cx);
-        // Compared and not moved: a load of the whole value would wait for all stores before it, including that which releases the lock of
-        // the mailbox, whose cache line another thread may have.
+        // `matches!` reads only the discriminant. A move would load the whole value right after a part of it was stored. Such a load waits
+        // for all earlier stores, including the one that releases the lock of the mailbox, whose cache line another processor may have.
         if matches!(polled, Poll::Ready(Ok(()))) {
             if let Some(sent) = self.0.take() {
                 keep_spare_cast(sent.into_any());
@@ -160,7 +160,7 @@ where
     S: Handle<M>,
     M: Send + 'static,
 {
-    /// Returns the cast that the present poll of this process has kept, if its type is this one.
+    /// Returns the finished cast that this process has kept in its current poll for reuse, if that cast has the same types.
     #[inline]
     fn spare() -> Option<Box<CastOf<S, M>>> {
         match take_spare_cast()?.downcast() {
@@ -257,7 +257,7 @@ impl<S: Server, M> CastOf<S, M> {
     }
 }
 
-/// Withdraws a message that waits, unless it has got room or was answered.
+/// Withdraws a message that waits, unless it has got room or has failed.
 impl<S: Server, M> Drop for CastOf<S, M> {
     fn drop(&mut self) {
         let shared = &self.server.0;

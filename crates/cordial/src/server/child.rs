@@ -9,7 +9,7 @@ use super::behavior::Server;
 use super::factory_owner::FactoryOwnerId;
 use super::mailbox::DEFAULT_CAPACITY;
 use super::run;
-use super::shared::{CreateState, Options, ServerRef, ServerShared, short_type_name};
+use super::shared::{CreateState, Options, ServerRef, ServerShared};
 use crate::error::StartError;
 use crate::pid::Pid;
 use crate::process::{ChildSlot, HeldValue, Shutdown, current, current_runtime};
@@ -20,8 +20,8 @@ impl<S: Server> ServerRef<S> {
     /// running process becomes its child, and no longer belongs to the process that started it. Messages in the mailbox stay
     /// there. If no process is running, a new one is started.
     ///
-    /// The id of the child is the label, or the name of the type without one. Its restart is `Permanent`, unless the builder has
-    /// set another one. A server has one parent: while that runs, a second `Supervisor` that has the server as a child fails to start.
+    /// The id of the child is the label, or, without a label, the name of the type. Its restart is `Permanent`, unless the builder has
+    /// set another one. A server has one parent: while that parent runs, a second `Supervisor` that has the server as a child fails to start.
     ///
     /// # Examples
     ///
@@ -88,22 +88,22 @@ fn spec_in_tree<S: Server>(shared: &Arc<ServerShared<S>>, guard: FactoryGuard<S>
     server_spec(shared, guard, Restart::Permanent).of_server(child)
 }
 
-/// Returns the specification of a child whose processes are those of the server.
+/// Returns the specification of a child whose processes run the server.
 pub(super) fn server_spec<S: Server>(
     shared: &Arc<ServerShared<S>>,
     guard: FactoryGuard<S>,
     default: Restart,
 ) -> ChildSpec {
     let options = &shared.options;
-    let id = options.label.clone().unwrap_or_else(|| short_type_name::<S>().into());
+    let id = shared.child_id();
     let guard = Arc::new(guard);
     let start = move || {
         let guard = guard.clone();
         async move {
             let shared = guard.shared.clone();
             shared.attach(current().expect("a server is polled as a process"));
-            // Not dropped earlier: the supervisor may have dropped the factory of a temporary child before this first poll, and
-            // the mailbox would have closed before the process was attached.
+            // The guard has to live until the process is attached: the supervisor may have dropped the factory of a temporary child
+            // before this first poll, and the drop of the last guard closes the mailbox if no process is attached.
             drop(guard);
             run::start(shared).await.map(run::Running::serve)
         }
@@ -146,22 +146,20 @@ struct SupervisedServer<S: Server> {
     factory_owner: FactoryOwnerId,
 }
 
-impl<S: Server> SupervisedServer<S> {
-    fn id(&self) -> Arc<str> {
-        self.shared.options.label.clone().unwrap_or_else(|| short_type_name::<S>().into())
-    }
-}
-
 impl<S: Server> ServerChild for SupervisedServer<S> {
     fn claim(&self, parent: Pid) -> Result<(), StartError> {
         let (mailbox, runtime) = (&self.shared.mailbox, &self.shared.runtime);
-        let other = mailbox.with(|state| state.factory_owner.other_parent(self.factory_owner));
-        let has_other = other.is_some_and(|other| other != parent && runtime.is_alive(other));
-        if has_other || parent.runtime() != runtime.number() {
-            return Err(StartError::AlreadySupervised(self.id()));
+        loop {
+            let other = mailbox.with(|state| state.factory_owner.other_parent(self.factory_owner));
+            let has_other = other.is_some_and(|other| other != parent && runtime.is_alive(other));
+            if has_other || parent.runtime() != runtime.number() {
+                return Err(StartError::AlreadySupervised(self.shared.child_id()));
+            }
+            // Fails if another supervisor has claimed the server since the check.
+            if mailbox.with(|state| state.factory_owner.begin_after(other, self.factory_owner, parent)) {
+                return Ok(());
+            }
         }
-        mailbox.with(|state| state.factory_owner.begin(self.factory_owner, Some(parent)));
-        Ok(())
     }
 
     fn adopt(&self, slot: ChildSlot) -> Result<Adopted, StartError> {
@@ -171,7 +169,7 @@ impl<S: Server> ServerChild for SupervisedServer<S> {
         let Some(own_supervisor) = self.shared.own_supervisor().take() else { return Ok(Adopted::NotRunning(slot)) };
         let adopted = own_supervisor.hand_over_child(slot);
         if let Adopted::Running(pid) = &adopted {
-            // The parent is running this code, so it admits the child.
+            // The parent runs this code, so it is not stopping, and admits the child.
             let _ = parent.children.registered(index, *pid);
             if self.shared.awaits_request.load(Ordering::Relaxed) {
                 // The server has stopped itself, and the supervisor that was asked to stop it has just lost its child.
@@ -201,6 +199,6 @@ impl<S: Server> ServerChild for SupervisedServer<S> {
 
 impl<S: Server> fmt::Debug for SupervisedServer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SupervisedServer").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("SupervisedServer").field("id", &self.shared.child_id()).finish_non_exhaustive()
     }
 }

@@ -49,10 +49,10 @@ impl<S: Server> ServerRef<S> {
     /// |---|---|
     /// | the reply | the handler, or the task of a [`Later`](crate::server::Later), has returned it |
     /// | [`Exit::Timeout`] | the limit has passed. Its text says what the server was doing: this message or another one, its `Later`, its start, or the wait for a restart |
-    /// | [`Exit::Refused`] | the message was not handled: the server has stopped, stops before it gets to the message, or was refused by the runtime; or the program has forked |
+    /// | [`Exit::Refused`] | the message was not handled: the server had ended before the call and is not restarted, stops before it gets to the message, or was refused by the runtime; or the program has forked |
     /// | an [`Exit::Error`] that says so | the server ended without a crash, after it had begun to handle the message |
     /// | an [`Exit::Error`] that says so | the server calls itself |
-    /// | the exit of the server | the server has crashed while it handled the message, or has crashed before and is not restarted |
+    /// | the exit of the server | the server crashed after it had begun to handle the message, or crashed while the message waited and is not restarted |
     /// | the exit of the task | the task of a `Later` has ended without a value |
     ///
     /// # Elixir
@@ -153,11 +153,11 @@ impl<S: Server> ServerRef<S> {
         report
     }
 
-    /// Returns the pid of the process that is running, or else of the last one. If none was started, returns a pid that no
-    /// process has.
+    /// Returns the pid of the process that is running, or else of the last one. If none was started, or in a process that was forked
+    /// from the program, returns a pid that no process has.
     #[must_use]
     pub fn pid(&self) -> Pid {
-        self.0.mailbox.with(|state| state.pid)
+        self.0.pid()
     }
 
     /// Waits until the process that is running has ended, and returns its exit. If none is running, returns the exit of the last
@@ -184,7 +184,8 @@ impl<S: Server> ServerRef<S> {
         }
     }
 
-    /// Returns how full the mailbox is, and what the server has handled.
+    /// Returns how full the mailbox is, and what the server has handled. In a process that was forked from the program, the mailbox is
+    /// empty and has handled nothing.
     #[must_use]
     pub fn mailbox(&self) -> process::MailboxInfo {
         process::Serving::mailbox(&*self.0)

@@ -24,7 +24,7 @@ struct LatersState<T> {
     full: usize,
 }
 
-/// The least number of tasks among which those that have ended are looked for.
+/// A list of fewer tasks than this is not searched for ended tasks.
 const MIN_FULL: usize = 8;
 
 #[derive(Debug)]

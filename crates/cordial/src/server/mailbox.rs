@@ -3,7 +3,7 @@
 //! ```text
 //!  senders ─► waiting: in the order of arrival, without a bound ─ room ─► queue ─► batch ─► the process of the server
 //!             (each entry belongs to a future that waits)           └ at most `capacity` ┘
-//!                                                                      └ no further process: each is answered with the exit
+//!                                                                      └ no further process: each is answered with an exit
 //! ```
 //!
 //! The process takes all messages of the queue at once: when its batch is empty, it exchanges the two. So it seldom takes the lock that
@@ -15,7 +15,7 @@
 //!
 //! A process that takes the last message from the queue will wait next. So it sets `is_receiver_waiting` under the same lock. When it has
 //! handled that message, it waits without taking the lock again, unless a sender has woken it meanwhile. A process that takes the last
-//! message of its batch looks at the queue next.
+//! message of its batch, without that lock, does not set the flag, and looks at the queue next.
 
 use std::collections::BTreeMap;
 use std::ops::DerefMut;
@@ -29,7 +29,7 @@ use crossbeam_utils::CachePadded;
 use super::batch::Receiving;
 use super::factory_owner::{FactoryOwner, FactoryOwnerId};
 use super::lanes::Unboxed;
-use super::queue::{Envelope, InHand, Queue};
+use super::queue::{Envelope, HandledMessage, Queue};
 use super::room::Room;
 use super::sending::{Accepted, NotSent, Sent, WhenFull};
 use super::unanswered::exit_of_unanswered;
@@ -43,9 +43,9 @@ pub(super) const DEFAULT_CAPACITY: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Mailbox<T> {
     capacity: usize,
-    /// Whether the next message wakes the process. Relaxed: written under the lock of the state. A sender that clears it wakes the process
-    /// after that, and the poll that follows sees it cleared. Both sides read it for each message, so it shares no cache line with what one
-    /// side writes.
+    /// Whether the next message wakes the process. Written only under the lock of the state. The process reads it without the lock, and
+    /// Relaxed is enough: a sender clears the flag and then wakes the process, whose next poll sees the flag cleared. Both sides read the
+    /// flag for each message, so it shares no cache line with fields that one side writes.
     is_receiver_waiting: CachePadded<AtomicBool>,
     receiving: CachePadded<Receiving<T>>,
     state: SpinLock<MailboxState<T>>,
@@ -55,7 +55,7 @@ pub(super) struct Mailbox<T> {
 pub(super) struct MailboxState<T> {
     /// The messages that are not in the batch.
     queue: Queue<T>,
-    /// At least as many as there are messages in the batch. Recounted when the mailbox may be full.
+    /// An upper bound of the number of messages in the batch. Recounted when the mailbox may be full.
     max_in_batch: usize,
     waiting: BTreeMap<u64, WaitingMessage<T>>,
     next_ticket: u64,
@@ -84,7 +84,8 @@ enum StopAsked {
     No,
     /// The process that runs. A supervisor may start another one.
     Process,
-    /// The server, as long as this owner has its factory. A process that is about to start still starts, and is the last one.
+    /// The server: its own supervisor starts no further process, except one whose start is under way. No longer counts once another
+    /// supervisor has the factory.
     Server(FactoryOwnerId),
 }
 
@@ -267,8 +268,8 @@ impl<T: Envelope + 'static> Mailbox<T> {
         Poll::Ready(envelope)
     }
 
-    /// Counts the message in hand as handled, because the process `pid` takes no more. Not that of a later process, if this one was
-    /// abandoned.
+    /// Counts the message in hand as handled, because the process `pid` takes no more. Does nothing if the process was abandoned and a later
+    /// one has begun: the message in hand is then that of the later one.
     pub(super) fn finish(&self, pid: Pid) {
         let state = self.lock();
         if state.pid == pid {
@@ -287,7 +288,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
     /// in hand until now as handled.
     pub(super) fn take_in_hand(&self, name: &'static str) {
         let mut batch = self.receiving.lock_and_finish();
-        batch.in_hand = InHand { name: Some(name), caller: None };
+        batch.in_hand = HandledMessage { name: Some(name), caller: None };
     }
 
     /// Keeps a call that its handler has not answered, until the process has ended: the exit is then the answer.
@@ -295,7 +296,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
         self.lock().failed.push(envelope);
     }
 
-    /// Begins the incarnation of the process `pid`, which gets the waiting messages. Does nothing if that incarnation has begun already.
+    /// Makes `pid` the process that runs, and that gets the messages in the mailbox. Does nothing if that incarnation has begun already.
     pub(super) fn begin(&self, pid: Pid) {
         let mut state = self.lock();
         if state.pid != pid {
@@ -324,20 +325,23 @@ impl<T: Envelope + 'static> Mailbox<T> {
     pub(super) fn end(&self, pid: Pid, exit: &Exit, next: NextIncarnation) -> usize {
         let (replaced, failed, unhandled) = {
             let mut state = self.lock();
-            let replaced = state.last_exit.replace(exit.clone());
+            let failed = std::mem::take(&mut state.failed);
             if state.pid == pid {
                 self.receiving.lock_and_count().in_hand.name = None;
                 state.is_running = false;
                 state.receiver = None;
-            }
-            let unhandled = if next == NextIncarnation::Never || state.factory_owner.is_over() {
-                Unhandled::AnswerAndClose
-            } else if state.stop_asked != StopAsked::No {
-                Unhandled::Answer
+                let unhandled = if next == NextIncarnation::Never || state.factory_owner.is_over() {
+                    Unhandled::AnswerAndClose
+                } else if state.stop_asked != StopAsked::No {
+                    Unhandled::Answer
+                } else {
+                    Unhandled::Keep
+                };
+                (state.last_exit.replace(exit.clone()), failed, unhandled)
             } else {
-                Unhandled::Keep
-            };
-            (replaced, std::mem::take(&mut state.failed), unhandled)
+                // This process was abandoned, and a later one has begun, to which the mailbox belongs.
+                (None, failed, Unhandled::Keep)
+            }
         };
         // Without the lock, because an exit may hold an error of the user, whose destructor may panic.
         discard(replaced);
@@ -363,6 +367,16 @@ impl<T: Envelope + 'static> Mailbox<T> {
             state.is_closed = true;
         }
         self.answer_all()
+    }
+
+    /// Like [`close`](Mailbox::close), after the end of the process `last`. Does nothing if a later process has begun, or if the factory
+    /// belongs to another owner than `owner`, whose supervisor may start one.
+    pub(super) fn close_after(&self, last: Pid, owner: FactoryOwnerId) -> usize {
+        let is_unchanged = {
+            let state = self.lock();
+            state.pid == last && state.factory_owner.id() == owner
+        };
+        if is_unchanged { self.close() } else { 0 }
     }
 
     /// Ends the ownership of `id`, and closes the mailbox unless a process runs or there is another owner. Returns how many casts were
@@ -484,8 +498,8 @@ impl<T> Mailbox<T> {
         Ok(has_room)
     }
 
-    /// Counts the messages of the batch. If there is no room, the next message is taken under the lock of the state, so that the process
-    /// sees a message that waits.
+    /// Counts the messages of the batch. If there is no room, sets `is_full`: the process then takes its next message under the lock of the
+    /// state, and so sees a message that waits.
     #[cold]
     fn has_room_now(&self, state: &mut MailboxState<T>) -> bool {
         let mut batch = self.receiving.lock();

@@ -10,10 +10,9 @@ use super::context::Context;
 use super::envelope::{CastEnvelope, Item, Next, Source};
 use super::lanes::Unboxed;
 use super::next_message::{poll_next, take_other, take_turn};
-use super::polling::{Boxed, HandlerOf, InPlace, Polling};
+use super::polling::{Boxed, HandlerSize, InPlace, Polling};
 use super::queue::Envelope;
 use super::reply::{Later, Reply, Resolved};
-use super::shared::ServerRef;
 use super::unanswered::exit_of_refused_later;
 use crate::inherited::InScope;
 use crate::pid::Pid;
@@ -57,7 +56,7 @@ where
     M: Send + 'static,
 {
     fn work<'a>(self: Box<Self>, source: Source, state: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, Next<S>> {
-        if const { HandlerOf::<S, M>::IS_LARGE } {
+        if const { HandlerSize::<S, M>::IS_LARGE } {
             Box::pin(work::<S, M, Boxed>(self, source, state, ctx))
         } else {
             Box::pin(work::<S, M, InPlace>(self, source, state, ctx))
@@ -99,7 +98,8 @@ where
             ctx.timers.touch();
         }
         source = Source::Mailbox;
-        // Not one future: the compiler would store the two references and then move them as one value, for which the processor waits.
+        // Two futures instead of one `async fn` that takes both references: that function would store the references in its future one by
+        // one, and the move of the future would load them together, which stalls the processor.
         if take_turn(ctx).await && poll_fn(|cx| poll_next(ctx, cx, &mut next)).await {
             continue;
         }
@@ -122,34 +122,28 @@ where
 {
     match P::polled(|| state.handle(message, ctx)).await.resolve() {
         Resolved::Now(reply) => drop(reply),
-        Resolved::Later(later) => _ = start_later(&ctx.server, later, Ignored, None),
+        Resolved::Later(later) => _ = start_later(ctx, later, Ignored, None),
     }
 }
 
-/// Returns the scope in which a message is handled. `None` for the scope of the server: the message carries no values.
+/// Returns the scope in which a message is handled. `None` if the message carries no values: it is handled in the scope of the server.
 #[inline]
 pub(super) fn scope_of_handler(scope: Option<Scope>) -> Option<Scope> {
     scope.and_then(|scope| scope.in_server(current_scope().as_ref()))
 }
 
 /// Starts the task that answers later. `call` is answered if the server ends before the task.
-pub(super) fn start_later<S, T, R>(
-    server: &ServerRef<S>,
-    later: Later<T>,
-    answer: R,
-    call: Option<Item<S>>,
-) -> Option<Pid>
+pub(super) fn start_later<S, T, R>(ctx: &Context<S>, later: Later<T>, answer: R, call: Option<Item<S>>) -> Option<Pid>
 where
     S: Server,
     T: Send + 'static,
     R: Recipient<T, Output = ()> + Send + 'static,
 {
-    let shared = &server.0;
-    let own = shared.mailbox.with(|state| state.pid);
+    let shared = &ctx.server.0;
     let started = Spawn::new(later.spawned_at).start_detached(&shared.runtime, later.future, answer);
     match started {
         Ok(task) => {
-            shared.laters.add(own, task, call);
+            shared.laters.add(ctx.own, task, call);
             Some(task)
         }
         Err(refusal) => {

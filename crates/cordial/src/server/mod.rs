@@ -12,12 +12,12 @@
 //!
 //! | a message | what happens to it |
 //! |---|---|
-//! | that finds the mailbox full | its sender waits within its limit; [`try_cast`](ServerRef::try_cast) refuses |
+//! | that finds the mailbox full | its sender waits for room until its limit; [`try_cast`](ServerRef::try_cast) refuses |
 //! | whose caller has given up | is skipped, and counted |
 //! | that is being handled when the process crashes | is not handled again; the caller gets the exit of the process |
 //! | that is being handled, or waits for the answer of a [`Later`], when the server ends without a crash | has no answer: the caller gets an [`Exit::Error`](crate::Exit::Error) that says so, since the message may have had effects |
 //! | that waits when the process crashes | is handled by the next process, in order; if there is none, it is answered with the exit |
-//! | that waits when the supervisor of the server ends, and its own supervisor starts it again | waits on. It is handled if the new supervisor has the server as a child again, by [`child_spec`](ServerRef::child_spec); otherwise it is answered once that supervisor has started |
+//! | that waits when the supervisor of the server is restarted by a supervisor above it | stays in the mailbox. It is handled if the restarted supervisor gets the server as a child again, from [`child_spec`](ServerRef::child_spec); otherwise it is answered once that supervisor has started |
 //! | that waits when the server stops | a call is answered with [`Refusal::ServerStopped`](crate::Refusal::ServerStopped); a cast is dropped, which is the event `casts_dropped` |
 //!
 //! # Events

@@ -13,10 +13,10 @@ use super::envelope::{Item, Next};
 use super::lanes::Unboxed;
 use crate::exit::Exit;
 
-/// How many messages are handled in one poll at most. Then other processes get their turn.
+/// About how many messages are handled in one poll at most. Then other processes get their turn.
 const MESSAGES_IN_A_POLL: u32 = 64;
 
-/// A type without values, in place of a message type, for a poll that takes a message of any type boxed.
+/// Stands for the message type in a poll that takes every message boxed. It has no values, since no message has this type.
 enum NoMessage {}
 
 impl<S: 'static> Unboxed<Item<S>> for NoMessage {
@@ -51,13 +51,13 @@ pub(super) async fn take_turn<S: Server>(ctx: &mut Context<S>) -> bool {
     true
 }
 
-/// Returns the message that [`poll_next`] has not moved, or what comes first.
+/// Returns what the server does next, after [`take_turn`] or [`poll_next`] has returned false: a message, or the end of the server.
 pub(super) fn take_other<S>(ctx: &mut Context<S>) -> Next<S> {
     ctx.next.take().expect("set before false is returned")
 }
 
-/// Polls for the next message, after [`take_turn`]. Ready with whether it is one of type `U` that was sent without a box, which is moved to
-/// `unboxed`. If not, [`take_other`] returns it.
+/// Polls for the next message, after [`take_turn`]. Ready with true if the message is of type `U` and was sent without a box: it was then
+/// moved to `unboxed`. Ready with false otherwise: [`take_other`] returns what comes next.
 ///
 /// The message is not the return value, because each function on the way would copy it.
 #[inline(always)]
@@ -77,7 +77,8 @@ where
         return Poll::Ready(false);
     }
     if ctx.server.0.awaits_request.load(Ordering::Relaxed) {
-        // Not the end: a supervisor that sees the process end before it handles the stop might start another one.
+        // The server has stopped itself, and waits for the request of its supervisor. If it ended now, the supervisor might see the end first,
+        // and start another process.
         return Poll::Pending;
     }
     if ctx.timers.has_idle() && !ctx.server.0.mailbox.is_empty() {

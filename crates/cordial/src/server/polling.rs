@@ -1,7 +1,7 @@
 //! The future of a handler: polled where it is, or in a box if it is large.
 //!
-//! The future that handles a message is boxed, and holds the future of the handler. If the latter is large, it would be copied on the
-//! stack on its way to that box, several times without optimizations.
+//! The future of a handler is stored in an outer future, which is boxed. A large handler future would be copied on the stack on its way to
+//! the outer box, several times without optimizations. So it gets a box of its own.
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -40,10 +40,10 @@ impl Polling for Boxed {
     }
 }
 
-/// The future with which a server handles messages of one type.
-pub(super) struct HandlerOf<S, M>(PhantomData<fn(S, M)>);
+/// Computes the size of the future with which a server of type `S` handles a message of type `M`.
+pub(super) struct HandlerSize<S, M>(PhantomData<fn(S, M)>);
 
-impl<S: Handle<M>, M: 'static> HandlerOf<S, M> {
+impl<S: Handle<M>, M: 'static> HandlerSize<S, M> {
     /// Whether the future is too large to be passed on without a box.
     pub(super) const IS_LARGE: bool =
         size_of_output::<&'static mut S, M, &'static mut Context<S>, _>(S::handle) > LARGEST_UNBOXED;

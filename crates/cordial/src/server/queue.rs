@@ -26,7 +26,7 @@ pub(super) trait Envelope: Send {
 
 #[derive(Debug)]
 pub(super) struct Queue<T> {
-    order: VecDeque<Entry>,
+    order: VecDeque<QueueEntry>,
     /// Each with the process that waits for its answer.
     envelopes: VecDeque<(T, Option<Pid>)>,
     lanes: Lanes<T>,
@@ -34,15 +34,15 @@ pub(super) struct Queue<T> {
 
 /// An entry of the order, which does not contain the message. Small enough for two registers.
 #[derive(Debug)]
-struct Entry {
+struct QueueEntry {
     at: u64,
-    /// Where the message is; `None` for an envelope. The message of the first entry is the first one there.
+    /// The lane of the message; `None` for an envelope. The first entry stands for the first message in its lane, or for the first envelope.
     lane: Option<LaneIdx>,
 }
 
 /// The message that a server is handling.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct InHand {
+pub(super) struct HandledMessage {
     /// The name of its type, with the paths of its modules.
     pub(super) name: Option<&'static str>,
     /// The process that waits for its answer.
@@ -54,7 +54,7 @@ impl<T: Envelope + 'static> Queue<T> {
     #[inline(always)]
     pub(super) fn push_unboxed<U: Unboxed<T>>(&mut self, message: U, at: u64) {
         let lane = Some(self.lanes.push(message));
-        self.order.push_back(Entry { at, lane });
+        self.order.push_back(QueueEntry { at, lane });
     }
 
     /// Takes the first message. Returns an envelope, unless the message is of type `U` and in its lane: then it is moved to `unboxed`.
@@ -63,19 +63,19 @@ impl<T: Envelope + 'static> Queue<T> {
     ///
     /// If the queue is empty.
     #[inline(always)]
-    pub(super) fn pop<U: Unboxed<T>>(&mut self, unboxed: &mut Option<U>, in_hand: &mut InHand) -> Option<T> {
-        let Entry { lane, .. } = self.order.pop_front().expect("the queue has a message");
+    pub(super) fn pop<U: Unboxed<T>>(&mut self, unboxed: &mut Option<U>, in_hand: &mut HandledMessage) -> Option<T> {
+        let QueueEntry { lane, .. } = self.order.pop_front().expect("the queue has a message");
         let (envelope, caller) = match lane {
             None => self.envelopes.pop_front().expect(ENVELOPE_OF_ENTRY),
             Some(lane) => {
-                *in_hand = InHand { name: Some(self.lanes.name(lane)), caller: None };
+                *in_hand = HandledMessage { name: Some(self.lanes.name(lane)), caller: None };
                 if self.lanes.pop_to(lane, unboxed) {
                     return None;
                 }
                 (self.lanes.pop_envelope(lane), None)
             }
         };
-        *in_hand = InHand { name: Some(envelope.name()), caller };
+        *in_hand = HandledMessage { name: Some(envelope.name()), caller };
         Some(envelope)
     }
 
@@ -97,7 +97,7 @@ impl<T: Envelope + 'static> Queue<T> {
 impl<T> Queue<T> {
     pub(super) fn push_envelope(&mut self, envelope: T, sent: Sent) {
         self.envelopes.push_back((envelope, sent.sender));
-        self.order.push_back(Entry { at: sent.at, lane: None });
+        self.order.push_back(QueueEntry { at: sent.at, lane: None });
     }
 
     #[inline]

@@ -1,4 +1,4 @@
-//! What a sender says about a message, and what the mailbox answers.
+//! The sender and the time of a message, and the result of sending it.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ pub(super) struct Sent {
     pub(super) sender: Option<Pid>,
 }
 
-/// Where a message is that the mailbox has accepted.
+/// The state of a message that the mailbox has accepted.
 #[must_use]
 pub(super) enum Accepted {
     Queued,
-    /// It waits for room. The ticket withdraws it. `is_first` if no other message has waited since the mailbox was half
-    /// empty: such a wait is reported.
+    /// The mailbox is full, and the message waits for room. `ticket` withdraws the message. `is_first` if it is the first message
+    /// that waits since the mailbox was last half empty: only this wait emits an event.
     Waiting {
         ticket: u64,
         is_first: bool,
@@ -31,16 +31,17 @@ pub(super) enum Accepted {
 pub(super) enum NotSent {
     Full,
     Stopped(Exit),
-    /// The sender is the process of the server, and would wait for itself. Names the message in hand.
+    /// The sender is the process of the server itself, and would wait for itself. Holds the type name of the message in hand.
     ToItself(Option<&'static str>),
 }
 
-/// How a sender waits for room.
+/// What a send does if the mailbox is full.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum WhenFull {
+    /// Fails with [`NotSent::Full`].
     Refuse,
-    /// The future of a call, which waits for its answer anyway.
+    /// Lets the message wait for room. For a call: the answer wakes the future of the call, so no [`Room`] is needed.
     Wait,
-    /// The future of a cast, which waits for room alone.
+    /// Lets the message wait for room. For a cast: its future waits for the [`Room`].
     WaitForRoom,
 }

@@ -22,7 +22,7 @@ use crate::{telemetry, unwind};
 /// destructors that panic would abort the program.
 pub(super) type CreateState<S> = HeldValue<Box<dyn FnMut() -> S + Send>>;
 
-/// Registers a server for the exits that it traps.
+/// [`Context::trap_exits`] as a function pointer, because `Options` has no bound `S: Handle<ExitOf>`.
 pub(super) type TrapExits<S> = fn(&mut Context<S>);
 
 /// A handle to a server. Clones are handles to the same server, and stay valid across its restarts. Dropping a handle does not
@@ -93,14 +93,14 @@ impl<S: Send + 'static> ServerShared<S> {
     /// Creates the state of the next incarnation. Runs user code, which may panic.
     pub(super) fn create_state(&self) -> S {
         /// Puts the user's function back, even if it panics.
-        struct Taken<'a, S>(&'a ServerShared<S>, Option<CreateState<S>>);
-        impl<S> Drop for Taken<'_, S> {
+        struct PutBack<'a, S>(&'a ServerShared<S>, Option<CreateState<S>>);
+        impl<S> Drop for PutBack<'_, S> {
             fn drop(&mut self) {
                 *lock(&self.0.create) = self.1.take();
             }
         }
         let create = lock(&self.create).take();
-        let mut taken = Taken(self, create);
+        let mut taken = PutBack(self, create);
         let create = taken.1.as_mut();
         create.expect("an incarnation starts after the last one is gone, so no other call runs").get_mut()()
     }
@@ -122,15 +122,16 @@ impl<S: Send + 'static> ServerShared<S> {
         }
     }
 
-    /// Makes the current process `pid` the one of the next incarnation. The code that starts a process for a caller calls
-    /// `attach_after`; either call may come first.
+    /// Makes the current process `pid` the one of the next incarnation. The code that has started the process calls `attach_after`
+    /// for it; either of the two calls may come first.
     pub(super) fn attach(self: &Arc<ServerShared<S>>, pid: Pid) {
         self.awaits_request.store(false, Ordering::Relaxed);
         self.mailbox.begin(pid);
         self.register(pid);
     }
 
-    /// Makes the process `pid`, which was just started after the process `last`, the one of the next incarnation, unless that has begun.
+    /// Makes the process `pid`, which was just started after the process `last`, the one of the next incarnation, unless that
+    /// incarnation has begun already.
     pub(super) fn attach_after(self: &Arc<ServerShared<S>>, last: Pid, pid: Pid) {
         if self.mailbox.begin_after(last, pid) {
             self.register(pid);
@@ -178,7 +179,7 @@ impl<S: Send + 'static> ServerShared<S> {
         Exit::Timeout(known.with_state(state))
     }
 
-    /// Says why a message may have waited. `None` if the server waits for messages itself.
+    /// Says why a message may have waited. `None` if the server is idle.
     pub(super) fn why_slow(&self) -> Option<String> {
         let (is_running, has_started, last_exit) =
             self.mailbox.with(|state| (state.is_running, state.has_started, state.last_exit.clone()));
@@ -197,6 +198,11 @@ impl<S: Send + 'static> ServerShared<S> {
         Some(format!("{now}; its last process had ended: {}", beginning_of(&exit)))
     }
 
+    /// Returns the id of the server as a child: its label, or else the name of its type.
+    pub(super) fn child_id(&self) -> Arc<str> {
+        self.options.label.clone().unwrap_or_else(|| short_type_name::<S>().into())
+    }
+
     /// Returns how an error names the server.
     pub(super) fn name(&self) -> String {
         let pid = self.mailbox.with(|state| state.pid);
@@ -207,8 +213,8 @@ impl<S: Send + 'static> ServerShared<S> {
     }
 }
 
-/// How many characters of the last exit the error of a limit contains. That exit may contain the text of such an error itself, of the
-/// incarnation before, and so on: without a bound, the text would become longer with each restart.
+/// How many characters of the last exit a timeout error contains. The last exit may itself contain the text of a timeout error of the
+/// incarnation before it, and so on: without a bound, the text would become longer with each restart.
 const MAX_EXIT_CHARS: usize = 1000;
 
 /// Returns the beginning of the text of an exit.
@@ -220,21 +226,31 @@ fn beginning_of(exit: &Exit) -> String {
     }
 }
 
-/// Returns the name of a type without the paths of its modules.
+/// Returns the name of the type `T`, as [`without_modules`] shortens it.
 pub(super) fn short_type_name<T: ?Sized>() -> &'static str {
     without_modules(std::any::type_name::<T>())
 }
 
-/// Returns the name of a type without the path of its module. Its parameters stay.
+/// Returns the name of a type without the path of its module. Type parameters keep their paths, and so do the types in tuples, arrays,
+/// references and functions.
 pub(super) fn without_modules(name: &'static str) -> &'static str {
     let path = name.split('<').next().unwrap_or(name);
+    if path.contains(['(', '[', '&', '*', ' ']) {
+        return name;
+    }
     path.rsplit("::").next().map_or(name, |last| &name[path.len() - last.len()..])
 }
 
 impl<S: Send + 'static> Serving for ServerShared<S> {
-    fn ended(&self, own: Pid, exit: &Exit, next: NextIncarnation) {
+    fn ended(&self, own: Pid, exit: &Exit, next: &dyn Fn() -> NextIncarnation) {
         self.laters.end(own, exit);
-        let n_dropped = self.mailbox.end(own, exit, next);
+        let owner = self.mailbox.with(|state| state.factory_owner.id());
+        let mut n_dropped = self.mailbox.end(own, exit, next());
+        // The supervisor may have decided a moment ago to start no further process. It could not close the mailbox, because this process
+        // was the one that runs until `end`. From now on, it can.
+        if next() == NextIncarnation::Never {
+            n_dropped += self.mailbox.close_after(own, owner);
+        }
         self.emit_dropped(n_dropped);
         if self.mailbox.is_closed() {
             let own_supervisor = self.own_supervisor().take();
@@ -245,6 +261,9 @@ impl<S: Send + 'static> Serving for ServerShared<S> {
     }
 
     fn mailbox(&self) -> MailboxInfo {
+        if self.runtime.is_forked() {
+            return MailboxInfo { capacity: self.mailbox.capacity(), ..MailboxInfo::default() };
+        }
         let Lengths { length, waiting, oldest } = self.mailbox.lengths();
         let Handled { handled, skipped, in_hand } = self.mailbox.handled();
         let first_process = self.mailbox.with(|state| state.first_process);
@@ -268,6 +287,14 @@ impl<S: Send + 'static> Serving for ServerShared<S> {
     }
 }
 
+impl<S> ServerShared<S> {
+    /// Returns the process that is running, or else the last one. [`Pid::NO_PROCESS`] if none was started, and in a forked process, where
+    /// a thread of the parent may hold the lock forever.
+    pub(super) fn pid(&self) -> Pid {
+        if self.runtime.is_forked() { Pid::NO_PROCESS } else { self.mailbox.with(|state| state.pid) }
+    }
+}
+
 impl<S> Clone for ServerRef<S> {
     fn clone(&self) -> ServerRef<S> {
         ServerRef(self.0.clone())
@@ -279,7 +306,7 @@ impl<S> fmt::Debug for ServerRef<S> {
         f.debug_struct("ServerRef")
             .field("server", &short_type_name::<S>())
             .field("label", &self.0.options.label)
-            .field("pid", &self.0.mailbox.with(|state| state.pid))
+            .field("pid", &self.0.pid())
             .finish_non_exhaustive()
     }
 }
@@ -293,3 +320,6 @@ impl<S> fmt::Debug for ServerShared<S> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ pub(super) struct Timers<T> {
     /// Whether there has been a timer or an idle timeout.
     is_used: bool,
     idle: Option<Idle<T>>,
-    /// Sleeps until the time that came first at the last poll.
+    /// Sleeps until the earliest time at which a message is due, as of the last poll.
     sleep: Option<(Instant, cordial_sched::Timer)>,
 }
 

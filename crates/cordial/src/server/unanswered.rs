@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::exit::{Exit, Refusal};
 
-/// Why such a message has no answer, if the process has not crashed. Not a [`Refusal`](crate::Refusal): a caller may repeat what was
-/// refused, but not what may have had effects.
+/// Why a message that the server has begun to handle has no answer, if the process has not crashed. Not a
+/// [`Refusal`](crate::Refusal): a caller may repeat what was refused, but not what may have had effects.
 #[derive(Debug)]
 struct Unanswered {
     what: &'static str,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::panic::Location;
 use std::time::Duration;
 
-use super::completions::Batch;
+use super::completions::CompletionBatch;
 use super::in_flight::{Completion, InFlight, RetryStart, SlotEvent};
 use super::options::{Order, StreamOptions, StreamTimeout};
 use super::progress::Progress;
@@ -40,7 +40,7 @@ pub(super) struct ActiveStream<I, O, R> {
     /// Slots of queued items, in the order in which they start.
     pub(super) queue: VecDeque<usize>,
     /// Kept to reuse its allocations. Empty between polls.
-    pub(super) batch: Batch<O>,
+    pub(super) batch: CompletionBatch<O>,
     /// How many results were delivered since the last poll that returned `Pending`.
     pub(super) n_delivered_in_row: usize,
     pub(super) progress: Progress,
@@ -86,7 +86,7 @@ impl<I, O: Send + 'static, R> ActiveStream<I, O, R> {
             window: Window::new(max_concurrency, options.max_ahead(max_concurrency), options.order),
             in_flight: InFlight::new(runtime),
             queue: VecDeque::new(),
-            batch: Batch::default(),
+            batch: CompletionBatch::default(),
             n_delivered_in_row: 0,
             progress,
             items_outlive_consumer: spawner.items_outlive_consumer(),
@@ -156,8 +156,8 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
         ignore_panic(|| telemetry::item_timeout(rules.spawned_at, item.idx, item.n_attempts, timed_out));
     }
 
-    /// Schedules a retry of an item whose attempt has failed, or moves the failure into the window. `is_retried` is what the output of the
-    /// attempt says, if the stream looks at outputs.
+    /// Schedules a retry of an item whose attempt has failed, or moves the failure into the window. `is_retried` is the decision of the
+    /// output filter. `None` if there is no such filter, or if it was not called.
     #[cold]
     fn fail(
         &mut self,

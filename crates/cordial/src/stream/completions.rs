@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  a process ends ──────────► CompletionSender ─► reply ─────────┐
-//!  abandoned, or backoff over ──► Deadlines ────► notify(slot) ──┴─► Batch ──► take, in the poll of the consumer
+//!  abandoned, or backoff over ──► Deadlines ────► notify(slot) ──┴─► CompletionBatch ──► take, in the poll of the consumer
 //!                                                                └─► wakes the consumer, if it waits
 //! ```
 //!
@@ -30,12 +30,12 @@ pub(super) struct Completions<O> {
     has_entries: AtomicBool,
     state: Mutex<QueueState<O>>,
     /// Drops replies. A function pointer that `new` stores, because only `new` has the bound `O: 'static`: `close` is called by the
-    /// destructor of a stream, which cannot have it.
+    /// destructor of a stream, which cannot have that bound.
     drop_replies: fn(Vec<AttemptReply<O>>),
 }
 
 struct QueueState<O> {
-    batch: Batch<O>,
+    batch: CompletionBatch<O>,
     /// `Some` while the consumer waits.
     consumer: Option<Waker>,
     /// Abandoned attempts that have not ended. Their replies are dropped when they arrive.
@@ -45,7 +45,7 @@ struct QueueState<O> {
 }
 
 /// What was delivered since the consumer took the last batch.
-pub(super) struct Batch<O> {
+pub(super) struct CompletionBatch<O> {
     pub(super) replies: Vec<AttemptReply<O>>,
     pub(super) notified_slots: Vec<usize>,
 }
@@ -65,15 +65,16 @@ pub(super) struct CompletionSender<O> {
     pub(super) attempt: u64,
 }
 
-impl<O> Default for Batch<O> {
-    fn default() -> Batch<O> {
-        Batch { replies: Vec::new(), notified_slots: Vec::new() }
+impl<O> Default for CompletionBatch<O> {
+    fn default() -> CompletionBatch<O> {
+        CompletionBatch { replies: Vec::new(), notified_slots: Vec::new() }
     }
 }
 
 impl<O: 'static> Completions<O> {
     pub(super) fn new() -> Completions<O> {
-        let state = QueueState { batch: Batch::default(), consumer: None, abandoned: Vec::new(), is_closed: false };
+        let state =
+            QueueState { batch: CompletionBatch::default(), consumer: None, abandoned: Vec::new(), is_closed: false };
         // In turn, because a reply may hold another stream.
         Completions { has_entries: AtomicBool::new(false), state: Mutex::new(state), drop_replies: discard_in_turn }
     }
@@ -87,7 +88,7 @@ impl<O> Completions<O> {
     }
 
     /// Takes all entries. `batch` must be empty.
-    pub(super) fn take(&self, batch: &mut Batch<O>) {
+    pub(super) fn take(&self, batch: &mut CompletionBatch<O>) {
         let mut state = self.lock();
         std::mem::swap(&mut state.batch, batch);
         self.has_entries.store(false, Ordering::Relaxed);

@@ -7,15 +7,14 @@
 //!  attempt failed ── backoff ──► the slot is notified, and the item is queued
 //! ```
 //!
-//! One timer serves the whole stream. It is armed for the earliest deadline or for one that was
-//! removed since, and wakes [`SharedDeadlines`] instead of the consumer. An attempt that returns in
+//! One timer serves the whole stream. It is armed for the earliest deadline, or for an earlier one that
+//! was removed since. It wakes [`SharedDeadlines`] instead of the consumer. An attempt that returns in
 //! time leaves its deadline in place: the next deadline of its slot overwrites it, or the timer
 //! finds that the process has exited. So setting a timeout reads the clock once and takes one lock
 //! that is hardly ever contended, and the timer is rearmed about once per timeout period.
 //!
-//! After a timeout the process is killed, and abandoned if one of its polls lasts for 100 ms after that.
-//! [`Task::shutdown`](crate::Task::shutdown) awaits these steps. Here the timer runs them, because a busy consumer does not
-//! poll its stream.
+//! After a timeout the process is killed, and abandoned if one of its polls lasts for 100 ms after that. Other stops wait between
+//! these steps, see [`Escalation`](crate::process::Escalation). Here the timer runs them, because a busy consumer does not poll its stream.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -134,12 +133,13 @@ impl Deadlines {
         }
     }
 
-    /// If the process in this slot was abandoned, removes its deadline and returns the report of its timeout.
-    pub(super) fn take_abandoned(&self, slot: usize) -> Option<TimedOut> {
+    /// If the process `pid`, which is in this slot, was abandoned, removes its deadline and returns the report of its timeout.
+    pub(super) fn take_abandoned(&self, slot: usize, pid: Pid) -> Option<TimedOut> {
         let mut state = self.0.lock();
         let deadline = state.slots.get_mut(slot)?;
         let Some(SlotDeadline { action: DeadlineAction::Abandoned(timed_out), .. }) = deadline else { return None };
-        let timed_out = timed_out.clone();
+        // As in `take_timed_out`.
+        let timed_out = Some(timed_out).filter(|timed_out| timed_out.pid() == pid)?.clone();
         *deadline = None;
         Some(timed_out)
     }
@@ -165,8 +165,8 @@ impl SharedDeadlines {
         }
     }
 
-    /// Sets the deadline of an attempt. Usually the slot has that of an earlier attempt, whose parts are replaced: to make a deadline and move
-    /// it there would take longer.
+    /// Sets the deadline of an attempt. Usually the slot still has the deadline of an earlier attempt, whose fields are then overwritten in
+    /// place: that is faster than to move a new deadline there.
     fn set_kill(self: &Arc<SharedDeadlines>, slot: usize, at: Option<Instant>, pid: Pid, named: &NamedLimit) {
         let mut state = self.lock();
         let deadline = state.slot(slot);

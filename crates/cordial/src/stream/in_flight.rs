@@ -190,7 +190,7 @@ impl<I, O: Send + 'static> InFlight<I, O> {
                 Some(SlotEvent::Queued)
             }
             ItemPhase::Running { pid, attempt } => {
-                let timed_out = self.deadlines.take_abandoned(slot)?;
+                let timed_out = self.deadlines.take_abandoned(slot, pid)?;
                 self.completions.abandon(attempt);
                 self.give_up(pid);
                 Some(SlotEvent::Completed(Completion::Abandoned(timed_out)))

@@ -1,4 +1,4 @@
-//! The bound on inputs of which a stream keeps copies.
+//! The trait bound of inputs of which a stream keeps copies.
 
 /// An input of which a stream keeps a copy, for [`retry`](crate::AsyncStream::retry) and for
 /// [`zip_input_on_exit`](crate::AsyncStream::zip_input_on_exit): every type that is `Clone`.

@@ -9,8 +9,8 @@
 //!
 //! The modules, in the order in which they build on each other. Each imports only earlier ones:
 //!
-//! - `failure`, `progress`, `retry`, `options`: public types, and the settings of a stream. `kept_input`: the bound on inputs
-//!   of which the stream keeps copies.
+//! - `failure`, `progress`, `retry`, `options`: public types, and the settings of a stream. `kept_input`: the trait bound
+//!   of inputs of which the stream keeps copies.
 //! - `try_source`: a source that can fail.
 //! - `window`: which item may start, and which result is next. Pure: no tasks, no time.
 //! - `spawner`: starts the processes of items. Task supervisors have a spawner of their own.

@@ -6,9 +6,9 @@
 //!            └──── while an item was pulled, or a reply arrives ─────┘─► deliver one result, or wait
 //! ```
 //!
-//! During a poll the [`ActiveStream`] is a local variable, and the state of the stream is that of one that has ended. So a panic in user code (the
-//! source, a closure, a filter of a retry) drops the `ActiveStream`, which asks all running items to shut down, and the stream
-//! has ended.
+//! During a poll, the [`ActiveStream`] is a local variable, and the state of the stream says that the stream has ended. So a panic in user code
+//! (the source, a closure, a filter of a retry) drops the `ActiveStream`, which asks all running items to shut down, and leaves a stream that has
+//! ended.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -207,7 +207,7 @@ where
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            // In a forked process, only the source can be what the stream waits for.
+            // In a forked process, the stream waits for its source only.
             if active.in_flight.is_forked() || active.in_flight.completions().poll(cx.waker()).is_pending() {
                 return Poll::Pending;
             }

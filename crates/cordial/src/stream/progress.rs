@@ -152,8 +152,8 @@ impl GroupCounters for ProgressCounters {
     }
 }
 
-/// Adds to a counter. Only the stream writes the counters, through `&mut self`: a load and a store are enough, and cheaper than
-/// `fetch_add`.
+/// Adds to a counter. Only the stream writes the counters, and it is borrowed mutably while it does: a load and a store are enough,
+/// and cheaper than `fetch_add`.
 fn add(counter: &AtomicUsize, n: usize) {
     counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
 }

@@ -14,7 +14,7 @@ pub(crate) trait Spawner {
     /// Returns `Ready` when one more process may start.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Self::Permit>;
 
-    /// Ends the wait that `poll_ready` has begun, if it has begun one, because no process is to start.
+    /// Ends the wait of `poll_ready`, if there is one, because no process is to start.
     fn stop_waiting(&mut self);
 
     /// Starts a process on `runtime`. `spawn` has the location where the stream was created, and the label of the item. `recipient`

@@ -81,7 +81,7 @@ where
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let (lower, upper) = self.source.size_hint();
-        // The first item may be an error.
+        // If the first item is an error, this source has no item, but the stream still has one result: the error.
         (lower.min(1), upper)
     }
 }

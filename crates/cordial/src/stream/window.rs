@@ -26,8 +26,8 @@ pub(super) struct Window<R> {
     n_started: usize,
     /// Input order only: the index of the item that is delivered next.
     next: usize,
-    /// Input order: one entry for each started item from `next` on, `None` while the item runs. Entries are added when an item finishes, several
-    /// at once, so the last items that run may have none yet.
+    /// Input order: one entry for each started item from `next` on, `None` while the item runs. `finish` adds entries, several at once, so
+    /// running items behind the last finished one may have no entry yet.
     /// Completion order: the results of finished items.
     finished: VecDeque<Option<R>>,
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::pid::Pid;
 
-/// The time at which something is due, the key of the child, and its process if that matters.
+/// The time at which a child is due, its key, and its process, or [`Pid::NO_PROCESS`] if the process does not matter.
 pub(super) type DueChild = (Duration, u32, Pid);
 
-/// Children by a time, and then by their keys.
+/// Children, ordered by the times at which they are due, and then by their keys.
 #[derive(Debug, Default)]
 pub(super) struct DueChildren(BTreeSet<DueChild>);
 

@@ -1,5 +1,5 @@
 //! The signals that a supervisor's process receives: exits of its owner, requests to shut down, kills, and calls of
-//! `stop`.
+//! `stop` or `request_stop`.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,14 +12,15 @@ use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{ExitReceiver, RuntimeHandle, ShutdownRequest, discard, monitor_on, shutdown_request};
 
-/// Receives the signals of one incarnation of a supervisor.
+/// Receives the signals of one incarnation of a supervisor. Discards their exits, because the exit of the owner may hold an error of the
+/// user.
 #[derive(Debug)]
 pub(super) struct ExitSignals {
     pid: Pid,
     runtime: RuntimeHandle,
     /// Receives the requests to shut down, the kill, and the exit of the owner.
     exits: ExitReceiver,
-    /// Notified by each call of `stop`, and when an armed `StartGuard` is dropped.
+    /// Notified by each request to stop, and when an armed `StartGuard` is dropped.
     stop: Arc<Notify>,
 }
 
@@ -50,25 +51,33 @@ impl ExitSignals {
                 Either::Left((None, _)) => return StopReason::Killed,
                 Either::Right(_) => return StopReason::Stopped,
             };
-            match (self.request(), exit) {
-                (ShutdownRequest::Kill, _) => return StopReason::Killed,
-                (ShutdownRequest::Shutdown, exit @ Exit::Shutdown(_)) => return StopReason::ShutdownRequested(exit),
+            let request = self.request();
+            if request == ShutdownRequest::Shutdown && matches!(exit, Exit::Shutdown(_)) {
+                return StopReason::ShutdownRequested(exit);
+            }
+            discard(exit);
+            match request {
+                ShutdownRequest::Kill => return StopReason::Killed,
                 // The signal arrived before the request. The request takes precedence.
-                (ShutdownRequest::Shutdown, _) => return StopReason::ShutdownRequested(Exit::Shutdown(None)),
-                (ShutdownRequest::None, _) if Some(from) == self.owner() => return StopReason::OwnerExited,
+                ShutdownRequest::Shutdown => return StopReason::ShutdownRequested(Exit::Shutdown(None)),
+                ShutdownRequest::None if Some(from) == self.owner() => return StopReason::OwnerExited,
                 // A signal from any process but the owner has no effect.
-                (ShutdownRequest::None, exit) => discard(exit),
+                ShutdownRequest::None => {}
             }
         }
     }
 
     /// Waits until the supervisor is killed. Cancel safe.
     async fn wait_for_kill(&mut self) {
-        while !self.is_killed() {
-            if self.exits.recv().await.is_none() {
-                return;
-            }
-        }
+        while !self.is_killed() && self.skip_signal().await {}
+    }
+
+    /// Waits for the next signal, and discards its exit. Returns `false` if the channel is closed. Cancel safe.
+    async fn skip_signal(&mut self) -> bool {
+        let signal = self.exits.recv().await;
+        let is_open = signal.is_some();
+        discard(signal);
+        is_open
     }
 
     /// Runs a future to its end, or returns the reason if the supervisor has to stop before that.
@@ -90,11 +99,13 @@ impl ExitSignals {
     /// Waits until the supervisor that the same owner started next has exited, if there is one, since supervisors of
     /// one owner stop in reverse start order. A request to shut down or a kill ends the wait.
     pub(super) async fn wait_for_later_supervisor(&mut self) {
-        let later = self.runtime.with(self.pid, |entry| entry.guardian().and_then(|guardian| guardian.after));
+        let later = self.runtime.with(self.pid, |entry| entry.guardian().and_then(|guardian| guardian.waits_for));
         let Some(later) = later.flatten() else { return };
         let exit = monitor_on(&self.runtime, later);
-        let requested = async { while self.request() == ShutdownRequest::None && self.exits.recv().await.is_some() {} };
-        select(pin!(requested), pin!(exit)).await;
+        let requested = async { while self.request() == ShutdownRequest::None && self.skip_signal().await {} };
+        if let Either::Right((exit, _)) = select(pin!(requested), pin!(exit)).await {
+            discard(exit);
+        }
     }
 
     /// Returns the exit of the supervisor, which stopped for `reason`. It is `Killed` if a kill arrived during the
@@ -110,5 +121,14 @@ impl ExitSignals {
 
     fn owner(&self) -> Option<Pid> {
         self.runtime.with(self.pid, |entry| entry.guardian().and_then(|guardian| guardian.owner)).flatten()
+    }
+}
+
+/// Discards the exits that were not received, each on its own: two destructors that panic would abort the program.
+impl Drop for ExitSignals {
+    fn drop(&mut self) {
+        while let Ok(signal) = self.exits.try_recv() {
+            discard(signal);
+        }
     }
 }

@@ -110,8 +110,8 @@ impl Factory {
     /// Creates the future of the next incarnation. Runs user code, which may panic.
     pub(super) fn create(&self, factory_use: FactoryUse, ack: InitAck) -> ChildFuture {
         /// Puts the user's function back into the mutex, or drops it, when the call returns or unwinds.
-        struct Taken<'a>(&'a Factory, FactoryUse, Option<CreateFuture>);
-        impl Drop for Taken<'_> {
+        struct PutBack<'a>(&'a Factory, FactoryUse, Option<CreateFuture>);
+        impl Drop for PutBack<'_> {
             fn drop(&mut self) {
                 match self.1 {
                     FactoryUse::Repeated => *self.0.lock() = self.2.take(),
@@ -121,7 +121,7 @@ impl Factory {
             }
         }
         let create = self.lock().take();
-        let mut taken = Taken(self, factory_use, create);
+        let mut taken = PutBack(self, factory_use, create);
         let create = taken.2.as_mut().expect("an incarnation starts after the last one is gone, so no other call runs");
         create.get_mut()(ack)
     }
@@ -176,10 +176,10 @@ where
     })
 }
 
-type Boxed<Inner> = Result<Pin<Box<Inner>>, Box<dyn Error + Send + Sync>>;
+type BoxedFuture<Inner> = Result<Pin<Box<Inner>>, Box<dyn Error + Send + Sync>>;
 
 /// Boxes the inner future at once, since it may be large.
-fn poll_outer<Outer, Inner, E>(outer: Pin<&mut Outer>, cx: &mut Context<'_>) -> Poll<Boxed<Inner>>
+fn poll_outer<Outer, Inner, E>(outer: Pin<&mut Outer>, cx: &mut Context<'_>) -> Poll<BoxedFuture<Inner>>
 where
     Outer: Future<Output = Result<Inner, E>>,
     E: IntoExit,

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{ReportSlot, RuntimeHandle, StopReport, monitor_on};
+use crate::process::{ReportSlot, RuntimeHandle, StopReport, discard, monitor_on};
 
 /// The incarnations of one supervisor: at most one of them runs.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Incarnation {
     pub(super) number: u32,
     /// Where its process leaves the report of its stop.
     pub(super) report: ReportSlot,
-    /// Notified by each call of `stop`, and when an armed `StartGuard` is dropped.
+    /// Notified by each call of `stop` or `request_stop`, and when an armed `StartGuard` is dropped.
     pub(super) stop: Arc<Notify>,
 }
 
@@ -69,7 +69,7 @@ impl Incarnations {
         current.exit.is_none().then(|| (current.pid, current.incarnation.report.clone()))
     }
 
-    /// Prepares the next incarnation. It becomes the current one when its process has started.
+    /// Prepares the next incarnation. It becomes the current one when its process has started, or when its start is refused.
     pub(super) fn next(&self) -> Incarnation {
         Incarnation::new(self.number() + 1)
     }
@@ -132,7 +132,7 @@ impl Incarnations {
     /// Stops the current incarnation, waits for its exit, and returns the report of its stop.
     pub(super) async fn stop(&self) -> StopReport {
         if self.runtime.is_forked() {
-            // Its process has stayed in the parent process.
+            // The supervisor runs only in the parent process of the fork.
             return StopReport::default();
         }
         let (pid, Incarnation { report, stop, .. }) = {
@@ -141,7 +141,7 @@ impl Incarnations {
         };
         let exit = monitor_on(&self.runtime, pid);
         stop.notify_one();
-        exit.await;
+        discard(exit.await);
         report.get()
     }
 

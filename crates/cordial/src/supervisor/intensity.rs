@@ -49,7 +49,7 @@ impl Default for RestartLimit {
     }
 }
 
-/// The intensity of a supervisor that snapshots can read. Only the process of the supervisor counts restarts.
+/// The intensity of a supervisor, which snapshots can read. Only the process of the supervisor counts restarts.
 #[derive(Debug)]
 pub(super) struct SharedIntensity(Mutex<Intensity>);
 

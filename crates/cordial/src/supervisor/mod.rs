@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The decisions are pure functions, which touch no process: whether a child restarts (`restart`), how many restarts
-//! are too many (`intensity`), after which delay a child with a backoff restarts (`restart_backoff`), and which children stop and
-//! start in which order (`strategy`).
+//! are too many (`intensity`), after which delay a child with a backoff restarts (`restart_backoff`), when a start takes too long
+//! (`start_watch`), and which children stop and start in which order (`strategy`).
 //!
 //! Each supervisor has a process of its own. The process layer calls such a process a *guardian*:
 //! it is notified of any exit of its owner, and a kill ends it only after it has killed its

@@ -21,8 +21,8 @@ pub(crate) trait ServerChild: fmt::Debug + Send + Sync {
     /// Returns the process that is running, or else the last one.
     fn pid(&self) -> Pid;
 
-    /// Records `pid`, which was just started to replace `last`, as the process of the server. Called before the first poll of `pid`, so that
-    /// handles return the new pid from the start.
+    /// Records `pid`, which was just started to replace `last`, as the process of the server, so that handles return the new pid at once.
+    /// Does nothing if the first poll of `pid` has recorded it already.
     fn process_started(&self, last: Pid, pid: Pid);
 
     /// Makes the server a child of the supervisor of this slot. If a process of the server is running under a supervisor of its own,

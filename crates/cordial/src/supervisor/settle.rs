@@ -1,4 +1,4 @@
-//! A short wait of a query, until a supervisor has made the restarts that it makes at once.
+//! Lets a query wait briefly for the restarts that a supervisor makes at once.
 //!
 //! A restart without a delay follows the exit that calls for it by a few microseconds, unless the supervisor is busy or the child
 //! takes long to start. Code that has seen the exit and then counts the children expects the restarted child,

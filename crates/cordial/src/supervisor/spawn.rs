@@ -61,7 +61,7 @@ impl SpawnSupervisor<'_> {
         let guardian = Guardian {
             owner,
             number: runtime.next_guardian_number(),
-            after: None,
+            waits_for: None,
             is_killed: false,
             supervisor,
             report: report.clone(),

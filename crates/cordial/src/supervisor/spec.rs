@@ -147,8 +147,8 @@ impl ChildSpec {
     /// A new supervisor is built for each incarnation, so there is no handle to it; a [`Snapshot`](crate::Snapshot)
     /// shows it. For a task supervisor that other code starts tasks under, use
     /// [`TaskSupervisor::child_spec`](crate::TaskSupervisor::child_spec), and for a server that other code calls,
-    /// [`ServerRef::child_spec`](crate::server::ServerRef::child_spec): the handle stays the same, and tasks and calls are refused
-    /// while the supervisor is built anew.
+    /// [`ServerRef::child_spec`](crate::server::ServerRef::child_spec): the handle stays the same. While the supervisor is built anew,
+    /// tasks are refused, and calls wait in the mailbox of the server.
     ///
     /// # Examples
     ///
@@ -196,7 +196,7 @@ impl ChildSpec {
         }
     }
 
-    /// Sets the server that the child is.
+    /// Records that the child is this server.
     pub(crate) fn of_server(self, server: Arc<dyn ServerChild>) -> ChildSpec {
         ChildSpec { server: Some(server), ..self }
     }
@@ -218,15 +218,16 @@ impl ChildSpec {
         ChildSpec { shutdown: shutdown.into(), ..self }
     }
 
-    /// Sets how long the child may take to finish starting, as the table [above](ChildSpec) says. Default: 30 s; no limit
+    /// Sets how long the child may take to start. The table [above](ChildSpec) shows when a child has started. Default: 30 s; no limit
     /// for a child that is a supervisor, because its children have limits of their own.
     ///
-    /// While a start lasts for long, the event `slow_start` is emitted. When the time is over, the child is ended, and its start has
-    /// failed with [`StartError::TimedOut`](crate::StartError::TimedOut). This error is the exit of the child, unless the child traps
+    /// While a start takes long, the event `slow_start` is emitted. When the timeout elapses, the supervisor ends the child, and the start
+    /// fails with [`StartError::TimedOut`](crate::StartError::TimedOut). This error is the exit of the child, unless the child traps
     /// exits or is a supervisor: then the child is killed. [`start_child`](crate::Supervisor::start_child) and
     /// [`restart_child`](crate::Supervisor::restart_child) return the error; for every other start, the event `start_failed` shows it.
-    /// A restart is tried again.
-    /// The time includes one attempt to start, and none of the delays of its [`backoff`](ChildSpec::backoff). For a child that
+    /// If a restart times out, the supervisor tries again.
+    ///
+    /// The timeout is for one attempt to start, without the delays of the [`backoff`](ChildSpec::backoff) of the child. For a child that
     /// is a supervisor, it includes all attempts to start the children of that supervisor, with their delays.
     ///
     /// A child that is stuck in a poll cannot be ended. It is abandoned 100 ms later, and its supervisor continues without it; a
@@ -266,10 +267,10 @@ impl ChildSpec {
     /// nothing is paced, and the restarts are counted. The supervisor does other work during a delay.
     ///
     /// The first start is paced as well. If the child fails to start or exceeds its `start_timeout`,
-    /// [`SupervisorBuilder::start`](crate::SupervisorBuilder::start) tries again until the child has started, and then starts the next
-    /// child, or until `give_up_after` is reached, and then fails; meanwhile it restarts the children that have started. If that
-    /// supervisor is itself a child, its parent continues with other work, and starts the next children when that supervisor has started.
-    /// A child of [`start_child_with`](crate::TaskSupervisor::start_child_with) is tried again like any other restart.
+    /// [`SupervisorBuilder::start`](crate::SupervisorBuilder::start) tries again after a delay. It starts the next child only after this child
+    /// has started, and fails if `give_up_after` is reached. During the delays, the supervisor restarts children that have started and then
+    /// exited. If that supervisor is itself a child, its parent continues with other work, and starts the next children when that supervisor
+    /// has started. A child of [`start_child_with`](crate::TaskSupervisor::start_child_with) is started again after a delay, as in a restart.
     /// [`start_child`](crate::Supervisor::start_child) and [`restart_child`](crate::Supervisor::restart_child) make one attempt, and
     /// return its error.
     ///

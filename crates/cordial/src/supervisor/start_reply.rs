@@ -1,4 +1,4 @@
-//! How far the start of a supervisor is, as the process that awaits it learns.
+//! Reports how far the start of a supervisor is to the process that awaits the start.
 //!
 //! ```text
 //!  start ──────────────────────────────────────────────► outcome: all children have started, or the start has failed
@@ -32,8 +32,8 @@ pub(super) struct PendingStart {
 
 /// How far a start is.
 pub(super) enum StartUpdate {
-    /// A child of the supervisor has failed to start and is tried again later, or the start of that child is delayed itself, so that the
-    /// start of the supervisor may take long. Returned at most once.
+    /// The start may take long: a child of the supervisor has failed to start and is tried again later, or is a supervisor whose start
+    /// is delayed. Returned at most once.
     Delayed,
     /// The start has ended. `None` if the supervisor has exited without an outcome.
     Ended(Option<StartResult>),

@@ -1,9 +1,9 @@
-//! When the start of a child is reported because it lasts, and when it has exceeded its timeout. Pure: the caller passes the time.
+//! Decides when a start of a child that takes long is reported, and when it has exceeded its timeout. Pure: the caller passes the time.
 //!
 //! ```text
 //!  start       5 s         10 s                    20 s           timeout
 //!    ├──────────┬───────────┬───────────────────────┬───── … ────────┤
-//!               └ reported  └ reported              └ reported       └ the child is killed, and has failed to start
+//!               └ reported  └ reported              └ reported       └ the child is ended, and has failed to start
 //! ```
 
 use std::time::Duration;

@@ -29,7 +29,7 @@ impl<T: Send + 'static> Task<T> {
     ///
     /// # Elixir
     ///
-    /// `Task.await_many/2`. There, the other tasks run on and can no longer be awaited.
+    /// `Task.await_many/2`. There, the other tasks continue to run and can no longer be awaited.
     ///
     /// # Examples
     ///

@@ -38,8 +38,8 @@ impl Task<()> {
 }
 
 impl TaskBuilder {
-    /// Sets the label of the process. Unlike with [`set_label`](crate::process::set_label), the `start` event and the crash of a first
-    /// poll that has not set a label yet have the label as well. Default: none.
+    /// Sets the label of the process. Unlike a label that the process itself sets with [`set_label`](crate::process::set_label), this one
+    /// is also in the `start` event, and in the event of a crash before that call. Default: none.
     pub fn label(self, label: impl Into<Arc<str>>) -> TaskBuilder {
         TaskBuilder { label: Some(label.into()), ..self }
     }

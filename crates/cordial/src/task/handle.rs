@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use super::deadline;
 use super::join::{JoinControl, OrExit, PollJoin, ProcessJoin, flatten};
-use super::large_output::Unboxed;
+use super::large_output::UnboxedOutput;
 use crate::exit::{Exit, IntoExit, NamedLimit, Refusal, TimedOut};
 use crate::pid::Pid;
 use crate::process::{ProcessReply, discard_in_turn, ends_at_this_await, named_limit};
@@ -24,7 +24,7 @@ use crate::timeout::{CompactTimeout, Timeout};
 /// [`Exit::NoProcess`].
 ///
 /// Dropping the handle asks the process to shut down, and does not wait for its end; a process of
-/// [`spawn_nolink`](crate::TaskSupervisor::spawn_nolink) runs on. To wait for the end, call
+/// [`spawn_nolink`](crate::TaskSupervisor::spawn_nolink) continues to run. To wait for the end, call
 /// [`shutdown`](Task::shutdown); under `#[tokio::main]` nothing else waits for the task when the program ends.
 ///
 /// | to | call |
@@ -79,11 +79,12 @@ enum TaskState<T> {
     Taken,
 }
 
-/// A result that may hold another handle with such a result, and so on.
+/// A known result. It may hold another task whose result is known, and so on: a long chain of them does not overflow the stack when
+/// it is dropped.
 struct ReadyResult<T> {
     /// `None` once it was taken.
     result: Option<Result<T, Exit>>,
-    /// Drops the result. Made where `T` is known to be `'static`, which the destructor of a task does not know.
+    /// Drops the result. A function pointer that `new` stores, because the destructor of a task cannot have the bound `T: 'static`.
     drop_result: fn(Result<T, Exit>),
 }
 
@@ -172,7 +173,7 @@ impl<T: 'static> Task<T> {
     where
         T: Send,
     {
-        Task { state: TaskState::Mapped(Box::new(Unboxed::new(join))), timeout: limit }
+        Task { state: TaskState::Mapped(Box::new(UnboxedOutput::new(join))), timeout: limit }
     }
 
     pub(super) fn from_result(result: Result<T, Exit>) -> Task<T> {
@@ -218,14 +219,14 @@ impl<T: Send> Task<T> {
         if let TaskState::Running(_) = self.state { self.poll_running(cx) } else { self.poll_other(cx) }
     }
 
-    /// Polls a task in the state `Running`. A large result never gets here, since its task is `Mapped`: so it is not several times in the
-    /// stack frame of one function.
+    /// Polls a task in the state `Running`. The stack frame of this function may hold several copies of a result. They are small, since
+    /// a task with a large result is `Mapped`.
     #[inline]
     fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
         let TaskState::Running(join) = &mut self.state else { unreachable!("called only in this state") };
         let mut reply = None;
         ready!(join.poll_reply(cx, &mut reply));
-        // The value is returned here and not after the `match`: a result that was just made would be moved as a whole.
+        // Each arm returns for itself: a `Result` that is the value of the `match` would be copied once more.
         match reply.map(ProcessReply::take) {
             Some(Ok(value)) => {
                 self.state = TaskState::Taken;
@@ -317,7 +318,7 @@ impl<T: Send> Future for Task<T> {
             return Poll::Ready(result);
         }
         let limit = self.timeout.get();
-        // Without a process the task has failed, and the process that awaits it ends.
+        // `None`: the task has failed, and `poll_result` has kept the failure, because the awaiting process ends at this await.
         let Some(join) = self.control_mut() else { return Poll::Pending };
         // The first poll that gets here arms the timeout. A process that has exited does not time out: its result is about to arrive
         // and to wake the caller.

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  Task<T> ──┬── ProcessJoin<T>                      after `spawn`: no allocation
-//!            └── Box<dyn PollJoin<T>> ─┬─ OrExit ─── after `or_exit`: the type of the process output is erased
-//!                                      └─ Unboxed ── after `spawn`, if the output is large
+//!            └── Box<dyn PollJoin<T>> ─┬─ OrExit ───────── after `or_exit`: the type of the process output is erased
+//!                                      └─ UnboxedOutput ── after `spawn`, if the output is large
 //! ```
 
 use std::marker::PhantomData;
@@ -39,16 +39,16 @@ pub(super) trait JoinControl: Send + Sync {
     /// Returns whether a poll returns a result: it has arrived, or the program has forked.
     fn is_finished(&self) -> bool;
 
-    /// Returns `Ready` once `limit` has elapsed since the first call, on the clock of the runtime, or, if that is earlier, once the
-    /// deadline of the scope of the caller has passed. If only the deadline of a scope has passed which the caller has left, the limit
-    /// counts again from this call.
+    /// Returns `Ready` once `limit` has elapsed since the first call, on the clock of the runtime. If the caller is in a scope whose
+    /// deadline is earlier, returns `Ready` once that deadline has passed. If the caller has left that scope by then, `limit` counts
+    /// again from this call.
     fn poll_timeout(&mut self, limit: Timeout, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Stops the timeout. It counts again from the next call of `poll_timeout`.
     fn reset_timeout(&mut self);
 
-    /// Removes the link between the process and its spawner, if the spawn made one, and the one with the calling process, whichever of
-    /// them has made it.
+    /// Removes the link that the spawn has made between the process and its spawner, and any link between the process and the calling
+    /// process.
     fn unlink(&mut self);
 
     /// Lets the process run on when the join handle is dropped.
@@ -78,7 +78,7 @@ pub(super) struct ProcessJoin<T> {
     /// Whether the spawn linked the process to its spawner, and the link was not removed since.
     is_linked: bool,
     ownership: Ownership,
-    /// Whether the timeout that counts is the deadline of a scope, which comes before that of the limit.
+    /// Whether the armed timeout ends at the deadline of a scope, because that comes before the end of the limit.
     is_capped: bool,
 }
 
@@ -93,7 +93,7 @@ impl<T> ProcessJoin<T> {
     }
 
     /// Polls for the reply, which is moved into `reply`; a return value would be copied by each function on the way. In a forked process,
-    /// ready without a reply: another thread may have held a lock of the task at the fork.
+    /// returns `Ready` without a reply: another thread may have held a lock of the task at the fork.
     #[inline]
     pub(super) fn poll_reply(&mut self, cx: &mut Context<'_>, reply: &mut Option<ProcessReply<T>>) -> Poll<()> {
         if is_forked(&self.join) { Poll::Ready(()) } else { self.join.poll_output(cx, reply) }

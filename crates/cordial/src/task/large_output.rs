@@ -32,17 +32,17 @@ impl<F: Future> Future for BoxOutput<F> {
 }
 
 /// A join handle that takes the output out of its box.
-pub(super) struct Unboxed<J> {
+pub(super) struct UnboxedOutput<J> {
     join: J,
 }
 
-impl<J> Unboxed<J> {
-    pub(super) fn new(join: J) -> Unboxed<J> {
-        Unboxed { join }
+impl<J> UnboxedOutput<J> {
+    pub(super) fn new(join: J) -> UnboxedOutput<J> {
+        UnboxedOutput { join }
     }
 }
 
-impl<J, T> PollJoin<T> for Unboxed<J>
+impl<J, T> PollJoin<T> for UnboxedOutput<J>
 where
     J: PollJoin<Box<T>>,
 {

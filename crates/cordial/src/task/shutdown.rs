@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::deadline::Deadline;
 use super::handle::Task;
 use crate::exit::Exit;
-use crate::process::{self, Polls, Shutdown, Step};
+use crate::process::{self, Escalation, Shutdown, Step};
 use crate::timeout::Timeout;
 
 impl<T: Send> Task<T> {
@@ -24,9 +24,9 @@ impl<T: Send> Task<T> {
     /// its poll returns. A killed task that waits for a thread ends when it gets one, and this call waits for that. With
     /// [`Shutdown::Infinity`] there is neither a kill nor a limit to the wait.
     ///
-    /// Monitors, links and events do not report what this call returns, but the exit of the process: that of a panic, or else the one
-    /// that the first signal has decided. If they report `Shutdown`, this call may have returned a value (of the last poll), or `Killed`
-    /// (if the request had already ended the task, so that the kill changed nothing, and the task was abandoned).
+    /// Monitors, links and events report the exit of the process: that of a panic, or else that of the first signal. What this call
+    /// returns may differ. If the exit is `Shutdown`, this call returns the value of the last poll if there is one. It returns
+    /// `Killed` if the last poll is stuck: the task is then killed and abandoned, and the late kill does not change the exit.
     ///
     /// # Cancel safety
     ///
@@ -64,39 +64,29 @@ impl<T: Send> Task<T> {
             Shutdown::BrutalKill => matches!(exit, Exit::Killed),
             Shutdown::After(_) | Shutdown::Infinity => matches!(exit, Exit::Shutdown(None)),
         };
-        let answer =
-            |result: Result<T, Exit>| Some(result).filter(|result| !matches!(result, Err(exit) if is_requested(exit)));
-        let mut step = Step::first(shutdown);
+        let (mut escalation, first) = Escalation::begin(&runtime, pid, shutdown);
+        let mut due = Some(first);
         loop {
-            if step == Step::Abandon
-                && !runtime.is_alive(pid)
-                && let Some(result) = self.yield_for(Timeout::Infinity).await
+            match due {
+                // Its poll has returned a moment ago, and the result is about to arrive.
+                Some(Step::Abandon) if !runtime.is_alive(pid) => {}
+                Some(Step::Abandon) => {
+                    Step::Abandon.take(&runtime, pid, caller);
+                    self.release();
+                    return Some(Err(Exit::Killed));
+                }
+                Some(step) => step.take(&runtime, pid, caller),
+                None => {}
+            }
+            let timeout = escalation.limit().map_or(Timeout::Infinity, Timeout::After);
+            // The deadline of `within` does not count: after it, the task would have no grace time, and this loop would not wait.
+            // With a grace time of zero, the kill follows the request at once.
+            if timeout != Timeout::After(Duration::ZERO)
+                && let Some(result) = self.yield_until(Deadline::outside_of_scopes(&runtime, timeout)).await
             {
-                // Its poll has returned a moment ago.
-                return answer(result);
+                return Some(result).filter(|result| !matches!(result, Err(exit) if is_requested(exit)));
             }
-            step.take(&runtime, pid, caller);
-            if step == Step::Abandon {
-                self.release();
-                return Some(Err(Exit::Killed));
-            }
-            let next = step.next();
-            let timeout = next.map_or(Timeout::Infinity, |(after, _)| Timeout::After(after));
-            let mut polls = Polls::now(&runtime);
-            loop {
-                // Not capped by `within`: once its deadline has passed, the task would have no grace time, and this loop no wait.
-                // With a grace time of zero, the kill follows the request at once.
-                if timeout != Timeout::After(Duration::ZERO)
-                    && let Some(result) = self.yield_until(Deadline::outside_of_scopes(&runtime, timeout)).await
-                {
-                    return answer(result);
-                }
-                let before = std::mem::replace(&mut polls, Polls::now(&runtime)).of(pid);
-                if step != Step::Kill || polls.is_stuck(pid, before) {
-                    break;
-                }
-            }
-            step = next.expect("a wait without a timeout returns a result").1;
+            due = escalation.limit_passed();
         }
     }
 }

@@ -26,7 +26,7 @@ impl<T: Send + 'static> Task<T> {
     ///
     /// # Panics
     ///
-    /// If the default runtime has to start, and the operating system refuses its threads.
+    /// If the default runtime has to start, and the operating system refuses a thread or a file for it.
     ///
     /// # Elixir
     ///
@@ -143,6 +143,10 @@ impl Task<()> {
     /// runtime refuses the process, for one of the reasons of [`Refusal`], the event `refused` is emitted, and no
     /// process has the returned pid.
     ///
+    /// # Panics
+    ///
+    /// As [`spawn`](Task::spawn) does.
+    ///
     /// # Elixir
     ///
     /// `Task.start/1`.
@@ -169,7 +173,7 @@ impl Task<()> {
 
     /// Does the same as [`start`](Task::start), and links the new process to the calling one: if either exits with anything
     /// but [`Exit::Normal`], the other ends with the same exit, unless it traps exits. When the calling process ends
-    /// normally, the new process runs on.
+    /// normally, the new process continues to run.
     ///
     /// # Elixir
     ///

@@ -81,9 +81,9 @@ impl<T: Send> Task<T> {
     }
 
     /// Returns the result if it has arrived. Otherwise drops the handle without ending the task:
-    /// the task runs on, and its value is dropped.
+    /// the task continues to run, and its value is dropped.
     ///
-    /// Returns `None` if the task had not ended, or if its result was taken before. The link to a task that runs on is removed.
+    /// Returns `None` if the task had not ended, or if its result was taken before. If the task continues to run, its link is removed.
     ///
     /// # Elixir
     ///

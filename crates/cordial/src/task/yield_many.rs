@@ -22,10 +22,10 @@ use crate::timeout::Timeout;
 /// The option `:on_timeout`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnTimeout {
-    /// The tasks run on, and their handles can be used as before. The default.
+    /// The tasks continue to run, and their handles can be used as before. The default.
     #[default]
     Nothing,
-    /// The tasks run on, and their handles are detached as by [`Task::ignore`].
+    /// The tasks continue to run, and their handles are detached as by [`Task::ignore`].
     Ignore,
     /// The tasks are killed, and have ended or are abandoned when the call returns.
     KillTask,
@@ -140,7 +140,7 @@ impl<T: Send + 'static> Future for YieldMany<'_, T> {
         if results.is_pending() {
             self.state = YieldManyState::Waiting(waiting);
         } else if ends_at_this_await(cx) {
-            // Each result on its own: two destructors that panic would abort the program.
+            // As `HeldValues`, which drops each result on its own: two destructors that panic would abort the program.
             drop(results.map(HeldValues::from_iter));
             return Poll::Pending;
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::identity;
 use std::fmt;
-use std::future::{poll_fn, ready};
+use std::future::{pending, poll_fn, ready};
 use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,14 +19,16 @@ use super::result_queue::{ResultQueue, ResultSender, TaskResult};
 use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
 use crate::process::{
-    Group, GroupKey, GroupKind, Purpose, RuntimeHandle, Spawn, box_if_large, current, ends_at_this_await,
+    Group, GroupKey, GroupKind, Purpose, RuntimeHandle, Spawn, box_if_large, current, discard, ends_at_this_await,
     unlink_from_current, with_spawning_runtime,
 };
 use crate::task::flatten;
+use crate::telemetry;
 
 /// Tasks of one kind with one owner. Their results are taken as they end.
 ///
-/// Dropping the set asks all its tasks to shut down. It is a [`Stream`] of results as well, which ends when the set is empty.
+/// Dropping the set asks all its tasks to shut down; those that wait for their turn do not begin. The set is a [`Stream`] of results as
+/// well, which ends when the set is empty.
 ///
 /// | to | call |
 /// |---|---|
@@ -68,11 +70,12 @@ pub struct TaskSet<T, O = T> {
     /// Results that were taken from the queue, in reverse order, so that `pop` returns the oldest.
     batch: Vec<TaskResult<O>>,
     queue: Arc<ResultQueue<O>>,
-    /// Failures that are returned before those of the queue: of tasks that were refused, and one that was held back because the
-    /// process of the consumer has to end.
+    /// Failures that are returned before the results of the queue: those of refused tasks, and one that was taken from the queue and not
+    /// returned, because the process of the consumer ends.
     failed: VecDeque<(u64, Exit)>,
     pub(super) runtime: Option<RuntimeHandle>,
-    permits: Option<Arc<Semaphore>>,
+    /// One for each limit that was set and that tasks may wait for. The last one is for the tasks that are spawned next.
+    permits: Vec<Arc<Semaphore>>,
     max_concurrency: Option<usize>,
     n_spawned: u64,
     /// The key of the set in the runtime's list of task sets.
@@ -96,7 +99,7 @@ impl<T: Send + 'static> TaskSet<T> {
             queue: ResultQueue::new(),
             failed: VecDeque::new(),
             runtime: None,
-            permits: None,
+            permits: Vec::new(),
             max_concurrency: None,
             n_spawned: 0,
             key: None,
@@ -135,7 +138,7 @@ impl<U: Send + 'static, E: IntoExit + Send + 'static> TaskSet<Result<U, E>> {
             queue: std::mem::replace(queue, ResultQueue::new()),
             failed: std::mem::take(failed),
             runtime: runtime.take(),
-            permits: permits.take(),
+            permits: std::mem::take(permits),
             max_concurrency: *max_concurrency,
             n_spawned: *n_spawned,
             key: key.take(),
@@ -148,7 +151,13 @@ impl<U: Send + 'static, E: IntoExit + Send + 'static> TaskSet<Result<U, E>> {
 /// workers may poll tasks for the first time at once, in any order.
 fn permit_in_turn(permits: Arc<Semaphore>) -> impl Future<Output = OwnedSemaphorePermit> + Send {
     let acquired = permits.clone().try_acquire_owned();
-    let waits = async move { permits.acquire_owned().await.expect("the semaphore is never closed") };
+    let waits = async move {
+        match permits.acquire_owned().await {
+            Ok(permit) => permit,
+            // The set is being dropped: it is about to ask this task to shut down.
+            Err(_) => pending().await,
+        }
+    };
     let mut permit = acquired.map_or_else(|_| Either::Right(Box::pin(waits)), |permit| Either::Left(ready(permit)));
     if let Either::Right(waits) = &mut permit {
         // Unconstrained: in a task that has used up its budget of polls, tokio would not give it a place now.
@@ -177,13 +186,19 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
     #[track_caller]
     pub fn max_concurrency(mut self, n: usize) -> TaskSet<T, O> {
         assert!(n > 0, "`max_concurrency(0)` would run no task; use at least 1");
-        self.permits = Some(Arc::new(Semaphore::new(n.min(Semaphore::MAX_PERMITS))));
+        // Those that no task has.
+        self.permits.retain(|permits| Arc::strong_count(permits) > 1);
+        self.permits.push(Arc::new(Semaphore::new(n.min(Semaphore::MAX_PERMITS))));
         self.max_concurrency = Some(n);
         self
     }
 
-    /// Starts a task in the set, and returns its pid. If the runtime refuses the task, its result is [`Exit::Refused`], and the pid
-    /// is that of no process.
+    /// Starts a task in the set, and returns its pid. If the runtime refuses the task, its result is [`Exit::Refused`], and no process
+    /// has the pid.
+    ///
+    /// # Panics
+    ///
+    /// As [`Task::spawn`](crate::Task::spawn) does.
     #[track_caller]
     pub fn spawn<F>(&mut self, future: F) -> Pid
     where
@@ -199,7 +214,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         F: Future<Output = O> + Send + 'static,
     {
         // A forked process refuses the task, and another thread may have held the lock of the semaphore.
-        let permits = self.permits.clone().filter(|_| !self.is_forked());
+        let permits = self.permits.last().filter(|_| !self.is_forked()).cloned();
         let Some(permits) = permits else { return self.start(spawned_at, future) };
         let permit = permit_in_turn(permits);
         let in_turn = async move {
@@ -234,7 +249,10 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
                 self.key = runtime.add_group(GroupKind::TaskSet, group);
                 spawn.start_detached(runtime, future, sender)
             })
-            .unwrap_or_else(|refusal: Refusal| Err(refusal)),
+            .unwrap_or_else(|refusal| {
+                telemetry::refused(spawned_at, None, &refusal);
+                Err(refusal)
+            }),
         };
         match started {
             Ok(pid) => {
@@ -323,6 +341,10 @@ impl<T, O> TaskSet<T, O> {
         if self.is_forked() {
             return;
         }
+        for permits in &self.permits {
+            // Before any task ends: otherwise the permit of that task would let a waiting task begin that was not asked yet.
+            permits.close();
+        }
         if let Some(runtime) = &self.runtime {
             for (_, task) in &self.tasks {
                 unlink_from_current(runtime, task.pid);
@@ -344,7 +366,7 @@ impl<T, O: Send + 'static> Stream for TaskSet<T, O> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.tasks.len(), Some(self.tasks.len() + self.failed.len()))
+        (self.len(), Some(self.len()))
     }
 }
 
@@ -352,6 +374,8 @@ impl<T, O> Unpin for TaskSet<T, O> {}
 
 impl<T, O> Drop for TaskSet<T, O> {
     fn drop(&mut self) {
+        // Each on its own, because an error of the user may have a destructor that panics.
+        std::mem::take(&mut self.failed).into_iter().for_each(discard);
         self.give_up();
     }
 }

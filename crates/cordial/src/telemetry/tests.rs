@@ -35,6 +35,7 @@ fn emit_all() {
     for exit in [Exit::Normal, Exit::Shutdown(None), Exit::Killed, Exit::NoProcess] {
         stopped(&subject, &exit, Duration::ZERO, &[]);
     }
+    start_ended(&subject, &Exit::NoProcess, Duration::ZERO, &[]);
     long_poll(&subject, Duration::ZERO);
     item_timeout(spawned_at, 0, 1, &TimedOut::new(Duration::ZERO, pid, None, None));
     item_retry(spawned_at, 0, 1, None, &Exit::Killed, Duration::ZERO);

@@ -43,7 +43,7 @@ pub(crate) enum PanicReports {
 }
 
 /// What the hook has recorded of a panic.
-pub(super) struct Record {
+pub(super) struct PanicRecord {
     pub(super) location: Location,
     pub(super) backtrace: Backtrace,
     /// The span that was current. `None` if no subscriber takes events.
@@ -58,13 +58,13 @@ thread_local! {
     /// How many outermost calls of `catch` this thread has begun. A record with the number of
     /// an earlier call belongs to a panic that user code has caught.
     static TURN: Cell<u64> = const { Cell::new(0) };
-    static RECORD: RefCell<Option<Record>> = const { RefCell::new(None) };
+    static RECORD: RefCell<Option<PanicRecord>> = const { RefCell::new(None) };
     /// Whether the hook does nothing.
     static SILENT: Cell<bool> = const { Cell::new(false) };
     /// How the panics of the processes that this thread polls are reported.
     static REPORTS: Cell<PanicReports> = const { Cell::new(PanicReports::HookAndEvent) };
-    /// Whether our hook runs. If the program has wrapped our hook in its own, and ours was set around that one again, our
-    /// outer hook calls our inner one, which then only calls the hook before it.
+    /// Whether our hook is running. If the program has set a hook that calls ours, and `reinstall_hook` has set ours again around
+    /// that hook, ours runs twice for one panic: the inner one then only calls the hook before it.
     static RUNS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -141,7 +141,7 @@ fn address_of(hook: &Hook) -> usize {
 fn record(info: &PanicHookInfo<'_>) {
     let location = info.location().map_or_else(Location::unknown, Location::copied);
     let span = (LevelFilter::current() >= Level::ERROR).then(Span::current);
-    set_record(Some(Record { location, backtrace: Backtrace::capture(), span, turn: TURN.get() }));
+    set_record(Some(PanicRecord { location, backtrace: Backtrace::capture(), span, turn: TURN.get() }));
 }
 
 /// Calls `f`, which must not unwind, while the hook records panics. Afterwards, `take_record_of_catch` returns the record of
@@ -166,7 +166,7 @@ pub(super) fn while_silent<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// Takes the record of the panic that was just caught. If there is none, makes sure that the next panic is recorded.
-pub(super) fn take_record_of_catch() -> Option<Record> {
+pub(super) fn take_record_of_catch() -> Option<PanicRecord> {
     let record = take_record().filter(|record| record.turn == TURN.get());
     if record.is_none() {
         reinstall_hook();
@@ -174,12 +174,12 @@ pub(super) fn take_record_of_catch() -> Option<Record> {
     record
 }
 
-/// Takes the record of the last panic. `None` even if the thread is ending and its thread-locals are gone: then a report has
-/// no location.
-pub(super) fn take_record() -> Option<Record> {
+/// Takes the record of the last panic. `None` if there is no record, or if the thread is ending and its thread-locals are gone:
+/// then a report has no location.
+pub(super) fn take_record() -> Option<PanicRecord> {
     RECORD.try_with(RefCell::take).ok().flatten()
 }
 
-pub(super) fn set_record(record: Option<Record>) {
+pub(super) fn set_record(record: Option<PanicRecord>) {
     let _ = RECORD.try_with(|place| place.replace(record));
 }

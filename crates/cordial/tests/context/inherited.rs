@@ -272,7 +272,7 @@ fn a_hidden_value_is_dropped_with_its_scope() {
     type Hop = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
     fn hop(n: usize, value: Arc<()>, done: mpsc::UnboundedSender<()>) -> Hop {
         Box::pin(async move {
-            // Scopes that kept the values that they hide would add one reference for each hop.
+            // If a scope kept the value that it hides, each hop would add one reference.
             assert!(Arc::strong_count(&value) < 8, "hop {n}: {}", Arc::strong_count(&value));
             assert!(ALL.get().is_some());
             if n > 0 {

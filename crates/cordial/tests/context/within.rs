@@ -122,7 +122,7 @@ fn the_error_of_a_wait_names_the_limit_of_the_deadline_and_who_has_set_it() {
         for exit in exits {
             let text = exit.to_string();
             assert!(text.starts_with("took longer than its limit of 61s (process <"), "{text}");
-            let advice = "; this is the limit of `within`, which the wait is a part of: call `within` with another one, or with \
+            let advice = "; this is the limit of `within` around this wait: call `within` with another limit, or with \
                  `Timeout::Infinity` for none";
             assert!(text.ends_with(advice), "{text}");
         }
@@ -209,7 +209,7 @@ fn processes_without_an_owner_have_no_part_in_the_deadline() {
     });
 }
 
-/// A task that has deferred its shutdown goes on after the deadline. Its waits have no time left, but the tasks that it stops have.
+/// A task that has deferred its shutdown continues after the deadline. Its own waits end at once, but tasks that it stops get their grace time.
 #[test]
 fn after_the_deadline_a_stopped_task_has_its_grace_time() {
     testing::run(async {
@@ -272,7 +272,7 @@ fn the_limit_of_an_await_that_has_left_the_deadline_counts_anew() {
     testing::run(async {
         let begun = Instant::now();
         let mut task = Task::spawn(pending::<()>()).timeout(3 * SECOND);
-        // The inner deadline passes first, and then the limit has two seconds left, of the outer one.
+        // Two deadlines cap the limit one after the other, at one second and at two. The limit itself starts again after each.
         let inner = async {
             assert!(within(SECOND, &mut task).await.unwrap_err().is_timeout());
             within(2 * SECOND, &mut task).await

@@ -1,4 +1,4 @@
-//! A label and a span that are set before the start: the first event and a crash in the first poll have them.
+//! A label and a span that are set before the start: the first event has the label, and a crash in the first poll has both.
 
 use cordial::{Exit, Task, TaskSupervisor, process, testing};
 use futures::StreamExt;
@@ -29,7 +29,7 @@ fn the_label_of_a_builder_is_there_from_the_start() {
 }
 
 #[test]
-fn every_event_of_a_process_is_in_the_span_of_its_builder() {
+fn a_crash_is_in_the_span_of_the_builder_and_the_start_has_its_label() {
     if !subprocess::is_isolated(test_name!()) {
         return;
     }

@@ -31,11 +31,13 @@ fn the_page_shows_what_the_programs_print() {
         let (case, rest) = part.split_once(" -->\n").expect("a mark is a comment on a line of its own");
         let rest = rest.strip_prefix(FENCE).expect("the output follows the mark");
         let (_, rest) = rest.split_once("```\n").expect("the output ends");
-        shown.insert(case.split(' ').next().unwrap());
+        shown.insert(case);
         expected += &format!("{MARK}{case} -->\n{FENCE}{}```\n{rest}", output_of(case));
     }
-    let all: BTreeSet<&str> = programs::PROGRAMS.iter().map(|(name, _)| *name).collect();
-    assert_eq!(shown, all, "the page shows every program");
+    for (name, _) in programs::PROGRAMS {
+        let with_subscriber = format!("{name} subscriber");
+        assert!(shown.contains(name) && shown.contains(&*with_subscriber), "the page shows every program, {name} too");
+    }
     if std::env::var_os("CORDIAL_BLESS").is_some() {
         return std::fs::write(path, expected).unwrap();
     }
@@ -43,6 +45,19 @@ fn the_page_shows_what_the_programs_print() {
         assert_eq!(page, expected, "docs/diagnostics.md; see `CORDIAL_BLESS` in this file");
     }
     assert_eq!(page, expected);
+}
+
+/// The page shows hooks and backtraces only for the program that panics, so they must not change the output of any other.
+#[test]
+fn without_a_panic_neither_a_hook_nor_a_backtrace_changes_the_output() {
+    for (name, _) in programs::PROGRAMS.iter().filter(|(name, _)| *name != "panic") {
+        for setup in ["", " subscriber"] {
+            let expected = output_of(&format!("{name}{setup}"));
+            for more in ["hook-before backtrace", "hook-after backtrace"] {
+                assert_eq!(output_of(&format!("{name}{setup} {more}")), expected, "{name}{setup} {more}");
+            }
+        }
+    }
 }
 
 /// Runs a program. Returns what it prints, without what differs between two runs, and its exit status.

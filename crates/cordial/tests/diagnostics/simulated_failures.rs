@@ -60,6 +60,37 @@ fn a_failed_simulation_shows_the_crash_that_its_exit_does_not_show() {
     }
 }
 
+/// The bug was that a crash was left out if its text occurred anywhere in the message, such as in the seed.
+#[test]
+fn a_failed_simulation_shows_a_crash_whose_text_occurs_in_its_message() {
+    if subprocess::case().is_some() {
+        return testing::run(async {
+            Task::start(async {
+                process::set_label("importer");
+                Err::<(), _>("0")
+            });
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            panic!("nothing was imported")
+        });
+    }
+    let ran = run_failing(test_name!());
+    assert_once(&ran, "\"importer\" crashed: ");
+    assert_once(&ran, "nothing was imported");
+}
+
+/// The panic is that of another process, which the root passes on.
+#[test]
+fn a_panic_that_the_exit_of_the_root_shows_is_printed_once() {
+    if subprocess::case().is_some() {
+        return testing::run(async {
+            Task::start_link(async { panic!("no luck") });
+            std::future::pending().await
+        });
+    }
+    let ran = run_failing(test_name!());
+    assert_once(&ran, "no luck");
+}
+
 #[test]
 fn a_stalled_simulation_shows_the_crash_that_may_be_the_cause() {
     if subprocess::case().is_some() {

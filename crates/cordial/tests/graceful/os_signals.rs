@@ -10,7 +10,7 @@ use std::time::Duration;
 use cordial::{Exit, Runtime, Task, process};
 use rustix::process::Signal;
 
-use crate::harness::subprocess;
+use crate::harness::subprocess::{self, Subprocess};
 
 const SIGNALS: [Signal; 2] = [Signal::TERM, Signal::INT];
 
@@ -31,7 +31,17 @@ fn wait_outside_of_a_run() {
     panic!("no signal has ended the program");
 }
 
+/// Starts the program of a test in which a signal may end it. If a shell has started this test in the background, SIGINT is ignored, also in the
+/// programs that this one starts. `env` makes it take effect again.
+#[cfg(target_os = "linux")]
+fn start_with_default_of_sigint(test: &str) -> Subprocess {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(std::env::current_exe().unwrap());
+    subprocess::start_by(command, test, "")
+}
+
 /// After a run, the handlers are given back: the next run takes them again, and without one the signal ends the program.
+#[cfg(target_os = "linux")]
 #[test]
 fn between_runs_a_signal_ends_the_program() {
     if subprocess::case().is_some() {
@@ -45,7 +55,7 @@ fn between_runs_a_signal_ends_the_program() {
         wait_outside_of_a_run();
     }
     for signal in SIGNALS {
-        let mut subprocess = subprocess::start(test_name!(), "");
+        let mut subprocess = start_with_default_of_sigint(test_name!());
         for _ in 0..3 {
             subprocess.wait_for("ready");
             subprocess.send(signal);
@@ -92,7 +102,7 @@ fn handlers_are_given_back_after_the_last_of_several_runs() {
     assert_eq!(subprocess.finish().status.signal(), Some(Signal::TERM.as_raw()));
 }
 
-/// No process is left that could be asked, so the signal does what it does without a run. `main` returns the status of its root.
+/// No process is left that could be asked, so the signal ends the program when `run` would return. `main` returns the status of its root instead.
 #[test]
 fn a_signal_that_comes_when_the_root_has_ended_is_not_lost() {
     let raise = |signal: Signal| signal_hook::low_level::raise(signal.as_raw()).unwrap();
@@ -139,7 +149,7 @@ fn a_signal_that_comes_when_the_root_has_ended_is_not_lost() {
     subprocess::report("the signal was lost");
 }
 
-/// The root of the run that ends last had ended before the signal came.
+/// When the signal comes, the root of the first run has ended, and that run waits for a descendant. The second run handles the signal.
 #[test]
 fn a_signal_that_another_run_has_handled_does_not_end_the_program() {
     if subprocess::case().is_some() {
@@ -153,7 +163,7 @@ fn a_signal_that_another_run_has_handled_does_not_end_the_program() {
                         is_ready.send(()).unwrap();
                         requested.await;
                         subprocess::report("the first root has ended");
-                        // On a slow machine, this task may be killed before.
+                        // On a slow machine, the grace time of this task may end before the second run does.
                         let _ = handled.await;
                     });
                     ready.await.unwrap();
@@ -192,7 +202,7 @@ fn a_handler_that_was_there_before_is_kept() {
         // The handler that was there before is for SIGTERM only.
         wait_outside_of_a_run();
     }
-    let mut subprocess = subprocess::start(test_name!(), "");
+    let mut subprocess = start_with_default_of_sigint(test_name!());
     subprocess.wait_for("ready");
     subprocess.send(Signal::TERM);
     subprocess.wait_for("has ended");

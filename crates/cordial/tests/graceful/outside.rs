@@ -1,10 +1,8 @@
 //! `shutdown_requested` outside of any process: it waits for the root processes of the runtime.
 
-use std::sync::mpsc;
-
 use cordial::{Exit, Runtime, Task, is_shutdown_requested, process, shutdown_requested};
 use futures::FutureExt;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::harness::subprocess;
 use crate::races::LIMIT;
@@ -18,8 +16,13 @@ fn with_workers(n: usize) -> Runtime {
     Runtime::builder().workers(n).build().unwrap()
 }
 
+/// Returns whether a shutdown is requested, as a task of tokio on this runtime sees it.
+fn is_requested_outside(runtime: &Runtime) -> bool {
+    runtime.block_on(async { spawn_outside(async { is_shutdown_requested() }).await.unwrap() }).unwrap()
+}
+
 /// Starts a task of tokio that waits for a request, and sends `"requested"` then.
-async fn wait_outside(tx: mpsc::Sender<&'static str>) {
+async fn wait_outside(tx: mpsc::UnboundedSender<&'static str>) {
     let (is_waiting, waiting) = oneshot::channel();
     spawn_outside(async move {
         let requested = shutdown_requested();
@@ -34,7 +37,7 @@ async fn wait_outside(tx: mpsc::Sender<&'static str>) {
 
 #[test]
 fn it_is_ready_when_the_root_is_asked_has_ended_or_the_runtime_is_shut_down() {
-    let (tx, rx) = mpsc::channel();
+    let (tx, mut rx) = mpsc::unbounded_channel();
     let runtime = with_workers(2);
     let asked = tx.clone();
     let result = runtime.run(async move {
@@ -42,31 +45,36 @@ fn it_is_ready_when_the_root_is_asked_has_ended_or_the_runtime_is_shut_down() {
         process::exit(process::current().unwrap(), Exit::Shutdown(None));
         std::future::pending::<()>().await
     });
-    assert_eq!((result, rx.recv()), (Err(Exit::Shutdown(None)), Ok("requested")));
+    assert_eq!((result, rx.blocking_recv()), (Err(Exit::Shutdown(None)), Some("requested")));
 
     // A second run begins anew.
     let ends = tx.clone();
     assert_eq!(runtime.run(wait_outside(ends)), Ok(()));
-    assert_eq!(rx.recv(), Ok("requested"));
+    assert_eq!(rx.blocking_recv(), Some("requested"));
 
     // While other processes run and end, nothing is requested.
     let by_shutdown = with_workers(2);
     by_shutdown.block_on(wait_outside(tx)).unwrap();
     by_shutdown.block_on(async { Task::spawn(async {}).await }).unwrap().unwrap();
-    assert!(rx.try_recv().is_err());
+    assert!(!is_requested_outside(&by_shutdown));
     // tokio is shut down after the last process. This process waits for the task of tokio, so that the task can still send.
-    by_shutdown.block_on(start_graceful(move || assert_eq!(rx.recv(), Ok("requested")))).unwrap();
+    let (seen, was_seen) = oneshot::channel();
+    let receives = async move {
+        let _ = seen.send(rx.recv().await);
+    };
+    by_shutdown.block_on(start_graceful(receives)).unwrap();
     assert!(by_shutdown.shutdown(LIMIT).is_clean());
+    assert_eq!(was_seen.blocking_recv(), Ok(Some("requested")));
 }
 
-/// Starts a process that calls `then` when it is asked to shut down.
-async fn start_graceful(then: impl FnOnce() + Send + 'static) {
+/// Starts a process that awaits `then` when it is asked to shut down.
+async fn start_graceful(then: impl Future<Output = ()> + Send + 'static) {
     let (is_ready, ready) = oneshot::channel();
     Task::start(async move {
         let requested = shutdown_requested();
         let _ = is_ready.send(());
         requested.await;
-        then();
+        then.await;
     });
     ready.await.unwrap();
 }
@@ -74,12 +82,17 @@ async fn start_graceful(then: impl FnOnce() + Send + 'static) {
 /// The descendants of the root and code outside are asked at the same time, so that code outside can still work with the descendants.
 #[test]
 fn it_is_ready_before_the_descendants_of_the_root_have_ended() {
-    let (tx, rx) = mpsc::channel();
+    let (tx, mut rx) = mpsc::unbounded_channel();
+    let (seen, was_seen) = oneshot::channel();
     let result = with_workers(2).run(async move {
         wait_outside(tx).await;
-        start_graceful(move || assert_eq!(rx.recv(), Ok("requested"))).await;
+        // A descendant that receives nothing is killed after 5 s.
+        start_graceful(async move {
+            let _ = seen.send(rx.recv().await);
+        })
+        .await;
     });
-    assert_eq!(result, Ok(()));
+    assert_eq!((result, was_seen.blocking_recv()), (Ok(()), Ok(Some("requested"))));
 }
 
 /// The call opts in the process that makes it, and no other one.
@@ -117,32 +130,32 @@ fn a_plain_thread_waits_for_the_root_of_the_default_runtime() {
 #[test]
 fn of_several_roots_the_first_that_is_asked_counts_or_the_last_that_ends() {
     for is_one_asked in [true, false] {
-        let (tx, rx) = mpsc::channel();
+        let (tx, mut rx) = mpsc::unbounded_channel();
         let runtime = with_workers(2);
-        let (release, released) = mpsc::channel::<()>();
+        let (release, released) = std::sync::mpsc::channel::<()>();
         std::thread::scope(|scope| {
-            let (runs, is_running) = mpsc::channel();
+            let (runs, is_running) = std::sync::mpsc::channel();
             let first = scope.spawn(|| {
                 runtime.run(async move {
                     runs.send(()).unwrap();
-                    // A long poll, so that this root runs on.
+                    // A long poll, so that the root cannot end before it is released.
                     let _ = released.recv();
                 })
             });
             is_running.recv().unwrap();
             assert_eq!(runtime.run(wait_outside(tx)), Ok(()));
-            assert!(rx.try_recv().is_err(), "one root is left");
+            assert!(!is_requested_outside(&runtime), "one root is left");
             if is_one_asked {
                 let asked = runtime.run(async {
                     process::exit(process::current().unwrap(), Exit::Shutdown(None));
                     std::future::pending::<()>().await
                 });
-                assert_eq!((asked, rx.recv()), (Err(Exit::Shutdown(None)), Ok("requested")));
+                assert_eq!((asked, rx.blocking_recv()), (Err(Exit::Shutdown(None)), Some("requested")));
             }
             drop(release);
             assert_eq!(first.join().unwrap(), Ok(()));
             if !is_one_asked {
-                assert_eq!(rx.recv(), Ok("requested"));
+                assert_eq!(rx.blocking_recv(), Some("requested"));
             }
         });
     }

@@ -51,7 +51,7 @@ impl Work {
 
 /// Runs `task` in `ROUNDS` rounds, and asks it to shut down while it works. Each time it must return one of the answers.
 ///
-/// A branch may go on for long after the request, so each task does.
+/// After its answer, each task awaits once more, as a branch that runs for longer would.
 fn check<F>(name: &'static str, expected: &'static [Answer], task: fn(Work) -> F)
 where
     F: Future<Output = Answer> + Send + 'static,
@@ -135,7 +135,7 @@ fn join_loses_no_answer() {
     });
 }
 
-/// Each job is finished although the future of the request is dropped before its branch runs, and created anew in the next turn.
+/// Each job is finished, even if the future of the request is dropped before its branch runs, and the next turn creates a new one.
 #[test]
 fn a_loop_loses_no_job() {
     let runtime = Runtime::builder().workers(2).build().unwrap();

@@ -24,7 +24,8 @@ impl Emitted {
     }
 }
 
-/// Calls `body` with a subscriber on this thread. Returns the events that were emitted, except `start`.
+/// Calls `body` with a subscriber on this thread. Returns the events that were emitted, except `start`. To be called in a test that
+/// [`is_isolated`](super::subprocess::is_isolated): otherwise events may be missing.
 pub(crate) fn capture(body: impl FnOnce()) -> Vec<Emitted> {
     let log = Log::default();
     let all = log.0.clone();

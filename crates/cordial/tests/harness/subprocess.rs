@@ -44,7 +44,7 @@ pub(crate) fn case() -> Option<String> {
         report("the time limit has passed");
         std::process::exit(99);
     });
-    // Some cases leave no room for a thread to start.
+    // The thread has started before the case runs, because some cases limit the number of threads.
     has_started.recv().unwrap();
     Some(case)
 }
@@ -103,7 +103,8 @@ pub(crate) fn run_by(command: Command, test: &str, case: &str) -> Ran {
     start_by(command, test, case).finish()
 }
 
-fn start_by(mut command: Command, test: &str, case: &str) -> Subprocess {
+/// Starts one case of `test` in a subprocess that `command` starts. The arguments for libtest are appended to `command`.
+pub(crate) fn start_by(mut command: Command, test: &str, case: &str) -> Subprocess {
     if command.get_envs().all(|(name, _)| name != "RUST_BACKTRACE") {
         command.env("RUST_BACKTRACE", "0");
     }
@@ -176,8 +177,11 @@ impl Subprocess {
 
     pub(crate) fn finish(mut self) -> Ran {
         let mut stdout = String::new();
-        self.stdout.read_to_string(&mut stdout).unwrap();
-        self.stderr.read_to_string(&mut self.stderr_lines).unwrap();
+        std::thread::scope(|scope| {
+            // At the same time: a subprocess whose standard error is full waits.
+            scope.spawn(|| self.stderr.read_to_string(&mut self.stderr_lines).unwrap());
+            self.stdout.read_to_string(&mut stdout).unwrap();
+        });
         let status = self.child.wait().unwrap();
         let reports = stdout.lines().filter_map(|line| line.strip_prefix(MARK)).map(str::to_owned).collect();
         Ran { status, reports, stderr: self.stderr_lines }

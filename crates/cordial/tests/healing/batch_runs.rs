@@ -34,7 +34,7 @@ pub(crate) fn run() {
         let count = "SELECT count(*) FROM totals";
         let own = address.clone();
         let batch = Task::spawn(async move { run_batch(&own).await }).timeout(Duration::from_secs(60));
-        while client.query_one(count, &[]).await?.get::<_, i64>(0) == 0 {}
+        while !batch.is_finished() && client.query_one(count, &[]).await?.get::<_, i64>(0) == 0 {}
         process::exit(batch.pid(), Exit::Shutdown(None));
         let (n_written, _) = batch.await.unwrap()?;
         assert_eq!(client.query_one(count, &[]).await?.get::<_, i64>(0), i64::try_from(n_written)?);
@@ -43,7 +43,7 @@ pub(crate) fn run() {
         client.batch_execute("TRUNCATE totals").await?;
         let own = address.clone();
         let batch = Task::spawn(async move { run_batch(&own).await }).timeout(Duration::from_secs(60));
-        while client.query_one(count, &[]).await?.get::<_, i64>(0) == 0 {}
+        while !batch.is_finished() && client.query_one(count, &[]).await?.get::<_, i64>(0) == 0 {}
         Ok::<_, BoxError>((batch, address))
     });
     let (batch, address) = ran.unwrap().unwrap();

@@ -1,7 +1,7 @@
-//! Examples with real servers. `batch` loses no order, whatever ends it. `healing` heals each time when its servers are frozen, shut
-//! down and killed, and never gives up.
+//! Examples with real servers. `batch` loses no order, whatever ends it. `redis_keeper` loses no command that waits while its server
+//! is away. `healing` heals each time when its servers are frozen, shut down and killed, and never gives up.
 //!
-//! A server that is not installed is skipped, with a line that says so. Only on Unix.
+//! If a server is not installed, its tests print that they are skipped. Only on Unix.
 #![cfg_attr(unix, expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that is a program"))]
 
 #[cfg(unix)]
@@ -13,7 +13,12 @@ mod batch_runs;
 #[path = "../../examples/healing.rs"]
 mod healing;
 #[cfg(unix)]
+mod keeper_runs;
+#[cfg(unix)]
 mod outages;
+#[cfg(unix)]
+#[path = "../../examples/redis_keeper.rs"]
+mod redis_keeper;
 #[cfg(unix)]
 mod server;
 
@@ -21,6 +26,7 @@ fn main() {
     #[cfg(unix)]
     {
         batch_runs::run();
+        keeper_runs::run();
         outages::run();
     }
 }

@@ -1,4 +1,4 @@
-//! What an observer can do to a process from outside, and the answers, which say what has happened.
+//! The actions of an observer on a process, and their answers.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -31,6 +31,13 @@ fn a_process_ends_as_it_is_asked_to_or_is_killed_when_its_grace_time_is_over() {
         let answer = inspector.stop(graceful, 2 * SECOND).await;
         assert!(matches!(answer.ending, Ending::Ended(Exit::Normal)), "{answer:?}");
         assert_eq!((answer.took, answer.pid()), (SECOND, Some(graceful)));
+        let failing = Task::start(async {
+            shutdown_requested().await;
+            cordial::exit(Exit::from("no luck")).await
+        });
+        tokio::task::yield_now().await;
+        let answer = inspector.stop(failing, SECOND).await;
+        assert!(answer.to_string().ends_with("has ended after 0ms: it failed: no luck"), "{answer}");
         let ignoring = Task::start(async {
             let _requested = shutdown_requested();
             std::future::pending::<()>().await;
@@ -55,7 +62,7 @@ fn a_process_ends_as_it_is_asked_to_or_is_killed_when_its_grace_time_is_over() {
 }
 
 #[test]
-fn a_process_in_a_poll_is_not_said_to_have_ended() {
+fn a_process_in_a_poll_is_not_reported_as_ended() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let inspector = runtime.inspector();
     let (release, released) = mpsc::channel::<()>();
@@ -89,7 +96,7 @@ fn a_process_in_a_poll_is_not_said_to_have_ended() {
 }
 
 #[test]
-fn an_answer_comes_also_if_a_killed_process_gets_no_thread() {
+fn a_stop_returns_even_if_the_killed_process_gets_no_thread() {
     let runtime = Runtime::builder().workers(1).max_threads(1).build().unwrap();
     let (release, released) = mpsc::channel::<()>();
     let (began, has_begun) = mpsc::channel();
@@ -184,7 +191,7 @@ fn start_chain(length: u32) -> Pid {
     })
 }
 
-/// With a search of all processes for each of them, this would take more than ten times as long.
+/// One search of all processes for each process of the chain would take more than ten times as long.
 #[test]
 fn a_long_chain_of_processes_is_found_in_one_search() {
     const LENGTH: u32 = 10_000;
@@ -200,7 +207,7 @@ fn a_long_chain_of_processes_is_found_in_one_search() {
 }
 
 #[test]
-fn a_subtree_ends_in_time_also_if_a_supervisor_in_it_allows_more() {
+fn a_subtree_ends_in_time_even_if_a_supervisor_in_it_allows_more_time() {
     for shutdown in [Shutdown::BrutalKill, Shutdown::After(SECOND)] {
         testing::run(async move {
             let (tx, mut pids) = tokio::sync::mpsc::unbounded_channel();
@@ -256,7 +263,7 @@ fn a_child_is_restarted_and_the_restart_is_not_counted() {
         for _ in 0..10 {
             last = inspector.restart(last).await.unwrap();
         }
-        assert_eq!(pids(tree.which_children().await), [last, once], "the sibling goes on");
+        assert_eq!(pids(tree.which_children().await), [last, once], "the sibling was not restarted");
         let info = process::info(last).unwrap();
         assert_eq!((info.child_id.as_deref(), info.incarnation), (Some("kept"), 11));
         assert_eq!(process::info(tree.pid()).unwrap().supervises.unwrap().restarts, 0);

@@ -23,7 +23,7 @@ pub(crate) struct Harness {
     monitors: mpsc::UnboundedSender<(usize, Monitor)>,
     /// Wakes the checker, which logs the process table.
     pub(crate) changed: Notify,
-    /// Whether a process is in a poll, and not only dropped.
+    /// Whether a process is in a poll. False while the future of a process is only dropped.
     is_in_poll: AtomicBool,
 }
 

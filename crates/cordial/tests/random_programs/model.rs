@@ -20,7 +20,7 @@ pub(crate) fn check(log: &[Event]) -> Result<(), Mismatch> {
             let was_gone = !model.is_alive(of);
             model.monitors.insert(at, Monitor { of, awaited_by, was_gone, has_resolved: false });
         }
-        // The observed exit is that of the runner's monitor, which was created at the spawn.
+        // The observed exit comes from the monitor of the runner, which was created at the spawn.
         model.step(event, |of| first_exit(&log[at..], of, log)).map_err(|mismatch| (at, mismatch))?;
     }
     model.finish().map_err(|mismatch| (log.len(), mismatch))
@@ -246,7 +246,7 @@ impl Model {
         } else if process.traps {
             process.unread.push_back((from, cause.clone()));
         } else if is_request && process.has_opted_in {
-            // The process was notified and runs on.
+            // The process was notified and continues to run.
         } else if *cause != Cause::Normal || (signal == Signal::Sent && from == Some(to)) {
             process.ending = Some(cause.clone());
         }

@@ -1,7 +1,6 @@
 //! Runtimes are isolated from each other. Invalid options are rejected. A runtime that is dropped or shut down leaves nothing behind.
 #![expect(clippy::async_yields_async, reason = "handles leave the runtime that they were created in")]
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::time::Duration;
@@ -112,12 +111,12 @@ fn invalid_options_are_rejected() {
         ),
     ];
     for (builder, is_expected, text) in cases {
-        for error in [builder.clone().build().unwrap_err(), builder.install().unwrap_err()] {
-            // Another test may have started the default runtime already.
-            let is_late = matches!(error, BuildError::AlreadyInUse);
-            assert!(is_late || is_expected(&error), "{error:?}");
-            assert!(is_late || error.to_string().contains(text), "{error}");
-        }
+        let is_right = |error: &BuildError| is_expected(error) && error.to_string().contains(text);
+        let error = builder.clone().build().unwrap_err();
+        assert!(is_right(&error), "{error:?}: {error}");
+        let error = builder.install().unwrap_err();
+        // Another test may have started the default runtime already.
+        assert!(is_right(&error) || matches!(error, BuildError::AlreadyInUse), "{error:?}: {error}");
     }
     let runtime = Runtime::builder().workers(2).max_threads(2).stall_after(Duration::ZERO).lower_stuck(false).build();
     assert_eq!(runtime.unwrap().snapshot().workers, Some(2));
@@ -206,11 +205,11 @@ fn no_thread_is_left_after_a_shutdown_or_a_drop() {
         }
         other => panic!("there is no case {other:?}"),
     }
-    // If a thread never exits, the time limit of the subprocess ends it.
-    while threads::names().len() > n_before {
+    // The list of threads may lack some while others exit, so one look does not show that none is left. If a thread never exits, the time
+    // limit of the subprocess ends it.
+    while threads::names().len() > n_before || threads::n_ours() > 0 {
         std::thread::yield_now();
     }
-    assert_eq!(threads::n_ours(), 0);
     subprocess::report("none left");
 }
 
@@ -281,7 +280,7 @@ fn dropping_a_runtime_kills_its_processes_and_never_blocks() {
                     let (is_ready, ready) = oneshot::channel();
                     let pid = Task::start(async move {
                         let _guard = SendsOnDrop(tx, "its destructor has run");
-                        // Killed without a request, although it has opted in: the drop does not wait.
+                        // The process is killed without a request, even though it has opted in, because the drop does not wait.
                         let mut request = std::pin::pin!(cordial::shutdown_requested());
                         assert!(futures::poll!(&mut request).is_pending());
                         let _ = is_ready.send(());
@@ -466,70 +465,6 @@ fn a_shutdown_reports_the_processes_that_had_to_be_killed_or_abandoned() {
     assert_eq!(rx.recv(), Ok("released"));
     assert_eq!(futures::executor::block_on(monitor), Exit::Killed);
     assert!(runtime.snapshot().processes.is_empty());
-}
-
-/// Starts a process that ignores requests to shut down.
-async fn ignoring() -> Pid {
-    let (is_ready, ready) = oneshot::channel();
-    let pid = Task::start(async {
-        let _exits = process::trap_exits();
-        let _ = is_ready.send(());
-        std::future::pending::<()>().await
-    });
-    ready.await.unwrap();
-    pid
-}
-
-/// The only thread is in a poll that does not return, so that no other process can end before the shutdown returns.
-#[test]
-fn only_a_process_in_a_poll_is_abandoned_and_processes_that_wait_for_a_thread_are_killed() {
-    let runtime = Runtime::builder().workers(1).max_threads(1).build().unwrap();
-    let (is_stuck, stuck) = mpsc::channel();
-    let (release, released) = mpsc::channel::<()>();
-    let (waiting, stuck_pid, monitors) = runtime
-        .block_on(async move {
-            let mut waiting = Vec::new();
-            for _ in 0..3 {
-                waiting.push(ignoring().await);
-            }
-            let stuck_pid = Task::start(async move {
-                is_stuck.send(()).unwrap();
-                let _ = released.recv();
-            });
-            let monitors: Vec<_> = waiting.iter().map(|pid| process::monitor(*pid)).collect();
-            (waiting, stuck_pid, monitors)
-        })
-        .unwrap();
-    stuck.recv().unwrap();
-    let report = runtime.shutdown(Duration::ZERO);
-    let pids = |stopped: &[process::Stopped]| stopped.iter().map(|stopped| stopped.pid).collect::<BTreeSet<_>>();
-    assert_eq!(pids(&report.abandoned), BTreeSet::from([stuck_pid]), "{report}");
-    assert_eq!(pids(&report.killed), waiting.into_iter().collect(), "{report}");
-    release.send(()).unwrap();
-    for monitor in monitors {
-        assert_eq!(futures::executor::block_on(monitor), Exit::Killed);
-    }
-}
-
-/// `N` is more processes than the threads can end within 100 ms in a debug build.
-#[test]
-fn a_shutdown_of_many_processes_that_ignore_it_abandons_none() {
-    const N: usize = 50_000;
-    let runtime = with_workers(2);
-    let monitors: Vec<process::Monitor> = runtime
-        .block_on(async {
-            let mut monitors = Vec::new();
-            for _ in 0..N {
-                monitors.push(process::monitor(ignoring().await));
-            }
-            monitors
-        })
-        .unwrap();
-    let report = runtime.shutdown(Duration::ZERO);
-    assert_eq!((report.killed.len(), report.abandoned.len()), (N, 0));
-    for monitor in monitors {
-        assert_eq!(futures::executor::block_on(monitor), Exit::Killed);
-    }
 }
 
 #[test]

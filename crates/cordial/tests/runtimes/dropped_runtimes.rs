@@ -23,8 +23,8 @@ fn build() -> Runtime {
     Runtime::builder().workers(2).build().unwrap()
 }
 
-/// Panics unless the task returned, or was ended together with its runtime: an owner that is in a poll at that moment sees
-/// this end.
+/// Panics unless the task returned, or ended with its runtime. An owner that is in a poll when the runtime ends sees such an
+/// exit.
 fn check_end<T>(result: Result<T, Exit>) {
     assert!(matches!(result, Ok(_) | Err(Exit::Killed | Exit::Refused(_))), "{:?}", result.err());
 }
@@ -219,7 +219,7 @@ fn nothing_panics_when_a_busy_runtime_ends() {
     subprocess::report(format_args!("{} panics", PANICS.load(Ordering::SeqCst)));
 }
 
-/// The poll goes on after its process was abandoned, and uses a timer and a socket of tokio.
+/// The poll continues after its process was abandoned, and uses a timer and a socket of tokio.
 #[test]
 fn tokio_is_there_until_the_last_poll_has_returned() {
     let runtime = Runtime::builder().workers(1).build().unwrap();

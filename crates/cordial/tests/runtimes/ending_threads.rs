@@ -6,8 +6,12 @@ use std::sync::Mutex;
 
 use cordial::server::{self, Handle, Server, ServerRef, TryCastError};
 use cordial::{ChildSpec, Exit, Refusal, StartError, Strategy, Supervisor, Task, TaskSet, TaskSupervisor, process};
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
 
 use crate::harness::block_on::block_on;
+use crate::harness::records::Records;
+use crate::harness::subprocess;
 
 /// Calls a closure when it is dropped.
 struct OnDrop(Option<fn()>);
@@ -46,7 +50,7 @@ impl Handle<u8> for Echo {
     }
 }
 
-/// The refusal says that the thread is ending, and not that a supervisor has stopped, which was never started.
+/// The refusal says that the thread is ending. It does not say that a supervisor has stopped, since none was started.
 #[test]
 fn a_supervisor_or_server_that_is_started_by_an_ending_thread_says_why_it_refuses() {
     at_end_of_thread(|| {
@@ -85,4 +89,25 @@ fn a_server_that_was_refused_is_stopped_and_can_be_handed_to_a_tree() {
         assert!(matches!(refused, Err(Exit::Refused(Refusal::ServerStopped))), "{refused:?}");
     });
     task.wait().unwrap();
+}
+
+/// A regression test: the refused task of a set emitted no event.
+#[test]
+fn whatever_an_ending_thread_spawns_emits_the_event_refused() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
+    let records = Records::install(Targets::new().with_target("cordial::process", Level::ERROR));
+    at_end_of_thread(|| {
+        drop(Task::spawn(async {}));
+        Task::start(async {});
+        TaskSet::new().spawn(async {});
+        assert!(block_on(Task::async_stream([1], |n| async move { n }).next()).unwrap().is_err());
+        let tasks = TaskSupervisor::start();
+        drop(tasks.spawn(async {}));
+        assert!(tasks.start_child(async {}).is_err());
+    });
+    let refused = records.of("refused");
+    assert!(refused.iter().all(|event| event.field("spawned_at").unwrap().contains(file!())), "{refused:?}");
+    assert_eq!(refused.len(), 6, "{refused:?}");
 }

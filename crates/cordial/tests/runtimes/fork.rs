@@ -170,6 +170,7 @@ fn each_call_for_processes_of_the_parent_process_is_refused() {
     };
     let (tree, tasks, pid) = cordial::run(start).unwrap();
     let silent = cordial::run(async { ServerRef::builder(|| Silent).mailbox(1).unlinked().start() }).unwrap();
+    let silent_pid = silent.pid();
     // The server is handling one call, one is in its mailbox, and one waits for room.
     let [mut in_hand, mut queued] = [(); 2].map(|()| silent.call(()));
     let within_an_hour = || Box::pin(cordial::within(3600 * SECOND, std::future::pending::<()>()));
@@ -263,6 +264,8 @@ fn each_call_for_processes_of_the_parent_process_is_refused() {
         assert!(matches!(silent.try_cast(()), Err(TryCastError::Stopped(()))));
         assert!(is_refused(&block_on(silent.ended())));
         assert!(block_on(silent.stop()).is_clean());
+        assert_ne!(silent.pid(), silent_pid);
+        assert_eq!(silent.mailbox().first_process, None);
         subprocess::report("server");
         for results in [block_on(plain.collect()), block_on(supervised.collect())] {
             assert!((2..=3).contains(&results.len()), "{results:?}");

@@ -29,6 +29,7 @@ mod simulation;
 mod snapshot_display;
 mod stale_wakers;
 mod statistics;
+mod stubborn_processes;
 mod stuck_io_threads;
 #[cfg(target_os = "linux")]
 mod system_limits;

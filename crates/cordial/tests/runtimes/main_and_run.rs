@@ -28,7 +28,7 @@ async fn opt_in() -> std::pin::Pin<Box<impl Future<Output = ()>>> {
     request
 }
 
-/// Starts a child that has opted in to graceful shutdown when this returns, and calls `then` on a shutdown request.
+/// Starts a child that calls `then` on a shutdown request. When this returns, the child has opted in to graceful shutdown.
 async fn start_graceful<F: Future<Output = ()> + Send>(then: impl FnOnce() -> F + Send + 'static) {
     let (is_ready, ready) = oneshot::channel();
     Task::start(async move {
@@ -156,7 +156,8 @@ fn descendants_of_the_root_are_shut_down_when_the_root_has_exited() {
     assert!(process::info(elsewhere.pid()).is_some());
 }
 
-/// The supervisor belongs to the runtime, and so do its children and the tasks that these spawn, although the root has started them.
+/// An unlinked supervisor belongs to the runtime, even if the root has started it. Its children, and the tasks that they spawn, belong to
+/// the runtime too.
 #[test]
 fn a_run_leaves_the_tasks_of_a_child_of_an_unlinked_supervisor_alone() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
@@ -358,8 +359,8 @@ fn the_first_signal_asks_the_root_to_shut_down() {
     })
 }
 
-/// Makes the calling thread, which is about to run a program, notice a signal late: it shares a processor with a busy thread of a
-/// higher priority.
+/// Delays the calling thread, which is about to run a program, so that it notices a signal late: the thread shares a processor with a
+/// busy thread of a higher priority.
 #[cfg(target_os = "linux")]
 fn run_late() {
     use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
@@ -401,7 +402,7 @@ fn a_signal_that_a_run_within_the_root_has_handled_does_not_end_the_program() {
     }))
 }
 
-/// The second signal comes just before the root ends. It cuts short what follows, which would last forever here.
+/// The second signal arrives just before the root ends. It ends the shutdown of the descendants, which would otherwise last forever.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_second_signal_at_the_end_of_the_root_is_not_lost() {
@@ -521,7 +522,7 @@ fn after_a_second_signal_run_returns_killed_and_the_runtime_stays_usable() {
             subprocess.wait_for("Err(was killed)");
             subprocess.wait_for("Ok(1)");
         }
-        assert_eq!(finish_soon(subprocess, "").reports(), ["Ok(2)"]);
+        assert_eq!(subprocess.finish().reports(), ["Ok(2)"]);
         return;
     }
     for _ in 0..2 {

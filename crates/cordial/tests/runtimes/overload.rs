@@ -1,5 +1,5 @@
-//! Programs with far more computing and blocking tasks than threads: unrelated tasks run on, and the number of threads stays
-//! within its limit and goes back to the number of workers.
+//! Programs with far more computing and blocking tasks than threads. Unrelated tasks are still polled. The number of threads stays
+//! within its limit, and returns to the number of workers.
 #![expect(
     clippy::disallowed_methods,
     reason = "the real scheduler is tested, with the clock and the threads of the system"
@@ -208,7 +208,7 @@ fn a_program_that_is_stopped_and_continued_starts_no_threads() {
     while numbers() != before {
         std::thread::sleep(MS);
     }
-    // Set before the test stops the program.
+    // Set before the report, after which the test stops the program.
     let mut last = Instant::now();
     subprocess::report("at work");
     for _ in 0..STOPS {

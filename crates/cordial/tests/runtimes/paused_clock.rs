@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use cordial::{ChildSpec, Exit, Refusal, Retry, StartError, Task, TaskSupervisor, testing};
+use cordial::{ChildSpec, Exit, Refusal, Retry, StartError, Task, TaskSupervisor, Timeout, testing, within};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -35,6 +35,16 @@ async fn a_process_is_refused_only_while_the_clock_of_tokio_is_paused() {
     assert_eq!(Task::spawn(async { 1 }).await, Ok(1));
 }
 
+/// A regression test: the deadline was one of the clock of the system, so that an hour on the clock of tokio was over before it.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_is_refused_where_the_clock_of_tokio_is_paused() {
+    let slept = within(Duration::from_secs(1), tokio::time::sleep(HOUR)).await;
+    assert!(is_refused(&slept), "{slept:?}");
+    assert_eq!(within(Timeout::Infinity, async { 1 }).await, Ok(1), "no clock is needed");
+    tokio::time::resume();
+    assert_eq!(within(HOUR, async { 1 }).await, Ok(1));
+}
+
 #[tokio::test]
 async fn a_child_that_is_refused_occupies_no_room_when_its_filter_runs() {
     let tasks = TaskSupervisor::builder().max_children(1).start();
@@ -51,7 +61,7 @@ async fn a_child_that_is_refused_occupies_no_room_when_its_filter_runs() {
     assert!(matches!(started, Err(StartError::Refused(Refusal::PausedClock))), "{started:?}");
 }
 
-/// The refused child was removed a second time, by its index, which the other child had by then.
+/// A regression test: the refused child was removed twice, by its index. By the second time, the other child had that index.
 #[tokio::test]
 async fn a_child_that_is_refused_leaves_the_child_that_its_destructor_starts() {
     struct StartsAnother(TaskSupervisor);
@@ -73,7 +83,7 @@ async fn a_child_that_is_refused_leaves_the_child_that_its_destructor_starts() {
     assert!(tasks.stop().await.is_clean());
 }
 
-/// The error was that of a server that has another parent.
+/// A regression test: the error said that the server has another parent.
 #[tokio::test(start_paused = true)]
 async fn a_server_is_refused_as_its_supervisor_was() {
     struct Counter;
@@ -90,9 +100,11 @@ fn a_simulation_has_a_virtual_clock_of_its_own() {
         tokio::spawn(async { Task::spawn(tokio::time::sleep(HOUR)).timeout(2 * HOUR).await }).await
     });
     assert_eq!(woken.unwrap(), Ok(()));
+    let in_time = testing::run(async { tokio::spawn(within(2 * HOUR, tokio::time::sleep(HOUR))).await });
+    assert_eq!(in_time.unwrap(), Ok(()));
 }
 
-/// What the future holds may belong to its slot, which is free for another child after that.
+/// `max_children` may bound what the futures hold, so a slot is free for another child only after the drop of its future.
 #[tokio::test]
 async fn a_refused_child_has_its_slot_until_its_future_is_dropped() {
     struct StartsAnother(TaskSupervisor, mpsc::Sender<bool>);

@@ -281,7 +281,7 @@ fn a_process_without_guards_ends_at_once_as_before() {
     });
 }
 
-/// The grace time is that of the request: it does not begin again when the guard is dropped.
+/// The grace time counts from the request. It does not begin again when the guard is dropped.
 #[test]
 fn a_guard_does_not_protect_from_the_end_of_the_grace_time() {
     for_each_seed(|| async {
@@ -380,7 +380,7 @@ fn a_waiting_future_keeps_one_waker() {
     });
 }
 
-/// The root is that of the runtime: in a simulation, the future of the test.
+/// In a simulation, the root of the runtime is the future of the test.
 #[test]
 fn outside_of_any_process_the_future_waits_for_the_root() {
     for_each_seed(|| async {

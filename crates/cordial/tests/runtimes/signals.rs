@@ -39,9 +39,9 @@ use Signal::{PeerEnded, PeerWasKilled, Sent, SentByItself, SentFromOutside};
 enum Effect {
     Ignored,
     Ends(Exit),
-    /// The receiver runs on, and `is_shutdown_requested` is true.
+    /// The receiver continues to run, and `is_shutdown_requested` is true.
     Requested,
-    /// The receiver runs on, and its `Exits` stream returned this.
+    /// The receiver continues to run, and its `Exits` stream returned this.
     Value(Origin, Exit),
     /// The effects of `Requested` and `Value` together.
     RequestedAndValue(Origin, Exit),

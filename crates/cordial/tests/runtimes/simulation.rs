@@ -137,6 +137,8 @@ fn a_root_that_ends_without_a_value_panics_with_its_exit_and_the_seed() {
         });
     });
     assert_eq!(killed, "the root process was killed (seed 17)");
+    let failed = message_of(|| run_seeded(18, async { cordial::exit(Exit::from("no luck")).await }));
+    assert_eq!(failed, "the root process failed: no luck (seed 18)");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::harness::children::{Log, settle};
 use crate::harness::events::{capture, named};
+use crate::harness::subprocess;
 use crate::work::{Crash, End, SECOND, Say, Slow, With, Worker, is_stopped};
 
 #[test]
@@ -200,6 +201,9 @@ impl Handle<CallTo> for Partner {
 
 #[test]
 fn servers_that_wait_for_each_other_are_answered_at_the_limit_and_the_event_names_the_cycle() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
     let emitted = capture(|| {
         testing::run(async {
             let start = |label| ServerRef::builder(|| Partner).label(label).start();
@@ -231,7 +235,10 @@ impl Handle<Along> for Partner {
 }
 
 #[test]
-fn a_cycle_of_three_servers_is_named_although_two_of_the_calls_are_in_hand() {
+fn a_cycle_of_three_servers_is_reported_even_if_two_of_its_calls_are_being_handled() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
     let emitted = capture(|| {
         testing::run(async {
             let start = |label| ServerRef::builder(|| Partner).label(label).start();
@@ -249,6 +256,9 @@ fn a_cycle_of_three_servers_is_named_although_two_of_the_calls_are_in_hand() {
 
 #[test]
 fn a_call_that_was_given_up_is_no_part_of_a_cycle() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
     let emitted = capture(|| {
         testing::run(async {
             let (a, b) = (Worker::start(&Log::default()), Worker::start(&Log::default()));

@@ -261,7 +261,8 @@ impl Handle<EndWith> for Plain {
     }
 }
 
-/// The mailbox keeps the last exit until the next one replaces it. The supervisor of a server that is alone ends with it.
+/// The mailbox keeps the last exit until the next one replaces it. A server that was started outside of a tree has a supervisor of its own, which
+/// ends with the server.
 #[test]
 fn a_panic_in_the_destructor_of_the_last_exit_does_not_keep_the_supervisor_of_the_server_alive() {
     testing::run(async {

@@ -1,6 +1,7 @@
 //! Links, monitors and trapped exits of servers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Wake, Waker};
 
 use cordial::process::Exits;
@@ -62,6 +63,8 @@ fn a_server_may_begin_to_trap_exits_in_a_handler() {
         server.call(trap_exits).await.unwrap();
         crash_a_linked_task(&server).await;
         assert_eq!(server.call(Say("alive")).await, Ok(5));
+        let logged = log.take();
+        assert!(logged.starts_with("started exit: ") && logged.contains("no luck"), "{logged}");
     });
 }
 
@@ -83,11 +86,15 @@ async fn trapped_exits(server: &ServerRef<Worker>) -> Exits {
 }
 
 /// Holds up the thread that delivers a signal, until the server has logged something.
-struct HoldUp(Log);
+struct HoldUp {
+    log: Log,
+    was_called: AtomicBool,
+}
 
 impl Wake for HoldUp {
     fn wake(self: Arc<HoldUp>) {
-        while self.0.is_empty() {
+        self.was_called.store(true, Ordering::SeqCst);
+        while self.log.is_empty() {
             std::thread::yield_now();
         }
     }
@@ -101,9 +108,11 @@ fn a_request_to_shut_down_is_no_message_while_its_delivery_takes_long() {
         let server = Worker::builder(&log).trap_exits().start();
         let mut exits = trapped_exits(&server).await;
         assert_eq!(log.take(), "started");
-        let hold_up = Waker::from(Arc::new(HoldUp(log.clone())));
-        assert!(exits.poll_next_unpin(&mut TaskContext::from_waker(&hold_up)).is_pending());
+        let hold_up = Arc::new(HoldUp { log: log.clone(), was_called: AtomicBool::new(false) });
+        let waker = Waker::from(hold_up.clone());
+        assert!(exits.poll_next_unpin(&mut TaskContext::from_waker(&waker)).is_pending());
         process::exit(server.pid(), Exit::Shutdown(None));
+        assert!(hold_up.was_called.load(Ordering::SeqCst), "the delivery was held up");
         assert_eq!(server.ended().await, Exit::Shutdown(None));
         log.take()
     });

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{Event, Metadata, Subscriber, span};
 
 use crate::harness::children::{Log, settle};
+use crate::harness::subprocess;
 use crate::work::{Crash, SECOND, Say, SlowReply, Worker};
 
 #[test]
@@ -129,6 +130,9 @@ impl Handle<Ask> for Unlucky {
 
 #[test]
 fn a_call_is_answered_although_the_subscriber_panics_when_its_late_answer_starts() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
     tracing::subscriber::with_default(Faulty, || {
         testing::run(async {
             let server = ServerRef::start(|| Unlucky);

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{self, Waker};
 
-use cordial::server::{Cast, Context, TryCastError};
+use cordial::server::{Cast, Context, Handle, Server, ServerRef, TryCastError};
 use cordial::{Exit, Task, testing};
 use futures::poll;
 use tokio::time::Instant;
@@ -166,5 +166,28 @@ fn a_process_that_casts_in_a_loop_lets_the_server_handle_messages() {
             server.mailbox().length < 1000,
             "the mailbox has room for all of them, so only a turn of the server takes one"
         );
+    });
+}
+
+/// Only the name of a type that is a path is shortened.
+#[test]
+fn a_message_that_is_a_tuple_has_its_whole_name() {
+    struct Busy;
+    impl Server for Busy {}
+    impl<M: Send + 'static> Handle<M> for Busy {
+        type Reply = ();
+        async fn handle(&mut self, _: M, _: &mut Context<Self>) {
+            std::future::pending().await
+        }
+    }
+    testing::run(async {
+        let (of_tuple, of_array) = (ServerRef::start(|| Busy), ServerRef::start(|| Busy));
+        let exits = [of_tuple.call((0_u8, vec![0_u8])).await, of_array.call([String::new()]).await];
+        let names = ["(u8, alloc::vec::Vec<u8>)", "[alloc::string::String; 1]"];
+        assert_eq!([of_tuple.mailbox().in_hand, of_array.mailbox().in_hand], names.map(Some));
+        for (exit, name) in exits.iter().zip(names) {
+            let exit = exit.as_ref().unwrap_err().to_string();
+            assert!(exit.contains(&format!("`{name}`")), "{exit}");
+        }
     });
 }

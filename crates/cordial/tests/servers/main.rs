@@ -1,6 +1,7 @@
 //! Servers: processes that hold state and answer messages.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[macro_use]
 #[path = "../harness/mod.rs"]
 mod harness;
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::harness::children::{Log, LogGuard, settle};
 use crate::harness::events::{capture, named};
+use crate::harness::subprocess;
 use crate::work::{Crash, SECOND, Say, Slow, With, Worker, is_stopped};
 
 /// Passes a call on, and answers with what the next server says, or with how it failed.
@@ -70,6 +71,9 @@ async fn ring(n: usize, limit: Timeout) -> Vec<ServerRef<Link>> {
 
 #[test]
 fn a_cycle_of_two_to_five_servers_is_answered_at_the_limit_and_named_at_most_once_for_each_call_in_it() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
     for n in 2..=5 {
         let emitted = capture(move || {
             testing::run(async move {

@@ -6,7 +6,7 @@
 //! - a message that was accepted is handled, unless its caller had given up, or the server stopped for good;
 //! - the messages of one sender are handled in the order in which they were sent;
 //! - every call is answered exactly once, with the number of its message if that was handled to its end;
-//! - the server counts as many handled and skipped messages as there were.
+//! - the server counts as handled the messages that were handled to their end, and counts no more skipped messages than calls were given up.
 //!
 //! `CORDIAL_MODEL_SEEDS` sets how many seeds are tried, for a longer run.
 

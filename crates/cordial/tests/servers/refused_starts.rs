@@ -11,6 +11,7 @@ use tracing::Level;
 
 use crate::harness::children::Log;
 use crate::harness::events::capture;
+use crate::harness::subprocess;
 use crate::work::{Crash, SECOND, Say, Slow, SlowReply, Worker};
 
 /// Keeps a connection that is refused until a time.
@@ -79,6 +80,9 @@ fn a_keeper_whose_connection_is_refused_at_first_handles_what_was_sent_meanwhile
 
 #[test]
 fn a_start_that_is_refused_and_tried_again_is_one_error_and_one_warning() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
     let emitted = capture(|| {
         testing::run(async {
             let (_keeper, spec) = ChildSpec::server("keeper", keeper(&Log::default(), Instant::now() + SECOND));

@@ -319,7 +319,7 @@ fn messages_are_refused_when_the_supervisor_of_their_server_is_not_rebuilt() {
         assert!(is_stopped(&server.call(Say("late")).await));
         tree.unwrap().stop().await;
 
-        // Not rebuilt: its restart is temporary, or the whole tree stops, or a call ends it.
+        // Not rebuilt, because its restart is temporary, or because the whole tree stops.
         for (restart, stops) in [(Restart::Temporary, false), (Restart::Permanent, true)] {
             let server = Worker::builder(&Log::default()).label("worker").start();
             let tree = nested(&server, restart).await;

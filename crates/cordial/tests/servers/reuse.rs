@@ -120,6 +120,28 @@ fn a_value_of_one_call_is_not_there_in_the_next() {
 }
 
 #[test]
+fn the_values_of_a_call_that_its_caller_has_given_up_are_dropped() {
+    static HELD: Inherited<Arc<()>> = Inherited::new().carried_by_calls();
+    struct Busy;
+    struct Forever;
+    impl Server for Busy {}
+    impl Handle<Forever> for Busy {
+        type Reply = ();
+        async fn handle(&mut self, _: Forever, _: &mut Context<Self>) {
+            pending().await
+        }
+    }
+    testing::run(async {
+        let server = ServerRef::start(|| Busy);
+        assert!(server.call(Forever).await.unwrap_err().is_timeout());
+        let value = Arc::new(());
+        // The server still handles the first message, so the mailbox keeps this call.
+        assert!(HELD.scope(value.clone(), server.call(Forever)).await.unwrap_err().is_timeout());
+        assert_eq!(Arc::strong_count(&value), 1);
+    });
+}
+
+#[test]
 fn a_server_that_has_ended_is_freed_when_the_poll_of_its_last_caller_ends() {
     testing::run(async {
         let held = Arc::new(());

@@ -1,9 +1,14 @@
 //! How a server stops.
 
-use std::future::pending;
+use std::future::{pending, ready};
+use std::sync::mpsc;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
-use cordial::{Exit, Restart, Shutdown, Task, process, testing};
+use cordial::{
+    Backoff, ChildSpec, Exit, Pid, Restart, Runtime, Shutdown, Strategy, Supervisor, Task, TaskSupervisor, process,
+    testing,
+};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::harness::children::{Log, settle};
@@ -167,4 +172,73 @@ fn a_server_that_ends_by_itself_has_its_grace_time_too() {
         assert_eq!(server.ended().await.to_string(), "enough");
         assert_eq!(begun.elapsed(), 3 * SECOND);
     });
+}
+
+/// Starts a server, stops its supervisor while its handler is stuck in a poll, and returns the server with its abandoned process. That
+/// process ends when the sender is dropped.
+async fn abandoned() -> (ServerRef<Worker>, Pid, mpsc::Sender<()>) {
+    let (log, tasks) = (Log::default(), TaskSupervisor::start());
+    let (server, spec) = ChildSpec::server("worker", move || Worker { log: log.clone() });
+    let stuck = tasks.start_child_with(spec.shutdown(Shutdown::BrutalKill)).unwrap();
+    let (release, blocked) = mpsc::channel::<()>();
+    let (entered, has_entered) = oneshot::channel();
+    let block = With(move |_: &mut Context<Worker>| {
+        entered.send(()).unwrap();
+        let _ = blocked.recv();
+        ready(())
+    });
+    server.cast(block).await.unwrap();
+    has_entered.await.unwrap();
+    assert_eq!(tasks.stop().await.abandoned.len(), 1);
+    (server, stuck, release)
+}
+
+#[test]
+fn the_late_end_of_an_abandoned_process_does_not_answer_the_messages_of_the_next_one() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let test = async {
+        let (server, stuck, release) = abandoned().await;
+        let child = server.child_spec().shutdown(Shutdown::Infinity);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(child).start().await.unwrap();
+        let (finish, finished) = oneshot::channel::<()>();
+        let (entered, has_entered) = oneshot::channel();
+        let in_hand = With(move |_: &mut Context<Worker>| async move {
+            entered.send(()).unwrap();
+            finished.await.unwrap();
+        });
+        server.cast(in_hand).await.unwrap();
+        has_entered.await.unwrap();
+        let mut waits = server.call(Say("waits"));
+        assert!(futures::poll!(&mut waits).is_pending());
+        let mut stop = Box::pin(server.stop());
+        assert!(futures::poll!(&mut stop).is_pending());
+        let end = process::monitor(stuck);
+        drop(release);
+        end.await;
+        assert!(futures::poll!(&mut waits).is_pending(), "the message belongs to the process that runs");
+        finish.send(()).unwrap();
+        assert!(stop.await.is_clean());
+        assert!(is_stopped(&waits.await));
+        tree.stop().await;
+    };
+    runtime.block_on(test).unwrap();
+}
+
+#[test]
+fn the_late_end_of_an_abandoned_process_does_not_close_the_mailbox_of_a_server_that_waits_for_its_restart() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let test = async {
+        let (server, stuck, release) = abandoned().await;
+        let child =
+            server.child_spec().restart(Restart::Permanent).backoff(Backoff::exponential(3600 * SECOND, 3600 * SECOND));
+        let tree = Supervisor::builder(Strategy::OneForOne).child(child).start().await.unwrap();
+        assert!(server.call(Crash("boom")).await.unwrap_err().is_panic());
+        let end = process::monitor(stuck);
+        drop(release);
+        end.await;
+        server.try_cast(Say("is for the next process")).unwrap();
+        assert!(server.ended().await.is_panic(), "the exit of the last process is that of the later one");
+        tree.stop().await;
+    };
+    runtime.block_on(test).unwrap();
 }

@@ -61,7 +61,7 @@ fn ticks_that_come_due_during_a_message_are_skipped() {
 }
 
 #[test]
-fn a_busy_timer_and_a_full_mailbox_take_turns() {
+fn a_busy_timer_and_the_messages_of_the_mailbox_take_turns() {
     testing::run(async {
         let log = Log::default();
         let server = Worker::start(&log);

@@ -15,7 +15,7 @@ use crate::harness::seeds::SECOND;
 const MS: Duration = Duration::from_millis(1);
 
 /// The timeout of items whose first poll must begin before it elapses, on a busy machine too.
-pub(crate) const TIMEOUT: Duration = Duration::from_millis(300);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Attempts that block their worker. Each sends its pid and a sender whose drop releases it.
 pub(crate) struct Stuck {

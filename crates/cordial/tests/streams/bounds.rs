@@ -95,15 +95,15 @@ fn memory_is_bounded_on_the_real_scheduler_too() {
 }
 
 #[test]
-fn inputs_are_stored_only_for_zip_and_only_while_their_items_run() {
+fn with_zip_an_input_is_stored_only_while_its_item_runs() {
     for_each_seed(|| async {
         let inputs = LiveCount::default();
         let of_inputs = inputs.clone();
         let items = (0..100).map(move |_| of_inputs.value());
-        let hang = |_input| async {
+        let sleeps = |_input| async {
             sleep(MS).await;
         };
-        let mut stream = Task::async_stream(items, hang).max_concurrency(4).zip_input_on_exit();
+        let mut stream = Task::async_stream(items, sleeps).max_concurrency(4).zip_input_on_exit();
         while let Some(result) = stream.next().await {
             assert!(result.is_ok());
             assert!(inputs.now() <= 4);

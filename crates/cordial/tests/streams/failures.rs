@@ -100,7 +100,7 @@ fn without_or_exit_an_inner_err_is_a_value_and_with_it_a_failure() {
 }
 
 #[test]
-fn or_exit_leaves_exits_and_crashes_as_they_are_and_their_processes_end_normally() {
+fn or_exit_leaves_exits_and_crashes_as_they_are() {
     for_each_seed(|| async {
         let stream = Task::async_stream(0..3, |n| async move {
             match n {
@@ -460,7 +460,7 @@ fn while_the_consumer_is_busy_retries_are_delayed_and_items_run_on() {
     });
 }
 
-/// The first item begins in a scope whose deadline has passed, and has returned its value in its only poll.
+/// The first item starts in a scope whose deadline has passed. It returns its value in its first poll, so it does not time out.
 #[test]
 fn the_timeout_of_an_item_does_not_become_that_of_a_later_item_without_one() {
     for_each_seed(|| async {

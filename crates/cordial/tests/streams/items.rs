@@ -116,6 +116,26 @@ fn a_timeout_that_ends_the_stream_is_its_last_item() {
     assert!(matches!(results[2..], [Err(Exit::Timeout(_))]), "{results:?}");
 }
 
+/// Regression: any of these items could end the stream, and then the results of earlier ones were missing.
+#[test]
+fn of_items_that_time_out_at_the_same_moment_the_first_ends_the_stream() {
+    async fn check(timeout: Duration) {
+        let item = |n: u32| async move { if n.is_multiple_of(3) { n } else { std::future::pending().await } };
+        let stream = Task::async_stream(0..9, item).max_concurrency(9).timeout(timeout);
+        let results = stream.on_timeout(StreamTimeout::EndStream).zip_input_on_exit().collect().await;
+        let (last, before) = results.split_last().unwrap();
+        let index = last.as_ref().unwrap_err().index;
+        assert!(index <= 1 && index == before.len() && before.iter().all(Result::is_ok), "{results:?}");
+    }
+    for_each_seed(|| check(50 * MS));
+    let on_threads = async {
+        for _ in 0..20 {
+            check(5 * MS).await;
+        }
+    };
+    Runtime::builder().workers(2).build().unwrap().block_on(on_threads).unwrap();
+}
+
 #[test]
 fn a_hanging_item_limits_how_far_other_items_run_ahead() {
     let started = Arc::new(AtomicUsize::new(0));
@@ -380,23 +400,15 @@ fn slots_are_refilled_while_the_consumer_is_slow() {
 
 #[test]
 fn the_default_concurrency_is_the_number_of_workers() {
-    async fn max_concurrent() -> usize {
-        let (running, max) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let counts = (running, max.clone());
-        let stream = Task::async_stream(0..20, move |_| {
-            let (running, max) = counts.clone();
-            async move {
-                max.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                tokio::task::yield_now().await;
-                sleep(MS).await;
-                running.fetch_sub(1, Ordering::SeqCst);
-            }
-        });
-        assert!(stream.collect().await.iter().all(Result::is_ok));
-        max.load(Ordering::SeqCst)
+    /// Returns how many items start if none ends.
+    async fn n_started() -> usize {
+        let mut stream = Task::async_stream(0..20, |_| std::future::pending::<()>());
+        let progress = stream.progress();
+        assert!(tokio::time::timeout(MS, stream.next()).await.is_err());
+        progress.started()
     }
-    assert_eq!(testing::run(max_concurrent()), 4);
     let runtime = Runtime::builder().workers(3).build().unwrap();
     // The default depends on the runtime that polls the stream.
-    assert!(runtime.block_on(max_concurrent()).unwrap() <= 3);
+    assert_eq!(runtime.block_on(n_started()), Ok(3));
+    assert_eq!(testing::run(n_started()), 4, "a simulation has a default of its own");
 }

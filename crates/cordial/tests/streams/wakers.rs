@@ -27,9 +27,11 @@ impl Wake for CountdownWaker {
 fn a_waker_that_panics_when_an_item_ends_loses_no_result() {
     for_each_seed(|| async {
         let mut stream = Task::async_stream(1..=4u32, |n| sleep(n * MS)).max_concurrency(4);
-        let panicking = Waker::from(Arc::new(CountdownWaker(AtomicUsize::new(1))));
-        assert!(stream.poll_next_unpin(&mut Context::from_waker(&panicking)).is_pending());
+        let panicking = Arc::new(CountdownWaker(AtomicUsize::new(1)));
+        let waker = Waker::from(panicking.clone());
+        assert!(stream.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
         sleep(2 * MS).await;
+        assert_eq!(panicking.0.load(Ordering::SeqCst), 0, "the waker has panicked");
         assert_eq!(stream.collect().await, vec![Ok(()); 4]);
     });
 }

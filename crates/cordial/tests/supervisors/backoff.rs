@@ -423,7 +423,7 @@ fn the_time_for_which_a_supervisor_is_busy_does_not_count_as_a_run_of_a_child_th
     });
 }
 
-/// A step that looked at each child would take minutes.
+/// If each step looked at all children, this test would take minutes.
 #[test]
 fn very_many_children_fail_wait_and_are_terminated() {
     testing::run(async {

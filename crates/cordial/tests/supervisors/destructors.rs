@@ -3,15 +3,18 @@
 use std::future::{pending, ready};
 
 use cordial::server::{Server, ServerRef};
-use cordial::{ChildSpec, Exit, Restart, SupervisorBuilder, TaskSupervisor, process, testing};
+use cordial::{ChildSpec, Exit, Restart, Shutdown, SupervisorBuilder, Task, TaskSupervisor, process, testing};
 use futures::FutureExt;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use crate::harness::children::one_for_one;
+use crate::harness::children::{Log, LogGuard, exits_late, one_for_one};
 use crate::harness::events;
 use crate::harness::seeds::SECOND;
 use crate::harness::subprocess;
 
 /// Panics when it is dropped.
+#[derive(Debug)]
 struct Bomb;
 
 impl Drop for Bomb {
@@ -112,5 +115,108 @@ fn a_server_whose_function_has_a_destructor_that_panics_notifies_its_monitors() 
         drop(server);
         process::exit(pid, Exit::Killed);
         assert_eq!(ended.await, Exit::Killed);
+    });
+}
+
+/// An error whose destructor panics.
+#[derive(Debug)]
+struct BombError(Bomb);
+
+impl std::fmt::Display for BombError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no luck")
+    }
+}
+
+impl std::error::Error for BombError {}
+
+/// The bug was that the supervisor panicked and killed its children.
+#[test]
+fn the_error_of_an_owner_whose_destructor_panics_does_not_interrupt_the_stop_of_its_supervisors() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
+    testing::run(async {
+        let (log, (sender, started)) = (Log::default(), oneshot::channel());
+        let child = log.child_that("child", || exits_late(SECOND));
+        let of_task = log.clone();
+        Task::start(async move {
+            let tree = one_for_one().child(child).start().await.unwrap();
+            let tasks = TaskSupervisor::start();
+            tasks
+                .start_child(async move {
+                    let _guard = LogGuard::new(&of_task, "task");
+                    exits_late(SECOND).await;
+                })
+                .unwrap();
+            tokio::time::sleep(SECOND).await;
+            sender.send((tree, tasks)).unwrap();
+            Err::<(), _>(BombError(Bomb))
+        });
+        let (tree, tasks) = started.await.unwrap();
+        log.take();
+        let begun = Instant::now();
+        assert_eq!(tasks.ended().await, Exit::Shutdown(None));
+        assert_eq!(tree.ended().await, Exit::Shutdown(None));
+        assert_eq!(begun.elapsed(), 2 * SECOND, "each child had its grace time");
+        assert_eq!(log.take(), "-task -child");
+    });
+}
+
+/// The bug was that the caller panicked.
+#[test]
+fn an_error_whose_destructor_panics_does_not_interrupt_terminate_child() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
+    testing::run(async {
+        let tasks = TaskSupervisor::start();
+        let child = ChildSpec::task("child", || async {
+            cordial::shutdown_requested().await;
+            Err::<(), _>(BombError(Bomb))
+        });
+        let pid = tasks.start_child_with(child).unwrap();
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(tasks.terminate_child(pid).await, Ok(()));
+    });
+}
+
+/// The bug was that the supervisor panicked while it waited for its children.
+#[test]
+fn an_error_whose_destructor_panics_does_not_interrupt_the_stop_of_a_task_supervisor_without_a_limit() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
+    testing::run(async {
+        let tasks = TaskSupervisor::builder().shutdown(Shutdown::Infinity).start();
+        let child = async {
+            cordial::shutdown_requested().await;
+            Err::<(), _>(BombError(Bomb))
+        };
+        tasks.start_child(child).unwrap();
+        tokio::time::sleep(SECOND).await;
+        assert!(tasks.stop().await.is_clean());
+        assert_eq!(tasks.ended().await, Exit::Normal);
+    });
+}
+
+/// The bug was that the caller panicked.
+#[test]
+fn an_error_whose_destructor_panics_does_not_interrupt_stop_subtree() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
+    testing::run(async {
+        let pid = Task::start(async {
+            Task::start(async {
+                // It ends after its parent, and so it is the last one that the stop waits for.
+                exits_late(SECOND).await;
+                Err::<(), _>(BombError(Bomb))
+            });
+            cordial::shutdown_requested().await;
+        });
+        tokio::time::sleep(SECOND).await;
+        let answer = process::inspector().stop_subtree(pid, Shutdown::default()).await;
+        assert!(answer.has_ended());
     });
 }

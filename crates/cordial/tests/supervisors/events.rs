@@ -185,6 +185,9 @@ fn give_up_has_the_number_of_restarts_and_the_last_incarnation() {
 /// The function that describes a nested supervisor runs before there is a process whose `crash` event could be the error.
 #[test]
 fn a_nested_supervisor_whose_function_panics_is_an_error_in_the_events() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
     let emitted = events::capture(|| {
         testing::run(async {
             let nested = ChildSpec::supervisor("nested", || -> SupervisorBuilder { panic!("no plan") });

@@ -42,12 +42,12 @@ async fn end(pid: Pid, exit: Exit) {
     assert_eq!(process::monitor(pid).await, exit);
 }
 
-/// The states of a child that calls distinguish.
+/// The states of a child. The answer of a call depends on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Unknown,
     Running,
-    /// It was terminated by a call.
+    /// A call has terminated it.
     Terminated,
     /// It is transient, and its exit was orderly.
     Ended,
@@ -139,7 +139,7 @@ fn each_call_answers_by_the_state_of_the_child() {
     }
 }
 
-/// How a child of this test comes to its end.
+/// The exits that end the child of the next test. `None`: a call terminates it.
 const ENDS: [Option<Exit>; 4] = [None, Some(Exit::Killed), Some(Exit::Shutdown(None)), Some(Exit::NoProcess)];
 
 // V-022, V-028, V-097
@@ -290,7 +290,7 @@ fn a_nested_supervisor_is_restarted_with_the_children_of_its_builder_only() {
         let permanent = tasks.start_child_with(child("p", Restart::Permanent)).unwrap();
         end(permanent, Exit::Killed).await;
         sleep(SECOND).await;
-        assert_eq!(numbers(tree.count_children().await), [2, 2, 2, 0], "the tree itself is restarted");
+        assert_eq!(numbers(tree.count_children().await), [2, 2, 2, 0], "both children run again");
         assert!(process::info(temporary).is_none() && process::info(workers).is_none());
         assert!(pid(&tree, "workers").await != workers && pid(&tree, "tasks").await != first);
         assert_eq!((tasks.incarnation(), numbers(tasks.count_children().await)), (2, [0; 4]));
@@ -375,7 +375,13 @@ fn a_significant_child_that_its_supervisor_stops_does_not_shut_it_down() {
 // V-040, V-103
 #[test]
 fn an_automatic_shutdown_spreads_through_significant_supervisors() {
-    for restart in [Restart::Transient, Restart::Temporary, Restart::Permanent] {
+    for (restart, is_significant) in [
+        (Restart::Transient, true),
+        (Restart::Temporary, true),
+        (Restart::Transient, false),
+        (Restart::Temporary, false),
+        (Restart::Permanent, false),
+    ] {
         for_each_seed(move || async move {
             let (starts, mut started) = tokio::sync::mpsc::unbounded_channel();
             let inner = move || {
@@ -388,17 +394,25 @@ fn an_automatic_shutdown_spreads_through_significant_supervisors() {
                 inner.child(worker.restart(Restart::Temporary).significant())
             };
             let inner = ChildSpec::supervisor("inner", inner).restart(restart);
-            let inner = if restart == Restart::Permanent { inner } else { inner.significant() };
+            let inner = if is_significant { inner.significant() } else { inner };
             let tree = supervisor(Strategy::OneForOne).auto_shutdown(AutoShutdown::AnySignificant);
             let tree = tree.child(child("other", Restart::Permanent)).child(inner).start().await.unwrap();
             end(started.recv().await.unwrap(), Exit::Killed).await;
             settle().await;
-            if restart == Restart::Permanent {
-                assert_eq!(state(&tree, "inner").await, Some(ChildState::Running), "it was restarted");
-                tree.stop().await;
-            } else {
+            if is_significant {
                 assert_eq!(tree.ended().await, Exit::Shutdown(None));
+                return;
             }
+            let of_inner = match restart {
+                Restart::Permanent => Some(ChildState::Running),
+                Restart::Transient => Some(ChildState::Stopped),
+                _ => None,
+            };
+            assert_eq!(
+                (state(&tree, "inner").await, state(&tree, "other").await),
+                (of_inner, Some(ChildState::Running))
+            );
+            tree.stop().await;
         });
     }
 }

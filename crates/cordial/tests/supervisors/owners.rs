@@ -11,7 +11,8 @@ use crate::harness::children::{Log, crash, pid, settle};
 use crate::harness::probe::Probe;
 use crate::harness::seeds::{SECOND, for_each_seed};
 
-/// The child belongs to a process without a supervisor, so it ends after such processes were stopped.
+/// The supervisor of the child is owned by a process that has no supervisor. So the child ends, and starts a process, after the processes
+/// without a supervisor were stopped.
 #[test]
 fn a_process_that_a_child_starts_at_the_end_of_a_program_is_stopped_as_well() {
     let probe = Probe::default();
@@ -174,7 +175,8 @@ async fn request(spawner: oneshot::Sender<oneshot::Sender<Pid>>) -> Pid {
     pid.await.unwrap()
 }
 
-/// They ended with the run in which the task supervisor was started, although it had become the child of another supervisor.
+/// A regression test: the children ended with the run in which the task supervisor was started, even though the task supervisor had become the
+/// child of another supervisor.
 #[test]
 fn the_children_of_a_task_supervisor_that_was_handed_over_belong_to_the_run_of_their_new_parent() {
     let runtime = Runtime::builder().workers(2).build().unwrap();

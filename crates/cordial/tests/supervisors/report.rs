@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use cordial::{ChildSpec, Pid, Runtime, StopReport, TaskSupervisor, process};
+use cordial::{ChildSpec, Pid, Restart, Runtime, Shutdown, StopReport, TaskSupervisor, process, shutdown_requested};
 
 use crate::harness::children::{exits_late, one_for_one, settle};
 use crate::harness::seeds::{SECOND, for_each_seed};
@@ -48,7 +48,7 @@ fn processes_killed_below_a_supervisor_that_took_too_long_are_reported() {
 fn processes_below_a_supervisor_that_is_to_be_killed_are_not_reported() {
     for_each_seed(|| async {
         let nested = || one_for_one().child(ChildSpec::task("leaf", || exits_late(60 * SECOND)));
-        let nested = ChildSpec::supervisor("nested", nested).shutdown(cordial::Shutdown::BrutalKill);
+        let nested = ChildSpec::supervisor("nested", nested).shutdown(Shutdown::BrutalKill);
         let tree = one_for_one().child(nested).start().await.unwrap();
         settle().await;
         let report = tree.stop().await;
@@ -90,6 +90,29 @@ fn the_shutdown_of_a_runtime_reports_a_stuck_leaf_as_abandoned_and_its_superviso
     drop(release);
 }
 
+/// An abandoned child stays in the table of the supervisor until it exits. The stop lasted until the grace time of the other child was over.
+#[test]
+fn a_stop_ends_with_its_last_child_although_another_one_was_abandoned() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let (entered, is_entered) = mpsc::channel();
+    let (release, released) = mpsc::channel();
+    let report = runtime.block_on(async move {
+        let tasks = TaskSupervisor::builder().unlinked().start();
+        let polite = ChildSpec::task("polite", || async {
+            shutdown_requested().await;
+            tokio::time::sleep(SECOND).await;
+        });
+        tasks.start_child_with(polite.restart(Restart::Temporary).shutdown(600 * SECOND)).unwrap();
+        let stuck = stuck("stuck", entered, released).restart(Restart::Temporary);
+        tasks.start_child_with(stuck.shutdown(Shutdown::BrutalKill)).unwrap();
+        is_entered.recv().unwrap();
+        tokio::time::timeout(60 * SECOND, tasks.stop()).await
+    });
+    drop(release);
+    let report = report.unwrap().expect("the stop does not wait for the grace time");
+    assert_eq!((report.killed.len(), labels(&report.abandoned)), (0, vec!["stuck"]), "{report}");
+}
+
 #[test]
 fn the_shutdown_of_a_runtime_reports_processes_that_supervisors_killed_before_its_timeout() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
@@ -104,7 +127,8 @@ fn the_shutdown_of_a_runtime_reports_processes_that_supervisors_killed_before_it
         Ok::<_, cordial::StartError>(())
     });
     started.unwrap().unwrap();
-    let report = runtime.shutdown(SECOND);
+    // Long enough for the second supervisor to end, on a busy machine too. The first one uses all of it.
+    let report = runtime.shutdown(3 * SECOND);
     assert_each_listed_once(&report);
     assert_eq!(labels(&report.killed), ["before", "first", "in the middle", "slow"], "{report}");
     assert!(report.abandoned.is_empty(), "{report}");

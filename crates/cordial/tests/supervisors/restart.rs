@@ -180,7 +180,8 @@ fn a_crash_in_the_middle_of_a_group_restart_is_one_more_restart() {
 }
 
 // V-117
-/// It went on running when the earlier child had started, although each failed attempt to start that child had stopped it.
+/// A regression test: the later child continued to run after the earlier child had started, even though each failed attempt to start the earlier
+/// child had stopped the later one.
 #[test]
 fn a_child_that_is_started_while_an_earlier_one_waits_for_its_restart_is_restarted_after_it() {
     for_each_seed(|| async {
@@ -247,7 +248,7 @@ fn a_child_that_is_started_while_an_earlier_supervisor_starts_again_is_restarted
 }
 
 // V-117
-/// An earlier child that starts again restarts the later ones, also those that ended by themselves; a call that ended one counts.
+/// An earlier child that starts again restarts the later ones, also those that have ended by themselves, but not those that a call has terminated.
 #[test]
 fn a_child_that_is_started_early_and_ends_by_itself_starts_again_unless_a_call_has_terminated_it() {
     for_each_seed(|| async {
@@ -274,10 +275,11 @@ fn a_child_that_is_started_early_and_ends_by_itself_starts_again_unless_a_call_h
 }
 
 // V-117
-/// The exit of another child, which arrived at that moment, made the supervisor forget to restart the later child.
+/// A regression test: the later child was not restarted if the exit of another child arrived when the earlier child had just started again.
 #[test]
 fn a_supervisor_that_has_started_again_when_another_exit_is_handled_restarts_the_later_children() {
-    // A supervisor whose child connects slowly, and first waits for its backoff.
+    // A supervisor with one child. The start with the number `failing` fails, and is tried again after the backoff. The other starts wait for
+    // `connects`.
     let nested = |id: &'static str, connects: Arc<Notify>, n_starts: Arc<AtomicU32>, failing: u32| {
         ChildSpec::supervisor(id, move || {
             let (n_starts, connects) = (n_starts.clone(), connects.clone());

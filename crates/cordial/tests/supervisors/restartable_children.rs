@@ -168,7 +168,7 @@ fn a_child_whose_factory_panics_at_its_first_start_is_not_kept() {
             assert!(matches!(&exit, Exit::Panic(report) if report.message() == "no luck"), "{exit}");
             settle().await;
             assert_eq!((tasks.count_children().await.specs, tasks.waiting_children()), (0, vec![]));
-            assert!(tasks.start_child(async {}).is_ok(), "the supervisor runs on, and the child does not count");
+            assert!(tasks.start_child(async {}).is_ok(), "the supervisor is alive, and the child does not count");
         });
     }
 }

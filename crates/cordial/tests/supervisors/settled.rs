@@ -39,8 +39,8 @@ fn later(time: Duration, is_success: bool) -> ChildSpec {
 /// How long a query waits for restarts that are made at once.
 const WAIT: Duration = Duration::from_millis(10);
 
-/// Returns the expected answer of a query that follows an exit at `exited`. Each answer before it fails the test, unless the restart
-/// has taken longer than a query waits, as it may on a busy machine. In a simulation it takes no time.
+/// Repeats a query that follows an exit at `exited`, until it has the expected answer. Another answer fails the test if it comes less
+/// than `WAIT` after the exit. It may come later, because a restart may take longer on a busy machine. In a simulation, a restart takes no time.
 async fn answer<T, F>(exited: Instant, query: impl Fn() -> F, is_expected: impl Fn(&T) -> bool) -> T
 where
     T: fmt::Debug,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use cordial::{AutoShutdown, Backoff, ChildSpec, Exit, Restart, Strategy, Supervisor, process};
 use tokio::time::sleep;
 
-use crate::harness::children::{Log, crash, settle};
+use crate::harness::children::{Log, crash, end, settle};
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 // V-040, V-042, V-044
@@ -84,6 +84,30 @@ fn a_significant_child_that_crashes_or_is_terminated_does_not_stop_the_superviso
         assert_eq!(log.take(), "+a -a +a -a");
         tree.stop().await;
     });
+}
+
+// V-119
+#[test]
+fn the_end_of_a_child_that_is_not_significant_does_not_stop_the_supervisor() {
+    for auto_shutdown in [AutoShutdown::Never, AutoShutdown::AnySignificant, AutoShutdown::AllSignificant] {
+        for restart in [Restart::Transient, Restart::Temporary] {
+            for_each_seed(move || async move {
+                let tree = Supervisor::builder(Strategy::OneForOne).auto_shutdown(auto_shutdown).unlinked();
+                let tree = tree.max_restarts(9, SECOND).start().await.unwrap();
+                let child = || ChildSpec::task("child", pending::<()>).restart(restart);
+                for exit in [Exit::Killed, Exit::from("no luck"), Exit::Shutdown(None)] {
+                    let pid = tree.start_child(child()).await.unwrap();
+                    end(pid, exit).await;
+                    // It may have been restarted.
+                    let _ = tree.terminate_child("child").await;
+                    let _ = tree.delete_child("child").await;
+                    settle().await;
+                    assert!(process::info(tree.pid()).is_some(), "{auto_shutdown:?}, {restart:?}");
+                }
+                tree.stop().await;
+            });
+        }
+    }
 }
 
 #[test]

@@ -420,6 +420,9 @@ fn many_threads_can_start_children_while_the_supervisor_stops() {
             let start = || (0..N).filter(|_| tasks.start_child(pending::<()>()).is_ok()).count();
             let starters: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
             if stops_early {
+                while tasks.children().is_empty() {
+                    std::thread::yield_now();
+                }
                 futures::executor::block_on(tasks.stop());
             }
             starters.into_iter().map(|starter| starter.join().unwrap()).sum()

@@ -49,7 +49,7 @@ fn a_crash_is_the_result_of_its_task() {
 }
 
 #[test]
-fn at_most_max_concurrency_tasks_run_at_once_in_the_order_of_their_spawns() {
+fn at_most_max_concurrency_tasks_run_at_once() {
     testing::run(async {
         let running = Arc::new(AtomicUsize::new(0));
         let most = Arc::new(AtomicUsize::new(0));
@@ -254,7 +254,7 @@ fn large_futures_that_wait_for_a_permit_give_their_outputs() {
     });
 }
 
-/// The exit of a task that ends with its set reached the owner of the set over a link that the owner had made.
+/// A regression test: if the owner of a set had linked itself to a task, the owner ended with that task when it gave up the set.
 #[test]
 fn a_set_that_is_given_up_does_not_end_its_owner_over_a_link() {
     testing::run(async {
@@ -271,5 +271,80 @@ fn a_set_that_is_given_up_does_not_end_its_owner_over_a_link() {
             assert_eq!(end.await, Exit::Shutdown(None));
             sleep(SECOND).await;
         }
+    });
+}
+
+/// Drops sets of 1000 tasks, of which one runs and the others wait for their turn. `change` is called before the drop. Checks that no other
+/// task has begun.
+fn check_drop_of_waiting_tasks(change: fn(TaskSet<()>) -> TaskSet<()>) {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    for _ in 0..50 {
+        let n_begun = runtime.block_on(async move {
+            let begun = Arc::new(AtomicUsize::new(0));
+            let mut set = TaskSet::new().max_concurrency(1);
+            for _ in 0..1000 {
+                let begun = begun.clone();
+                set.spawn(async move {
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    pending::<()>().await
+                });
+            }
+            let set = change(set);
+            while begun.load(Ordering::SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+            drop(set);
+            while Arc::strong_count(&begun) > 1 {
+                tokio::task::yield_now().await;
+            }
+            begun.load(Ordering::SeqCst)
+        });
+        assert_eq!(n_begun, Ok(1));
+    }
+}
+
+/// A regression test: when a task ended because the set was dropped, a task that waited for its turn could begin before it was asked to
+/// shut down.
+#[test]
+fn no_waiting_task_begins_while_its_set_is_dropped() {
+    check_drop_of_waiting_tasks(|set| set);
+}
+
+/// The bug was that the set forgot its first limit, so a task that waited for it could begin while the set was dropped.
+#[test]
+fn no_waiting_task_of_an_earlier_limit_begins_while_its_set_is_dropped() {
+    check_drop_of_waiting_tasks(|set| set.max_concurrency(2));
+}
+
+/// An error whose destructor panics.
+#[derive(Debug)]
+struct BombError;
+
+impl Drop for BombError {
+    fn drop(&mut self) {
+        panic!("boom");
+    }
+}
+
+impl std::fmt::Display for BombError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no luck")
+    }
+}
+
+impl std::error::Error for BombError {}
+
+/// The bug was that the owner ended with the panic of the destructor.
+#[test]
+fn an_error_that_was_not_returned_because_the_owner_ends_may_have_a_destructor_that_panics() {
+    testing::run(async {
+        let owner = Task::start(async {
+            let mut set = TaskSet::new().or_exit();
+            set.spawn(async { Err::<(), _>(BombError) });
+            sleep(SECOND).await;
+            process::exit(process::current().unwrap(), Exit::Killed);
+            let _ = set.next().await;
+        });
+        assert_eq!(process::monitor(owner).await, Exit::Killed);
     });
 }

@@ -1,7 +1,7 @@
 //! Awaiting many tasks with one deadline.
 //!
-//! Restates "await_many/2" of Elixir's `task_test.exs`. In Elixir, after a failure the remaining tasks run on and can no longer be
-//! awaited. Here they are asked to shut down (T-079).
+//! Restates "await_many/2" of Elixir's `task_test.exs`. In Elixir, after a failure the remaining tasks continue to run and can no longer
+//! be awaited. Here they are asked to shut down (T-079).
 
 use std::future::pending;
 use std::time::Duration;

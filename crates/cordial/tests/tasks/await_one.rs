@@ -325,8 +325,8 @@ fn an_error_keeps_its_type() {
     });
 }
 
-/// On the real scheduler, the long waits of a process share one wake-up. That wake-up does not reach a wait that was polled by the
-/// process, and goes on in another process, below another future or on a plain thread.
+/// On the real scheduler, the long waits of a process share one wake-up. That wake-up does not reach a wait that the process has polled
+/// and then moved to another process, into another future, or to a plain thread.
 #[test]
 fn a_long_await_times_out_wherever_it_is_polled() {
     let runtime = Runtime::builder().workers(2).build().unwrap();

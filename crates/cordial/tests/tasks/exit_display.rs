@@ -93,9 +93,21 @@ fn each_exit_is_one_line_that_can_follow_the_name_of_its_task() {
     ] {
         assert_eq!((exit.to_string(), format!("{exit:?}")), (text.to_owned(), text.to_owned()));
     }
-    for refusal in [Refusal::RuntimeStopped, Refusal::TooManyProcesses] {
+    for refusal in [
+        Refusal::RuntimeStopped,
+        Refusal::Forked,
+        Refusal::TooManyProcesses,
+        Refusal::SupervisorFull,
+        Refusal::SupervisorStopped,
+        Refusal::SupervisorRestarting,
+        Refusal::ServerStopped,
+        Refusal::PausedClock,
+        Refusal::ThreadEnding,
+    ] {
         let text = Exit::Refused(refusal).to_string();
-        assert!(text.starts_with("not started: ") && text.contains("; ") && !text.contains('\n'), "{text}");
+        let starts = ["not started: ", "not handled: ", "not in this process: "];
+        assert!(starts.iter().any(|start| text.starts_with(start)), "{text}");
+        assert!(text.contains("; ") && !text.contains('\n'), "{text}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::pending;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
@@ -66,6 +66,12 @@ fn a_shutdown_returns_even_if_the_runtime_is_gone_and_the_poll_is_stuck() {
 /// A waker that panics when it is woken for the first time.
 struct PanickingWaker(AtomicBool);
 
+impl PanickingWaker {
+    fn has_panicked(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
 impl Wake for PanickingWaker {
     fn wake(self: Arc<PanickingWaker>) {
         assert!(self.0.swap(true, Ordering::SeqCst), "planned panic of a waker");
@@ -95,18 +101,20 @@ fn a_panicking_waker_does_not_prevent_the_notification_of_other_monitors() {
             7
         });
         let mut monitors = [process::monitor(task.pid()), process::monitor(task.pid())];
-        let waker = Waker::from(Arc::new(PanickingWaker(AtomicBool::new(false))));
-        assert!(pin!(&mut monitors[0]).poll(&mut Context::from_waker(&waker)).is_pending());
+        let panicking = poll_with_panicking_waker(&mut monitors[0]);
         assert_eq!(task.await, Ok(7));
+        assert!(panicking.has_panicked());
         let [_, second] = monitors;
         assert_eq!(second.await, Exit::Normal);
     });
 }
 
-/// Polls a future with a waker that panics.
-fn poll_with_panicking_waker<F: Future + Unpin>(future: &mut F) {
-    let waker = Waker::from(Arc::new(PanickingWaker(AtomicBool::new(false))));
+/// Polls a future with a waker that panics. Returns the waker.
+fn poll_with_panicking_waker<F: Future + Unpin>(future: &mut F) -> Arc<PanickingWaker> {
+    let panicking = Arc::new(PanickingWaker(AtomicBool::new(false)));
+    let waker = Waker::from(panicking.clone());
     assert!(pin!(future).poll(&mut Context::from_waker(&waker)).is_pending());
+    panicking
 }
 
 #[test]
@@ -115,10 +123,11 @@ fn a_panicking_waker_does_not_keep_a_request_from_other_streams_of_exits_and_fro
         let (ready, is_ready) = oneshot::channel();
         let task = Task::spawn(async move {
             let (mut first, mut second) = (process::trap_exits(), process::trap_exits());
-            poll_with_panicking_waker(&mut first.next());
+            let panicking = poll_with_panicking_waker(&mut first.next());
             let requested = cordial::shutdown_requested();
             ready.send(()).unwrap();
             requested.await;
+            assert!(panicking.has_panicked());
             [first.next().await, second.next().await]
         });
         is_ready.await.unwrap();
@@ -164,8 +173,9 @@ fn a_panicking_waker_of_a_stream_of_exits_does_not_prevent_the_end_of_the_proces
             7
         });
         let mut streams = streams.await.unwrap();
-        streams.iter_mut().for_each(|exits| poll_with_panicking_waker(&mut exits.next()));
+        let panicking = streams.each_mut().map(|exits| poll_with_panicking_waker(&mut exits.next()));
         assert_eq!(task.await, Ok(7));
+        assert!(panicking.iter().all(|waker| waker.has_panicked()));
         for mut exits in streams {
             assert_eq!(exits.next().await, None);
         }
@@ -173,12 +183,13 @@ fn a_panicking_waker_of_a_stream_of_exits_does_not_prevent_the_end_of_the_proces
 }
 
 #[test]
-fn dropping_a_monitor_or_a_stream_of_exits_calls_no_waker_that_panics() {
+fn a_panicking_waker_of_a_monitor_or_a_stream_of_exits_does_not_affect_the_code_that_drops_it() {
     testing::run(async {
         let monitored = Task::spawn(pending::<()>());
         let mut monitor = process::monitor(monitored.pid());
-        poll_with_panicking_waker(&mut monitor);
+        let panicking = poll_with_panicking_waker(&mut monitor);
         drop(monitor);
+        assert!(!panicking.has_panicked());
         let task = Task::spawn(async {
             let mut exits = process::trap_exits();
             poll_with_panicking_waker(&mut exits.next());
@@ -215,9 +226,13 @@ struct FaultyLayer {
     action: fn(),
 }
 
+/// How often a `FaultyLayer` was called with its event.
+static N_FAULTS: AtomicUsize = AtomicUsize::new(0);
+
 impl<S: Subscriber> Layer<S> for FaultyLayer {
     fn on_event(&self, event: &Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
         if event.metadata().name() == self.event {
+            N_FAULTS.fetch_add(1, Ordering::SeqCst);
             (self.action)();
         }
     }
@@ -240,6 +255,10 @@ fn a_subscriber_that_panics_or_blocks_does_not_stop_other_tasks() {
     let runtime = with_workers(2);
     // Both workers are blocked and are detected one after the other, so a third task needs a stand-in.
     let held: Vec<_> = (0..2).map(|_| stuck(&runtime)).collect();
+    // A long poll is reported by another thread, and the program might end before.
+    while N_FAULTS.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
     assert_eq!(runtime.block_on(async { Task::spawn(async { 7 }).timeout(Timeout::Infinity).await }).unwrap(), Ok(7));
     for (task, release) in held {
         drop(release);

@@ -48,7 +48,7 @@ fn a_running_task_that_is_ignored_runs_on_unlinked() {
             assert!(task.ignore().is_none());
             assert!(process::info(own).unwrap().links.is_empty());
             assert_eq!(probe.drops(), 0);
-            // The owner runs on, although it does not trap exits.
+            // The owner continues to run, even though it does not trap exits.
             let exit = monitor.await;
             assert!(kind.matches(&exit), "{kind:?} was reported as {exit}");
             sleep(SECOND).await;

@@ -160,14 +160,16 @@ fn a_link_to_oneself_does_nothing() {
 #[test]
 fn link_and_unlink_do_nothing_outside_a_process() {
     testing::run(async {
-        let task = Task::spawn(std::future::pending::<()>());
-        let pid = task.pid();
+        let own = process::current().unwrap();
+        let unlinked = Task::spawn(std::future::pending::<()>());
+        let linked = Task::spawn_link(std::future::pending::<()>());
+        let pids = [unlinked.pid(), linked.pid()];
         tokio_spawn(async move {
-            process::link(pid);
-            process::unlink(pid);
+            process::link(pids[0]);
+            process::unlink(pids[1]);
         })
         .await;
-        assert_eq!(process::info(pid).unwrap().links, []);
+        assert_eq!(pids.map(|pid| process::info(pid).unwrap().links), [vec![], vec![own]]);
     });
 }
 

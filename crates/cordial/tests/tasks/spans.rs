@@ -166,8 +166,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
     }
 }
 
-/// Regression: each span was a child of the span of the task before, so that none was closed, and at the end all were closed
-/// by one another, on one stack.
+/// Regression: each span was a child of the span of the task before. So no span was closed until the last task had ended, and
+/// then each closed the span before it, all on one stack.
 #[test]
 fn a_chain_of_tasks_that_start_their_successors_keeps_few_spans_open() {
     const N: usize = 100_000;

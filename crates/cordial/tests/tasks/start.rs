@@ -30,7 +30,7 @@ fn start_link_returns_the_pid_of_a_running_task_that_is_linked_to_its_caller() {
 
 // T-011
 #[test]
-fn a_start_link_task_that_exits_normally_sends_nothing_to_its_caller() {
+fn a_start_link_task_that_exits_normally_leaves_its_caller_running_and_unlinked() {
     for_each_seed(|| async {
         let own = process::current().unwrap();
         let pid = Task::start_link(async {});

@@ -3,6 +3,7 @@
 //! Restates "yield_many/2" of Elixir's `task_test.exs` and `task.ex`.
 
 use std::future::{pending, poll_fn};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
@@ -91,7 +92,7 @@ fn results_are_in_input_order_and_pending_tasks_have_none() {
         sleep(SECOND).await;
         let results = Task::yield_many(&mut tasks).timeout(Duration::ZERO).await;
         assert_eq!(results, [Some(Ok(1)), None, Some(Err(Exit::Normal))]);
-        assert!(is_alive(&tasks[1]), "a pending task runs on after the timeout");
+        assert!(is_alive(&tasks[1]), "a pending task continues after the timeout");
 
         let mut tasks = [3_u8, 1, 2].map(|value| {
             Task::spawn(async move {
@@ -242,12 +243,13 @@ fn a_wait_for_several_tasks_can_be_polled_by_hand() {
     });
 }
 
-/// Polls a future when it is woken.
-struct PollWhenWoken<T>(Arc<Mutex<BoxFuture<'static, T>>>);
+/// Polls a future when it is woken. Stores whether the future was pending.
+struct PollWhenWoken<T>(Arc<Mutex<BoxFuture<'static, T>>>, AtomicBool);
 
 impl<T: 'static> Wake for PollWhenWoken<T> {
     fn wake(self: Arc<PollWhenWoken<T>>) {
-        assert!(self.0.lock().unwrap().as_mut().now_or_never().is_none());
+        let polled = self.0.lock().unwrap().as_mut().now_or_never();
+        self.1.store(polled.is_none(), Ordering::SeqCst);
     }
 }
 
@@ -267,9 +269,11 @@ fn a_limit_that_a_process_reaches_by_its_end_is_no_timeout() {
             (results, is_alive(&tasks[1]))
         };
         let waits = Arc::new(Mutex::new(waits.boxed()));
-        let waker = Waker::from(Arc::new(PollWhenWoken(waits.clone())));
+        let woken = Arc::new(PollWhenWoken(waits.clone(), AtomicBool::new(false)));
+        let waker = Waker::from(woken.clone());
         assert!(end.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
         sleep(2 * SECOND).await;
+        assert!(woken.1.load(Ordering::SeqCst), "the wait was pending when the process had ended");
         let waited = poll_fn(|cx| waits.lock().unwrap().as_mut().poll(cx)).await;
         assert_eq!(waited, (vec![Some(Ok(7)), None], true));
     });

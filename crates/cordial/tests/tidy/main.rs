@@ -93,6 +93,11 @@ fn every_law_can_be_broken() {
         ("crates/cordial/src/pid.rs", "/// Told of its end.", "`told` is not in the vocabulary"),
         ("crates/cordial-cli/src/map/mod.rs", "enum State { WasTold }", "`told` is not in the vocabulary"),
         ("crates/cordial-cli/src/map/mod.rs", "let is_deaf = 1;", "`deaf` is not in the vocabulary"),
+        (
+            "crates/cordial/src/task/mod.rs",
+            "pub(crate) use wait::{A,\n    Wait as B};",
+            "an item is exported under its own name",
+        ),
         ("crates/cordial/Cargo.toml", "[features]", "`[features]`"),
         ("crates/cordial-new/Cargo.toml", "[package]", "the lints of the workspace"),
         ("README.md", concat!("cd /wo", "rk/main"), "a path of one machine"),
@@ -106,5 +111,23 @@ fn every_law_can_be_broken() {
         }
         let new: Vec<String> = broken(&changed, path).into_iter().filter(|report| report.contains(expected)).collect();
         assert!(!new.is_empty() && new[0].starts_with(path), "{added:?} in {path} must be reported as {expected:?}");
+    }
+}
+
+/// Adds an import of the last module of each table to its first module.
+#[test]
+fn every_order_can_be_broken() {
+    let files = files();
+    for order in order::ORDERS {
+        let (module, import, expected) = order.forbidden_import();
+        let paths = [format!("{module}.rs"), format!("{module}/mod.rs")];
+        let mut changed = files.clone();
+        let file = changed.iter_mut().find(|(name, _)| paths.contains(name));
+        let (path, text) = file.unwrap_or_else(|| panic!("{module} has no file"));
+        *text = format!("{import}\n{text}");
+        let path = path.clone();
+        let reports = broken(&changed, &path);
+        let is_reported = reports.iter().any(|report| report.starts_with(&path) && report.contains(&expected));
+        assert!(is_reported, "{import:?} in {path} must be reported as {expected:?}: {reports:?}");
     }
 }

@@ -21,12 +21,12 @@ pub(crate) struct Order {
 #[rustfmt::skip]
 pub(crate) const ORDERS: &[Order] = &[
     Order { folder: "cordial-sched/src", rows: &[
-        "spin_lock", "sync", "thread unwind coarse_clock", "priority thread_limit tick_clock", "reservation free_list", "table", "task statistics", "simulation/queue", "timeout idle",
+        "spin_lock", "sync thread_limit", "thread unwind coarse_clock", "priority tick_clock", "reservation free_list", "table", "task statistics", "simulation/queue", "timeout idle",
         "io_watch threads",
         "remote", "pool", "worker sysmon", "executor", "simulation",
     ] },
     Order { folder: "cordial-sched/src/task", rows: &[
-        "alarm turns future join slot", "header", "runnable + schedule + waker + kept_headers", "task_ref allocator",
+        "alarm turns future join slot", "header", "runnable + schedule + kept_headers", "waker task_ref allocator",
     ] },
     Order { folder: "cordial-sched/src/executor", rows: &[
         "error options dropped_timers hook_calls", "hooks + handle", "alarm io_threads pool_threads timer timer_thread wait_timeout",
@@ -70,14 +70,14 @@ pub(crate) const ORDERS: &[Order] = &[
     Order { folder: "cordial-isolate/src", rows: &["codec kernel unwind", "descendants function", "dispatch", "frame functions", "worker", "init", "pool"] },
     Order { folder: "cordial-isolate/src/worker", rows: &["limits none role", "serve"] },
     Order { folder: "cordial-isolate/src/pool", rows: &[
-        "call clock config error output statistics", "shared", "cause events metrics none process read_statistics run_call", "driver", "start", "handle", "builder",
+        "call clock config error output statistics", "oom_kills os_process", "shared", "cause events metrics none process read_statistics run_call", "driver", "start", "handle", "builder",
     ] },
     Order { folder: "cordial-isolate/src/dispatch", rows: &["carried unserved", "outcome runner"] },
     Order { folder: "cordial-nats/src", rows: &[
         "names unwind", "connect_error wire", "options waiters", "net", "attempt failure streams submit_error unknown_job", "cluster", "dead_letters job nodes objects pieces", "cancel_on_drop",
         "submit", "call stream", "worker",
     ] },
-    Order { folder: "cordial-nats/src/net", rows: &["cancellation credentials net_error", "keep_alive", "thread", "connection", "api open"] },
+    Order { folder: "cordial-nats/src/net", rows: &["cancellation credentials net_error permission_errors reply_subject", "keep_alive", "thread", "connection", "api open"] },
     Order { folder: "cordial-nats/src/worker", rows: &["node settings turns", "received_job", "delivery", "claim pull_consumer run_call", "run_job", "serve", "builder"] },
     Order { folder: "cordial-observer/src", rows: &[
         "clock error program_code view", "access secret source", "log_lines", "collector", "answer", "shared", "server", "observer", "builder",
@@ -86,13 +86,13 @@ pub(crate) const ORDERS: &[Order] = &[
         "audit_log crash_log history meter server_totals stream_rates watched", "warnings", "state",
     ] },
     Order { folder: "cordial-observer/src/answer", rows: &[
-        "alike filter groups long_polls metrics rows", "tasks", "overview tree", "dump task_detail",
+        "alike filter groups metrics rows", "long_polls tasks", "overview tree", "dump task_detail",
     ] },
     Order { folder: "cordial-observer/src/collector/warnings", rows: &[
         "warning_of", "balance crash_loop leak long_poll mailbox restarts wake_storm", "warner",
     ] },
     Order { folder: "cordial-observer/src/server", rows: &[
-        "assets places reply signals socket", "client_io unix", "accept events", "session", "actions guard", "routes", "thread",
+        "assets connection_slots reply signals socket", "client_io unix", "accept events", "session", "actions guard", "routes", "thread",
     ] },
     Order { folder: "cordial-observer/src/source", rows: &["own_process places texts", "exits row", "polls", "scan"] },
     Order { folder: "cordial-observer/src/view", rows: &[
@@ -100,10 +100,10 @@ pub(crate) const ORDERS: &[Order] = &[
         "crash rights task", "connection overview tree", "task_detail tick", "failure",
     ] },
     Order { folder: "cordial-cli/src", rows: &[
-        "text/display text/io_error text/shell_quote", "text",
+        "text/display text/io_error text/shell_quote", "text/build_error", "text",
         "system/argument system/exit system/limit_change system/program system/screen_size system/stop_signal", "system/spawn_config", "system/unix system/windows", "system", "exit_reason", "blocking_io",
         "stop/token", "stop/halt", "stop", "pipe/separator pipe/block", "pipe/cutter pipe/input", "pipe/file_blocks", "pipe/reader", "pipe", "item", "item_failure command_size child_times",
-        "input/grouping input/lists input/separator input/value_count input/words", "input/read_ahead",
+        "input/grouping input/lists input/record_count input/separator input/words", "input/read_ahead",
         "input/splitter", "input/value_edit", "input/source", "input/sources", "input", "args/values", "args/help args/concurrency args/other_options",
         "args/launch_options args/item_options args/pipe_options args/top_options", "args/remote_options args/fleet_options", "args/attached",
         "args/options",
@@ -116,7 +116,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "output",
         "outcome",
         "template/command_line template/path_part template/shell_arguments template/shell_check template/shell_context",
-        "template/placeholder template/shell_words template/bash_syntax", "template/shell", "template/shell_flow", "template/syntax", "template/word template/shell_scan",
+        "template/placeholder template/shell_words template/bash_syntax", "template/shell template/shell_closed", "template/shell_flow", "template/syntax", "template/word template/shell_scan",
         "template/shell_line",
         "template/command_template",
         "template",
@@ -221,6 +221,18 @@ impl Order {
             .enumerate()
             .flat_map(|(row, names_of_row)| names(names_of_row).map(move |name| (row, name)));
         rows.filter(|(_, name)| is_or_contains(name, module)).max_by_key(|(_, name)| name.len())
+    }
+
+    /// Returns the file of the first module below `crates`, without its ending, and an import of the last module, which the first one must
+    /// not have, with the report of that import.
+    pub(crate) fn forbidden_import(&self) -> (String, String, String) {
+        let mut all = self.rows.iter().flat_map(|row| names(row));
+        let (first, last) = (all.next().expect("a table has rows"), all.last().expect("it has two modules"));
+        let path = format!("{}/{last}", self.folder.split_once("/src").expect("a folder of sources").1);
+        let import = format!("use crate{}::Item;", path.replace("//", "/").replace('/', "::"));
+        let report =
+            format!("`{first}` imports `{last}`, which is not in an earlier row of the order of {}.", self.folder);
+        (format!("crates/{}/{first}", self.folder), import, report)
     }
 
     fn groups(&self) -> impl Iterator<Item = BTreeSet<&'static str>> {

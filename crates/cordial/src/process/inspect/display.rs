@@ -31,10 +31,11 @@ const MAX_CRASHES: usize = 5;
 /// Prints the number of processes, of workers and of crashes, then the processes as a tree, and then the five latest crashes, if
 /// there are any.
 ///
-/// The line of a process has its label, child id or spawn location, its pid, its state unless it is running, its age, and how
-/// long its current poll has lasted, if that is about 1 ms or more. A supervisor is printed with its strategy, the number of its
-/// children that have a process, and the number of restarts, if there were any; below it, its children that have no process. A
-/// server is printed with its mailbox. Details of a process are printed below it.
+/// The line of a process has its label, child id or spawn location, its pid, its incarnation unless that is the first, its
+/// state unless it is running, its age, and how long its current poll has lasted, if that is about 1 ms or more. A supervisor
+/// is printed with its strategy, the number of its children that have a process, and the number of restarts, if there were
+/// any; below it, its children that have no process. A server is printed with its mailbox. Details of a process are printed
+/// below it.
 ///
 /// Processes are printed below their supervisor or owner: first those that own processes, then the others, both oldest
 /// first; of the others, only the first 20. The format may change.

@@ -68,7 +68,7 @@ pub struct ProcessInfo {
     pub owner: Option<Pid>,
     /// What it supervises, if it is a supervisor.
     pub supervises: Option<Supervision>,
-    /// The mailbox, if the process is that of a [server](crate::server).
+    /// The mailbox, if the process runs a [server](crate::server).
     pub mailbox: Option<MailboxInfo>,
     /// The client and the requests, if the process is a connection that shows them: see
     /// [`set_connection`](crate::process::set_connection).
@@ -113,7 +113,7 @@ impl ProcessInfo {
     pub(in crate::process) fn of(runtime: &RuntimeHandle, pid: Pid) -> Option<ProcessInfo> {
         let info = ProcessInfo::without_details(runtime, pid)?;
         let details = runtime.with(pid, |entry| entry.rare.as_ref()?.details.clone()).flatten();
-        // Outside the lock of the table, because users take locks of their own.
+        // Outside the lock of the table, because the closure of a user may take locks.
         Some(ProcessInfo { details: details.map(|details| details.lines()).unwrap_or_default(), ..info })
     }
 
@@ -177,7 +177,7 @@ impl ProcessState {
 impl Snapshot {
     pub(in crate::process) fn take(runtime: &RuntimeHandle) -> Snapshot {
         let (mut snapshot, with_details) = Snapshot::read(runtime, true);
-        // Outside the lock of the table, because users take locks of their own.
+        // Outside the lock of the table, because the closures of users may take locks.
         for (index, details) in with_details {
             snapshot.processes[index].details = details.lines();
         }
@@ -190,8 +190,8 @@ impl Snapshot {
     }
 
     /// Returns a snapshot without details, and, if they are wanted, the details of the processes that have some, each with the index of
-    /// its process. Details that are not wanted are not cloned: if the process ended now, the drop of the clone would be that of the
-    /// user's closure.
+    /// its process. Details that are not wanted are not cloned: if the process ended meanwhile, the drop of the clone would run the
+    /// destructor of the user's closure.
     fn read(runtime: &RuntimeHandle, wants_details: bool) -> (Snapshot, Vec<(usize, Details)>) {
         let readings = Readings::new(runtime);
         let mut processes = Vec::new();

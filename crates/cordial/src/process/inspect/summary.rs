@@ -56,7 +56,7 @@ pub struct ProcessSummary {
     pub busy: Duration,
     /// How long ago it was spawned, on the clock of its runtime.
     pub age: Duration,
-    /// The mailbox, if the process is that of a [server](crate::server).
+    /// The mailbox, if the process runs a [server](crate::server).
     pub mailbox: Option<MailboxInfo>,
 }
 

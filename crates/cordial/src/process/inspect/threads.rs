@@ -7,14 +7,15 @@ use crate::process::runtime::RuntimeHandle;
 
 pub use cordial_sched::WorkerState;
 
-/// What one thread of a runtime does at one moment, and what the threads with its number have done so far.
+/// What one thread of a runtime does at one moment, and counters.
 ///
-/// Counters are monotonic. A thread may get the number of a thread that has exited, and then adds to the same counters. The share
+/// Counters are monotonic. They belong to the number of the thread: a thread that gets the number of one that has exited adds to them. The share
 /// of time in which a thread was busy is the difference of two values of `busy`, divided by the time between them.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThreadInfo {
-    /// Its number, from 0. Threads whose number is not below the number of workers are stand-ins.
+    /// Its number, from 0. Threads whose number is not below the number of workers are stand-ins: each takes the place of a thread in a
+    /// long poll.
     pub index: usize,
     /// Whether it is active, blocked, parked or about to exit.
     pub state: WorkerState,
@@ -22,7 +23,7 @@ pub struct ThreadInfo {
     pub pid: Option<Pid>,
     /// How long that poll has lasted. `None` if there is no poll, or if it has lasted for less than about 1 ms.
     pub in_poll: Option<Duration>,
-    /// Processes that wait in its own queue.
+    /// Processes that wait in its own queue, and the one that it polls next.
     pub queued: usize,
     /// How long it was in polls. Sampled about once a millisecond: nearly exact for long polls, an estimate for short ones.
     pub busy: Duration,
@@ -32,7 +33,7 @@ pub struct ThreadInfo {
     pub steals: u64,
     /// How many times it went to sleep.
     pub parks: u64,
-    /// The number of the thread in the kernel, as `top -H` shows it. `None` while the thread starts, on systems other than Linux, and
+    /// The number of the thread in the kernel, as `top -H` shows it. `None` while the first thread with this number starts, on systems other than Linux, and
     /// where `/proc` is not mounted.
     pub kernel_id: Option<u32>,
 }

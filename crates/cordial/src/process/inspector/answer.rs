@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::long_poll::LongPoll;
-use crate::exit::Exit;
+use crate::exit::{Exit, Predicate};
 use crate::pid::Pid;
 use crate::process::inspect::RoundedDuration;
 use crate::process::report::{StopReport, Stopped};
@@ -39,8 +39,8 @@ pub enum Ending {
     NoProcess,
     /// It has ended with this exit: as it was asked to, or by itself.
     Ended(Exit),
-    /// It did not end within its grace time, was killed, and has ended. Also if it was to be killed at once, and its poll has
-    /// returned only when it was about to be reported as [`InPoll`](Ending::InPoll).
+    /// It did not end within its grace time, was killed, and has ended. Also after [`Shutdown::BrutalKill`](crate::Shutdown::BrutalKill),
+    /// if its poll has returned just before it would have been reported as [`InPoll`](Ending::InPoll).
     Killed,
     /// It was killed and is in a poll that does not return. It ends when that poll returns: a future cannot be stopped within a poll.
     /// `None`: the poll has lasted for less than about a millisecond.
@@ -82,7 +82,9 @@ impl fmt::Display for StopAnswer {
         let process = Stopped { in_poll: None, ..process.clone() };
         match &self.ending {
             Ending::NoProcess => write!(f, "{process} had ended before"),
-            Ending::Ended(exit) => write!(f, "{process} has ended after {}: it {exit}", RoundedDuration(self.took)),
+            Ending::Ended(exit) => {
+                write!(f, "{process} has ended after {}: it {}", RoundedDuration(self.took), Predicate(exit))
+            }
             Ending::Killed => write!(f, "{process} did not end when it was asked to, was killed, and has ended"),
             Ending::InPoll(poll) => {
                 write!(f, "{process} was killed, and ")?;

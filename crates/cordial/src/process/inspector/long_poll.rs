@@ -10,7 +10,7 @@ use crate::process::kind::ProcessKind;
 use crate::process::runtime::RuntimeHandle;
 
 /// A poll that has lasted for about a millisecond or more and has not returned. A poll that is shorter than `stall_after` is listed too,
-/// although no event `long_poll` is emitted for it.
+/// but no event `long_poll` is emitted for it.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct LongPoll {

@@ -182,7 +182,7 @@ impl Inspector {
     /// Calls `f` with a summary of each live process, until `f` returns `Break`. With `after`, begins after that pid, at the next
     /// slot of the process table.
     ///
-    /// The order is that of the pids, and processes that are alive all the time are visited once. Processes that start or end
+    /// The processes are ordered by pid, and those that are alive all the time are visited once. Processes that start or end
     /// meanwhile may be visited or not. Memory is allocated for each call, not for each process. `f` is called with no lock
     /// held, for a chunk of processes that were read before.
     pub fn visit(&self, after: Option<Pid>, mut f: impl FnMut(&ProcessSummary) -> ControlFlow<()>) -> ControlFlow<()> {

@@ -24,7 +24,7 @@ use crate::process::stop::{LateEnds, Polls, StopOutcome, describe, stop_all, sto
 const WAIT_AFTER_KILL: Duration = Duration::from_secs(1);
 
 /// What is read about a process before it is stopped.
-struct Target {
+struct StopTarget {
     stopped: Stopped,
     /// The parent, if there is one, and the slot of the process there.
     parent: Option<(Arc<Parent>, u32)>,
@@ -32,10 +32,10 @@ struct Target {
     report: Option<ReportSlot>,
 }
 
-impl Target {
-    fn of(runtime: &RuntimeHandle, pid: Pid) -> Option<Target> {
+impl StopTarget {
+    fn of(runtime: &RuntimeHandle, pid: Pid) -> Option<StopTarget> {
         let polls = Polls::now(runtime);
-        runtime.with(pid, |entry| Target {
+        runtime.with(pid, |entry| StopTarget {
             stopped: describe(pid, entry, &polls),
             parent: entry.child_slot.as_ref().map(|slot| (slot.parent().clone(), slot.index())),
             report: entry.guardian().map(|guardian| guardian.report.clone()),
@@ -52,7 +52,7 @@ impl Target {
 /// Stops one process. A supervisor stops its children first.
 pub(super) async fn stop(runtime: &RuntimeHandle, pid: Pid, shutdown: Shutdown) -> StopAnswer {
     let started = runtime.executor().now();
-    let Some(target) = Target::of(runtime, pid) else { return StopAnswer::no_process() };
+    let Some(target) = StopTarget::of(runtime, pid) else { return StopAnswer::no_process() };
     let mut report = ReportBuilder::default();
     let ending = end(runtime, &target, shutdown).await;
     if let Some(slot) = &target.report {
@@ -66,7 +66,7 @@ pub(super) async fn stop(runtime: &RuntimeHandle, pid: Pid, shutdown: Shutdown) 
 /// Stops a process and those below it.
 pub(super) async fn stop_subtree(runtime: &RuntimeHandle, pid: Pid, shutdown: Shutdown) -> StopAnswer {
     let started = runtime.executor().now();
-    let Some(target) = Target::of(runtime, pid) else { return StopAnswer::no_process() };
+    let Some(target) = StopTarget::of(runtime, pid) else { return StopAnswer::no_process() };
     let mut subtree = Subtree::of(runtime, pid);
     let n_below = subtree.0.len() - 1;
     let mut report = ReportBuilder::default();
@@ -74,8 +74,8 @@ pub(super) async fn stop_subtree(runtime: &RuntimeHandle, pid: Pid, shutdown: Sh
         // A supervisor stops its children itself.
         end(runtime, &target, shutdown).await
     } else {
-        // All members get the request before the first is woken. Otherwise a member could handle the exit of another one as that of a
-        // process that is stopped alone.
+        // All members get the request before the first is woken. Otherwise a member could handle the exit of another, as if only the
+        // other had been stopped.
         let members = subtree.0.clone();
         let is_member = move |member, entry: &Entry| member == pid || (members.contains(&member) && entry.is_plain());
         let exit = monitor_on(runtime, pid);
@@ -127,7 +127,7 @@ fn forget_requested_kills(runtime: &RuntimeHandle, report: &mut StopReport, shut
 }
 
 /// Ends one process, and returns how it has reacted.
-async fn end(runtime: &RuntimeHandle, target: &Target, shutdown: Shutdown) -> Ending {
+async fn end(runtime: &RuntimeHandle, target: &StopTarget, shutdown: Shutdown) -> Ending {
     let pid = target.stopped.pid;
     let exit = monitor_on(runtime, pid);
     match await_within(runtime, shutdown, stop_one(runtime, pid, shutdown)).await {

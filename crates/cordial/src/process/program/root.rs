@@ -253,7 +253,7 @@ where
     let ask = || {
         let request = runtime.apply(pid, Signal::Sent { from: None, reason: Exit::Shutdown(None) });
         if request.is_message() {
-            // Before the root can call `run` to clean up: that run is not asked as well.
+            // Before `act`: the root may then call `run` to clean up, and the signal must not ask the root of that run as well.
             signals.set_handled();
         }
         request.act();
@@ -277,8 +277,8 @@ where
         }
         // A run within the root may have handled a signal, and ended the root, before this thread noticed the signal.
         is_signaled = is_signaled || signals.take_numbered().is_some();
-        // Code outside of any process learns of the end of the root when its descendants are asked to shut down.
         let was_asked = is_signaled || live.notice.is_given();
+        // Gives the notice, if this is the last root, so that code outside of any process stops together with the descendants.
         drop(live);
         let mut report = ReportBuilder::default();
         match stop_descendants(runtime, pid, &signals, is_signaled, &mut report).await {

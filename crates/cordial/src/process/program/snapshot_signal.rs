@@ -17,8 +17,8 @@ use crate::process::spawn::Spawn;
 /// snapshot. Unix only.
 ///
 /// No process owns the new process. If the root of a [`run`](crate::run), or a process that descends from it, makes the call, the new
-/// process is stopped after that root has ended. The end of the process does not restore the signal: from the first call on, SIGUSR1
-/// does not end the program. While code in `tokio::spawn` blocks all threads of tokio, no snapshot is printed.
+/// process is stopped after that root has ended. From the first call on, SIGUSR1 does not end the program, even after the new process
+/// has ended. While code in `tokio::spawn` blocks all threads of tokio, no snapshot is printed.
 ///
 /// # Errors
 ///

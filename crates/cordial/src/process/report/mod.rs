@@ -1,4 +1,4 @@
-//! What a stop reports: the processes that did not end when they were asked to. Data only.
+//! What a stop reports: the processes that did not end when they were asked to.
 
 mod builder;
 mod slot;

@@ -69,8 +69,8 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Sets the number of worker threads, which poll processes. As many threads run tokio's I/O beside them. Default: the
-    /// number of cores. With 0, `build` fails.
+    /// Sets the number of worker threads, which poll processes. As many threads run tokio's I/O beside them. Default: the value of
+    /// [`available_parallelism`](std::thread::available_parallelism). With 0, `build` fails.
     pub fn workers(self, workers: usize) -> Builder {
         Builder { workers, ..self }
     }
@@ -86,7 +86,8 @@ impl Builder {
     }
 
     /// Sets the maximum number of threads that poll processes or wait to do so, stand-ins included.
-    /// Default: 512. If it is below the number of workers, `build` fails. More than 65 536 count as 65 536.
+    /// Default: 512. If it is below the number of workers, `build` fails. A number above 65 536 counts as 65 536, or as the number of
+    /// workers if that is greater.
     ///
     /// The operating system may refuse a stand-in before that. Tasks then wait until a poll returns or the system grants a thread:
     /// the runtime tries again about every millisecond, while tasks wait. The event `threads_refused` is emitted at the first
@@ -134,13 +135,14 @@ impl Builder {
 
     /// Sets how the panic of a process of this runtime is reported. Default: [`Panics::HookAndEvent`].
     ///
-    /// The first runtime of the program sets a panic hook that records panics and calls the hook that was set before. If the
-    /// program sets another hook later, and that does not call the one before, the next panic of a process is not recorded: its
-    /// report has no location and no backtrace. When this panic is caught, the recording hook is set again, and from then on calls
-    /// the later hook. To have each report complete, set hooks before the first runtime starts, or call the hook that
-    /// [`take_hook`](std::panic::take_hook) has returned.
+    /// The first runtime of the program sets a recording hook: a panic hook that records panics and calls the hook that was set
+    /// before. If the program later sets a hook that does not call the recording hook, the next panic of a process is not recorded:
+    /// its report has no location and no backtrace. When this panic is caught, the recording hook is set again, and from then on
+    /// calls the hook of the program. To have each report complete, set hooks before the first runtime starts, or call the hook
+    /// that [`take_hook`](std::panic::take_hook) has returned.
     ///
-    /// A later hook that calls the one before is called for every panic, even with [`Panics::EventOnly`].
+    /// A hook that the program sets later and that calls the recording hook is called for every panic, even with
+    /// [`Panics::EventOnly`].
     ///
     /// # Examples
     ///
@@ -190,8 +192,8 @@ impl Builder {
     }
 
     /// Sets whether the start of the runtime first checks that the system grants all threads. Default: yes. The check takes as long
-    /// as the rest of the start. A program can omit it that has to start quickly and ends anyway if its runtime does not start, such
-    /// as a worker of `cordial-isolate`.
+    /// as the rest of the start. A program can omit the check if it has to start quickly, and ends anyway if its runtime does not
+    /// start: for example a worker of `cordial-isolate`.
     #[doc(hidden)]
     pub fn check_threads(self, check_threads: bool) -> Builder {
         Builder { check_threads, ..self }

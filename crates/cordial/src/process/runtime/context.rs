@@ -44,8 +44,8 @@ pub(in crate::process) fn refuse_ending_thread() -> Result<(), Refusal> {
     CLEANUP.try_with(|_| ()).map_err(|_| Refusal::ThreadEnding)
 }
 
-/// Records that this thread uses the library: its destructors and the handlers of `atexit` that run after that of [`Cleanup`] are refused to
-/// spawn.
+/// Registers the destructor of [`Cleanup`] on this thread, because the thread uses the library. Code that runs after that destructor, such
+/// as later destructors of the thread and handlers of `atexit`, cannot spawn a process.
 #[inline]
 fn uses_library() {
     _ = refuse_ending_thread();
@@ -72,7 +72,7 @@ struct ProcessContext {
     scope: RefCell<Option<Scope>>,
     /// Whether the future of that process is being dropped.
     is_dropping: Cell<bool>,
-    /// How many messages the process has sent in its current poll, or since it last had to wait for its next poll.
+    /// How many messages the process has sent in its current poll. Starts again at 0 when a message has to wait for the next poll.
     sends: Cell<u32>,
     /// The memory of messages that the process has sent in its current poll.
     spares: Spares,
@@ -95,7 +95,7 @@ impl ProcessContext {
         }
     }
 
-    // One call of `f`, so that it is compiled once: it may hold the future of a user.
+    // `f` is called at one place, so that it is compiled once: it may hold the future of a user.
     #[inline]
     fn with_runtime<R>(&self, f: impl FnOnce(&RuntimeHandle) -> R) -> R {
         let own = self.own.borrow();
@@ -124,7 +124,7 @@ impl ProcessContext {
         self.borrowed.borrow().clone()
     }
 
-    /// Returns whether `cx` is that of the poll of the process.
+    /// Returns whether `cx` is the context of the poll of the process.
     #[inline]
     fn is_own(&self, cx: &std::task::Context<'_>) -> bool {
         self.process.get().is_some() && self.waker.get() == cx.waker().data().addr()
@@ -293,8 +293,8 @@ pub(crate) fn current_task() -> Option<TaskRef> {
     with_context(|context| context.task.borrow().clone())
 }
 
-/// Calls `f` with the task of the calling process and its executor, if `cx` is that of its poll. Then `f` must not run user code,
-/// except through that waker, which is ours.
+/// Calls `f` with the task of the calling process and its executor, if `cx` is the context of its poll. `f` must not run user code,
+/// except through the waker of `cx`, which then belongs to the library.
 pub(crate) fn with_own_task<R>(
     cx: &mut std::task::Context<'_>,
     f: impl FnOnce(Option<(&Executor, &TaskRef)>, &mut std::task::Context<'_>) -> R,
@@ -310,7 +310,7 @@ pub(crate) fn with_own_task<R>(
     })
 }
 
-/// Returns the address of the data of the waker of the calling process, if `cx` is that of its poll.
+/// Returns the address of the data of the waker of the calling process, if `cx` is the context of its poll.
 #[inline]
 pub(crate) fn own_waker_address(cx: &std::task::Context<'_>) -> Option<usize> {
     with_context(|context| context.is_own(cx).then(|| context.waker.get()))
@@ -401,8 +401,8 @@ pub(crate) fn take_spare_cast() -> Option<SpareCast> {
     with_context(|context| context.spares.take_cast())
 }
 
-/// Returns the time at which `after` will have passed, if `cx` is that of the poll of the calling process. The inner `None` is a time that
-/// no clock can show.
+/// Returns the time at which `after` will have passed, if `cx` is the context of the poll of the calling process. The inner `None`: that
+/// time is beyond the range of the clock.
 #[inline]
 pub(in crate::process) fn own_deadline(cx: &std::task::Context<'_>, after: Duration) -> Option<Option<Deadline>> {
     with_context(|context| {
@@ -429,10 +429,10 @@ pub(in crate::process) fn poll_own_deadline(cx: &std::task::Context<'_>, deadlin
 pub(in crate::process) struct OwnPoll<'a>(&'a ProcessContext);
 
 impl OwnPoll<'_> {
-    /// Drops what was kept during the poll, when it ends. It may hold the last reference to a server.
+    /// Drops the spares that were kept during the poll, at its end. A spare may hold the last reference to a server.
     #[inline]
     pub(in crate::process) fn drop_spares(self) {
-        // Again and again, because what is dropped may send messages in turn.
+        // In a loop, because the destructor of a spare may send messages in turn.
         while let Some(spares) = self.0.spares.take_all() {
             discard(spares);
         }
@@ -522,8 +522,9 @@ pub(crate) fn sender() -> Sender {
     })
 }
 
-/// Counts a message that the running code is about to send without waiting for an answer. Returns false if the process has sent many
-/// in its current poll: then it lets other processes run, such as the receiver, and sends this one in its next poll.
+/// Counts a message that the running code is about to send without waiting for an answer. Returns `false` if the process has sent many
+/// messages in its current poll: it must then send this message in its next poll, so that other processes run before, such as the
+/// receiver.
 pub(crate) fn may_send_in_this_poll() -> bool {
     with_context(|context| {
         let sends = context.sends.get();
@@ -547,7 +548,7 @@ pub(crate) struct EnteredScope(Option<Scope>);
 impl Drop for EnteredScope {
     fn drop(&mut self) {
         let left = with_context(|context| context.scope.replace(self.0.take()));
-        // Its values are those of the user: they are dropped outside of the borrow.
+        // The scope contains values of the user, so they are dropped outside of the borrow.
         drop(left);
     }
 }

@@ -1,7 +1,8 @@
 //! The default runtime: one for the whole program, started on first use.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use super::builder::Builder;
 use super::handle::RuntimeHandle;
@@ -9,12 +10,12 @@ use crate::error::BuildError;
 
 static DEFAULT: OnceLock<RuntimeHandle> = OnceLock::new();
 
-/// Held while the threads start, so that only one of two concurrent calls starts them.
-static INSTALLING: Mutex<()> = Mutex::new(());
+/// The id of the OS process in which a thread starts the default runtime; 0 if none does. A process that was forked during a start has
+/// the id of another process here.
+static STARTER: AtomicU32 = AtomicU32::new(0);
 
-/// The id of the OS process that starts the default runtime or has started it; 0 if none does. In a process that was forked during
-/// the start, `INSTALLING` stays locked.
-static INSTALLER: AtomicU32 = AtomicU32::new(0);
+/// The pause between two looks of a thread that waits until another thread has started the default runtime.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Returns the default runtime, and starts it on first use.
 ///
@@ -46,23 +47,21 @@ pub(in crate::process) fn started_default_runtime() -> Option<&'static RuntimeHa
 /// Starts the default runtime with these options, unless it runs already.
 pub(in crate::process) fn set_default_runtime(builder: Builder) -> Result<(), BuildError> {
     let installing = Installing::begin()?;
-    if DEFAULT.get().is_some() {
-        return Err(BuildError::AlreadyInUse);
+    match DEFAULT.get() {
+        Some(runtime) if runtime.is_forked() => Err(BuildError::Forked),
+        Some(_) => Err(BuildError::AlreadyInUse),
+        None => installing.start(builder).map(drop),
     }
-    installing.start(builder).map(drop)
 }
 
 /// Returns whether the program has forked while the default runtime was starting.
 pub(super) fn is_default_runtime_forked() -> bool {
-    DEFAULT.get().is_none() && is_installer_elsewhere()
+    DEFAULT.get().is_none() && ![0, std::process::id()].contains(&STARTER.load(Ordering::Relaxed))
 }
 
-fn is_installer_elsewhere() -> bool {
-    ![0, std::process::id()].contains(&INSTALLER.load(Ordering::Relaxed))
-}
-
-/// The right to start the default runtime.
-struct Installing(#[expect(dead_code, reason = "held until the runtime has started")] MutexGuard<'static, ()>);
+/// The right to start the default runtime, which one thread has at a time. There is no lock: in a forked process, a lock that another
+/// thread held at the fork would stay locked.
+struct Installing(());
 
 impl Installing {
     /// Waits until no other thread starts the default runtime.
@@ -71,24 +70,23 @@ impl Installing {
     ///
     /// If that thread has stayed in the process from which this one was forked.
     fn begin() -> Result<Installing, BuildError> {
-        if is_installer_elsewhere() {
-            return Err(BuildError::Forked);
+        let own = std::process::id();
+        loop {
+            match STARTER.compare_exchange(0, own, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Ok(Installing(())),
+                Err(starter) if starter != own => return Err(BuildError::Forked),
+                Err(_) => std::thread::sleep(PAUSE),
+            }
         }
-        // Before the lock, so that a fork sees it, and after it, because a start that has failed resets it.
-        INSTALLER.store(std::process::id(), Ordering::Relaxed);
-        let installing = Installing(INSTALLING.lock().unwrap_or_else(PoisonError::into_inner));
-        INSTALLER.store(std::process::id(), Ordering::Relaxed);
-        Ok(installing)
     }
 
     fn start(self, builder: Builder) -> Result<&'static RuntimeHandle, BuildError> {
-        match builder.start() {
-            Ok(runtime) => Ok(DEFAULT.get_or_init(|| runtime)),
-            Err(error) => {
-                // A process that is forked later can start a runtime of its own.
-                INSTALLER.store(0, Ordering::Relaxed);
-                Err(error)
-            }
-        }
+        builder.start().map(|runtime| DEFAULT.get_or_init(|| runtime))
+    }
+}
+
+impl Drop for Installing {
+    fn drop(&mut self) {
+        STARTER.store(0, Ordering::Release);
     }
 }

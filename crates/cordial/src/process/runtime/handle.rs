@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cordial_sched::{Executor, JoinHandle, Key, PollId, TaskRef};
+use cordial_sched::{Executor, JoinHandle, Key, PollId, TaskRef, is_tokio_clock_paused};
 
 use super::poll_durations::PollBucket;
 use super::restart_limit_exits::RestartLimitExits;
@@ -80,6 +80,17 @@ impl RuntimeHandle {
     #[inline]
     pub(crate) fn refuse_forked(&self) -> Result<(), Refusal> {
         if self.is_forked() { Err(Refusal::Forked) } else { Ok(()) }
+    }
+
+    /// Checks that the calling code does not run on a paused clock of tokio, which the clock of this runtime does not follow.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::PausedClock`] outside of any process, in a tokio runtime whose clock is paused. `caller` is the calling process: the tokio
+    /// runtime in which it is polled is never paused.
+    pub(crate) fn refuse_paused_clock(&self, caller: Option<Pid>) -> Result<(), Refusal> {
+        let is_paused = caller.is_none() && !self.executor.is_simulated() && is_tokio_clock_paused();
+        if is_paused { Err(Refusal::PausedClock) } else { Ok(()) }
     }
 
     pub(crate) fn next_guardian_number(&self) -> u64 {
@@ -252,7 +263,7 @@ impl RuntimeHandle {
     }
 
     /// Returns how many processes have ended, if `spawned` were spawned and `alive` are alive. The two numbers are not read at
-    /// one moment, so their difference may decrease; what this returns does not.
+    /// one moment, so their difference may decrease; the returned number never decreases.
     pub(crate) fn n_ended(&self, spawned: u64, alive: usize) -> u64 {
         let ended = spawned.saturating_sub(u64::try_from(alive).unwrap_or(u64::MAX));
         self.shared.n_ended.fetch_max(ended, Ordering::Relaxed).max(ended).min(spawned)
@@ -266,8 +277,8 @@ impl RuntimeHandle {
         }
     }
 
-    /// Returns the live processes, or those of `among`, for which `is_member` returns true, each after its callers, of which up to 32
-    /// are known. Processes that are signaled in this order get their signals before they see the end of a process that they have
+    /// Returns the live processes, or those of `among`, for which `is_member` returns true. Each follows its callers, as far as they are
+    /// known: up to 32. Processes that are signaled in this order get their signals before they see the end of a process that they have
     /// spawned.
     pub(crate) fn members(&self, among: Option<&[Pid]>, is_member: &dyn Fn(Pid, &Entry) -> bool) -> Vec<Pid> {
         // By the number of callers, which is 32 at most.
@@ -288,7 +299,7 @@ impl RuntimeHandle {
     }
 
     /// Records that a long poll of a process has ended. If it is to be reported, returns how many were left out before. In a forked
-    /// process none is.
+    /// process, no long poll is reported.
     pub(crate) fn long_poll_ended(&self, spawned_at: &'static Location<'static>) -> Option<u64> {
         if self.is_forked() { None } else { self.shared.long_poll_ended(spawned_at, self.executor.coarse_now()) }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How many buckets there are. The first begins at 1 ms. Each but the last reaches to twice its lower bound.
 const BUCKETS: usize = 16;
 
-/// One bucket of a histogram: how many polls of the processes of one spawn location lasted about as long.
+/// One bucket of a histogram: how many polls of the processes of one spawn location had a duration in one range.
 ///
 /// Only polls that the monitor thread of the scheduler has seen twice are counted: those of about a millisecond or more. So short polls
 /// cost nothing.

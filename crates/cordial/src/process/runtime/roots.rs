@@ -15,6 +15,9 @@ struct RootsState {
     n_live: usize,
     /// Given when a root is asked to shut down, when the last root has ended, and when the runtime is shut down.
     notice: Arc<ShutdownNotice>,
+    /// Whether `notice` is that of roots which have all ended. The thread that drops the last of them gives it after it has released the
+    /// lock, so the notice itself may not show that yet.
+    is_over: bool,
     is_closed: bool,
 }
 
@@ -29,9 +32,10 @@ impl Roots {
     /// Adds a root. The first one after all others have ended gets a new notice, unless the runtime is shut down.
     pub(crate) fn begin(&self) -> LiveRoot<'_> {
         let mut state = self.lock();
-        if state.n_live == 0 && state.notice.is_given() && !state.is_closed {
+        if state.is_over && !state.is_closed {
             state.notice = Arc::default();
         }
+        state.is_over = false;
         state.n_live += 1;
         LiveRoot { roots: self, notice: state.notice.clone() }
     }
@@ -62,10 +66,37 @@ impl Drop for LiveRoot<'_> {
         let is_last = {
             let mut state = self.roots.lock();
             state.n_live -= 1;
-            state.n_live == 0
+            state.is_over = state.n_live == 0;
+            state.is_over
         };
         if is_last {
             self.notice.give();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bug was that a root which began while another thread ended the last root got the notice of that root.
+    #[test]
+    fn the_notice_of_a_root_is_not_given_by_the_end_of_an_earlier_root() {
+        const ROUNDS: usize = 20_000;
+        let roots = Roots::default();
+        let run = || {
+            for _ in 0..ROUNDS {
+                let live = roots.begin();
+                for _ in 0..20 {
+                    assert!(!live.notice.is_given(), "a root that runs was not asked to shut down");
+                    std::hint::spin_loop();
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(run);
+            run();
+        });
+        assert!(roots.notice().is_given(), "all roots have ended");
     }
 }

@@ -29,7 +29,7 @@ fn left_of_scope() -> Option<(ScopeDeadline, Duration)> {
     Some((deadline, deadline.at.saturating_duration_since(now)))
 }
 
-/// Returns the limit that the error of an elapsed wait names: that of the deadline of the scope if it has passed.
+/// Returns the limit that the error of an elapsed wait names: that of the deadline of the scope, if this deadline has passed.
 pub(crate) fn named_limit(limit: Timeout) -> NamedLimit {
     let of_wait = as_duration(limit);
     match left_of_scope() {

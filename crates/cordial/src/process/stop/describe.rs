@@ -7,7 +7,7 @@ use crate::process::entry::Entry;
 use crate::process::report::Stopped;
 use crate::process::runtime::RuntimeHandle;
 
-/// Describes a process. `polls` are those of its runtime at this moment.
+/// Describes a process. `polls` are the current polls of its runtime.
 pub(in crate::process) fn describe(pid: Pid, entry: &Entry, polls: &Polls) -> Stopped {
     Stopped {
         pid,
@@ -17,7 +17,7 @@ pub(in crate::process) fn describe(pid: Pid, entry: &Entry, polls: &Polls) -> St
     }
 }
 
-/// Describes a process; `None` if it has ended. `polls` are those of its runtime at this moment.
+/// Describes a process. Returns `None` if it has ended. `polls` are the current polls of its runtime.
 pub(crate) fn describe_one(runtime: &RuntimeHandle, pid: Pid, polls: &Polls) -> Option<Stopped> {
     runtime.with(pid, |entry| describe(pid, entry, polls))
 }

@@ -9,6 +9,7 @@ use super::describe::{describe, describe_one};
 use super::polls::{ABANDON_AFTER, Polls};
 use crate::exit::Exit;
 use crate::pid::Pid;
+use crate::process::discard::discard;
 use crate::process::entry::EventSubject;
 use crate::process::monitors::{Monitor, monitor_on};
 use crate::process::report::Stopped;
@@ -78,37 +79,64 @@ pub(crate) enum StopOutcome {
     Abandoned(Stopped),
 }
 
-/// Stops one process and waits for its end. After the kill it waits for as long as the polls of the process return, and gives up
-/// when one of them has lasted for [`ABANDON_AFTER`]. A process that is in no poll ends as soon as a thread takes it, or, if it is a
-/// guardian, when it has stopped the processes that it owns.
+/// The stop of one process: says which step is due, and how long to wait for the end of the process after it.
+pub(crate) struct Escalation<'a> {
+    runtime: &'a RuntimeHandle,
+    pid: Pid,
+    step: Step,
+    /// The polls at the beginning of the present wait.
+    polls: Polls,
+}
+
+impl<'a> Escalation<'a> {
+    /// Begins a stop. Its first step is due.
+    pub(crate) fn begin(runtime: &'a RuntimeHandle, pid: Pid, shutdown: Shutdown) -> (Escalation<'a>, Step) {
+        let step = Step::first(shutdown);
+        (Escalation { runtime, pid, step, polls: Polls::now(runtime) }, step)
+    }
+
+    /// Returns how long to wait for the end of the process now; `None` is no limit.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        self.step.next().map(|(after, _)| after)
+    }
+
+    /// Returns the step that is due, because the process has not ended within the limit. After a kill it returns `None`, and there is one
+    /// more wait, for as long as the polls of the process return: `Abandon` follows when one of them has lasted for [`ABANDON_AFTER`]. A
+    /// process that is in no poll ends as soon as a thread takes it, or, if it is a guardian, when it has stopped the processes that it
+    /// owns.
+    #[must_use]
+    pub(crate) fn limit_passed(&mut self) -> Option<Step> {
+        let before = std::mem::replace(&mut self.polls, Polls::now(self.runtime)).of(self.pid);
+        if self.step == Step::Kill && !self.polls.is_stuck(self.pid, before) {
+            return None;
+        }
+        self.step = self.step.next().expect("a wait without limit ends with the process").1;
+        Some(self.step)
+    }
+}
+
+/// Stops one process and waits for its end, as [`Escalation`] says.
 pub(crate) async fn stop_one(runtime: &RuntimeHandle, pid: Pid, shutdown: Shutdown) -> StopOutcome {
     let mut end = monitor_on(runtime, pid);
-    let mut step = Step::first(shutdown);
-    let mut killed = None;
+    let (mut escalation, first) = Escalation::begin(runtime, pid, shutdown);
+    let (mut due, mut killed) = (Some(first), None);
     loop {
-        let mut polls = Polls::now(runtime);
-        match step {
-            Step::Request { .. } => step.take(runtime, pid, None),
-            Step::Kill => killed = kill_one(runtime, pid, &polls),
-            Step::Abandon => {
-                // Its poll may have returned a moment ago.
-                let Some(stopped) = describe_one(runtime, pid, &polls) else { return ended(killed, shutdown) };
-                step.take(runtime, pid, None);
-                return StopOutcome::Abandoned(stopped);
+        match due {
+            Some(step @ Step::Request { .. }) => step.take(runtime, pid, None),
+            Some(Step::Kill) => killed = kill_one(runtime, pid, &escalation.polls),
+            Some(Step::Abandon) => {
+                // Otherwise its poll has returned a moment ago.
+                if let Some(stopped) = describe_one(runtime, pid, &escalation.polls) {
+                    abandon(runtime, pid);
+                    return StopOutcome::Abandoned(stopped);
+                }
             }
+            None => {}
         }
-        let next = step.next();
-        loop {
-            let limit = next.and_then(|(after, _)| runtime.executor().timer(after));
-            if ends_within(&mut end, limit).await {
-                return ended(killed, shutdown);
-            }
-            let before = std::mem::replace(&mut polls, Polls::now(runtime)).of(pid);
-            if step != Step::Kill || polls.is_stuck(pid, before) {
-                break;
-            }
+        if ends_within(&mut end, escalation.limit().and_then(|limit| runtime.executor().timer(limit))).await {
+            return ended(killed, shutdown);
         }
-        step = next.expect("a wait without limit ends with the process").1;
+        due = escalation.limit_passed();
     }
 }
 
@@ -128,7 +156,7 @@ pub(crate) struct Killed {
     pub(crate) stopped: Option<Stopped>,
 }
 
-/// Kills a process. `None` if it has ended before. `polls` are those of its runtime at this moment.
+/// Kills a process. Returns `None` if it had ended before. `polls` are the current polls of its runtime.
 pub(crate) fn kill_one(runtime: &RuntimeHandle, pid: Pid, polls: &Polls) -> Option<Killed> {
     let killed = runtime
         .with(pid, |entry| Killed { stopped: (!entry.shutdown.is_exiting()).then(|| describe(pid, entry, polls)) })?;
@@ -151,10 +179,16 @@ pub(crate) fn abandon(runtime: &RuntimeHandle, pid: Pid) {
 async fn ends_within(end: &mut Monitor, limit: Option<Timer>) -> bool {
     match limit {
         None => {
-            end.await;
+            discard(end.await);
             true
         }
-        Some(limit) => matches!(select(end, limit).await, Either::Left(_)),
+        Some(limit) => match select(end, limit).await {
+            Either::Left((exit, _)) => {
+                discard(exit);
+                true
+            }
+            Either::Right(_) => false,
+        },
     }
 }
 

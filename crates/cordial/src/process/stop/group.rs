@@ -1,4 +1,5 @@
-//! Stopping all processes of a group, which may grow while it is stopped.
+//! Stopping all processes of a group, which may grow while it is stopped: each step searches the table again, so there is no
+//! [`Escalation`](super::Escalation) for each process.
 
 use std::collections::BTreeSet;
 use std::task::Poll;
@@ -11,6 +12,7 @@ use super::describe::describe_all;
 use super::escalate::{Step, abandon};
 use super::polls::{ABANDON_AFTER, Polls};
 use crate::pid::Pid;
+use crate::process::discard::discard;
 use crate::process::entry::Entry;
 use crate::process::monitors::monitor_on;
 use crate::process::report::{StopReport, Stopped};
@@ -22,8 +24,8 @@ use crate::sorted_map::SortedMap;
 /// How long a stop that has a limit waits after [`ABANDON_AFTER`] for killed processes that are not stuck in a poll.
 const FOR_LATE_ENDS: Duration = Duration::from_millis(80);
 
-/// How long each of the two rounds lasts in which a program kills its processes after a second signal. Together with the time to
-/// handle the signal, less than 100 ms.
+/// After a second signal, a program kills its processes in two rounds of this length. The two rounds and the handling of the signal
+/// take less than 100 ms.
 const AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(35);
 
 /// How long a stop waits for killed processes that are not stuck in a poll: they wait for a thread, or, as guardians, for the
@@ -109,8 +111,8 @@ async fn kill_all(
     rounds: &mut (dyn Iterator<Item = Duration> + Send),
 ) -> Vec<Stopped> {
     let mut polls = Polls::now(runtime);
-    // Not awaited in the next round. A guardian that waits for a stuck process abandons that process after the same time, and ends a
-    // moment later: in the next round.
+    // These processes are not awaited in the next round. A guardian that waits for a stuck process abandons that process after the same
+    // time, and ends a moment later: in the next round.
     let mut stuck: SortedMap<Pid, PollId> = SortedMap::default();
     for round in rounds {
         let is_awaited = |pid, entry: &Entry| stuck.get(pid).is_none() && (group.is_member)(pid, entry);
@@ -154,7 +156,7 @@ async fn until_gone(runtime: &RuntimeHandle, group: StopGroup<'_>, step: Step, l
         let all_ended = async {
             for pid in members {
                 if runtime.is_alive(pid) {
-                    monitor_on(runtime, pid).await;
+                    discard(monitor_on(runtime, pid).await);
                 }
             }
         };

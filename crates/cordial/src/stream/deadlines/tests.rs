@@ -2,7 +2,7 @@ use std::sync::Weak;
 
 use super::*;
 use crate::process::{current_runtime, monitor};
-use crate::stream::completions::{Batch, Completions};
+use crate::stream::completions::{CompletionBatch, Completions};
 use crate::task::Task;
 use crate::testing;
 
@@ -31,7 +31,7 @@ fn each_slot_is_notified_once_when_its_backoff_is_over() {
         for (slot, seconds) in [(0, 3), (1, 1), (2, 2), (3, 3)] {
             deadlines.set_backoff(slot, seconds * second);
         }
-        let mut batch = Batch::default();
+        let mut batch = CompletionBatch::default();
         for expected in [vec![], vec![1], vec![2], vec![0, 3], vec![]] {
             batch.notified_slots.clear();
             completions.take(&mut batch);
@@ -62,7 +62,23 @@ fn an_elapsed_timeout_does_not_affect_the_next_attempt_in_its_slot() {
     });
 }
 
-/// A value leaves the deadline of its attempt in place, and a busy consumer leaves the reply: the timer must not continue for them.
+/// An attempt can return a value while the timer abandons it. The notification then arrives when the next attempt, which has no timeout, is in the slot.
+#[test]
+fn a_late_notification_does_not_abandon_the_next_attempt_in_its_slot() {
+    testing::run(async {
+        let hour = Duration::from_secs(3600);
+        let deadlines = Deadlines::new(current_runtime(), Arc::new(Completions::<()>::new()));
+        let earlier = Pid::NO_PROCESS;
+        let action = DeadlineAction::Abandoned(TimedOut::new(hour, earlier, None, None));
+        deadlines.0.set(0, None, action);
+        let next = Task::start(std::future::pending::<()>());
+        assert!(deadlines.take_abandoned(0, next).is_none());
+        assert!(deadlines.take_abandoned(0, earlier).is_some());
+    });
+}
+
+/// An attempt that returns a value leaves its deadline in place, and a busy consumer has not taken the reply yet. For such a deadline the timer
+/// must not be armed again.
 #[test]
 fn the_timer_rests_when_a_process_has_ended_before_it_was_abandoned() {
     testing::run(async {

@@ -2,7 +2,7 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Returns the steps of a start that hangs until `end`, in seconds.
+/// Returns the steps of a start that hangs, for the duration `end` at most.
 fn steps(timeout: Timeout, end: Duration) -> Vec<StartStep> {
     let mut watch = StartWatch::new(timeout, 100 * SECOND);
     let mut steps = Vec::new();

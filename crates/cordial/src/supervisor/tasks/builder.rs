@@ -50,7 +50,7 @@ impl TaskSupervisorBuilder {
     ///
     /// # Panics
     ///
-    /// If `window` is zero, since no restart would ever count.
+    /// If `window` is zero, since earlier restarts would never count.
     #[track_caller]
     pub fn max_restarts(self, max_restarts: usize, window: Duration) -> TaskSupervisorBuilder {
         TaskSupervisorBuilder { limit: RestartLimit::new(max_restarts, window), ..self }

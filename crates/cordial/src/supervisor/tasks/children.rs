@@ -56,7 +56,7 @@ struct TemporaryChildren {
 
 #[derive(Debug)]
 struct List {
-    /// `Pid::NO_PROCESS` while a process is being started. An `Option` would take 8 bytes more for each child.
+    /// `Pid::NO_PROCESS` while a process is being started. A slab of `Option<Pid>` would take 8 bytes more for each child.
     pids: Slab<Pid>,
     admission: Admission,
 }
@@ -92,8 +92,8 @@ impl TaskChildren {
         }
     }
 
-    /// Sets the root process that the supervisor descends from, because it was handed over: for its children, and for those that are
-    /// started later. What a child has spawned before keeps its root, and so does a child that another thread is starting right now.
+    /// Sets the root process of the present and later children, after the supervisor was handed over. The processes that a child has
+    /// already spawned keep their root, and so does a child that another thread is starting right now.
     pub(super) fn set_root(&self, runtime: &RuntimeHandle, root: Option<Pid>) {
         for shard in &self.shards {
             if let Some(parent) = &mut *lock(&shard.parent) {

@@ -5,13 +5,13 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::builder::TaskSupervisorBuilder;
-use super::restartable::Terminated;
+use super::restartable::{RestartableChildren, Terminated};
 use super::shared::TasksShared;
 use super::waiting_child::WaitingChild;
 use crate::error::NotFound;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{StopReport, stop_one};
+use crate::process::{RuntimeHandle, StopReport, stop_one};
 use crate::supervisor::child_counts::ChildCounts;
 
 /// A supervisor of tasks that do not depend on each other: it owns them, limits their number, and stops them when it
@@ -153,16 +153,7 @@ impl TaskSupervisor {
                 stop_one(runtime, pid, shutdown).await;
                 Ok(())
             }
-            None => loop {
-                match children.restartable.terminate_exited(pid).ok_or(NotFound)? {
-                    Terminated::Removed => return Ok(()),
-                    Terminated::Running(restarted, shutdown) => {
-                        stop_one(runtime, restarted, shutdown).await;
-                        return Ok(());
-                    }
-                    Terminated::Starting => tokio::task::yield_now().await,
-                }
-            },
+            None => terminate_exited(runtime, &children.restartable, pid).await,
         }
     }
 
@@ -209,6 +200,24 @@ impl TaskSupervisor {
     pub async fn ended(&self) -> Exit {
         self.shared.incarnations.ended().await
     }
+}
+
+/// Terminates the child that is known by the process `pid`, which has exited.
+pub(super) async fn terminate_exited(
+    runtime: &RuntimeHandle,
+    children: &RestartableChildren,
+    pid: Pid,
+) -> Result<(), NotFound> {
+    let mut terminated = children.terminate_exited(pid).ok_or(NotFound)?;
+    while terminated == Terminated::Starting {
+        tokio::task::yield_now().await;
+        // The process of the restart is stopped as soon as it is in the process table, and may have exited since.
+        terminated = children.terminate_exited(pid).unwrap_or(Terminated::Removed);
+    }
+    if let Terminated::Running(restarted, shutdown) = terminated {
+        stop_one(runtime, restarted, shutdown).await;
+    }
+    Ok(())
 }
 
 impl fmt::Debug for TaskSupervisor {

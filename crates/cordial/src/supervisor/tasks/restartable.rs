@@ -6,7 +6,7 @@
 //!            ▼                                        │ restart
 //!  add ─► Running ── exit that calls for a restart ─► Waiting
 //!            │                                        │
-//!            ├─ any other exit, or close ► removed ◄──┤ terminate, close
+//!            ├─ other exit, or after close ► removed ◄┤ terminate, close
 //!            └─ terminate, not needed, ─► Terminated ─ exit ─► removed
 //!               first start has failed
 //! ```
@@ -66,8 +66,8 @@ struct RestartableTable {
     children: Slab<RestartableChild>,
     /// The children by the processes that name them: `pid` and `known_pid`.
     by_pid: BTreeMap<Pid, u32>,
-    /// The children that have not finished starting, by the time of the next step of their watch. A child whose step was due
-    /// before its process had entered the process table is left out until then.
+    /// The children that have not finished starting, by the time of the next step of their watch. If a step is due while the process
+    /// is not in the process table yet, the child is left out until the process is there.
     starting: DueChildren,
     admission: Admission,
 }
@@ -192,7 +192,7 @@ impl RestartableChildren {
         let now = self.settle.clock().now();
         let mut table = self.lock();
         let child = table.children.get_mut(index as usize)?;
-        if child.pid != Some(last) || child.state != RestartableState::Waiting {
+        if !child.is_waiting_after(last) {
             return None;
         }
         child.state = RestartableState::Running;
@@ -207,7 +207,8 @@ impl RestartableChildren {
         Some(result)
     }
 
-    /// Restores the last process of a child whose next process was not started.
+    /// Restores the last process of a child whose next process was not started. Returns `None` if the child has been removed; another
+    /// child may have its index by now.
     pub(super) fn restart_refused<R>(
         &self,
         index: u32,
@@ -216,6 +217,9 @@ impl RestartableChildren {
     ) -> Option<R> {
         let mut table = self.lock();
         let child = table.children.get_mut(index as usize)?;
+        if child.state != RestartableState::Waiting || child.pid.is_some() {
+            return None;
+        }
         child.pid = Some(last);
         let result = f(child);
         table.by_pid.insert(last, index);
@@ -363,9 +367,14 @@ impl RestartableChildren {
         running.filter_map(|(_, child)| child.pid).collect()
     }
 
-    /// Records that the restart of a child is delayed, so that queries do not wait for it.
-    pub(super) fn delayed(&self, index: u32) {
-        self.with(index, |child| child.restart_progress = RestartProgress::Later);
+    /// Records that the restart of the child whose last process was `last` is delayed, so that queries do not wait for it. Another child
+    /// may have the index by now.
+    pub(super) fn delayed(&self, index: u32, last: Pid) {
+        self.with(index, |child| {
+            if child.is_waiting_after(last) {
+                child.restart_progress = RestartProgress::Later;
+            }
+        });
         self.settle.changed();
     }
 
@@ -512,8 +521,8 @@ impl ChildRegistry for RestartableChildren {
             let is_last = child.state == RestartableState::Terminated
                 || match exit {
                     Some(exit) => child.restart.decide(exit.is_abnormal()) != RestartDecision::Restart,
-                    // No process was started. A child that never had a process is not tried again: it is removed here, because its
-                    // index may name another child as soon as it is free. For a restart, the caller schedules another attempt.
+                    // No process was started. A child that never had a process is removed and not tried again. For a restart, the
+                    // caller schedules another attempt.
                     None => child.known_pid.is_none(),
                 };
             if let (Some(started_at), Some(backoff)) = (child.started_at.take(), &mut child.restart_backoff) {
@@ -550,6 +559,11 @@ impl RestartableChild {
         if !self.has_started && self.restart_backoff.is_none() {
             self.state = RestartableState::Terminated;
         }
+    }
+
+    /// Returns whether the child waits for a restart, and its last process was `last`.
+    pub(super) fn is_waiting_after(&self, last: Pid) -> bool {
+        self.pid == Some(last) && self.state == RestartableState::Waiting
     }
 
     /// Returns whether the child waits for a restart, or its restart is starting.

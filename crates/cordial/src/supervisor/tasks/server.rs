@@ -1,7 +1,7 @@
 //! The process of a task supervisor: it restarts children, ends starts that take too long, and stops all children when it has to stop.
 //!
-//! The first start of a child, and the exit of a child that is not started again, do not involve this process, unless the start
-//! takes long.
+//! This process is not involved in the first start of a child, unless that start takes long, nor in the exit of a child that is not
+//! started again.
 
 use std::panic::Location;
 use std::pin::pin;
@@ -15,14 +15,14 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
 use super::children::TaskChildren;
-use super::restartable::{RestartableChild, RestartableExit, RestartableState, SlowStart};
+use super::restartable::{RestartableChild, RestartableExit, SlowStart};
 use super::shared::TasksShared;
 use super::start_restartable::RestartableStart;
 use super::stop::stop_children;
 use crate::error::StartError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{ExitReceiver, Shutdown, StopOutcome, StopReport, discard, end_with, stop_one};
+use crate::process::{ExitReceiver, Shutdown, StartReport, StopOutcome, StopReport, discard, end_with, stop_one};
 use crate::supervisor::due_children::DueChildren;
 use crate::supervisor::events::{emit_forced, gave_up};
 use crate::supervisor::exit_signals::ExitSignals;
@@ -95,8 +95,8 @@ struct Restarter<'a> {
     supervisor: Pid,
     shared: &'a TasksShared,
     children: &'a TaskChildren,
-    /// The restarts that are delayed, by time, with the index of the child and its last process. Another child may have
-    /// the index by then, with another process.
+    /// The restarts that are delayed, by time, with the index of the child and its last process. When a restart is
+    /// due, another child may have the index; its last process is another one.
     delayed: DueChildren,
     /// The stops of children whose start took too long.
     stops: FuturesUnordered<BoxFuture<'a, ()>>,
@@ -146,7 +146,7 @@ impl Restarter<'_> {
             None => Ok(()),
             Some(Duration::ZERO) => self.start(exit.index, exit.pid, now),
             Some(delay) => {
-                self.children.restartable.delayed(exit.index);
+                self.children.restartable.delayed(exit.index, exit.pid);
                 self.delayed.insert_process(now.saturating_add(delay), exit.index, exit.pid);
                 Ok(())
             }
@@ -159,7 +159,7 @@ impl Restarter<'_> {
         let runtime = self.shared.runtime();
         let seed = runtime.executor().random();
         let child = self.children.restartable.with(exit.index, |child| {
-            if child.pid != Some(exit.pid) || child.state != RestartableState::Waiting {
+            if !child.is_waiting_after(exit.pid) {
                 return None;
             }
             let delay = next_restart(child.restart_backoff.as_mut(), &mut self.shared.intensity.lock(), now, seed);
@@ -211,7 +211,7 @@ impl Restarter<'_> {
                 let error = StartError::TimedOut { id: id.clone(), timeout };
                 unwind::ignore_panic(|| telemetry::start_failed(&subject, &error));
                 let (supervisor, runtime) = (self.supervisor, self.shared.runtime());
-                end_with(runtime, pid, &error);
+                end_with(runtime, pid, &error, StartReport::Event);
                 self.stops.push(Box::pin(async move {
                     if let StopOutcome::Abandoned(stopped) = stop_one(runtime, pid, Shutdown::BrutalKill).await {
                         let report = StopReport { abandoned: vec![stopped], ..StopReport::default() };
@@ -222,13 +222,13 @@ impl Restarter<'_> {
         }
     }
 
-    /// Schedules another attempt to start a child that the runtime has refused. Each attempt counts as a restart, unless the
-    /// child has a backoff.
+    /// Schedules another attempt to start a child that the runtime has refused. Each attempt counts towards the
+    /// restart intensity, or as a failure of the backoff of the child.
     fn start_refused(&mut self, index: u32, last: Pid, refusal: Refusal, now: Duration) -> Result<(), StopReason> {
-        // `schedule_restart` and `start` find the child by its last process.
         let describe = |child: &RestartableChild| (child.id.clone(), child.spawned_at, child.incarnation);
+        // Restores the last process, by which `schedule_restart` and `start` find the child.
         let child = self.children.restartable.restart_refused(index, last, describe);
-        // A child that is missing was removed because the supervisor is about to stop.
+        // A child that is missing was terminated meanwhile, or the supervisor is about to stop.
         let Some((id, spawned_at, incarnation)) = child else { return Ok(()) };
         let subject = self.subject(&id, spawned_at, incarnation);
         unwind::ignore_panic(|| telemetry::start_failed(&subject, &StartError::Refused(refusal.clone())));

@@ -106,7 +106,7 @@ impl Adoptable for TaskSupervisor {
             let last = runtime.with(pid, |entry| slot.take().and_then(|slot| entry.move_to(slot)));
             drop(last);
             if slot.is_none() {
-                // The parent is running this code, so it admits the child.
+                // The parent runs this code, so it is not stopping, and admits the child.
                 let _ = registry.registered(index, pid);
                 if let Some(children) = shared.children() {
                     children.set_root(&runtime, runtime.root_of(pid));

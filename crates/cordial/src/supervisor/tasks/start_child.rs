@@ -128,8 +128,8 @@ impl TaskSupervisor {
 
     /// Starts a child as [`start_child`](TaskSupervisor::start_child) does, but waits while the supervisor is full. The futures
     /// proceed in the order in which they were first polled. The wait has no timeout, but ends
-    /// when the supervisor begins to stop. Children of the supervisor that wait for it keep their own places: if they fill the
-    /// supervisor, the wait does not end.
+    /// when the supervisor begins to stop. A child of the supervisor that awaits this future still counts as a child: if such children
+    /// fill the supervisor, none of their waits ends.
     ///
     /// # Errors
     ///
@@ -307,7 +307,10 @@ impl TaskSupervisor {
         R::Output: Send + 'static,
     {
         let slot = match reservation {
-            Some(reservation) => reservation.and_then(Reservation::slot),
+            Some(reservation) => {
+                let refine = |refusal| self.shared().refine_refusal(refusal);
+                reservation.and_then(|reservation| reservation.slot().map_err(refine))
+            }
             None => self.shared().slot(),
         };
         let slot = slot.inspect_err(|refusal| self.shared().emit_refused(spawn.spawned_at, refusal))?;

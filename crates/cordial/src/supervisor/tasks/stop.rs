@@ -6,7 +6,8 @@
 //!                   └─ grace of others ───────► killed ── 100 ms ─► abandoned
 //! ```
 //!
-//! A child whose shutdown is `BrutalKill` is killed at once. The stop is done when each child has exited or is abandoned.
+//! A child whose shutdown is `BrutalKill` is killed at once. The stop is done when each child has exited or is abandoned. It has one
+//! timer for all children, and not an [`Escalation`](crate::process::Escalation) with a timer for each, because there may be a million children.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -128,22 +129,25 @@ impl ChildrenStop {
 
     /// Waits until a step is due, or until each child has exited or is abandoned. Cancel safe.
     async fn wait(&self, children: &TaskChildren) -> StopProgress {
-        let limit = async {
-            match self.due.iter().next() {
-                Some(((at, _), _)) => {
-                    self.runtime.sleep(at.saturating_sub(self.clock.now())).await;
-                    StopProgress::StepDue
-                }
-                None => {
-                    // All other children have exited or are abandoned.
-                    all_exited(&self.runtime, &self.without_limit).await;
-                    StopProgress::Done
-                }
+        let first = self.due.iter().next().map(|((at, _), _)| at.saturating_sub(self.clock.now()));
+        let step_due = async {
+            match first {
+                Some(after) => self.runtime.sleep(after).await,
+                None => std::future::pending().await,
             }
         };
-        match select(pin!(children.wait_until_drained()), pin!(limit)).await {
+        let done = async {
+            // An abandoned child stays in the table of the children until it exits.
+            if first.is_none() || !self.abandoned.is_empty() {
+                let stopping = self.due.iter().flat_map(|(_, children)| children).map(|child| child.pid);
+                all_exited(&self.runtime, stopping.chain(self.without_limit.iter().copied())).await;
+            } else {
+                children.wait_until_drained().await;
+            }
+        };
+        match select(pin!(done), pin!(step_due)).await {
             Either::Left(((), _)) => StopProgress::Done,
-            Either::Right((progress, _)) => progress,
+            Either::Right(((), _)) => StopProgress::StepDue,
         }
     }
 
@@ -204,7 +208,9 @@ impl ChildrenStop {
 }
 
 /// Waits until these processes have exited.
-async fn all_exited(runtime: &RuntimeHandle, pids: &[Pid]) {
-    let mut exits: FuturesUnordered<_> = pids.iter().map(|pid| monitor_on(runtime, *pid)).collect();
-    while exits.next().await.is_some() {}
+async fn all_exited(runtime: &RuntimeHandle, pids: impl Iterator<Item = Pid>) {
+    let mut exits: FuturesUnordered<_> = pids.map(|pid| monitor_on(runtime, pid)).collect();
+    while let Some(exit) = exits.next().await {
+        discard(exit);
+    }
 }

@@ -27,7 +27,7 @@ impl TaskSupervisor {
     /// of its stream, no item ever starts. Use another supervisor for the inner stream, or
     /// [`Task::async_stream`](crate::Task::async_stream). Between two results, the consumer should not wait for room in the supervisor
     /// either, as [`start_child_when_room`](TaskSupervisor::start_child_when_room) does: the stream waits for room as well, and the room
-    /// that it gets stays reserved until it is polled.
+    /// that it gets stays reserved until the stream is polled.
     ///
     /// # Elixir
     ///

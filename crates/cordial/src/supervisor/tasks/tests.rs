@@ -4,12 +4,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::child_limit::ChildLimit;
-use super::restartable::{RestartProgress, RestartableChild, RestartableChildren, RestartableState};
-use crate::process::{self, ChildRegistry, ProcessState, Runtime, Shutdown, current_runtime};
-use crate::supervisor::factory::Factory;
+use super::handle::terminate_exited;
+use super::restartable::{
+    RestartProgress, RestartableChild, RestartableChildren, RestartableExit, RestartableState, Terminated,
+};
+use crate::process::{self, Admission, ChildRegistry, ProcessState, Runtime, Shutdown, current_runtime};
+use crate::supervisor::factory::{Factory, InitResult};
 use crate::supervisor::restart::Restart;
 use crate::timeout::Timeout;
-use crate::{ChildSpec, Exit, Pid, TaskSupervisor, testing};
+use crate::{ChildSpec, Exit, Pid, Task, TaskSupervisor, testing};
 
 /// A child that was abandoned before the kill is not abandoned a second time.
 #[test]
@@ -57,34 +60,38 @@ fn a_kill_that_interrupts_a_stop_does_not_report_an_abandoned_child_twice() {
     assert_eq!(report.killed.len(), 1, "{report}");
 }
 
+/// A permanent child that is being started for the first time.
+fn permanent_child(start_timeout: Duration) -> RestartableChild {
+    RestartableChild {
+        id: "child".into(),
+        factory: Factory::of_task(|| async {}),
+        restart: Restart::Permanent,
+        shutdown: Shutdown::BrutalKill,
+        spawned_at: Location::caller(),
+        restart_backoff: None,
+        lineage: None,
+        scope: None,
+        incarnation: 1,
+        restart_at: None,
+        started_at: None,
+        start_timeout: Timeout::After(start_timeout),
+        watch: None,
+        pid: None,
+        known_pid: None,
+        state: RestartableState::Running,
+        has_started: false,
+        restart_progress: RestartProgress::Done,
+    }
+}
+
 /// Without the wait, the supervisor would check the start in a busy loop until the other thread has registered the process.
 #[test]
 fn a_start_that_is_due_before_its_process_is_registered_is_waited_for() {
     testing::run(async {
         let (runtime, (exits, _received)) = (current_runtime(), tokio::sync::mpsc::unbounded_channel());
         let children = RestartableChildren::new(ChildLimit::new(None), exits, Arc::default(), &runtime);
-        let child = |timeout| RestartableChild {
-            id: "child".into(),
-            factory: Factory::of_task(|| async {}),
-            restart: Restart::Permanent,
-            shutdown: Shutdown::BrutalKill,
-            spawned_at: Location::caller(),
-            restart_backoff: None,
-            lineage: None,
-            scope: None,
-            incarnation: 1,
-            restart_at: None,
-            started_at: None,
-            start_timeout: Timeout::After(timeout),
-            watch: None,
-            pid: None,
-            known_pid: None,
-            state: RestartableState::Running,
-            has_started: false,
-            restart_progress: RestartProgress::Done,
-        };
-        let late = children.add(child(Duration::ZERO)).unwrap();
-        let other = children.add(child(Duration::from_secs(1))).unwrap();
+        let late = children.add(permanent_child(Duration::ZERO)).unwrap();
+        let other = children.add(permanent_child(Duration::from_secs(1))).unwrap();
         let _ = children.registered(other, Pid::NO_PROCESS);
         tokio::time::sleep(Duration::from_secs(2)).await;
         let pids =
@@ -100,5 +107,64 @@ fn a_start_that_is_due_before_its_process_is_registered_is_waited_for() {
         assert_eq!(next.as_mut().poll(&mut cx), Poll::Ready(()));
         drop(next);
         assert_eq!(pids(&children).len(), 1);
+    });
+}
+
+/// Returns a table with one child, whose process `last` has exited and which is about to be restarted, with its index and the queue of exits.
+fn exited_child(last: Pid) -> (RestartableChildren, u32, tokio::sync::mpsc::UnboundedReceiver<RestartableExit>) {
+    let (exits, received) = tokio::sync::mpsc::unbounded_channel();
+    let children = RestartableChildren::new(ChildLimit::new(None), exits, Arc::default(), &current_runtime());
+    let index = children.add(permanent_child(Duration::from_secs(1))).unwrap();
+    let _ = children.registered(index, last);
+    children.exited(index, Some(&Exit::Normal));
+    (children, index, received)
+}
+
+/// A restart was refused, and another thread has terminated the child and added another one before the refusal is handled.
+#[test]
+fn a_refused_restart_does_not_change_the_child_that_has_its_index_now() {
+    testing::run(async {
+        let (last, other) = (Task::start(async {}), Task::start(async {}));
+        let (children, index, _exits) = exited_child(last);
+        assert!(children.begin_restart(index, last, |_| ()).is_some());
+        children.exited(index, None);
+        assert_eq!(children.terminate_exited(last), Some(Terminated::Removed));
+        assert_eq!(children.add(permanent_child(Duration::from_secs(1))), Some(index));
+        let _ = children.registered(index, other);
+        assert!(children.restart_refused(index, last, |_| ()).is_none());
+        assert_eq!(children.pids(), [other]);
+    });
+}
+
+/// The bug was that the call returned `NotFound`, although it had terminated the child.
+#[test]
+fn a_child_that_is_terminated_while_its_restart_begins_is_found() {
+    testing::run(async {
+        let (last, restarted) = (Task::start(async {}), Task::start(async {}));
+        let (children, index, _exits) = exited_child(last);
+        assert!(children.begin_restart(index, last, |_| ()).is_some());
+        let runtime = current_runtime();
+        let mut terminated = Box::pin(terminate_exited(&runtime, &children, last));
+        assert!(futures::poll!(&mut terminated).is_pending(), "the restart has no process yet");
+        assert_eq!(children.registered(index, restarted), Admission::Closed);
+        children.exited(index, Some(&Exit::Shutdown(None)));
+        assert_eq!(terminated.await, Ok(()));
+        assert!(terminate_exited(&runtime, &children, last).await.is_err(), "the child was removed");
+    });
+}
+
+/// The bug was that the other child was shown as restarting for as long as it ran.
+#[test]
+fn a_delayed_restart_does_not_change_the_child_that_has_its_index_now() {
+    testing::run(async {
+        let (last, other) = (Task::start(async {}), Task::start(async {}));
+        let (children, index, _exits) = exited_child(last);
+        // Another thread terminates the child and adds another one while the event of the restart is emitted.
+        assert_eq!(children.terminate_exited(last), Some(Terminated::Removed));
+        assert_eq!(children.add(permanent_child(Duration::from_secs(1))), Some(index));
+        let _ = children.registered(index, other);
+        children.acknowledged(index, InitResult::Started);
+        children.delayed(index, last);
+        assert_eq!((children.running(), children.counts()), (vec![other], (1, 0)));
     });
 }

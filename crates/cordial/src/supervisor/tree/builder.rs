@@ -82,7 +82,7 @@ impl SupervisorBuilder {
     ///
     /// # Panics
     ///
-    /// If `window` is zero, since no restart would ever count.
+    /// If `window` is zero, since earlier restarts would never count.
     #[track_caller]
     pub fn max_restarts(self, max_restarts: usize, window: Duration) -> SupervisorBuilder {
         SupervisorBuilder { limit: RestartLimit::new(max_restarts, window), ..self }

@@ -44,8 +44,8 @@ pub(super) fn reply<T>(reply_to: oneshot::Sender<T>, result: T) {
 /// The calls that the supervisor has not handled yet, in the order in which they arrived.
 pub(super) struct Calls {
     inbox: Inbox<TreeCall>,
-    /// How many of the deferred calls wait for the present start: the first ones. The other deferred calls have not been looked at
-    /// since that start began.
+    /// The first `n_waiting` deferred calls wait for the end of the present start. The others have not been looked at since that start
+    /// began.
     n_waiting: usize,
 }
 
@@ -74,7 +74,7 @@ impl Calls {
         self.inbox.put_back(call);
     }
 
-    /// Begins the start of a child, for which no call waits yet.
+    /// Records that the start of a child begins. No call waits for it yet.
     pub(super) fn begin_start(&mut self) {
         self.n_waiting = 0;
     }

@@ -17,12 +17,11 @@ pub(super) struct TreeChild {
     pub(super) incarnation: u32,
     /// Why the present incarnation was started.
     start_cause: StartCause,
-    /// The call that waits for the child to start, while the start is delayed: whether it is `start_child` or `restart_child`, and the
-    /// channel for its reply. The supervisor may restart the child meanwhile, so the cause of the present start may be another one.
+    /// The call of `start_child` or `restart_child` that awaits a reply, while the start is delayed: the cause of the start that it asked
+    /// for, and the channel for the reply. A restart by the supervisor may meanwhile have changed `start_cause`.
     pub(super) waiting_call: Option<(StartCause, PidReply)>,
-    /// Which attempt of a restart is the next one, or the present one. Set before the status is set to `RestartAt`, and when a start
-    /// is delayed.
-    pub(super) attempt: Attempt,
+    /// The kind of the pending or current attempt to start the child.
+    pub(super) attempt: RestartAttempt,
     /// What handles see once the process has exited.
     pub(super) after_exit: AfterExit,
     /// When the present incarnation finished starting, on the clock of the supervisor. `None` before that, and after its exit.
@@ -58,12 +57,12 @@ pub(super) enum StartCause {
     Restart,
 }
 
-/// The kind of an attempt to start a child again. The kind that has precedence is the smaller one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Attempt {
-    /// The first attempt after the exit. It comes before any call.
+/// The kind of an attempt to start a child, which decides whether queued calls wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RestartAttempt {
+    /// The first attempt after an exit. It runs before queued calls.
     First,
-    /// An attempt after a failed attempt. Calls come before it.
+    /// An attempt after a failed one, or a delayed start. It runs after queued calls.
     Retry,
 }
 
@@ -86,7 +85,7 @@ impl TreeChild {
             incarnation: 0,
             start_cause: StartCause::First,
             waiting_call: None,
-            attempt: Attempt::First,
+            attempt: RestartAttempt::First,
             after_exit: AfterExit::ByPolicy,
             started_at: None,
             report: None,
@@ -112,7 +111,7 @@ impl TreeChild {
         };
     }
 
-    /// Returns whether the child may be tried again if its first start, with that of its supervisor, fails.
+    /// Returns whether a first start that fails while the supervisor starts is tried again.
     pub(super) fn is_tried_again(&self) -> bool {
         self.restart_backoff.is_some() && self.spec.restart != Restart::Temporary
     }
@@ -135,7 +134,7 @@ impl TreeChild {
     /// Returns whether the first attempt of a restart is due or is being made.
     pub(super) fn is_restart_due(&self, now: Duration) -> bool {
         let is_delayed = matches!(self.status, ChildStatus::RestartAt(at) if at > now || !self.abandoned.is_empty());
-        self.attempt == Attempt::First && self.is_restarting() && !is_delayed
+        self.attempt == RestartAttempt::First && self.is_restarting() && !is_delayed
     }
 
     pub(super) fn pid(&self) -> Option<Pid> {

@@ -47,7 +47,7 @@ struct PublishedChild {
     /// How often the child has failed in a row, if it has a backoff.
     failures: Option<u32>,
     last_exit: Option<LastExit>,
-    /// Since when the supervisor has had to restart the child at once, if it has to.
+    /// Since when a restart of the child that is made at once has been pending. `None` if there is none.
     pending_since: Option<Duration>,
 }
 
@@ -151,7 +151,7 @@ impl ChildInfos {
     pub(super) fn n_processes(&self) -> (usize, usize) {
         let children = self.lock();
         let with_process = || children.values().filter(|child| child.live_process().is_some());
-        // The process of a restart that is under way is not shown, so its child has no pid.
+        // A child that has a process and is `Restarting` is being started again.
         let is_starting = |child: &&PublishedChild| {
             child.info.state == ChildState::Starting || child.info.state == ChildState::Restarting
         };

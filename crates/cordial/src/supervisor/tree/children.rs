@@ -1,11 +1,11 @@
 //! The table of a supervisor's children, in start order. Each change is published to the handles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Index, IndexMut, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::child::{Attempt, ChildStatus, TreeChild};
+use super::child::{ChildStatus, RestartAttempt, TreeChild};
 use super::shared::TreeShared;
 use crate::pid::Pid;
 use crate::process::discard;
@@ -29,11 +29,13 @@ pub(super) struct ChildTable {
     first_attempts: DueChildren,
     /// The children of `restarting` whose next attempt is a further one, by the time of their restart.
     retries: DueChildren,
+    /// The children that calls have started while an earlier child waited for its restart, under a strategy that restarts them with it.
+    pub(super) started_early: BTreeSet<u32>,
     /// Processes of removed children that were abandoned and may not have exited yet.
     abandoned: Vec<Pid>,
 }
 
-/// The time of a child in a set whose order is the start order.
+/// The time of every child in `starting` and `restarting`: at equal times, the order is that of the keys, which is the start order.
 const ANY_TIME: Duration = Duration::ZERO;
 
 /// Keys come from `insert`. An exit can have the key of a removed child, and is checked with `get` first.
@@ -50,6 +52,7 @@ impl ChildTable {
             restarting: DueChildren::default(),
             first_attempts: DueChildren::default(),
             retries: DueChildren::default(),
+            started_early: BTreeSet::new(),
             abandoned: Vec::new(),
         };
         for spec in specs {
@@ -61,18 +64,19 @@ impl ChildTable {
     /// Adds a child after all others, without a process, and returns its key.
     pub(super) fn insert(&mut self, spec: ChildSpec) -> u32 {
         let key = self.next_key;
-        self.next_key += 1;
+        self.next_key = key.checked_add(1).expect("a supervisor has had fewer than 2^32 children");
         self.keys.insert(spec.id.clone(), key);
         self.children.insert(key, TreeChild::new(spec));
         self.publish(key);
         key
     }
 
-    /// Removes a child. Its abandoned processes stay in `abandoned`.
+    /// Removes a child. Its abandoned processes that are still alive move to `self.abandoned`.
     pub(super) fn remove(&mut self, key: u32) {
         self.shared.children.remove(key);
         self.starting.remove(ANY_TIME, key);
         self.restarting.remove(ANY_TIME, key);
+        self.started_early.remove(&key);
         let mut child = self.children.remove(key).expect(KEY_IS_VALID);
         if let ChildStatus::RestartAt(at) = child.status {
             self.forget_restart(at, key);
@@ -87,7 +91,7 @@ impl ChildTable {
         discard(child);
     }
 
-    /// Gives up the server that the child is, and those that are kept for it.
+    /// Gives up the servers that are kept for a child, and the child itself if it is a server.
     fn give_up_servers(&self, key: u32, child: &TreeChild) {
         self.shared.give_up_servers_of(key);
         if let (Some(_), ChildStart::Worker(factory)) = (&child.spec.server, &child.spec.start) {
@@ -129,8 +133,8 @@ impl ChildTable {
                 self.restarting.insert(ANY_TIME, key);
                 let attempt = self[key].attempt;
                 match attempt {
-                    Attempt::First => self.first_attempts.insert(at, key),
-                    Attempt::Retry => self.retries.insert(at, key),
+                    RestartAttempt::First => self.first_attempts.insert(at, key),
+                    RestartAttempt::Retry => self.retries.insert(at, key),
                 };
             }
             _ => self.restarting.remove(ANY_TIME, key),
@@ -171,10 +175,10 @@ impl ChildTable {
 
     /// Returns the children whose status is `RestartAt` and whose next attempt is this one, in the order of the times of their
     /// restarts.
-    pub(super) fn restarts(&self, attempt: Attempt) -> impl Iterator<Item = (Duration, u32)> {
+    pub(super) fn restarts(&self, attempt: RestartAttempt) -> impl Iterator<Item = (Duration, u32)> {
         let restarts = match attempt {
-            Attempt::First => &self.first_attempts,
-            Attempt::Retry => &self.retries,
+            RestartAttempt::First => &self.first_attempts,
+            RestartAttempt::Retry => &self.retries,
         };
         restarts.iter().map(|(at, key, _)| (at, key))
     }
@@ -199,7 +203,8 @@ impl ChildTable {
     }
 }
 
-/// Usually there are no children any more. If the process was killed, these are the children that it had.
+/// Usually there are no children any more. If the future of the process was dropped before it had stopped its children, they are still
+/// here.
 impl Drop for ChildTable {
     fn drop(&mut self) {
         for (key, child) in self.children.iter() {

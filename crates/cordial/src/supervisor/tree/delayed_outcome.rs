@@ -1,9 +1,9 @@
-//! What follows when the start of a nested supervisor is delayed, and when such a start ends.
+//! Delays the start of a nested supervisor, and handles the success or the failure of a delayed start.
 
 use futures_util::FutureExt;
 
 use super::call::reply;
-use super::child::{Attempt, ChildStatus, StartCause};
+use super::child::{ChildStatus, RestartAttempt, StartCause};
 use super::delayed_starts::{DelayedStart, DelayedStartInput};
 use super::state::TreeState;
 use crate::error::StartError;
@@ -25,8 +25,8 @@ pub(super) enum DelayedStartStep {
 impl TreeState {
     /// Adds a start to the delayed ones, so that the supervisor does other work while the child is starting.
     pub(super) fn delay_start(&mut self, start: DelayedStart) {
-        // As for a retry, queries do not wait for this start, and calls come before it.
-        self.children[start.key].attempt = Attempt::Retry;
+        // Like a retry, this start does not delay queries, and queued calls are handled before it.
+        self.children[start.key].attempt = RestartAttempt::Retry;
         self.children.publish(start.key);
         self.delayed_starts.add(start, &self.runtime, &self.clock);
     }
@@ -37,8 +37,8 @@ impl TreeState {
         self.children.get(key).is_some_and(|child| matches!(child.status, ChildStatus::Starting(_)))
     }
 
-    /// Handles an input of a delayed start. If the start was ended because it took too long, its child is tried again, removed, or
-    /// kept without a process.
+    /// Handles an input of a delayed start. If the start was ended because it took too long, the start is tried again, or the child is
+    /// removed or kept without a process.
     pub(super) async fn handle_delayed_start(
         &mut self,
         start: DelayedStart,
@@ -55,7 +55,7 @@ impl TreeState {
 
     /// Records the delayed starts that have succeeded, and returns the keys of their children. Must be called after an exit was read and
     /// before it is handled: the child may have started and then exited.
-    #[must_use = "the children that calls have started early are started again after these"]
+    #[must_use = "later siblings that a call has started early have to be restarted after these children"]
     pub(super) fn record_delayed_starts(&mut self) -> Vec<u32> {
         let (mut due, mut started) = (Vec::new(), Vec::new());
         while let Some((start, input)) = self.delayed_starts.next().now_or_never() {
@@ -67,7 +67,7 @@ impl TreeState {
                         started.push(key);
                     }
                 }
-                // The exit follows, or has been read.
+                // The exit of the child follows, or was read before.
                 DelayedStartInput::Failed => {}
                 DelayedStartInput::WatchDue => due.push(start),
             }
@@ -95,7 +95,7 @@ impl TreeState {
                 self.child_started(key, pid);
                 return Ok(DelayedStartStep::Started);
             }
-            // The exit follows.
+            // The exit of the child follows.
             DelayedStartInput::Failed => {}
             DelayedStartInput::WatchDue => match start.watch.step(self.clock.now()) {
                 StartStep::Wait => self.delayed_starts.add(start, &self.runtime, &self.clock),
@@ -113,7 +113,7 @@ impl TreeState {
         Ok(DelayedStartStep::GoesOn)
     }
 
-    /// Handles the failure of a delayed start, after which the child has no process, or an abandoned process.
+    /// Handles the failure of a delayed start. The child now has no process, or only an abandoned process.
     pub(super) async fn delayed_start_failed(
         &mut self,
         key: u32,

@@ -1,5 +1,5 @@
-//! The starts of nested supervisors that may take long, because a child of the nested supervisor has failed to start and is tried
-//! again after its backoff, or because the start of that child is delayed itself. The parent does other work meanwhile.
+//! Delayed starts: a nested supervisor takes long to start, because one of its children has failed to start and is tried again after
+//! its backoff, or is itself a supervisor whose start is delayed. The parent does other work meanwhile.
 //!
 //! ```text
 //!  start_child ─► delayed ─┬─ all children have started ─► running

@@ -35,7 +35,7 @@ impl ChildExits {
         ChildExits { inbox: Inbox::new(receiver), sender }
     }
 
-    /// Returns the registry that sends the exit of this incarnation here, and publishes it.
+    /// Returns a registry for this incarnation, which publishes its exit and sends it to this queue.
     pub(super) fn registry(&self, shared: &Arc<TreeShared>, incarnation: u32) -> Arc<dyn ChildRegistry> {
         Arc::new(ChildExitSender { incarnation, shared: shared.clone(), sender: self.sender.clone() })
     }
@@ -96,7 +96,7 @@ impl ChildRegistry for ChildExitSender {
         if let Some(exit) = exit {
             let (incarnation, at) = (self.incarnation, self.shared.children.clock().now());
             self.shared.children.exited(key, incarnation, exit.is_abnormal(), at);
-            // A supervisor that has exited has stopped or abandoned this child, and does not need the exit.
+            // A supervisor that has exited does not need the exit.
             let _ = self.sender.send(ChildExit { key, incarnation, exit: exit.clone(), at });
         }
     }

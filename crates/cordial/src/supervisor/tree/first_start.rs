@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use futures_util::future::{Either, select};
 
-use super::child::{Attempt, ChildStatus, StartCause};
+use super::child::{ChildStatus, RestartAttempt, StartCause};
 use super::delayed_outcome::DelayedStartStep;
 use super::delayed_starts::{DelayedStart, DelayedStartInput};
 use super::exits::ChildExit;
@@ -68,8 +68,8 @@ impl TreeState {
         Ok(())
     }
 
-    /// Starts a child for the first time. A child with a backoff is tried again, until it has started or an error occurs that
-    /// [`schedule_next_attempt`](TreeState::schedule_next_attempt) does not accept.
+    /// Starts a child for the first time. A child with a backoff is tried again until it has started, or until
+    /// [`schedule_next_attempt`](TreeState::schedule_next_attempt) schedules no further attempt.
     async fn start_first(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StartFailure> {
         loop {
             let error = match self.start_child(key, StartCause::First, signals).await.map_err(stopped)? {
@@ -122,7 +122,7 @@ impl TreeState {
         let subject = self.subject(supervisor, &self.children[key], EventIncarnation::Next);
         unwind::ignore_panic(|| telemetry::restart(&subject, &reason, delay));
         discard(reason);
-        self.children[key].attempt = Attempt::Retry;
+        self.children[key].attempt = RestartAttempt::Retry;
         self.children.set_status(key, ChildStatus::RestartAt(now.saturating_add(delay)));
         true
     }

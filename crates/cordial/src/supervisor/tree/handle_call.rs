@@ -1,4 +1,4 @@
-//! Handling the calls of handles.
+//! How a supervisor handles the calls that its handles send.
 
 use std::sync::Arc;
 
@@ -40,8 +40,8 @@ impl TreeState {
         Ok(())
     }
 
-    /// Starts a child because of a call. If the strategy restarts it together with an earlier child that waits for its restart, it is
-    /// restarted after that child.
+    /// Starts a child for a call. If the strategy restarts the child together with an earlier one, which waits for its restart, records
+    /// that the child has to be restarted after it.
     async fn start_by_call(
         &mut self,
         key: u32,
@@ -49,7 +49,7 @@ impl TreeState {
         signals: &mut ExitSignals,
     ) -> Result<StartOutcome, StopReason> {
         if self.shared.strategy != Strategy::OneForOne && self.children.is_restarting_before(key) {
-            self.started_early.push(key);
+            self.children.started_early.insert(key);
         }
         self.start_child(key, cause, signals).await
     }
@@ -63,7 +63,7 @@ impl TreeState {
             }
             ChildStatus::RestartAt(_) | ChildStatus::Stopped => StartError::AlreadyPresent(spec.id.clone()),
         });
-        // A specification that is never accepted is the caller's mistake, whichever children there are.
+        // A specification that is invalid in any case is reported first, even if its id is also in use.
         match check_significance(&spec, self.auto_shutdown).err().or(present) {
             Some(error) => {
                 discard(spec);
@@ -85,8 +85,8 @@ impl TreeState {
         }
     }
 
-    /// Replies to the call that has started a child. If the start is delayed, keeps the channel and replies later. Removes a child
-    /// that was added and has not started.
+    /// Replies to the call that has started a child. If the start is delayed, keeps the channel and replies later. Removes a child that
+    /// the call has added, unless the child has started or may be started later.
     fn reply_start(&mut self, key: u32, outcome: StartOutcome, pid_reply: PidReply) {
         let child = &mut self.children[key];
         let is_temporary = child.spec.restart == Restart::Temporary;

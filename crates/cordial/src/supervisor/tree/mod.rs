@@ -11,11 +11,12 @@
 //! most 10 ms. A call that changes something is handled after the exits that its caller has seen, and after the first attempts of their
 //! restarts. While a child is being stopped, all calls wait. While a child starts:
 //!
-//! - A call that starts another child waits, or is refused if the start of the first child makes that call.
+//! - A call that starts another child waits. If it comes from the process that is starting, or from one that is starting below that
+//!   process, it is refused.
 //! - A call that terminates or deletes a child waits only for an earlier call about the same child; `delete_child` also waits until an
 //!   exit of that child is handled.
 //!
-//! Neither the delay before a restart nor a nested supervisor that cannot start one of its children yet blocks a call.
+//! No call waits for the delay before a restart, or for a nested supervisor that cannot start one of its children yet.
 
 mod builder;
 mod call;

@@ -9,7 +9,7 @@ use futures_util::future::select;
 use futures_util::stream::FuturesUnordered;
 
 use super::builder::AutoShutdown;
-use super::child::{Attempt, ChildStatus, StartCause};
+use super::child::{ChildStatus, RestartAttempt, StartCause};
 use super::exits::ChildExit;
 use super::start_child::StartOutcome;
 use super::state::{EventIncarnation, TreeState};
@@ -28,7 +28,7 @@ use crate::{telemetry, unwind};
 /// Whether a restart can take place now.
 pub(super) enum NextRestart {
     /// Start the child with this key.
-    Now(u32, Attempt),
+    Now(u32, RestartAttempt),
     After(RestartWait),
 }
 
@@ -46,8 +46,9 @@ impl RestartWait {
     pub(super) async fn wait(self, runtime: &RuntimeHandle) {
         let mut exits: FuturesUnordered<_> = self.abandoned.into_iter().map(|pid| monitor_on(runtime, pid)).collect();
         let exit = async {
-            if exits.next().await.is_none() {
-                std::future::pending::<()>().await;
+            match exits.next().await {
+                Some(exit) => discard(exit),
+                None => std::future::pending().await,
             }
         };
         select(pin!(exit), pin!(runtime.sleep(self.delay.unwrap_or(Duration::MAX)))).await;
@@ -82,7 +83,7 @@ impl TreeState {
         }
         match restart.decide(exit.is_abnormal()) {
             RestartDecision::Restart => {
-                self.schedule_restart(key, exit, Attempt::First, signals).await?;
+                self.schedule_restart(key, exit, RestartAttempt::First, signals).await?;
                 return self.restart_started_early(&started, signals).await;
             }
             RestartDecision::Keep => self.children.set_status(key, ChildStatus::Stopped),
@@ -112,7 +113,7 @@ impl TreeState {
         &mut self,
         key: u32,
         reason: &Exit,
-        attempt: Attempt,
+        attempt: RestartAttempt,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
         let (now, seed) = (self.clock.now(), self.runtime.executor().random());
@@ -140,7 +141,7 @@ impl TreeState {
         &mut self,
         key: u32,
         restart_at: Duration,
-        attempt: Attempt,
+        attempt: RestartAttempt,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
         self.children[key].attempt = attempt;
@@ -205,25 +206,23 @@ impl TreeState {
         let is_restart =
             |key: &u32| self.children.get(*key).is_some_and(|child| child.start_cause() == StartCause::Restart);
         match started.iter().copied().filter(is_restart).min() {
-            Some(first) => self.stop_started_early(first, Attempt::Retry, signals).await,
+            Some(first) => self.stop_started_early(first, RestartAttempt::Retry, signals).await,
             None => Ok(()),
         }
     }
 
-    /// Stops the children after `key` that calls have started while `key` waited for its restart. They are started again after it, even
-    /// those that have ended by themselves, and in the order of `attempt`.
+    /// Stops the children after `key` that calls have started while `key` waited for its restart. They are started again after `key`, even
+    /// those that have ended by themselves. `attempt` is the priority of these starts.
     async fn stop_started_early(
         &mut self,
         key: u32,
-        attempt: Attempt,
+        attempt: RestartAttempt,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
-        let mut early = std::mem::take(&mut self.started_early);
+        let mut early = std::mem::take(&mut self.children.started_early);
         early.retain(|early| {
             *early > key && self.children.get(*early).is_some_and(|child| child.restart_at().is_none())
         });
-        early.sort_unstable();
-        early.dedup();
         let now = self.clock.now();
         for early in early.into_iter().rev() {
             self.children[early].attempt = attempt;
@@ -236,12 +235,13 @@ impl TreeState {
         Ok(())
     }
 
-    /// Returns the restart that is due now, a first attempt if there is one, or what the next restart waits for.
+    /// Returns the restart that is due now, or what the next restart waits for. With `OneForOne`, first attempts come before retries; with
+    /// the other strategies, the children are restarted in start order.
     pub(super) fn next_restart(&self) -> NextRestart {
         let (now, mut wait) = (self.clock.now(), RestartWait::default());
         match self.shared.strategy {
             Strategy::OneForOne => {
-                for attempt in [Attempt::First, Attempt::Retry] {
+                for attempt in [RestartAttempt::First, RestartAttempt::Retry] {
                     if let Some(key) = self.first_due(self.children.restarts(attempt), now, &mut wait) {
                         return NextRestart::Now(key, attempt);
                     }
@@ -304,7 +304,7 @@ impl TreeState {
     ) -> Result<(), StopReason> {
         self.emit_start_failed(signals.pid(), key, &error);
         let reason = exit_of(error);
-        let scheduled = self.schedule_restart(key, &reason, Attempt::Retry, signals).await;
+        let scheduled = self.schedule_restart(key, &reason, RestartAttempt::Retry, signals).await;
         discard(reason);
         scheduled
     }

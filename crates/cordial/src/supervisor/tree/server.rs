@@ -1,5 +1,5 @@
-//! The process of a supervisor. It handles one input after another; while a child starts, some calls as well. A request
-//! to stop interrupts it at any await, until it stops its children: then only a kill does.
+//! The process of a supervisor. It handles one input after another. While it waits for the start of a child, it handles some calls.
+//! A request to stop interrupts each of its awaits, until it begins to stop its children: from then on only a kill does.
 
 use std::pin::pin;
 
@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::call::TreeCall;
-use super::child::Attempt;
+use super::child::RestartAttempt;
 use super::delayed_starts::{DelayedStart, DelayedStartInput};
 use super::exits::ChildExit;
 use super::restarts::NextRestart;
@@ -146,16 +146,16 @@ impl TreeServer {
     /// 4. waits for the next input: handles an exit or an input of a delayed start at once, and leaves a call or a restart to the next
     ///    step.
     ///
-    /// If there is a call, it is handled before the third, and so is one input of a delayed start: calls are handled even while restarts
-    /// fail again and again. A caller that has seen the exit of a child finds the exit handled:
-    /// the exit was queued before the call, and `has_call` is read before the exits are. It also finds the child restarted, unless the
-    /// restart is delayed, waits for an abandoned process, or has failed.
+    /// If there is a call, this handles it after number 2, and one input of a delayed start as well, so that calls are handled even
+    /// while restarts fail again and again. A caller that has seen the exit of a child finds the exit handled: the exit was queued before
+    /// the call, and `has_call` is read before the exits are. The caller also finds the child restarted, unless the restart is delayed,
+    /// waits for an abandoned process, or has failed.
     async fn step(&mut self, signals: &mut ExitSignals) -> Result<(), StopReason> {
         let has_call = !self.state.calls.is_empty();
         if let Some(exit) = self.state.exits.try_next() {
             return self.state.child_exited(exit, signals).await;
         }
-        if let NextRestart::Now(key, Attempt::First) = self.state.next_restart() {
+        if let NextRestart::Now(key, RestartAttempt::First) = self.state.next_restart() {
             return self.state.restart_child(key, signals).await;
         }
         if has_call && let Some(call) = self.state.calls.try_next() {

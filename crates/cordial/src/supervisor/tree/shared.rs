@@ -105,7 +105,7 @@ impl WillRestart for TreeShared {
 
     fn keep_server(&self, key: u32, server: Factory) {
         if self.calls.is_closed() {
-            // This supervisor may have been killed: then it never gives up what it keeps.
+            // The child may have been removed from the table already, so a server that is kept now might never be given up.
             return self.give_up_server(server);
         }
         self.kept_servers().entry(key).or_default().push(server);

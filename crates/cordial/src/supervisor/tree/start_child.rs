@@ -47,7 +47,7 @@ pub(super) enum StartOutcome {
     /// The `init` of the child said that the child is not needed.
     Ignored,
     Failed(StartError),
-    /// A call terminated the child before it had started.
+    /// A call terminated the child before it had started. The child may have been removed.
     Terminated,
     /// The start may take long, and continues while the supervisor does other work.
     Delayed,
@@ -84,8 +84,8 @@ impl Ready {
 
 impl TreeState {
     /// Starts the next incarnation of a child and waits until it has started, until its timeout is over, or until its start is
-    /// delayed. Meanwhile, calls may terminate this child or another, or delete another; calls that come from the start are refused,
-    /// and other calls wait. A child that has failed to start has no process, or an abandoned process.
+    /// delayed. Meanwhile, calls may terminate this child or another, or delete another. A call that starts a child waits, or is refused
+    /// if it comes from this start. A child that has failed to start has no process, or an abandoned process.
     pub(super) async fn start_child(
         &mut self,
         key: u32,
@@ -133,7 +133,8 @@ impl TreeState {
                     }
                 },
             }
-            if self.children[key].pid() != Some(pid) {
+            // A child that a call has added, and that has not started yet, is removed when it is terminated.
+            if self.children.get(key).is_none_or(|child| child.pid() != Some(pid)) {
                 return Ok(StartOutcome::Terminated);
             }
         };

@@ -31,8 +31,6 @@ pub(super) struct TreeState {
     pub(super) exits: ChildExits,
     pub(super) calls: Calls,
     pub(super) delayed_starts: DelayedStarts,
-    /// The children that calls have started while an earlier child waited for its restart, under a strategy that restarts them with it.
-    pub(super) started_early: Vec<u32>,
     /// Notifies the process that awaits the start of this supervisor that the start is delayed.
     pub(super) start_is_delayed: Option<oneshot::Sender<()>>,
     /// The processes that were killed or abandoned in the present step, or in the stop of the supervisor.
@@ -67,7 +65,6 @@ impl TreeState {
             exits: ChildExits::new(),
             calls,
             delayed_starts: DelayedStarts::default(),
-            started_early: Vec::new(),
             start_is_delayed: None,
             report: ReportBuilder::default(),
         }

@@ -9,7 +9,9 @@ use super::state::TreeState;
 use crate::error::{DeleteError, NotFound, StartError};
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Polls, Shutdown, StopOutcome, StopReport, describe_one, discard, end_with, stop_one};
+use crate::process::{
+    Polls, Shutdown, StartReport, StopOutcome, StopReport, describe_one, discard, end_with, stop_one,
+};
 use crate::supervisor::events::emit_forced;
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::restart::{Restart, RestartDecision};
@@ -66,7 +68,8 @@ impl TreeState {
         Ok(())
     }
 
-    /// Ends the start of a child, which has lasted for too long, with this error.
+    /// Ends the start of a child, which has lasted for too long, with this error. A call that has started the child returns the error.
+    /// After any other start, the caller emits `start_failed`.
     pub(super) async fn end_start(
         &mut self,
         key: u32,
@@ -74,7 +77,11 @@ impl TreeState {
         error: &StartError,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
-        end_with(&self.runtime, pid, error);
+        let report = match self.children[key].start_cause() {
+            StartCause::First | StartCause::Restart => StartReport::Event,
+            StartCause::Added | StartCause::Called => StartReport::Call,
+        };
+        end_with(&self.runtime, pid, error, report);
         self.stop_process(key, pid, Shutdown::BrutalKill, signals).await
     }
 
@@ -91,8 +98,8 @@ impl TreeState {
         let is_new = matches!(child.waiting_call, Some((StartCause::Added, _)));
         self.stop_child(key, ChildStatus::Stopped, signals).await?;
         self.children[key].restart_backoff.iter_mut().for_each(RestartBackoff::start_over);
-        // A predecessor that starts again does not start it either.
-        self.started_early.retain(|early| *early != key);
+        // The restart of an earlier child must not start this child again.
+        self.children.started_early.remove(&key);
         // A child that was starting is removed by the code that waits for its start, unless the start is delayed.
         if self.children[key].spec.restart == Restart::Temporary && !is_starting || is_new {
             self.children.remove(key);
@@ -109,14 +116,14 @@ impl TreeState {
     ) -> Result<Result<(), NotFound>, StopReason> {
         let child = &self.children[key];
         let (id, restart) = (child.spec.id.clone(), child.spec.restart);
-        // The exit of a child whose start is delayed is a failed start, whatever the policy.
+        // If the start of the child is delayed, its exit is a failed start, to which the restart policy does not apply.
         let running = child.pid().filter(|_| !matches!(child.status, ChildStatus::Starting(_)));
         let exit = running.and_then(|_| self.exits.peek_of(key, child.incarnation));
         match exit.map(|exit| restart.decide(exit.is_abnormal())) {
             Some(RestartDecision::Remove) => Ok(Err(NotFound)),
             Some(RestartDecision::Keep) => {
-                // As in `terminate`: a predecessor that starts again does not start it either.
-                self.started_early.retain(|early| *early != key);
+                // As in `terminate`: the restart of an earlier child must not start this child again.
+                self.children.started_early.remove(&key);
                 Ok(Ok(()))
             }
             Some(RestartDecision::Restart) | None => self.terminate(&id, signals).await,
@@ -155,8 +162,8 @@ impl TreeState {
         for key in self.children.keys() {
             self.children[key].after_exit = AfterExit::Removed;
             self.children.publish(key);
-            // Dropping the channel refuses the call that waits for a delayed start, because a child may be the caller. The drop runs the
-            // waker of that caller.
+            // A call that waits for the delayed start of this child is refused, because its caller may be a child that does not stop while
+            // it waits. The drop of the channel refuses the call, and runs the waker of the caller.
             let waiting_call = self.children[key].waiting_call.take();
             unwind::ignore_panic(|| drop(waiting_call));
         }

@@ -52,7 +52,7 @@ fn never_starts() -> ChildSpec {
     ChildSpec::supervisor("nested", move || Supervisor::builder(Strategy::OneForOne).child(child()))
 }
 
-/// The first start waited forever for the removed child.
+/// The bug was that the first start waited forever for the removed child.
 #[test]
 fn a_start_goes_on_after_a_temporary_child_was_stopped_together_with_a_sibling() {
     testing::run(async {
@@ -68,7 +68,7 @@ fn a_start_goes_on_after_a_temporary_child_was_stopped_together_with_a_sibling()
     });
 }
 
-/// The start failed, as if the supervisor had been stopped.
+/// The bug was that the start failed, as if the supervisor had been stopped.
 #[test]
 fn an_inspector_restarts_a_child_that_hangs_in_the_first_start_of_its_supervisor() {
     testing::run(async {
@@ -102,7 +102,7 @@ fn an_inspector_restarts_a_child_that_hangs_in_the_first_start_of_its_supervisor
     });
 }
 
-/// The child stayed, because its last start was not that of the call.
+/// The bug was that the child stayed, because its last start was not that of the call.
 #[test]
 fn a_child_that_was_added_and_never_started_is_removed_when_it_is_terminated_after_a_restart() {
     testing::run(async {
@@ -118,5 +118,41 @@ fn a_child_that_was_added_and_never_started_is_removed_when_it_is_terminated_aft
         let ids: Vec<_> = tree.which_children().await.into_iter().map(|child| child.id).collect();
         assert_eq!(ids.iter().map(|id| &**id).collect::<Vec<_>>(), ["crashes"]);
         tree.stop().await;
+    });
+}
+
+/// The bug was that the supervisor panicked, because the child was removed while it waited for the start of the child.
+#[test]
+fn a_child_that_was_added_is_terminated_while_its_restart_hangs() {
+    testing::run(async {
+        let attempts = Arc::new(AtomicU32::new(0));
+        let nested = move || {
+            let attempts = attempts.clone();
+            let fails_once_and_hangs = ChildSpec::init("fails, hangs", move || {
+                let is_first = attempts.fetch_add(1, Ordering::SeqCst) == 0;
+                async move {
+                    if !is_first {
+                        std::future::pending::<()>().await;
+                    }
+                    Err::<std::future::Pending<()>, _>("not yet")
+                }
+            });
+            let backoff = Backoff::exponential(Duration::from_secs(60), Duration::from_secs(60));
+            Supervisor::builder(Strategy::OneForOne).child(fails_once_and_hangs.backoff(backoff))
+        };
+        let crashes = ChildSpec::task("crashes", || sleep(Duration::from_secs(5))).restart(Restart::Permanent);
+        let tree = Supervisor::builder(Strategy::OneForAll).child(crashes).start().await.unwrap();
+        let terminate = async {
+            sleep(Duration::from_secs(8)).await;
+            tree.terminate_child("nested").await
+        };
+        let start = tree.start_child(ChildSpec::supervisor("nested", nested));
+        let (started, terminated) = futures_util::future::join(start, terminate).await;
+        assert_eq!(started, Err(StartError::Child { id: "nested".into(), exit: Exit::Shutdown(None) }));
+        assert_eq!(terminated, Ok(()));
+        let ids: Vec<_> = tree.which_children().await.into_iter().map(|child| child.id).collect();
+        assert_eq!(ids.iter().map(|id| &**id).collect::<Vec<_>>(), ["crashes"]);
+        tree.stop().await;
+        assert_eq!(tree.ended().await, Exit::Normal);
     });
 }

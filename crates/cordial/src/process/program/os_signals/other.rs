@@ -36,15 +36,14 @@ impl OsSignals {
         }
     }
 
-    /// Takes a signal that another run has noticed already. Here every run notices all of them itself.
+    /// Takes a signal that another run has noticed already. There is none: on Windows, every run notices all signals itself.
     pub(in crate::process::program) fn take_numbered(&self) -> Option<OsSignal> {
         None
     }
 
-    /// Says that the signals that the run has taken need no other effect. They have none: for Windows, the handler
-    /// of tokio has handled them.
+    /// Marks the signals that the run has taken as handled. Nothing to do here: for Windows, the handler of tokio has handled them.
     pub(in crate::process::program) fn set_handled(&self) {}
 
-    /// Says the same of the signals that have come since, and of those that come before the run ends.
+    /// Lets the end of the run mark all signals as handled. Nothing to do here, for the same reason.
     pub(in crate::process::program) fn disregard_rest(&self) {}
 }

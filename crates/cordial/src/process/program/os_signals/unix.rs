@@ -47,7 +47,7 @@ pub(in crate::process::program) struct OsSignals {
     pipe: Arc<Pipe>,
     /// The numbers of the signals that the run has taken.
     taken: Cell<Numbers>,
-    /// Whether the signals that no run has handled when this run ends need no other effect.
+    /// Whether the signals that no run has handled are dropped when this run ends.
     disregards_rest: Cell<bool>,
     /// Unregistered when the run ends.
     _wakes: Vec<Action>,
@@ -100,12 +100,12 @@ impl OsSignals {
         signal
     }
 
-    /// Says that the signals that the run has taken need no other effect.
+    /// Marks the signals that the run has taken as handled: they have no effect after the run.
     pub(in crate::process::program) fn set_handled(&self) {
         lock_program().set_handled(self.taken.get());
     }
 
-    /// Says the same of the signals that have come since, and of those that come before the run ends.
+    /// Lets the end of the run mark all signals as handled, also those that the run has not taken.
     pub(in crate::process::program) fn disregard_rest(&self) {
         self.disregards_rest.set(true);
     }
@@ -208,7 +208,7 @@ impl ProgramSignals {
     /// Returns the numbers of the latest signals that are not for this run.
     fn begin_run(&mut self, takes_unhandled: bool) -> Numbers {
         if self.n_runs == 0 {
-            // Between two runs, other handlers have received them.
+            // The signals that came between two runs were received by other handlers.
             self.set_all_handled();
         }
         self.n_runs += 1;
@@ -231,7 +231,7 @@ impl ProgramSignals {
         if self.n_runs > 0 {
             return;
         }
-        // After the flags: a signal that comes between the two has ended the program.
+        // After `set_flags`, so that no signal is missed: one that comes later ends the program at once.
         self.number_received();
         let is_unhandled =
             |signal: &&ProgramSignal| signal.n_received > signal.handled && signal.ends_program.is_some();
