@@ -16,7 +16,7 @@ pub(crate) struct CommandSize {
     pub(crate) copies: usize,
     /// The bytes that each quote and each backslash of a value adds, because the value is quoted.
     pub(crate) per_quote: usize,
-    /// Whether the quotes around a value count, as far as a shell needs them.
+    /// Whether each value is measured as `Quoting::AnyShell` quotes it.
     pub(crate) is_quoted: bool,
 }
 
@@ -29,7 +29,7 @@ impl CommandSize {
     fn of_value(&self, value: &Value) -> usize {
         let n_quotes = match self.per_quote {
             0 => 0,
-            // Of a value that is too long, the rest need not be counted.
+            // A value that is too long exceeds the limit anyway, so its bytes that were not kept need not be examined.
             _ => value.bytes().iter().filter(|byte| b"'\\".contains(byte)).count(),
         };
         let quotes = match self.is_quoted {

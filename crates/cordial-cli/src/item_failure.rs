@@ -25,7 +25,7 @@ pub(crate) enum ItemFailure {
     NotANumber,
     /// The line of the shell uses the item as the name of a variable, and the item is not a name.
     NotAName,
-    /// The line of the shell calculates with a variable that may hold the item, and would run a command in the index of an array.
+    /// The line of the shell calculates with a variable that may hold the item. An array index in the calculation could run a command.
     IsIndex,
     /// The shell would do the substitutions in the item.
     IsExpanded,
@@ -73,7 +73,7 @@ impl ItemFailure {
         matches!(self, ItemFailure::Stopped | ItemFailure::Killed | ItemFailure::NotRun | ItemFailure::NoHost)
     }
 
-    /// Returns the status that a shell, or `timeout`, would report for the command. It is 1 for failures that these do not have.
+    /// Returns the status that a shell, or `timeout`, would report for the command; 1 for a failure for which neither has a status.
     pub(crate) fn status(&self) -> u8 {
         match self {
             ItemFailure::Unsuccessful(status) => match system::termination(*status) {

@@ -60,8 +60,9 @@ fn main() -> ExitCode {
     if system::main_stack_bytes().is_none_or(|bytes| bytes >= STACK_BYTES as u64) {
         return run();
     }
-    // Under `ulimit -s 64`, say. The limit is that of the main thread only.
-    match thread::Builder::new().name("main".to_owned()).stack_size(STACK_BYTES).spawn(run) {
+    // The stack of the main thread may be small, as after `ulimit -s 64`. This limit does not apply to other threads.
+    let builder = thread::Builder::new().name("main".to_owned()).stack_size(STACK_BYTES);
+    match system::check_room_for_thread().and_then(|()| builder.spawn(run)) {
         // A panic has printed its message.
         Ok(thread) => thread.join().unwrap_or(ExitReason::Error.into()),
         Err(error) => {

@@ -20,22 +20,22 @@ pub(crate) struct Outcome {
     pub(crate) received: u64,
     /// The number of attempts; 0 if no outcome came back from the launcher.
     pub(crate) attempts: u32,
-    /// `None` if no process was started.
+    /// `None` if no process is known to have started.
     pub(crate) started: Option<SystemTime>,
     pub(crate) duration: Duration,
     /// The slot, counted from 1; 0 if no outcome came back from the launcher.
     pub(crate) slot: usize,
-    /// The machine, unless commands run only on this one.
+    /// The machine, unless commands run only on this one. `None` also if no machine was chosen.
     pub(crate) host: Option<Arc<str>>,
     /// The command as it was typed, for messages. `None` if there was no attempt to start a process, or if the item is
     /// the command.
     pub(crate) typed: Option<Arc<str>>,
-    /// Whether the joblog and the directory of `--results` hold this outcome, if there are any.
+    /// Whether this outcome was passed to `RunRecords::record`, which happens once.
     pub(crate) is_recorded: bool,
 }
 
 impl Outcome {
-    /// Returns the outcome of an item that failed without a process.
+    /// Returns the outcome of an item that failed without a process that is known here.
     pub(crate) fn without_process(
         item: Arc<Item>,
         attempts: u32,

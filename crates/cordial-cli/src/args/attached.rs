@@ -1,5 +1,5 @@
-//! Values that are attached to a short option and may be left out, as in `xargs -i@`. clap accepts such a value only after
-//! `=`, so `-i@` becomes `--replace=@`. clap also drops the `=` of `-d=`, which here is the value, so `-d=` becomes `-d =`.
+//! Optional values that are attached to short options, as in `xargs -i@`. clap accepts an optional value only after `=`, so
+//! `-i@` becomes `--replace=@`. clap also drops the `=` of `-d=`, which here is the value, so `-d=` becomes `-d =`.
 
 use std::ffi::OsString;
 
@@ -8,8 +8,8 @@ use clap::{Arg, Command};
 /// Short options whose value is attached or left out, and their long names.
 const OPTIONAL: [(u8, &str); 3] = [(b'i', "--replace="), (b'e', "--eof="), (b'l', "--max-lines=")];
 
-/// Returns the words after `cordial map`, with a long option in the place of each short one that has an attached value. The
-/// command and its arguments stay as they are.
+/// Rewrites the words after `cordial map`. An attached value of `-i`, `-e` or `-l` is passed to the long option instead. The value `=` of any
+/// other short option becomes a word of its own. The command and its arguments stay as they are.
 ///
 /// With `--nats`, `--group NAME` becomes `--fleet-group NAME`. Elsewhere `--group` is an option without a value.
 pub(super) fn normalize(words: Vec<OsString>, map: &Command) -> Vec<OsString> {
@@ -46,7 +46,7 @@ fn normalize_as(words: Vec<OsString>, map: &Command, group: GroupOption) -> (Vec
         }
         let takes_next = match bytes.strip_prefix(b"--") {
             Some(name) => {
-                !name.contains(&b'=') && map.get_arguments().any(|arg| takes_value(arg) && has_long(arg, name))
+                !name.contains(&b'=') && map.get_arguments().any(|arg| takes_next_word(arg) && has_long(arg, name))
             }
             None => match split_short_options(&word, map) {
                 ShortOptions::Complete => false,
@@ -69,11 +69,11 @@ fn normalize_as(words: Vec<OsString>, map: &Command, group: GroupOption) -> (Vec
 
 /// How a word of short options, such as `-kj4`, is read.
 enum ShortOptions {
-    /// The word stays as it is: it has no attached value that may be left out, and no value in the next word.
+    /// The word needs no rewriting and does not consume the next word.
     Complete,
     /// The next word is the value of the last option.
     TakesNext,
-    /// The words to write instead: the options before the value, if there are any, and the value, in most cases with its long option.
+    /// The words to write instead: the options before the value, if there are any, and the value, with its long option unless it is a lone `=`.
     Attached(Option<OsString>, OsString),
 }
 
@@ -89,7 +89,7 @@ fn split_short_options(word: &OsString, map: &Command) -> ShortOptions {
             let flags = (at > 1).then(|| OsString::from(&text[..at]));
             return ShortOptions::Attached(flags, format!("{long}{value}").into());
         }
-        if map.get_arguments().any(|arg| takes_value(arg) && has_short(arg, short)) {
+        if map.get_arguments().any(|arg| takes_next_word(arg) && has_short(arg, short)) {
             return match rest {
                 "" => ShortOptions::TakesNext,
                 "=" => ShortOptions::Attached(Some(text[..text.len() - 1].into()), "=".into()),
@@ -101,7 +101,7 @@ fn split_short_options(word: &OsString, map: &Command) -> ShortOptions {
 }
 
 /// Returns whether an option takes the next word as its value.
-pub(super) fn takes_value(arg: &Arg) -> bool {
+pub(super) fn takes_next_word(arg: &Arg) -> bool {
     !arg.is_positional() && arg.get_action().takes_values() && !arg.is_require_equals_set()
 }
 

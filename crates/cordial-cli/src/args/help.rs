@@ -2,8 +2,8 @@
 
 pub(super) const AFTER_OPTIONS: &str = "\
 In every word of COMMAND: {} the item, {.} without extension, {/} the name after the last slash, {//} the directory, {/.} that name \
-without extension, {#} the number of the item, {%} the number of its slot; {1}, {2}, {1/.} are values of an item that has several. Without any of \
-them, and of \"$1\" and \"$@\" in a line, the item is the last argument. Other braces stay as they are. One quoted line is run by sh, as with --shell, and {} is quoted for you; several words run without a shell. Commands have a standard input only with --pipe, --pipe-part and --tty. \
+without extension, {#} the number of the item, {%} the number of its slot; {1}, {2}, {1/.} are values of an item that has several. If COMMAND \
+has none of these (nor \"$1\" or \"$@\" in a line), the item is appended. Other braces stay as they are. One quoted line is run by sh, as with --shell, and {} is quoted; several words run without a shell. Commands have a standard input only with --pipe, --pipe-part and --tty. \
 Their environment has CORDIAL_INDEX, CORDIAL_SLOT and CORDIAL_ATTEMPT.
 
 Examples:
@@ -17,7 +17,8 @@ An item ends when its process exits. Its children are then killed, except for th
 Ctrl-C, SIGTERM or SIGHUP: no further command starts, and running commands get SIGTERM and the time of --grace to exit; a second signal \
 kills them.
 
-Exit status: 0 all succeeded; 1 to 100 that many items failed; 101 more than 100 failed; with --fail-fast or --halt ..,fail=1 the status of the failed item, with \
-..,success=N 0; 129, 130, 143 after SIGHUP, SIGINT, SIGTERM; 141 standard output was closed, as by head; 255 wrong usage or an internal error.
+Exit status: 0 all succeeded, or --halt ..,success=N applied; 1 to 100 that many items failed; 101 more than 100 failed; with \
+--fail-fast or --halt ..,fail=1 the status of the failed item; 129, 130, 143 after SIGHUP, SIGINT, SIGTERM; \
+141 standard output was closed, as by head; 255 wrong usage or an internal error.
 
 cordial map --help all also lists the rare options. docs/map.md lists the options of xargs and GNU parallel.";

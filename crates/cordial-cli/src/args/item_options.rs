@@ -144,7 +144,7 @@ impl ItemOptions {
         self.max_args.or(self.max_replace_args)
     }
 
-    /// Returns the short spelling of the option with which a command may get more or fewer items than one.
+    /// Returns the option with which a command may get another number of items than one, in the spelling for messages.
     pub(crate) fn grouping(&self) -> Option<&'static str> {
         let given = [
             (self.max_args.is_some_and(|number| number != 1), "-n"),
@@ -158,7 +158,8 @@ impl ItemOptions {
         given.into_iter().find_map(|(is_given, option)| is_given.then_some(option))
     }
 
-    /// Returns an option whose value can only be attached, and was left out: its spellings, and the one to write.
+    /// Returns an option that was given without its value, which can only be attached: its spellings, and the spelling to which the value
+    /// is to be attached.
     pub(crate) fn without_value(&self) -> Option<(&'static str, &'static str)> {
         let given = [
             (matches!(self.optional_lines, Some(None)), ("-l or --max-lines", "-l")),
@@ -176,13 +177,14 @@ impl ItemOptions {
 
     /// Drops a `-n` before a `-L` or `-l`: of these options, the last counts, as for `xargs`.
     pub(super) fn drop_earlier_count(&mut self, given: &ArgMatches) {
-        let place = |id: &str| given.indices_of(id).and_then(Iterator::last);
-        if place("max_lines").max(place("optional_lines")) > place("max_args") {
+        let last_index = |id: &str| given.indices_of(id).and_then(Iterator::last);
+        if last_index("max_lines").max(last_index("optional_lines")) > last_index("max_args") {
             self.max_args = None;
         }
     }
 
-    /// Returns the number of lines for each command, if `-L` or `-l` counts. With `-N` it does not, as for GNU parallel.
+    /// Returns the number of lines for each command, if `-L` or `-l` counts. It does not count with `-N`, as for GNU parallel, nor with a
+    /// later `-n`.
     pub(crate) fn max_lines(&self) -> Option<NonZeroUsize> {
         self.given_lines().filter(|_| self.max_records().is_none())
     }

@@ -83,7 +83,7 @@ pub(crate) struct MapOptions {
     pub(crate) delay: Option<Duration>,
 
     /// Lower the priority by N (1 to 19)
-    #[arg(long, value_name = "N", help_heading = RUNNING, value_parser = clap::value_parser!(i32).range(1..=19), hide = true)]
+    #[arg(long, value_name = "N", help_heading = RUNNING, value_parser = values::nice, hide = true)]
     pub(crate) nice: Option<i32>,
 
     /// Start no command while the load average is above N
@@ -175,7 +175,7 @@ pub(crate) struct MapOptions {
     #[command(flatten)]
     pub(crate) fleet: FleetOptions,
 
-    /// Show the progress bar although standard output is a pipe
+    /// Show the progress bar even if standard output is a pipe
     #[arg(long, aliases = ["eta", "progress"], help_heading = OUTPUT, conflicts_with = "quiet", hide = true)]
     pub(crate) bar: bool,
 
@@ -225,7 +225,7 @@ pub(crate) fn parse() -> Result<Args, ExitCode> {
     });
     parsed.map_err(|mut error| {
         if error.kind() == ErrorKind::UnknownArgument {
-            // clap suggests `-- --word`, which would make the unknown option the name of the program.
+            // clap suggests `-- --word`, which would run a program with the name of the unknown option.
             error.remove(ContextKind::Suggested);
         }
         match other_options::message(&error) {
@@ -240,7 +240,7 @@ pub(crate) fn parse() -> Result<Args, ExitCode> {
 /// Prints help or the version, and returns the exit status of the program.
 fn print_help(help: &clap::Error) -> ExitCode {
     if io::stdout().is_terminal() {
-        // With colors. Where a terminal is gone, there is nowhere to report the error.
+        // `print` writes colors. If the terminal is gone, its error cannot be reported.
         let _ = help.print();
         return ExitCode::SUCCESS;
     }
@@ -249,9 +249,9 @@ fn print_help(help: &clap::Error) -> ExitCode {
 
 /// Prints what is wrong with the command line.
 fn print_rendered(error: &clap::Error) {
-    // With a closed stream, there is nowhere to report the error.
+    // If standard error is closed, that error cannot be reported.
     let _ = match io::stderr().is_terminal() {
-        // With colors.
+        // `print` writes colors.
         true => error.print(),
         false => write_all(&mut StandardError, error.render().to_string().as_bytes()),
     };
@@ -259,14 +259,14 @@ fn print_rendered(error: &clap::Error) {
 
 /// Returns the definitions of all subcommands.
 pub(super) fn definitions() -> clap::Command {
-    // A number such as -1 is then reported as a wrong value, and not as an unknown option.
+    // Makes clap report a number such as -1 as a wrong value, and not as an unknown option.
     let with_negative_numbers = |map: clap::Command| {
-        map.mut_args(|arg| if attached::takes_value(&arg) { arg.allow_negative_numbers(true) } else { arg })
+        map.mut_args(|arg| if attached::takes_next_word(&arg) { arg.allow_negative_numbers(true) } else { arg })
     };
     // Some programs set COLUMNS to 0 where there is no terminal. clap would print each word of the help on a line of its own.
     let has_no_width = env::var("COLUMNS").is_ok_and(|columns| columns == "0") && !io::stdout().is_terminal();
     let command = if has_no_width { Args::command().term_width(MAX_WIDTH) } else { Args::command() };
-    // The options for the connection are rare ones of `cordial map`, but not of `cordial worker`.
+    // The connection options are hidden in the short help of `cordial map`, but are shown in the help of `cordial worker`.
     command
         .mut_subcommand("worker", |worker| worker.mut_args(|arg| arg.hide(false)))
         .mut_subcommand("map", with_negative_numbers)

@@ -11,7 +11,7 @@ pub(crate) struct TopOptions {
     #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
     pub(crate) token: Option<String>,
 
-    /// Print the processes once, as a text
+    /// Print the processes once, as text
     #[arg(long)]
     pub(crate) once: bool,
 }

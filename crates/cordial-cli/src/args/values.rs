@@ -45,7 +45,7 @@ fn escaped(text: &str) -> Option<u8> {
     }
 }
 
-/// Returns the byte with this number, which has no sign.
+/// Parses the digits of a byte. A sign is refused, although `from_str_radix` accepts one.
 fn byte(digits: &str, radix: u32) -> Option<u8> {
     let is_number = digits.chars().all(|digit| digit.is_digit(radix));
     u8::from_str_radix(digits, radix).ok().filter(|_| is_number)
@@ -65,6 +65,11 @@ pub(super) fn number<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| not_a_number(text, "expected a whole number of at least 0"))
 }
 
+pub(super) fn nice(text: &str) -> Result<i32, String> {
+    let by = text.parse().ok().filter(|by| (1..=19).contains(by));
+    by.ok_or_else(|| "expected a whole number from 1 to 19".to_owned())
+}
+
 pub(super) fn variable_name(text: &str) -> Result<String, String> {
     match text.is_empty() || text.contains(['=', '\0']) {
         true => Err("expected the name of a variable, such as SLOT".to_owned()),
@@ -73,29 +78,27 @@ pub(super) fn variable_name(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn placeholder(text: &str) -> Result<OsString, String> {
-    if text.is_empty() { Err("the placeholder must not be empty".to_owned()) } else { Ok(text.into()) }
+    if text.is_empty() { Err("the text must not be empty".to_owned()) } else { Ok(text.into()) }
 }
 
 pub(super) fn colsep(text: &str) -> Result<Regex, String> {
     let expected = "expected a regular expression, such as , or '[ \\t]+'";
     let build = |is_unicode| RegexBuilder::new(text).unicode(is_unicode).build();
-    // Items are bytes, and need not be UTF-8. But a set of characters such as `[é]` is not one of bytes.
+    // Items are bytes, and need not be UTF-8. But a set of characters such as `[é]` compiles only in Unicode mode.
     let parsed = build(false).or_else(|error| build(true).map_err(|_| error)).map_err(|error| {
         let reason = error.to_string();
         let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        format!(
-            "{reason}; {expected}; a character that has a meaning in regular expressions is written as \\| or '[|]'"
-        )
+        format!("{reason}; {expected}; to match a special character such as | itself, write \\| or '[|]'")
     })?;
     match (text.is_empty(), parsed.captures_len()) {
         (true, _) => Err(expected.to_owned()),
-        // For example `|`, ` *` and `\b`: they would split the text where there is no separator.
+        // Expressions such as `|`, ` *` and `\b` match an empty text, so they would split the text where there is no separator.
         _ if [&b""[..], b"a"].iter().any(|text| parsed.find_iter(text).any(|found| found.is_empty())) => {
             Err("the regular expression also matches an empty text, so it would split at every character: write \\| or '[|]' for the character |, and + instead of *".to_owned())
         }
         (_, 1) => Ok(parsed),
-        // Perl, and so GNU parallel, makes columns of what such a group matches.
-        _ => Err("a group would become a column of its own for GNU parallel: write (?:…) instead of (…)".to_owned()),
+        // `split` of Perl, which GNU parallel uses, also returns the text that a capture group matches, as a column of its own.
+        _ => Err("a group is not supported, because GNU parallel makes a column of its text: write (?:…) instead of (…)".to_owned()),
     }
 }
 
@@ -145,7 +148,7 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BlockOption {
     Bytes(u64),
-    /// The file is cut into this many blocks for each slot.
+    /// The file is cut into as many blocks as there are slots, times this number.
     PerSlot(u64),
 }
 
@@ -161,7 +164,7 @@ pub(super) fn block(text: &str) -> Result<BlockOption, String> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RecordSeparator(pub(crate) Vec<u8>);
 
-/// Parses the text of a separator. The escapes are those of GNU parallel, and `\x` with two digits.
+/// Parses the text of a separator. It may contain the escapes of GNU parallel, and `\x` with two digits.
 pub(super) fn separator(text: &str) -> Result<RecordSeparator, String> {
     let mut bytes = Vec::new();
     let mut rest = text;
@@ -205,21 +208,25 @@ pub(super) fn load(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Parses a size. As for GNU parallel, `1K` and `1ki` are 1024 bytes, and `1k` is 1000.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match text[digits.len()..].to_ascii_uppercase().trim_end_matches('B').trim_end_matches('I') {
+    let unit = &text[digits.len()..];
+    let is_decimal = unit.starts_with(|c: char| c.is_ascii_lowercase()) && !unit.contains(['i', 'I']);
+    let base: u64 = if is_decimal { 1000 } else { 1024 };
+    let power = match unit.to_ascii_uppercase().trim_end_matches('B').trim_end_matches('I') {
         "" => Some(0),
-        "K" => Some(10),
-        "M" => Some(20),
-        "G" => Some(30),
-        "T" => Some(40),
+        "K" => Some(1),
+        "M" => Some(2),
+        "G" => Some(3),
+        "T" => Some(4),
         _ => None,
     };
-    let size = shift.and_then(|shift| match digits.parse::<u64>() {
-        Ok(number) => number.checked_mul(1 << shift),
+    let size = power.and_then(|power| match digits.parse::<u64>() {
+        Ok(number) => number.checked_mul(base.pow(power)),
         // GNU parallel also accepts a fraction, such as 1.5M.
         Err(_) => {
-            let size = digits.parse::<f64>().ok()? * (1_u64 << shift) as f64;
+            let size = digits.parse::<f64>().ok()? * base.pow(power) as f64;
             (size >= 1.0 && size < u64::MAX as f64).then_some(size as u64)
         }
     });
@@ -228,7 +235,6 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 
 pub(super) fn halt(text: &str) -> Result<HaltPolicy, String> {
     HaltPolicy::parse(text).ok_or_else(|| {
-        "expected never, or soon,fail=N or now,fail=N, or success=N or done=N instead of fail=N; N may be a percentage"
-            .to_owned()
+        "expected never, soon,X=N or now,X=N, where X is fail, success or done, and N may be a percentage".to_owned()
     })
 }

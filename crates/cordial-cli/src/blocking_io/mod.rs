@@ -11,9 +11,11 @@ use crate::system::{StandardError, StandardOutput};
 use crate::text::io_error;
 
 mod reader;
+mod thread;
 mod writer;
 
-pub(crate) use reader::{read, start_reader, start_thread};
+pub(crate) use reader::{read, start_reader};
+pub(crate) use thread::start_thread;
 pub(crate) use writer::{Writer, write_all};
 
 /// Prints a message of this program to standard error, and waits for room. If standard error cannot be written, the message
@@ -22,8 +24,8 @@ pub(crate) fn print_message(message: impl Display) {
     let _ = write_all(&mut StandardError, format!("cordial: {message}\n").as_bytes());
 }
 
-/// Prints a text to standard output, and returns why the program exits if the text is all that it prints. What cannot be written is
-/// reported.
+/// Prints a text to standard output, as the last action of the program, and returns why the program exits. A failed write is reported,
+/// unless the reader has closed standard output.
 pub(crate) fn print_text(text: &[u8]) -> ExitReason {
     match write_all(&mut StandardOutput, text) {
         Ok(()) => ExitReason::Finished { failed: 0 },

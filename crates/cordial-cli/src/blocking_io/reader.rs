@@ -1,8 +1,8 @@
 //! Reads a file or standard input on a thread of its own.
 
 use std::io::{self, ErrorKind, Read};
-use std::thread;
 
+use super::thread::start_thread;
 use crate::system::{self, Descriptor};
 
 /// The size of a chunk in bytes: large enough that a read costs little per value.
@@ -29,15 +29,6 @@ pub(crate) fn start_reader(
         }
     };
     start_thread("cordial-input", body)
-}
-
-/// Starts a thread that may block. No thread waits for its end.
-///
-/// # Errors
-///
-/// When the system refuses the thread.
-pub(crate) fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name(name.to_owned()).spawn(body).map(drop)
 }
 
 /// Reads bytes into a buffer, and returns how many; 0 at the end of the input. Blocks until there are some, or the input has ended.

@@ -4,11 +4,11 @@ use std::io::{self, ErrorKind, Write};
 use std::pin::Pin;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Poll, ready};
-use std::thread;
 
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::thread::start_thread;
 use crate::system::{self, Descriptor};
 
 /// The most bytes that one request holds.
@@ -16,8 +16,8 @@ const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
 /// Writes to a standard stream, such that a slow reader of the stream blocks no task.
 ///
-/// The thread starts with the first write. If the system refuses it, the calling thread writes, so that the last
-/// messages of a program that gets no more threads are not lost.
+/// The first write starts the thread. If the system refuses the thread, each write blocks its caller instead: a program that
+/// can start no more threads still prints its last messages.
 pub(crate) struct Writer<W> {
     /// Returns the stream. Each thread that writes calls it once.
     stream: fn() -> W,
@@ -26,13 +26,13 @@ pub(crate) struct Writer<W> {
 
 enum WriterState<W> {
     New,
-    OnThread(Requests),
+    OnThread(WriterThread),
     /// The system has refused the thread.
     Direct(W),
 }
 
-/// The requests to the thread that writes.
-struct Requests {
+/// The channels to the thread that writes.
+struct WriterThread {
     requests: Sender<Vec<u8>>,
     /// One reply for each request, with its buffer.
     replies: UnboundedReceiver<io::Result<Vec<u8>>>,
@@ -52,24 +52,25 @@ impl<W: Write + Descriptor + 'static> Writer<W> {
 
     fn start(&mut self) {
         if matches!(self.state, WriterState::New) {
-            self.state = match Requests::start(self.stream) {
-                Ok(requests) => WriterState::OnThread(requests),
+            self.state = match WriterThread::start(self.stream) {
+                Ok(thread) => WriterState::OnThread(thread),
                 Err(_) => WriterState::Direct((self.stream)()),
             };
         }
     }
 }
 
-impl Requests {
-    fn start<W: Write + Descriptor + 'static>(stream: fn() -> W) -> io::Result<Requests> {
+impl WriterThread {
+    fn start<W: Write + Descriptor + 'static>(stream: fn() -> W) -> io::Result<WriterThread> {
         let (requests, received) = channel();
         // Both channels are unbounded, but a request is sent only after the reply to the last one.
         let (replied, replies) = unbounded_channel();
-        thread::Builder::new().name("cordial-output".to_owned()).spawn(move || serve(stream(), &received, &replied))?;
-        Ok(Requests { requests, replies, in_flight: InFlight::None })
+        start_thread("cordial-output", move || serve(stream(), &received, &replied))?;
+        Ok(WriterThread { requests, replies, in_flight: InFlight::None })
     }
 
-    /// Waits for the reply to the last request, if there is one. Returns an empty buffer: that of the request, if it was written.
+    /// Waits for the reply to the last request, if there is one. Returns an empty buffer for the next request: that of the request in
+    /// flight, or else a new one.
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
         if self.in_flight == InFlight::None {
             return Poll::Ready(Ok(Vec::new()));

@@ -1,6 +1,6 @@
 //! Files that travel through the object store of the fleet, as archives of `tar`. With `-S`, such archives travel through `ssh`.
 //!
-//! While the server does not answer, files are packed and unpacked again and again: only what the server refuses is an error.
+//! While the server does not answer, packing and unpacking are repeated. A refusal of the server and a failure of `tar` are errors.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -34,7 +34,7 @@ pub(crate) struct Archiver {
 }
 
 impl Archiver {
-    /// `run_name` and `groups` are those of the commands, so that `tar` is killed with them.
+    /// `tar` is killed together with the commands that have this `run_name` and are in `groups`.
     pub(crate) fn new(run_name: String, groups: GroupTable) -> Archiver {
         let config = SpawnConfig {
             program: Program::Searched,
@@ -55,7 +55,7 @@ impl Archiver {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the object may be there.
+    /// If the future is dropped, the object may exist.
     pub(crate) async fn pack(
         &self,
         cluster: &Cluster,
@@ -99,12 +99,12 @@ impl Archiver {
     ///
     /// # Errors
     ///
-    /// A message, if the server refuses to read the object, the object is gone, or `tar` cannot be started or fails, for example because a file
+    /// A message, if the server refuses to send the object, the object is gone, or `tar` cannot be started or fails, for example because a file
     /// cannot be written.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, some files may be there.
+    /// If the future is dropped, some files may have been unpacked.
     pub(crate) async fn unpack(&self, cluster: &Cluster, object: &str, directory: &Path) -> Result<(), String> {
         until_answered(|| self.try_unpack(cluster, object, directory)).await.map_err(ArchiveError::into_message)
     }

@@ -16,7 +16,8 @@ pub(crate) struct CommandRequest {
     pub(crate) variables: Vec<(String, Vec<u8>)>,
     /// The directory of the command. It has to exist on the machine of the worker if `files` is `None`.
     pub(crate) workdir: Vec<u8>,
-    /// The files that travel. With them, `workdir` is made if it is missing, and a relative one begins in the login directory.
+    /// The files to send before the command and to return after it. If it is `Some`, a missing `workdir` is created, and a relative one
+    /// begins in the login directory.
     pub(crate) files: Option<CommandFiles>,
     pub(crate) timeout: Option<Duration>,
     /// The time between SIGTERM and SIGKILL.
@@ -30,8 +31,8 @@ pub(crate) struct CommandRequest {
 pub(crate) struct CommandFiles {
     /// The files that the worker fetches before it runs the command.
     pub(crate) sent: Vec<SentFile>,
-    /// The files that are the same for all commands of the run. In a directory that several commands share, a worker that
-    /// remembers them does not fetch them again, and does not remove them, because another command may be using them.
+    /// The files that are the same for all commands of the run. In a directory that several commands share, the worker fetches such a
+    /// file once (see `Unpacked`), and does not remove it: another command may be using it.
     pub(crate) common: Vec<SentFile>,
     /// The files that the worker sends back after the command: names relative to the directory of the command.
     pub(crate) returned: Vec<Vec<u8>>,
@@ -54,10 +55,10 @@ pub(crate) struct SentFile {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CommandReply {
     pub(crate) node: String,
-    pub(crate) ended: Ended,
+    pub(crate) ended: CommandEnd,
     pub(crate) duration: Duration,
-    /// A random number that identifies this run of the job in the names of pieces. The number of the attempt does not: a job that runs for
-    /// longer than results and claims are kept may have two runs of one number.
+    /// A random number that identifies this run of the job in the names of pieces. The attempt number would not be unique: if a
+    /// job runs for longer than results and claims are kept, two of its runs may have the same attempt number.
     pub(crate) run: u32,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,
@@ -67,7 +68,7 @@ pub(crate) struct CommandReply {
 
 /// The end of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Ended {
+pub(crate) enum CommandEnd {
     Exited(i32),
     Signaled(i32),
     TimedOut,

@@ -1,5 +1,6 @@
 //! The connection to a fleet.
 
+use std::fmt::Display;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,9 +10,9 @@ use cordial_nats::{Cluster, ConnectError, Options};
 use tokio::time::{Instant, sleep};
 
 use crate::args::ServerOptions;
-use crate::text::shell_quote;
+use crate::text::{io_error, shell_quote};
 
-/// A fleet, the group of workers that runs the commands of a run, and the number of commands that they were sent.
+/// The connection to a fleet, the group whose workers run the commands, and how many commands wait for a reply.
 #[derive(Clone)]
 pub(crate) struct Fleet {
     pub(crate) cluster: Cluster,
@@ -25,7 +26,7 @@ pub(crate) struct Fleet {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SentCommands(Arc<AtomicUsize>);
 
-/// Counts a command that was sent, until it is dropped: when the command has a reply, or the reply is no longer awaited.
+/// Counts one sent command while this value exists. It is dropped when the command has a reply, or the reply is no longer awaited.
 #[derive(Debug)]
 pub(crate) struct SentCommand(SentCommands);
 
@@ -53,7 +54,7 @@ pub(super) struct AnsweringWorkers {
     pub(super) serving: Option<String>,
     /// The names of the workers that have a problem with the server, and their problems.
     pub(super) problems: Vec<(String, String)>,
-    /// How many workers are stopping: they finish what runs there.
+    /// How many workers are stopping: they finish their commands and take no others.
     pub(super) n_stopping: usize,
     /// How many commands run on the stopping workers, including those of other runs.
     pub(super) n_ending: usize,
@@ -62,15 +63,17 @@ pub(super) struct AnsweringWorkers {
 /// How long a run waits at its start for a worker of its group.
 const WORKER_WAIT: Duration = Duration::from_millis(1500);
 
-/// How long `connect` waits for a server that does not listen yet, and the pause between two tries.
+/// How long `connect` waits for a server that does not listen yet.
 const SERVER_WAIT: Duration = Duration::from_millis(1500);
+
+/// The pause of `connect` between two tries.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Checks an address of a NATS server, or several with commas between them.
 ///
 /// # Errors
 ///
-/// A message, if it is not one, or has a password.
+/// A message, if an address is invalid, or if there is an `@`, which would follow credentials.
 pub(crate) fn check_url(url: &str) -> Result<(), String> {
     if url.contains('@') {
         return Err(
@@ -109,13 +112,26 @@ fn check_address(address: &str) -> Result<(), String> {
     }
 }
 
-/// Connects to the server. `name` is the name of this program in the fleet: by default, that of the machine and a random number.
+/// Checks that the file of `--creds` can be read.
+fn check_creds(server: &ServerOptions) -> Result<(), String> {
+    let Some(creds) = &server.creds else { return Ok(()) };
+    std::fs::File::open(creds).map(|_| ()).map_err(|error| {
+        format!(
+            "cannot read --creds {}: {}; name the .creds file that was made for your user of the NATS server (nsc generate creds makes one)",
+            creds.display(),
+            io_error::describe(&error)
+        )
+    })
+}
+
+/// Connects to the server. `name` is the name of this program in the fleet; by default, the name of the machine and a random number.
 ///
 /// # Errors
 ///
 /// A message that says what is wrong, and what to do.
 pub(crate) async fn connect(url: &str, server: &ServerOptions, name: Option<&str>) -> Result<Cluster, String> {
     check_url(url)?;
+    check_creds(server)?;
     let mut options = Options::new(url);
     if let Some(name) = name {
         options = options.name(name);
@@ -140,13 +156,18 @@ pub(crate) async fn connect(url: &str, server: &ServerOptions, name: Option<&str
             connected => break connected,
         }
     };
-    connected.map_err(|error| {
-        let text = error.to_string();
-        text.replace("`credentials_file`, `token` or `user_and_password`", "--creds")
-            .replace("`root_certificates`", "--tls-ca")
-            .replace("`client_certificate`", "--tls-cert and --tls-key")
-            .replace("`insecure`", "--insecure")
-    })
+    connected.map_err(|error| with_option_names(&error))
+}
+
+/// Returns the text of an error, with the options of the command instead of those of the library.
+pub(crate) fn with_option_names(error: &impl Display) -> String {
+    let text = error.to_string();
+    text.replace("`credentials_file`, `token` or `user_and_password`", "--creds")
+        .replace("`root_certificates`", "--tls-ca")
+        .replace("`client_certificate`", "--tls-cert and --tls-key")
+        .replace("`insecure`", "--insecure")
+        // The command has no option for it.
+        .replace("set another `prefix`, or ", "")
 }
 
 impl Fleet {
@@ -154,7 +175,7 @@ impl Fleet {
     ///
     /// # Errors
     ///
-    /// A message, if none does within `WORKER_WAIT`, or the server does not answer.
+    /// A message, if no worker serves the group within `WORKER_WAIT`, or the server does not answer.
     pub(crate) async fn wait_served(&self) -> Result<(), String> {
         let deadline = Instant::now() + WORKER_WAIT;
         loop {

@@ -22,7 +22,7 @@ pub(super) fn directory(workdir: PathBuf) -> PathBuf {
     }
 }
 
-/// Objects that were unpacked in a directory, or are being unpacked, and are not unpacked there again.
+/// Remembers which objects were unpacked, or are being unpacked, in which directory, so that none is unpacked there again.
 #[derive(Default)]
 pub(super) struct Unpacked(Mutex<VecDeque<UnpackedObject>>);
 
@@ -79,7 +79,7 @@ pub(super) async fn fetch(
         cell.get_or_try_init(unpack).await.map_err(|why| not_sent(name, why))?;
     }
     for SentFile { name, object } in &files.sent {
-        // A command that ends at the same time may have removed the directory of the file, which was empty.
+        // Unpacking fails if a command that ends meanwhile removes the directory of the file before the file is in it.
         let mut tries = if files.is_cleaned { MAX_TRIES } else { 1 };
         let unpacked = loop {
             tries -= 1;
@@ -115,7 +115,8 @@ pub(super) async fn give_back(
     objects
 }
 
-/// The files of a command in its directory. Dropping it removes them as [`remove`] does, even if the command is killed.
+/// The files of a command in its directory. Dropping this value removes the files, see [`remove`]. It is also dropped when the command
+/// is killed.
 pub(super) struct PlacedFiles<'a> {
     files: &'a CommandFiles,
     directory: &'a Path,
@@ -127,7 +128,7 @@ impl<'a> PlacedFiles<'a> {
         PlacedFiles { files, directory, is_kept: false }
     }
 
-    /// Leaves the files there.
+    /// Drops the value without removing the files.
     pub(super) fn keep(mut self) {
         self.is_kept = true;
     }
@@ -141,8 +142,8 @@ impl Drop for PlacedFiles<'_> {
     }
 }
 
-/// If `is_cleaned` is set, removes the sent and returned files, and their directories if these are empty; or the directory, if it
-/// belongs to the item alone.
+/// Removes nothing unless `is_cleaned` is set. Removes the whole directory if it belongs to the item alone. Otherwise removes the sent and
+/// returned files, and each of their directories that is then empty.
 fn remove(files: &CommandFiles, directory: &Path) {
     if !files.is_cleaned {
         return;

@@ -20,8 +20,8 @@ mod worker;
 mod worker_watch;
 
 pub(crate) use archiver::Archiver;
-pub(crate) use command::{COMMAND, CommandFiles, CommandReply, CommandRequest, Ended, Output, SentFile};
-pub(crate) use connect::{Fleet, SentCommands, check_url, connect};
+pub(crate) use command::{COMMAND, CommandEnd, CommandFiles, CommandReply, CommandRequest, Output, SentFile};
+pub(crate) use connect::{Fleet, SentCommands, check_url, connect, with_option_names};
 pub(crate) use silence::until_answered;
 pub(crate) use worker::run;
 pub(crate) use worker_watch::watch_workers;

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::archiver::Archiver;
-use super::command::{CommandReply, CommandRequest, Ended, Output};
+use super::command::{CommandEnd, CommandReply, CommandRequest, Output};
 use super::files;
 use super::silence::until_answered;
 use crate::child_times::{FORK_TO_EXEC, KILL_TIMEOUT, PIPE_LINGER, READ_DELAY};
@@ -25,8 +25,8 @@ use crate::system::{
 };
 use crate::text::io_error;
 
-/// An output is sent in pieces when it has this many bytes, or a quarter of the largest message. So two outputs that are not sent in pieces fit
-/// into the result, which is one message: of up to 1 MiB, unless the server has another limit.
+/// An output that reaches this many bytes, or a quarter of the largest message of the server (1 MiB by default), is sent in pieces. Two smaller
+/// outputs fit into the result, which is one message.
 const PIECE_BYTES: usize = 256 * 1024;
 
 /// How much buffer space is reserved before each read.
@@ -39,7 +39,7 @@ pub(super) struct Runner {
     run_name: String,
     archiver: Archiver,
     unpacked: files::Unpacked,
-    /// The directory of the last command, and what starts commands there. Most commands of a run have the same directory.
+    /// The directory of the last command, and the spawner for it. Most commands of a run have the same directory.
     last: Mutex<Option<(PathBuf, Arc<Spawner>)>>,
 }
 
@@ -69,13 +69,13 @@ impl Runner {
     }
 }
 
-/// Runs a command, with its files. When this process is asked to shut down, the command is ended, with its grace period. Dropping the
-/// future kills the command.
+/// Runs a command, with its files. When the job is asked to shut down, the command gets SIGTERM and its grace period. Dropping the future
+/// kills the command.
 pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) -> Result<CommandReply, Exit> {
     let attempt =
         cordial_nats::attempt().ok_or_else(|| Exit::from("a command has to be sent as a job, not as a call"))?;
     let run = fastrand::u32(..);
-    // From here on, this process handles a request to shut down, which would otherwise end it at once.
+    // This call opts in to graceful shutdown. Without it, a request to shut down would end the job at once.
     let _asked = cordial::shutdown_requested();
     let cluster = &runner.cluster;
     let ended = |ended| CommandReply {
@@ -87,14 +87,15 @@ pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) ->
         stderr: Output::Whole(Vec::new()),
         returned: Vec::new(),
     };
-    let not_started = |reason: String| Ok(ended(Ended::NotStarted(reason)));
+    let not_started = |reason: String| Ok(ended(CommandEnd::NotStarted(reason)));
     let replied = |reply: Result<CommandReply, Exit>| match reply {
-        Err(exit) if exit.downcast_ref::<OutputNotKept>().is_some() => Ok(ended(Ended::NotSent(exit.to_string()))),
+        Err(exit) if exit.downcast_ref::<OutputNotKept>().is_some() => Ok(ended(CommandEnd::NotSent(exit.to_string()))),
         reply => reply,
     };
     let CommandRequest { words, variables, workdir, files, timeout, grace, is_watched } = request;
-    let Ok(words) = words.into_iter().map(system::os_string).collect::<Result<Vec<_>, _>>() else {
-        return not_started("its arguments are invalid on the system of the worker".to_owned());
+    let words = match arguments(words) {
+        Ok(words) => words,
+        Err(reason) => return not_started(reason.to_owned()),
     };
     let Ok(workdir) = system::os_string(workdir).map(PathBuf::from) else {
         return not_started("the name of its directory is invalid on the system of the worker".to_owned());
@@ -117,7 +118,7 @@ pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) ->
         () = cordial::shutdown_requested() => return Err(Exit::Shutdown(None)),
     };
     if let Err(why) = fetched {
-        return Ok(ended(Ended::NotSent(why)));
+        return Ok(ended(CommandEnd::NotSent(why)));
     }
     let mut reply = replied(run_in(&runner, attempt.job(), run, &directory, command).await)?;
     reply.returned = tokio::select! {
@@ -125,10 +126,23 @@ pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) ->
         () = cordial::shutdown_requested() => return Err(Exit::Shutdown(None)),
     };
     // If a file of a successful command could not be given back, all files of the command stay.
-    if reply.ended == Ended::Exited(0) && reply.returned.iter().any(Result::is_err) {
+    if reply.ended == CommandEnd::Exited(0) && reply.returned.iter().any(Result::is_err) {
         placed.keep();
     }
     Ok(reply)
+}
+
+/// Returns the words of a command for the system of this worker.
+///
+/// # Errors
+///
+/// Why the command cannot start. Another program than `cordial map` may have sent it.
+fn arguments(words: Vec<Vec<u8>>) -> Result<Vec<OsString>, &'static str> {
+    if words.is_empty() {
+        return Err("its request names no program");
+    }
+    let words: Result<Vec<_>, _> = words.into_iter().map(system::os_string).collect();
+    words.map_err(|_| "its arguments are invalid on the system of the worker")
 }
 
 /// A command whose directory exists.
@@ -169,7 +183,7 @@ async fn run_in(
             let advice =
                 system::start_advice(&words[0], false, &error).map(|advice| format!("; {advice}")).unwrap_or_default();
             let reason = format!("{}{advice}", io_error::describe(&error));
-            return Ok(reply(Ended::NotStarted(reason), empty(), empty()));
+            return Ok(reply(CommandEnd::NotStarted(reason), empty(), empty()));
         }
     };
     let (stdout, stderr) = group.take_outputs();
@@ -255,7 +269,7 @@ async fn run_in(
     let ended = if is_timed_out {
         // Not `finish`, which would wait for a process that cannot be killed.
         drop(group);
-        Ended::TimedOut
+        CommandEnd::TimedOut
     } else {
         ended(group.finish().map_err(not_watched)?)
     };
@@ -263,7 +277,7 @@ async fn run_in(
     Ok(reply(ended, stdout, stderr))
 }
 
-/// The error of a command whose output the server refuses to keep. Another run would have the same one.
+/// The error of a command whose output the server refuses to keep. Another run of the command would have the same error.
 #[derive(Debug)]
 struct OutputNotKept(ConnectError);
 
@@ -275,8 +289,8 @@ impl fmt::Display for OutputNotKept {
 
 impl std::error::Error for OutputNotKept {}
 
-/// Returns the exit of a command if the server has not kept one of its pieces. Only what the server refuses would be refused again: when the connection
-/// has ended, another attempt may succeed.
+/// Returns the exit of a command after the server has not kept one of its pieces. Only a refusal is final. After another error, such as the
+/// end of the connection, another attempt may succeed.
 fn not_kept(error: ConnectError) -> Exit {
     match error {
         ConnectError::Refused { .. } => Exit::Error(Arc::new(OutputNotKept(error))),
@@ -292,10 +306,10 @@ fn unreadable(error: io::Error) -> Exit {
     Exit::from(format!("the output of a command cannot be read: {}", io_error::describe(&error)))
 }
 
-fn ended(status: ExitStatus) -> Ended {
+fn ended(status: ExitStatus) -> CommandEnd {
     match system::termination(status) {
-        Termination::Exited(code) => Ended::Exited(code),
-        Termination::Signaled(signal) => Ended::Signaled(signal),
+        Termination::Exited(code) => CommandEnd::Exited(code),
+        Termination::Signaled(signal) => CommandEnd::Signaled(signal),
     }
 }
 
@@ -304,11 +318,11 @@ struct Reader<'a, R> {
     cluster: &'a Cluster,
     /// The job, and which run of it this is.
     run: (&'a JobId, u32),
-    /// The number of the first piece: 0 for standard output, 1 for standard error. Each further one is 2 more.
+    /// The number of the first piece: 0 for standard output, 1 for standard error. The number grows by 2 from piece to piece.
     first: u32,
-    /// Whether each read is kept at once.
+    /// Whether the bytes of each read are kept at once, even if they are few.
     is_watched: bool,
-    /// From how many bytes on the buffer is kept. A piece has at most twice as many.
+    /// The buffer is kept when it has at least this many bytes. A piece has at most twice as many.
     piece_bytes: usize,
     n_pieces: u32,
     buffer: Vec<u8>,
@@ -321,14 +335,14 @@ impl<'a, R: AsyncRead + PipeEnd + Unpin> Reader<'a, R> {
         Reader { cluster, run, first, is_watched, piece_bytes, n_pieces: 0, buffer: Vec::new(), pipe }
     }
 
-    /// Reads to the end of the output, or, when `is_over` is true, what the output holds then. If the future is dropped before it is
-    /// ready, there must be no further call: the server may have kept a piece, which would be sent again with more bytes.
+    /// Reads to the end of the output. When `is_over` becomes true, reads only the bytes that are available then. If the future is dropped
+    /// before it is ready, there must be no further call: the server may have kept a piece, which would be sent again with more bytes.
     async fn read(&mut self, mut is_over: watch::Receiver<bool>) -> Result<(), Exit> {
         while let Some(pipe) = &mut self.pipe {
             self.buffer.reserve(BLOCK_BYTES);
             let is_last = tokio::select! {
+                // First: a background process may write without a pause.
                 biased;
-                n = pipe.read_buf(&mut self.buffer) => n.map_err(unreadable)? == 0,
                 // Fails only when the sender is gone, and the caller holds it.
                 _ = is_over.wait_for(|is_over| *is_over) => {
                     let buffer = &mut self.buffer;
@@ -339,6 +353,7 @@ impl<'a, R: AsyncRead + PipeEnd + Unpin> Reader<'a, R> {
                     .map_err(unreadable)?;
                     true
                 }
+                n = pipe.read_buf(&mut self.buffer) => n.map_err(unreadable)? == 0,
             };
             if is_last {
                 self.pipe = None;
@@ -350,7 +365,7 @@ impl<'a, R: AsyncRead + PipeEnd + Unpin> Reader<'a, R> {
         Ok(())
     }
 
-    /// Keeps what was read as pieces.
+    /// Sends the buffer to the server in pieces, which the server keeps.
     async fn keep(&mut self) -> Result<(), Exit> {
         let (job, run) = self.run;
         for piece in self.buffer.chunks(2 * self.piece_bytes) {
@@ -359,7 +374,7 @@ impl<'a, R: AsyncRead + PipeEnd + Unpin> Reader<'a, R> {
             tokio::select! {
                 biased;
                 kept = until_answered(keep) => kept.map_err(not_kept)?,
-                // There is no reply, so nothing needs the piece.
+                // A job that was asked to shut down has no reply, so nothing needs the piece.
                 () = cordial::shutdown_requested() => {}
             }
             self.n_pieces += 1;
@@ -382,6 +397,12 @@ impl<'a, R: AsyncRead + PipeEnd + Unpin> Reader<'a, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_without_words_is_answered_with_an_error() {
+        assert_eq!(arguments(Vec::new()), Err("its request names no program"));
+        assert_eq!(arguments(vec![b"echo".to_vec()]), Ok(vec!["echo".into()]));
+    }
 
     #[test]
     fn a_command_fails_for_good_only_if_the_server_refuses_its_output() {

@@ -1,14 +1,14 @@
-//! Waits for a server that does not answer: only a refusal is an error.
+//! Repeats a request while no server answers, or the servers have no leader. Any other error is returned.
 
 use std::time::Duration;
 
 use cordial_nats::{ConnectError, SubmitError};
 use tokio::time::sleep;
 
-/// The pause before a request is repeated. A request that no server takes fails at once.
+/// The pause before a request is repeated. Needed because a request that no server takes returns an error immediately.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// An error of which some kinds mean that no server has answered.
+/// An error that may mean that no server has answered, or that the servers have no leader.
 pub(crate) trait MayBeSilence {
     fn is_silence(&self) -> bool;
 }
@@ -25,7 +25,7 @@ impl MayBeSilence for SubmitError {
     }
 }
 
-/// Repeats a request until the server has answered. Dropping the future ends that.
+/// Repeats a request until a server has answered. Dropping the future ends the repetition.
 pub(crate) async fn until_answered<T, E: MayBeSilence, F>(mut request: impl FnMut() -> F) -> Result<T, E>
 where
     F: Future<Output = Result<T, E>>,

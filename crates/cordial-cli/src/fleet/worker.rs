@@ -1,20 +1,19 @@
 //! `cordial worker`.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cordial::{Strategy, Supervisor};
+use cordial::{StartError, Strategy, Supervisor};
 use cordial_isolate::Functions;
 
 use super::command::COMMAND;
-use super::connect::connect;
+use super::connect::{connect, with_option_names};
 use super::run_command::{Runner, run_command};
 use crate::args::WorkerOptions;
 use crate::blocking_io::print_message;
 use crate::exit_reason::ExitReason;
-use crate::system::{self, GroupTable, StandardError};
+use crate::system::{self, GroupTable};
 use crate::text::io_error;
 
 /// Serves commands until SIGTERM or Ctrl-C. A second signal kills the commands.
@@ -68,19 +67,22 @@ async fn serve(options: WorkerOptions, groups: GroupTable, run_name: String) -> 
     let runner = Arc::new(Runner::new(cluster.clone(), groups, run_name));
     let functions = Functions::new().add_fallible(COMMAND, move |request| run_command(runner.clone(), request));
     let worker = cluster.worker(functions).group(&options.group).grace(options.grace);
-    // A cancelled command has the grace of `cordial map`, which `run_command` keeps.
+    // No limit here: `run_command` gives a cancelled command the grace period of its request.
     let mut worker = worker.cancel_grace(Duration::MAX);
     if let Some(slots) = options.slots {
         worker = worker.slots(slots.into());
     }
     let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await;
-    let tree = tree.map_err(|error| error.to_string())?;
-    let _ = writeln!(
-        StandardError,
-        "cordial: the worker {} serves the group {:?}; each user who may publish there may run commands with the rights of your account",
+    let tree = tree.map_err(|error| match &error {
+        // The command has no children for its user.
+        StartError::Child { exit, .. } => with_option_names(exit),
+        error => with_option_names(error),
+    })?;
+    print_message(format_args!(
+        "the worker {} serves the group {:?}; each user who may publish there may run commands with the rights of your account",
         cluster.name(),
         options.group
-    );
+    ));
     cordial::shutdown_requested().await;
     tree.stop().await;
     Ok(())

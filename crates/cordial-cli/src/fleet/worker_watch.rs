@@ -1,5 +1,5 @@
-//! Reports when commands wait and no worker of the group takes them, or the server does not answer; when a worker takes commands again; and when the
-//! server does not keep what a worker sends.
+//! Reports why the commands of a run wait: no worker of the group takes them, the server does not answer, or the stream of the commands cannot be
+//! used. Also reports that this reason is gone, and that the server does not store what a worker sends.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,25 +16,29 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// The same while commands wait and no worker takes them.
 const SHORT_PERIOD: Duration = Duration::from_millis(250);
 
-/// How long no worker may take commands before the run says so: a busy machine may delay an answer.
+/// How long no worker takes commands before the run reports that. A busy machine may delay an answer for almost as long.
 const SILENCE: Duration = Duration::from_secs(3);
 
-const SERVER_IS_BACK: &str = "the NATS server answers again; the commands go on";
+const SERVER_IS_BACK: &str = "the NATS server answers again; the commands continue";
+const STREAM_IS_BACK: &str = "the stream of the commands can be used again; the commands continue";
 
-/// What the run has said last.
+/// The last message of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Said {
     Nothing,
     NoWorker,
     NoServer,
+    NoStream,
 }
 
-/// Queries the workers of a group for as long as the run lasts. Sends one message when no worker takes commands while some wait, or the server does
-/// not answer, and one when a worker takes commands again; and one when a problem of workers with the server lasts.
+/// Queries the workers of a group as long as the run lasts. Sends one message when commands wait because no worker takes them, because the server
+/// does not answer, or because the stream cannot be used. Sends another message when that is over. Also sends a message when a problem of workers
+/// with the server lasts.
 pub(crate) async fn watch_workers(fleet: Fleet, messages: mpsc::Sender<String>) {
     let mut answered = Instant::now();
+    let mut missing_since = None;
     let mut said = Said::Nothing;
-    // Whether a worker has answered that it stops, since the last time that one took commands.
+    // Whether a worker has answered that it is stopping, since a worker last took commands.
     let mut has_stopped = false;
     let mut problems = Problems::default();
     loop {
@@ -51,25 +55,38 @@ pub(crate) async fn watch_workers(fleet: Fleet, messages: mpsc::Sender<String>) 
             }
         }
         has_stopped = serving.is_none() && (has_stopped || n_stopping > 0);
+        missing_since = missing_since.filter(|_| serving.is_some());
         let message = match serving {
+            // Workers answer even if the stream cannot be used: the server that stores it may be down, or its servers may have no leader.
+            Some(_) if is_missing(&fleet, &mut missing_since).await => {
+                answered = Instant::now();
+                (std::mem::replace(&mut said, Said::NoStream) != Said::NoStream).then(|| {
+                    format!(
+                        "no server gives access to the stream of the group {:?}, so the commands wait until one does",
+                        fleet.group
+                    )
+                })
+            }
             Some(worker) => {
                 answered = Instant::now();
                 match std::mem::replace(&mut said, Said::Nothing) {
                     Said::Nothing => None,
-                    Said::NoWorker => {
-                        Some(format!("the worker {worker} serves the group {:?} now; the commands go on", fleet.group))
-                    }
+                    Said::NoWorker => Some(format!(
+                        "the worker {worker} serves the group {:?} now; the commands continue",
+                        fleet.group
+                    )),
                     Said::NoServer => Some(SERVER_IS_BACK.to_owned()),
+                    Said::NoStream => Some(STREAM_IS_BACK.to_owned()),
                 }
             }
-            // Maybe no command waits: the stopping workers run as many commands as this run has sent. If these are not the same
-            // commands, that shows when those workers are gone.
+            // Perhaps no command waits, because the stopping workers run at least as many commands as this run has sent. If some of them
+            // are commands of other runs, commands of this run do wait. This is reported after these workers have exited.
             None if fleet.sent.number() <= n_ending => {
                 answered = Instant::now();
                 None
             }
             None if is_silent => match fleet.cluster.is_served(&fleet.group).await {
-                // The workers connect again as well, which takes them a moment.
+                // The workers need a moment to connect again.
                 Ok(_) if said == Said::NoServer => {
                     (answered, said) = (Instant::now(), Said::Nothing);
                     Some(SERVER_IS_BACK.to_owned())
@@ -99,7 +116,20 @@ pub(crate) async fn watch_workers(fleet: Fleet, messages: mpsc::Sender<String>) 
     }
 }
 
-/// The problems that workers have with the server. Many jobs of many workers have one problem when, say, a stream is full: it is one problem here.
+/// Returns whether the stream of the group has been unavailable for `SILENCE`. Asks for the consumer that the workers use.
+async fn is_missing(fleet: &Fleet, since: &mut Option<Instant>) -> bool {
+    let asked = Instant::now();
+    match fleet.cluster.is_served(&fleet.group).await {
+        Err(error) if error.is_silence() => since.get_or_insert(asked).elapsed() >= SILENCE,
+        // A refusal is an answer. The commands are refused too, and report it.
+        Ok(_) | Err(_) => {
+            *since = None;
+            false
+        }
+    }
+}
+
+/// The problems that workers have with the server. A full stream, for example, affects many jobs of many workers, and counts as one problem.
 #[derive(Debug, Default)]
 struct Problems(HashMap<String, Problem>);
 
@@ -124,7 +154,7 @@ impl Problems {
     }
 }
 
-/// Returns what is wrong, without the job that it is about.
+/// Returns the text of a problem without the job that has it.
 fn kind_of(problem: &str) -> &str {
     problem.split_once(": ").map_or(problem, |(_, kind)| kind)
 }
@@ -151,7 +181,7 @@ mod tests {
         assert_eq!(problems.note(&both, start + SILENCE), [("two", &*both[0].1)]);
         assert_eq!(problems.note(&both, start + 2 * SILENCE), [("three", &*both[1].1)]);
         assert!(problems.note(&both, start + 3 * SILENCE).is_empty());
-        // A problem that was over begins anew.
+        // A problem that ended and then returned is a new one.
         assert!(problems.note(&[], start + 4 * SILENCE).is_empty());
         assert!(problems.note(&full, start + 5 * SILENCE).is_empty());
         assert_eq!(problems.note(&full, start + 6 * SILENCE).len(), 1);

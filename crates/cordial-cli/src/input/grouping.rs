@@ -24,13 +24,14 @@ pub(crate) struct Grouping {
 }
 
 impl Grouping {
-    /// Returns whether a record becomes an item of its own, because no command can have its values as arguments: the item fails, and
-    /// those of the records around it do not.
+    /// Returns whether a record becomes an item of its own, because no command can have its values as arguments. That item fails;
+    /// neighboring items are unaffected.
     pub(super) fn fails_alone(&self, values: &[Value]) -> bool {
         let is_lost = |value: &Value| match value {
             Value::Whole(bytes) => bytes.contains(&0),
-            // With -s and -x, this is an error that ends the input.
-            Value::TooLong { .. } => !self.is_exact && self.limits.iter().all(|limit| !limit.is_given),
+            // With -s, such a record ends the input with an error. With -x and -n or -L, it does so if it follows other records of its
+            // command.
+            Value::TooLong { .. } => !self.is_exact && self.limits.iter().all(|limit| !limit.ends_input),
         };
         self.max_records != Some(1) && !self.keeps_tuples && values.iter().any(is_lost)
     }
@@ -43,5 +44,5 @@ pub(crate) struct SizeLimit {
     pub(crate) max_bytes: usize,
     /// Whether a single record that exceeds the limit by itself ends the input with an error. If not, it becomes an item of its own, which
     /// fails if the system does not accept it as an argument.
-    pub(crate) is_given: bool,
+    pub(crate) ends_input: bool,
 }

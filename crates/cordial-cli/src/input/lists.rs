@@ -6,9 +6,9 @@ use crate::item::Value;
 /// How a list is combined with the lists before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Combination {
-    /// Each of its values with each of theirs: `:::`.
+    /// Each value of the list with each combination of the lists before it: `:::`.
     All,
-    /// Its first value with the first of the list before it, and so on, up to the end of the shorter list: `:::+`.
+    /// The first value of the list with the first value of the list before it, and so on, up to the end of the shorter list: `:::+`.
     Pairs,
     /// As with `Pairs`, but a list that ends begins again, up to the end of the longest: `--link`. An empty list makes no pairs.
     PairsAgain,
@@ -44,7 +44,7 @@ impl Lists {
         }
     }
 
-    /// Returns whether there are no combinations, although some of the lists have values.
+    /// Returns whether some lists have values, but there are no combinations because another list is empty.
     pub(super) fn has_empty_list(&self) -> bool {
         let mut lists = self.groups.iter().flat_map(|group| &group.lists);
         self.total() == 0 && lists.any(|list| !list.is_empty())
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn more_combinations_than_can_be_counted_are_begun() {
+    fn a_product_that_overflows_is_u64_max_and_its_first_combinations_are_returned() {
         let mut lists = Lists::default();
         (0..70).for_each(|_| lists.add(list(&["a", "b"]), Combination::All));
         assert_eq!(lists.total(), u64::MAX);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::record_count::RecordCount;
 use super::separator::ItemSeparator;
-use super::value_count::ValueCount;
 use crate::blocking_io;
 use crate::system::Descriptor;
 
@@ -26,7 +26,7 @@ impl ReadAhead {
     pub(super) fn start(
         input: impl Read + Descriptor + Send + 'static,
         separator: ItemSeparator,
-        count: Arc<ValueCount>,
+        count: Arc<RecordCount>,
     ) -> io::Result<ReadAhead> {
         let (sender, receiver) = mpsc::channel(MAX_WAITING_CHUNKS);
         let ItemSeparator::Byte(delimiter) = separator else {

@@ -6,7 +6,6 @@ pub(crate) enum ItemSeparator {
     Byte(u8),
     /// Blanks and newlines, as for `xargs` without options. Blanks in quotes are text; a newline in quotes is an error.
     Words,
-    /// Newlines, as for `xargs -I`: quotes are removed, and blanks before a line and empty lines have no meaning. A newline in
-    /// quotes is an error.
+    /// Newlines, as for `xargs -I`: quotes are removed; leading blanks and empty lines are ignored. A newline in quotes is an error.
     QuotedLines,
 }

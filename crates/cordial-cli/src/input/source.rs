@@ -10,8 +10,8 @@ use futures_core::Stream;
 
 use super::grouping::{Grouping, SizeLimit};
 use super::lists::Lists;
+use super::record_count::RecordCount;
 use super::splitter::{Accumulator, Split, Splitter};
-use super::value_count::ValueCount;
 use super::value_edit::ValueEdit;
 use crate::item::{Item, Value};
 use crate::stop::token::{StopLevel, StopToken};
@@ -32,11 +32,11 @@ pub(crate) struct ItemSource {
     /// The records of the next item.
     group: ItemRecords,
     /// A record that does not fit into the item before it.
-    kept: Option<Record>,
+    kept: Option<InputRecord>,
     /// Items that were made and not returned.
     items: VecDeque<Item>,
     index: u64,
-    count: Arc<ValueCount>,
+    count: Arc<RecordCount>,
     stop: StopToken,
     ended: bool,
     /// The error that ended the input. It is returned after the items that were read before it.
@@ -45,7 +45,7 @@ pub(crate) struct ItemSource {
 
 /// One value of the input, or its columns; or one combination of the lists.
 #[derive(Debug, Default)]
-struct Record {
+struct InputRecord {
     values: Vec<Value>,
     ends_line: bool,
 }
@@ -65,13 +65,13 @@ impl ItemSource {
     pub(super) fn new(
         values: Values,
         edit: ValueEdit,
-        joined: Option<LineJoiner>,
+        joiner: Option<LineJoiner>,
         grouping: Grouping,
-        count: Arc<ValueCount>,
+        count: Arc<RecordCount>,
         stop: StopToken,
     ) -> ItemSource {
         ItemSource {
-            reader: RecordReader { values, edit, joined },
+            reader: RecordReader { values, edit, joiner },
             group: ItemRecords::new(&grouping),
             grouping,
             kept: None,
@@ -90,7 +90,7 @@ impl ItemSource {
     }
 
     /// Returns the count of records, which grows while the input is read ahead, and the largest number of records in an item.
-    pub(crate) fn count(&self) -> (Arc<ValueCount>, usize) {
+    pub(crate) fn count(&self) -> (Arc<RecordCount>, usize) {
         (Arc::clone(&self.count), self.grouping.max_records.unwrap_or(1))
     }
 
@@ -126,7 +126,7 @@ impl ItemSource {
     }
 
     /// Adds a record to the next item. Returns an item if one is complete.
-    fn add(&mut self, record: Record) -> io::Result<Option<Item>> {
+    fn add(&mut self, record: InputRecord) -> io::Result<Option<Item>> {
         if self.grouping.fails_alone(&record.values) {
             // The number of items no longer follows from the number of records.
             self.count.give_up();
@@ -140,7 +140,7 @@ impl ItemSource {
             return Ok(None);
         }
         let is_too_long = |value: &Value| matches!(value, Value::TooLong { .. });
-        // The item then fails, with all of its values.
+        // The whole item fails because of this record, so the length of the record does not count.
         let is_lost = self.grouping.keeps_tuples && record.values.iter().any(is_too_long);
         let size_of = |limit: &SizeLimit| if is_lost { 0 } else { limit.size.of(&record.values) };
         let limits = self.grouping.limits.iter().zip(&self.group.bytes);
@@ -162,7 +162,7 @@ impl ItemSource {
             self.count.give_up();
             return Ok(Some(self.take_item()));
         }
-        if let Some(limit) = exceeded.filter(|limit| limit.is_given) {
+        if let Some(limit) = exceeded.filter(|limit| limit.ends_input) {
             return Err(io::Error::other(format!(
                 "{} does not fit on a command line of {} bytes; allow more with -s",
                 display::quoted(&record.values.iter().map(Value::bytes).collect::<Vec<_>>().join(&b' ')),
@@ -251,13 +251,13 @@ impl Stream for ItemSource {
 struct RecordReader {
     values: Values,
     edit: ValueEdit,
-    /// The line so far, which a line that ends with a blank continues on the next line. `None` if lines are not joined.
-    joined: Option<LineJoiner>,
+    /// Joins each line that ends with a blank to the next one. `None` if lines are not joined.
+    joiner: Option<LineJoiner>,
 }
 
 impl RecordReader {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Record>>> {
-        let mut record = Record::default();
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<InputRecord>>> {
+        let mut record = InputRecord::default();
         match &mut self.values {
             Values::Lists(lists) => {
                 let Some(values) = lists.next() else { return Poll::Ready(None) };
@@ -271,8 +271,8 @@ impl RecordReader {
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => return Poll::Ready(self.last()),
                 };
-                let value = match &mut self.joined {
-                    Some(joined) => match joined.add(value) {
+                let value = match &mut self.joiner {
+                    Some(joiner) => match joiner.add(value) {
                         Some(value) => value,
                         None => continue,
                     },
@@ -286,12 +286,12 @@ impl RecordReader {
         Poll::Ready(Some(Ok(record)))
     }
 
-    /// Ends the reader. Returns the line so far, if the last line of the input continues on a next one.
-    fn last(&mut self) -> Option<io::Result<Record>> {
+    /// Ends the reader. Returns the line that the joiner holds, if the last line of the input ends with a blank.
+    fn last(&mut self) -> Option<io::Result<InputRecord>> {
         // An empty source from now on: what follows the value that ends the input is ignored.
         self.values = Values::Lists(Lists::default());
-        let joined = self.joined.as_mut()?.last()?;
-        let mut record = Record { values: Vec::new(), ends_line: true };
+        let joined = self.joiner.as_mut()?.last()?;
+        let mut record = InputRecord { values: Vec::new(), ends_line: true };
         self.edit.apply(joined, &mut record.values);
         Some(Ok(record))
     }
@@ -308,14 +308,14 @@ impl LineJoiner {
         LineJoiner { line: Accumulator::new(max_bytes) }
     }
 
-    /// Adds a line. Returns the line with those that it continues, unless the next one continues it.
+    /// Adds a line. Returns the joined line if this line completes it, and `None` if the next line continues it.
     pub(super) fn add(&mut self, value: Value) -> Option<Value> {
         match value {
             Value::Whole(bytes) => {
                 self.line.push(&bytes);
                 (!bytes.last().is_some_and(|last| b" \t".contains(last))).then(|| self.line.take())
             }
-            // This line is too long, so its item fails, whatever was joined before it.
+            // This line is too long, so its item fails in any case. The lines that were to be joined to it are dropped.
             too_long => {
                 self.line.take();
                 Some(too_long)
@@ -323,7 +323,7 @@ impl LineJoiner {
         }
     }
 
-    /// Returns the line so far at the end of the input, if the last line continues on a next one.
+    /// Called at the end of the input. Returns the line so far, if the last line ends with a blank.
     pub(super) fn last(&mut self) -> Option<Value> {
         self.line.has_begun().then(|| self.line.take())
     }
@@ -340,13 +340,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_line_that_continues_on_one_that_is_too_long_does_not_continue_on_the_next() {
+    async fn a_line_before_a_too_long_one_is_not_joined_to_the_line_after_it() {
         let (sender, receiver) = mpsc::channel(2);
         sender.send(Ok(b"a \ntoo long\nb\n".to_vec())).await.unwrap();
         sender.send(Ok(Vec::new())).await.unwrap();
         let splitter = Splitter::new(ReadAhead(receiver), ItemSeparator::Byte(b'\n'), 3);
         let (values, edit) = (Values::Input(splitter), ValueEdit::default());
-        let mut reader = RecordReader { values, edit, joined: Some(LineJoiner::new(3)) };
+        let mut reader = RecordReader { values, edit, joiner: Some(LineJoiner::new(3)) };
         let mut values = Vec::new();
         while let Some(record) = poll_fn(|cx| reader.poll_next(cx)).await {
             values.extend(record.unwrap().values);
@@ -356,13 +356,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_lines_that_are_too_long_together_only_the_start_is_kept() {
+    async fn only_the_start_of_a_joined_line_that_is_too_long_is_kept() {
         let (sender, receiver) = mpsc::channel(2);
         sender.send(Ok("0123456 \n".repeat(1000).into_bytes())).await.unwrap();
         sender.send(Ok(Vec::new())).await.unwrap();
         let splitter = Splitter::new(ReadAhead(receiver), ItemSeparator::Byte(b'\n'), 10);
         let (values, edit) = (Values::Input(splitter), ValueEdit::default());
-        let mut reader = RecordReader { values, edit, joined: Some(LineJoiner::new(10)) };
+        let mut reader = RecordReader { values, edit, joiner: Some(LineJoiner::new(10)) };
         let record = poll_fn(|cx| reader.poll_next(cx)).await.unwrap().unwrap();
         assert!(matches!(&record.values[..], [Value::TooLong { start, length: 8000 }] if start.len() <= 512));
         assert!(poll_fn(|cx| reader.poll_next(cx)).await.is_none());

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::grouping::Grouping;
 use super::lists::{Combination, Lists};
 use super::read_ahead::ReadAhead;
+use super::record_count::RecordCount;
 use super::separator::ItemSeparator;
 use super::source::{ItemSource, LineJoiner, Values};
 use super::splitter::Splitter;
-use super::value_count::ValueCount;
 use super::value_edit::ValueEdit;
 use crate::blocking_io;
 use crate::item::Value;
@@ -29,7 +29,7 @@ pub(crate) struct Sources {
     /// Whether a line that ends with a blank continues on the next line.
     pub(crate) joins_lines: bool,
     pub(crate) grouping: Grouping,
-    /// Of a value of a file or of standard input with more bytes, only the start and the length are kept.
+    /// Longer values of files and of standard input are cut: only their start and their length are kept.
     pub(crate) max_value_bytes: usize,
 }
 
@@ -50,8 +50,8 @@ pub(crate) enum Origin {
 }
 
 impl Source {
-    /// Takes the first item of the source, which names its values; with `--words`, the first line. Nothing after it is
-    /// read. `None` if there is no item.
+    /// Takes the record for `--header`: the first item of the source; with `--words`, its first line. Nothing after it is read.
+    /// Returns `None` if there is no item.
     ///
     /// # Errors
     ///
@@ -84,16 +84,17 @@ impl Sources {
     ///
     /// # Errors
     ///
-    /// A message, when a source cannot be read, or the system refuses a thread.
+    /// A message, when one of several sources cannot be read, or the system refuses a thread. An error while the only source is read is
+    /// returned by the stream of items.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses the values that were read.
     pub(crate) async fn open(mut self, stdin: StandardInput, stop: StopToken) -> Result<ItemSource, String> {
         let mut stdin = Some(stdin);
-        let count = Arc::new(ValueCount::default());
+        let count = Arc::new(RecordCount::default());
         let Grouping { max_records, max_lines, shares, .. } = &self.grouping;
-        // The records of the last group may become several items.
+        // Then the last group is divided among several items, so the number of items does not follow from the number of records.
         let is_divided = shares.is_some() && *max_records != Some(1);
         let is_counted =
             self.edit.eof.is_none() && !self.joins_lines && max_records.is_some() && max_lines.is_none() && !is_divided;
@@ -132,14 +133,14 @@ impl Sources {
             count.add(lists.total());
             count.complete();
         }
-        let joined = self.joins_lines.then(|| LineJoiner::new(self.max_value_bytes));
-        Ok(ItemSource::new(values, self.edit, joined, self.grouping, count, stop))
+        let joiner = self.joins_lines.then(|| LineJoiner::new(self.max_value_bytes));
+        Ok(ItemSource::new(values, self.edit, joiner, self.grouping, count, stop))
     }
 
     fn splitter(
         &self,
         input: impl Read + Descriptor + Send + 'static,
-        count: Arc<ValueCount>,
+        count: Arc<RecordCount>,
     ) -> Result<Splitter, String> {
         let chunks = ReadAhead::start(input, self.separator, count)
             .map_err(|error| format!("cannot start the thread that reads the items: {}", io_error::describe(&error)))?;

@@ -52,7 +52,7 @@ impl Splitter {
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Split>>> {
         while !self.ended {
             if self.at == self.chunk.len() {
-                // Items that were not read must not look like the end of the input.
+                // The thread has ended without an empty chunk, so some items were not read. This must not look like the end of the input.
                 let without_end = || Err(io::Error::other("the thread that reads them has ended"));
                 match ready!(self.chunks.0.poll_recv(cx)).unwrap_or_else(without_end) {
                     Ok(chunk) if chunk.is_empty() => {
@@ -106,13 +106,13 @@ impl Splitter {
         Ok(None)
     }
 
-    /// Returns the value before the end of the input. A delimiter there does not start another value.
+    /// Returns the value before the end of the input. `None` if the input ends with a delimiter.
     fn last(&mut self) -> io::Result<Option<Split>> {
-        let has_begun = match &self.mode {
-            Mode::Delimiter(_) => self.value.has_begun(),
-            Mode::Words(words) => words.end()?,
-        };
-        Ok(has_begun.then(|| Split { value: self.value.take(), ends_line: true }))
+        if let Mode::Words(words) = &self.mode {
+            words.end()?;
+        }
+        // Without a newline, `xargs` takes no empty word either, such as '' or a backslash alone.
+        Ok(self.value.has_begun().then(|| Split { value: self.value.take(), ends_line: true }))
     }
 }
 

@@ -7,7 +7,7 @@ use super::splitter::Accumulator;
 use crate::item::Value;
 use crate::system::MAX_ARGUMENT_BYTES;
 
-/// At which end of a value white space is removed.
+/// At which ends of a value white space is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trim {
     pub(crate) left: bool,
@@ -46,7 +46,7 @@ impl ValueEdit {
         }
     }
 
-    /// Returns a column of a value. It may be too long, because the limit of a value with columns is that of all of them.
+    /// Returns a column of a value. The column may be too long, because the limit of a value applies to all its columns together.
     fn column(&self, column: &[u8]) -> Value {
         let mut value = Accumulator::new(MAX_ARGUMENT_BYTES);
         value.push(self.trimmed(column));

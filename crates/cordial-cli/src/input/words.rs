@@ -56,21 +56,19 @@ impl WordReader {
         Ok(None)
     }
 
-    /// Returns whether the input ends with a word.
+    /// Checks that the input may end here.
     ///
     /// # Errors
     ///
     /// When a quote is open.
-    pub(super) fn end(&self) -> io::Result<bool> {
-        if self.quote.is_some() { Err(self.unmatched()) } else { Ok(self.has_begun) }
+    pub(super) fn end(&self) -> io::Result<()> {
+        if self.quote.is_some() { Err(self.unmatched()) } else { Ok(()) }
     }
 
     fn unmatched(&self) -> io::Error {
         let kind = if self.quote == Some(b'"') { "double" } else { "single" };
         let line = self.n_lines + 1;
-        io::Error::other(format!(
-            "line {line} has a {kind} quote without another one; without --words, quotes have no meaning"
-        ))
+        io::Error::other(format!("line {line} has an unmatched {kind} quote; without --words, quotes have no meaning"))
     }
 }
 
@@ -78,7 +76,7 @@ impl WordReader {
 mod tests {
     use super::*;
 
-    /// Returns each word with a `;` after the last of a line, and a `|` after the others.
+    /// Returns each word with a `;` after the last word of a line, a `.` after a word at the end of the text, and a `|` after the others.
     fn words(text: &str, ends_at_blanks: bool) -> io::Result<String> {
         let (mut reader, mut read) = (WordReader::new(ends_at_blanks), String::new());
         for byte in text.bytes() {
@@ -91,7 +89,8 @@ mod tests {
                 None => "",
             });
         }
-        read.push_str(if reader.end()? { "." } else { "" });
+        reader.end()?;
+        read.push_str(if reader.has_begun { "." } else { "" });
         Ok(read)
     }
 
@@ -107,7 +106,7 @@ mod tests {
         ] {
             assert_eq!(words(text, true).unwrap(), expected, "{text:?}");
         }
-        assert!(words("a\n'b\nc'", true).unwrap_err().to_string().contains("line 2 has a single quote"));
+        assert!(words("a\n'b\nc'", true).unwrap_err().to_string().contains("line 2 has an unmatched single quote"));
         assert!(words("\"b", true).unwrap_err().to_string().contains("double quote"));
     }
 

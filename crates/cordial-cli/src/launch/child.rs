@@ -80,8 +80,8 @@ pub(super) async fn run(
         Ok(line) => line,
         Err(failure) => return without_process(failure),
     };
-    let uses_parallel_names = words.iter().any(|word| mentions_parallel_names(word.as_encoded_bytes()));
-    let of_item = item_variables(config, item, attempt, slot, uses_parallel_names);
+    let mentions_names = words.iter().any(|word| mentions_parallel_names(word.as_encoded_bytes()));
+    let of_item = item_variables(config, item, attempt, slot, mentions_names);
     let mut variables: Vec<_> = environment.iter().map(|(name, value)| (&**name, value.clone())).collect();
     variables.extend(of_item.into_iter().map(|(name, value)| (name, value.into())));
     let remote =
@@ -145,7 +145,7 @@ pub(super) async fn run(
         && config.spawner.uses_terminal()
         && system::was_interrupted(status)
     {
-        // Ctrl-C has reached only the command, which has the terminal, but has to end the run as well.
+        // Ctrl-C has reached only the command, because the command has the terminal. It has to stop the run as well.
         config.stop.interrupt();
         system::interrupt_this_program();
     }
@@ -186,7 +186,7 @@ pub(super) async fn run(
 }
 
 /// Asks a machine whether the connection of a command has failed, if the status of the command may mean that. Returns the failure,
-/// or `None` if the status is that of the command.
+/// or `None` if the command itself exited with that status.
 async fn connection_failure(
     config: &LaunchConfig,
     command_slot: CommandSlot<'_>,
@@ -240,7 +240,7 @@ async fn wait_or_stop(
         () = config.stop.wait_for(StopLevel::Terminate) => Some(ItemFailure::Stopped),
         () = timeout => Some(ItemFailure::TimedOut(config.timeout.unwrap_or_default())),
     };
-    // The process may have exited before it was asked to, and its exit be noticed only now.
+    // The process may have exited before the deadline or the stop of the run, and its exit be noticed only now.
     let had_exited = matches!(failure, Some(ItemFailure::Stopped | ItemFailure::TimedOut(_)))
         && group.wait_exit_timeout(Duration::ZERO, WaitMode::Blocking).await.unwrap_or(false);
     if failure.is_some() && !had_exited {

@@ -14,7 +14,7 @@ use crate::system::InputPipe;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future closes the input, to which a part of the blocks may have been written.
+/// Dropping the future closes the input. A part of the blocks may have been written by then.
 pub(super) async fn feed(pipe: Option<InputPipe>, input: Option<&ItemInput>) -> io::Result<()> {
     let (Some(mut pipe), Some(input)) = (pipe, input) else { return Ok(()) };
     if let Some(block) = input.block()

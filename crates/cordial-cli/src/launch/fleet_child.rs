@@ -11,7 +11,7 @@ use super::fleet_files::FleetFiles;
 use super::fleet_output::FleetOutput;
 use super::item_variables::{item_variables, mentions_parallel_names};
 use super::request::{FleetLaunch, LaunchConfig, OutputTarget};
-use crate::fleet::{COMMAND, CommandReply, CommandRequest, Ended, Output, until_answered};
+use crate::fleet::{COMMAND, CommandEnd, CommandReply, CommandRequest, Output, until_answered, with_option_names};
 use crate::item::Item;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
@@ -19,10 +19,10 @@ use crate::stop::token::StopLevel;
 use crate::system::{self, Termination};
 use crate::template::CommandLine;
 
-/// How often the job of a command is started at most. It is started again if its machine is lost, or the worker fails to run it.
+/// The largest number of starts of a job. A job is started again if its machine is lost, or the worker fails to run it.
 const MAX_ATTEMPTS: u32 = 20;
 
-/// How long an item that has to end waits for the answer to its submit, so that the job can be cancelled.
+/// How long a stopped item waits for the server to confirm its job. A job without a confirmation cannot be cancelled.
 const LAST_SUBMIT_LIMIT: Duration = Duration::from_secs(1);
 
 /// Sends the files of an item, and runs its command once. Cancels the job when `cancelled` resolves, and when the run is stopped.
@@ -76,7 +76,7 @@ async fn run_sent(
     let job = tokio::select! {
         job = &mut submit => job,
         failure = &mut stopped => {
-            // The server may have kept the job, which must not run.
+            // The server may have stored the job, which must not run.
             if let Ok(Ok(job)) = timeout(LAST_SUBMIT_LIMIT, submit).await {
                 let _ = job.cancel().await;
             }
@@ -85,7 +85,7 @@ async fn run_sent(
     };
     let job = match job {
         Ok(job) => job,
-        Err(error) => return without_process(ItemFailure::NoResult(error.to_string())),
+        Err(error) => return without_process(ItemFailure::NoResult(with_option_names(&error))),
     };
     let id = job.id().clone();
     let mut output = FleetOutput::new(config, fleet, id.clone(), item);
@@ -103,12 +103,14 @@ async fn run_sent(
         Err(why) => return without_process(ItemFailure::NoResult(why)),
     };
     let result = result.and_then(|()| match ended {
-        Ended::Exited(0) => Ok(()),
-        Ended::Exited(code) => Err(ItemFailure::Unsuccessful(system::exit_status(Termination::Exited(code)))),
-        Ended::Signaled(signal) => Err(ItemFailure::Unsuccessful(system::exit_status(Termination::Signaled(signal)))),
-        Ended::TimedOut => Err(ItemFailure::TimedOut(config.timeout.unwrap_or_default())),
-        Ended::NotSent(reason) => Err(ItemFailure::NoResult(reason)),
-        Ended::NotStarted(reason) => Err(ItemFailure::NoResult(format!("cannot be started: {reason}"))),
+        CommandEnd::Exited(0) => Ok(()),
+        CommandEnd::Exited(code) => Err(ItemFailure::Unsuccessful(system::exit_status(Termination::Exited(code)))),
+        CommandEnd::Signaled(signal) => {
+            Err(ItemFailure::Unsuccessful(system::exit_status(Termination::Signaled(signal))))
+        }
+        CommandEnd::TimedOut => Err(ItemFailure::TimedOut(config.timeout.unwrap_or_default())),
+        CommandEnd::NotSent(reason) => Err(ItemFailure::NoResult(reason)),
+        CommandEnd::NotStarted(reason) => Err(ItemFailure::NoResult(format!("cannot be started: {reason}"))),
     });
     let received = output.received();
     let [stdout, stderr] = output.into_captures(&config.budget);
@@ -119,7 +121,7 @@ async fn run_sent(
         stderr,
         received,
         attempts: attempt,
-        // By the clock of this machine, because that of another one may be wrong. It is late by as long as the reply took.
+        // By the clock of this machine, because the clock of the worker may be wrong. The time is late by as long as the reply took to arrive.
         started: Some(started + clock.elapsed().saturating_sub(duration)),
         duration,
         slot,
@@ -201,8 +203,8 @@ fn request(
     for (name, value) in environment {
         variables.push((name.into_owned(), bytes(value)?));
     }
-    let uses_parallel_names = words.iter().any(|word| mentions_parallel_names(word));
-    let of_item = item_variables(config, item, attempt, slot, uses_parallel_names);
+    let mentions_names = words.iter().any(|word| mentions_parallel_names(word));
+    let of_item = item_variables(config, item, attempt, slot, mentions_names);
     variables.extend(of_item.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())));
     Ok(CommandRequest {
         words,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use crate::fleet::{Archiver, CommandFiles, CommandReply, Ended, Fleet, SentFile};
+use crate::fleet::{Archiver, CommandEnd, CommandFiles, CommandReply, Fleet, SentFile};
 use crate::item::Item;
 use crate::item_failure::ItemFailure;
 use crate::remote::{fill, path_of, split_base};
@@ -40,11 +40,11 @@ pub(crate) struct FleetFilesConfig {
 /// The files of the commands of a run.
 pub(crate) struct FleetFiles {
     config: FleetFilesConfig,
-    /// A name of the run, in the names of objects, and in those of directories that belong to one item.
+    /// A name of the run, which is a part of the names of objects, and of directories that belong to one item.
     run: String,
     archiver: Archiver,
     /// The objects of the files that are the same for all items, which are sent once. There is a cell for each entry of
-    /// `config.sent`; that of an entry that depends on the item stays empty.
+    /// `config.sent`. The cell of an entry that depends on the item or the slot stays empty.
     common: Vec<OnceCell<Vec<SentFile>>>,
 }
 
@@ -73,11 +73,11 @@ impl FleetFiles {
     /// # Errors
     ///
     /// When the name of a file cannot be filled in, the file is not there or cannot be packed, or the server does not keep it.
-    /// Objects that were sent before stay on the server until they are too old.
+    /// Objects that were sent before stay on the server until they expire.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, some objects stay on the server until they are too old.
+    /// If the future is dropped, some objects stay on the server until they expire.
     pub(super) async fn send(
         &self,
         fleet: &Fleet,
@@ -150,7 +150,7 @@ impl FleetFiles {
                     unpacked.map_err(|why| format!("cannot return the file {}: {why}", path_of(file).display()))
                 }
                 // A command that has failed may not have made its files.
-                Err(_) if reply.ended != Ended::Exited(0) => Ok(()),
+                Err(_) if reply.ended != CommandEnd::Exited(0) => Ok(()),
                 Err(why) => Err(why.clone()),
             };
             if let Err(why) = fetched {
@@ -177,7 +177,7 @@ impl FleetFiles {
     }
 
     async fn delete(&self, fleet: &Fleet, object: &str) {
-        // An object that is not deleted stays on the server until it is too old.
+        // An object that is not deleted stays on the server until it expires.
         let _ = timeout(DELETE_LIMIT, fleet.cluster.delete_object(object)).await;
     }
 }

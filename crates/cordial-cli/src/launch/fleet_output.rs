@@ -66,7 +66,8 @@ impl<'a> FleetOutput<'a> {
         Ok(())
     }
 
-    /// Begins to take the outputs of a run, unless its pieces were taken last. The command of another run writes everything again.
+    /// Switches to the outputs of a run of the job, unless `add` has done so. Each run writes all of its output, so another run begins at its
+    /// first piece.
     fn begin(&mut self, run: u32) {
         if self.runs.last() != Some(&run) {
             self.runs.push(run);

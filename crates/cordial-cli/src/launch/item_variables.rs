@@ -4,27 +4,33 @@ use memchr::memmem;
 
 use super::request::LaunchConfig;
 use crate::item::Item;
+use crate::system;
 
 /// Returns whether a word of a command mentions a variable of GNU parallel.
 pub(super) fn mentions_parallel_names(word: &[u8]) -> bool {
     memmem::find(word, b"PARALLEL_").is_some()
 }
 
+/// Returns whether a function that bash has exported mentions a variable of GNU parallel.
+pub(crate) fn functions_mention_parallel_names() -> bool {
+    system::exported_function_texts().iter().any(|text| mentions_parallel_names(text))
+}
+
 /// Returns the variables that the command of an item gets in addition to those of its placeholders. The variables of GNU parallel are left
-/// out unless the command mentions them, because each variable costs time.
+/// out unless the command or an exported function mentions them, because each variable costs time.
 pub(super) fn item_variables<'a>(
     config: &'a LaunchConfig,
     item: &Item,
     attempt: u32,
     slot: usize,
-    uses_parallel_names: bool,
+    mentions_parallel_names: bool,
 ) -> Vec<(&'a str, String)> {
     let mut variables = vec![
         ("CORDIAL_INDEX", item.index.to_string()),
         ("CORDIAL_SLOT", slot.to_string()),
         ("CORDIAL_ATTEMPT", attempt.to_string()),
     ];
-    if uses_parallel_names {
+    if mentions_parallel_names || config.functions_mention_parallel_names {
         variables.push(("PARALLEL_SEQ", item.index.to_string()));
         variables.push(("PARALLEL_JOBSLOT", slot.to_string()));
     }

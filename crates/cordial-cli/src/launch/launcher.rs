@@ -1,9 +1,9 @@
 //! Starts the threads that run commands, and sends them requests.
 
-use std::io;
-use std::sync::Arc;
+use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::request::{LaunchConfig, Request};
 use super::slot_limit::SlotLimit;
 use super::workers::{WAITING_REQUESTS, Workers};
+use crate::blocking_io::start_thread;
 use crate::item::Item;
 use crate::outcome::Outcome;
 use crate::system;
@@ -30,7 +31,8 @@ impl Launcher {
         limit.max().saturating_add(WAITING_REQUESTS)
     }
 
-    /// Starts the threads. The receiver is disconnected when all of them have ended.
+    /// Starts the threads: fewer of them, but at least one, if the address space has no room for all. The receiver is disconnected when
+    /// all of them have ended.
     ///
     /// # Errors
     ///
@@ -43,17 +45,34 @@ impl Launcher {
         let waiting = Arc::new(AtomicUsize::new(0));
         let workers = Arc::new(Workers::new(config, receiver, Arc::clone(&waiting)));
         let (alive, ended) = channel();
-        for n in 0..threads {
+        let n_started: Arc<OnceLock<usize>> = Arc::default();
+        let start = |n: usize| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let (workers, alive) = (Arc::clone(&workers), alive.clone());
-            thread::Builder::new().name("cordial-launch".to_owned()).spawn(move || {
+            let (workers, alive, n_started) = (Arc::clone(&workers), alive.clone(), Arc::clone(&n_started));
+            start_thread("cordial-launch", move || {
                 let _alive = alive;
                 system::unblock_sigchld();
-                runtime.block_on(workers.run(n, threads));
-                // The drop of `alive` reports the end of the thread. The temporary files that these two hold are removed before.
+                // Each thread has a share of the slots, which depends on the number of threads. Zero if a thread was refused.
+                match *n_started.wait() {
+                    0 => {}
+                    threads => runtime.block_on(workers.run(n, threads)),
+                }
+                // `runtime` and `workers` may hold temporary files, which are removed before the drop of `_alive` reports the end of the thread.
                 drop(runtime);
                 drop(workers);
-            })?;
+            })
+        };
+        let (mut started, mut refused) = (0, None);
+        while started < threads && refused.is_none() {
+            match start(started) {
+                Ok(()) => started += 1,
+                Err(error) => refused = Some(error),
+            }
+        }
+        let refused = refused.filter(|error: &io::Error| started == 0 || error.kind() != ErrorKind::OutOfMemory);
+        n_started.get_or_init(|| if refused.is_some() { 0 } else { started });
+        if let Some(error) = refused {
+            return Err(error);
         }
         Ok((Launcher { requests: sender, waiting }, ended))
     }

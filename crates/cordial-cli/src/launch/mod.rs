@@ -13,8 +13,8 @@
 //!
 //! This folder decides neither which items run nor whether a failed item is tried again, with these exceptions. No command may
 //! start after the item that halts the run, so outcomes are counted here. No command may start before the previous item of its
-//! slot is recorded, so the last attempt of an item is recorded here. An attempt for which processes or files were short, or
-//! whose connection has failed, is repeated here.
+//! slot is recorded, so the last attempt of an item is recorded here. An attempt is repeated here if the system had too few
+//! processes or open files for it, or if its connection has failed.
 
 mod child;
 mod feeder;
@@ -30,6 +30,7 @@ mod throttle;
 mod workers;
 
 pub(crate) use fleet_files::{FleetDirectory, FleetFiles, FleetFilesConfig};
+pub(crate) use item_variables::functions_mention_parallel_names;
 pub(crate) use launcher::Launcher;
 pub(crate) use request::{FleetLaunch, LaunchConfig, OutputTarget, RemoteLaunch, TerminalStops};
 pub(crate) use slot_limit::SlotLimit;

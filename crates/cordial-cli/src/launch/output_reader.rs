@@ -40,10 +40,10 @@ impl Sink {
         }
     }
 
-    /// Begins the output of another run of the command, of which only the lines of the runs before are kept.
+    /// Begins the output of another run of the command. Whole lines of earlier runs stay printed.
     pub(super) fn restart(&mut self) {
         match self {
-            // Captures take the output of the run that has ended.
+            // Nothing to remove: a capture gets only the output of the run that has ended.
             Sink::Capture(_) => {}
             Sink::Lines(lines) => lines.restart(),
         }

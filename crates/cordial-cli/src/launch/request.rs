@@ -13,7 +13,7 @@ use crate::item::Item;
 use crate::outcome::Outcome;
 use crate::output::{Budget, LineBatch, LineChannel};
 use crate::records::RunRecords;
-use crate::remote::Remote;
+use crate::remote::RemoteCommands;
 use crate::stop::halt::HaltCounter;
 use crate::stop::token::StopToken;
 use crate::system::{GroupTable, Spawner};
@@ -28,6 +28,8 @@ pub(crate) struct LaunchConfig {
     pub(crate) is_verbose: bool,
     /// The name of the environment variable that holds the number of the slot, counted from 0.
     pub(crate) slot_variable: Option<String>,
+    /// Whether commands get the variables of GNU parallel, because a function that bash has exported mentions one of them.
+    pub(crate) functions_mention_parallel_names: bool,
     pub(crate) spawner: Spawner,
     /// The other machines, if commands run there.
     pub(crate) remote: Option<RemoteLaunch>,
@@ -69,7 +71,7 @@ pub(crate) enum OutputTarget {
 
 /// Other machines, and how to start commands on them.
 pub(crate) struct RemoteLaunch {
-    pub(crate) remote: Remote,
+    pub(crate) remote: RemoteCommands,
     /// Starts the local commands that connect.
     pub(crate) spawner: Spawner,
     /// For messages about machines that have failed.
@@ -90,7 +92,7 @@ pub(super) struct Request {
     /// How often the connection for this attempt has failed.
     pub(super) connection_failures: u32,
     pub(super) reply: oneshot::Sender<Outcome>,
-    /// Whether the request was served before and put back. The command was then printed, if commands are.
+    /// Whether the request was served before and put back. With `is_verbose`, its command was then printed already.
     pub(super) is_shown: bool,
 }
 
@@ -117,6 +119,7 @@ impl LaunchConfig {
             typed: Arc::default(),
             is_verbose: false,
             slot_variable: None,
+            functions_mention_parallel_names: false,
             spawner: Spawner::new(spawn_config, None),
             remote: None,
             fleet: None,

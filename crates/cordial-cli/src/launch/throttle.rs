@@ -9,7 +9,7 @@ use crate::system;
 /// The time between two checks while the machine is busy.
 const BUSY_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How long commands start without another check after a check that has found the machine not busy.
+/// After a check that has passed, commands start without another check for this long.
 const CHECK_VALIDITY: Duration = Duration::from_millis(100);
 
 /// How long a start is delayed before the reason is printed. A load that is exceeded only for a moment needs no message.
@@ -28,7 +28,7 @@ pub(crate) struct Throttle {
     last_check: Option<Instant>,
     /// When the machine was first found busy. `None` after a check that passed.
     busy_since: Option<Instant>,
-    /// Whether a reason for waiting need not be printed: one was, or the run is quiet.
+    /// Whether no reason for waiting is to be printed: because one was printed, or because the run is quiet.
     is_reported: bool,
 }
 
@@ -37,7 +37,7 @@ impl Throttle {
         Throttle { delay, max_load, min_free_memory, ..Throttle::default() }
     }
 
-    /// Sets whether the reason for a long wait is not printed.
+    /// If `is_quiet` is true, the reason for a long wait is not printed.
     pub(crate) fn quiet(self, is_quiet: bool) -> Throttle {
         Throttle { is_reported: is_quiet, ..self }
     }

@@ -5,7 +5,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::io::{self, IsTerminal, Write as _};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +20,7 @@ use super::child::{self, CommandSlot};
 use super::fleet_child;
 use super::request::{LaunchConfig, RemoteLaunch, Request};
 use super::throttle::Throttle;
+use crate::blocking_io::write_all;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
 use crate::output::{LineBatch, StdStream};
@@ -44,7 +44,7 @@ const SHORT_COMMAND: Duration = Duration::from_millis(100);
 /// requests.
 const FEW_REQUESTS: usize = 4;
 
-/// How often an attempt is repeated at most because its connection has failed.
+/// The largest number of times that an attempt is repeated because its connection has failed.
 const MAX_CONNECTION_FAILURES: u32 = 20;
 
 /// The number of requests that should wait besides those that run.
@@ -298,7 +298,7 @@ impl Workers {
                 Outcome { result: Err(ItemFailure::ConnectionFailed { reason, is_reachable, .. }), .. }
                     if connection_failures < MAX_CONNECTION_FAILURES && config.stop.level() == StopLevel::Running =>
                 {
-                    // A machine that can be reached is not left out: it may refuse connections while many begin at once.
+                    // A machine that can be reached is not left out: it may refuse some of many connections that begin at once.
                     if let Some((launch, host)) = machine.as_ref().filter(|_| !is_reachable) {
                         leave_out(launch, host, &reason).await;
                     }
@@ -345,22 +345,12 @@ impl Workers {
 /// stays whole.
 fn show(text: &[u8]) {
     let mut line = [text, b"\n"].concat();
-    if io::stderr().is_terminal() {
+    if system::is_stderr_screen() {
         // The next tick draws the bar again.
         line.splice(0..0, ERASE_BAR.bytes());
     }
-    let mut rest = &line[..];
-    while !rest.is_empty() {
-        match StandardError.write(rest) {
-            Ok(n) => rest = &rest[n..],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error)
-                if error.kind() == io::ErrorKind::WouldBlock && system::wait_until_writable(&StandardError).is_ok() => {
-            }
-            // If standard error cannot be written, there is nowhere to print.
-            Err(_) => return,
-        }
-    }
+    // If standard error cannot be written, there is nowhere to report that.
+    let _ = write_all(&mut StandardError, &line);
 }
 
 /// Marks a machine as failed, so that it gets no further commands. Prints a message the first time.

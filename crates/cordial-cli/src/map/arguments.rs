@@ -3,10 +3,11 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use crate::args::{ItemOptions, MapOptions};
+use crate::blocking_io::print_message;
 use crate::command_size::CommandSize;
 use crate::input::{
     Combination, Grouping, ItemSeparator, MAX_COMMAND_BYTES, Origin, SizeLimit, Source, Sources, Trim, ValueEdit,
@@ -15,7 +16,7 @@ use crate::system;
 use crate::template::{BesideText, CommandTemplate, Syntax};
 use crate::text::{display, io_error};
 
-/// The length of the longest value with columns (`--colsep`), all of which are in memory.
+/// The largest length of a value with columns (`--colsep`). All its columns are in memory.
 const MAX_ROW_BYTES: usize = 16 << 20;
 
 /// The command and the sources of its items.
@@ -69,7 +70,7 @@ impl Arguments {
             return self.add(Source { origin: Origin::Words(words), combination });
         }
         if words.is_empty() {
-            return Err("there is no file after ::::: name files of items, or - for standard input".to_owned());
+            return Err("no file follows the last ::::; name files of items, or - for standard input".to_owned());
         }
         words.iter().try_for_each(|path| self.add(Source { origin: open(Path::new(path))?, combination }))
     }
@@ -84,7 +85,7 @@ impl Arguments {
     }
 }
 
-/// The words before lists of items and before files of items.
+/// The words that begin a list of items (`:::`) and a list of files of items (`::::`).
 struct Separators<'o> {
     items: &'o [u8],
     files: &'o [u8],
@@ -118,10 +119,16 @@ fn open(path: &Path) -> Result<Origin, String> {
     if path == Path::new("-") {
         return Ok(Origin::Stdin);
     }
-    let cannot_read = |error| format!("cannot read items from {}: {}", path.display(), io_error::describe(&error));
+    let cannot_read = |error| {
+        format!(
+            "cannot read items from {}: {}; name a file that exists and that you may read",
+            path.display(),
+            io_error::describe(&error)
+        )
+    };
     let file = File::open(path).map_err(cannot_read)?;
     match file.metadata().map_err(cannot_read)?.is_dir() {
-        true => Err(format!("cannot read items from {}: it is a directory", path.display())),
+        true => Err(format!("cannot read items from {}: it is a directory; name a file", path.display())),
         false => Ok(Origin::File { file, path: PathBuf::from(path) }),
     }
 }
@@ -233,6 +240,23 @@ fn names(options: &ItemOptions, headers: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, S
     }
 }
 
+/// Checks that no item after `:::` contains the byte of `-d`: such items are not split.
+fn check_words(options: &ItemOptions, sources: &[Source]) -> Result<(), String> {
+    let Some(end) = options.delimiter.filter(|_| !options.null && !options.words) else { return Ok(()) };
+    let words = sources.iter().filter_map(|source| match &source.origin {
+        Origin::Words(words) => Some(words),
+        Origin::Stdin | Origin::File { .. } => None,
+    });
+    match words.flatten().find(|word| word.contains(&end)) {
+        Some(word) => Err(format!(
+            "-d splits items that are read, and not {} after :::: write each item as a word of its own, or leave out -d if this \
+             is one item",
+            display::quoted(word)
+        )),
+        None => Ok(()),
+    }
+}
+
 /// Returns the sources, and how their items are made. `shares` is the number of commands that run at once, and `remote_size` the length
 /// of the line that carries a command to another machine.
 ///
@@ -246,14 +270,15 @@ pub(super) fn sources(
     shares: usize,
     remote_size: Option<CommandSize>,
 ) -> Result<Sources, String> {
+    check_words(options, &sources)?;
     let Counts { max_records, max_lines } = Counts::new(options);
-    let local = SizeLimit { size: template.size(), max_bytes: MAX_COMMAND_BYTES, is_given: false };
+    let local = SizeLimit { size: template.size(), max_bytes: MAX_COMMAND_BYTES, ends_input: false };
     let given = options.max_chars.map(|max_chars| SizeLimit {
         size: template.line_size(),
         max_bytes: MAX_COMMAND_BYTES.min(max_chars.into()),
-        is_given: true,
+        ends_input: true,
     });
-    let remote = remote_size.map(|size| SizeLimit { size, max_bytes: system::MAX_ARGUMENT_BYTES, is_given: false });
+    let remote = remote_size.map(|size| SizeLimit { size, max_bytes: system::MAX_ARGUMENT_BYTES, ends_input: false });
     let default_trim = if options.colsep.is_some() { Trim { left: true, right: true } } else { Trim::default() };
     Ok(Sources {
         sources,
@@ -269,7 +294,7 @@ pub(super) fn sources(
             max_lines,
             limits: [given, Some(local), remote].into_iter().flatten().collect(),
             shares: (options.context || options.multiple).then_some(shares),
-            // The positions of the values would be those of other values.
+            // `-N` and placeholders such as `{2}` count positions. If a value failed alone, the values after it would move.
             keeps_tuples: options.max_chars.is_none()
                 && max_records.is_some()
                 && (options.max_replace_args.is_some() || template.names_values()),
@@ -285,10 +310,22 @@ pub(super) fn items_are_typed(sources: &[Source]) -> bool {
 }
 
 /// Prints that items are read from the terminal, if they are and the run is not quiet: the run otherwise seems to hang.
-pub(super) fn announce_terminal(sources: &[Source], is_quiet: bool) {
-    if !is_quiet && items_are_typed(sources) {
-        let _ = io::stderr().write_all(
-            b"cordial: reading items from the terminal, one per line, up to Ctrl-D; ::: gives items on the command line\n",
-        );
+pub(super) fn announce_terminal(options: &MapOptions, sources: &[Source]) {
+    if options.quiet || !items_are_typed(sources) {
+        return;
+    }
+    let form = match separator(&options.items) {
+        ItemSeparator::Byte(b'\n') | ItemSeparator::QuotedLines => "one per line, ",
+        ItemSeparator::Byte(_) | ItemSeparator::Words => "",
+    };
+    print_message(format_args!(
+        "reading items from the terminal, {form}up to Ctrl-D; ::: gives items on the command line"
+    ));
+}
+
+/// Prints that the input of `--pipe` is read from the terminal, if it is and the run is not quiet.
+pub(super) fn announce_typed_input(is_quiet: bool) {
+    if !is_quiet && io::stdin().is_terminal() {
+        print_message("--pipe reads its input from the terminal, up to Ctrl-D; -a FILE gives a file");
     }
 }

@@ -99,7 +99,7 @@ pub(super) struct ItemRunner {
     pub(super) halt: Arc<HaltCounter>,
     /// With `--keep-order --line-buffer`: the items that are not yet fully printed.
     pub(super) print_queue: Option<Arc<PrintQueue>>,
-    /// With `--interactive`: the items that are printed.
+    /// With `--interactive`: counts the items whose outcomes are printed.
     pub(super) printed: Option<PrintedItems>,
 }
 
@@ -108,7 +108,7 @@ impl ItemRunner {
     ///
     /// The first attempt is requested when this function is called, not when the future is polled,
     /// so that commands start in the order of the items. A later attempt is requested after a pause. If the run
-    /// is stopped before, the pause ends early, and the outcome of the attempt before is the last one.
+    /// is stopped before that attempt starts, no further attempt follows, and the outcome of the previous attempt counts.
     ///
     /// # Cancel safety
     ///
@@ -124,25 +124,28 @@ impl ItemRunner {
         }
         let first_reply = (attempt == 1).then(|| runner.launcher.request(Arc::clone(&run.item), 1));
         async move {
-            let reply = match first_reply {
-                Some(reply) => reply,
+            let (reply, earlier) = match first_reply {
+                Some(reply) => (reply, None),
                 None => {
                     tokio::select! {
                         biased;
                         () = runner.stop.wait_for(StopLevel::Drain) => {}
                         () = tokio::time::sleep(retry_delay(attempt)) => {}
                     }
+                    let failed = run.failed_outcome().take().expect("a later attempt follows a failed one");
                     if runner.stop.level() > StopLevel::Running {
-                        let failed = run.failed_outcome().take();
-                        return runner.finish(&run, failed.expect("a later attempt follows a failed one")).await;
+                        return runner.finish(&run, failed).await;
                     }
-                    *run.failed_outcome() = None;
-                    runner.launcher.request(Arc::clone(&run.item), attempt)
+                    (runner.launcher.request(Arc::clone(&run.item), attempt), Some(failed))
                 }
             };
-            let outcome = match reply.await {
-                Ok(outcome) => outcome,
-                Err(_) => {
+            let outcome = match (reply.await, earlier) {
+                // The run was stopped while the request waited for a slot.
+                (Ok(Outcome { result: Err(ItemFailure::NotRun), .. }), Some(failed)) => {
+                    return runner.finish(&run, failed).await;
+                }
+                (Ok(outcome), _) => outcome,
+                (Err(_), _) => {
                     let failure = ItemFailure::NoResult("the threads that run commands have ended".to_owned());
                     Outcome::without_process(Arc::clone(&run.item), 0, 0, failure, &runner.budget)
                 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use crate::input::{Origin, ValueCount};
+use crate::input::{Origin, RecordCount};
 use crate::item::{Item, Value};
 use crate::launch::SlotLimit;
 use crate::pipe::{BlockOptions, Blocks};
@@ -16,7 +16,7 @@ use crate::text::io_error;
 pub(super) struct BlockSource {
     blocks: Blocks,
     index: u64,
-    count: Arc<ValueCount>,
+    count: Arc<RecordCount>,
     stop: StopToken,
 }
 
@@ -48,8 +48,24 @@ impl BlockSource {
     }
 
     /// Returns the count of items.
-    pub(super) fn count(&self) -> Arc<ValueCount> {
+    pub(super) fn count(&self) -> Arc<RecordCount> {
         Arc::clone(&self.count)
+    }
+
+    /// Returns whether the commands share the rest of the input (`--round-robin`). Running commands get it when all items are
+    /// returned, or after `end`.
+    pub(super) fn is_shared(&self) -> bool {
+        self.blocks.shared().is_some()
+    }
+
+    /// Ends the items before the input has ended, because no further command starts. With `--round-robin`, the commands that run
+    /// get the rest of the input.
+    pub(super) fn end(&mut self) {
+        self.blocks.share_rest();
+        // Commands that may finish read the input to its end, so the input has no further items.
+        if self.is_shared() && self.stop.level() <= StopLevel::Drain {
+            self.count.complete();
+        }
     }
 
     /// Returns the next item; `None` after the last, and when the run is stopped.

@@ -1,4 +1,4 @@
-//! The command of the command line: the words of a program, a line for a shell, or nothing, so that each item is a line.
+//! The command on the command line: a program with its arguments, or a line for a shell. Without a command, each item is a line for a shell.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::system;
 use crate::template::{CommandTemplate, Shell, Syntax};
 use crate::text::display;
 
-/// The bytes that make a single word a line for a shell, unless a program has that name.
+/// A command of one word that contains one of these bytes is a line for a shell, unless a program has that name.
 const LINE_BYTES: &[u8] = b" \t\n|&;<>()$`\\\"'*?[";
 
 /// The command as it was given.
@@ -17,7 +17,7 @@ pub(super) struct GivenCommand {
     kind: CommandKind,
     /// Whether words that look like operators of a shell are arguments (`-q`).
     is_quoted: bool,
-    /// The option with which a command gets several items, if `-I` is given too.
+    /// The option that gives a command several items, such as `-n`, if `-I` is given as well.
     grouped_without_append: Option<&'static str>,
 }
 
@@ -79,8 +79,8 @@ impl GivenCommand {
         if let Some(option) = self.grouped_without_append.filter(|_| takes_no_item()) {
             let text = display::quoted(syntax.item_text());
             return Err(format!(
-                "with -I, items are passed only where the command contains {text}, which it does not, so those of {option} would \
-                 be lost: leave out -I, or write {text} in the command"
+                "with -I, items only replace {text}, and the command does not contain {text}, so {option} would pass no items: \
+                 leave out -I, or write {text} in the command"
             ));
         }
         match &self.kind {
@@ -139,7 +139,7 @@ fn is_line(word: &[u8], options: &MapOptions) -> bool {
         options.workdir.as_deref().unwrap_or(Path::new("")).join(name)
     };
     if word.contains(&b'/') {
-        // The path of a program may contain a blank, and so may the directory of programs that the items name.
+        // The path of a program may contain a blank. So may the directory in a word such as `my tools/{}`, where the item is the program.
         let fixed = word.iter().position(|&byte| byte == b'{').map_or(word, |at| &word[..at]);
         let directory = fixed.iter().rposition(|&byte| byte == b'/').map_or(&b""[..], |at| &fixed[..at]);
         !(path(word).is_file() || has_line_bytes(directory) && path(directory).is_dir())

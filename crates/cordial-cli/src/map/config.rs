@@ -13,7 +13,7 @@ use crate::input::{Origin, Source, Sources};
 use crate::launch::{FleetFilesConfig, SlotLimit};
 use crate::pipe::BlockOptions;
 use crate::records::{Joblog, PastJoblog, PastRun, ResultsDirectory, Resume, RunRecords};
-use crate::remote::Remote;
+use crate::remote::RemoteCommands;
 use crate::report::{Format, ProgressMode};
 use crate::stop::halt::HaltPolicy;
 use crate::system::{self, Program, Terminal};
@@ -44,10 +44,10 @@ pub(super) enum Input {
     Blocks(Origin, Box<BlockOptions>),
 }
 
-/// The records of a run. They are opened last, so that a run that cannot begin leaves no files: with a fleet, when it has been reached.
+/// The records of a run. They are opened last, so that a run that cannot begin leaves no files; with a fleet, after the fleet has been reached.
 pub(super) enum ConfigRecords {
     Open(Box<RunRecords>),
-    /// The command that they record.
+    /// Not opened yet. This is the command that the records will contain.
     Later(Box<CommandTemplate>),
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Config {
     pub(super) template: CommandTemplate,
     pub(super) program: Program,
     /// The other machines, if commands run there.
-    pub(super) remote: Option<Remote>,
+    pub(super) remote: Option<RemoteCommands>,
     /// The terminal, if commands may use it.
     pub(super) terminal: Option<Arc<Terminal>>,
     /// Whether the items are read from the terminal.
@@ -110,7 +110,7 @@ impl Config {
             return Err(format!("--workdir {shown} is not a directory: {advice}"));
         }
         if options.items.header.is_some() {
-            arguments::announce_terminal(&sources, options.quiet);
+            arguments::announce_terminal(&options, &sources);
         }
         let syntax = match options.pipe.is_on() {
             true => block_syntax(&options)?,
@@ -118,7 +118,7 @@ impl Config {
         };
         let is_searched = options.dry_run || options.remote.is_used() || options.fleet.nats.is_some();
         let template = command.template(&syntax).map_err(|message| match command.program() {
-            // The value of an option may have been taken for the program.
+            // The value of an option may have been taken for the program. `find_program` then advises to attach it.
             Some(name) if options.items.without_value().is_some() && !is_searched => {
                 find_program(name, &options).err().unwrap_or(message)
             }
@@ -137,7 +137,7 @@ impl Config {
                 "the command is a function of bash, which other machines do not know: write it into a script, and send that with --transferfile".to_owned(),
             );
         }
-        // Which items are together depends on the slots of the hosts, and on the lines that they accept.
+        // How many items a command gets depends on the slots of the hosts, and on the length of the lines that they accept.
         let needs_hosts = !options.dry_run || arguments::may_group(&options.items);
         let remote = remote(&options, &syntax, needs_hosts)?;
         let items_are_typed = arguments::items_are_typed(&sources);

@@ -95,7 +95,7 @@ fn shared_directory(workdir: Option<&Path>) -> Result<Vec<u8>, String> {
     system::argument_bytes(current.join(workdir.unwrap_or(Path::new(""))).into())
 }
 
-/// Returns how many items are sent at once. `given` is the number of `concurrency` on this machine.
+/// Returns how many items are sent at once. `given` is the number that `concurrency` means on this machine.
 pub(super) fn limit(concurrency: &Concurrency, given: usize) -> SlotLimit {
     match concurrency {
         Concurrency::Percent(100) => SlotLimit::new(SENT_AHEAD, SENT_AHEAD),

@@ -25,20 +25,21 @@ use super::run_state::RunState;
 use crate::args::MapOptions;
 use crate::blocking_io::{Writer, print_message};
 use crate::exit_reason::ExitReason;
+use crate::input::Origin;
 use crate::report::{Printer, RunEnd};
 use crate::stop::token::{StopLevel, StopToken};
 use crate::system::{
     self, GroupTable, JobControl, LimitSignals, StandardError, StandardOutput, StopSignal, StopSignals,
 };
 use crate::text::display::ERASE_BAR;
-use crate::text::io_error;
+use crate::text::{build_error, io_error};
 
 /// How long to wait for the threads that run commands after all commands were killed.
 const LAUNCHER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Runs the command, and returns the exit status of the program.
 pub(crate) fn run(options: MapOptions) -> ExitCode {
-    // Before the first child, which may ask another machine.
+    // Before the first child: `Config::new` may start one, such as `ssh` for the slots of a host.
     system::keep_exit_statuses();
     system::survive_file_limit();
     let config = Config::new(options).and_then(|config| {
@@ -75,7 +76,7 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
             }
         },
         Err(error) => {
-            print_message(io_error::without_number(&error.to_string()));
+            print_message(build_error::describe(error));
             ExitReason::Error
         }
     };
@@ -91,16 +92,18 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
     reason.into()
 }
 
-/// Starts the observer, opens the records, and says where the items come from.
+/// Starts the observer, opens the records, and announces that items are read from the terminal, if they are.
 fn open(config: Config, runtime: &Runtime) -> Result<Config, String> {
     if let Some(address) = &config.options.observe {
         observe(address, runtime)?;
     }
     let config = config.open_records()?;
-    if config.options.items.header.is_none()
-        && let Input::Items(sources) = &config.input
-    {
-        arguments::announce_terminal(&sources.sources, config.options.quiet);
+    match &config.input {
+        Input::Items(sources) if config.options.items.header.is_none() => {
+            arguments::announce_terminal(&config.options, &sources.sources);
+        }
+        Input::Blocks(Origin::Stdin, _) => arguments::announce_typed_input(config.options.quiet),
+        Input::Items(_) | Input::Blocks(..) => {}
     }
     Ok(config)
 }
@@ -173,7 +176,7 @@ async fn root(config: Config, run_name: String, state: RunState) -> ExitReason {
     match (reason, state.stop_signal.get()) {
         (Some(reason), _) => reason,
         (None, signal) => {
-            // Some outcomes were not printed, but the summary of the others can be.
+            // Some outcomes were not printed. The summary counts the others.
             let signal = signal.copied().unwrap_or(StopSignal::Interrupt);
             let _ = time::timeout(LAST_OUTPUT_TIMEOUT, printer.print_summary(RunEnd::Interrupted(signal))).await;
             ExitReason::Interrupted(signal)
@@ -188,8 +191,9 @@ async fn announce_stop(grace: Duration, is_quiet: bool) {
         return;
     }
     // The next tick draws the bar again.
+    let erase = if system::is_stderr_screen() { ERASE_BAR } else { "" };
     let line = format!(
-        "{ERASE_BAR}cordial: stopping; running commands have {} to exit. Press Ctrl-C again to kill them\n",
+        "{erase}cordial: stopping; running commands have {} to exit. Press Ctrl-C again to kill them\n",
         humantime::format_duration(grace)
     );
     let write = async {

@@ -6,6 +6,7 @@ use cordial::{Runtime, process};
 use cordial_observer::{Observer, ServeError};
 
 use crate::blocking_io::print_message;
+use crate::system;
 use crate::text::io_error;
 
 /// Starts an observer of the runtime, and prints the address of its page. The observer ends with the program.
@@ -14,6 +15,7 @@ use crate::text::io_error;
 ///
 /// A message, when the address is not valid, can be reached from other machines, or cannot be bound.
 pub(super) fn observe(address: &str, runtime: &Runtime) -> Result<(), String> {
+    system::check_room_for_thread().map_err(|error| format!("--observe {address}: {}", io_error::describe(&error)))?;
     let observer = Observer::builder().runtime(runtime.inspector()).name("cordial map").serve(address);
     let observer = observer.map_err(|error| match error {
         ServeError::Unprotected { .. } => format!(

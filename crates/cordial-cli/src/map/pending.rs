@@ -11,7 +11,7 @@ use futures_core::Stream;
 use super::attempts::ItemRun;
 use super::block_source::BlockSource;
 use super::questions::{Answer, Questions};
-use crate::input::{ItemSource, ValueCount};
+use crate::input::{ItemSource, RecordCount};
 use crate::item::Item;
 use crate::output::Budget;
 use crate::records::{FatalError, RunRecords};
@@ -25,10 +25,23 @@ pub(super) enum RunSource {
 
 impl RunSource {
     /// Returns the count of records, which grows while the input is read ahead, and the largest number of records in an item.
-    pub(super) fn count(&self) -> (Arc<ValueCount>, usize) {
+    pub(super) fn count(&self) -> (Arc<RecordCount>, usize) {
         match self {
             RunSource::Items(items) => items.count(),
             RunSource::Blocks(blocks) => (blocks.count(), 1),
+        }
+    }
+
+    /// Returns whether the next item may wait for the budget, that is, for the ends of earlier commands. With `--round-robin` it must
+    /// not: commands then end only after all items are returned. These are at most as many as the slots.
+    fn may_wait(&self) -> bool {
+        !matches!(self, RunSource::Blocks(blocks) if blocks.is_shared())
+    }
+
+    /// Ends the items, because no further command starts.
+    fn end(&mut self) {
+        if let RunSource::Blocks(blocks) = self {
+            blocks.end();
         }
     }
 
@@ -57,36 +70,48 @@ impl Stream for PendingItems {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        ready!(this.budget.poll_available(cx));
+        let next = ready!(this.poll_run(cx));
+        if next.is_none() {
+            this.source.end();
+        }
+        Poll::Ready(next)
+    }
+}
+
+impl PendingItems {
+    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<Option<Arc<ItemRun>>> {
+        if self.source.may_wait() {
+            ready!(self.budget.poll_available(cx));
+        }
         loop {
-            if let Some(questions) = this.questions.as_mut().filter(|questions| !questions.is_idle()) {
+            if let Some(questions) = self.questions.as_mut().filter(|questions| !questions.is_idle()) {
                 match ready!(questions.poll_answer(cx)) {
-                    Answer::Run(item) => return Poll::Ready(Some(ItemRun::new(item, &this.budget))),
-                    Answer::Skip => this.skipped.fetch_add(1, Ordering::Relaxed),
+                    Answer::Run(item) => return Poll::Ready(Some(ItemRun::new(item, &self.budget))),
+                    Answer::Skip => self.skipped.fetch_add(1, Ordering::Relaxed),
                     Answer::Stop => return Poll::Ready(None),
                     Answer::Failed(error) => {
-                        let _ = this.records.abort(FatalError::Input(error));
+                        let _ = self.records.abort(FatalError::Input(error));
                         return Poll::Ready(None);
                     }
                 };
             }
-            let item = match ready!(this.source.poll_next(cx)) {
+            let item = match ready!(self.source.poll_next(cx)) {
                 None => return Poll::Ready(None),
                 Some(Ok(item)) => item,
                 Some(Err(error)) => {
-                    let _ = this.records.abort(FatalError::Input(error));
+                    let _ = self.records.abort(FatalError::Input(error));
                     return Poll::Ready(None);
                 }
             };
-            match (this.records.is_skipped(&item), &mut this.questions) {
+            match (self.records.is_skipped(&item), &mut self.questions) {
                 (Ok(true), _) => {
-                    this.skipped.fetch_add(1, Ordering::Relaxed);
+                    self.skipped.fetch_add(1, Ordering::Relaxed);
                 }
                 (Ok(false), Some(questions)) => {
-                    let command = this.records.printed_command(&item, Quoting::OneLine);
+                    let command = self.records.printed_command(&item, Quoting::OneLine);
                     questions.ask(item, command);
                 }
-                (Ok(false), None) => return Poll::Ready(Some(ItemRun::new(item, &this.budget))),
+                (Ok(false), None) => return Poll::Ready(Some(ItemRun::new(item, &self.budget))),
                 (Err(_), _) => return Poll::Ready(None),
             }
         }

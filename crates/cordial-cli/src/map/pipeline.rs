@@ -6,7 +6,7 @@
 //! stopped; standard output was closed; the input, the output or the records have an error.
 
 use std::future::poll_fn;
-use std::io::{self, IsTerminal};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::pin::pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -30,6 +30,7 @@ use crate::exit_reason::ExitReason;
 use crate::fleet::{self, Fleet, SentCommands};
 use crate::launch::{
     FleetFiles, FleetLaunch, LaunchConfig, Launcher, OutputTarget, RemoteLaunch, SlotLimit, TerminalStops, Throttle,
+    functions_mention_parallel_names,
 };
 use crate::outcome::Outcome;
 use crate::output::{Budget, LineBatch, LineChannel, PrintQueue};
@@ -42,7 +43,8 @@ use crate::system::{self, CommandInput, CommandOutput, Program, SpawnConfig, Spa
 use crate::text::shell_quote::Quoting;
 use crate::text::{display, io_error};
 
-/// How long the last output of a run that a signal has stopped, or a message beside a run, may take. Its reader may have stopped reading.
+/// How long it may take to write the last output of a run that a signal has stopped, or a message that is printed beside the run. The
+/// reader may have stopped reading.
 pub(super) const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many results beyond the concurrency may wait for the result of an earlier item. `Budget` limits their memory.
@@ -77,19 +79,22 @@ where
         fleet_files,
         options,
     } = config;
-    let (mut source, shared) = match open(input, &limit, &stop).await {
-        Ok(source) => source,
-        Err(message) => {
-            printer.print_message(&message).await;
-            return ExitReason::Error;
+    let opening = async {
+        let (source, shared) = open(input, &limit, &stop).await?;
+        if matches!(&source, RunSource::Items(items) if items.has_empty_list()) && !options.quiet {
+            printer.print_message("one of the lists is empty, so there are no items").await;
         }
+        let fleet = if options.dry_run { None } else { connect_fleet(&options).await? };
+        Ok((source, shared, fleet))
     };
-    if matches!(&source, RunSource::Items(items) if items.has_empty_list()) && !options.quiet {
-        printer.print_message("one of the lists is empty, so there are no items").await;
-    }
-    let fleet = if options.dry_run { Ok(None) } else { connect_fleet(&options).await };
-    let opened = fleet.and_then(|fleet| Ok((fleet, records.open(&options)?)));
-    let (fleet, records) = match opened {
+    let opened: Result<_, String> = tokio::select! {
+        biased;
+        opened = opening => opened,
+        // Several sources are read to their ends before the first command, which may take any time.
+        () = stop.wait_for(StopLevel::Drain) => return interrupted(options.dry_run, &state, printer).await,
+    };
+    let opened = opened.and_then(|(source, shared, fleet)| Ok((source, shared, fleet, records.open(&options)?)));
+    let (mut source, shared, fleet, records) = match opened {
         Ok(opened) => opened,
         Err(message) => {
             printer.print_message(&message).await;
@@ -138,7 +143,8 @@ where
         run_name,
     };
     let remote = remote.map(|remote| {
-        // The local commands that connect to the hosts run another program, and not in the directory of `--workdir`.
+        // The local commands that connect to the hosts run another program. They do not run in the directory of `--workdir`, which
+        // is on the hosts.
         let spawn_config = SpawnConfig {
             program: Program::Searched,
             workdir: None,
@@ -161,6 +167,7 @@ where
         typed,
         is_verbose: options.other.verbose,
         slot_variable: options.other.process_slot_var.clone(),
+        functions_mention_parallel_names: functions_mention_parallel_names(),
         spawner: Spawner::new(spawn_config, terminal),
         remote,
         fleet,
@@ -183,15 +190,14 @@ where
             launcher
         }
         Err(error) => {
-            let message = format!(
-                "cannot start the threads that run commands: {}; run fewer commands at once (-c)",
-                io_error::describe(&error)
-            );
+            // The error of a limit on memory names its own way out.
+            let advice = if error.kind() == ErrorKind::OutOfMemory { "" } else { "; run fewer commands at once (-c)" };
+            let message = format!("cannot start the threads that run commands: {}{advice}", io_error::describe(&error));
             printer.print_message(&message).await;
             return ExitReason::Error;
         }
     };
-    let values = source.count();
+    let record_count = source.count();
     let questions = asked_at.map(|terminal| Questions::new(terminal, limit.clone(), stop.clone()));
     let printed = questions.as_ref().map(|questions| questions.printed.clone());
     // With questions, no request waits: a question is asked only when its command can run.
@@ -215,9 +221,9 @@ where
         .or_exit()
         .retry(Retry::times(options.retries as usize).when(should_retry))
         .zip_input_on_exit();
-    printer.begin_progress(ProgressCounts { stream: results.progress(), values, skipped });
-    // Without retries, items that run one at a time finish in order. The outcomes of short commands arrive together, and the tasks
-    // that receive them run at once, so the stream would return them in any order.
+    printer.begin_progress(ProgressCounts { stream: results.progress(), records: record_count, skipped });
+    // Without retries, items that run one at a time finish in order, so printing them in order delays none. An unordered stream could
+    // change their order: the outcomes of short commands arrive together, at tasks that run at the same time.
     let finish_in_order = limit.get() == 1 && options.retries == 0;
     let is_ordered = match output {
         OutputMode::Grouped(_) => !options.unordered || finish_in_order,
@@ -246,9 +252,24 @@ where
     conclude(&runner, &state, shared.as_deref(), printer).await
 }
 
+/// Ends a run that a signal has stopped before its first command.
+async fn interrupted<O, E>(is_dry_run: bool, state: &RunState, printer: &mut Printer<O, E>) -> ExitReason
+where
+    O: AsyncWrite + Unpin,
+    E: AsyncWrite + Unpin,
+{
+    let signal = state.stop_signal.get().copied().unwrap_or(StopSignal::Interrupt);
+    if !is_dry_run {
+        drop(time::timeout(LAST_OUTPUT_TIMEOUT, printer.print_summary(RunEnd::Interrupted(signal))).await);
+    }
+    ExitReason::Interrupted(signal)
+}
+
 /// Connects to the fleet, if commands run there, and waits for a worker.
 async fn connect_fleet(options: &MapOptions) -> Result<Option<Fleet>, String> {
     let Some(url) = &options.fleet.nats else { return Ok(None) };
+    system::check_room_for_thread()
+        .map_err(|error| format!("cannot use a fleet (--nats): {}", io_error::describe(&error)))?;
     let cluster = fleet::connect(url, &options.fleet.server, None).await?;
     let group = options.fleet.fleet_group.clone().unwrap_or_else(|| "default".to_owned());
     let fleet = Fleet { cluster, url: url.clone(), group, sent: SentCommands::default() };
@@ -263,7 +284,7 @@ async fn open(
     stop: &StopToken,
 ) -> Result<(RunSource, Option<Arc<SharedBlocks>>), String> {
     let stdin = system::take_stdin()
-        .map_err(|error| format!("cannot take over standard input: {}", io_error::describe(&error)))?;
+        .map_err(|error| format!("cannot take over standard input: {}", io_error::with_advice(&error)))?;
     match input {
         Input::Items(sources) => Ok((RunSource::Items(Box::new(sources.open(stdin, stop.clone()).await?)), None)),
         Input::Blocks(origin, options) => {
@@ -364,13 +385,15 @@ where
     loop {
         let is_buffered = printer.is_buffered();
         let next = poll_fn(|cx| {
+            // Before the lines: a command that writes faster than they are printed always has further lines, and the stream starts
+            // items only when it is polled.
+            if let Poll::Ready(result) = results.as_mut().poll_next(cx) {
+                return Poll::Ready(Next::Result(result.map(Box::new)));
+            }
             if let Some(lines) = lines
                 && let Poll::Ready(Some(batch)) = lines.poll_recv(cx)
             {
                 return Poll::Ready(Next::Lines(batch));
-            }
-            if let Poll::Ready(result) = results.as_mut().poll_next(cx) {
-                return Poll::Ready(Next::Result(result.map(Box::new)));
             }
             if is_buffered {
                 return Poll::Ready(Next::Flush);
@@ -407,8 +430,7 @@ where
     printer.flush().await
 }
 
-/// Prints the lines that were sent before this call. A result may come from the stream although the lines before it have arrived only
-/// after `lines` was polled.
+/// Prints the lines that were sent before this call. Called before a result is printed: the last lines of its command come first.
 async fn print_arrived_lines<O, E>(
     lines: &mut Option<Receiver<LineBatch>>,
     printer: &mut Printer<O, E>,
@@ -418,7 +440,7 @@ where
     E: AsyncWrite + Unpin,
 {
     let Some(lines) = lines else { return Ok(()) };
-    // Commands that still run may send further lines all the time.
+    // Not until `lines` is empty: commands that still run may send further lines all the time.
     for _ in 0..lines.len() {
         if let Some(batch) = lines.recv().await {
             printer.print_lines(batch).await?;
@@ -457,7 +479,9 @@ where
         for advice in runner.records.advice(end == RunEnd::Finished && fatal_error.is_none()) {
             printer.print_advice(&advice).await;
         }
-        if end == RunEnd::Finished && shared.is_some_and(SharedBlocks::has_unread_blocks) {
+        // Commands that were terminated have rarely read the whole input, and the summary counts them.
+        let were_ended = runner.stop.level() > StopLevel::Drain || matches!(end, RunEnd::Interrupted(_));
+        if !were_ended && shared.is_some_and(SharedBlocks::has_unread_blocks) {
             printer
                 .print_message("the input was not read to its end, because all commands of --round-robin had ended")
                 .await;
@@ -465,7 +489,7 @@ where
     };
     match end {
         RunEnd::Interrupted(_) => drop(time::timeout(LAST_OUTPUT_TIMEOUT, summary).await),
-        // As for the outputs of items, the reader may take its time.
+        // No timeout: a slow reader also delays the outputs of items for any time.
         RunEnd::Finished | RunEnd::Halted { .. } => summary.await,
     }
     match fatal_error {

@@ -60,18 +60,18 @@ pub(super) enum Answer {
     Failed(io::Error),
 }
 
-/// The question about one item after another.
+/// Asks about one item after another.
 pub(super) struct Questions {
     terminal: Arc<Terminal>,
     limit: SlotLimit,
     stop: StopToken,
     pub(super) printed: PrintedItems,
     n_accepted: u64,
-    asked: Option<Asked>,
+    asked: Option<PendingQuestion>,
 }
 
 /// An item that waits for its answer.
-struct Asked {
+struct PendingQuestion {
     item: Item,
     answer: Pin<Box<dyn Future<Output = Option<io::Result<bool>>> + Send>>,
 }
@@ -108,14 +108,14 @@ impl Questions {
                 answer = ask => Some(answer),
             }
         };
-        self.asked = Some(Asked { item, answer: Box::pin(answer) });
+        self.asked = Some(PendingQuestion { item, answer: Box::pin(answer) });
     }
 
     /// Returns the answer to the question that is open.
     pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
         let asked = self.asked.as_mut().expect("an answer is polled while a question is open");
         let answer = ready!(asked.answer.as_mut().poll(cx));
-        let Asked { item, .. } = self.asked.take().expect("its answer was polled above");
+        let PendingQuestion { item, .. } = self.asked.take().expect("its answer was polled above");
         Poll::Ready(match answer {
             Some(Ok(true)) => {
                 self.n_accepted += 1;

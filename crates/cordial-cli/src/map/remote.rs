@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::args::{Concurrency, MapOptions};
-use crate::remote::{Remote, RemoteConfig};
+use crate::blocking_io::print_message;
+use crate::remote::{RemoteCommands, RemoteConfig};
 use crate::system;
 use crate::template::{CommandTemplate, Syntax};
 use crate::text::io_error;
@@ -17,7 +17,11 @@ use crate::text::io_error;
 ///
 /// A message, when options contradict each other, when a file of hosts cannot be read, when a variable of `--env` cannot be copied, or
 /// when no machine can be reached.
-pub(super) fn remote(options: &MapOptions, syntax: &Syntax, needs_hosts: bool) -> Result<Option<Remote>, String> {
+pub(super) fn remote(
+    options: &MapOptions,
+    syntax: &Syntax,
+    needs_hosts: bool,
+) -> Result<Option<RemoteCommands>, String> {
     let given = &options.remote;
     if !given.is_used() {
         // The other options need no check: files are here already, and commands inherit all variables.
@@ -89,7 +93,7 @@ pub(super) fn remote(options: &MapOptions, syntax: &Syntax, needs_hosts: bool) -
         return config.check_hosts().map(|()| None);
     }
     // The run has not begun, so nothing else prints.
-    Remote::new(config, |message| drop(writeln!(std::io::stderr(), "cordial: {message}"))).map(Some)
+    RemoteCommands::new(config, |message| print_message(format_args!("{message}"))).map(Some)
 }
 
 /// Refuses a directory if it has a placeholder, or if one of the hosts is `:`, which is this machine.
@@ -149,8 +153,10 @@ fn default_file() -> PathBuf {
 
 /// Returns the hosts in a file: one a line, without comments.
 fn from_file(path: &Path) -> Result<Vec<String>, String> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| format!("cannot read the hosts in {}: {}", path.display(), io_error::describe(&error)))?;
+    let text = fs::read_to_string(path).map_err(|error| {
+        let reason = io_error::describe(&error);
+        format!("cannot read the hosts in {}: {reason}; name a file that exists and that you may read", path.display())
+    })?;
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
     Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }

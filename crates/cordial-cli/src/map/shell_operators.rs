@@ -10,7 +10,7 @@ use memchr::memmem;
 use crate::system;
 use crate::text::display;
 
-/// Programs and options for which `>`, `<`, and a `;` in a word are arguments.
+/// Programs and options for which operators such as `>`, `<`, `;` and `|` in a word are arguments.
 const COMPARING: [&[u8]; 19] = [
     b"expr",
     b"test",
@@ -69,11 +69,14 @@ const PASSING: [&[u8]; 25] = [
 /// Shells, whose script comes after an option with the letter `c`.
 const SHELLS: [&[u8]; 5] = [b"sh", b"bash", b"dash", b"zsh", b"ksh"];
 
-/// Programs whose script is an argument; in single quotes it has no meaning, because the quotes are for a shell.
+/// Programs whose script is an argument. A script that still has its single quotes is invalid, because a shell would have removed them.
 const SCRIPTED: [&[u8]; 5] = [b"awk", b"gawk", b"mawk", b"sed", b"jq"];
 
-/// Programs for which the value of an option in single quotes has no meaning.
+/// Programs for which the value of an option is invalid if it still has its single quotes.
 const WITH_OPTIONS: [&[u8]; 7] = [b"perl", b"python", b"python3", b"ruby", b"find", b"sh", b"bash"];
+
+/// Programs that print their arguments, so that quotes around an item may be meant.
+const PRINTING: [&[u8]; 3] = [b"echo", b"printf", b"logger"];
 
 /// Programs in whose words `$(…)` has a meaning of its own.
 const EXPANDING: [&[u8]; 4] = [b"make", b"gmake", b"bmake", b"m4"];
@@ -112,14 +115,25 @@ pub(super) fn check(words: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Resu
         let is_before = |names: &[&[u8]]| words[..=at].iter().any(|word| names.contains(&file_name(word)));
         let option = before.last().filter(|option| option.starts_with(b"-"));
         let is_value = option.is_some();
-        let is_quoted = word.len() > 2 && word.starts_with(b"'") && word.ends_with(b"'");
-        if is_quoted && (is_before(&SCRIPTED) || (is_value && is_before(&WITH_OPTIONS))) {
-            return Err(format!(
+        let refuse_quotes = || {
+            Err(format!(
                 "the quotes in {} would be passed to {}, because several words run without a shell: remove the inner quotes, or \
                  add --shell; or add -q to pass them",
                 display::quoted(word),
                 display::quoted(program),
-            ));
+            ))
+        };
+        let is_quoted = is_in_quotes(word, b'\'');
+        if is_quoted && (is_before(&SCRIPTED) || (is_value && is_before(&WITH_OPTIONS))) {
+            return refuse_quotes();
+        }
+        // A script that is in double quotes as a whole is only a text for its program, and does nothing.
+        let is_text = is_in_quotes(word, b'"');
+        if is_text
+            && ((is_before(&SCRIPTED) && !is_before(&[b"jq"]))
+                || (is_value && is_before(&WITH_OPTIONS) && !is_before(&SHELLS)))
+        {
+            return refuse_quotes();
         }
         let has_c = |option: &Vec<u8>| option.starts_with(b"-") && !option.starts_with(b"--") && option.contains(&b'c');
         let is_script =
@@ -134,6 +148,12 @@ pub(super) fn check(words: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Resu
         // `perl -e` and the like: the program of another language.
         let is_program =
             option.is_some_and(|option| option.ends_with(b"e") || option.ends_with(b"r") || option == b"--eval");
+        if !is_compared
+            && !is_program
+            && ((is_text && has_variable(word)) || ((is_text || is_quoted) && has_item(word) && !is_before(&PRINTING)))
+        {
+            return refuse_quotes();
+        }
         let what = match substitution(word, after, &has_item) {
             Some(what) if !is_compared && !is_program && !is_before(&EXPANDING) => Some(what),
             _ if word.iter().any(u8::is_ascii_whitespace) => {
@@ -185,6 +205,19 @@ pub(super) fn check(words: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Resu
     Ok(())
 }
 
+/// Returns whether a word is a text in quotes, without such a quote inside: the word `'a b'`, with its quotes.
+fn is_in_quotes(word: &[u8], quote: u8) -> bool {
+    word.len() > 2
+        && word.iter().filter(|byte| **byte == quote).count() == 2
+        && word[0] == quote
+        && word.ends_with(&[quote])
+}
+
+/// Returns whether a shell would insert a variable into a word: `$USER`, `${USER}`.
+fn has_variable(word: &[u8]) -> bool {
+    word.windows(2).any(|pair| pair[0] == b'$' && (pair[1].is_ascii_alphabetic() || b"_{".contains(&pair[1])))
+}
+
 fn refusal(word: &[u8], program: &[u8], what: &str) -> String {
     format!(
         "{} is an argument of {} here, and not {what}, because several words run without a shell: add --shell, or write \
@@ -203,9 +236,9 @@ fn begins_line(word: &[u8]) -> bool {
     is_assignment || word.contains(&b';') || (first.len() < word.len() && system::is_command(first))
 }
 
-/// Returns what a shell would substitute in a word, if the item is a part of that: `$(basename {})`, `` `basename {}` ``, or
-/// `$((`, whose end may be in a later word. A substitution with a blank before or after it in its word belongs to a text, or to a line for another
-/// program.
+/// Returns what a shell would substitute in a word, for the message, if the substitution contains the item: `$(basename {})`,
+/// `` `basename {}` ``, or `$((`, whose end may be in a later word. Ignores a command substitution if its word has a blank before or after it:
+/// the word is then a text, or a line for another program.
 fn substitution(word: &[u8], after: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Option<&'static str> {
     if let Some(at) = memmem::find(word, b"$((") {
         let rest = || std::iter::once(&word[at..]).chain(after.iter().map(|word| &word[..]));
@@ -226,8 +259,8 @@ fn substitution(word: &[u8], after: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool
     (is_substituted(b"$(", b')') || is_substituted(b"`", b'`')).then_some("a command substitution")
 }
 
-/// Returns the operator of a shell at the start of a word that has blanks: `| tee log`, `> log 2>&1`. `follows_item` says whether a
-/// word before this one has a placeholder.
+/// Returns the kind of shell operator with which a word with blanks begins, such as `| tee log` or `> log 2>&1`. `follows_item` says
+/// whether a word before this one has a placeholder.
 fn operator_before_blank(word: &[u8], follows_item: bool) -> Option<&'static str> {
     let mut parts = word.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty());
     let (first, next) = (parts.next()?, parts.next()?);
@@ -235,7 +268,7 @@ fn operator_before_blank(word: &[u8], follows_item: bool) -> Option<&'static str
     // `> quoted text` and `> 5` are no redirections.
     let is_file = || next.iter().any(u8::is_ascii_alphabetic) && parts.clone().all(is_operator);
     match first {
-        // A line of a table ends as it begins.
+        // Not `| sort | name |`, which is a line of a table.
         b"|" | b"|&" | b"||" | b"&&" if system::is_command(next) && !word.ends_with(b"|") => Some(CONDITION),
         b";" if system::is_command(next) => Some(END),
         _ if COMPLETE.contains(&first) && is_operator(next) => Some(REDIRECTION),
@@ -268,7 +301,7 @@ fn begins_command(word: &[u8]) -> bool {
     rest.is_some_and(|rest| rest.len() > 1 && system::is_command(rest))
 }
 
-/// Returns whether a word has a value: `-DLIST=a;b` or `LIST=a;b`.
+/// Returns whether a word is an option or sets a value: `-DLIST=a;b` or `LIST=a;b`.
 fn has_value(word: &[u8]) -> bool {
     word.starts_with(b"-") || word.contains(&b'=')
 }
@@ -287,7 +320,7 @@ fn ends_exec(before: &[Vec<u8>]) -> bool {
     before.iter().any(|word| options.contains(&&word[..]))
 }
 
-/// Returns whether a word contains a `;` after which a command begins: `;` and `x;` before a word that is one, or `x;echo`.
+/// Returns whether a word contains a `;` after which a command begins: `x;echo`, or `;` or `x;` if the next word is a command.
 fn separates(word: &[u8], next_is_command: bool) -> bool {
     let Some(at) = word.iter().rposition(|&byte| byte == b';') else { return false };
     match &word[at + 1..] {

@@ -1,7 +1,7 @@
 //! One output of a command: in memory while the output and the sum of all outputs are small, otherwise in a temporary file.
 
 use std::env;
-use std::io::{self, Read, Seek, Take, Write};
+use std::io::{self, Read, Seek, SeekFrom, Take, Write};
 
 use tempfile::SpooledTempFile;
 
@@ -15,6 +15,8 @@ const MAX_CAPTURE_IN_MEMORY: usize = 64 * 1024;
 pub(crate) struct Capture {
     file: SpooledTempFile,
     length: u64,
+    /// Whether the position of `file` is `length`. It is not after a failed write and after a read.
+    is_at_end: bool,
     charge: Charge,
 }
 
@@ -23,6 +25,7 @@ impl Capture {
         Capture {
             file: SpooledTempFile::new_in(MAX_CAPTURE_IN_MEMORY, env::temp_dir()),
             length: 0,
+            is_at_end: true,
             charge: budget.charge(0),
         }
     }
@@ -38,21 +41,28 @@ impl Capture {
     ///
     /// When the temporary file cannot be created or written. The bytes of earlier calls remain readable.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if !self.file.is_rolled() {
-            if self.charge.total_bytes() + bytes.len() > MAX_BYTES_IN_MEMORY {
-                self.file.roll()?;
-            }
-            self.file.write_all(bytes)?;
-            if self.file.is_rolled() {
-                self.charge.move_to_file();
-            } else {
-                self.charge.add_bytes(bytes.len());
-            }
-        } else {
-            self.file.write_all(bytes)?;
+        let was_in_memory = !self.file.is_rolled();
+        let written = self.write(bytes);
+        self.is_at_end = written.is_ok();
+        if was_in_memory && self.file.is_rolled() {
+            self.charge.move_to_file();
+        } else if was_in_memory && written.is_ok() {
+            self.charge.add_bytes(bytes.len());
         }
+        written?;
         self.length += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Writes bytes behind those that are captured. An error may leave a part of the bytes in the file.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.is_at_end {
+            self.file.seek(SeekFrom::Start(self.length))?;
+        }
+        if !self.file.is_rolled() && self.charge.total_bytes() + bytes.len() > MAX_BYTES_IN_MEMORY {
+            self.file.roll()?;
+        }
+        self.file.write_all(bytes)
     }
 
     /// Returns a reader of all captured bytes, from the start.
@@ -61,6 +71,7 @@ impl Capture {
     ///
     /// When the temporary file cannot be rewound.
     pub(crate) fn reader(&mut self) -> io::Result<Take<&mut SpooledTempFile>> {
+        self.is_at_end = false;
         self.file.rewind()?;
         // A failed `append` may have written a part, which does not count.
         Ok((&mut self.file).take(self.length))

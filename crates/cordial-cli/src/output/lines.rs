@@ -15,7 +15,7 @@ use crate::item::Item;
 /// waits as well.
 const CHANNEL_CAPACITY: usize = 16;
 
-/// A line with more than this many bytes is printed in parts, of which the first has the tag. Parts of several commands may take turns.
+/// A line is printed in parts if more than this many bytes of it arrive before its end. Only the first part has the tag, and parts of other lines may come between.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 
 /// Lines that one command wrote to one of its outputs, or a message.
@@ -54,6 +54,7 @@ impl LineChannel {
             queue,
             tag,
             is_line_start: true,
+            is_part_sent: false,
             length: 0,
             unfinished: Vec::new(),
             unsent: Vec::new(),
@@ -70,6 +71,8 @@ pub(crate) struct LineWriter {
     tag: Vec<u8>,
     /// Whether the next byte begins a line.
     is_line_start: bool,
+    /// Whether a part of the unfinished line was sent or held, or waits in `unsent`.
+    is_part_sent: bool,
     /// The number of bytes that the command has written.
     length: u64,
     /// The last line, or the last part of it, which the command has not ended with a newline yet.
@@ -104,15 +107,19 @@ impl LineWriter {
             self.is_line_start = part.ends_with(b"\n");
             if self.is_line_start || self.unfinished.len() > MAX_LINE_BYTES {
                 self.unsent.append(&mut self.unfinished);
+                self.is_part_sent = !self.is_line_start;
             }
         }
         self.send().await
     }
 
-    /// Forgets the unfinished line: the command runs again, and writes everything again from its first line.
+    /// Drops the unfinished line: the command runs again, and writes all of its lines again. A line of which a part was sent ends there.
     pub(crate) fn restart(&mut self) {
         self.unfinished.clear();
-        self.is_line_start = true;
+        if self.is_part_sent {
+            self.unsent.push(b'\n');
+        }
+        (self.is_line_start, self.is_part_sent) = (true, false);
         self.length = 0;
     }
 
@@ -148,3 +155,6 @@ impl LineWriter {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ pub(crate) struct Block {
     offset: u64,
     length: usize,
     content: Content,
-    pool: Pool,
+    pool: BlockPool,
 }
 
 #[derive(Debug)]
@@ -31,12 +31,12 @@ pub(crate) enum BlockBytes<'a> {
 }
 
 impl Block {
-    pub(super) fn new(offset: u64, buffer: Vec<u8>, length: usize, pool: &Pool) -> Block {
+    pub(super) fn new(offset: u64, buffer: Vec<u8>, length: usize, pool: &BlockPool) -> Block {
         Block { offset, length, content: Content::Buffer(buffer), pool: pool.clone() }
     }
 
     /// Returns a block that stays in its file, at the position `at`.
-    pub(super) fn of_file(offset: u64, file: &Arc<SplicedFile>, at: u64, length: usize, pool: &Pool) -> Block {
+    pub(super) fn of_file(offset: u64, file: &Arc<SplicedFile>, at: u64, length: usize, pool: &BlockPool) -> Block {
         Block { offset, length, content: Content::File(Arc::clone(file), at), pool: pool.clone() }
     }
 
@@ -65,7 +65,7 @@ impl Drop for Block {
 
 /// Limits how many blocks exist at once, and keeps their memory for the next ones. Clones share it.
 #[derive(Clone)]
-pub(super) struct Pool(Arc<BlockPoolShared>);
+pub(super) struct BlockPool(Arc<BlockPoolShared>);
 
 struct BlockPoolShared {
     state: Mutex<BlockPoolState>,
@@ -79,11 +79,11 @@ struct BlockPoolState {
     n_blocks: usize,
 }
 
-impl Pool {
+impl BlockPool {
     /// `max_blocks` returns how many blocks may exist at once, which may change.
-    pub(super) fn new(max_blocks: impl Fn() -> usize + Send + Sync + 'static) -> Pool {
+    pub(super) fn new(max_blocks: impl Fn() -> usize + Send + Sync + 'static) -> BlockPool {
         let max_blocks = Box::new(max_blocks);
-        Pool(Arc::new(BlockPoolShared { state: Mutex::default(), returned: Condvar::new(), max_blocks }))
+        BlockPool(Arc::new(BlockPoolShared { state: Mutex::default(), returned: Condvar::new(), max_blocks }))
     }
 
     /// Waits until another block may exist, and counts it. The wait has no bound: commands may run for hours.
@@ -123,8 +123,8 @@ impl Pool {
     }
 }
 
-impl std::fmt::Debug for Pool {
+impl std::fmt::Debug for BlockPool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pool").finish_non_exhaustive()
+        f.debug_struct("BlockPool").finish_non_exhaustive()
     }
 }

@@ -9,19 +9,18 @@ pub(super) enum BlockSize {
     Bytes(usize),
     /// This many records.
     Records(usize),
-    /// This many bytes of input in this many blocks of about the same size, or in fewer if a record is longer than a block. `share` is the
-    /// size of the blocks after these, if the input has grown.
+    /// `left` bytes of input in `n_left` blocks of about the same size; in fewer blocks, if a record is longer than a block. If the input
+    /// has grown, `share` is the size of the blocks after these.
     Shares { left: u64, n_left: u64, share: u64 },
 }
 
 impl BlockSize {
-    /// Returns the largest number of bytes of the next block, which only a longer first record exceeds; `None` if records are
-    /// counted.
+    /// Returns the largest size of the next block in bytes, unless its first record is longer; `None` if records are counted.
     fn bytes(self) -> Option<usize> {
         match self {
             BlockSize::Bytes(size) => Some(size),
-            // One more than is left, so that the end of the input is seen: otherwise a last record without an end would become a
-            // block of its own.
+            // One more than is left, so that `cut_bytes` waits for the end of the input. Otherwise a last record without an end
+            // would become a block of its own.
             BlockSize::Shares { left, n_left: 1, .. } => Some(left.saturating_add(1) as usize),
             BlockSize::Shares { n_left: 0, share, .. } => Some(share.max(1) as usize),
             BlockSize::Shares { left, n_left, .. } => Some(left.div_ceil(n_left).max(1) as usize),
@@ -35,9 +34,9 @@ impl BlockSize {
 pub(super) struct Cutter {
     separator: Separator,
     size: BlockSize,
-    /// The number of records of the next block whose end is known, and the end of the last one.
+    /// How many complete records of the next block were found, and the end of the last one.
     records: (usize, usize),
-    /// No separator begins before this position, except for those that are counted; 0 if nothing was searched.
+    /// The search continues here: separators that begin before this position were examined. 0 if nothing was searched.
     searched: usize,
 }
 
@@ -46,12 +45,12 @@ impl Cutter {
         Cutter { separator, size, records: (0, 0), searched: 0 }
     }
 
-    /// Returns the largest size of the next block and the separator of its records, unless the blocks are counted in records.
+    /// Returns the largest size of the next block and the separator of its records; `None` if a block is a number of records.
     pub(super) fn bytes(&self) -> Option<(usize, &Separator)> {
         Some((self.size.bytes()?, &self.separator))
     }
 
-    /// Counts a block. The caller calls this for a block that it has cut itself.
+    /// Counts a block. `next` calls this; the caller calls it only for a block that was cut without `next`.
     pub(super) fn count(&mut self, length: u64) {
         if let BlockSize::Shares { left, n_left, .. } = &mut self.size {
             // The input may grow.
@@ -60,7 +59,7 @@ impl Cutter {
     }
 
     /// Returns the length of the next block, or `None` if more of the input has to be read. `text` begins where the last
-    /// block ended, is not empty, and has at least the bytes of the last call if that returned `None`.
+    /// block ended, and is not empty. After a call that returned `None`, `text` begins with the `text` of that call.
     pub(super) fn next(&mut self, text: &[u8], is_end: bool) -> Option<usize> {
         let cut = match (self.size, self.size.bytes()) {
             (BlockSize::Records(number), _) => self.cut_records(text, number),
@@ -109,7 +108,7 @@ impl Cutter {
         Some(end)
     }
 
-    /// Returns the first position at which a separator may begin that is not wholly within the first `length` bytes.
+    /// Returns the first position at which a separator would begin that does not fit into the first `length` bytes of the text.
     fn unsearched(&self, length: usize) -> usize {
         (length + 1).saturating_sub(self.separator.length())
     }
@@ -119,7 +118,7 @@ impl Cutter {
 mod tests {
     use super::*;
 
-    /// Cuts a text of which `step` bytes more are known each time.
+    /// Cuts a text that arrives in pieces of `step` bytes.
     fn cut(text: &str, end: &str, start: &str, size: BlockSize, step: usize) -> Vec<String> {
         let mut cutter = Cutter::new(Separator::new(end.as_bytes(), start.as_bytes()), size);
         let (mut at, mut known, mut blocks) = (0, 0, Vec::new());

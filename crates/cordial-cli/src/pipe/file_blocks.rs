@@ -4,12 +4,12 @@
 use std::io;
 use std::sync::Arc;
 
-use super::block::{Block, Pool};
+use super::block::{Block, BlockPool};
 use super::cutter::Cutter;
 use super::separator::Separator;
 use crate::system::SplicedFile;
 
-/// How much of the end of a block is searched first for the end of its last record.
+/// The search for the last complete record of a block begins with this many bytes at the end of the block.
 const TAIL_BYTES: usize = 64 * 1024;
 
 /// Whether the caller reads the rest of the input.
@@ -20,12 +20,12 @@ pub(super) enum Passed {
     Stopped,
 }
 
-/// Passes the blocks that the cutter would find to `take`. Returns before a block that has to be read into memory: a small one, one
-/// that is counted in records, or one for which `block_length` returns `None`.
+/// Calls `take` with each block that the cutter would cut, without reading the block. Returns before the first block that has to be read
+/// into memory: a small block, a block that is counted in records, or a block for which `block_length` returns `None`.
 pub(super) fn pass_blocks(
     file: SplicedFile,
     cutter: &mut Cutter,
-    pool: &Pool,
+    pool: &BlockPool,
     mut take: impl FnMut(io::Result<Block>) -> bool,
 ) -> Passed {
     let file = Arc::new(file);
@@ -52,8 +52,9 @@ pub(super) fn pass_blocks(
     }
 }
 
-/// Returns the length of the block at a position of the file. `None` if its first record does not end within it, if it is the last
-/// block and its last record has no end, which may still be written, or if the file cannot be read.
+/// Returns the length of the block at a position of the file. `None` if no record ends within the block, or if the file cannot be read.
+/// Also `None` for the last block if it is shorter than [`TAIL_BYTES`], or if its last record has no end: another program may still be
+/// writing that record.
 fn block_length(file: &SplicedFile, at: u64, size: usize, separator: &Separator) -> Option<usize> {
     let rest = file.length().ok()?.checked_sub(at)?;
     // Read ahead, so that the thread that starts commands does not wait for the disk.
@@ -64,7 +65,7 @@ fn block_length(file: &SplicedFile, at: u64, size: usize, separator: &Separator)
         let is_complete = separator.last(&tail) == Some(TAIL_BYTES);
         return is_complete.then_some(rest as usize);
     }
-    // A block may be larger than the memory, so no more of it is read than a few times the length of the record at its end.
+    // A block may be larger than the memory. So this searches its last bytes first, and reads four times as many while it finds no end.
     let mut length = TAIL_BYTES.min(size);
     loop {
         let before = size - length;

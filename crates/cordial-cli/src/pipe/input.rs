@@ -56,7 +56,7 @@ impl ItemInput {
 /// The blocks that the commands of `--round-robin` share. A command gets the next one when the previous one was written to its input.
 #[derive(Debug)]
 pub(crate) struct SharedBlocks {
-    /// The blocks after those with which the commands were started. `None` until `open`, and if the input ended before that.
+    /// The blocks after those with which the commands were started. `None` until `open`.
     blocks: tokio::sync::Mutex<Option<mpsc::Receiver<io::Result<Block>>>>,
     is_open: watch::Sender<bool>,
     error: Mutex<Option<io::Error>>,
@@ -71,10 +71,10 @@ impl SharedBlocks {
         })
     }
 
-    /// Lets the commands take blocks from the rest of the input, which is `None` if the input has ended. Called once: when the last
-    /// command gets its first block, or when the input has ended before.
-    pub(super) fn open(&self, rest: Option<mpsc::Receiver<io::Result<Block>>>) {
-        *self.blocks.try_lock().expect("commands take the lock only after this") = rest;
+    /// Lets the commands take blocks from the rest of the input. Called once: when the last command gets its first block, or when
+    /// the input or the run ends before.
+    pub(super) fn open(&self, rest: mpsc::Receiver<io::Result<Block>>) {
+        *self.blocks.try_lock().expect("commands take the lock only after this") = Some(rest);
         self.is_open.send_replace(true);
     }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::mpsc;
 
-use super::block::{Block, Pool};
+use super::block::{Block, BlockPool};
 use super::cutter::{BlockSize, Cutter};
 use super::file_blocks::{self, Passed};
 use super::input::{ItemInput, SharedBlocks};
@@ -23,7 +23,7 @@ pub(crate) struct BlockOptions {
     pub(crate) separator: Separator,
     /// The size of a block in bytes.
     pub(crate) size: usize,
-    /// The length of the input and the number of blocks, if that number is given and not their size.
+    /// With `--block -N`, the length of the input and the number of blocks.
     pub(crate) shares: Option<(u64, u64)>,
     /// The number of records in a block; `None` for as many as `size` allows.
     pub(crate) records: Option<usize>,
@@ -65,7 +65,7 @@ impl Blocks {
         };
         let cutter = Cutter::new(separator, block_size);
         let (sender, receiver) = mpsc::channel(1);
-        let pool = Pool::new(max_blocks);
+        let pool = BlockPool::new(max_blocks);
         blocking_io::start_thread("cordial-input", move || {
             read_blocks(input, cutter, &pool, |block| sender.blocking_send(block).is_ok());
         })?;
@@ -76,6 +76,15 @@ impl Blocks {
     /// Returns the blocks that the commands of `--round-robin` share.
     pub(crate) fn shared(&self) -> Option<Arc<SharedBlocks>> {
         self.sharing.as_ref().map(|sharing| Arc::clone(&sharing.blocks))
+    }
+
+    /// Ends the inputs, because no further command starts. With `--round-robin`, the commands that have started may take the blocks
+    /// that are left from now on.
+    pub(crate) fn share_rest(&mut self) {
+        let receiver = self.receiver.take();
+        if let Some((sharing, receiver)) = self.sharing.as_ref().zip(receiver) {
+            sharing.blocks.open(receiver);
+        }
     }
 
     /// Returns the name and the input of the next command; `None` at the end of the input, and when all commands of
@@ -89,17 +98,13 @@ impl Blocks {
             Arc::clone(&sharing.blocks)
         });
         if is_last {
-            let receiver = self.receiver.take();
-            if let Some(shared) = &shared {
-                // After an error there are no more blocks.
-                shared.open(receiver.filter(|_| matches!(block, Some(Ok(_)))));
-            }
+            self.share_rest();
         }
         Poll::Ready(block.map(|block| block.map(|block| (block.name(), ItemInput::new(block, shared)))))
     }
 }
 
-/// Returns the size of the buffer in which the end of the next block is found, if its records are not longer.
+/// Returns the size of a buffer that is large enough to contain the end of the next block, unless its records are longer.
 fn wanted_bytes(cutter: &Cutter) -> usize {
     cutter.bytes().map_or(FIRST_BUFFER_BYTES, |(size, _)| size)
 }
@@ -108,7 +113,7 @@ fn wanted_bytes(cutter: &Cutter) -> usize {
 fn read_blocks(
     mut input: impl Read + Descriptor,
     mut cutter: Cutter,
-    pool: &Pool,
+    pool: &BlockPool,
     mut take: impl FnMut(io::Result<Block>) -> bool,
 ) {
     let mut offset = 0;

@@ -29,8 +29,7 @@ impl Separator {
         self.reverse.rfind(text).map(|at| at + self.end_length).filter(|&at| at > 0)
     }
 
-    /// Returns the first position in a text at which a record begins, if the text between the records begins at `from` or
-    /// later.
+    /// Returns the first position in a text at which a record begins after a separator that begins at `from` or later.
     pub(super) fn next(&self, text: &[u8], from: usize) -> Option<usize> {
         if self.length() == 0 {
             return Some(from).filter(|&at| at <= text.len());
@@ -40,7 +39,7 @@ impl Separator {
 
     /// Returns the position from which the end of the record that begins at `start` is searched.
     pub(super) fn search_after(&self, start: usize) -> usize {
-        // The text at the start of a record is not its end.
+        // If records have only a start, the separator at the start of a record does not end that record.
         if self.end_length == 0 { start + 1 } else { start }
     }
 

@@ -50,8 +50,8 @@ impl Joblog {
     /// # Errors
     ///
     /// A message, when
-    /// - the name is not that of a file for GNU parallel, or the file cannot be read or written,
-    /// - another run uses the file,
+    /// - `check_name` refuses the name, or the file cannot be read or written,
+    /// - another run uses the file, or the file is an output of this run,
     /// - the file is not empty, and `resume` is `No`,
     /// - the file is not a regular file, and `resume` is not `No`,
     /// - `read` refuses the file.
@@ -64,13 +64,16 @@ impl Joblog {
         let cannot_write = |error: io::Error| cannot_write(path, &error);
         // A terminal or a pipe may be writable without being readable.
         let is_special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
-        let mut file = OpenOptions::new()
-            .read(!is_special)
-            .append(!is_special)
-            .write(true)
-            .create(true)
-            .open(path)
-            .map_err(cannot_write)?;
+        if !is_special && is_output(path) {
+            return Err(format!(
+                "the joblog {} is also an output of cordial, so that each would overwrite the other: name another file",
+                path.display()
+            ));
+        }
+        let mut file =
+            OpenOptions::new().read(!is_special).append(!is_special).write(true).create(true).open(path).map_err(
+                |error| format!("{}; name a file that you may write, in a directory that exists", cannot_write(error)),
+            )?;
         if is_special {
             if resume != Resume::No {
                 return Err(format!(
@@ -105,7 +108,7 @@ impl Joblog {
     ///
     /// # Errors
     ///
-    /// A message, when there is a regular file that is not empty, or the name is not that of a file for GNU parallel.
+    /// A message, when `check_name` refuses the name, or there is a regular file that is not empty.
     pub(crate) fn check_new(path: &Path) -> Result<(), String> {
         check_name(path)?;
         match fs::metadata(path) {
@@ -156,7 +159,9 @@ impl Joblog {
             Ok(())
         })
         .map_err(|error| match error {
-            ReadError::Io(error) => format!("cannot read the joblog {shown}: {}", io_error::describe(&error)),
+            ReadError::Io(error) => {
+                format!("cannot read the joblog {shown}: {}; name a file that you may read", io_error::describe(&error))
+            }
             ReadError::Refused(what) => format!("the joblog {shown} {what}; name another file"),
         })?;
         Ok(PastJoblog { run: PastRun::new(records), is_cut })
@@ -217,7 +222,7 @@ impl Joblog {
     }
 }
 
-/// Refuses the names that are not those of files for GNU parallel: `-`, which is standard output, and `+FILE`, which appends.
+/// Refuses the names that GNU parallel does not use as the name of a file: `-`, which is standard output, and `+FILE`, which appends to FILE.
 ///
 /// # Errors
 ///
@@ -233,6 +238,13 @@ fn check_name(path: &Path) -> Result<(), String> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Returns whether a file is the standard output or the standard error, as far as the system has names for them.
+fn is_output(path: &Path) -> bool {
+    let is_same =
+        |name| matches!((fs::canonicalize(path), fs::canonicalize(name)), (Ok(path), Ok(name)) if path == name);
+    is_same("/dev/stdout") || is_same("/dev/stderr")
 }
 
 /// Appends a line, with one `write` if the system takes all of it. A part whose rest cannot be written is removed.

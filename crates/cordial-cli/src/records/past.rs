@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::item_text::ItemKey;
 
-/// Which items are run although an earlier run may have recorded them.
+/// Which items are run, depending on the records of an earlier run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resume {
     /// All: neither `--resume` nor `--resume-failed` is given.
@@ -40,13 +40,13 @@ pub(crate) struct PastRun {
     records: Vec<Entry>,
     /// The numbers of all records, sorted.
     numbers: Vec<u64>,
-    /// For an item without an unclaimed record of its own number: the position in `records` where the search for another one of
-    /// its records begins. Those before it are claimed.
+    /// Where in `records` the search for a record of an item begins, if the record with the number of the item is claimed or does not
+    /// exist. The records of the item before this position are claimed.
     cursors: HashMap<ItemKey, usize>,
     /// The items whose results are in the directory of `--results`, by number. The joblog may have no records of them.
     occupied: HashMap<u64, ItemKey>,
-    /// Whether an item of this run has the number of a record that is not free for it: the record of another item, or one that
-    /// another occurrence of the item has claimed.
+    /// Whether some item of this run has the number of a record that it cannot claim, because the record belongs to another item or
+    /// another occurrence of the item has claimed it.
     is_list_changed: bool,
     /// Numbers of items of this run whose records have other numbers. No record has these numbers.
     unused: Vec<u64>,
@@ -117,7 +117,7 @@ impl PastRun {
                 }
                 let is_one_of_several = is_same(at + 1) || at.checked_sub(1).is_some_and(is_same);
                 if is_one_of_several && !self.is_list_changed && self.records[at].record.number > index {
-                    // The record is that of a later occurrence.
+                    // The record belongs to a later occurrence of the item.
                     self.cursors.insert(key, at);
                     return None;
                 }

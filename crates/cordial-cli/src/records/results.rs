@@ -6,7 +6,7 @@
 //! DIR/<number>/status            an exit status, such as 0 or 3; signal 9; timeout; or a message
 //! ```
 //!
-//! The number is that of the record. The status is written last: an item with a status is finished.
+//! The number is the number of the record. The status is written last: an item with a status is finished.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -34,11 +34,11 @@ pub(crate) struct ResultsDirectory {
 }
 
 impl ResultsDirectory {
-    /// Checks that the name is that of a directory for GNU parallel as well.
+    /// Checks that GNU parallel would use the name as one directory, as `cordial` does.
     ///
     /// # Errors
     ///
-    /// A message, when the name has an ending for which GNU parallel writes one file, or a placeholder.
+    /// A message, if the name contains a placeholder, or has an extension for which GNU parallel writes a single file.
     pub(crate) fn check_name(path: &Path) -> Result<(), String> {
         let name = path.as_os_str().as_encoded_bytes();
         if [&b".csv"[..], b".tsv", b".json"].iter().any(|end| name.ends_with(end)) {
@@ -65,7 +65,7 @@ impl ResultsDirectory {
     /// A message, when `check_name` refuses the name, or there is a directory or a file with this name.
     pub(crate) fn check_new(path: &Path) -> Result<(), String> {
         Self::check_name(path)?;
-        if path.symlink_metadata().is_ok() { Err(already_exists(path)) } else { Ok(()) }
+        if path.symlink_metadata().is_ok() { Err(is_taken(path)) } else { Ok(()) }
     }
 
     /// Creates a new directory, and its parents if they are missing.
@@ -75,10 +75,16 @@ impl ResultsDirectory {
     /// A message, when `check_name` refuses the name, the directory exists or cannot be created, or another run has just locked it.
     pub(crate) fn create(path: &Path) -> Result<ResultsDirectory, String> {
         Self::check_name(path)?;
+        let is_missing = |path: &&Path| !path.as_os_str().is_empty() && path.symlink_metadata().is_err();
+        let missing: Vec<&Path> = path.ancestors().skip(1).take_while(|path| is_missing(path)).collect();
         match fs::create_dir_all(path.parent().unwrap_or(path)).and_then(|()| fs::create_dir(path)) {
             Ok(()) => ResultsDirectory::lock(path, true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(already_exists(path)),
-            Err(error) => Err(cannot_create(path, &error)),
+            Err(error) => {
+                let message = cannot_create(path, error);
+                // The innermost is first. A directory that is not empty stays.
+                missing.iter().all(|parent| fs::remove_dir(parent).is_ok() || parent.symlink_metadata().is_err());
+                Err(message)
+            }
         }
     }
 
@@ -90,11 +96,11 @@ impl ResultsDirectory {
     pub(crate) fn resume(path: &Path) -> Result<ResultsDirectory, String> {
         Self::check_name(path)?;
         let is_new = !path.exists();
-        fs::create_dir_all(path).map_err(|error| cannot_create(path, &error))?;
+        fs::create_dir_all(path).map_err(|error| cannot_create(path, error))?;
         ResultsDirectory::lock(path, is_new)
     }
 
-    /// Removes the directory if this run has created it, because the run does not begin.
+    /// Removes the directory if this run has created it. Called if the run does not begin.
     pub(crate) fn remove_if_new(self) {
         if self.is_new {
             // It is empty, unless another program has written into it.
@@ -120,7 +126,11 @@ impl ResultsDirectory {
     /// A message, when the directory or the item of a finished result cannot be read.
     pub(crate) fn read(path: &Path) -> Result<PastRun, String> {
         let cannot_read = |path: &Path, error: io::Error| {
-            format!("cannot read the results of the earlier run, {}: {}", path.display(), io_error::describe(&error))
+            format!(
+                "cannot read the results of the earlier run, {}: {}; name a directory that you may read",
+                path.display(),
+                io_error::describe(&error)
+            )
         };
         let entries = match fs::read_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PastRun::default()),
@@ -129,14 +139,12 @@ impl ResultsDirectory {
         let mut records = Vec::new();
         for entry in entries {
             let directory = entry.map_err(|error| cannot_read(path, error))?.path();
-            let Some(number) = directory.file_name().and_then(|name| name.to_str()?.parse::<u64>().ok()) else {
-                continue;
-            };
+            let Some(number) = directory.file_name().and_then(|name| record_number(name.to_str()?)) else { continue };
             // Without a status, the item was not finished.
             let Some(status) = read_status(&directory) else { continue };
             let item = fs::read(directory.join("item")).map_err(|_| {
                 format!(
-                    "the results directory {} does not say which item it belongs to (an earlier version of cordial has written it): \
+                    "the results directory {} does not say which item it belongs to (an earlier version of cordial may have written it): \
                      name another results directory",
                     directory.display()
                 )
@@ -166,15 +174,37 @@ impl ResultsDirectory {
     }
 }
 
-fn already_exists(path: &Path) -> String {
-    format!(
-        "the results directory {} already exists: continue it with --resume or --resume-failed, delete it, or name another directory",
-        path.display()
-    )
+/// Returns the number of the record whose directory has this name. `+5` and `05` are names that no run has chosen.
+fn record_number(name: &str) -> Option<u64> {
+    name.parse().ok().filter(|number: &u64| number.to_string() == name)
 }
 
-fn cannot_create(path: &Path, error: &io::Error) -> String {
-    format!("cannot create the results directory {}: {}", path.display(), io_error::describe(error))
+/// Returns the message for a name that a directory or a file already has.
+fn is_taken(path: &Path) -> String {
+    let shown = path.display();
+    match path.is_dir() {
+        true => format!(
+            "the results directory {shown} already exists: continue it with --resume or --resume-failed, delete it, or name \
+             another directory"
+        ),
+        false => format!(
+            "cannot create the results directory {shown}: a file has this name; name a directory that you may create and write"
+        ),
+    }
+}
+
+fn cannot_create(path: &Path, error: io::Error) -> String {
+    let error = match (error.kind(), path.symlink_metadata()) {
+        (io::ErrorKind::AlreadyExists, Ok(_)) => return is_taken(path),
+        // One of its parents is a file.
+        (io::ErrorKind::AlreadyExists, Err(error)) => error,
+        _ => error,
+    };
+    format!(
+        "cannot create the results directory {}: {}; name a directory that you may create and write",
+        path.display(),
+        io_error::describe(&error)
+    )
 }
 
 /// Returns the status of an item; `None` if it is missing, cannot be read, or has no newline. A status without a newline is

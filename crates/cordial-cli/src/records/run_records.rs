@@ -52,7 +52,7 @@ struct Matches {
     /// The number of the record for each item that is run, if it differs from the number of the item. An entry is removed when its
     /// item is recorded.
     numbers: HashMap<u64, u64>,
-    /// The first item whose new record gets a greater number than the item has, and that number.
+    /// The number of the first item whose new record has a greater number, and that number.
     moved: Option<(u64, u64)>,
 }
 
@@ -69,7 +69,7 @@ impl RunRecords {
         RunRecords { template, joblog, results, resume, was_cut: past.is_cut, matches, skipped_failed, fatal_error }
     }
 
-    /// Returns the command of an item as the joblog records it: for every shell, because GNU parallel and people run it again.
+    /// Returns the command of an item as the joblog records it: quoted for every shell, because GNU parallel and people run it again.
     fn command(&self, item: &Item, slot: usize) -> Vec<u8> {
         self.template.render(item, slot, Quoting::AnyShell)
     }
@@ -136,8 +136,7 @@ impl RunRecords {
         Ok(false)
     }
 
-    /// Returns sentences about records and items that a person may not expect. `is_complete` says whether the run has seen all
-    /// items.
+    /// Returns messages about records and items that may surprise the user. `is_complete` says whether the run has seen all items.
     pub(crate) fn advice(&self, is_complete: bool) -> Vec<String> {
         let matches = self.lock_matches();
         let mut advice = Vec::new();

@@ -21,7 +21,7 @@ use crate::text::io_error;
 
 /// Commands on other machines.
 #[derive(Debug)]
-pub(crate) struct Remote {
+pub(crate) struct RemoteCommands {
     pub(super) pool: Arc<HostPool>,
     /// The number of slots on all machines.
     pub(crate) slots: usize,
@@ -69,14 +69,14 @@ impl RemoteConfig {
     }
 }
 
-impl Remote {
+impl RemoteCommands {
     /// Asks the machines for their cores. Calls `left_out` with a sentence about each machine that cannot be reached.
     ///
     /// # Errors
     ///
     /// A message, when an entry is wrong, no machine can be reached, a temporary directory cannot be created, or the directory of the
     /// commands is not known.
-    pub(crate) fn new(config: RemoteConfig, mut left_out: impl FnMut(&str)) -> Result<Remote, String> {
+    pub(crate) fn new(config: RemoteConfig, mut left_out: impl FnMut(&str)) -> Result<RemoteCommands, String> {
         let hosts = config.hosts()?;
         let logs = TempDir::with_prefix("cordial-ssh-")
             .map_err(|error| format!("cannot create a temporary directory for -S: {}", io_error::describe(&error)))?;
@@ -99,7 +99,7 @@ impl Remote {
             std::process::id(),
             SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis()
         );
-        Ok(Remote {
+        Ok(RemoteCommands {
             slots: machines.iter().fold(0, |sum, (_, slots)| sum.saturating_add(*slots)),
             pool: Arc::new(HostPool::new(machines)),
             script: Script { grace: config.grace, nice: config.nice },
@@ -178,7 +178,7 @@ impl Remote {
         self.logs.path().join(slot.to_string())
     }
 
-    /// Returns what connects to a machine and runs the words of an item there, however long it is.
+    /// Returns the commands that connect to a machine and run the words of an item there. Their length is not checked.
     ///
     /// # Errors
     ///
@@ -231,7 +231,7 @@ pub(super) struct Connection {
     /// The words of the local command that passes the line on.
     run: Vec<OsString>,
     question: Vec<OsString>,
-    /// The local script around that command; `None` if there are no files.
+    /// The local script around that command; `None` if there are no files to copy and no directory to remove.
     pub(super) script: Option<Vec<u8>>,
     /// The files that have to exist here.
     sent: Vec<Vec<u8>>,
@@ -285,8 +285,9 @@ impl RemoteCommand {
     }
 }
 
-/// Returns the directory on other machines for the value of `--workdir`. `.` is the current directory, relative to the login
-/// directory if it is below that. `~/` is removed, because a relative path begins in the login directory.
+/// Returns the directory on other machines for the value of `--workdir`. `.` stands for the current directory; if that is below the
+/// login directory, the result is relative to the login directory. A leading `~/` is removed, because a relative path begins in the
+/// login directory.
 ///
 /// # Errors
 ///
@@ -305,7 +306,8 @@ pub(crate) fn same_directory(path: PathBuf) -> Result<Vec<u8>, String> {
     system::argument_bytes(path.into_os_string())
 }
 
-/// Fills the names of files. One without a placeholder is the same for all items, and one without a value is left out.
+/// Fills in the names of files. A name without a placeholder is the same for all items. A name for which the item has no value is left
+/// out.
 pub(crate) fn fill(names: &[CommandTemplate], item: &Item, slot: usize) -> Result<Vec<Vec<u8>>, ItemFailure> {
     let mut files = Vec::new();
     for name in names {

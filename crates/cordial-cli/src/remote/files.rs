@@ -37,8 +37,9 @@ impl ItemFiles {
         let mut script = Vec::new();
         let mut add = |parts: &[&[u8]]| parts.iter().for_each(|part| script.extend_from_slice(part));
         if !self.sent.is_empty() {
-            // When the item has to end, standard input ends. The script is then killed, so that the command does not begin.
-            add(&[b"exec 7<&0; w=$({ cat; kill $$; } <&7 >/dev/null 2>&1 & echo $!); "]);
+            // When the item has to end, standard input gets a line or ends. The script is then killed, so that the command does not
+            // begin.
+            add(&[b"exec 7<&0; w=$({ read x; kill $$; } <&7 >/dev/null 2>&1 & echo $!); "]);
         }
         for file in &self.sent {
             let (base, name) = split_base(file);
@@ -86,8 +87,9 @@ impl ItemFiles {
         script
     }
 
-    /// Returns the line that unpacks a file. Items that end at the same time may remove the directory of the file if it is empty. So
-    /// if files are removed, another file, `.cordial.PID`, is in the directory until the file is unpacked.
+    /// Returns the line that unpacks a file. With `is_cleaned`, an item that ends at the same time removes the directory of the file
+    /// if the directory is empty. To prevent this, the line keeps another file, `.cordial.PID`, in the directory until the file is
+    /// unpacked.
     fn unpacking(&self, name: &[u8]) -> Vec<u8> {
         let unpack = b"tar -xPf -";
         let Some(folder) = removed_folder(name).filter(|_| self.is_cleaned && !self.has_own_directory) else {
@@ -123,13 +125,18 @@ impl ItemFiles {
     }
 }
 
-/// Splits a path at the first `/./` into a local directory, and the path below it, which is that on the other machine. Without
-/// `/./`, the directory is `.`, and the whole path is that on the other machine.
+/// Splits a path at the first `/./` into a local directory and a path below it, which is also the path on the other machine. Without
+/// `/./`, the local directory is `.`, and the whole path is the path on the other machine.
 pub(crate) fn split_base(path: &[u8]) -> (&[u8], &[u8]) {
     match path.windows(3).position(|part| part == b"/./") {
-        Some(at) => (if at == 0 { b"/" } else { &path[..at] }, &path[at + 3..]),
+        Some(at) => (if at == 0 { b"/" } else { &path[..at] }, without_slashes(&path[at + 3..])),
         None => (b".", path),
     }
+}
+
+/// Returns a path without the slashes at its start, which would make it absolute.
+fn without_slashes(path: &[u8]) -> &[u8] {
+    &path[path.iter().take_while(|&&byte| byte == b'/').count()..]
 }
 
 /// Returns the directory of a file, which is removed with the file if it is empty. `None` if the path has no directory, or is
@@ -141,4 +148,22 @@ fn removed_folder(name: &[u8]) -> Option<&[u8]> {
 
 fn joined(words: &[Vec<u8>]) -> Vec<u8> {
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(&b' ')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_below_a_local_directory_is_relative() {
+        for (path, base, name) in [
+            ("a/b", ".", "a/b"),
+            ("/a/b", ".", "/a/b"),
+            ("d/./a/b", "d", "a/b"),
+            ("d/.//etc/x", "d", "etc/x"),
+            ("/.//etc/x", "/", "etc/x"),
+        ] {
+            assert_eq!(split_base(path.as_bytes()), (base.as_bytes(), name.as_bytes()), "{path}");
+        }
+    }
 }

@@ -78,6 +78,9 @@ impl Host {
         }
         if words.is_empty() {
             words = ssh.split_whitespace().map(str::to_owned).collect();
+            if words.is_empty() {
+                return Err("--ssh names no program: write --ssh PROGRAM, or leave it out for ssh".to_owned());
+            }
             // An address of IPv6 has more than one colon.
             if let Some((machine, port)) = destination.split_once(':')
                 && !port.is_empty()

@@ -1,9 +1,9 @@
 //! The length of the line that carries a command to another machine.
 //!
-//! The line and the script around it quote each value, some of them several times, and the script names each file several times. So the
-//! length is measured, with values that have all parts of a path.
+//! The line and the script around it quote each value, some of them several times, and the script names each file several times. The
+//! length is therefore measured, with values that have all parts of a path.
 
-use super::commands::Remote;
+use super::commands::RemoteCommands;
 use super::host::Host;
 use crate::command_size::CommandSize;
 use crate::item::{Item, Value};
@@ -12,23 +12,32 @@ use crate::template::CommandTemplate;
 /// The bytes for the variables with the index, the slot and the attempt.
 const VARIABLES_BYTES: usize = 4096;
 
-/// A value, the same with one more byte in each of its parts, and with a quote in each.
+/// A value, and variants of it: each has one more byte in one part of the path, or a quote in one part.
 struct Probe {
     value: &'static str,
+    /// The shortest values: one without a directory, and one with a directory, because the script that copies a file also names the
+    /// directory of the file.
+    short: &'static [&'static str],
     longer: &'static [&'static str],
     quoted: &'static [&'static str],
 }
 
-/// The values to try. A line for a shell may accept only numbers, or only names.
+/// The values to measure with; the first one that the template accepts is used. A line for a shell may accept only numbers, or only
+/// names.
 const PROBES: [Probe; 3] = [
-    Probe { value: "d/v.e", longer: &["dd/v.e", "d/vv.e", "d/v.ee"], quoted: &["'/v.e", "d/'.e", "d/v.'"] },
-    Probe { value: "1", longer: &["11"], quoted: &[] },
-    Probe { value: "v", longer: &["vv"], quoted: &[] },
+    Probe {
+        value: "d/v.a.b.c",
+        short: &["v", "d/v"],
+        longer: &["dd/v.a.b.c", "d/vv.a.b.c", "d/v.aa.b.c", "d/v.a.bb.c", "d/v.a.b.cc"],
+        quoted: &["'/v.a.b.c", "d/'.a.b.c", "d/v.'.b.c", "d/v.a.'.c", "d/v.a.b.'"],
+    },
+    Probe { value: "1", short: &["1"], longer: &["11"], quoted: &[] },
+    Probe { value: "v", short: &["v"], longer: &["vv"], quoted: &[] },
 ];
 
-impl Remote {
-    /// Returns the length of the line, or of the script around it, as a function of the records of an item: at least what it becomes.
-    /// `None` if all commands run on this machine.
+impl RemoteCommands {
+    /// Returns an upper bound of the length of the line, or of the script around it, as a function of the records of an item. `None`
+    /// if all commands run on this machine.
     pub(crate) fn size(&self, template: &CommandTemplate) -> Option<CommandSize> {
         let hosts = self.pool.hosts();
         let sizes = hosts.iter().filter(|host| !host.is_local()).filter_map(|host| self.size_on(host, template));
@@ -43,22 +52,27 @@ impl Remote {
     }
 
     fn size_on(&self, host: &Host, template: &CommandTemplate) -> Option<CommandSize> {
-        PROBES.iter().find_map(|&Probe { value, longer, quoted }| {
+        PROBES.iter().find_map(|&Probe { value, short, longer, quoted }| {
             let one = self.bytes_on(host, template, &[value])?;
-            let two = self.bytes_on(host, template, &[value, value])?;
+            let added = |values: usize, short: &str| {
+                let more = self.bytes_on(host, template, &vec![short; values + 1])?;
+                Some(more.saturating_sub(self.bytes_on(host, template, &vec![short; values])?))
+            };
             let most_added = |others: &[&str]| {
                 let lengths = others.iter().filter_map(|other| self.bytes_on(host, template, &[*other]));
                 lengths.max().unwrap_or(one).saturating_sub(one)
             };
             let copies = most_added(longer);
+            // The bytes of the short value do not count here, except for one: a part may be longer than its value. The directory of an
+            // empty value is `.`, for example.
+            let around =
+                short.iter().filter_map(|short| Some(added(1, short)?.saturating_sub(copies * (short.len() - 1))));
             // The name of a variable may end with the number of its value, which has at most six digits: five more than here.
-            let ten = self.bytes_on(host, template, &[value; 10])?;
-            let nine = self.bytes_on(host, template, &[value; 9])?;
-            let per_digit = ten.saturating_sub(nine).saturating_sub(two.saturating_sub(one));
+            let per_digit = added(9, value)?.saturating_sub(added(1, value)?);
             Some(CommandSize {
                 fixed: one + VARIABLES_BYTES,
                 around: 0,
-                per_value: (two.saturating_sub(one) + 5 * per_digit).saturating_sub(copies * value.len()),
+                per_value: around.max()? + 5 * per_digit,
                 copies,
                 per_quote: most_added(quoted),
                 is_quoted: false,

@@ -4,9 +4,10 @@
 //! -S a,b ──► hosts ──► probe: which answer, how many cores ──► pool: a free slot for an item ──► script: what ssh runs there
 //! ```
 //!
-//! Each command has a connection of its own, and its files have further ones. The `ssh` of a command is a process like any other
-//! command, so limits, output and records are those of local commands. `launch` keeps the standard input of `ssh` open. After an exit
-//! that may mean a failed connection, `launch` asks the host, repeats the attempt, and leaves out a host that does not answer.
+//! Each command has its own connection; copying its files takes further connections. The `ssh` of a command is a process like any
+//! other command, so limits, output and records work as for local commands. `launch` keeps the standard input of `ssh` open. If the
+//! exit status may mean a failed connection, `launch` asks the host whether the command has exited. If the command has not, `launch`
+//! repeats the attempt. A host that does not answer is left out.
 
 mod commands;
 mod files;
@@ -16,6 +17,8 @@ mod pool;
 mod probe;
 mod script;
 
-pub(crate) use commands::{ConnectionAnswer, Remote, RemoteCommand, RemoteConfig, fill, path_of, same_directory};
+pub(crate) use commands::{
+    ConnectionAnswer, RemoteCommand, RemoteCommands, RemoteConfig, fill, path_of, same_directory,
+};
 pub(crate) use files::split_base;
 pub(crate) use pool::HostSlot;

@@ -1,5 +1,6 @@
 //! The free slots of the machines of a run, and which machines have failed.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -48,7 +49,10 @@ impl HostPool {
     /// Dropping the future loses nothing.
     pub(crate) async fn take(self: &Arc<Self>) -> Option<HostSlot> {
         loop {
-            let freed = self.freed.notified();
+            let mut freed = pin!(self.freed.notified());
+            // From here on, each slot that becomes free wakes a waiter of its own. Of several that become free while nothing waits,
+            // `Notify` would keep only one.
+            freed.as_mut().enable();
             if let Some(found) = self.try_take() {
                 return found;
             }

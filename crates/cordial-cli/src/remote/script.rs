@@ -7,10 +7,16 @@
 //!                            └── exits with the status of the command
 //! ```
 //!
-//! Standard input of the connection stays open while the command runs. It ends when the item has to end, when `cordial` is
-//! killed, and when the connection breaks: in each case the watch ends the process group, first with SIGTERM. OUTER starts the watch,
-//! so that the command does not find a child that it has not started; only if there is no temporary file, INNER does. OUTER waits for
-//! its watch, because process 1 of a container may not reap orphans.
+//! Standard input of the connection stays open while the command runs. The watch reads it:
+//!
+//! ```text
+//! a line, because the item has to end ──► SIGTERM ── standard input ends: `cordial` has killed the connection ──► SIGKILL
+//! no line before it ends, because `cordial` was killed or the connection broke ──► SIGTERM ── grace ──► SIGKILL
+//! ```
+//!
+//! In the first case `cordial` waits for the grace period, or until a second signal ends the wait. OUTER starts the watch: a watch that
+//! INNER starts becomes a child of the command, which does not expect it. INNER starts the watch only if there is no temporary file.
+//! OUTER waits for its watch, because process 1 of a container may not reap orphans.
 //!
 //! `ssh` exits with 255 if its connection has failed, and if the command has exited with 255. In the second case the script
 //! leaves a mark on the machine, an empty directory, and `cordial` asks whether it is there.
@@ -20,27 +26,29 @@
 
 use std::time::Duration;
 
-/// `$1` is the mark, `$2` is the script INNER, the other arguments are the words of the command. `$t` is a file for the id of the
-/// group; empty if it cannot be created.
+/// `$1` is the mark, `$2` is the script INNER, the other arguments are the words of the command. `$cordial_t` is a file for the id
+/// of the group; empty if it cannot be created. The variables that OUTER assigns before it starts the command have long names: if the
+/// login exports a variable of the same name, the command would get the value that OUTER assigns.
 const OUTER: &str = concat!(
-    "m=$1; i=$2; shift 2; t=$(mktemp) 2>/dev/null || t=; ",
-    "r=setsid; command -v setsid >/dev/null 2>&1 || r=\"perl -e setpgrp;exec@ARGV\"; ",
+    "cordial_m=$1; cordial_i=$2; shift 2; cordial_t=$(mktemp 2>/dev/null) || cordial_t=; ",
+    "cordial_r=setsid; command -v setsid >/dev/null 2>&1 || cordial_r=\"perl -e setpgrp;exec@ARGV\"; ",
     // Suppresses messages of the shell itself, such as that a signal has ended the command.
-    "exec 6>&2 2>/dev/null; w=; ",
-    "if [ -n \"$t\" ]; then (exec >/dev/null 6>&-; while read p; do :; done <&3; until read p <\"$t\"; do sleep 1; done; ",
-    "kill -s TERM -- \"-$p\"; sleep GRACE; kill -s KILL -- \"-$p\") & w=$!; fi; ",
-    "(exec $r sh -c \"$i\" sh \"$t\" \"$@\" 2>&6 6>&-); s=$?; ",
-    "if [ -n \"$t\" ]; then kill -s KILL $w; wait $w; read p <\"$t\" && kill -s KILL -- \"-$p\" 2>/dev/null; rm -f \"$t\"; fi; ",
-    "[ $s != 255 ] || mkdir -- \"$m\"; exit $s",
+    "exec 6>&2 2>/dev/null; cordial_w=; ",
+    "if [ -n \"$cordial_t\" ]; then (exec >/dev/null 6>&-; read x <&3 && e=\"read x\" || e=\"sleep GRACE\"; ",
+    "until read p <\"$cordial_t\"; do sleep 1; done; kill -s TERM -- \"-$p\"; $e <&3; kill -s KILL -- \"-$p\") & cordial_w=$!; fi; ",
+    "(exec $cordial_r sh -c \"$cordial_i\" sh \"$cordial_t\" \"$@\" 2>&6 6>&-); s=$?; ",
+    "if [ -n \"$cordial_t\" ]; then kill -s KILL $cordial_w; wait $cordial_w; ",
+    "read p <\"$cordial_t\" && kill -s KILL -- \"-$p\" 2>/dev/null; rm -f \"$cordial_t\"; fi; ",
+    "[ $s != 255 ] || mkdir -- \"$cordial_m\"; exit $s",
 );
 
 /// The start of INNER. `$1` is the file for the id of the group, the other arguments are the words of the command. Without a file, INNER
-/// starts the watch itself, because OUTER does not learn the id. The variables of the command follow, and its start. They are not
-/// exported before, because both scripts have variables of their own.
+/// starts the watch itself, because OUTER does not learn the id. `Script::line` appends the exports of the variables of the command,
+/// and the `exec` of the command. The exports are last, because both scripts have variables of their own.
 const INNER: &str = concat!(
     "if [ -n \"$1\" ]; then echo $$ >\"$1\"; else ",
-    "(trap \"\" TERM; exec >/dev/null 2>&1; while read p; do :; done <&3; kill -s TERM -- \"-$$\" || kill -s TERM $$; sleep GRACE; ",
-    "kill -s KILL -- \"-$$\" || kill -s KILL $$) & fi; shift; ",
+    "(trap \"\" TERM; exec >/dev/null 2>&1; read x <&3 && e=\"read x\" || e=\"sleep GRACE\"; ",
+    "kill -s TERM -- \"-$$\" || kill -s TERM $$; $e <&3; kill -s KILL -- \"-$$\" || kill -s KILL $$) & fi; shift; ",
 );
 
 /// The status of `question` if there is a mark.
@@ -49,7 +57,7 @@ pub(super) const MARKED: i32 = 9;
 /// The options that are the same for all commands on other machines.
 #[derive(Clone, Debug)]
 pub(super) struct Script {
-    /// The time between SIGTERM and SIGKILL.
+    /// The time between SIGTERM and SIGKILL after `cordial` was killed.
     pub(super) grace: Duration,
     /// What `nice` adds to the nice value of the command.
     pub(super) nice: Option<i32>,
@@ -101,12 +109,14 @@ pub(super) fn is_marked(mark: &str) -> Vec<u8> {
     in_sh(&[b"[ -d ", mark.as_bytes(), b" ]"].concat())
 }
 
-/// Returns the start of a script, which creates and enters a directory unless the name is empty.
+/// Returns the start of a script, which creates and enters a directory unless the name is empty. `cd` would search `CDPATH` for a
+/// relative path without `./`, and read `-` as the previous directory.
 pub(super) fn enter(directory: &[u8]) -> Vec<u8> {
     match directory.is_empty() {
         true => Vec::new(),
         false => {
-            let shown = quoted(directory);
+            let start: &[u8] = if directory.starts_with(b"/") { b"" } else { b"./" };
+            let shown = quoted(&[start, directory].concat());
             [b"mkdir -p -- ", &shown[..], b" && cd -- ", &shown, b" || exit 1; "].concat()
         }
     }

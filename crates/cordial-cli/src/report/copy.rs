@@ -5,6 +5,8 @@ use std::io::{self, Read, Take};
 use tempfile::SpooledTempFile;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+use crate::item_failure::ItemFailure;
+use crate::outcome::Outcome;
 use crate::output::Capture;
 
 /// The size of a block in bytes.
@@ -62,6 +64,13 @@ pub(super) fn tag_lines(text: &[u8], tag: &[u8], begins_line: bool) -> Vec<u8> {
         tagged.extend_from_slice(line);
     }
     tagged
+}
+
+/// Makes an item fail, if it had succeeded, because its output cannot be read.
+pub(super) fn fail_read_back(outcome: &mut Outcome, error: io::Error) {
+    if outcome.result.is_ok() {
+        outcome.result = Err(ItemFailure::ReadBackFailed(error));
+    }
 }
 
 /// A capture in blocks.

@@ -20,7 +20,7 @@ impl FailureLines {
         self.rows = self.rows.saturating_add(text_rows(text.as_bytes()));
     }
 
-    /// Counts output on the screen of the messages.
+    /// Counts output that appears on the same screen as the messages.
     pub(super) fn add_output(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() && self.needs_rows() {
             self.add_rows(text_rows(bytes));
@@ -53,7 +53,7 @@ impl FailureLines {
         self.is_mixed && self.rows.saturating_add(2) > system::screen_size().rows
     }
 
-    /// Returns whether other output counts: not before the first message, and not beyond the rows that any screen has.
+    /// Returns whether other output still has to be counted: after the first message, and up to more rows than any screen has.
     fn needs_rows(&self) -> bool {
         (1..10_000).contains(&self.rows)
     }

@@ -14,14 +14,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::copy::{CaptureBlocks, CopyError};
+use super::copy::{CaptureBlocks, CopyError, fail_read_back};
 use crate::item::{self, Item};
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
 use crate::output::Capture;
 use crate::system::{self, Termination};
 
-/// Writes the object of one item, and a newline.
+/// Writes the object of one item, and a newline. An output that cannot be read makes the item fail.
 ///
 /// # Cancel safety
 ///
@@ -30,6 +30,14 @@ pub(super) async fn write_object<W: AsyncWrite + Unpin>(
     outcome: &mut Outcome,
     output: &mut W,
 ) -> Result<(), CopyError> {
+    // Before the status is written, because an output that cannot be read makes the item fail.
+    let checked = [is_utf8(&mut outcome.stdout), is_utf8(&mut outcome.stderr)];
+    let [is_stdout_text, is_stderr_text] = checked.map(|checked| {
+        checked.unwrap_or_else(|error| {
+            fail_read_back(outcome, error);
+            true
+        })
+    });
     let head = format!(
         "{{\"index\":{},{},\"status\":{},\"seconds\":{:.6},\"attempts\":{}",
         outcome.item.index,
@@ -39,12 +47,17 @@ pub(super) async fn write_object<W: AsyncWrite + Unpin>(
         outcome.attempts,
     );
     output.write_all(head.as_bytes()).await.map_err(CopyError::Write)?;
-    for (name, capture) in [("stdout", &mut outcome.stdout), ("stderr", &mut outcome.stderr)] {
-        if is_utf8(capture).map_err(CopyError::Read)? {
-            write_text(name, capture, output).await?;
-        } else {
-            write_base64(name, capture, output).await?;
+    let fields = [("stdout", &mut outcome.stdout, is_stdout_text), ("stderr", &mut outcome.stderr, is_stderr_text)];
+    for (name, capture, is_text) in fields {
+        let written = match is_text {
+            true => write_text(name, capture, output).await,
+            false => write_base64(name, capture, output).await,
+        };
+        if matches!(written, Err(CopyError::Read(_))) {
+            // The object ends within the output, so that the next one has a line of its own.
+            output.write_all(b"\"}\n").await.map_err(CopyError::Write)?;
         }
+        written?;
     }
     output.write_all(b"}\n").await.map_err(CopyError::Write)
 }
@@ -74,6 +87,7 @@ fn status(result: &Result<(), ItemFailure>) -> Value {
             failure @ (ItemFailure::NotStarted { .. }
             | ItemFailure::NotRun
             | ItemFailure::NoHost
+            | ItemFailure::NoProgram
             | ItemFailure::FileNotSent(_)
             | ItemFailure::ItemTooLong { .. }
             | ItemFailure::ArgumentTooLong { .. }
@@ -167,5 +181,11 @@ mod tests {
             let text = failure.to_string();
             assert_eq!(status(&Err(failure)), json!({ "not_started": text }));
         }
+    }
+
+    #[test]
+    fn an_item_without_a_program_was_not_started() {
+        let text = ItemFailure::NoProgram.to_string();
+        assert_eq!(status(&Err(ItemFailure::NoProgram)), json!({ "not_started": text }));
     }
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
 
-use super::copy::{CopyError, copy, copy_tagged, tag_lines};
-use super::counted_output::CountedOutput;
+use super::copy::{CopyError, copy, copy_tagged, fail_read_back, tag_lines};
+use super::counted_output::{CountedOutput, LastByte};
 use super::failure_lines::FailureLines;
 use super::json::write_object;
 use super::progress::{ProgressCounts, ProgressDisplay, ProgressMode, Update};
@@ -46,25 +46,30 @@ pub(crate) struct Printer<O, E> {
     is_quiet: bool,
     /// Whether both outputs are the same terminal or file.
     has_one_screen: bool,
+    /// What was written last where the bar is drawn.
+    last: LastByte,
     progress: ProgressDisplay,
     summary: Summary,
     /// Incremented after each outcome and each batch of lines, and when an output accepts bytes other than those of the bar. So a
     /// caller can see whether the outputs are being read.
     printed: Arc<AtomicU64>,
     failures: FailureLines,
-    /// Why the held lines of the item that is printed next could not be read, if so.
+    /// The error if the held lines of the item that is printed next could not be read.
     held_error: Option<io::Error>,
 }
 
 impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     pub(crate) fn new(stdout: O, stderr: E, is_quiet: bool, progress: ProgressMode) -> Self {
-        let printed = Arc::default();
+        let (printed, last) = (Arc::default(), LastByte::new());
+        let has_one_screen = system::are_outputs_the_same();
+        let last_of_stdout = if has_one_screen { last.clone() } else { LastByte::new() };
         Printer {
-            stdout: BufWriter::with_capacity(BUFFER_BYTES, CountedOutput::new(stdout, &printed)),
-            stderr: CountedOutput::new(stderr, &printed),
+            stdout: BufWriter::with_capacity(BUFFER_BYTES, CountedOutput::new(stdout, &printed, last_of_stdout)),
+            stderr: CountedOutput::new(stderr, &printed, last.clone()),
             is_quiet,
             progress: ProgressDisplay::new(progress),
-            has_one_screen: system::are_outputs_the_same(),
+            has_one_screen,
+            last,
             summary: Summary::default(),
             printed,
             failures: FailureLines::default(),
@@ -106,7 +111,10 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
             if self.has_one_screen {
                 self.failures.add_capture(&mut outcome.stdout);
             }
-            self.failures.add_capture(&mut outcome.stderr);
+            // An object is printed to standard output.
+            if self.has_one_screen || format != Format::Json {
+                self.failures.add_capture(&mut outcome.stderr);
+            }
         }
         if format == Format::Direct {
             self.failures.add_unseen();
@@ -246,6 +254,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     /// Dropping the future may leave a part of a line written.
     pub(crate) async fn tick(&mut self) {
         match self.progress.tick() {
+            // The bar would replace the text of a line that has not ended.
+            Some(Update::Bar(bar)) if self.last.take_open_line() => self.draw(&format!("\n{bar}")).await,
             Some(Update::Bar(bar)) => self.draw(&bar).await,
             Some(Update::Line(line)) => self.print_message(&line).await,
             None => {}
@@ -318,10 +328,4 @@ fn fail_if_unreadable(printed: Result<(), CopyError>, outcome: &mut Outcome) -> 
         Err(CopyError::Read(error)) => fail_read_back(outcome, error),
     }
     Ok(())
-}
-
-fn fail_read_back(outcome: &mut Outcome, error: io::Error) {
-    if outcome.result.is_ok() {
-        outcome.result = Err(ItemFailure::ReadBackFailed(error));
-    }
 }

@@ -1,13 +1,12 @@
 //! The progress of a run: a bar on the terminal, a line every 30 seconds, or nothing. `ProgressMode::choose` says when.
 
-use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::input::ValueCount;
+use crate::input::RecordCount;
 use crate::system;
 use crate::text::display::ERASE_BAR;
 
@@ -28,17 +27,17 @@ pub(crate) struct ProgressCounts {
     /// Counts of the running stream.
     pub(crate) stream: cordial::Progress,
     /// The count of records, and the number of records in an item.
-    pub(crate) values: (Arc<ValueCount>, usize),
+    pub(crate) records: (Arc<RecordCount>, usize),
     /// The number of items that are not run: an earlier run has recorded them, or they were declined.
     pub(crate) skipped: Arc<AtomicU64>,
 }
 
 impl ProgressCounts {
-    /// Returns the number of items to run, or `None` if it is not known (see `ValueCount::n_items`). An item that will be
+    /// Returns the number of items to run, or `None` if it is not known (see `RecordCount::n_items`). An item that will be
     /// skipped counts until the run has reached it.
     fn total(&self) -> Option<u64> {
-        let (values, values_per_item) = &self.values;
-        values.n_items(*values_per_item).map(|total| total.saturating_sub(self.skipped.load(Ordering::Relaxed)))
+        let (records, records_per_item) = &self.records;
+        records.n_items(*records_per_item).map(|total| total.saturating_sub(self.skipped.load(Ordering::Relaxed)))
     }
 
     fn done(&self) -> u64 {
@@ -65,9 +64,9 @@ impl ProgressMode {
     ///
     /// The bar must not disturb what else is printed on the terminal. Commands that write to it directly could do so at
     /// any time. If standard output is a pipe, its reader may be a pager such as `less`; then the bar is shown only on
-    /// request.
+    /// request. A terminal that cannot erase a bar gets lines.
     pub(crate) fn choose(is_bar_wanted: bool, is_output_direct: bool) -> ProgressMode {
-        if !io::stderr().is_terminal() || is_output_direct {
+        if !system::is_stderr_screen() || is_output_direct {
             ProgressMode::Lines
         } else if system::is_stdout_pipe() && !is_bar_wanted {
             ProgressMode::Hidden
@@ -127,8 +126,8 @@ impl ProgressDisplay {
         match &mut self.mode {
             DisplayMode::Hidden => None,
             DisplayMode::Bar { is_drawn } => {
-                // The window may have been resized, so the width is queried each time. The cursor stays at the start of the row,
-                // where `ERASE_BAR` needs it, because a narrower window wraps the row.
+                // The window may have been resized, so the width is queried each time. The cursor returns to the start of the row,
+                // where `ERASE_BAR` begins. If it stayed at the end, a narrower window could move it to another row.
                 let row = bar_row(counts, self.started.elapsed(), system::screen_size().columns);
                 *is_drawn = true;
                 Some(Update::Bar(format!("{ERASE_BAR}{row}\r")))

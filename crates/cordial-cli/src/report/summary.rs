@@ -12,9 +12,9 @@ const MAX_KEPT_FAILURES: usize = 50;
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunEnd {
-    /// All items were run; or an error that is reported apart has ended the run.
+    /// All items were run; or an error has ended the run, and is reported separately.
     Finished,
-    /// Enough items have failed, succeeded or ended, which `cause` names; or all hosts have failed.
+    /// Enough items have failed, succeeded or ended (`cause` says which), or all hosts have failed.
     Halted {
         cause: &'static str,
     },
@@ -31,8 +31,8 @@ pub(super) struct Summary {
     /// Items that were running when the run had to end at once.
     killed: u64,
     not_run: u64,
-    /// Whether all machines have failed.
-    has_no_host: bool,
+    /// Items that were not run because all machines had failed.
+    no_host: u64,
     failures: Vec<String>,
 }
 
@@ -43,10 +43,7 @@ impl Summary {
             Err(ItemFailure::Stopped) => &mut self.stopped,
             Err(ItemFailure::Killed) => &mut self.killed,
             Err(ItemFailure::NotRun) => &mut self.not_run,
-            Err(ItemFailure::NoHost) => {
-                self.has_no_host = true;
-                &mut self.not_run
-            }
+            Err(ItemFailure::NoHost) => &mut self.no_host,
             Err(_) => &mut self.failed,
         } += 1;
         if !matches!(outcome.result, Err(ItemFailure::NotRun))
@@ -60,7 +57,7 @@ impl Summary {
     pub(super) fn exit_reason(&self, end: RunEnd, halt: &HaltCounter) -> ExitReason {
         match (end, halt.exit_status()) {
             (RunEnd::Interrupted(signal), _) => ExitReason::Interrupted(signal),
-            _ if self.has_no_host => ExitReason::Error,
+            _ if self.no_host > 0 => ExitReason::Error,
             (_, Some(status)) => ExitReason::Halted { status },
             (_, None) => ExitReason::Finished { failed: self.failed },
         }
@@ -76,14 +73,14 @@ impl Summary {
             RunEnd::Finished => return Some(format!("{} of {finished} {items} failed", self.failed)),
             // The last item has halted the run.
             RunEnd::Halted { .. }
-                if !self.has_no_host
+                if self.no_host == 0
                     && self.failed == 0
                     && self.stopped + self.killed == 0
                     && total == Some(finished) =>
             {
                 return None;
             }
-            RunEnd::Halted { .. } if self.has_no_host => "a lack of hosts",
+            RunEnd::Halted { .. } if self.no_host > 0 => "a lack of hosts",
             RunEnd::Halted { cause } => cause,
             RunEnd::Interrupted(signal) => signal.name(),
         };
@@ -100,8 +97,29 @@ impl Summary {
 
     /// Returns the messages about failed items, and the number of those that were not kept.
     pub(super) fn failures(&self) -> Vec<String> {
-        let omitted = (self.failed + self.stopped + self.killed).saturating_sub(self.failures.len() as u64);
+        let omitted =
+            (self.failed + self.stopped + self.killed + self.no_host).saturating_sub(self.failures.len() as u64);
         let more = (omitted > 0).then(|| format!("and {omitted} more"));
         self.failures.iter().cloned().chain(more).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::item::Item;
+    use crate::output::Budget;
+
+    #[test]
+    fn items_without_a_host_are_among_the_messages_that_are_not_kept() {
+        let mut summary = Summary::default();
+        for index in 1..=60 {
+            let item = Arc::new(Item { index, values: Vec::new(), input: None });
+            summary.count(&Outcome::without_process(item, 0, 0, ItemFailure::NoHost, &Budget::default()));
+        }
+        let failures = summary.failures();
+        assert_eq!((failures.len(), failures.last().map(String::as_str)), (51, Some("and 10 more")));
     }
 }

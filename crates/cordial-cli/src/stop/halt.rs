@@ -95,7 +95,8 @@ pub(crate) struct HaltCounter {
     policy: HaltPolicy,
     total: u64,
     counted: AtomicU64,
-    /// One more than the status of the item that reached the threshold; 0 until then.
+    /// The status of the item that reached the threshold, plus 1; 0 until then. If other items end at the same moment, it may be the
+    /// status of one of these.
     decisive: AtomicU64,
 }
 
@@ -131,8 +132,8 @@ impl HaltCounter {
         }
     }
 
-    /// Returns the exit status of a run that was halted, as in GNU parallel: 0 if enough items have succeeded, and otherwise
-    /// the status of the item if a single one halts the run. `None` if the status is the number of failed items.
+    /// Returns the exit status of a run that was halted: 0 if enough items have succeeded; the status of the item if a single item
+    /// halts the run. `None` if the run was not halted, or if the status of the run is the number of failed items.
     pub(crate) fn exit_status(&self) -> Option<u8> {
         let status = self.decisive.load(Ordering::Relaxed).checked_sub(1)? as u8;
         match self.policy {

@@ -21,17 +21,19 @@ pub(crate) use limit_change::LimitChange;
 pub(crate) use platform::{
     Descriptor, GroupTable, InputPipe, JobControl, KILLED, LimitSignals, MAX_ARGUMENT_BYTES, PipeEnd, ProcessGroup,
     ResumeSignals, Spawner, SplicedFile, StandardError, StandardInput, StandardOutput, StopSignals, argument_bytes,
-    block_sigchld, capture_advice, describe_exit, exit_status, free_memory, is_resource_shortage, load_average,
-    lower_priority, max_concurrency, may_have_data, os_string, read_available, run_guard, share_stdin, start_advice,
-    start_guard, take_stdin, termination, total_memory, try_lock, unblock_sigchld, wait_until_readable,
-    wait_until_writable, was_killed,
+    block_sigchld, capture_advice, check_room_for_thread, describe_exit, exit_status, free_memory,
+    is_resource_shortage, load_average, lower_priority, max_concurrency, may_have_data, os_string, read_available,
+    run_guard, share_stdin, start_advice, start_guard, take_stdin, termination, total_memory, try_lock,
+    unblock_sigchld, wait_until_readable, wait_until_writable, was_killed,
 };
 // How commands are started, and the terminal.
 pub(crate) use platform::{
-    Terminal, TerminalStop, are_outputs_the_same, enlarge_pipe, exported_functions, find_program, has_terminal,
-    interrupt_this_program, is_command, is_in_background, is_stdout_pipe, keep_exit_statuses, login_directory,
-    main_stack_bytes, reap_orphans, screen_size, survive_file_limit, suspend_this_job, wait_for_key, was_interrupted,
+    Terminal, TerminalStop, are_outputs_the_same, enlarge_pipe, exported_function_texts, exported_functions,
+    find_program, has_address_space_limit, has_terminal, interrupt_this_program, is_command, is_in_background,
+    is_stdout_pipe, keep_exit_statuses, login_directory, main_stack_bytes, reap_orphans, screen_size,
+    survive_file_limit, suspend_this_job, wait_for_key, was_interrupted,
 };
 pub(crate) use program::Program;
+pub(crate) use screen_size::is_stderr_screen;
 pub(crate) use spawn_config::{CommandInput, CommandOutput, SpawnConfig};
 pub(crate) use stop_signal::StopSignal;

@@ -35,7 +35,7 @@ pub(crate) enum CommandOutput {
 pub(crate) enum CommandInput {
     /// Nothing, because `take_stdin` has opened `/dev/null` as the standard input of `cordial`; or with `--tty` the terminal.
     Inherited,
-    /// A pipe to which nothing is written. Its end asks the command to exit.
+    /// A pipe that stays open while the command runs. A line asks the command to exit.
     Held,
     /// A pipe to which `cordial` writes blocks, or an archive.
     Piped,
@@ -51,7 +51,7 @@ impl SpawnConfig {
         if let Some(workdir) = &self.workdir {
             command.current_dir(workdir);
         }
-        if self.input == CommandInput::Piped {
+        if self.input != CommandInput::Inherited {
             command.stdin(Stdio::piped());
         }
         if self.output == CommandOutput::Piped {

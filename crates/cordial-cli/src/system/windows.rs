@@ -150,6 +150,11 @@ pub(crate) fn exported_functions() -> Vec<Vec<u8>> {
     Vec::new()
 }
 
+/// Returns an empty list, for the same reason.
+pub(crate) fn exported_function_texts() -> Vec<Vec<u8>> {
+    Vec::new()
+}
+
 /// Returns true: nothing is locked, so two runs may use the same records.
 pub(crate) fn try_lock(_: &File) -> bool {
     true
@@ -166,6 +171,16 @@ pub(crate) fn keep_exit_statuses() {}
 
 /// There is no such limit on Windows.
 pub(crate) fn survive_file_limit() {}
+
+/// There is no such limit on Windows.
+pub(crate) fn has_address_space_limit() -> bool {
+    false
+}
+
+/// There is no such limit on Windows.
+pub(crate) fn check_room_for_thread() -> io::Result<()> {
+    Ok(())
+}
 
 /// Returns whether a process could not be started for lack of memory, so that a later attempt may succeed.
 pub(crate) fn is_resource_shortage(error: &io::Error) -> bool {
@@ -369,7 +384,7 @@ impl ProcessGroup {
         _: &GroupTable,
     ) -> io::Result<ProcessGroup> {
         let mut command = spawner.0.command(&words[0], &words[1..], variables);
-        if spawner.0.input != CommandInput::Piped {
+        if spawner.0.input == CommandInput::Inherited {
             command.stdin(Stdio::null());
         }
         command.spawn().map(ProcessGroup)
@@ -562,7 +577,7 @@ impl JobControl {
 /// Does nothing: Windows suspends no program.
 pub(crate) fn suspend_this_job() {}
 
-/// Receives that this program goes on after it was suspended, which Windows does not do.
+/// Receives nothing: Windows does not suspend programs.
 pub(crate) struct ResumeSignals;
 
 impl ResumeSignals {

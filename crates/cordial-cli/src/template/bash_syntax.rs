@@ -3,9 +3,10 @@
 //! People write such lines for GNU parallel, which runs them by the shell of its user. Where `sh` is `dash`, some are errors, and some
 //! do something else in silence: `&>file` runs the command in the background, `{1..3}` is one word, `$RANDOM` is empty.
 //!
-//! The search is for a refusal, so it leaves out what may be right for `dash` as well, such as the text of a here-document.
+//! A line in which such syntax is found is refused. The search therefore leaves out what may be right for `dash` as well, such as the
+//! text of a here-document.
 
-use super::shell_context::{Opening, opening};
+use super::shell_context::{Opening, closing_outside_quotes, opening};
 
 /// Commands of bash that `dash` does not have.
 const COMMANDS: [&[u8]; 11] = [
@@ -23,8 +24,24 @@ const COMMANDS: [&[u8]; 11] = [
 ];
 
 /// Variables that bash sets.
-const VARIABLES: [&[u8]; 7] =
-    [b"RANDOM", b"SRANDOM", b"SECONDS", b"EPOCHSECONDS", b"EPOCHREALTIME", b"BASHPID", b"BASH_VERSION"];
+const VARIABLES: [&[u8]; 16] = [
+    b"RANDOM",
+    b"SRANDOM",
+    b"SECONDS",
+    b"EPOCHSECONDS",
+    b"EPOCHREALTIME",
+    b"BASHPID",
+    b"BASH_SOURCE",
+    b"BASH_VERSION",
+    b"EUID",
+    b"FUNCNAME",
+    b"HOSTNAME",
+    b"HOSTTYPE",
+    b"MACHTYPE",
+    b"OSTYPE",
+    b"PIPESTATUS",
+    b"UID",
+];
 
 /// Words before a command.
 const KEYWORDS: [&[u8]; 10] = [b"then", b"do", b"else", b"if", b"elif", b"while", b"until", b"time", b"command", b"{"];
@@ -84,15 +101,7 @@ pub(super) fn only_in_bash(script: &[u8], has_variable: impl Fn(&[u8]) -> bool) 
 
 /// Returns the position of the last parenthesis of a calculation. `text` begins after its first two parentheses.
 fn end_of_calculation(text: &[u8]) -> Option<usize> {
-    let mut depth = 2_usize;
-    text.iter().position(|byte| {
-        match byte {
-            b'(' => depth += 1,
-            b')' => depth -= 1,
-            _ => {}
-        }
-        depth == 0
-    })
+    closing_outside_quotes(text).map(|at| at + 1).filter(|&at| text.get(at) == Some(&b')'))
 }
 
 /// Returns the length of an operator of bash at the start of a text. `before` is the byte before the text.
@@ -107,6 +116,13 @@ fn operator(text: &[u8], before: u8) -> Option<usize> {
 fn expansion(script: &[u8], text: &[u8], is_quoted: bool, has_variable: impl Fn(&[u8]) -> bool) -> Option<usize> {
     if text.starts_with(b"$'") && !is_quoted {
         return Some(2);
+    }
+    // A calculation.
+    if text.starts_with(b"$[")
+        && let Some(end) = text.iter().position(|&byte| byte == b']')
+        && text[2..end].trim_ascii_start().first().is_some_and(|first| first.is_ascii_digit() || *first == b'$')
+    {
+        return Some(end + 1);
     }
     let is_set_by_bash = |name: &[u8]| VARIABLES.contains(&name) && !has_variable(name) && !assigns(script, name);
     if let Some(calculation) = text.strip_prefix(b"$((") {
@@ -266,6 +282,10 @@ mod tests {
             ("sleep $((RANDOM % 3))", "$((RANDOM % 3))"),
             ("echo \"$RANDOM\"", "$RANDOM"),
             ("echo ${SECONDS}", "${SECONDS}"),
+            ("echo $UID", "$UID"),
+            ("a | b; echo $PIPESTATUS", "$PIPESTATUS"),
+            ("echo \"$[1+1]\" $[2]", "$[1+1]"),
+            ("echo $[ $x * 2 ]", "$[ $x * 2 ]"),
             ("source x; a", "source"),
             ("a && declare -A m", "declare"),
             ("x=(a b)", "x=("),
@@ -279,6 +299,7 @@ mod tests {
     #[test]
     fn what_every_shell_knows_is_not_found() {
         for script in [
+            "echo $(( $(echo '))' | wc -c) )) '<<<'",
             "gzip -c {} > {}.gz 2>&1",
             "a >&2 && b || c & d",
             "echo {} {.} {/} {//} {/.} {#} {%} {1} {-1} {2/.}",
@@ -305,6 +326,7 @@ mod tests {
             "find . -name x -exec echo {} + | let_it",
             "sed -e 's/(/{/' {} | source-highlight",
             "printf '%s\\n' {} | tr , . ; x=a",
+            "grep \"a$[bc]\" {}",
             "echo 'open",
         ] {
             let part = only_in_bash(script.as_bytes(), |_| false).map(String::from_utf8_lossy);

@@ -194,8 +194,8 @@ impl CommandTemplate {
         size
     }
 
-    /// Returns how long the command of an item becomes as it was typed: the same as `size`, but of a line for a shell, the line counts,
-    /// with its values quoted, and not the script that the shell gets.
+    /// Returns how long the command of an item becomes as it was typed: the same as `size`, except that of a line for a shell, the line
+    /// with its quoted values counts instead of the script that the shell gets.
     pub(crate) fn line_size(&self) -> CommandSize {
         match self {
             CommandTemplate::Shell(line) => line.line_size(),
@@ -232,7 +232,7 @@ impl CommandTemplate {
         }
     }
 
-    /// Returns whether the command of an item with so many values may contain the one with this index.
+    /// Returns whether the command of an item with `n_values` values may contain the value with this index.
     fn uses_value(&self, index: usize, n_values: usize) -> bool {
         let is_used = |piece: &Piece| piece.placeholder().is_some_and(|placeholder| placeholder.uses(index, n_values));
         match self {

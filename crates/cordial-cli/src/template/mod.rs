@@ -13,6 +13,7 @@ mod placeholder;
 mod shell;
 mod shell_arguments;
 mod shell_check;
+mod shell_closed;
 mod shell_context;
 mod shell_flow;
 mod shell_line;

@@ -5,17 +5,17 @@
 pub(crate) enum Part {
     /// The value, unchanged.
     Whole,
-    /// `{.}`, and `{..}` and `{...}` with `--plus`: without the last extensions, of which there are this many.
+    /// `{.}`, and `{..}` and `{...}` with `--plus`: without this many extensions at the end.
     Stem(u8),
     /// `{/}`: the part after the last slash.
     Name,
     /// `{//}`: the directory, as `dirname` prints it.
     Parent,
-    /// `{/.}`, and `{/..}` and `{/...}` with `--plus`: the part after the last slash without its last extensions.
+    /// `{/.}`, and `{/..}` and `{/...}` with `--plus`: the part after the last slash, without this many extensions at the end.
     NameStem(u8),
     /// `{+/}` with `--plus`: the text before the last slash, or nothing.
     Directory,
-    /// `{+.}`, `{+..}` and `{+...}` with `--plus`: the last extensions, or nothing if there are fewer.
+    /// `{+.}`, `{+..}` and `{+...}` with `--plus`: this many extensions at the end, or nothing if there are fewer.
     Extensions(u8),
 }
 

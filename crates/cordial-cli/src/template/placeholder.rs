@@ -29,6 +29,11 @@ pub(super) struct Insertion<'v> {
 }
 
 impl Position {
+    /// Returns the position of the value whose name has this index.
+    pub(super) fn of_name(index: usize) -> Position {
+        Position(i32::try_from(index + 1).unwrap_or(i32::MAX))
+    }
+
     /// Returns the value at this position, or an empty one if the item has fewer.
     pub(super) fn of<'v>(self, values: &[&'v [u8]]) -> &'v [u8] {
         self.index(values.len()).and_then(|at| values.get(at)).copied().unwrap_or_default()
@@ -67,6 +72,11 @@ impl Placeholder {
             Placeholder::Values(part) | Placeholder::Value(_, part) => Some(part),
             Placeholder::Index | Placeholder::Slot => None,
         }
+    }
+
+    /// Returns whether the placeholder stands for a number of its own, and not for a value.
+    pub(super) fn is_number(self) -> bool {
+        matches!(self, Placeholder::Index | Placeholder::Slot)
     }
 
     /// Returns whether the placeholder stands for a value that the item does not have.

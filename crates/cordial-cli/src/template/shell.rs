@@ -1,13 +1,17 @@
 //! The shell that runs lines.
 
+use std::path::Path;
 use std::{env, fs};
 
 use super::bash_syntax::only_in_bash;
 use crate::system::{self, Program};
 use crate::text::display;
 
-/// Shells that cannot run the script of a line, because they have no `"$@"`.
-const UNUSABLE: [&[u8]; 5] = [b"fish", b"csh", b"tcsh", b"nu", b"elvish"];
+/// Shells and languages that cannot run the script of a line, because they have no `"$@"`.
+const UNUSABLE: [&[u8]; 13] = [
+    b"fish", b"csh", b"tcsh", b"nu", b"elvish", b"pwsh", b"python", b"python3", b"perl", b"ruby", b"node", b"php",
+    b"tclsh",
+];
 
 /// A program that runs the script after `-c`. The words after the script are `$0` and the arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +29,14 @@ impl Shell {
     /// A message, when the program has no name, or is known not to be a shell of the POSIX family.
     pub(crate) fn new(program: Vec<u8>) -> Result<Shell, String> {
         let shell = Shell { program, is_default: false };
+        let exists = |name: &[u8]| system::os_string(name.to_vec()).is_ok_and(|name| Path::new(&name).exists());
+        if shell.program.iter().any(u8::is_ascii_whitespace) && !exists(&shell.program) {
+            return Err(format!(
+                "--shell-path {} is the path of a shell, without options: name the shell, and begin the line with set, as in \
+                 'set -e; COMMAND'",
+                display::quoted(&shell.program)
+            ));
+        }
         if shell.name().is_empty() || UNUSABLE.contains(&shell.name()) {
             return Err(format!(
                 "--shell-path {} is not a shell that understands \"$@\": name sh, bash, dash, ksh or zsh",

@@ -5,7 +5,7 @@
 pub(super) enum Check {
     Number,
     /// A text that may be a part of a calculation, or become one in a variable. Shells run a command in it only as the index of an
-    /// array: `a[$(id)]`. All such texts of an item are checked together, so each alone is accepted.
+    /// array: `a[$(id)]`. `ShellLine` checks all such texts of an item together, so `accepts` returns true for each of them.
     NoCommand,
     /// The name of a variable, or of an element of an array by its number.
     Name,

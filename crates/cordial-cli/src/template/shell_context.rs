@@ -6,7 +6,7 @@ pub(super) enum Context {
     /// A command: the line itself, a substitution, or the text after a `((` that is not a calculation. `parentheses` and `cases`
     /// count what is open in it: a parenthesis also ends each pattern of `case`.
     Command {
-        end: CommandEnd,
+        end: ContextEnd,
         /// Where the simple command at this position begins, as far as the line was read.
         start: usize,
         parentheses: u32,
@@ -37,6 +37,23 @@ pub(super) enum Context {
     HereDocument(HereDocument),
 }
 
+/// How the shell reads the place of a placeholder. A reference such as `$1` replaces the placeholder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PlaceholderUse {
+    /// As words of a command: the reference has to be in quotes.
+    Words,
+    /// As a part of one word, or as the file of a redirection: the reference has to be in quotes.
+    OneWord,
+    /// As a calculation: a quote would be an error, and the text would be evaluated.
+    Arithmetic,
+    /// As the key of an associative array, which is not split into words.
+    Key,
+    /// As text of a here-document, or of double quotes.
+    Text,
+    /// As text of single quotes, which end before the reference. This text opens them again.
+    SingleQuoted(&'static str),
+}
+
 /// The part of `${…}` at a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ParameterPart {
@@ -49,7 +66,7 @@ pub(super) enum ParameterPart {
 
 /// The token that ends a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CommandEnd {
+pub(super) enum ContextEnd {
     Line,
     Parenthesis,
     Backquote,
@@ -88,11 +105,11 @@ impl HereDocument {
 
 impl Context {
     /// Returns the context of a command that begins at this position of the line.
-    pub(super) fn command(end: CommandEnd, start: usize) -> Context {
+    pub(super) fn command(end: ContextEnd, start: usize) -> Context {
         Context::Command { end, start, parentheses: 0, cases: 0, is_ambiguous: false }
     }
 
-    /// Returns whether the text here is an argument or an input of a command, without substitutions.
+    /// Returns whether the shell takes the text here as it is: in single quotes, or in a here-document that is not expanded.
     pub(super) fn is_literal(&self) -> bool {
         matches!(
             self,
@@ -111,7 +128,7 @@ impl Context {
     }
 }
 
-/// Returns whether a simple command ends at a byte of a command, which has so many open `case` words.
+/// Returns whether a simple command ends at a byte of a command. `cases` is the number of open `case` words.
 pub(super) fn ends_simple_command(before: u8, byte: u8, next: u8, cases: u32) -> bool {
     match byte {
         b'&' => !b"<>".contains(&before) && next != b'>',
@@ -135,23 +152,48 @@ pub(super) enum Opening {
     Ambiguous,
 }
 
-/// Returns what begins with the `((` before a text: a calculation ends with two parentheses.
+/// Returns what a `((` begins; `text` is what follows it. It is a calculation if two parentheses close it together.
 pub(super) fn opening(text: &[u8]) -> Opening {
-    let mut parentheses = 0;
-    for (at, byte) in text.iter().enumerate() {
+    let at = closing(text.iter().copied().enumerate());
+    let Some(at) = at.filter(|_| at == closing_outside_quotes(text)) else { return Opening::Ambiguous };
+    match text.get(at + 1) {
+        Some(b')') => Opening::Calculation,
+        // A parenthesis in a comment or a pattern of `case` is not counted by the shell.
+        _ if text[..at].iter().any(|byte| b"'\"\\`$#<".contains(byte)) => Opening::Ambiguous,
+        _ => Opening::Command,
+    }
+}
+
+/// Returns the position of the first parenthesis of a text that closes none of the text, and is not in quotes. `None` also if a quote is
+/// not closed before.
+pub(super) fn closing_outside_quotes(text: &[u8]) -> Option<usize> {
+    let mut quote = None;
+    let mut bytes = text.iter().copied().enumerate();
+    closing(std::iter::from_fn(|| {
+        loop {
+            let (at, byte) = bytes.next()?;
+            match byte {
+                b'\\' if quote != Some(b'\'') => drop(bytes.next()),
+                _ if quote == Some(byte) => quote = None,
+                b'\'' | b'"' | b'`' if quote.is_none() => quote = Some(byte),
+                _ if quote.is_none() => return Some((at, byte)),
+                _ => {}
+            }
+        }
+    }))
+}
+
+/// Returns the position of the first parenthesis that closes none of these bytes.
+fn closing(mut bytes: impl Iterator<Item = (usize, u8)>) -> Option<usize> {
+    let mut parentheses = 0_u32;
+    let found = bytes.find(|(_, byte)| {
         match byte {
             b'(' => parentheses += 1,
-            b')' if parentheses == 0 => {
-                return match text.get(at + 1) {
-                    Some(b')') => Opening::Calculation,
-                    // A parenthesis in quotes, a comment or a pattern of `case` is not counted by the shell.
-                    _ if text[..at].iter().any(|byte| b"'\"\\`$#<".contains(byte)) => Opening::Ambiguous,
-                    _ => Opening::Command,
-                };
-            }
+            b')' if parentheses == 0 => return true,
             b')' => parentheses -= 1,
             _ => {}
         }
-    }
-    Opening::Ambiguous
+        false
+    });
+    found.map(|(at, _)| at)
 }

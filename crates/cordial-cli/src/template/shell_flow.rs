@@ -2,10 +2,11 @@
 //!
 //! `x={}; y=$x; echo $((y))` calculates with the item. Other ways that an item can take (a pipe, the arguments of a function or
 //! of `set`, a file) are not followed. Instead, if the line calculates with any variable, no item may contain a command that
-//! a calculation would run.
+//! a calculation would run; and if the line performs the substitutions in any variable, no item may contain a substitution.
 
 use super::placeholder::Placeholder;
 use super::shell_check::Check;
+use super::shell_words;
 
 /// The variables of a line, as far as they matter for items.
 #[derive(Debug, Default)]
@@ -16,24 +17,35 @@ pub(super) struct Flow {
     assigned: Vec<(Vec<u8>, Placeholder)>,
     /// Pairs of a variable and another one that gets its value.
     copied: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Whether the line calculates with a variable, or with an argument.
+    /// Whether the line calculates with a variable, with an argument, or with the output of a command.
     calculates: bool,
+    /// Whether the line performs the substitutions in the value of a variable or of an argument.
+    expands: bool,
+    /// Whether the line may print its commands after `PS4`, whose name the line may compute.
+    traces: bool,
 }
 
 impl Flow {
-    /// Returns the flow of a line that evaluates these variables, as far as is known before the line is scanned. `calculates` says
-    /// whether the line seems to calculate with variables.
-    pub(super) fn new(evaluated: impl Iterator<Item = (Vec<u8>, Check)>, calculates: bool) -> Flow {
-        Flow { evaluated: evaluated.collect(), calculates, ..Flow::default() }
+    /// Returns the flow of a line, as far as it is known before the line is scanned.
+    pub(super) fn new(line: &[u8]) -> Flow {
+        let evaluated = shell_words::evaluated(line).collect();
+        Flow {
+            evaluated,
+            calculates: shell_words::calculates(line),
+            expands: shell_words::expands(line),
+            traces: shell_words::traces(line),
+            ..Flow::default()
+        }
     }
 
     /// Notes that the shell evaluates a variable at one place.
     pub(super) fn evaluate(&mut self, name: Vec<u8>, check: Check) {
         self.calculates |= matches!(check, Check::NoCommand | Check::Name);
+        self.expands |= check == Check::Plain || (check == Check::Name && self.traces);
         self.evaluated.push((name, check));
     }
 
-    /// Notes that the shell calculates with an argument.
+    /// Notes that the shell calculates with an argument, or with the output of a command.
     pub(super) fn calculate(&mut self) {
         self.calculates = true;
     }
@@ -49,7 +61,10 @@ impl Flow {
     }
 
     /// Returns what the placeholders of the line have to be because of variables.
-    pub(super) fn checks(mut self, placeholders: impl Iterator<Item = Placeholder>) -> Vec<(Placeholder, Check)> {
+    pub(super) fn checks(
+        mut self,
+        placeholders: impl Iterator<Item = Placeholder> + Clone,
+    ) -> Vec<(Placeholder, Check)> {
         let mut checks = Vec::new();
         let mut at = 0;
         while let Some((name, placeholder)) = self.assigned.get(at).cloned() {
@@ -62,9 +77,10 @@ impl Flow {
             let evaluated = self.evaluated.iter().filter(|(other, _)| *other == name);
             checks.extend(evaluated.map(|(_, check)| (placeholder, *check)));
         }
-        // Last, because the others say more about the item.
-        if self.calculates {
-            checks.extend(placeholders.map(|placeholder| (placeholder, Check::NoCommand)));
+        // Last, because the messages of the other checks say more about the item.
+        let fallbacks = [(self.expands, Check::Plain), (self.calculates, Check::NoCommand)];
+        for (_, check) in fallbacks.into_iter().filter(|(applies, _)| *applies) {
+            checks.extend(placeholders.clone().map(|placeholder| (placeholder, check)));
         }
         checks
     }

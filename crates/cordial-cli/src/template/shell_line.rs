@@ -17,7 +17,8 @@ use super::path_part::Part;
 use super::placeholder::{Insertion, Placeholder};
 use super::shell::Shell;
 use super::shell_check::Check;
-use super::shell_scan::{Place, Scanned, ShellPiece, scan};
+use super::shell_context::PlaceholderUse;
+use super::shell_scan::{Scanned, ShellPiece, scan};
 use super::shell_words::has_index_with_blanks;
 use super::syntax::Syntax;
 use super::word::Piece;
@@ -48,6 +49,8 @@ enum ScriptPart {
     Text(Vec<u8>),
     /// This part of each value, as a word of its own.
     Each(Part),
+    /// The word for a value, unless the item does not have it.
+    Optional(Placeholder, String),
 }
 
 impl ShellLine {
@@ -56,21 +59,23 @@ impl ShellLine {
     ///
     /// # Errors
     ///
-    /// A message: that of `scan`; or a placeholder would stand for several values in one word, or for an argument that the line
-    /// changes before; or the item would be appended to a here-document.
+    /// A message, when `scan` returns one; when a placeholder would stand for several values in one word; when the line changes
+    /// the arguments before a placeholder that refers to them; or when the item would be appended to a here-document.
     pub(super) fn new(shell: Shell, line: &[u8], syntax: &Syntax) -> Result<ShellLine, String> {
         let mut scanned = scan(line, syntax)?;
         let mut arguments_change_at = scanned.arguments.change_at();
         let has_placeholder = scanned.pieces.iter().any(|piece| matches!(piece, ShellPiece::Placeholder(..)));
         if !has_placeholder && !scanned.arguments.refers(line) && syntax.appends_item() {
-            // The item is appended outside of every function, so it is not an argument of one.
-            let is_argument = !syntax.has_many_values() || scanned.arguments.changes(line);
-            arguments_change_at = arguments_change_at.filter(|_| is_argument);
+            // The appended item is outside of every function, so no function changes its arguments; `set` and `shift` of the
+            // line do. An item with one value is in a variable in both cases.
+            let is_affected = !syntax.has_many_values() || scanned.arguments.changes(line);
+            arguments_change_at = arguments_change_at.filter(|_| is_affected);
             scanned = scan_with_item(line, syntax)?;
         }
         let Scanned { pieces, checks, .. } = scanned;
-        let is_ambiguous =
-            |piece: &ShellPiece| matches!(piece, ShellPiece::Placeholder(Placeholder::Values(_), Place::OneWord));
+        let is_ambiguous = |piece: &ShellPiece| {
+            matches!(piece, ShellPiece::Placeholder(Placeholder::Values(_), PlaceholderUse::OneWord))
+        };
         if syntax.has_many_values() && pieces.iter().any(is_ambiguous) {
             return Err(format!(
                 "a placeholder in {} is beside other text or is the file of a redirection, but may stand for several values: \
@@ -82,8 +87,8 @@ impl ShellLine {
         let changed = &pieces[arguments_change_at.unwrap_or(pieces.len()).min(pieces.len())..];
         if syntax.has_many_values() && changed.iter().any(is_argument) {
             return Err(format!(
-                "{} defines a function, or changes its arguments, before a placeholder for one of several values: put the \
-                 value into a variable before that, as in x={{1}}",
+                "{} defines a function, or changes its arguments, before it uses a value of the item: put the value into a \
+                 variable before that, as in x={{1}}",
                 display::quoted(line)
             ));
         }
@@ -94,7 +99,7 @@ impl ShellLine {
             match piece {
                 ShellPiece::Text(piece) => text.extend_from_slice(piece),
                 // Several words cannot come from one variable.
-                ShellPiece::Placeholder(Placeholder::Values(part), Place::Words)
+                ShellPiece::Placeholder(Placeholder::Values(part), PlaceholderUse::Words)
                     if syntax.has_many_values() && *part != Part::Whole =>
                 {
                     script.extend([ScriptPart::Text(mem::take(&mut text)), ScriptPart::Each(*part)]);
@@ -102,14 +107,29 @@ impl ShellLine {
                 ShellPiece::Placeholder(placeholder, place) => {
                     let reference = reference(*placeholder, has_arguments, &mut variables);
                     let reference = match (&reference[..], place) {
-                        ("*", Place::Words) => r#""$@""#.to_owned(),
+                        ("*", PlaceholderUse::Words) => r#""$@""#.to_owned(),
                         // If the item has no such value, there is no word, as with GNU parallel.
-                        (number, Place::Words) if number.parse::<i32>().is_ok() && syntax.has_many_values() => {
+                        (number, PlaceholderUse::Words)
+                            if number.parse::<i32>().is_ok() && syntax.has_many_values() =>
+                        {
                             format!("${{{number}+\"${{{number}}}\"}}")
                         }
-                        (_, Place::Words | Place::OneWord) if reference.len() == 1 => format!("\"${reference}\""),
-                        (_, Place::Words | Place::OneWord) => format!("\"${{{reference}}}\""),
-                        (_, Place::Arithmetic | Place::Key | Place::Text) => format!("${{{reference}}}"),
+                        (_, PlaceholderUse::Words)
+                            if syntax.has_many_values() && matches!(placeholder, Placeholder::Value(..)) =>
+                        {
+                            let word = format!("\"${{{reference}}}\"");
+                            script.push(ScriptPart::Text(mem::take(&mut text)));
+                            script.push(ScriptPart::Optional(*placeholder, word));
+                            continue;
+                        }
+                        (_, PlaceholderUse::Words | PlaceholderUse::OneWord) if reference.len() == 1 => {
+                            format!("\"${reference}\"")
+                        }
+                        (_, PlaceholderUse::Words | PlaceholderUse::OneWord) => format!("\"${{{reference}}}\""),
+                        (_, PlaceholderUse::Arithmetic | PlaceholderUse::Key | PlaceholderUse::Text) => {
+                            format!("${{{reference}}}")
+                        }
+                        (_, PlaceholderUse::SingleQuoted(opening)) => format!("'\"${{{reference}}}\"{opening}"),
                     };
                     text.extend_from_slice(reference.as_bytes());
                 }
@@ -138,6 +158,7 @@ impl ShellLine {
         for part in &self.script {
             match part {
                 ScriptPart::Text(text) => size.fixed += text.len(),
+                ScriptPart::Optional(_, word) => size.fixed += word.len(),
                 ScriptPart::Each(part) => {
                     // The name of the variable is in the script and in the environment. Its number has at most six digits.
                     let (reference, _) = each(*part, 100_000);
@@ -146,11 +167,13 @@ impl ShellLine {
                 }
             }
         }
+        size.fixed += self.variables.iter().map(|(_, name)| name.len() + 1).sum::<usize>();
         size.per_value += size.copies;
         size
     }
 
-    /// Returns how long the line of `render` becomes, with the byte that ends it. A number counts as if it were a value.
+    /// Returns how long the line of `render` becomes, with the byte that ends it. A number that `{#}` or `{%}`
+    /// inserts counts as if it were a value.
     pub(super) fn line_size(&self) -> CommandSize {
         let mut size = CommandSize { fixed: 1, is_quoted: true, ..CommandSize::default() };
         for piece in &self.pieces {
@@ -206,6 +229,8 @@ impl ShellLine {
         for (at, script_part) in self.script.iter().enumerate() {
             match script_part {
                 ScriptPart::Text(text) => script.extend_from_slice(text),
+                ScriptPart::Optional(placeholder, _) if placeholder.is_missing(insertion) => {}
+                ScriptPart::Optional(_, word) => script.extend_from_slice(word.as_bytes()),
                 ScriptPart::Each(part) => {
                     let is_same = |earlier: &ScriptPart| matches!(earlier, ScriptPart::Each(other) if other == part);
                     let is_repeated = self.script[..at].iter().any(is_same);
@@ -246,9 +271,11 @@ impl ShellLine {
         for piece in &self.pieces {
             match piece {
                 ShellPiece::Text(text) => line.extend_from_slice(text),
-                ShellPiece::Placeholder(placeholder, Place::Text) => {
+                ShellPiece::Placeholder(placeholder, PlaceholderUse::Text) => {
                     line.extend_from_slice(&placeholder.text(insertion))
                 }
+                // There is no word for it.
+                ShellPiece::Placeholder(placeholder, PlaceholderUse::Words) if placeholder.is_missing(insertion) => {}
                 ShellPiece::Placeholder(Placeholder::Values(part), _) => {
                     let quoted = insertion.values.iter().map(|value| quoting.quote(part.of(value)));
                     line.extend_from_slice(&quoted.collect::<Vec<_>>().join(&b' '));
@@ -262,22 +289,22 @@ impl ShellLine {
     }
 }
 
-/// Appends the item to a line, and scans the result, because what the item has to be depends on the command that gets it.
+/// Appends the item to a line, and scans the result: the command that gets the item determines the checks of the item.
 fn scan_with_item(line: &[u8], syntax: &Syntax) -> Result<Scanned, String> {
     let reason = "the item is added at the end of the line, which has no placeholder";
     let mut scanned =
         scan(&[line, b" ", syntax.item_text()].concat(), syntax).map_err(|message| format!("{reason}: {message}"))?;
     match scanned.pieces.last() {
-        Some(ShellPiece::Placeholder(_, Place::Text)) => Err(format!(
+        Some(ShellPiece::Placeholder(_, PlaceholderUse::Text)) => Err(format!(
             "{reason}, and there it would be a part of a here-document in {}: write {{}} where the item belongs",
             display::quoted(line)
         )),
         Some(ShellPiece::Placeholder(..)) => Ok(scanned),
-        // In a comment, the item has no meaning for the shell: the line needs no item.
+        // The line ends in a comment, in which the shell ignores the item.
         _ => {
             scanned.pieces = vec![
                 ShellPiece::Text([line, b" "].concat()),
-                ShellPiece::Placeholder(Placeholder::Values(Part::Whole), Place::Words),
+                ShellPiece::Placeholder(Placeholder::Values(Part::Whole), PlaceholderUse::Words),
             ];
             Ok(scanned)
         }
@@ -309,8 +336,8 @@ fn reference(placeholder: Placeholder, has_arguments: bool, variables: &mut Vec<
     name
 }
 
-/// Returns whether a line has a bracket that may become the start of an index with an item: `b[$i]`, or `printf -v x 'b[%s]' {}`,
-/// but not `[ $i -gt 1 ]`, `b[0]` and `*.[ch]`.
+/// Returns whether a line has a bracket that may begin the index of an array, and an item may be in that index: `b[$i]`, or
+/// `printf -v x 'b[%s]' {}`, but not `[ $i -gt 1 ]`, `b[0]` and `*.[ch]`.
 fn has_index(pieces: &[ShellPiece]) -> bool {
     let texts = pieces.iter().map(|piece| match piece {
         ShellPiece::Text(text) => &text[..],

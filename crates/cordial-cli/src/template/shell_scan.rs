@@ -10,14 +10,17 @@
 //! ```
 //!
 //! Where the shell would evaluate an item, the item has to be a number, a name or a text without substitutions. `shell_flow`
-//! finds the places that an item reaches in a variable.
+//! finds variables that contain an item and are evaluated.
 
 use super::placeholder::Placeholder;
 use super::shell_arguments::ArgumentUse;
 use super::shell_check::Check;
-use super::shell_context::{CommandEnd, Context, HereDocument, Opening, ParameterPart, ends_simple_command, opening};
+use super::shell_closed::Closed;
+use super::shell_context::{
+    Context, ContextEnd, HereDocument, Opening, ParameterPart, PlaceholderUse, ends_simple_command, opening,
+};
 use super::shell_flow::Flow;
-use super::shell_words::{self, Reading};
+use super::shell_words::{self, WordUse};
 use super::syntax::Syntax;
 use crate::text::display;
 
@@ -25,7 +28,7 @@ use crate::text::display;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ShellPiece {
     Text(Vec<u8>),
-    Placeholder(Placeholder, Place),
+    Placeholder(Placeholder, PlaceholderUse),
 }
 
 /// A line, and what its placeholders have to be.
@@ -36,38 +39,24 @@ pub(super) struct Scanned {
     pub(super) arguments: ArgumentUse,
 }
 
-/// How the shell reads the place of a placeholder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// As words of a command: the reference has to be in quotes.
-    Words,
-    /// As a part of one word, or as the file of a redirection: the reference has to be in quotes.
-    OneWord,
-    /// As a calculation: a quote would be an error, and the text would be evaluated.
-    Arithmetic,
-    /// As the key of an associative array, which is not split into words.
-    Key,
-    /// As text of a here-document, in which a quote is a character.
-    Text,
-}
-
 /// Splits a line for a shell into texts and placeholders.
 ///
 /// # Errors
 ///
 /// A message, when a placeholder is not supported; when it is inside quotes, in a here-document that the shell does not expand, or
-/// after a `((` that may begin a calculation or a command; when the shell would read its text as a list of an array; or when the line
-/// has a placeholder, and a quote, a parenthesis or a substitution is not closed.
+/// after a `((` that may begin a calculation or a command; when the shell would read its text as a list of an array; or when a line
+/// with a placeholder has a quote, a parenthesis or a substitution that is not closed.
 pub(super) fn scan(line: &[u8], syntax: &Syntax) -> Result<Scanned, String> {
-    let contexts = vec![Context::command(CommandEnd::Line, 0)];
     let mut scanner = Scanner {
         line,
         at: 0,
-        contexts,
+        contexts: vec![Context::command(ContextEnd::Line, 0)],
+        closed: Closed::default(),
         documents: Vec::new(),
         tests: Vec::new(),
         keyed: shell_words::keyed(line),
-        flow: Flow::new(shell_words::evaluated(line), shell_words::calculates(line)),
+        arrays: shell_words::arrays(line),
+        flow: Flow::new(line),
         checks: Vec::new(),
         arguments: ArgumentUse::new(line),
         pieces: Vec::new(),
@@ -91,7 +80,7 @@ pub(super) fn scan(line: &[u8], syntax: &Syntax) -> Result<Scanned, String> {
     scanner.end_text();
     let has_placeholder = scanner.pieces.iter().any(|piece| matches!(piece, ShellPiece::Placeholder(..)));
     match scanner.context() {
-        Context::Command { end: CommandEnd::Line, .. } | Context::Comment | Context::HereDocument(_) => {
+        Context::Command { end: ContextEnd::Line, .. } | Context::Comment | Context::HereDocument(_) => {
             Ok(scanner.finish())
         }
         _ if !has_placeholder => Ok(scanner.finish()),
@@ -108,12 +97,15 @@ struct Scanner<'l> {
     at: usize,
     /// The innermost context is the last.
     contexts: Vec<Context>,
+    closed: Closed,
     /// Here-documents whose text begins after the end of the current line of the script.
     documents: Vec<HereDocument>,
     /// The start of each open `[[`, and the number of contexts there.
     tests: Vec<(usize, usize)>,
     /// The associative arrays that the line declares.
     keyed: Vec<Vec<u8>>,
+    /// All arrays of the line.
+    arrays: Vec<Vec<u8>>,
     flow: Flow,
     checks: Vec<(Placeholder, Check)>,
     arguments: ArgumentUse,
@@ -150,22 +142,26 @@ impl Scanner<'_> {
     fn placeholder(&mut self, placeholder: Placeholder, length: usize) -> Result<(), String> {
         if self.contexts.iter().any(|context| matches!(context, Context::Command { is_ambiguous: true, .. })) {
             return Err(format!(
-                "{} is after (( in {}, which may begin a calculation or a command: write ( ( for a command, or a \
-                 calculation without a quote or a parenthesis in quotes",
+                "{} is after (( in {}, which may begin a calculation or a command: for a command, write ( ( with a space; \
+                 for a calculation, write )) at its end, and no parenthesis in quotes",
                 String::from_utf8_lossy(&self.rest()[..length]),
                 display::quoted(self.line)
             ));
         }
         let place = match self.context() {
-            Context::Command { .. } if self.reading(length) == Reading::Number => Place::Arithmetic,
-            Context::Command { .. } if self.is_alone(length) => Place::Words,
-            Context::Command { .. } => Place::OneWord,
-            Context::Brackets { is_key: true, .. } => Place::Key,
+            Context::Command { .. } if self.reading(length) == WordUse::Number => PlaceholderUse::Arithmetic,
+            Context::Command { .. } if self.is_alone(length) => PlaceholderUse::Words,
+            Context::Command { .. } => PlaceholderUse::OneWord,
+            Context::Brackets { is_key: true, .. } => PlaceholderUse::Key,
             Context::Arithmetic { .. }
             | Context::Brackets { .. }
-            | Context::Parameter { part: ParameterPart::Offset, .. } => Place::Arithmetic,
-            Context::Parameter { is_quoted: false, .. } => Place::OneWord,
-            Context::HereDocument(HereDocument { is_expanded: true, .. }) => Place::Text,
+            | Context::Parameter { part: ParameterPart::Offset, .. } => PlaceholderUse::Arithmetic,
+            Context::Parameter { is_quoted: false, .. } => PlaceholderUse::OneWord,
+            Context::HereDocument(HereDocument { is_expanded: true, .. }) => PlaceholderUse::Text,
+            // A number is the same with and without the quotes of GNU parallel.
+            Context::DoubleQuotes if placeholder.is_number() => PlaceholderUse::Text,
+            Context::SingleQuotes if placeholder.is_number() => PlaceholderUse::SingleQuoted("'"),
+            Context::AnsiQuotes if placeholder.is_number() => PlaceholderUse::SingleQuoted("$'"),
             Context::HereDocument(_) => {
                 return Err(format!(
                     "{} is in a here-document that the shell does not expand: remove the quotes around its delimiter; or \
@@ -183,13 +179,15 @@ impl Scanner<'_> {
             }
         };
         match self.reading(length) {
-            Reading::Text | Reading::Command => {}
-            Reading::Number => self.checks.push((placeholder, Check::Number)),
-            Reading::Expanded => self.checks.push((placeholder, Check::Plain)),
-            Reading::Name => self.checks.push((placeholder, Check::Name)),
-            Reading::Declaration => self.checks.push((placeholder, Check::Declaration)),
-            Reading::Value(names) => self.flow.assign(names, placeholder),
-            Reading::Array => {
+            WordUse::Text | WordUse::Command => {}
+            WordUse::Number => self.checks.push((placeholder, Check::Number)),
+            WordUse::Expanded => self.checks.push((placeholder, Check::Plain)),
+            WordUse::Name => self.checks.push((placeholder, Check::Name)),
+            WordUse::Declaration => self.checks.push((placeholder, Check::Declaration)),
+            WordUse::Value(names) => self.flow.assign(names, placeholder),
+            WordUse::DeclaredValue(name) => self.flow.assign(vec![name], placeholder),
+            WordUse::Unknown => self.flow.calculate(),
+            WordUse::Array => {
                 return Err(format!(
                     "the shell evaluates {} in {} if the item begins with a parenthesis: put the placeholder in parentheses, as in x=({{}})",
                     String::from_utf8_lossy(&self.rest()[..length]),
@@ -215,15 +213,21 @@ impl Scanner<'_> {
     }
 
     /// Returns how the shell reads the word at this position. `length` is the length of the placeholder or the name here.
-    fn reading(&self, length: usize) -> Reading {
+    fn reading(&self, length: usize) -> WordUse {
         for (n, context) in self.contexts.iter().enumerate().rev() {
             match context {
                 Context::Arithmetic { .. }
                 | Context::Brackets { is_key: false, .. }
-                | Context::Parameter { part: ParameterPart::Offset, .. } => return Reading::Number,
+                | Context::Parameter { part: ParameterPart::Offset, .. } => return WordUse::Number,
                 Context::Command { start, .. } => {
                     let in_test = self.reading_in_test(n + 1, length);
-                    return in_test.unwrap_or_else(|| shell_words::reading(&self.line[*start..self.at]));
+                    return match in_test
+                        .unwrap_or_else(|| shell_words::reading(&self.closed.command(self.line, *start, self.at)))
+                    {
+                        WordUse::DeclaredValue(name) if self.arrays.contains(&name) => WordUse::Array,
+                        WordUse::DeclaredValue(name) => WordUse::Value(vec![name]),
+                        reading => reading,
+                    };
                 }
                 Context::AnsiQuotes | Context::Comment | Context::HereDocument(_) => break,
                 Context::SingleQuotes
@@ -232,11 +236,11 @@ impl Scanner<'_> {
                 | Context::Brackets { .. } => {}
             }
         }
-        Reading::Text
+        WordUse::Text
     }
 
     /// Returns how the shell reads the word at this position if it is in `[[ … ]]`: `-eq` and the like calculate.
-    fn reading_in_test(&self, depth: usize, length: usize) -> Option<Reading> {
+    fn reading_in_test(&self, depth: usize, length: usize) -> Option<WordUse> {
         let &(start, _) = self.tests.iter().rfind(|(_, at)| *at == depth)?;
         let operators: [&[u8]; 6] = [b"-eq", b"-ne", b"-lt", b"-le", b"-gt", b"-ge"];
         let (before, after) = (&self.line[start..self.at], &self.rest()[length..]);
@@ -246,13 +250,15 @@ impl Scanner<'_> {
         let after = &after[..end.unwrap_or(after.len())];
         let mut words = before.split(u8::is_ascii_whitespace).rev();
         if words.by_ref().find(|word| word.starts_with(b"-")).is_some_and(|word| word == b"-v" || word == b"-R") {
-            return Some(Reading::Name);
+            return Some(WordUse::Name);
         }
         let mut words = [before, after].into_iter().flat_map(|part| part.split(u8::is_ascii_whitespace));
-        Some(if words.any(|word| operators.contains(&word)) { Reading::Number } else { Reading::Text })
+        Some(if words.any(|word| operators.contains(&word)) { WordUse::Number } else { WordUse::Text })
     }
 
-    /// Notes a variable at this position that the shell evaluates: in a calculation `$x`, and `x` alone.
+    /// Notes a variable at this position if the shell evaluates it, as in `$((x))`, `$(($x))` or `${!x}`, or assigns its
+    /// value to another variable. Also notes that the shell calculates with an argument or with an output, as in
+    /// `$(($1))` and `${x:$(y)}`.
     fn note_variable(&mut self) {
         let line = self.line;
         let rest = &line[self.at..];
@@ -268,8 +274,14 @@ impl Scanner<'_> {
         let is_inside = begins == 0 && (is_parameter || self.before().is_some_and(is_part));
         let is_argument =
             begins > 0 && rest.get(begins).is_some_and(|byte| byte.is_ascii_digit() || b"*@".contains(byte));
-        let is_evaluated = |reading: Reading| matches!(reading, Reading::Number | Reading::Name | Reading::Declaration);
-        if is_argument && is_evaluated(self.reading(begins + 1)) {
+        let is_evaluated = |reading: WordUse| {
+            matches!(
+                reading,
+                WordUse::Number | WordUse::Name | WordUse::Declaration | WordUse::Array | WordUse::Unknown
+            )
+        };
+        let is_substitution = rest.starts_with(b"$(") || rest.starts_with(b"`");
+        if (is_argument || is_substitution) && is_evaluated(self.reading(begins + 1)) {
             self.flow.calculate();
         }
         let Some(length) = shell_words::name_length(&rest[begins..]).filter(|_| !is_inside) else { return };
@@ -282,18 +294,19 @@ impl Scanner<'_> {
         let check = match self.reading(begins + length) {
             _ if begins == 3 && is_list => return,
             _ if begins == 3 => Check::Name,
-            _ if begins == 2 && after.starts_with(b"@P}") => Check::Plain,
-            Reading::Expanded if begins > 0 => Check::Plain,
+            WordUse::Expanded | WordUse::Array if begins > 0 => Check::Plain,
+            WordUse::Unknown if begins > 0 => Check::NoCommand,
+            WordUse::Value(names) if begins > 0 && shell_words::is_any_expanded(&names) => Check::Plain,
             // Only digits remain.
-            Reading::Number if begins == 2 && after.starts_with(b"//[^0-9]/}") => return,
+            WordUse::Number if begins == 2 && after.starts_with(b"//[^0-9]/}") => return,
             // The value that the variable had does not matter.
-            Reading::Number if begins == 0 && after.starts_with(b"=") && !after.starts_with(b"==") => return,
-            Reading::Number => Check::NoCommand,
-            Reading::Name | Reading::Declaration if is_in_index => Check::NoCommand,
-            Reading::Name | Reading::Declaration if begins > 0 && *self.context() != Context::SingleQuotes => {
+            WordUse::Number if begins == 0 && after.starts_with(b"=") && !after.starts_with(b"==") => return,
+            WordUse::Number => Check::NoCommand,
+            WordUse::Name | WordUse::Declaration if is_in_index => Check::NoCommand,
+            WordUse::Name | WordUse::Declaration if begins > 0 && *self.context() != Context::SingleQuotes => {
                 Check::Name
             }
-            Reading::Value(names) if begins != 2 || after.starts_with(b"}") => {
+            WordUse::Value(names) if begins != 2 || after.starts_with(b"}") => {
                 self.flow.copy(&name, names);
                 return;
             }
@@ -302,7 +315,7 @@ impl Scanner<'_> {
         self.flow.evaluate(name, check);
     }
 
-    /// Returns the pieces, and what their placeholders have to be, also because of variables that get the item.
+    /// Returns the pieces, and the checks of their placeholders: those that the scan found, and those that `shell_flow` adds.
     fn finish(self) -> Scanned {
         let Scanner { pieces, mut checks, flow, arguments, .. } = self;
         let placeholders = pieces.iter().filter_map(|piece| match piece {
@@ -316,7 +329,7 @@ impl Scanner<'_> {
     /// Takes the next byte or token.
     fn step(&mut self) {
         let byte = self.line[self.at];
-        if self.is_line_start() && self.take_delimiter() {
+        if self.before() == Some(b'\n') && self.take_delimiter() {
             return;
         }
         match self.context() {
@@ -324,7 +337,7 @@ impl Scanner<'_> {
             Context::Comment => {
                 // The end of the line may begin a here-document, so the context around the comment takes it.
                 if byte == b'\n' {
-                    self.contexts.pop();
+                    self.closed.leave(&mut self.contexts, self.at);
                 } else {
                     self.take(1);
                 }
@@ -370,11 +383,12 @@ impl Scanner<'_> {
     fn take_and(&mut self, length: usize, is_end: bool) {
         self.take(length);
         if is_end {
-            self.contexts.pop();
+            self.closed.leave(&mut self.contexts, self.at);
         }
     }
 
     fn enter(&mut self, length: usize, context: Context) {
+        self.closed.enter(self.contexts.len(), self.at);
         self.take(length);
         self.contexts.push(context);
     }
@@ -399,7 +413,7 @@ impl Scanner<'_> {
             self.enter(3, Context::Arithmetic { parentheses: 0 });
         } else if rest.starts_with(b"$(") {
             let is_ambiguous = rest.starts_with(b"$((") && opening(&rest[3..]) == Opening::Ambiguous;
-            self.enter(2, Context::command(CommandEnd::Parenthesis, self.at + 2).ambiguous(is_ambiguous));
+            self.enter(2, Context::command(ContextEnd::Parenthesis, self.at + 2).ambiguous(is_ambiguous));
         } else if rest.starts_with(b"$[") {
             self.enter(2, Context::Brackets { brackets: 0, is_key: false });
         } else if rest.starts_with(b"${") {
@@ -410,7 +424,7 @@ impl Scanner<'_> {
             };
             self.enter(2, Context::Parameter { part: ParameterPart::Name, is_quoted });
         } else if rest.starts_with(b"`") {
-            self.enter(1, Context::command(CommandEnd::Backquote, self.at + 1));
+            self.enter(1, Context::command(ContextEnd::Backquote, self.at + 1));
         } else {
             self.take(1);
         }
@@ -432,15 +446,16 @@ impl Scanner<'_> {
         let Some(&Context::Command { end, parentheses, cases, .. }) = self.contexts.last() else { return };
         let depth = self.contexts.len();
         let next = self.rest().get(1).copied().unwrap_or_default();
-        if ends_simple_command(self.before().unwrap_or_default(), byte, next, cases) {
-            let next = self.at + 1;
-            if let Some(Context::Command { start, .. }) = self.contexts.last_mut() {
-                *start = next;
-            }
+        let is_in_list = self.closed.is_in_list(self.line, self.at, depth);
+        if !is_in_list
+            && ends_simple_command(self.before().unwrap_or_default(), byte, next, cases)
+            && let Some(Context::Command { start, .. }) = self.contexts.last_mut()
+        {
+            *start = self.at + 1;
         }
         let is_change = is_word_start
             && (self.is_word(b"function") || shell_words::changes_arguments(self.rest()))
-            && self.reading(0) == Reading::Command;
+            && self.reading(0) == WordUse::Command;
         if (byte == b')' && self.before() == Some(b'(')) || (is_change && byte == b'f') {
             self.arguments.note_function(self.pieces.len());
         } else if is_change {
@@ -456,8 +471,8 @@ impl Scanner<'_> {
         match byte {
             b'c' if is_word_start && self.is_word(b"case") && self.is_command_start() => self.take_case(4, 1),
             b'e' if is_word_start && cases > 0 && self.is_word(b"esac") => self.take_case(4, -1),
-            b')' if end == CommandEnd::Parenthesis && parentheses == 0 && cases == 0 => self.take_and(1, true),
-            b'`' if end == CommandEnd::Backquote => self.take_and(1, true),
+            b')' if end == ContextEnd::Parenthesis && parentheses == 0 && cases == 0 => self.take_and(1, true),
+            b'`' if end == ContextEnd::Backquote => self.take_and(1, true),
             // In bash, `((` begins a calculation, also after a word such as `if`. `dash` takes it for two nested subshells;
             // those seldom contain an item.
             b'(' if self.rest().starts_with(b"((") => {
@@ -465,7 +480,7 @@ impl Scanner<'_> {
                 if opening == Opening::Calculation {
                     self.enter(2, Context::Arithmetic { parentheses: 0 });
                 } else {
-                    let context = Context::command(CommandEnd::Parenthesis, self.at + 1);
+                    let context = Context::command(ContextEnd::Parenthesis, self.at + 1);
                     self.enter(1, context.ambiguous(opening == Opening::Ambiguous));
                 }
             }
@@ -480,6 +495,8 @@ impl Scanner<'_> {
                 self.enter(1, if is_ansi { Context::AnsiQuotes } else { Context::SingleQuotes });
             }
             b'"' => self.enter(1, Context::DoubleQuotes),
+            // A command that is the file of a redirection, or an argument.
+            b'<' | b'>' if next == b'(' => self.enter(2, Context::command(ContextEnd::Parenthesis, self.at + 2)),
             b'#' if is_word_start => self.enter(1, Context::Comment),
             b'<' if self.rest().starts_with(b"<<<") => self.take(3),
             b'<' if self.rest().starts_with(b"<<") => self.take_redirection(),
@@ -498,10 +515,10 @@ impl Scanner<'_> {
     /// Returns whether the index of an element of an array begins with the bracket at this position.
     fn begins_index(&self) -> bool {
         match self.reading(1) {
-            Reading::Name | Reading::Declaration => !self.name_before().is_empty(),
-            Reading::Command => !self.name_before().is_empty() && self.is_index_assigned(),
+            WordUse::Name | WordUse::Declaration => !self.name_before().is_empty(),
+            WordUse::Command => !self.name_before().is_empty() && self.is_index_assigned(),
             // In the list of an array.
-            Reading::Value(_) => self.is_index_assigned(),
+            WordUse::Value(_) => self.is_index_assigned(),
             _ => false,
         }
     }
@@ -522,7 +539,7 @@ impl Scanner<'_> {
     /// Returns whether the array whose index begins here is an associative one.
     fn is_keyed(&self) -> bool {
         let name = match self.reading(1) {
-            Reading::Value(names) if self.name_before().is_empty() => names.into_iter().next().unwrap_or_default(),
+            WordUse::Value(names) if self.name_before().is_empty() => names.into_iter().next().unwrap_or_default(),
             _ => self.name_before().to_vec(),
         };
         self.keyed.contains(&name)
@@ -541,8 +558,7 @@ impl Scanner<'_> {
     /// Returns whether the word that begins here is the first of a command.
     fn is_command_start(&self) -> bool {
         let before = self.line[..self.at].trim_ascii_end();
-        let is_new_line = self.line[before.len()..self.at].contains(&b'\n');
-        is_new_line
+        self.line[before.len()..self.at].contains(&b'\n')
             || before.last().is_none_or(|byte| b";&|()`".contains(byte))
             || shell_words::ends_with_keyword(before)
     }
@@ -562,10 +578,6 @@ impl Scanner<'_> {
         self.documents.push(document);
     }
 
-    fn is_line_start(&self) -> bool {
-        self.before() == Some(b'\n')
-    }
-
     /// Takes the line if it ends the here-document.
     fn take_delimiter(&mut self) -> bool {
         let Some(Context::HereDocument(document)) = self.contexts.last() else { return false };
@@ -576,7 +588,7 @@ impl Scanner<'_> {
         if is_end {
             let length = line.len();
             self.take(length);
-            self.contexts.pop();
+            self.closed.leave(&mut self.contexts, self.at);
             // The next here-document of the same line begins on the next line.
             if matches!(self.context(), Context::HereDocument(_)) {
                 self.take(1);

@@ -168,12 +168,16 @@ impl Syntax {
         }
         let Some(end) = inner.iter().position(|&byte| byte == b'}') else { return Ok(None) };
         let (inner, length) = (&inner[..end], end + 2);
-        let placeholder = match inner {
-            b"#" => Some(Placeholder::Index),
-            b"%" => Some(Placeholder::Slot),
+        let is_built_in = matches!(inner, b"#" | b"%") || Part::written(inner, self.is_plus).is_some();
+        // As for GNU parallel, a column `#` of a table is `{#}`.
+        let named = self.names.iter().position(|name| is_built_in && name == inner);
+        let placeholder = match (inner, named) {
             // `{}` is text when `-I` has chosen another text.
-            b"" => None,
-            _ => match Part::written(inner, self.is_plus) {
+            (b"", _) => None,
+            (_, Some(n)) => Some(Placeholder::Value(Position::of_name(n), Part::Whole)),
+            (b"#", None) => Some(Placeholder::Index),
+            (b"%", None) => Some(Placeholder::Slot),
+            (_, None) => match Part::written(inner, self.is_plus) {
                 Some(part) => Some(Placeholder::Values(part)),
                 None => self.one_value(inner)?,
             },
@@ -198,7 +202,7 @@ impl Syntax {
     fn one_value(&self, inner: &[u8]) -> Result<Option<Placeholder>, String> {
         for (n, name) in self.names.iter().enumerate() {
             if let Some(part) = inner.strip_prefix(&name[..]).and_then(|rest| Part::written(rest, self.is_plus)) {
-                return Ok(Some(Placeholder::Value(Position(i32::try_from(n + 1).unwrap_or(i32::MAX)), part)));
+                return Ok(Some(Placeholder::Value(Position::of_name(n), part)));
             }
         }
         let digits_start = usize::from(inner.starts_with(b"-"));

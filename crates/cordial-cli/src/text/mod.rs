@@ -1,5 +1,6 @@
 //! Text shown to people, text read back by shells, and the texts of system errors.
 
+pub(crate) mod build_error;
 pub(crate) mod display;
 pub(crate) mod io_error;
 pub(crate) mod shell_quote;

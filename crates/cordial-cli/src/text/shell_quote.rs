@@ -27,7 +27,9 @@ impl Quoting {
 /// follows POSIX.1-2024 understand this form.
 pub(crate) fn quote(bytes: &[u8]) -> Cow<'_, [u8]> {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-+./,:=@%^".contains(byte) || *byte >= 0x80;
-    if !bytes.is_empty() && bytes.iter().all(is_plain) {
+    // zsh replaces a word such as `=ls` by the path of that command.
+    let is_empty_or_path = bytes.first().is_none_or(|first| *first == b'=');
+    if !is_empty_or_path && bytes.iter().all(is_plain) {
         return Cow::Borrowed(bytes);
     }
     if !bytes.iter().any(u8::is_ascii_control) {
@@ -76,6 +78,8 @@ mod tests {
             (b"it's", b"'it'\\''s'"),
             (b"$(id)", b"'$(id)'"),
             (b"~", b"'~'"),
+            (b"=ls", b"'=ls'"),
+            (b"--name=ls", b"--name=ls"),
             (b"a\nb'\\", b"$'a\\nb\\'\\\\'"),
             (b"\x1b[", b"$'\\033['"),
             (b"\xff\xc3\xa9", b"\xff\xc3\xa9"),

@@ -41,7 +41,7 @@ impl Address {
         Ok(Address {
             authority: authority.to_owned(),
             prefix: if path.is_empty() { String::new() } else { format!("/{path}") },
-            token: in_query.map(decoded).or(token).filter(|token| !token.is_empty()),
+            token: in_query.map(decoded).into_iter().chain(token).find(|token| !token.is_empty()),
         })
     }
 }

@@ -91,7 +91,8 @@ async fn send(address: &Address, request: Builder, body: Bytes) -> Result<Bytes,
     if let Some(token) = &address.token {
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     }
-    let request = request.body(Full::new(body)).map_err(|error| format!("the address is not valid: {error}"))?;
+    let request =
+        request.body(Full::new(body)).map_err(|error| format!("the address or the token is not valid: {error}"))?;
     let answer = async move {
         let response = sender.send_request(request).await.map_err(|error| unreachable(&error))?;
         let status = response.status();

@@ -1,5 +1,5 @@
-//! The tasks that ask the observer: for what the screen shows, a second after the last answer and at once when that changes; and to
-//! carry out actions.
+//! The tasks that send requests to the observer. One fetches what the screen shows: a second after the last answer, and at once when a
+//! key asks for something else. Others ask for actions.
 
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -27,13 +27,13 @@ const CHILDREN: usize = 100;
 const MAX_BRANCHES: usize = 60;
 
 /// The result of one round.
-pub(super) type Update = Result<Box<Screenful>, String>;
+pub(super) type ScreenUpdate = Result<Box<Screenful>, String>;
 
 /// Everything for one screen.
 pub(super) struct Screenful {
     pub(super) wanted: Wanted,
     pub(super) overview: Overview,
-    pub(super) past: Past,
+    pub(super) past: RecentValues,
     pub(super) list: Rows,
     pub(super) detail: Option<Result<Full, String>>,
     /// Why the list could not be fetched, such as a filter that is not a valid pattern.
@@ -69,20 +69,18 @@ pub(super) enum Full {
 
 /// The last minutes: one value per second, the newest one last.
 #[derive(Clone, Default)]
-pub(super) struct Past {
+pub(super) struct RecentValues {
     pub(super) utilization: Vec<f64>,
-    pub(super) live: Vec<f64>,
     pub(super) spawned: Vec<f64>,
     pub(super) crashed: Vec<f64>,
     latest_at_ms: u64,
 }
 
-impl Past {
-    fn of(columns: &Columns, latest_at_ms: u64) -> Past {
+impl RecentValues {
+    fn of(columns: &Columns, latest_at_ms: u64) -> RecentValues {
         let numbers = |column: &[Option<f32>]| column.iter().map(|n| f64::from(n.unwrap_or_default())).collect();
-        let mut past = Past {
+        let mut past = RecentValues {
             utilization: numbers(&columns.utilization),
-            live: columns.live.iter().map(|n| n.unwrap_or_default()).collect(),
             spawned: numbers(&columns.spawned),
             crashed: numbers(&columns.crashed),
             latest_at_ms,
@@ -97,14 +95,13 @@ impl Past {
         }
         self.latest_at_ms = point.at_ms;
         self.utilization.push(f64::from(point.utilization));
-        self.live.push(point.live as f64);
         self.spawned.push(f64::from(point.spawned));
         self.crashed.push(f64::from(point.crashed));
         self.trim();
     }
 
     fn trim(&mut self) {
-        for column in [&mut self.utilization, &mut self.live, &mut self.spawned, &mut self.crashed] {
+        for column in [&mut self.utilization, &mut self.spawned, &mut self.crashed] {
             let n_old = column.len().saturating_sub(PAST);
             column.drain(..n_old);
         }
@@ -144,9 +141,9 @@ pub(super) async fn carry_out(
 }
 
 /// Fetches until the main thread has ended.
-pub(super) async fn fetch(address: Address, mut wanted: watch::Receiver<Wanted>, updates: Sender<Update>) {
+pub(super) async fn fetch(address: Address, mut wanted: watch::Receiver<Wanted>, updates: Sender<ScreenUpdate>) {
     // The id of the start of the observed program, and its past.
-    let mut known: Option<(String, Past)> = None;
+    let mut known: Option<(String, RecentValues)> = None;
     loop {
         let now = wanted.borrow_and_update().clone();
         let update = screenful(&address, now, &mut known).await;
@@ -163,7 +160,11 @@ pub(super) async fn fetch(address: Address, mut wanted: watch::Receiver<Wanted>,
     }
 }
 
-async fn screenful(address: &Address, wanted: Wanted, known: &mut Option<(String, Past)>) -> Result<Screenful, String> {
+async fn screenful(
+    address: &Address,
+    wanted: Wanted,
+    known: &mut Option<(String, RecentValues)>,
+) -> Result<Screenful, String> {
     // The past is fetched once for each start of the program, and after an error. Other rounds add a point.
     let path = if known.is_some() { "/api/overview?history=none" } else { "/api/overview" };
     let mut overview: Overview = get(address, path).await?;
@@ -178,7 +179,7 @@ async fn screenful(address: &Address, wanted: Wanted, known: &mut Option<(String
             past.clone()
         }
         None => {
-            let past = Past::of(&overview.history.seconds, overview.now.at_ms);
+            let past = RecentValues::of(&overview.history.seconds, overview.now.at_ms);
             *known = Some((overview.program.start_id.clone(), past.clone()));
             past
         }

@@ -1,8 +1,8 @@
 //! The command `cordial top`: what runs in a program that has an observer, in a terminal.
 //!
 //! ```text
-//!  address ──► fetch: a task of the runtime ── one request after another ──► the observer of the program
-//!               ▲ Wanted, ConfirmedAction   │ Update, ActionOutcome
+//!  address ──► fetch: tasks of the runtime ── requests ──► the observer of the program
+//!               ▲ Wanted, ConfirmedAction   │ ScreenUpdate, ActionOutcome
 //!  keys ──► state ──────────────────────────┴──► draw, on the main thread
 //! ```
 //!

@@ -73,7 +73,7 @@ impl Question {
     /// Applies a key. Nothing happens to the process before a line is selected and confirmed with Enter.
     pub(super) fn key(&mut self, code: KeyCode) -> Decision {
         match (&self.stage, code) {
-            // After Esc, an action that was sent goes on, and its answer is not shown.
+            // Esc does not cancel an action that was sent, but its answer is not shown.
             (_, KeyCode::Esc) | (Stage::Answered(_), _) => Decision::Close,
             (Stage::Sent(_), _) => Decision::None,
             (Stage::Asked, KeyCode::Up | KeyCode::Char('k')) => {

@@ -18,14 +18,14 @@ use tokio::sync::watch;
 use super::address::Address;
 use super::client::get_bytes;
 use super::draw::{draw, list_height};
-use super::fetch::{ActionOutcome, BranchNode, ConfirmedAction, Rows, Screenful, Update, carry_out, fetch};
+use super::fetch::{ActionOutcome, BranchNode, ConfirmedAction, Rows, ScreenUpdate, Screenful, carry_out, fetch};
 use super::state::{KeyEffect, RowKey, TopState, Wanted};
 use super::words::escaped;
 use crate::args::TopOptions;
 use crate::blocking_io::{print_message, print_text};
 use crate::exit_reason::ExitReason;
 use crate::system::{ResumeSignals, StopSignal, StopSignals, is_in_background, suspend_this_job, wait_for_key};
-use crate::text::io_error;
+use crate::text::{build_error, io_error};
 
 /// How long to wait for a key before the screen is drawn again.
 const TICK: Duration = Duration::from_millis(100);
@@ -50,7 +50,7 @@ pub(crate) fn run(options: TopOptions) -> ExitCode {
 fn show(options: TopOptions) -> Result<ExitReason, String> {
     let token = options.token.or_else(|| std::env::var("CORDIAL_OBSERVER_TOKEN").ok());
     let address = Address::parse(&options.address, token)?;
-    let runtime = Runtime::builder().workers(1).build().map_err(|error| error.to_string())?;
+    let runtime = Runtime::builder().workers(1).build().map_err(|error| build_error::describe(&error))?;
     if options.once {
         let dump = runtime.block_on(async move { get_bytes(&address, "/dump").await });
         let text = dump.map_err(|exit| exit.to_string())??;
@@ -60,9 +60,11 @@ fn show(options: TopOptions) -> Result<ExitReason, String> {
         return Err("cordial top needs a terminal; with --once it prints one text instead".to_owned());
     }
     if is_in_background() {
-        return Err("cordial top runs in the background, where the terminal would stop it: start it without & at the end, and with \
-                    --foreground after timeout"
-            .to_owned());
+        return Err(
+            "cordial top runs in the background, where the terminal would stop it: start it without &; below timeout, \
+                    write timeout --foreground"
+                .to_owned(),
+        );
     }
     let (wants, wanted) = watch::channel(TopState::new().wanted);
     let (confirmed, wished) = unbounded_channel();
@@ -92,7 +94,11 @@ fn show(options: TopOptions) -> Result<ExitReason, String> {
     });
     let refused = |error: io::Error| format!("cannot use the terminal: {}", io_error::describe(&error));
     started.map_err(|exit| exit.to_string())?.map_err(refused)?;
-    let mut terminal = ratatui::try_init().map_err(refused)?;
+    let mut terminal = ratatui::try_init().map_err(|error| {
+        // The raw mode may be on already. Disabled first, before a write that fails again.
+        let _ = ratatui::try_restore();
+        refused(error)
+    })?;
     let ended = serve(&mut terminal, &Ends { wants, updates, confirmed, answers, stops, resumes });
     if let Err(hangup) = wait_for_key(Duration::ZERO) {
         // The destructor of `terminal` would print that the cursor cannot be shown, and panic if standard error is the same terminal.
@@ -105,11 +111,11 @@ fn show(options: TopOptions) -> Result<ExitReason, String> {
     Ok(signal.map_or(ExitReason::Finished { failed: 0 }, ExitReason::Interrupted))
 }
 
-/// Ends the program after a signal, because the main thread has not. It may be inside of `crossterm`, which waits without limit for
-/// the rest of a key of which a part has arrived, or inside of a write to a terminal that takes nothing.
+/// Ends the program after a signal if the main thread does not. The main thread may be blocked in `crossterm`, which waits without limit
+/// for the rest of a key, or in a write to a terminal that accepts no data.
 async fn end_program(signal: StopSignal) {
     let restored = cordial::Task::spawn(async {
-        // In this order, because the first one begins without a write, which may block: it disables the raw mode.
+        // First, because it disables the raw mode before it writes. A write may block.
         let _ = ratatui::try_restore();
         let _ = execute!(io::stdout(), Show);
     });
@@ -121,11 +127,11 @@ async fn end_program(signal: StopSignal) {
 /// The ends of the channels to the tasks.
 struct Ends {
     wants: watch::Sender<Wanted>,
-    updates: Receiver<Update>,
+    updates: Receiver<ScreenUpdate>,
     confirmed: UnboundedSender<ConfirmedAction>,
     answers: Receiver<ActionOutcome>,
     stops: Receiver<StopSignal>,
-    /// The program was suspended, and goes on.
+    /// Receives that the program was suspended and runs again.
     resumes: Receiver<()>,
 }
 
@@ -149,8 +155,11 @@ fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopS
                     error = None;
                     state.rights = update.overview.rights;
                     if state.takes(&update.wanted, screenful.as_ref().map(|shown| &shown.wanted)) {
-                        take_rows(&mut state, &update);
-                        screenful = Some(update);
+                        if take_rows(&mut state, &update) {
+                            screenful = Some(update);
+                        } else if let Some(shown) = &mut screenful {
+                            shown.overview = update.overview;
+                        }
                     }
                 }
                 Ok(Err(sentence)) => error = Some(sentence),
@@ -160,7 +169,7 @@ fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopS
         let area = terminal.size()?;
         state.set_height(list_height(area.height));
         terminal.draw(|frame| draw(frame, &state, screenful.as_deref(), error.as_deref()))?;
-        // `crossterm` must not wait itself: when the terminal is gone, it reads its end again and again and does not return.
+        // `crossterm` must not wait: if the terminal is gone, it reads the end of the file in a loop and does not return.
         let mut wait = match wait_for_key(TICK) {
             Ok(left) => left,
             Err(hangup) => return Ok(Some(hangup)),
@@ -177,13 +186,13 @@ fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopS
                         ratatui::try_restore()?;
                         execute!(io::stdout(), Show)?;
                         suspend_this_job();
-                        // Also if the system has not suspended it, because no shell could continue it.
+                        // Also needed if the system has not suspended this program: it does not if no shell could continue it.
                         enter(terminal)?;
                     }
                     KeyEffect::Quit => return Ok(None),
                     KeyEffect::Do(kind, pid) => {
                         let csrf = screenful.as_ref().map(|screenful| screenful.overview.csrf.clone());
-                        // Fails only if the task that carries out actions has ended, which it does after this thread.
+                        // Cannot fail: the task that carries out actions ends only when this thread drops the sender.
                         let _ = confirmed.send(ConfirmedAction { kind, pid, csrf: csrf.unwrap_or_default() });
                     }
                 }
@@ -199,7 +208,7 @@ fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopS
 
 /// Takes the terminal again after the program was suspended. Another program has used it meanwhile.
 fn enter(terminal: &mut DefaultTerminal) -> io::Result<()> {
-    // After SIGTSTP, `crossterm` takes the raw mode for enabled, although the shell has disabled it.
+    // After SIGTSTP, the shell has disabled the raw mode, but `crossterm` still has it recorded as enabled.
     disable_raw_mode()?;
     enable_raw_mode()?;
     execute!(io::stdout(), EnterAlternateScreen, Hide)?;
@@ -215,21 +224,19 @@ fn redraw(terminal: &mut DefaultTerminal) -> io::Result<()> {
     Ok(())
 }
 
-/// Passes the fetched rows to the state.
-fn take_rows(state: &mut TopState, screenful: &Screenful) {
+/// Passes the fetched rows to the state. Returns false if these are the rows of another part of the list: the rows of the part that is
+/// wanted are still being fetched. Such rows must not be shown either, because keys act on the rows that the state has.
+fn take_rows(state: &mut TopState, screenful: &Screenful) -> bool {
     match &screenful.list {
+        Rows::Tasks(tasks) if tasks.offset != state.wanted.first => return false,
+        Rows::Streams(streams) if streams.offset != state.wanted.first => return false,
         Rows::Tasks(tasks) => {
-            // With another offset, these are the rows of another part of the list. The rows of this part are still being fetched.
-            if tasks.offset == state.wanted.first {
-                state
-                    .set_rows(tasks.rows.iter().map(|task| RowKey::Process(task.pid.clone())).collect(), tasks.matched);
-            }
+            let keys = tasks.rows.iter().map(|task| RowKey::Process(task.pid.clone()));
+            state.set_rows(keys.collect(), tasks.matched);
         }
         Rows::Streams(streams) => {
-            if streams.offset == state.wanted.first {
-                let key = |pid: &Option<String>| pid.clone().map_or(RowKey::None, RowKey::Process);
-                state.set_rows(streams.rows.iter().map(|stream| key(&stream.pid)).collect(), streams.matched);
-            }
+            let key = |pid: &Option<String>| pid.clone().map_or(RowKey::None, RowKey::Process);
+            state.set_rows(streams.rows.iter().map(|stream| key(&stream.pid)).collect(), streams.matched);
         }
         Rows::Tree(rows) => {
             let roots = rows.iter().filter(|row| row.depth == 0).filter_map(|row| match &row.node {
@@ -249,6 +256,7 @@ fn take_rows(state: &mut TopState, screenful: &Screenful) {
             let keys = crashes.groups.iter().skip(state.wanted.first).map(|group| RowKey::Crash(group.n));
             state.set_rows(keys.collect(), crashes.groups.len());
         }
-        Rows::None => state.set_rows(Vec::new(), 0),
+        Rows::None => state.forget_rows(),
     }
+    true
 }

@@ -116,8 +116,8 @@ impl TopState {
         }
     }
 
-    /// Returns whether the screen takes what was fetched for `wanted`. While it is held still, it takes only what a key has asked for since it took
-    /// what was fetched for `shown`.
+    /// Returns whether the screen takes what was fetched for `wanted`. `shown` is what the content of the screen was fetched for. While
+    /// the screen is held still, it takes only what a key has asked for since then.
     pub(super) fn takes(&self, wanted: &Wanted, shown: Option<&Wanted>) -> bool {
         wanted.view == self.wanted.view && (!self.is_paused || shown != Some(wanted))
     }
@@ -130,6 +130,11 @@ impl TopState {
         let moved = chosen.as_ref().and_then(|chosen| self.keys.iter().position(|key| key == chosen));
         self.select(moved.map_or(self.selected, |index| self.keys_from + index));
         self.note_chosen();
+    }
+
+    /// Forgets the rows, because they could not be fetched. The selection stays, also for the next `set_rows`.
+    pub(super) fn forget_rows(&mut self) {
+        self.keys.clear();
     }
 
     /// Notes which process or crash a person has selected, if that row is there.
@@ -265,7 +270,7 @@ impl TopState {
                 }
                 self.typed = Some(self.wanted.filter.clone());
             }
-            KeyCode::Esc => {
+            KeyCode::Esc if !self.wanted.filter.is_empty() => {
                 self.wanted.filter.clear();
                 self.select_first();
             }

@@ -39,7 +39,8 @@ pub(super) fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds as f64 / 1000.0;
     match seconds {
         ..1.0 => format!("{milliseconds}ms"),
-        ..100.0 => format!("{seconds:.1}s"),
+        // From here on, `{:.1}` would print 100.0.
+        ..99.95 => format!("{seconds:.1}s"),
         ..6000.0 => format!("{:.0}m", seconds / 60.0),
         ..172_800.0 => format!("{:.1}h", seconds / 3600.0),
         _ => format!("{:.0}d", seconds / 86_400.0),

@@ -80,6 +80,18 @@ fn exported_functions_are_run_by_bash() {
     }
 }
 
+/// The line of the command does not contain the name of the variable, but the function that it calls does.
+#[test]
+fn an_exported_function_has_the_variables_of_gnu_parallel() {
+    let script = r#"f() { echo "$PARALLEL_SEQ.$PARALLEL_JOBSLOT.$1"; }; g() { f "$1"; }; export -f f g
+        "$0" map -c1 f ::: a b; "$0" map -c1 'g {}; true' ::: a; echo 'g a' | "$0" map -c1"#;
+    let result = shell(&format!("exec bash -c '{script}' \"$0\"", script = script.replace('\'', r"'\''")));
+    assert_eq!(
+        (String::from_utf8_lossy(&result.stdout).as_ref(), &*result.stderr),
+        ("1.1.a\n2.1.b\n1.1.a\n1.1.a\n", "")
+    );
+}
+
 #[test]
 fn shell_path_chooses_the_shell() {
     let result = run(&["map", "--shell-path", "bash", "[[ {} == a* ]] && echo $0 {}", ":::", "ab"], b"");
@@ -104,6 +116,7 @@ fn a_file_that_cannot_be_run_is_known_before_anything_runs() {
     for (make, program, message) in [
         ("echo 'echo ran' > f", "./f", "you may not execute it; run chmod +x"),
         ("mkdir d", "./d", "it is a directory; name a program in it"),
+        ("mkfifo f; chmod +x f", "./f", "it is a named pipe, a device or the like"),
         ("echo ran > tool; PATH=$PWD:$PATH", "tool", "you may not execute it; run chmod +x"),
         (
             r"printf '#!/no/such -x\necho ran' > f; chmod +x f",
@@ -111,6 +124,13 @@ fn a_file_that_cannot_be_run_is_known_before_anything_runs() {
             "its first line names the interpreter \"/no/such\", which is not a program; check that it is installed",
         ),
         (r"printf '#!/bin/sh\r\necho ran' > f; chmod +x f", "./f", "end with a carriage return, as on Windows"),
+        (r"printf '\177ELF' > f; chmod +x f", "./f", "it has the format ELF, but is incomplete"),
+        ("head -c 63 \"$0\" > f; chmod +x f", "./f", "copy or build it again"),
+        (
+            "{ head -c 16 \"$0\"; head -c 200 /dev/zero; } > f; chmod +x f; PATH=$PWD:$PATH",
+            "f",
+            "was not made to be started",
+        ),
     ] {
         let (status, text) = run_file(make, program);
         assert_eq!(status, 255, "{make}: {text}");
@@ -123,14 +143,39 @@ fn a_file_that_cannot_be_run_is_known_before_anything_runs() {
     assert!(text.starts_with("ran\n") && text.contains("\"./1\" is a directory: name a program in it"), "{text}");
 }
 
+/// The file is in the working directory of the commands, and not in that of this program.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_in_a_relative_working_directory_is_run_by_sh_only_if_it_is_a_script() {
+    let dir = TestDir::new();
+    std::fs::create_dir_all(dir.path("sub/bin")).unwrap();
+    // The number of an architecture that no machine has.
+    let mut elf = std::fs::read("/bin/sh").unwrap();
+    elf[18..20].fill(0xfe);
+    std::fs::write(dir.path("sub/elf"), elf).unwrap();
+    std::fs::write(dir.path("sub/bin/script"), "echo $0 $1\n").unwrap();
+    let make = format!("cd '{}'; chmod +x sub/elf sub/bin/script", dir.text());
+    for (arguments, status, text) in [
+        ("./elf ::: 1", 1, "Exec format error"),
+        ("{} ::: ./elf", 1, "Exec format error"),
+        ("bin/script ::: 1", 0, "bin/script 1"),
+        ("{} ::: bin/script", 0, "bin/script"),
+        ("script ::: 1", 0, "bin/script 1"),
+    ] {
+        let result = shell(&format!("{make}; PATH=bin:$PATH; exec \"$0\" map --workdir sub {arguments}"));
+        let printed = String::from_utf8(result.stdout).unwrap() + &result.stderr;
+        assert!(result.status == status && printed.contains(text), "{arguments}: {printed}");
+    }
+}
+
 #[test]
 fn a_script_without_an_interpreter_is_run_by_sh() {
     assert_eq!(run_file(r"echo 'echo $0 $1' > s; chmod +x s", "./s"), (0, "./s 1\n./s 2\n".to_owned()));
     assert_eq!(run_file("> s; chmod +x s", "./s"), (0, String::new()));
     let (_, text) = run_file(r"echo 'echo ran $1' > s; chmod +x s; PATH=$PWD:$PATH", "s");
     assert_eq!(text, "ran 1\nran 2\n");
-    // A program of another machine is not run by sh.
-    let (status, text) = run_file(r"printf '\177ELF' > s; chmod +x s", "./s");
+    // A program of another system is not run by sh. Another program may be registered with the system to run it.
+    let (status, text) = run_file(r"printf 'MZ\0\0' > s; chmod +x s", "./s");
     assert_eq!(status, 2);
     assert!(text.contains("Exec format error; \"./s\" is not a program for this machine"), "{text}");
 }

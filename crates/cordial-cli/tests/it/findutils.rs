@@ -69,7 +69,7 @@ fn braces(text: &str) -> Option<(&str, &str)> {
 }
 
 impl XargsTest {
-    /// Reads a test. Returns `None` if it runs another command than `xargs` with an input.
+    /// Reads a test. Returns `None` if the test does more than run `xargs` with one input.
     fn read(path: &Path) -> Option<XargsTest> {
         let text = fs::read_to_string(path).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix("xargs_start "))?;

@@ -1,10 +1,10 @@
-//! `cordial worker` and `cordial map --nats`, on a real server. Without `nats-server`, the tests say so and check nothing.
+//! `cordial worker` and `cordial map --nats`, on a real server. Without `nats-server`, the tests print that they are skipped.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,6 +13,17 @@ use rustix::process::Signal;
 
 use crate::free_port::free_port;
 use crate::harness::{RunOutput, cordial, finish, is_progress, run, send, skip, wait_until};
+
+/// Returns the path of the server; `CORDIAL_NATS_SERVER` names another one. Says so if there is none.
+pub(crate) fn server_program() -> Option<PathBuf> {
+    let named = std::env::var_os("CORDIAL_NATS_SERVER").map(PathBuf::from);
+    let programs = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];
+    let program = named.or_else(|| programs.iter().map(PathBuf::from).find(|path| path.exists()));
+    if program.is_none() {
+        skip("a test of a fleet: nats-server is not installed (apt-get install nats-server)");
+    }
+    program
+}
 
 /// A server with a store of its own, and its workers. All are killed when it is dropped.
 pub(crate) struct Fleet {
@@ -27,12 +38,8 @@ impl Fleet {
     }
 
     /// Starts a server with this configuration.
-    fn start_with(config: &str) -> Option<Fleet> {
-        let program = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];
-        let Some(program) = program.iter().find(|path| Path::new(path).exists()) else {
-            skip("a test of a fleet: nats-server is not installed (apt-get install nats-server)");
-            return None;
-        };
+    pub(crate) fn start_with(config: &str) -> Option<Fleet> {
+        let program = server_program()?;
         let dir = tempfile::tempdir().unwrap();
         let port = free_port();
         let file = dir.path().join("server.conf");
@@ -50,12 +57,17 @@ impl Fleet {
         Some(fleet)
     }
 
+    /// A fleet whose servers the caller has started, with their store in this directory.
+    pub(crate) fn of_servers(url: String, dir: tempfile::TempDir) -> Fleet {
+        Fleet { url, children: Vec::new(), dir }
+    }
+
     /// Starts a worker of the group `build` with two slots, and returns its place among the children.
     pub(crate) fn worker(&mut self, name: &str) -> usize {
         self.worker_with(name, &[], Stdio::inherit())
     }
 
-    fn worker_with(&mut self, name: &str, more: &[&str], input: Stdio) -> usize {
+    pub(crate) fn worker_with(&mut self, name: &str, more: &[&str], input: Stdio) -> usize {
         let mut program = cordial();
         program.stdin(input);
         self.start_worker(program, name, more)
@@ -106,7 +118,11 @@ pub(crate) struct Submitter {
 
 impl Submitter {
     pub(crate) fn start(command: &mut Command) -> Submitter {
-        Submitter { child: Some(command.spawn().unwrap()) }
+        Submitter::of(command.spawn().unwrap())
+    }
+
+    pub(crate) fn of(child: Child) -> Submitter {
+        Submitter { child: Some(child) }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -135,6 +151,51 @@ impl Drop for Submitter {
     }
 }
 
+/// A run on a fleet whose output and messages are read while it goes on. Killed when it is dropped.
+pub(crate) struct WatchedRun {
+    submitter: Submitter,
+    stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl WatchedRun {
+    pub(crate) fn start(fleet: &Fleet, options: &[&str], script: &str, items: &str) -> WatchedRun {
+        let mut command = cordial();
+        command.args(["map", "--nats", &fleet.url, "--group", "build"]).args(options).args([script, ":::"]);
+        command.args(items.lines()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        WatchedRun { submitter: Submitter::of(child), stdout, stderr }
+    }
+
+    /// Waits for the next line of the output.
+    pub(crate) fn next_line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Waits for the next message that is not about the progress. Empty at the end.
+    pub(crate) fn next_message(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            self.stderr.read_line(&mut line).unwrap();
+            if !is_progress(&line) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits for the end. Returns the status, the rest of the output, and the rest of the messages.
+    pub(crate) fn finish(mut self) -> (i32, String, String) {
+        let [mut output, mut messages] = [(); 2].map(|()| String::new());
+        self.stdout.read_to_string(&mut output).unwrap();
+        self.stderr.read_to_string(&mut messages).unwrap();
+        (self.submitter.finish().status, output, messages)
+    }
+}
+
 /// Reads the messages of a run on another thread, which returns at their end.
 fn messages(map: &mut Child) -> (Receiver<String>, JoinHandle<()>) {
     let lines = BufReader::new(map.stderr.take().unwrap()).lines().map(Result::unwrap);
@@ -145,6 +206,19 @@ fn messages(map: &mut Child) -> (Receiver<String>, JoinHandle<()>) {
 
 pub(crate) fn numbers(n: u32) -> String {
     (1..=n).map(|n| format!("{n}\n")).collect()
+}
+
+#[test]
+fn a_creds_file_that_cannot_be_read_is_named_with_a_way_out() {
+    for command in [
+        &["worker", "--allow-commands", "--nats", "127.0.0.1:1", "--creds", "/nonexistent.creds"][..],
+        &["map", "--nats", "127.0.0.1:1", "--creds", "/nonexistent.creds", "echo", ":::", "a"],
+    ] {
+        let result = run(command, b"");
+        assert_eq!(result.status, 255, "{}", result.stderr);
+        let message = "cannot read --creds /nonexistent.creds: No such file or directory; name the .creds file";
+        assert!(result.stderr.contains(message), "{}", result.stderr);
+    }
 }
 
 #[test]
@@ -186,7 +260,7 @@ fn a_run_says_that_the_server_has_no_room_for_a_result() {
     let mut map =
         cordial().args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let (messages, _) = messages(&mut map);
-    let _map = Submitter { child: Some(map) };
+    let _map = Submitter::of(map);
     let line = messages.recv_timeout(Duration::from_secs(60)).expect("the run says something before it ends");
     let says = "cordial: the worker one of the group \"build\" waits: the server does not keep the result of the job ";
     assert!(line.starts_with(says) && line.contains("insufficient resources"), "{line}");
@@ -194,7 +268,7 @@ fn a_run_says_that_the_server_has_no_room_for_a_result() {
 }
 
 #[test]
-fn an_output_is_complete_also_if_the_server_accepts_only_small_messages() {
+fn an_output_is_complete_even_if_the_server_accepts_only_small_messages() {
     let Some(mut fleet) = Fleet::start_with("max_payload: 20000") else { return };
     fleet.worker("one");
     let output = fleet.map(&["seq 1 {}; seq 1 {} >&2"], b"2000\n20000\n");
@@ -246,29 +320,18 @@ fn a_run_whose_last_worker_is_gone_says_so_once_and_goes_on_with_another() {
         let started = fleet.dir.path().join("started");
         let script = format!("echo >> {}; sleep 0.01; echo {{}}", started.display());
         let items = numbers(400);
-        let args = ["map", "--nats", &fleet.url, "--group", "build", &script, ":::"];
-        let args = args.into_iter().chain(items.lines());
-        let mut map =
-            cordial().args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut messages = BufReader::new(map.stderr.take().unwrap());
-        let map = Submitter { child: Some(map) };
+        let mut map = WatchedRun::start(&fleet, &[], &script, &items);
         wait_until("a command runs", || started.exists());
         fleet.signal(first, signal);
-        let mut next = || loop {
-            let mut line = String::new();
-            messages.read_line(&mut line).unwrap();
-            if !is_progress(&line) {
-                break line;
-            }
-        };
         let advice = format!("start one with cordial worker --nats {} --group build --allow-commands\n", fleet.url);
         let gone = format!("cordial: no worker of the group \"build\" answers, so the commands wait: {advice}");
-        assert_eq!(next(), gone, "SIG{signal}");
+        assert_eq!(map.next_message(), gone, "SIG{signal}");
         fleet.worker("second");
-        assert_eq!(next(), "cordial: the worker second serves the group \"build\" now; the commands go on\n");
-        let output = map.finish();
-        assert_eq!((output.status, String::from_utf8_lossy(&output.stdout)), (0, items.into()));
-        assert_eq!(next(), "", "nothing is said twice");
+        let found = "cordial: the worker second serves the group \"build\" now; the commands continue\n";
+        assert_eq!(map.next_message(), found);
+        let (status, output, messages) = map.finish();
+        assert_eq!((status, output), (0, items));
+        assert!(messages.lines().all(is_progress), "nothing is said twice: {messages}");
     }
 }
 
@@ -277,37 +340,22 @@ fn a_run_whose_server_does_not_answer_says_so_and_goes_on_when_it_does() {
     let Some(mut fleet) = Fleet::start() else { return };
     fleet.worker("first");
     let items = numbers(400);
-    let args = ["map", "--nats", &fleet.url, "--group", "build", "sleep 0.01; echo {}", ":::"];
-    let args = args.into_iter().chain(items.lines());
-    let mut map =
-        cordial().args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut stdout = BufReader::new(map.stdout.take().unwrap());
-    let mut output = String::new();
-    // The first command has run.
-    stdout.read_line(&mut output).unwrap();
+    let mut map = WatchedRun::start(&fleet, &[], "sleep 0.01; echo {}", &items);
+    let first = map.next_line();
     let server = 0;
     fleet.signal(server, "STOP");
-    let mut messages = BufReader::new(map.stderr.take().unwrap());
-    let map = Submitter { child: Some(map) };
-    let mut next = || loop {
-        let mut line = String::new();
-        messages.read_line(&mut line).unwrap();
-        if !is_progress(&line) {
-            break line;
-        }
-    };
     let url = &fleet.url;
     let silent = format!("cordial: the NATS server at {url} does not answer, so the commands wait until it does\n");
-    assert_eq!(next(), silent);
+    assert_eq!(map.next_message(), silent);
     fleet.signal(server, "CONT");
-    assert_eq!(next(), "cordial: the NATS server answers again; the commands go on\n");
-    stdout.read_to_string(&mut output).unwrap();
-    assert_eq!((map.finish().status, output), (0, items));
+    assert_eq!(map.next_message(), "cordial: the NATS server answers again; the commands continue\n");
+    let (status, rest, _) = map.finish();
+    assert_eq!((status, first + &rest), (0, items));
 }
 
 #[test]
-fn a_run_without_workers_says_so_only_while_commands_wait() {
-    /// Longer than a run waits before it says so.
+fn a_run_without_workers_reports_it_only_while_commands_wait() {
+    /// Longer than a run waits before it reports that no worker answers.
     const QUIET: Duration = Duration::from_secs(5);
     let Some(mut fleet) = Fleet::start() else { return };
     let first = fleet.worker_with("first", &["--grace", "60s"], Stdio::inherit());
@@ -320,7 +368,7 @@ fn a_run_without_workers_says_so_only_while_commands_wait() {
         cordial().args(args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut items = map.stdin.take().unwrap();
     let (messages, reader) = messages(&mut map);
-    let map = Submitter { child: Some(map) };
+    let map = Submitter::of(map);
     items.write_all(b"1\n").unwrap();
     wait_until("the command runs", || path("started-1").exists());
     // The worker finishes its last command.
@@ -332,7 +380,7 @@ fn a_run_without_workers_says_so_only_while_commands_wait() {
         format!("cordial: no worker of the group \"build\" takes commands any more, so the commands wait: {advice}");
     assert_eq!(messages.recv().unwrap(), wait);
     let second = fleet.worker("second");
-    let serves = |name| format!("cordial: the worker {name} serves the group \"build\" now; the commands go on");
+    let serves = |name| format!("cordial: the worker {name} serves the group \"build\" now; the commands continue");
     assert_eq!(messages.recv().unwrap(), serves("second"));
     for item in ["go-1", "go-2"] {
         std::fs::write(path(item), "").unwrap();

@@ -1,4 +1,4 @@
-//! A long list on a fleet that loses a worker, then its submitter, then another worker: the results are those of one machine.
+//! A long list on a fleet that loses a worker, then its submitter, then another worker. The results are the same as on one machine.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -127,7 +127,7 @@ fn a_list_outlives_two_workers_and_its_submitter_with_the_results_of_one_machine
     let resumed = resumed.finish();
     assert_eq!(resumed.status, 0, "{}", resumed.stderr);
     let here = here.finish();
-    // A run of more than half a minute tells its progress between them.
+    // A run of more than half a minute reports its progress between them.
     let n_errors = here.stderr.lines().filter(|line| line.starts_with("error ")).count();
     assert_eq!((here.status, n_errors), (0, n_items), "{}", here.stderr);
 

@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -70,13 +70,18 @@ fn processes_that_run(program: &Path) -> usize {
     processes.filter(|process| fs::read_link(process.path().join("exe")).is_ok_and(|file| file == program)).count()
 }
 
-#[test]
-fn the_guard_exits_before_the_run_does() {
-    // A name of its own distinguishes its processes from those of other tests. A link, since a copy may be busy when it is
-    // started.
+/// A link to the program in a folder of its own. Its name distinguishes its processes from those of other tests; a copy may be busy
+/// when it is started.
+fn link_to_program() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let program = folder.path().join("guarded");
     fs::hard_link(env!("CARGO_BIN_EXE_cordial"), &program).unwrap();
+    (folder, program)
+}
+
+#[test]
+fn the_guard_exits_before_the_run_does() {
+    let (_folder, program) = link_to_program();
     let dir = TestDir::new();
     let script = r#"touch "$1/running"; while [ ! -e "$1/go" ]; do sleep 0.01; done"#;
     let mut child =
@@ -86,6 +91,20 @@ fn the_guard_exits_before_the_run_does() {
     dir.touch("go");
     assert!(child.wait().unwrap().success());
     assert_eq!(processes_that_run(&program), 0);
+}
+
+/// The system refuses files, so that the run fails before, during or after the start of the guard.
+#[test]
+fn no_guard_outlives_a_run_that_cannot_start() {
+    let (_folder, program) = link_to_program();
+    let mut n_failed = 0;
+    for n in (4..=48).step_by(2) {
+        let script = format!(r#"ulimit -n {n}; exec "$0" map true ::: 1"#);
+        let output = Command::new("sh").args(["-c", &script]).arg(&program).output().unwrap();
+        assert_eq!(processes_that_run(&program), 0, "{n} files: {}", output.status);
+        n_failed += usize::from(!output.status.success());
+    }
+    assert!((1..23).contains(&n_failed), "{n_failed} of 23 runs failed");
 }
 
 /// The system cuts off the name of a program after 15 bytes, here within a character.

@@ -77,7 +77,7 @@ pub(crate) fn finish(child: Child) -> RunOutput {
     }
 }
 
-/// A run tells its progress every half a minute, and on a busy machine each run may take so long.
+/// A run reports its progress every half a minute, and on a busy machine each run may take so long.
 pub(crate) fn is_progress(line: &str) -> bool {
     let counts = line.strip_prefix("cordial: ").and_then(|line| line.split_once(" done, "));
     counts.is_some_and(|(done, failed)| {
@@ -137,7 +137,7 @@ pub(crate) fn at_once<T: Send>(n: usize, cases: impl IntoIterator<Item = T, Into
                 })
             })
             .collect();
-        // The message of the panic is that of the case.
+        // The test fails with the panic of the case.
         checks.into_iter().for_each(|check| check.join().unwrap_or_else(|panic| resume_unwind(panic)));
     });
 }
@@ -147,7 +147,7 @@ pub(crate) fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
-/// Returns whether GNU parallel is installed. If it is not, a test is skipped, with a line that says so.
+/// Returns whether GNU parallel is installed. If it is not, prints that the test is skipped.
 pub(crate) fn has_parallel() -> bool {
     let is_installed = Command::new("parallel").arg("--version").output().is_ok();
     if !is_installed {

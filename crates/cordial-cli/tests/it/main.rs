@@ -11,6 +11,8 @@ mod findutils;
 mod fleet;
 mod fleet_files;
 mod fleet_losses;
+mod fleet_streams;
+mod fleet_tls;
 #[path = "../../../cordial-nats/tests/it/free_port.rs"]
 mod free_port;
 mod guard;
@@ -30,6 +32,7 @@ mod pipe;
 mod placeholders;
 mod records;
 mod remote;
+mod remote_line;
 mod retries;
 mod shell_evaluation;
 mod shortages;

@@ -245,6 +245,25 @@ fn a_signal_ends_top_and_the_terminal_is_left_as_it_was() {
     }
 }
 
+/// Its output is another terminal, whose output is not read, so that it takes no further byte.
+#[cfg(target_os = "linux")]
+#[test]
+fn top_that_cannot_draw_leaves_the_terminal_as_it_was() {
+    let dir = TestDir::new();
+    let other =
+        "sh -c 'echo $$ > pid; exec script -qfc \"tty > tty; exec sleep 60\" /dev/null' < /dev/null | sleep 60 &";
+    let fill = "dd if=/dev/zero count=5k oflag=nonblock >&3 2>/dev/null";
+    let line = format!(
+        "cd {}; {other} until [ -s tty ]; do sleep 0.01; done; exec 3<>$(cat tty); \
+         for bs in 4k 4k 4k 4k 4k 1 1 1; do {fill} bs=$bs; sleep 0.1; done; \
+         cordial top http://127.0.0.1:1 >&3; echo status=$?; stty -a | grep -qe -icanon || echo lines=whole; kill $! $(cat pid)",
+        dir.text()
+    );
+    let (_, text) = Session::start(&line).end();
+    assert!(text.contains("cannot use the terminal: Resource temporarily unavailable"), "{text}");
+    assert!(text.contains("status=255") && text.contains("lines=whole"), "{text}");
+}
+
 /// The shell prints its own text and reads its own lines meanwhile.
 #[cfg(target_os = "linux")]
 #[test]

@@ -1,7 +1,7 @@
 //! One input that is cut into blocks, which commands read from their standard input.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
@@ -35,6 +35,10 @@ fn records_are_never_cut() {
         (&["--recstart", ">", "--recend", "\\n", "-N1"], b">a>\n>b\n", "[>a>\n][>b\n]"),
         (&["--recend", "", "--block", "3"], b"abcdefgh", "[abc][def][gh]"),
         (&["--spreadstdin", "--block-size", "1M"], b"a\n", "[a\n]"),
+        // 1K and 1ki are 1024 bytes, and 1k is 1000.
+        (&["--recend", "", "--block", "0.0079k"], b"abcdefgh", "[abcdefg][h]"),
+        (&["--recend", "", "--block", "0.0079K"], b"abcdefgh", "[abcdefgh]"),
+        (&["--recend", "", "--block", "0.0079ki"], b"abcdefgh", "[abcdefgh]"),
         // Larger than memory.
         (&["--block", "1000T"], b"a\n", "[a\n]"),
     ] {
@@ -209,6 +213,65 @@ fn round_robin_continues_when_fewer_commands_may_run() {
     let result = finish(child);
     assert_eq!((result.status, result.stderr.as_str()), (0, ""));
     assert_eq!(result.text().lines().map(|n| n.trim().parse::<u32>().unwrap()).sum::<u32>(), 1008);
+}
+
+/// The commands wait for the rest of the input until each slot has a command or no further command starts. A stop of the run ends
+/// that wait.
+#[test]
+fn round_robin_ends_when_the_run_stops_before_every_slot_has_a_command() {
+    let dir = TestDir::new();
+    let fifo = dir.path("joblog");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
+    let closed_joblog = format!("--joblog {}", fifo.to_str().unwrap());
+    let rest: String = (3..=100).map(|n| format!("{n}\n")).collect();
+    let (fail, succeed) = ("[ $CORDIAL_INDEX != 2 ] || exit 7; cat", "[ $CORDIAL_INDEX != 2 ] || exit 0; cat");
+    let cases = [
+        ("--halt soon,fail=1", fail, 7, "stopped by failures: "),
+        ("--halt soon,fail=1 --unordered", fail, 7, "stopped by failures: "),
+        ("--halt soon,fail=1 --keep-order --line-buffer", fail, 7, "stopped by failures: "),
+        ("--halt soon,success=1", succeed, 0, ""),
+        (&closed_joblog, fail, 255, "cannot write the joblog"),
+    ];
+    at_once(5, cases, |(options, command, status, message)| {
+        let options: Vec<&str> = options.split(' ').collect();
+        let mut child = start(&[&["map", "--round-robin", "--block", "2", "-c4"], &options[..], &[command]].concat());
+        if options[0] == "--joblog" {
+            // Reads a part of the header, and closes the joblog.
+            fs::File::open(&fifo).unwrap().read_exact(&mut [0; 10]).unwrap();
+        }
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(b"1\n2\n").unwrap();
+        // The second command ends the run meanwhile. If that takes longer, further commands start and take a part of the rest.
+        thread::sleep(Duration::from_secs(1));
+        input.write_all(rest.as_bytes()).unwrap();
+        drop(input);
+        let result = finish(child);
+        let mut lines: Vec<&str> = result.text().lines().collect();
+        lines.sort_unstable_by_key(|line| line.parse::<u32>().unwrap());
+        assert!(lines.iter().copied().eq(std::iter::once("1").chain(rest.lines())), "{options:?}: {lines:?}");
+        assert_eq!(result.status, status, "{options:?}: {}", result.stderr);
+        assert!(result.stderr.contains(message), "{options:?}: {}", result.stderr);
+    });
+}
+
+/// Too many captures in files let no further item start. With `--round-robin`, no command ends before all have started.
+#[test]
+fn round_robin_starts_all_commands_however_much_the_first_ones_print() {
+    let dir = TestDir::new();
+    let script = format!("head -c 70000 /dev/zero; touch {}/$CORDIAL_INDEX; cat >/dev/null", dir.text());
+    let mut child = start(&["map", "--round-robin", "-N1", "-c150", &script]);
+    let mut input = child.stdin.take().unwrap();
+    let mut output = child.stdout.take().unwrap();
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| std::io::copy(&mut output, &mut std::io::sink()).unwrap());
+        input.write_all(b"a\n".repeat(140).as_slice()).unwrap();
+        (1..=140).for_each(|number| dir.wait_for(&number.to_string()));
+        input.write_all(b"a\n".repeat(100).as_slice()).unwrap();
+        drop(input);
+        let result = finish(child);
+        assert_eq!((result.status, result.stderr.as_str()), (0, ""));
+        assert_eq!(reader.join().unwrap(), 150 * 70000);
+    });
 }
 
 #[test]

@@ -21,6 +21,39 @@ fn positions_stand_for_values() {
 }
 
 #[test]
+fn a_value_that_an_item_does_not_have_is_no_word() {
+    check_outputs(&[
+        (&["-N2", "printf '<%s>' {1} {2} {2.} {-2} {-2/} x"], b"a.b\nc.d\ne\n", b"<a.b><c.d><c><a.b><a.b><x><e><x>"),
+        (&["-N2", "--shell", "set -- 1 2 3; printf '<%s>' {2.} x"], b"a\nb.c\nd\n", b"<b><x><x>"),
+        (&["-N2", "--dry-run", "echo {1} {2} {2.} x{2}"], b"a\nb.c\nd\n", b"echo a b.c b xb.c\necho d   x''\n"),
+        // A value that is empty is a word.
+        (&["-C", ",", "printf '<%s>' {1} {2} {2.} x"], b"a,b\na,\na\n", b"<a><b><b><x><a><><><x><a><x>"),
+    ]);
+}
+
+/// As for GNU parallel. A value would get quotes of its own there, but a number needs none.
+#[test]
+fn a_number_may_be_inside_quotes() {
+    check_outputs(&[
+        (&["echo \"n {#} $(echo '{#}')\" 'a {#}'{}'{%}' \"{%}\"", ":::", "x"], b"", b"n 1 1 a 1x1 1\n"),
+        (&["--shell-path", "sh", "sh -c 'echo {#}' {}", ":::", "x"], b"", b"1\n"),
+        (&["--dry-run", "echo '{#}' \"{#}\" {}", ":::", "x"], b"", b"echo '1' \"1\" x\n"),
+        (&["-c1", "f() { echo \"$1 {#}\" '{#} $1'; }; f {}", ":::", "x", "y"], b"", b"x 1 1 $1\ny 2 2 $1\n"),
+    ]);
+}
+
+/// A table often has a column `#`.
+#[test]
+fn a_header_that_is_written_like_a_placeholder_is_the_value() {
+    let table = b"#\t%\t.\tname\t/\n7\t50\tx.y\ta/b.c\td\n";
+    check_outputs(&[
+        (&["-C", "\\t", "--header", ":", "echo", "{#}", "{%}", "{.}", "{name}", "{/}"], table, b"7 50 x.y a/b.c d\n"),
+        (&["-C", "\\t", "--header", ":", "echo {#} {%} {.} {name.}"], table, b"7 50 x.y a/b\n"),
+        (&["--header", ":", "echo", "{#}", "{%}", ":::", "#", "7"], b"", b"7 1\n"),
+    ]);
+}
+
+#[test]
 fn a_placeholder_that_computes_is_never_text_with_plus() {
     for inner in [
         "%.gz",

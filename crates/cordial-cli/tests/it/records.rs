@@ -233,6 +233,46 @@ fn large_json_objects_are_complete() {
     }
 }
 
+#[test]
+fn a_failed_start_leaves_no_parents_of_the_results_directory() {
+    let dir = TestDir::new();
+    let path = dir.path(&format!("a/b/{}", "x".repeat(300)));
+    let result = run(&["map", "--results", path.to_str().unwrap(), "echo", ":::", "1"], b"");
+    assert_eq!(result.status, 255, "{}", result.stderr);
+    assert!(!dir.path("a").exists());
+}
+
+#[test]
+fn a_directory_whose_name_is_no_number_of_a_record_is_no_result() {
+    let dir = TestDir::new();
+    fs::create_dir_all(dir.path("results/+1")).unwrap();
+    fs::write(dir.path("results/+1/item"), "a\n").unwrap();
+    fs::write(dir.path("results/+1/status"), "0\n").unwrap();
+    let result = run(&["map", "--resume", "--results", dir.path("results").to_str().unwrap(), "echo", ":::", "a"], b"");
+    assert_eq!(result.text(), "a\n", "{}", result.stderr);
+}
+
+#[test]
+fn a_results_directory_that_cannot_be_created_is_refused_with_a_way_out() {
+    let dir = TestDir::new();
+    dir.touch("file");
+    std::os::unix::fs::symlink("nowhere", dir.path("link")).unwrap();
+    for (name, why) in
+        [("file/results", "Not a directory"), ("file", "a file has this name"), ("link", "a file has this name")]
+    {
+        let path = dir.path(name);
+        for resume in [&[][..], &["--resume"]] {
+            let records = [&["map", "--results", path.to_str().unwrap()], resume].concat();
+            let ran = dir.path("ran");
+            let result = run(&[&records[..], &["touch", ":::", ran.to_str().unwrap()]].concat(), b"");
+            assert_eq!(result.status, 255, "{name} {resume:?}: {}", result.stderr);
+            let end = format!(": {why}; name a directory that you may create and write\n");
+            assert!(result.stderr.ends_with(&end), "{name} {resume:?}: {}", result.stderr);
+            assert!(!ran.exists(), "{name} {resume:?}");
+        }
+    }
+}
+
 /// Resumes a run by its joblog or its results directory.
 fn resume(records: &str, path: &str, input: &[u8]) -> RunOutput {
     run(&["map", "-c1", records, path, "--resume", "--shell", r#"echo "<$1>""#], input)

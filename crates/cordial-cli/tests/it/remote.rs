@@ -1,4 +1,4 @@
-//! `-S`: commands on other machines. Here these are servers of `sshd` on ports of this machine, with keys of the test's own.
+//! `-S`: commands on other machines. The tests replace these machines by `sshd` servers on ports of this machine, with their own keys.
 #![cfg(target_os = "linux")]
 
 use std::fs::{self, Permissions};
@@ -10,11 +10,12 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::harness::{TestDir, at_once, cordial, file, finish, has_exited, send, shell, wait_until};
+use crate::harness::{TestDir, at_once, cordial, finish, has_exited, send, shell, wait_until};
+use crate::remote_line::without_ssh;
 use crate::ssh_servers::{Namespace, SSHD, Server, Servers};
 
-/// Returns a line of a shell that waits until both items of a pair run, the first and the second, the third and the fourth. So on two
-/// hosts with one slot each, both run one item of each pair.
+/// Returns a shell line that waits until both items of a pair run. Items 1 and 2 are a pair, and so are items 3 and 4. So two hosts with
+/// one slot each both run one item of each pair.
 fn meet(dir: &TestDir) -> String {
     let dir = dir.text();
     format!(
@@ -54,11 +55,11 @@ fn items_run_on_all_hosts_with_their_values_and_statuses() {
              cordial: item 3 \"255\" failed: exit {}: exited with status 255\ncordial: 2 of 3 items failed\n"
         )
     );
-    // Without a shell, and with a program that does not exist there.
+    // A command without a shell, and a program that does not exist on the host.
     assert_eq!(servers.run(&servers.hosts(1), &["echo", "a  b", ":::", "c  d"]).stdout, b"a  b c  d\n");
     let missing = servers.run(&servers.hosts(1), &["no-such-program", ":::", "1"]);
     assert!(missing.stderr.ends_with("failed: no-such-program: exited with status 127\ncordial: 1 of 1 item failed\n"));
-    // The local host is one as well.
+    // `:` is the local host.
     fs::remove_file(servers.dir.path("meet1")).unwrap();
     fs::remove_file(servers.dir.path("meet2")).unwrap();
     let script = format!(r#"{}; echo "${{SSH_CONNECTION:+remote}}" #"#, meet(&servers.dir));
@@ -70,7 +71,7 @@ fn items_run_on_all_hosts_with_their_values_and_statuses() {
 }
 
 #[test]
-fn output_options_are_those_of_local_commands() {
+fn output_options_work_as_for_local_commands() {
     let Some(servers) = Servers::start(1) else { return };
     for (options, stdout) in [
         (&["--tag"][..], "1\tout 1\n2\tout 2\n"),
@@ -130,7 +131,7 @@ fn files_are_sent_returned_and_removed() {
     assert_eq!(fs::read_to_string(here.join("d/a.up")).unwrap(), "ONE");
     assert_eq!(fs::read_to_string(here.join("d/b c.up")).unwrap(), "TWO");
     assert_eq!(fs::read_dir(&there).unwrap().count(), 0, "the files and their directory are removed");
-    // Without --cleanup they stay; below a directory that is not part of their names there.
+    // Without `--cleanup`, the files stay on the host. The directory before `/./` is not part of their names on the host.
     let result = servers.run(
         &servers.hosts(1),
         &["--wd", there.to_str().unwrap(), "--transferfile", "d/./{/}", "cat {/}", ":::", "d/a.txt"],
@@ -144,7 +145,7 @@ fn files_are_sent_returned_and_removed() {
     let result = servers.run(&servers.hosts(1), &["--return", "{}.out", "true", ":::", "x"]);
     assert_eq!(result.status, 1);
     assert!(result.stderr.contains("cordial: cannot return the file x.out\n"), "{}", result.stderr);
-    // In the login directory, where the files of the last commands are.
+    // The last commands have made this directory in the login directory.
     let _ = fs::remove_dir_all(Path::new(&std::env::var_os("HOME").unwrap()).join("d"));
 }
 
@@ -228,7 +229,7 @@ fn the_items_of_a_host_whose_network_is_gone_run_on_others() {
     let dir = servers.dir.text().to_owned();
     let script = r#"touch "$2/$1.$PPID"; while [ ! -e "$2/go" ]; do sleep 0.05; done; echo $1"#;
     let hosts = format!("1/{}:{port},1/127.0.0.1:{}", Namespace::THERE, servers.servers[0].port);
-    // The defaults take half a minute to notice.
+    // With its default options, ssh takes half a minute to notice that the network is gone.
     let impatient = "-o ServerAliveInterval=1 -o ServerAliveCountMax=2 -o ConnectTimeout=2";
     let mut map = cordial();
     map.args(["map", "--ssh", &format!("ssh -F {dir}/config {impatient}"), "-S", &hosts]);
@@ -247,7 +248,7 @@ fn the_items_of_a_host_whose_network_is_gone_run_on_others() {
 }
 
 #[test]
-fn without_a_host_the_rest_is_not_run() {
+fn the_remaining_items_are_not_run_if_no_host_is_left() {
     let Some(mut servers) = Servers::start(1) else { return };
     let dir = servers.dir.text().to_owned();
     let hosts = servers.hosts(1);
@@ -299,7 +300,7 @@ fn files_that_cannot_be_copied_are_failures_and_stay() {
         fs::write(dir.path(name), format!("#!/bin/sh\n{text}\n")).unwrap();
         fs::set_permissions(dir.path(name), Permissions::from_mode(0o755)).unwrap();
     };
-    // A program that runs the line here, and a tar that fails in part where the file `fail` is.
+    // `connect` runs the line on this machine. `tar` fails partly in a directory with the file `fail`, and is slow in one with `slow`.
     program("connect", r#"exec sh -c "$2""#);
     program(
         "tar",
@@ -325,19 +326,19 @@ fn files_that_cannot_be_copied_are_failures_and_stay() {
     assert_eq!(result.status, 1);
     assert!(result.stderr.contains("cordial: cannot return the file out\n"), "{}", result.stderr);
     assert!(there.join("out").exists());
-    // The status of a failed connection may be that of the command.
+    // A command may exit with 255, the status of a failed connection.
     let result = run(&["--transfer", "--return", "out", "--cleanup", "exit 255 #", ":::", "a"]);
     assert!(result.stderr.contains("exited with status 255"), "{}", result.stderr);
     assert_eq!(fs::read_dir(&there).unwrap().count(), 0);
     assert!(dir.path("out").exists());
-    // The text of -I is the file.
+    // With `-I @`, `--transfer` sends the file that `@` stands for.
     let result = run(&["-I", "@", "--transfer", "cat @", ":::", "a"]);
     assert_eq!((&*result.stdout, &*result.stderr), (&b"text\n"[..], ""));
     assert!(there.join("a").exists());
-    // The login directory is that of the program.
+    // `~` is the login directory, which is the directory of the program here.
     let result = run(&["--wd", "~/below", "pwd #", ":::", "a"]);
     assert_eq!(result.stdout, format!("{}/below\n", fs::canonicalize(dir.path(".")).unwrap().display()).as_bytes());
-    // An item that ends while its file is sent does not begin.
+    // If an item times out while its file is sent, its command is not started.
     fs::write(dir.path("slow"), "").unwrap();
     let result = run(&["--timeout", "0.5", "--transfer", "trap '' TERM; touch ran #", ":::", "a"]);
     assert!(result.stderr.contains("took longer than 500ms"), "{}", result.stderr);
@@ -373,7 +374,7 @@ fn processes_on_the_host_end_with_their_item_and_with_the_program() {
         (&["--timeout", "10"][..], None),
         (&[], Some(Signal::TERM)),
         (&[], Some(Signal::INT)),
-        // The killed program cannot end them: the end of its connection does.
+        // The killed program cannot end the processes. They end because its connection ends.
         (&[], Some(Signal::KILL)),
     ];
     at_once(4, ends, |(options, end)| {
@@ -387,7 +388,7 @@ fn processes_on_the_host_end_with_their_item_and_with_the_program() {
     });
     // A background process ends with its item.
     let Some(servers) = Servers::start(1) else { return };
-    // The watch of the item is no child of the command.
+    // The process that watches the item is not a child of the command.
     let result = servers.run(&servers.hosts(1), &["read x < /proc/$$/task/$$/children; echo \"[$x]\" #", ":::", "1"]);
     assert_eq!((result.status, &*result.stdout), (0, &b"[]\n"[..]), "{}", result.stderr);
     let script = format!("sleep 1000 & echo $! > {}/pid #", servers.dir.text());
@@ -418,9 +419,32 @@ fn a_command_gets_sigterm_and_its_last_output_is_printed() {
 }
 
 #[test]
+fn a_second_signal_ends_the_processes_on_the_host_at_once() {
+    let Some(servers) = Servers::start(1) else { return };
+    let check = |mut map: Command, dir: &Path| {
+        let mut child = map.stdin(Stdio::null()).spawn().unwrap();
+        let pid = || fs::read_to_string(dir.join("pid")).unwrap_or_default();
+        wait_until("it runs", || pid().ends_with('\n'));
+        send(&child, Signal::INT);
+        wait_until("the command has got SIGTERM", || dir.join("term").exists());
+        send(&child, Signal::INT);
+        wait_until_ended(&[pid().trim().parse().unwrap()]);
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+    };
+    let script = r#"trap 'touch term' TERM; echo $$ > pid; while :; do sleep 0.05; done"#;
+    let there = servers.dir.path("there");
+    let args = ["--grace", "1000", "--wd", there.to_str().unwrap(), "sh", "-c", script, "sh", ":::", "1"];
+    check(servers.map(&servers.hosts(1), &args), &there);
+    // If the host has no directory for temporary files, a different process waits for the end of the item.
+    let args = ["--grace", "1000", "sh", "-c", script, "sh", ":::", "1"];
+    let (dir, map) = without_ssh("TMPDIR=/no/such exec", &args);
+    check(map, &dir.path("."));
+}
+
+#[test]
 fn hosts_come_from_a_file_and_through_any_program() {
     let Some(servers) = Servers::start(1) else { return };
-    // A program that runs the line here: it needs neither a server nor the options of ssh.
+    // This program replaces `ssh`, and runs the line on this machine without a server.
     let program = servers.dir.path("connect");
     fs::File::create(&program).unwrap().write_all(b"#!/bin/sh\necho \"to $1\" >&2; exec sh -c \"$2\"\n").unwrap();
     fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
@@ -438,65 +462,13 @@ fn hosts_come_from_a_file_and_through_any_program() {
     assert_eq!(lines, ["to alpha", "to beta"]);
 }
 
-/// Returns a directory with a program that runs the line here, instead of `ssh`, and the command that uses it.
-fn without_ssh(line: &str, args: &[&str]) -> (TestDir, Command) {
-    let dir = TestDir::new();
-    let program = dir.path("connect");
-    fs::write(&program, format!("#!/bin/sh\n{line} sh -c \"$2\"\n")).unwrap();
-    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-    let mut map = cordial();
-    map.args(["map", "-S", "host", "--ssh", program.to_str().unwrap()]).args(args).current_dir(dir.text());
-    map.stdout(Stdio::piped()).stderr(Stdio::piped());
-    (dir, map)
-}
-
-#[test]
-fn a_command_gets_as_many_items_as_fit_on_the_line_for_the_other_machine() {
-    let numbers: String = (1..=60_000).map(|n| format!("{n}\n")).collect();
-    let quotes = "it's '\\'\n".repeat(15_000);
-    let few: String = (1..=10_000).map(|n| format!("{n}\n")).collect();
-    for (input, n_items, options, line) in [
-        (&numbers, 60_000, &["-X"][..], "echo $# # $1"),
-        (&quotes, 15_000, &["-n", "100000"], "echo $# # $1"),
-        // Each value is in a variable, whose name ends with the number of the value.
-        (&few, 10_000, &["-X"], "printf '%s\\n' {/} | wc -l"),
-    ] {
-        let (_dir, mut map) = without_ssh("exec", &[&["-c1"], options, &["--shell", line]].concat());
-        let result = finish(map.stdin(file(input.as_bytes())).spawn().unwrap());
-        let counts: Vec<u64> = result.text().lines().map(|line| line.parse().unwrap()).collect();
-        assert_eq!((result.status, &*result.stderr, counts.iter().sum()), (0, "", n_items), "{counts:?}");
-        assert!(counts.len() < 10, "{counts:?}");
-    }
-    // Each file makes the script longer.
-    let (dir, mut map) = without_ssh("exec", &["-c1", "--wd", "there", "--transfer", "--cleanup", "-X", "cat"]);
-    let names: Vec<String> = (0..150).map(|n| format!("a 'directory'/{n}")).collect();
-    fs::create_dir(dir.path("a 'directory'")).unwrap();
-    names.iter().for_each(|name| fs::write(dir.path(name), format!("{name}\n")).unwrap());
-    let result = finish(map.stdin(file(names.join("\n").as_bytes())).spawn().unwrap());
-    assert_eq!((result.status, &*result.stderr), (0, ""));
-    assert_eq!(result.text().lines().collect::<Vec<_>>(), names);
-}
-
 #[test]
 fn the_last_items_are_divided_among_the_slots_of_all_machines() {
     let result = crate::harness::run(&["map", "-S", "7/:", "-X", "echo"], b"1\n2\n3\n4\n5\n6\n7\n");
     assert_eq!((result.status, result.text()), (0, "1\n2\n3\n4\n5\n6\n7\n"), "{}", result.stderr);
-    // Together they have more slots than a number can count.
+    // The sum of the slots exceeds the largest number.
     let result = crate::harness::run(&["map", "-S", "18446744073709551615/:,1/:", "echo", ":::", "a", "b"], b"");
     assert_eq!((result.status, result.text()), (0, "a\nb\n"), "{}", result.stderr);
-}
-
-#[test]
-fn a_variable_has_its_value_whatever_its_name() {
-    let names = ["m", "i", "t", "r", "w", "s", "p"];
-    let mut args = vec!["-c1"];
-    names.iter().for_each(|name| args.extend(["--env", *name]));
-    args.extend(["printf '<%s>' \"$m\" \"$i\" \"$t\" \"$r\" \"$w\" \"$s\" \"$p\" #", ":::", "1"]);
-    let (_dir, mut map) = without_ssh("exec env -u m -u i -u t -u r -u w -u s -u p", &args);
-    map.envs(names.iter().map(|name| (name, format!("of {name}"))));
-    let result = finish(map.stdin(Stdio::null()).spawn().unwrap());
-    assert_eq!((result.status, &*result.stderr), (0, ""));
-    assert_eq!(result.text(), "<of m><of i><of t><of r><of w><of s><of p>");
 }
 
 #[test]
@@ -542,6 +514,7 @@ fn what_cannot_be_combined_is_refused() {
         (&["-S", "@group/host"], "is in a group of hosts, which is not supported in -S"),
         (&["-S", "x/host"], "has no number of slots before its slash"),
         (&["-S-oProxyCommand=touch"], "names no machine"),
+        (&["-S", "echo", "--ssh", ""], "--ssh names no program"),
         (&["-S", "host", "--workdir", "/d/{/}"], "--workdir /d/{/} takes no placeholder"),
         (&["-S", "1/:,host", "--workdir", "d"], "--workdir d cannot be used with the host : of -S"),
         (&["-S", "host", "--process-slot-var", "1 x"], "--process-slot-var 1 x cannot be used with -S"),

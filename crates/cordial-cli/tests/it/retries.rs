@@ -20,6 +20,21 @@ fn a_failed_item_is_retried_and_its_last_attempt_is_printed() {
     assert_eq!(fs::read_to_string(log).unwrap().lines().count(), 5);
 }
 
+/// The second attempt waits for the only slot when the run is stopped.
+#[test]
+fn an_item_whose_next_attempt_does_not_start_has_failed() {
+    let dir = TestDir::new();
+    let log = dir.path("log");
+    let script = "echo $1; [ $1 = bad ] && exit 3; sleep 1";
+    let args = ["map", "-c1", "--retries", "1", "--halt", "now,success=1", "--joblog", log.to_str().unwrap()];
+    let result = run(&[&args[..], &["sh", "-c", script, "sh"]].concat(), b"bad\ngood\n");
+    assert_eq!(String::from_utf8(result.stdout).unwrap(), "bad\ngood\n");
+    assert!(result.stderr.contains("item 1 \"bad\" failed: sh -c"), "{}", result.stderr);
+    let summary = "stopped by --halt: 2 items finished (1 failed), 0 stopped early, 0 not started\n";
+    assert!(result.stderr.ends_with(summary), "{}", result.stderr);
+    assert_eq!(fs::read_to_string(log).unwrap().lines().count(), 3);
+}
+
 #[test]
 fn every_attempt_has_the_full_timeout() {
     let dir = TestDir::new();

@@ -143,8 +143,13 @@ fn an_item_whose_substitutions_would_be_done_has_to_have_none() {
         ("x={}; echo \"${x@P}\"", plain, "a b", "a b\n"),
         ("PS4={}; echo", plain, "+ ", "\n"),
         ("x={}; PS4=\"$x\"; echo", plain, "+ ", "\n"),
+        ("BASH_ENV={} bash -c 'echo a'", plain, "/dev/null", "a\n"),
+        ("x={}; export BASH_ENV=$x; bash -c 'echo a'", plain, "/dev/null", "a\n"),
         ("compgen -W {}", plain, "a b", "a\nb\n"),
         ("x={}; compgen -W \"$x\"", plain, "a b", "a\nb\n"),
+        ("echo a >&{}; cat log", plain, "log", "a\n"),
+        ("echo a 1>& {}.txt; cat log.txt", plain, "log", "a\n"),
+        ("x={}; echo b >&$x; cat log", plain, "log", "b\n"),
     ]);
 }
 
@@ -171,6 +176,118 @@ fn an_item_that_names_a_variable_has_to_be_a_name() {
     ]);
 }
 
+/// What a shell allows before the name of a command, and what a line can do with the item before the shell evaluates it.
+#[test]
+fn no_way_to_a_builtin_or_a_substitution_runs_a_command_of_the_item() {
+    let dir = TestDir::new();
+    if !has_bash() {
+        crate::harness::skip("bash is not installed");
+        return;
+    }
+    let list = "($(touch ran))";
+    let substitution = "$(touch ran)";
+    for (line, item) in [
+        ("function f { read {} <<< x; }; f", EVIL),
+        ("coproc read {} <<< x; wait", EVIL),
+        ("coproc x { read {} <<< x; }; wait", EVIL),
+        ("2>/dev/null read {} </etc/passwd", EVIL),
+        ("2> /dev/null read {} </etc/passwd", EVIL),
+        ("if </etc/passwd read {}; then echo; fi", EVIL),
+        ("command -p read {} </etc/passwd", EVIL),
+        ("builtin -- read {} </etc/passwd", EVIL),
+        ("time -p read {} </etc/passwd", EVIL),
+        ("sleep 0 & wait -n -p {}", EVIL),
+        ("r={}; declare -n r; echo $r", EVIL),
+        ("x=read; $x {} </etc/passwd", EVIL),
+        ("x=read; y={}; $x $y </etc/passwd", EVIL),
+        ("x={}; declare -a a=$x", list),
+        ("declare -a a; declare a={}", list),
+        ("a=(1); declare a={}", list),
+        ("x={}; y=${x:-a}; echo \"${y@P}\"", substitution),
+        ("x={}; PS4=\"${x%a}\"; set -x; :", substitution),
+        ("x=({}); echo \"${x[0]@P}\"", substitution),
+        ("set -- {}; echo \"${1@P}\"", substitution),
+        ("x=$(echo {}); echo \"${x@P}\"", substitution),
+        ("compgen -W{}", substitution),
+        ("let</etc/passwd {}", EVIL),
+        ("let < <(true) {}", EVIL),
+        ("{fd}>/dev/null let {}", EVIL),
+        ("printf>/dev/null -v {} x", EVIL),
+        ("printf -v >/dev/null {} x", EVIL),
+        ("test -v > /dev/null {}", EVIL),
+        ("a=(1); unset</etc/passwd {}", EVIL),
+        ("cat <<E >&{}\nE", substitution),
+        ("f() { echo >&$1; }; f {}", substitution),
+        ("echo {} | { read -r x; echo >&$x; }", substitution),
+        // The output of a command, an argument or the input is evaluated.
+        ("s=abc; echo ${s:$(echo {})}", EVIL),
+        ("echo $[$(echo {})]", EVIL),
+        ("b=(1 2); echo ${b[$(cat<<<{})]}", EVIL),
+        ("printf -v \"$(echo {})\" 1", EVIL),
+        ("read \"`echo {}`\" <<< 1", EVIL),
+        ("[ -v \"$(echo {})\" ]", EVIL),
+        ("declare \"$(echo {})=1\"", EVIL),
+        ("declare -n r; r=$(echo {}); echo $r", EVIL),
+        ("OPTIND=$(echo {})", EVIL),
+        ("x={}; eval 'let y=x'", EVIL),
+        ("exec {x[{}]}>/dev/null", EVIL),
+        ("set -- {}; PS4=$1; set -x; :", substitution),
+        ("echo {} | { read PS4; set -x; :; }", substitution),
+        ("mapfile -t PS4 <<< {}; set -x; :", substitution),
+        ("PS4=$(echo {}); set -x; :", substitution),
+        ("BASH_ENV={} bash -c :", substitution),
+        ("y=x; x={}; echo \"${!y@P}\"", substitution),
+        ("compgen -W \"$(echo {})\"", substitution),
+        ("compgen -aW {}", substitution),
+        // The line computes the name or an option of a builtin.
+        ("{let,1} {}", EVIL),
+        ("`echo let` {}", EVIL),
+        ("x=t; le$x {}", EVIL),
+        ("v=-v; printf $v {} x", EVIL),
+        ("o=-v; [ $o {} ]", EVIL),
+        ("o=-i; declare $o x={}", EVIL),
+        ("read -dp {} <<< x", EVIL),
+        ("read -pp {} <<< x", EVIL),
+        // What is inside of a substitution or a list does not hide the command after it.
+        ("x=$(case a in a) true;; esac) let {}", EVIL),
+        ("a=$(case x in x) :;; esac; echo 1) read {} <<< 5", EVIL),
+        ("x=$( (true) ) let {}", EVIL),
+        ("x=$(f() { :; }; f) let {}", EVIL),
+        ("x=$(cat <<E\na ) b\nE\n) let {}", EVIL),
+        ("x=$(echo # )\n) let {}", EVIL),
+        ("x=${y:-$(echo })} let {}", EVIL),
+        ("x=${y:-a) b} let {}", EVIL),
+        ("x=$((1 + (2) )) let {}", EVIL),
+        ("x=([1]=$(echo a) b) let {}", EVIL),
+        ("x=(a \")\" b) let {}", EVIL),
+        ("x=(\n1) let {}", EVIL),
+        ("x=$'a\\'b c' let {}", EVIL),
+        ("x=1 \\\nlet {}", EVIL),
+        ("if (true) then let {}; fi", EVIL),
+        ("if [[ a ]] then let {}; fi", EVIL),
+        ("if { true; } then let {}; fi", EVIL),
+        ("for x do :; done; set -- a; for x do let {}; done", EVIL),
+        ("for ((i = 0; i < 1; i++)) do let {}; done", EVIL),
+        ("for ((i = 0; i < 1; i++)) { let {}; }", EVIL),
+        // Other files and lines that a shell reads, and names that the line computes.
+        ("env BASH_ENV={} bash -c :", substitution),
+        ("ENV={} sh -i -c :", substitution),
+        ("export ENV={}; sh -ic :", substitution),
+        ("echo {} | { read -r ENV; export ENV; sh -ic :; }", substitution),
+        ("P=PS; read ${P}4 <<< {}; set -x; :", substitution),
+        ("P=PS; echo {} | { read -r \"${P}4\"; set -x; :; }", substitution),
+        ("P=PS; printf -v ${P}4 %s {}; set -x; :", substitution),
+        ("y=@P; x={}; eval \"echo \\${x$y}\"", substitution),
+        ("y=P; x={}; eval 'echo ${x@'$y'}'", substitution),
+        ("shopt -s expand_aliases\nalias q=let\nq {}", EVIL),
+        ("shopt -s expand_aliases\nalias q='read <<< x '\nq {}", EVIL),
+    ] {
+        let result = bash(&dir, line, item);
+        assert!(!dir.path("ran").exists(), "{line} has evaluated the item");
+        assert!(result.status != 0 && result.stderr.contains("the shell"), "{line}: {}", result.stderr);
+    }
+}
+
 #[test]
 fn a_text_is_not_evaluated_where_the_shell_needs_no_number() {
     let dir = TestDir::new();
@@ -192,6 +309,11 @@ fn a_text_is_not_evaluated_where_the_shell_needs_no_number() {
         ("x={}; echo $((${x//[^0-9]/}+1))", "1\n".to_owned()),
         ("k={}; declare -A b; b[$k]=1; unset 'b[$k]'; echo ${#b[@]}", "0\n".to_owned()),
         ("x={}; y=$x; z=\"$y!\"; echo \"$z\"", format!("{EVIL}!\n")),
+        ("x=$(case a in a) echo b;; esac) y={}; echo $x \"$y\"", format!("b {EVIL}\n")),
+        ("x=(a\n\"b)\" c); ENV=test echo ${x[1]} {}", format!("b) {EVIL}\n")),
+        ("if (true) then echo {}; fi; for x in {}; do echo \"$x\"; done", format!("{EVIL}\n{EVIL}\n")),
+        ("x={}; eval \"y=1\"; echo $y \"$x\"", format!("1 {EVIL}\n")),
+        ("{ set -x; x=$(echo a); set +x; } 2> /dev/null; echo {}", format!("{EVIL}\n")),
         ("y={}; b=(p q); echo \"${!b[@]}\" \"${!PA@}\" \"$y\"", format!("0 1 PATH {EVIL}\n")),
     ] {
         let result = bash(&dir, line, EVIL);
@@ -261,6 +383,30 @@ fn a_command_that_runs_its_argument_runs_the_item() {
         assert_eq!(bash(&dir, line, item).status, 0, "{line}");
         assert!(dir.path("ran").exists(), "{line}");
         std::fs::remove_file(dir.path("ran")).unwrap();
+    }
+}
+
+/// Bash and `dash` look for the end of a calculation outside of quotes.
+#[test]
+fn a_parenthesis_in_quotes_does_not_end_a_calculation() {
+    for line in [
+        "((echo ')) {} '; :) )",
+        "((echo \")) {} \"; :) )",
+        "echo $((echo ')) {} '; :) )",
+        "echo \"$((echo ')) {} '; :) )\"",
+    ] {
+        let result = crate::harness::run(&["map", "--shell", line, ":::", "a"], b"");
+        assert_eq!((result.status, &*result.stdout), (255, &b""[..]), "{line}: {}", result.stderr);
+        assert!(result.stderr.contains("may begin a calculation or a command"), "{line}: {}", result.stderr);
+    }
+    let dir = TestDir::new();
+    if !has_bash() {
+        crate::harness::skip("bash is not installed");
+        return;
+    }
+    for line in ["echo $((\"1\" + {}))", "echo $(( $(echo '1') + {} ))", "((\"{}\" == 5)) && echo $((1 + 5))"] {
+        let result = bash(&dir, line, "5");
+        assert_eq!((result.status, result.text()), (0, "6\n"), "{line}: {}", result.stderr);
     }
 }
 

@@ -62,7 +62,13 @@ fn values_are_cut_and_split() {
 #[test]
 fn words_are_those_of_xargs() {
     check_outputs(&[
-        (&["--words", "printf", "<%s>"], b"a 'b  c'\n\n d\\ e \"\"", b"<a><b  c><d e><>"),
+        (&["--words", "printf", "<%s>"], b"a 'b  c'\n\n d\\ e \"\"\n", b"<a><b  c><d e><>"),
+        // Without a newline, an empty word at the end is none.
+        (&["--words", "printf", "<%s>"], b"a ''", b"<a>"),
+        (&["--words", "printf", "<%s>"], b"a \\", b"<a>"),
+        (&["--words", "printf", "<%s>"], b"a b\\", b"<a><b>"),
+        (&["--words", "printf", "<%s>"], b"''", b""),
+        (&["--words", "-I@", "printf", "<%s>", "@"], b"a\n''", b"<a>"),
         (&["--words", "-n2", "echo"], b"1 2\n3\n", b"1 2\n3\n"),
         (&["--words", "-L1", "echo"], b"a b\n\nc \nd\n", b"a b\nc d\n"),
         (&["--words", "-I@", "printf", "<%s>", "@"], b" a 'b  c' \n\n\td\n", b"<a b  c ><d>"),
@@ -72,7 +78,7 @@ fn words_are_those_of_xargs() {
     ]);
     let result = run(&["map", "--words", "--xargs", "echo"], b"a\n'b\nc\n");
     assert_eq!((result.status, result.stdout.as_slice()), (255, &b"a\n"[..]));
-    assert!(result.stderr.contains("line 2 has a single quote without another one"), "{}", result.stderr);
+    assert!(result.stderr.contains("line 2 has an unmatched single quote"), "{}", result.stderr);
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(crate) struct Server {
 }
 
 impl Servers {
-    /// Starts servers; `None`, with a line that says so, if there is no `sshd`.
+    /// Starts servers. If there is no `sshd`, returns `None`, and prints that the test is skipped.
     pub(crate) fn start(n: usize) -> Option<Servers> {
         if !Path::new(SSHD).exists() {
             skip("this test needs sshd, from the package openssh-server");
@@ -151,7 +151,7 @@ impl Namespace {
     pub(crate) const HERE: &str = "198.18.77.1";
     pub(crate) const THERE: &str = "198.18.77.2";
 
-    /// Returns `None`, with a line that says so, where this user may not create one.
+    /// Creates a namespace. If this user may not create one, returns `None`, and prints that the test is skipped.
     pub(crate) fn create() -> Option<Namespace> {
         let pid = std::process::id();
         let namespace = Namespace { name: format!("cordial-{pid}"), link: format!("co{pid}") };

@@ -106,6 +106,23 @@ fn a_signal_stops_a_run_that_waits_for_input() {
     assert!(result.stderr.starts_with("cordial: stopped by SIGINT: "), "{}", result.stderr);
 }
 
+/// Without the signal, the run would wait for the end of each source before the first command.
+#[test]
+fn a_signal_stops_a_run_that_reads_several_sources() {
+    for (option, n_lines) in [("-c1", 1), ("--dry-run", 0)] {
+        let mut child = start(&["map", option, "echo", "::::", "-", ":::", "a"]);
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(b"b\n").unwrap();
+        // The handlers of the signals are installed before the first item is read.
+        wait_until("the items are read", || is_empty(&input));
+        send(&child, Signal::INT);
+        let result = finish(child);
+        drop(input);
+        assert_eq!((result.status, result.stderr.lines().count()), (130, n_lines), "{option}: {}", result.stderr);
+        assert!(result.stdout.is_empty(), "{option}");
+    }
+}
+
 #[test]
 fn a_dry_run_prints_each_command_at_once_and_ends_with_the_status_of_a_signal() {
     let mut child = start(&["map", "--dry-run", "echo"]);
@@ -123,13 +140,14 @@ fn a_dry_run_prints_each_command_at_once_and_ends_with_the_status_of_a_signal() 
 fn a_second_signal_kills_running_commands() {
     let dir = TestDir::new();
     // The commands survive SIGTERM, and record it.
-    let script = r#"trap '' TERM; sleep 1000 & trap 'touch "$2/$1.term"' TERM; echo $$ $! > "$2/$1.new"; mv "$2/$1.new" "$2/$1"; while :; do wait; done"#;
+    let script = r#"trap '' TERM; sleep 1000 & trap ': > "$2/$1.term"' TERM; echo $$ $! > "$2/$1.new"; mv "$2/$1.new" "$2/$1"; : > "$2/$1.waits"; while :; do wait; done"#;
     let mut child = start(&["map", "-c", "2", "--grace", "1h", "--", "sh", "-c", script, "sh", "{}", dir.text()]);
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"one\ntwo\nnever\n").unwrap();
     drop(input);
-    dir.wait_for("one");
-    dir.wait_for("two");
+    // Not for `one` and `two`: the signal could end `mv` then, which the shell would print.
+    dir.wait_for("one.waits");
+    dir.wait_for("two.waits");
     send(&child, Signal::TERM);
     // Two signals at the same time would be delivered as one. When the commands have received
     // SIGTERM, the first signal has been handled.

@@ -112,6 +112,16 @@ fn the_bar_is_removed_before_output() {
 }
 
 #[test]
+fn the_bar_does_not_replace_output_without_a_newline() {
+    for (command, printed) in [("printf {}", "1"), ("printf {} >&2", "1"), ("printf x; printf {} >&2", "x1")] {
+        let (_, text) = Session::start(&format!("cordial map -c1 'sleep 0.5; {command}' ::: 1 2")).end();
+        let (_, after) = text.split_once(&format!("\x1b[J\r{printed}")).unwrap_or_else(|| panic!("{text:?}"));
+        assert!(after.starts_with("\r\n\r \x1b[J\r["), "{command}: {text:?}");
+        assert_eq!(after.matches('\n').count(), 1, "{command}: {text:?}");
+    }
+}
+
+#[test]
 fn the_bar_is_not_drawn_where_others_write() {
     // The commands, or a program such as `less`, write to the terminal whenever they want.
     let lines = [
@@ -185,6 +195,21 @@ fn a_signal_stops_a_run_whose_terminal_is_stopped() {
 }
 
 #[test]
+fn a_terminal_without_escape_sequences_gets_none() {
+    for name in ["TERM=dumb", "-u TERM", "NO_COLOR=1 TERM=dumb"] {
+        let line = format!("env {name} cordial map --bar -t -c1 'echo $$ > {{}}; sleep 1000' ::: ");
+        let dir = TestDir::new();
+        let mut session = Session::start(&format!("{line}{}/pid", dir.text()));
+        dir.wait_for("pid");
+        session.type_in(&[3]);
+        let (status, text) = session.end();
+        assert_eq!(status, 130, "{text}");
+        assert!(text.contains("cordial: stopping; running commands have 5s to exit"), "{text}");
+        assert!(!text.contains('\x1b'), "{name}: {text:?}");
+    }
+}
+
+#[test]
 fn quiet_hides_the_bar() {
     let (status, text) = Session::start("cordial map --quiet --shell 'sleep 0.5; echo {}' ::: 1").end();
     assert_eq!((status, text.as_str()), (0, "1\r\n"));
@@ -212,23 +237,40 @@ fn ctrl_z_suspends_commands_and_fg_continues_them() {
     assert_eq!(session.end().0, 0);
 }
 
+/// Runs a line, types two lines and the end of the input, and checks that the line is announced, or is not, and what is printed last.
+fn check_announcement(line: &str, announcement: &str, is_announced: bool, last: &str) {
+    let mut session = Session::start(&format!("stty -echo; {line}"));
+    if is_announced {
+        session.wait_for(announcement);
+    }
+    session.type_in(b"a\nb\n\x04");
+    let (status, text) = session.end();
+    assert_eq!((status, text.contains(announcement)), (0, is_announced), "{line}: {text:?}");
+    // A bar would be in the way of what is typed.
+    assert!(!text.contains(" done"), "{line}: {text:?}");
+    assert!(text.ends_with(last), "{line}: {text:?}");
+}
+
 #[test]
 fn a_terminal_without_items_is_announced() {
-    let announced = "cordial: reading items from the terminal, one per line, up to Ctrl-D";
-    for (line, is_announced) in
-        [("cordial map echo x", true), ("cordial map --header : echo x", true), ("cordial map --quiet echo x", false)]
-    {
-        let mut session = Session::start(&format!("stty -echo; {line}"));
-        if is_announced {
-            session.wait_for(announced);
-        }
-        session.type_in(b"a\nb\n\x04");
-        let (status, text) = session.end();
-        assert_eq!((status, text.contains(announced)), (0, is_announced), "{line}: {text:?}");
-        // A bar would be in the way of what is typed.
-        assert!(!text.contains(" done"), "{line}: {text:?}");
-        assert!(text.contains("x b"), "{line}: {text:?}");
+    let announced = "cordial: reading items from the terminal, ";
+    for (line, rest, is_announced, last) in [
+        ("cordial map echo x", "one per line, up to Ctrl-D", true, "x a\r\nx b\r\n"),
+        ("cordial map --header : echo x", "one per line, up to Ctrl-D", true, "x b\r\n"),
+        ("cordial map --words echo x", "up to Ctrl-D", true, "x a\r\nx b\r\n"),
+        ("cordial map --quiet echo x", "", false, "x a\r\nx b\r\n"),
+    ] {
+        check_announcement(line, &format!("{announced}{rest}"), is_announced, last);
     }
     let (_, text) = Session::start("cordial map echo x ::: a").end();
+    assert!(!text.contains(announced), "{text:?}");
+}
+
+#[test]
+fn the_input_of_pipe_that_is_typed_is_announced() {
+    let announced = "cordial: --pipe reads its input from the terminal, up to Ctrl-D";
+    check_announcement("cordial map --pipe wc -l", announced, true, "2\r\n");
+    check_announcement("cordial map --quiet --pipe wc -l", announced, false, "2\r\n");
+    let (_, text) = Session::start("cordial map --pipe -a /etc/hostname cat").end();
     assert!(!text.contains(announced), "{text:?}");
 }

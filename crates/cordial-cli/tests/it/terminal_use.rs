@@ -75,8 +75,10 @@ fn ctrl_z_suspends_a_command_with_the_terminal_and_fg_gives_it_back() {
     let pid = fs::read_to_string(dir.path("pid")).unwrap();
     session.type_in(&[26]);
     session.wait_for("Stopped");
-    let state = fs::read_to_string(format!("/proc/{}/status", pid.trim())).unwrap();
-    assert!(state.contains("State:\tT"), "{state}");
+    // It may not have run since the signal.
+    wait_until("the command is stopped", || {
+        fs::read_to_string(format!("/proc/{}/status", pid.trim())).unwrap().contains("State:\tT")
+    });
     session.type_in(b"echo in the she\"\"ll\n");
     session.wait_for("in the shell");
     session.type_in(b"fg\n");
@@ -89,6 +91,26 @@ fn ctrl_z_suspends_a_command_with_the_terminal_and_fg_gives_it_back() {
     session.wait_for("got answer");
     session.type_in(b"exit\n");
     assert_eq!(session.end().0, 0);
+}
+
+/// A regression test: the run stayed suspended, and nothing in its terminal could continue it.
+#[test]
+fn ctrl_z_has_no_effect_where_no_shell_could_continue_the_run() {
+    let dir = TestDir::new();
+    for option in ["--tty", "-u"] {
+        let go = dir.path(option);
+        let line = format!(
+            "cordial map {option} 'echo a\"\"sk; until [ -e {} ]; do sleep 0.01; done; echo done' ::: 1",
+            go.display()
+        );
+        let mut session = Session::start(&line);
+        session.wait_for("ask");
+        session.type_in(&[26]);
+        session.wait_for("^Z");
+        fs::write(go, "").unwrap();
+        session.wait_for("done");
+        assert_eq!(session.end().0, 0);
+    }
 }
 
 #[test]

@@ -15,7 +15,8 @@ fn wrong_usage_is_reported_with_status_255() {
         (&["map", "--delay", "1e300", "true"], "'--delay <TIME>': the time is too long; expected a duration"),
         (&["map", "--timeout", "nan", "true"], "'--timeout <TIME>': this is not a number; expected a duration"),
         (&["map", "--retries", "-1", "true"], "for '--retries <N>': expected a whole number of at least 0"),
-        (&["map", "--nice", "-30", "true"], "-30 is not in 1..=19"),
+        (&["map", "--nice", "-30", "true"], "expected a whole number from 1 to 19"),
+        (&["map", "--nice", "x", "true"], "expected a whole number from 1 to 19"),
         (&["map", "-n", "-1", "true"], "for '--max-args <N>': expected a whole number of at least 0"),
         (&["map", "-N", "99999999999999999999", "true"], "the number is too large"),
         (&["map", "-L", "99999999999999999999", "true"], "the number is too large"),
@@ -24,10 +25,10 @@ fn wrong_usage_is_reported_with_status_255() {
         (&["map", "-L", "0", "true"], "expected a number of at least 1"),
         (&["map", "-s", "0", "true"], "expected a number of at least 1"),
         (&["map", "-N0", "echo", "{}"], "{} stands for nothing, because -n 0 inserts no item"),
-        (&["map", "-I", "", "true"], "the placeholder must not be empty"),
+        (&["map", "-I", "", "true"], "the text must not be empty"),
         (&["map", "-d", "ab", "true"], "expected a single-byte character"),
-        (&["map", "--halt", "later", "true"], "expected never, or soon,fail=N"),
-        (&["map", "--halt", "now,fail=0", "true"], "expected never, or soon,fail=N"),
+        (&["map", "--halt", "later", "true"], "expected never, soon,X=N or now,X=N"),
+        (&["map", "--halt", "now,fail=0", "true"], "expected never, soon,X=N or now,X=N"),
         (&["map", "--memfree", "1000T", "true"], "but the machine has "),
         (&["map", "--memfree", "much", "true"], "expected a size such as 500M or 2G"),
         (&["map", "--fail-fast", "--halt", "never", "true"], "cannot be used with"),
@@ -38,15 +39,21 @@ fn wrong_usage_is_reported_with_status_255() {
             "--resume needs the records of the earlier run: add --joblog FILE or --results DIR",
         ),
         (&["map", "--resume-failed", "true"], "--resume-failed needs the records of the earlier run"),
-        (
-            &["map", "-I", "{}", "-n2", "echo"],
-            "those of -n would be lost: leave out -I, or write \"{}\" in the command",
-        ),
-        (&["map", "-X", "-I@", "--shell", "echo", "{}"], "those of -X would be lost"),
+        (&["map", "-I", "{}", "-n2", "echo"], "-n would pass no items: leave out -I, or write \"{}\" in the command"),
+        (&["map", "-X", "-I@", "--shell", "echo", "{}"], "-X would pass no items"),
         (&["map", "-a", "/no/such", "true"], "cannot read items from /no/such: No such file or directory"),
         (&["map", "-a", "/", "true"], "cannot read items from /: it is a directory"),
         (&["map", "-a", "-", "true", "::::", "-"], "standard input can be read once only"),
-        (&["map", "true", "::::"], "there is no file after ::::: name files of items, or - for standard input"),
+        (&["map", "true", "::::"], "no file follows the last ::::; name files of items, or - for standard input"),
+        (
+            &["map", "--shell-path", "bash -e", "true"],
+            "name the shell, and begin the line with set, as in 'set -e; COMMAND'",
+        ),
+        (&["map", "--shell-path", "python3", "print({})"], "is not a shell that understands \"$@\""),
+        (
+            &["map", "-d,", "echo", ":::", "a,b"],
+            "-d splits items that are read, and not \"a,b\" after :::: write each item",
+        ),
         (&["map", "--colsep", "(", "true"], "expected a regular expression"),
         (&["map", "--colsep", "|", "true"], "also matches an empty text"),
         (&["map", "--colsep", ",|\\b", "true"], "also matches an empty text"),
@@ -235,4 +242,19 @@ fn help_has_whole_lines_without_a_width() {
     let result = shell("COLUMNS=0 \"$0\" map --help");
     let first = result.text().lines().next().unwrap();
     assert!(first.starts_with("Run a command for every item of a list"), "{first}");
+}
+
+#[test]
+fn a_joblog_that_is_also_an_output_is_refused() {
+    let dir = TestDir::new();
+    let path = dir.path("out");
+    for joblog in ["/dev/stdout", path.to_str().unwrap()] {
+        let mut command = cordial();
+        command.args(["map", "--joblog", joblog, "echo", ":::", "a"]).stdin(Stdio::null());
+        let output = command.stdout(std::fs::File::create(&path).unwrap()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(255), "{stderr}");
+        assert!(stderr.contains("is also an output of cordial"), "{stderr}");
+        assert!(std::fs::read(&path).unwrap().is_empty());
+    }
 }

@@ -22,7 +22,7 @@ async fn wait_after_exit(
 }
 
 #[tokio::test]
-async fn a_process_that_has_exited_before_its_deadline_was_noticed_counts_by_its_status() {
+async fn an_exit_counts_although_the_timeout_is_over() {
     let config = LaunchConfig::of_words(&["sh"]);
     let past = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
     for (script, code) in [("echo a", 0), ("echo a; exit 3", 3)] {
@@ -32,7 +32,7 @@ async fn a_process_that_has_exited_before_its_deadline_was_noticed_counts_by_its
 }
 
 #[tokio::test]
-async fn a_process_that_has_succeeded_before_its_run_was_stopped_counts_as_finished() {
+async fn a_process_that_succeeds_before_the_stop_of_its_run_is_noticed_counts_as_finished() {
     for level in [StopLevel::Terminate, StopLevel::Kill] {
         let config = LaunchConfig::of_words(&["sh"]);
         config.stop.raise(level);

@@ -59,6 +59,13 @@ fn operators_are_refused_where_a_shell_was_meant() {
         "[␣-f␣{}␣] && ls",
         "ls␣{} -l",
         "cat␣{}|wc -l",
+        "echo \"$USER\" {}",
+        "curl -s \"https://${HOST}/x\" {}",
+        "mkdir -p \"{}\"",
+        "mv {} '{}.bak'",
+        "python3 -c \"import␣sys\" {}",
+        "awk \"{print}\" {}",
+        "sed \"s/a/b/\" {}",
     ] {
         assert!(is_refused(line), "{line}");
     }
@@ -153,6 +160,14 @@ fn operators_are_arguments_of_programs_that_take_them() {
         "filter.py {} >␣5",
         "printf %s {} <␣10␣MB",
         "echo {} 2>&1␣is␣a␣redirection",
+        "echo \"{}\"",
+        "echo \"{}\":\"$USER\"",
+        "echo \"$\" {}",
+        "grep \"$USER\" {}",
+        "jq \"x\" {}",
+        "sh -c \"$0\" {}",
+        "bash -ec \"$@\" bash {}",
+        "ssh {} \"$USER\"",
     ] {
         assert!(!is_refused(line), "{line}");
     }

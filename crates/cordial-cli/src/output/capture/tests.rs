@@ -1,3 +1,4 @@
+use std::env;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,43 @@ fn captured_bytes_can_be_read_more_than_once() {
         assert!(read(&mut capture) == bytes && read(&mut capture) == bytes);
         assert_eq!(capture.file.is_rolled(), length > MAX_CAPTURE_IN_MEMORY);
     }
+}
+
+/// In a process of its own, because the limit of the size of files is one of the process.
+#[cfg(unix)]
+#[test]
+fn an_append_overwrites_what_a_failed_one_has_written() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    const IS_LIMITED: &str = "CORDIAL_TEST_IS_LIMITED";
+    if env::var_os(IS_LIMITED).is_none() {
+        let name = "output::capture::tests::an_append_overwrites_what_a_failed_one_has_written";
+        let mut command = std::process::Command::new(env::current_exe().unwrap());
+        let output = command.args(["--exact", name]).env(IS_LIMITED, "1").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
+    crate::system::survive_file_limit();
+    let unlimited = getrlimit(Resource::Fsize);
+    let mut capture = Capture::new(&Budget::default());
+    let mut expected = vec![b'a'; MAX_CAPTURE_IN_MEMORY + 1];
+    capture.append(&expected).unwrap();
+    for n in 0..2 {
+        let limit = capture.length() + 100;
+        setrlimit(Resource::Fsize, Rlimit { current: Some(limit), ..unlimited }).unwrap();
+        assert!(capture.append(&[b'b'; 1000]).is_err());
+        assert_eq!(capture.file.seek(io::SeekFrom::End(0)).unwrap(), limit);
+        setrlimit(Resource::Fsize, unlimited).unwrap();
+        // Shorter than the part that was written.
+        capture.append(&[b'c'; 10]).unwrap();
+        expected.extend([b'c'; 10]);
+        // Also a reader moves the position.
+        assert!(n == 0 || read(&mut capture) == expected);
+    }
+    capture.append(b"d").unwrap();
+    expected.push(b'd');
+    assert!(read(&mut capture) == expected);
 }
 
 #[test]

@@ -27,11 +27,11 @@ pub(crate) fn start_advice(program: &OsStr, is_item: bool, error: &io::Error) ->
             "{shown} is taken as the name of one program, because items are not split into words: without a command, each item is \
              a line for the shell"
         )),
-        (_, ErrorKind::NotFound) if bytes.contains(&b'/') => {
-            Some(format!("check that {shown} exists, and the interpreter that its first line names"))
-        }
-        (_, ErrorKind::NotFound) if bytes.contains(&b' ') => {
+        (_, ErrorKind::NotFound) if bytes.contains(&b' ') && !Path::new(program).exists() => {
             Some(format!("{shown} is taken as the name of one program: remove the quotes, or add --shell"))
+        }
+        (_, ErrorKind::NotFound) if bytes.contains(&b'/') => {
+            Some(format!("check that {shown} exists, and that the interpreter exists which its first line names"))
         }
         (_, ErrorKind::NotFound) => Some(format!("check that {shown} is installed and in PATH")),
         (_, ErrorKind::PermissionDenied) if Path::new(program).is_dir() => {

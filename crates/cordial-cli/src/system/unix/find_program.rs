@@ -69,7 +69,7 @@ pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Progra
     let shown = display::quoted(name);
     if exported_functions().iter().any(|function| function == name) {
         return match search(OsStr::from_bytes(b"bash"), workdir) {
-            Ok(Found { path: bash, .. }) if bash.is_absolute() => Ok(Program::Function { bash }),
+            Ok(FoundProgram { path: bash, .. }) if bash.is_absolute() => Ok(Program::Function { bash }),
             _ => Err(format!("{shown} is a function of bash, and there is no program bash in PATH: install bash")),
         };
     }
@@ -87,7 +87,7 @@ pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Progra
         }));
     }
     match search(path.as_os_str(), workdir) {
-        Ok(Found { path, is_fixed }) => {
+        Ok(FoundProgram { path, is_fixed }) => {
             check(&path, &shown)?;
             Ok(if is_fixed { Program::File(path) } else { Program::Searched })
         }
@@ -124,14 +124,14 @@ fn is_built_in(name: &[u8]) -> bool {
 }
 
 /// A program that was found in PATH.
-struct Found {
+struct FoundProgram {
     path: PathBuf,
     /// Whether the system would find the same file in any working directory.
     is_fixed: bool,
 }
 
 /// Searches PATH for a program. The error is the first file that has the name and cannot be executed, if there is one.
-fn search(name: &OsStr, workdir: Option<&Path>) -> Result<Found, Option<PathBuf>> {
+fn search(name: &OsStr, workdir: Option<&Path>) -> Result<FoundProgram, Option<PathBuf>> {
     let set = env::var_os("PATH");
     // Without PATH, the system searches directories of its own: these, or some of them.
     let directories = set.as_deref().unwrap_or(OsStr::new("/usr/local/bin:/bin:/usr/bin"));
@@ -148,42 +148,57 @@ fn search(name: &OsStr, workdir: Option<&Path>) -> Result<Found, Option<PathBuf>
         is_executable
     });
     match program {
-        Some(path) if !name.is_empty() => Ok(Found { path, is_fixed }),
+        Some(path) if !name.is_empty() => Ok(FoundProgram { path, is_fixed }),
         _ => Err(unusable),
     }
 }
 
-/// Returns the file that the system runs for a word; the word itself if there is none in PATH.
+/// Returns the file that the system runs for a word; the word itself if there is none in PATH. A relative path is relative to the
+/// working directory of the command.
 pub(super) fn file_of(word: &OsStr, workdir: Option<&Path>) -> PathBuf {
     if word.as_bytes().contains(&b'/') {
-        return workdir.map_or_else(|| word.into(), |workdir| workdir.join(word));
+        return word.into();
     }
     let directories = env::var_os("PATH").unwrap_or_default();
-    let files = env::split_paths(&directories).map(|directory| directory.join(word));
-    files
-        .into_iter()
-        .find(|path| path.is_file() && access(path, Access::EXEC_OK).is_ok())
-        .unwrap_or_else(|| word.into())
+    let workdir = workdir.unwrap_or(Path::new(""));
+    let mut files = env::split_paths(&directories).map(|directory| directory.join(word));
+    let is_program = |path: PathBuf| path.is_file() && access(&path, Access::EXEC_OK).is_ok();
+    files.find(|path| is_program(workdir.join(path))).unwrap_or_else(|| word.into())
 }
 
 /// Checks that the system can start a file.
 ///
 /// # Errors
 ///
-/// A message, when the file is missing or a directory, may not be executed, or names an interpreter that cannot be started.
+/// A message, when the file is missing or a directory, may not be executed, names an interpreter that cannot be started, or is a broken
+/// file of the format ELF.
 fn check(path: &Path, shown: &str) -> Result<(), String> {
     let cannot_start = |error: &std::io::Error| {
         format!("cannot start the program {shown}: {}; check its path", io_error::describe(error))
     };
-    if path.metadata().map_err(|error| cannot_start(&error))?.is_dir() {
+    let kind = path.metadata().map_err(|error| cannot_start(&error))?;
+    if kind.is_dir() {
         return Err(format!("cannot start the program {shown}: it is a directory; name a program in it"));
+    }
+    // To read a named pipe would wait for another program that writes to it.
+    if !kind.is_file() {
+        return Err(format!(
+            "cannot start the program {shown}: it is a named pipe, a device or the like; name a program"
+        ));
     }
     if access(path, Access::EXEC_OK).is_err() {
         return Err(format!(
             "cannot start the program {shown}: you may not execute it; run chmod +x, or name its interpreter, as in: sh {shown}"
         ));
     }
-    let Some(interpreter) = interpreter(path) else { return Ok(()) };
+    let start = first_bytes(path).unwrap_or_default();
+    if is_broken_elf(&start) {
+        return Err(format!(
+            "cannot start the program {shown}: it has the format ELF, but is incomplete or was not made to be started; copy or \
+             build it again"
+        ));
+    }
+    let Some(interpreter) = interpreter(&start) else { return Ok(()) };
     let found = Path::new(OsStr::from_bytes(&interpreter));
     if found.is_relative() || (found.is_file() && access(found, Access::EXEC_OK).is_ok()) {
         return Ok(());
@@ -198,9 +213,29 @@ fn check(path: &Path, shown: &str) -> Result<(), String> {
     ))
 }
 
+/// Returns whether a file begins like an ELF file, and no system can start it, whatever its processor. Its header is incomplete or
+/// damaged, or the file is an object file.
+fn is_broken_elf(start: &[u8]) -> bool {
+    // The length of the header, the position of the size of a program header, and that size.
+    let (length, at, size) = match start.get(4) {
+        _ if !start.starts_with(b"\x7fELF") => return false,
+        Some(1) => (52, 42, 32),
+        Some(2) => (64, 54, 56),
+        _ => return true,
+    };
+    if start.len() < length {
+        return true;
+    }
+    let number = |at: usize| match start[5] {
+        2 => u16::from_be_bytes([start[at], start[at + 1]]),
+        _ => u16::from_le_bytes([start[at], start[at + 1]]),
+    };
+    let (kind, n_program_headers) = (number(16), number(at + 2));
+    !matches!(kind, 2 | 3) || number(at) != size || n_program_headers == 0
+}
+
 /// Returns the interpreter that the first line of a script names after `#!`. `None` for a file without such a line.
-fn interpreter(path: &Path) -> Option<Vec<u8>> {
-    let start = first_bytes(path)?;
+fn interpreter(start: &[u8]) -> Option<Vec<u8>> {
     let line = start.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let line = &line[line.iter().position(|byte| !is_blank(byte))?..];
@@ -223,11 +258,19 @@ fn first_bytes(path: &Path) -> Option<Vec<u8>> {
     Some(start)
 }
 
-/// Returns the names of the functions that a bash which has started this program has exported in the environment.
+/// Returns the names of the functions that bash has exported into the environment of this program.
 pub(crate) fn exported_functions() -> Vec<Vec<u8>> {
-    let name = |(variable, _): (OsString, OsString)| {
-        let name = variable.into_vec();
-        Some(name.strip_prefix(b"BASH_FUNC_")?.strip_suffix(b"%%")?.to_vec())
-    };
-    env::vars_os().filter_map(name).filter(|name| !name.is_empty()).collect()
+    env::vars_os().filter_map(|(variable, _)| exported_name(variable)).collect()
+}
+
+/// Returns the texts of these functions.
+pub(crate) fn exported_function_texts() -> Vec<Vec<u8>> {
+    env::vars_os().filter_map(|(variable, text)| exported_name(variable).map(|_| text.into_vec())).collect()
+}
+
+/// Returns the name of the function that a variable of the environment contains; `None` for another variable.
+fn exported_name(variable: OsString) -> Option<Vec<u8>> {
+    let variable = variable.into_vec();
+    let name = variable.strip_prefix(b"BASH_FUNC_")?.strip_suffix(b"%%")?;
+    (!name.is_empty()).then(|| name.to_vec())
 }

@@ -63,8 +63,8 @@ impl GroupTable {
         GroupTable { groups: Arc::new(Mutex::new(Groups { guard_pipe, ..Groups::default() })), ..GroupTable::default() }
     }
 
-    /// Waits until a group may be started. Returns at once, unless this process is being suspended, or reaps children that it has
-    /// inherited; then it returns after the process was continued, or has reaped them.
+    /// Waits until a group may be started. Returns at once, unless this process is being suspended or reaps inherited children. In these
+    /// cases it returns when the process was continued, or the children are reaped.
     ///
     /// # Cancel safety
     ///

@@ -47,6 +47,12 @@ impl InputPipe {
         Ok(InputPipe { pipe: Arc::new(pipe), capacity: DEFAULT_BYTES, registered: None })
     }
 
+    /// Writes an empty line to the pipe, to which nothing else is written.
+    pub(super) fn write_line(&self) {
+        // The pipe has room, so this fails only if the command has closed its input.
+        let _ = retry_on_intr(|| rustix::io::write(&self.pipe, b"\n"));
+    }
+
     /// Makes the pipe hold a block of this many bytes, up to a limit. A block that fits is written without a switch to the
     /// reader. `is_spliced` says whether the block comes from a file. It may then begin in the middle of a page, and take one page
     /// more.
@@ -96,7 +102,7 @@ impl InputPipe {
         self.when_writable(|pipe| file.splice(pipe, at, length)).await
     }
 
-    /// Calls `attempt` until it returns another result than that the pipe has no room, and returns that.
+    /// Repeats `attempt` while the pipe has no room, and returns the first other result.
     async fn when_writable(
         &mut self,
         mut attempt: impl FnMut(&OwnedFd) -> rustix::io::Result<usize>,

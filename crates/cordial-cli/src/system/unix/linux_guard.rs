@@ -31,6 +31,7 @@ use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process_group};
 
 use super::pre_exec;
 use super::processes::Processes;
+use super::resources::check_room_for_thread;
 use crate::system::spawn_config::RUN_VARIABLE;
 
 /// The environment variable of the guard that names its run. It differs from `RUN_VARIABLE`, so that the guard does not
@@ -45,8 +46,7 @@ const READ_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 const SEARCHES: u32 = 10;
 const SEARCH_INTERVAL: Duration = Duration::from_millis(40);
 
-/// The address space that has to be free for the thread that starts the guard, and for allocations. An allocation that fails would
-/// abort the program.
+/// The address space that has to be free for allocations. An allocation that fails would abort the program.
 const ROOM_FOR_START: usize = 8 << 20;
 
 /// Starts the guard and returns the pipe to it. The guard ends when the pipe is closed.
@@ -55,10 +55,11 @@ const ROOM_FOR_START: usize = 8 << 20;
 ///
 /// When the system cannot start a process or a thread, or the address space has no room for one.
 pub(crate) fn start_guard(run_name: &str) -> io::Result<(File, Child)> {
-    // Only if there is a limit: the allocator keeps the room that is asked for here, and would use all of it in time.
+    // Without a limit, nothing is reserved: the allocator would keep that room and use it in time, so the program would need more memory.
     if getrlimit(Resource::As).current.is_some() {
         Vec::<u8>::new().try_reserve_exact(ROOM_FOR_START).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
     }
+    check_room_for_thread()?;
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new("/proc/self/exe");
     command.arg("guard").env_clear().env(GUARDED_RUN_VARIABLE, run_name).current_dir("/").process_group(0);

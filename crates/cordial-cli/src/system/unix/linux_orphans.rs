@@ -1,5 +1,5 @@
-//! Reaps processes that this program inherits. As process 1 of a container, or as a child subreaper, it becomes the parent of
-//! the processes in the container, or of its descendants, whose own parents have ended.
+//! Reaps processes that this program inherits when their own parents end: as process 1 of a container, all processes of the
+//! container; as a child subreaper, its descendants.
 //!
 //! ```text
 //! at first:               cordial (process 1) ── command ── daemon

@@ -1,7 +1,7 @@
 //! The processes that `/proc` shows, with their numbers in the pid namespace of this program.
 //!
-//! `/proc` may show an outer namespace, as in a container that has the `/proc` of its host. The number of a process in `/proc` then
-//! differs from its number in the system calls of this program, which may give the number of `/proc` to another process.
+//! `/proc` may show an outer namespace, as in a container that has the `/proc` of its host. A process then has one number in `/proc`, and
+//! another one in the system calls of this program, where the number from `/proc` may be that of another process.
 
 use std::fs;
 
@@ -20,10 +20,12 @@ pub(super) struct Process {
     name: String,
     /// `R`, `S`, `T` and others.
     pub(super) state: char,
-    /// The parent. This number and the two below are those of `/proc`; 0 stands for a process that `/proc` does not show.
+    /// The parent. This number and the two below come from `/proc`. They are 0 for a process that `/proc` does not show.
     pub(super) parent: i32,
     pub(super) group: i32,
     pub(super) session: i32,
+    /// The foreground group of its terminal; -1 without a terminal.
+    pub(super) foreground: i32,
 }
 
 impl Processes {
@@ -58,11 +60,12 @@ impl Process {
             return None;
         }
         let stat = read(&format!("/proc/{name}/stat"))?;
-        // The name of the program is in parentheses, and may contain parentheses. State, parent, group, and session follow it.
+        // The name of the program is in parentheses, and may contain parentheses. State, parent, group, session, terminal and foreground group follow it.
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
         let state = fields.next()?.chars().next()?;
         let mut number = || fields.next()?.parse().ok();
-        Some(Process { name: name.to_owned(), state, parent: number()?, group: number()?, session: number()? })
+        let (parent, group, session, _terminal) = (number()?, number()?, number()?, number()?);
+        Some(Process { name: name.to_owned(), state, parent, group, session, foreground: number()? })
     }
 
     /// Returns the number of the process in `/proc`.
@@ -77,7 +80,7 @@ impl Process {
     }
 }
 
-/// Reads a file that has the name of a program, which the system cuts off after 15 bytes, also within a character.
+/// Reads a file that contains the name of a program. The system cuts the name off after 15 bytes, even within a character.
 fn read(path: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
 }

@@ -1,5 +1,5 @@
-//! Linux, macOS and other Unix systems. A file of which most works only on Linux is named `linux_*.rs`, and `other_*.rs` or
-//! `no_spliced_file.rs` replaces it elsewhere.
+//! Linux, macOS and other Unix systems. A file named `linux_*.rs` is compiled only on Linux. On other systems, a file named `other_*.rs`
+//! or `no_spliced_file.rs` replaces it.
 
 mod advice;
 mod argument;
@@ -17,6 +17,9 @@ mod group_table;
 #[cfg_attr(target_os = "linux", path = "linux_guard.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other_guard.rs")]
 mod guard;
+#[cfg_attr(target_os = "linux", path = "linux_job.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "other_job.rs")]
+mod job;
 #[cfg_attr(target_os = "linux", path = "linux_orphans.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other_orphans.rs")]
 mod orphans;
@@ -40,7 +43,7 @@ pub(crate) use argument::{MAX_ARGUMENT_BYTES, argument_bytes, os_string};
 pub(crate) use exit::{KILLED, describe_exit, exit_status, termination, was_interrupted, was_killed};
 pub(crate) use exit_watch::{block_sigchld, unblock_sigchld};
 pub(crate) use file_lock::try_lock;
-pub(crate) use find_program::{exported_functions, find_program, is_command};
+pub(crate) use find_program::{exported_function_texts, exported_functions, find_program, is_command};
 pub(crate) use group_table::GroupTable;
 pub(crate) use guard::{run_guard, start_guard};
 pub(crate) use input_pipe::{InputPipe, enlarge_pipe};
@@ -48,7 +51,8 @@ pub(crate) use orphans::reap_orphans;
 pub(crate) use pipe::{PipeEnd, may_have_data, read_available};
 pub(crate) use process_group::ProcessGroup;
 pub(crate) use resources::{
-    free_memory, load_average, login_directory, lower_priority, main_stack_bytes, max_concurrency, total_memory,
+    check_room_for_thread, free_memory, has_address_space_limit, load_average, login_directory, lower_priority,
+    main_stack_bytes, max_concurrency, total_memory,
 };
 pub(crate) use signals::{
     JobControl, LimitSignals, ResumeSignals, StopSignals, interrupt_this_program, keep_exit_statuses,

@@ -29,8 +29,7 @@ impl ExitWatch {
         Ok(ExitWatch { pid, children: signal(SignalKind::child())? })
     }
 
-    /// Returns at once whether the process has exited: no call of these systems blocks until a process
-    /// exits and has a timeout as well.
+    /// Returns at once whether the process has exited, because `waitid` has no timeout.
     pub(super) fn block_until_exit(&self, _: Duration) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         matches!(waitid(WaitId::Pid(self.pid), options), Ok(Some(_)))

@@ -52,8 +52,8 @@ impl ProcessGroup {
     ///
     /// # Errors
     ///
-    /// When the system cannot start the process; and when its exit cannot be watched or its input not be made nonblocking, in which
-    /// case it was killed.
+    /// If the system cannot start the process. Also if the exit of the process cannot be watched, or its input cannot be made
+    /// nonblocking; then the process was killed.
     ///
     /// # Cancel safety
     ///
@@ -122,10 +122,11 @@ impl ProcessGroup {
         }
     }
 
-    /// Asks the command to end. If this program still holds the write end of its input, closes that. Otherwise sends SIGTERM to all
-    /// processes of the group, then SIGCONT, so that stopped processes receive SIGTERM.
+    /// Asks the command to end. If this program still holds the write end of its input, writes a line to that. Otherwise sends
+    /// SIGTERM to all processes of the group, then SIGCONT, so that stopped processes receive SIGTERM.
     pub(crate) fn terminate(&mut self) {
-        if self.input.take().is_some() {
+        if let Some(input) = &self.input {
+            input.write_line();
             return;
         }
         // Fails only if no process of the group is left, or all of them run as another user, as after `sudo`.
@@ -138,8 +139,8 @@ impl ProcessGroup {
         let _ = kill_process_group(self.id, Signal::KILL);
     }
 
-    /// Waits until the leader exits, or until the terminal has stopped a leader that may not use the terminal. With `--tty` it may use
-    /// the terminal, and Ctrl-Z suspends this program together with the command.
+    /// Waits until the leader exits, or until the terminal has stopped a leader that may not use the terminal. With `--tty`, the leader
+    /// may use the terminal, and Ctrl-Z suspends this program together with the command.
     ///
     /// # Cancel safety
     ///

@@ -11,12 +11,21 @@ use rustix::process::{Resource, getrlimit, nice};
 /// How many files may be open besides those of the commands.
 const OWN_FILES: u64 = 64;
 
-/// The same where few files are allowed, and so there are few threads.
+/// The same where few files may be open: commands are few then, and so are the threads.
 const FEWEST_OWN_FILES: u64 = 25;
 
 /// The number of files for each command without `--pipe`: the read ends of two pipes, one file that reports its exit, and two
 /// temporary files for large outputs. The write ends of the pipes are open only while the command starts.
 const FILES_PER_COMMAND: u64 = 5;
+
+/// The address space of a thread: a stack of 2 MiB, its guard page, and what the C library adds.
+const BYTES_OF_THREAD: u64 = 3 << 20;
+
+/// The address space that glibc takes for the heap of a thread.
+const BYTES_OF_HEAP: u64 = 64 << 20;
+
+/// The address space that is kept for allocations: one that fails ends the program.
+const BYTES_OF_ALLOCATIONS: u64 = 8 << 20;
 
 /// Returns the largest number of commands that may run at once within the limit on open files, and within half of the limit on
 /// processes. At least 1 and at most 10000.
@@ -29,13 +38,51 @@ pub(crate) fn max_concurrency() -> usize {
     limit.clamp(1, 10_000) as usize
 }
 
+/// Returns whether the address space of this program is limited (`ulimit -v`).
+pub(crate) fn has_address_space_limit() -> bool {
+    getrlimit(Resource::As).current.is_some()
+}
+
+/// Checks that a limit on the address space leaves room for one more thread. The standard library ends the program if a new thread finds
+/// no room for the stack of its signal handlers, which is mapped last.
+///
+/// # Errors
+///
+/// When the room is too small. The error names the limit and the way out.
+pub(crate) fn check_room_for_thread() -> io::Result<()> {
+    let Some(limit) = getrlimit(Resource::As).current else { return Ok(()) };
+    let has_room = match kibibytes("/proc/self/status", "VmSize:") {
+        Ok(used) => is_room_for_thread(limit.saturating_sub(used << 10)),
+        // Without `/proc`, this many bytes are allocated and freed again.
+        Err(_) => {
+            let wanted = usize::try_from(BYTES_OF_THREAD + BYTES_OF_HEAP + BYTES_OF_ALLOCATIONS);
+            wanted.is_ok_and(|wanted| Vec::<u8>::new().try_reserve_exact(wanted).is_ok())
+        }
+    };
+    if has_room {
+        return Ok(());
+    }
+    let message = format!(
+        "`ulimit -v` (RLIMIT_AS) allows {} KiB of address space, and the rest of it has no room for another thread; raise that limit",
+        limit >> 10
+    );
+    Err(io::Error::new(io::ErrorKind::OutOfMemory, message))
+}
+
+/// Returns whether this many free bytes of address space are enough for a thread, and for allocations afterwards.
+fn is_room_for_thread(free: u64) -> bool {
+    let Some(rest) = free.checked_sub(BYTES_OF_THREAD) else { return false };
+    // The thread takes a heap before its last stack, and does without one if there is no room.
+    rest.checked_sub(BYTES_OF_HEAP).unwrap_or(rest) >= BYTES_OF_ALLOCATIONS
+}
+
 /// Returns how large the stack of the main thread may become, in bytes; `None` without a limit.
 pub(crate) fn main_stack_bytes() -> Option<u64> {
     getrlimit(Resource::Stack).current
 }
 
-/// Adds `by` to the nice value: on Linux of the calling thread, and elsewhere of this program. Threads and commands that are started
-/// afterwards from there inherit the value.
+/// Adds `by` to the nice value of the calling thread on Linux, and of this program elsewhere. Threads and commands that this thread or
+/// program starts afterwards inherit the value.
 ///
 /// # Errors
 ///
@@ -61,7 +108,7 @@ pub(crate) fn load_average() -> io::Result<f64> {
 ///
 /// When the system does not report it in `/proc`.
 pub(crate) fn free_memory() -> io::Result<u64> {
-    memory("MemAvailable:")
+    kibibytes("/proc/meminfo", "MemAvailable:").map(|kib| kib << 10)
 }
 
 /// Returns the memory of the machine, in bytes.
@@ -70,19 +117,31 @@ pub(crate) fn free_memory() -> io::Result<u64> {
 ///
 /// When the system does not report it in `/proc`.
 pub(crate) fn total_memory() -> io::Result<u64> {
-    memory("MemTotal:")
+    kibibytes("/proc/meminfo", "MemTotal:").map(|kib| kib << 10)
 }
 
-fn memory(name: &str) -> io::Result<u64> {
-    let text = fs::read_to_string("/proc/meminfo")?;
+/// Returns the number of the line of a file that begins with a name.
+fn kibibytes(path: &str, name: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(path)?;
     let number = text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));
-    number
-        .and_then(|number| number.parse::<u64>().ok())
-        .map(|kib| kib << 10)
-        .ok_or_else(|| io::ErrorKind::InvalidData.into())
+    number.and_then(|number| number.trim().parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Returns the login directory of the user of this program, as the user database names it. `None` if the user is not there.
 pub(crate) fn login_directory() -> Option<PathBuf> {
     Some(User::from_uid(getuid()).ok()??.dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_room_for_thread;
+
+    #[test]
+    fn a_thread_has_room_for_its_last_stack_whether_it_gets_a_heap_or_not() {
+        for (mib, is_room) in
+            [(0, false), (10, false), (11, true), (66, true), (67, false), (74, false), (75, true), (1024, true)]
+        {
+            assert_eq!(is_room_for_thread(mib << 20), is_room, "{mib} MiB");
+        }
+    }
 }

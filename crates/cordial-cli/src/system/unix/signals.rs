@@ -8,6 +8,7 @@ use rustix::process::Signal as RawSignal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::group_table::GroupTable;
+use super::job::can_be_continued;
 use crate::system::limit_change::LimitChange;
 use crate::system::stop_signal::StopSignal;
 
@@ -54,8 +55,9 @@ pub(crate) fn interrupt_this_program() {
     let _ = rustix::process::kill_process(rustix::process::getpid(), RawSignal::INT);
 }
 
-/// Suspends this program, and the other programs of its job, as Ctrl-Z does. Returns when it is continued; at once, if no shell could
-/// continue it. Called on the main thread, which the system prefers for a signal.
+/// Suspends this program, and the other programs of its job, as Ctrl-Z does. Without a `JobControl`, returns when this program is
+/// continued, or at once if no shell could continue it. It has to be called on the main thread then, to which the system delivers the
+/// signal. With a `JobControl`, returns at once, and [`JobControl::forward`] suspends this program.
 pub(crate) fn suspend_this_job() {
     let _ = rustix::process::kill_current_process_group(RawSignal::TSTP);
 }
@@ -89,8 +91,8 @@ fn unless_ignored(which: NixSignal) -> io::Result<Option<Signal>> {
     if is_ignored(which) { Ok(None) } else { signal(SignalKind::from_raw(which as i32)).map(Some) }
 }
 
-/// Makes the system keep the exit statuses of commands, which it discards in a program that ignores SIGCHLD: some parents let the
-/// programs that they start ignore it. If the system refuses, items fail with a message.
+/// Makes the system keep the exit statuses of commands. The system discards them in a program that ignores SIGCHLD, and some parents
+/// start programs with SIGCHLD ignored. If the system refuses, or `/proc` does not show that the signal is ignored, items fail with a message.
 pub(crate) fn keep_exit_statuses() {
     if is_ignored(NixSignal::SIGCHLD) {
         handle_from_now_on(NixSignal::SIGCHLD);
@@ -105,8 +107,8 @@ pub(crate) fn survive_file_limit() {
     }
 }
 
-/// Installs a handler without an effect, for the rest of the program. Commands do not inherit it. tokio would open files for it, and panic
-/// if the system refuses them.
+/// Installs a handler without an effect, for the rest of the program. Commands do not inherit it. The handler is not tokio's, because
+/// tokio would open files for it, and panic if the system refuses them.
 fn handle_from_now_on(which: NixSignal) {
     // Fails only for signals that no program may handle.
     let _ = signal_hook::flag::register(which as i32, Arc::default());
@@ -171,7 +173,8 @@ impl LimitSignals {
 
 /// Receives Ctrl-Z (SIGTSTP) and SIGCONT, from the call of `listen` on.
 pub(crate) struct JobControl {
-    suspend: Signal,
+    /// `None` if SIGTSTP is known to have been ignored when `cordial` was started.
+    suspend: Option<Signal>,
     resume: Signal,
 }
 
@@ -182,26 +185,33 @@ impl JobControl {
     ///
     /// When the system refuses to install a handler.
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(JobControl { suspend: signal(kind(RawSignal::TSTP))?, resume: signal(kind(RawSignal::CONT))? })
+        Ok(JobControl { suspend: unless_ignored(NixSignal::SIGTSTP)?, resume: signal(kind(RawSignal::CONT))? })
     }
 
-    /// Forwards these signals to the groups for as long as the future is polled. Ctrl-Z also suspends this process. Never returns.
+    /// Forwards these signals to the groups for as long as the future is polled. Ctrl-Z also suspends this process, unless no shell could
+    /// continue it. Never returns.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing.
+    /// Groups that were suspended stay so if the future is dropped, and a Ctrl-Z that is being handled may be lost: this future is for the
+    /// whole run.
     pub(crate) async fn forward(&mut self, groups: &GroupTable) {
         let mut paused = None;
         loop {
             tokio::select! {
-                _ = self.suspend.recv() => {
+                () = receive(&mut self.suspend) => {
+                    if !can_be_continued() {
+                        // A command that has the terminal was suspended.
+                        groups.signal(RawSignal::CONT);
+                        continue;
+                    }
                     if paused.is_none() {
                         paused = groups.pause_starts().await;
                     }
                     groups.signal(RawSignal::TSTP);
+                    // Starts stay paused until SIGCONT: a thread of this process may run for a moment after the signal.
                     let _ = rustix::process::kill_process(rustix::process::getpid(), RawSignal::STOP);
                 }
-                // Starts stay paused until here, so that a thread of this process that has not stopped yet starts nothing.
                 _ = self.resume.recv() => {
                     groups.signal(RawSignal::CONT);
                     paused = None;

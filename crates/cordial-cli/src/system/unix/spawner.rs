@@ -35,7 +35,7 @@ pub(crate) struct Spawner {
     default_signals: SigSet,
     /// The names of functions that bash has exported.
     functions: Vec<Vec<u8>>,
-    /// Whether a program was found to be a script without `#!`. Matters only if the program is the same for all commands.
+    /// Whether the program has turned out to be a script without `#!`. Used only if all commands run the same program.
     is_script: AtomicBool,
 }
 
@@ -49,8 +49,8 @@ pub(super) struct Spawned {
 }
 
 impl Spawner {
-    /// Creates a spawner, after the signal handlers are installed: `new` reads which signals this process ignores, and a signal with
-    /// a handler is no longer ignored.
+    /// Creates a spawner. Must be called after the signal handlers are installed: it reads which signals this process ignores, and a
+    /// signal that gets a handler is no longer ignored.
     pub(crate) fn new(config: SpawnConfig, terminal: Option<Arc<Terminal>>) -> Spawner {
         let inherited = std::env::vars_os().filter(|(name, _)| name != RUN_VARIABLE);
         let variables = inherited.chain([(RUN_VARIABLE.into(), config.run_name.clone().into())]);
@@ -100,7 +100,9 @@ impl Spawner {
                     Program::File(path) => path.clone(),
                     _ => find_program::file_of(&words[0], self.config.workdir.as_deref()),
                 };
-                if !find_program::is_script_of_sh(&path) {
+                // The path is relative to the working directory of the command.
+                let workdir = self.config.workdir.as_deref().unwrap_or(Path::new(""));
+                if !find_program::is_script_of_sh(&workdir.join(&path)) {
                     return Err(error);
                 }
                 self.is_script.store(true, Ordering::Relaxed);
@@ -194,8 +196,7 @@ impl Spawner {
     }
 }
 
-/// Sets the variables that name the working directory and the one before, as `cd` does. The inherited values would be wrong, and only
-/// shells check them.
+/// Sets `PWD` and `OLDPWD`, as `cd` does. The inherited values would be wrong, and programs other than shells use them unchecked.
 fn set_directory_names(command: &mut Command, workdir: &Path) {
     if let Ok(new) = std::path::absolute(workdir) {
         command.env("PWD", new);
@@ -214,10 +215,10 @@ fn entry(name: &OsStr, value: &OsStr) -> io::Result<CString> {
     Ok(CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())?)
 }
 
-/// Returns the signals to reset: all except for those that this process ignores, because its parent, such as `nohup`, wants
-/// commands to ignore them too. SIGPIPE is reset although this process ignores it: the runtime of Rust has set that, not the
-/// parent. `exec` resets signals with a handler anyway; including them saves libc a query for each. Where the system does not
-/// report which signals are ignored, only SIGPIPE is reset.
+/// Returns the signals to reset in commands: all except for those that this process ignores, since its parent, such as `nohup`,
+/// wants commands to ignore them too. SIGPIPE is always reset: this process ignores it because of the Rust runtime, and not because of
+/// its parent. `exec` resets signals with a handler anyway, but libc would query each signal that is not in the set. If the system
+/// does not report which signals are ignored, only SIGPIPE is reset.
 fn default_signals() -> SigSet {
     let ignored = signals::ignored_signals().unwrap_or(u64::MAX);
     let named = Signal::iterator().fold(0, |bits, signal| bits | signals::signal_bit(signal));

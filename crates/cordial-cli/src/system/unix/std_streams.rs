@@ -98,12 +98,12 @@ pub(crate) fn is_stdout_pipe() -> bool {
         .is_ok_and(|status| matches!(FileType::from_raw_mode(status.st_mode), FileType::Fifo | FileType::Socket))
 }
 
-/// Waits until a key of the terminal of standard input can be read, for at most `timeout`. Returns zero: the caller need not wait
-/// any longer.
+/// Waits until a key of the terminal of standard input can be read, for at most `timeout`. Returns how long the caller still has
+/// to wait: always zero on Unix.
 ///
 /// # Errors
 ///
-/// [`StopSignal::Hangup`] if the terminal is gone. A program in the background receives no signal then.
+/// [`StopSignal::Hangup`] if the terminal is gone. The system sends no SIGHUP to a program in the background.
 pub(crate) fn wait_for_key(timeout: Duration) -> Result<Duration, StopSignal> {
     let mut polled = [PollFd::from_borrowed_fd(rustix::stdio::stdin(), PollFlags::IN)];
     // An error, such as an interruption by a signal, is the end of this wait.

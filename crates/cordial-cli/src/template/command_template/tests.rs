@@ -247,6 +247,31 @@ fn a_calculation_takes_numbers_only() {
     }
 }
 
+/// After `>&`, bash expands the name of a file twice.
+#[test]
+fn a_redirection_hides_no_evaluation() {
+    for (line, accepted) in [
+        ("let<f {}", "5"),
+        ("let < <(true) {}", "5"),
+        ("< <(true x) let {}", "5"),
+        ("printf -v >f {} x", "x"),
+        ("echo >&{}", "log"),
+        ("echo 1>& {}.log", "log"),
+        ("cat <<E >&{}\nE", "log"),
+        ("x={}; echo >& $x", "log"),
+        ("f() { echo >&\"$1\"; }; f {}", "log"),
+        ("echo {} | { read -r x; echo >&$x.log; }", "log"),
+    ] {
+        let template = CommandTemplate::shell(Shell::bash(), line.as_bytes(), &Syntax::default()).unwrap();
+        assert!(template.fill(&item(&[accepted]), 1).is_ok(), "{line}");
+        assert!(template.fill(&item(&["a[$(id)]"]), 1).is_err(), "{line}");
+    }
+    for line in ["echo {} >&2", "echo {} 2>&1 $x", "echo > {}", "echo &> {}", "cat <(echo {})"] {
+        let template = CommandTemplate::shell(Shell::bash(), line.as_bytes(), &Syntax::default()).unwrap();
+        assert!(template.fill(&item(&["a[$(id)]"]), 1).is_ok(), "{line}");
+    }
+}
+
 #[test]
 fn a_placeholder_for_several_values_is_not_a_part_of_a_word_of_a_shell_line() {
     for line in ["echo x{}", "x={}; y", "cat < {}", "echo {}{}"] {

@@ -10,6 +10,7 @@ fn an_address_is_read_as_programs_print_it() {
     let cases = [
         ("127.0.0.1:4000", "127.0.0.1:4000", "", "given"),
         ("http://127.0.0.1:4000", "127.0.0.1:4000", "", "given"),
+        ("http://127.0.0.1:4000/?token=", "127.0.0.1:4000", "", "given"),
         ("http://127.0.0.1:4000/?token=a%2Bb%", "127.0.0.1:4000", "", "a+b%"),
         ("http://[::1]:4000/#token=abc", "[::1]:4000", "", "abc"),
         ("localhost:80/observer/?x=1&token=abc", "localhost:80", "/observer", "abc"),

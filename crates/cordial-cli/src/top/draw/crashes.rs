@@ -41,7 +41,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, crashes: &Crashes, now: u6
         _ => format!("MESSAGE ({} crashes, {} not kept)", crashes.total, crashes.dropped),
     };
     let columns = [
-        ("N", Constraint::Length(5)),
+        ("N", Constraint::Length(6)),
         ("LAST", Constraint::Length(9)),
         (&*total, Constraint::Fill(3)),
         ("EXIT", Constraint::Length(8)),

@@ -12,7 +12,7 @@ use super::width::is_narrow;
 use crate::top::fetch::Screenful;
 use crate::top::words::{bar, bytes, clean, count, duration, place, share};
 
-/// The columns between two lines of the last minutes.
+/// The columns between two sparklines.
 const GAP: usize = 2;
 
 pub(super) fn draw(frame: &mut Frame<'_>, [title, lines]: [Rect; 2], screenful: &Screenful) {

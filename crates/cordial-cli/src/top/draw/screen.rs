@@ -50,7 +50,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, state: &TopState, screenful: Option<&S
         // What was fetched last may be the detail of another process.
         let fetched = screenful.filter(|screenful| screenful.wanted.detail.as_ref() == Some(wanted));
         match fetched.and_then(|screenful| screenful.detail.as_ref()) {
-            Some(full) => detail::draw(frame, full, state.scrolled),
+            Some(full) => detail::draw(frame, wanted, full, state.scrolled),
             None => detail::draw_awaited(frame, wanted, error),
         }
     }

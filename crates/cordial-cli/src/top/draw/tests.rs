@@ -1,10 +1,11 @@
-use cordial_observer::view::{Dropped, History, List, Point, Rights, StateCounts, ViewTotals};
+use cordial_observer::view::{Crashes, Dropped, History, List, Point, Rights, StateCounts, ViewTotals};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde_json::json;
 
-use super::{streams, tasks, tree};
-use crate::top::fetch::{Branch, BranchNode, Past, Rows, Screenful};
+use super::{crashes, question, streams, tasks, tree};
+use crate::top::fetch::{Branch, BranchNode, RecentValues, Rows, Screenful};
+use crate::top::question::Question;
 use crate::top::state::{Detail, TopState, Wanted};
 
 /// Draws on a screen of this size, and returns its lines.
@@ -76,6 +77,45 @@ fn no_number_is_cut_off() {
         for text in texts {
             assert!(shown.contains(text), "{text} is not in {shown}");
         }
+    }
+}
+
+/// `123.5` would be another number than `123.5k`.
+#[test]
+fn the_number_of_crashes_is_not_cut_off() {
+    let mut state = TopState::new();
+    state.set_height(5);
+    let group = json!({
+        "n": 1, "place": "a.rs:1:1", "exit_kind": "panic", "message": "boom", "count": 123_456, "first_at_ms": 0, "last_at_ms": 0,
+        "labels": [],
+    });
+    let crashes = json!({ "total": 123_456, "dropped": 0, "matched": 1, "groups": [group], "offset": 0, "rows": [] });
+    let crashes: Crashes = serde_json::from_value(crashes).unwrap();
+    let shown = lines(100, 3, |frame| crashes::draw(frame, frame.area(), &crashes, 0, &state));
+    assert!(shown[1].starts_with("123.5k "), "{shown:#?}");
+}
+
+#[test]
+fn each_action_is_shown_on_a_narrow_screen() {
+    let rights =
+        json!({ "shut_down": true, "kill": true, "shut_down_subtree": true, "kill_subtree": true, "restart": true });
+    let question = Question::new("<1.4.1>".to_owned(), serde_json::from_value(rights).unwrap());
+    for width in [80, 65, 40, 20] {
+        let shown = lines(width, 24, |frame| question::draw(frame, &question, None));
+        let shown = shown.join(" ").replace('│', "").split_whitespace().collect::<Vec<&str>>().join(" ");
+        for line in question.lines() {
+            assert!(shown.contains(line), "{width}: {line} is not in {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_crash_is_not_offered_to_be_ended() {
+    let mut state = TopState::new();
+    for (detail, is_offered) in [(Detail::Crash(3), false), (Detail::Process("<1.4.1>".to_owned()), true)] {
+        state.wanted.detail = Some(detail);
+        let shown = lines(80, 24, |frame| super::screen::draw(frame, &state, None, None)).join("\n");
+        assert!(shown.contains(" Esc back ") && shown.contains("x end it") == is_offered, "{shown}");
     }
 }
 
@@ -165,7 +205,7 @@ fn screenful(pid: &str, detail: &str) -> Screenful {
     Screenful {
         wanted: Wanted { detail: Some(Detail::Process(pid.to_owned())), ..Wanted::default() },
         overview: serde_json::from_value(overview).unwrap(),
-        past: Past::default(),
+        past: RecentValues::default(),
         list: Rows::None,
         detail: Some(Err(detail.to_owned())),
         list_error: None,

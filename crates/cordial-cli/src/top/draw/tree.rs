@@ -14,7 +14,7 @@ use crate::top::fetch::{Branch, BranchNode};
 use crate::top::state::TopState;
 use crate::top::words::{clean, count, duration, share};
 
-/// The least width of a screen that has each column.
+/// For each column, the least width of a screen on which it is shown.
 const LEAST: [u16; 5] = [0, FULL_WIDTH, LEAST_WIDTH, HALF_WIDTH, FULL_WIDTH];
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, rows: &[Branch], state: &TopState) {
@@ -90,7 +90,8 @@ fn supervised(supervision: Option<&Supervision>) -> Cell<'static> {
     let Some(Supervision { strategy, running, restarts, intensity, .. }) = supervision else { return empty() };
     let mut text = format!("{}, {}", clean(strategy), count(*running as f64));
     if *restarts > 0 {
-        text.push_str(&format!(", {restarts} restarts"));
+        let s = if *restarts == 1 { "" } else { "s" };
+        text.push_str(&format!(", {restarts} restart{s}"));
     }
     match intensity {
         // The next restart would exceed the limit, and end the supervisor.

@@ -187,3 +187,31 @@ fn a_screen_that_is_held_still_takes_what_a_key_asks_for() {
     assert!(state.takes(&detail, Some(&shown)) && !state.takes(&detail, Some(&detail)));
     assert!(!state.takes(&shown, Some(&shown)), "it was fetched before the key");
 }
+
+#[test]
+fn a_failed_request_for_the_list_keeps_the_selected_process() {
+    use KeyCode::{Char, Down, Enter};
+
+    let mut state = with_rows(100);
+    press(&mut state, &[Down; 9]);
+    press(&mut state, &[Down]);
+    state.set_rows((1..11).map(|n| RowKey::Process(format!("<1.{n}.1>"))).collect(), 100);
+    let before = (state.selected, state.wanted.clone());
+    state.forget_rows();
+    press(&mut state, &[Enter, Char('x')]);
+    assert!(state.wanted.detail.is_none() && state.question.is_none(), "no row is shown");
+    assert_eq!((state.selected, state.wanted.clone()), before);
+    state.set_rows((2..12).map(|n| RowKey::Process(format!("<1.{n}.1>"))).collect(), 100);
+    assert_eq!(state.selected, 9, "it is one row further up");
+}
+
+#[test]
+fn without_a_filter_esc_keeps_the_selected_row() {
+    use KeyCode::{Char, Down, Enter, Esc};
+
+    let mut state = with_rows(10);
+    press(&mut state, &[Down, Esc]);
+    assert_eq!(state.selected, 1);
+    press(&mut state, &[Char('/'), Char('a'), Enter, Down, Esc]);
+    assert_eq!((state.selected, &*state.wanted.filter), (0, ""));
+}

@@ -2,8 +2,15 @@ use super::*;
 
 #[test]
 fn numbers_and_durations_are_short() {
-    let durations =
-        [(0, "0ms"), (999, "999ms"), (1000, "1.0s"), (99_949, "99.9s"), (120_000, "2m"), (7_200_000, "2.0h")];
+    let durations = [
+        (0, "0ms"),
+        (999, "999ms"),
+        (1000, "1.0s"),
+        (99_949, "99.9s"),
+        (99_950, "2m"),
+        (120_000, "2m"),
+        (7_200_000, "2.0h"),
+    ];
     for (milliseconds, text) in durations {
         assert_eq!(duration(milliseconds), text);
     }

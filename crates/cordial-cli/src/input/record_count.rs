@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The number of records that have been read.
 #[derive(Debug, Default)]
-pub(crate) struct ValueCount {
+pub(crate) struct RecordCount {
     records: AtomicU64,
     is_complete: AtomicBool,
     /// Whether the number of items does not follow from the number of records.
     is_given_up: AtomicBool,
 }
 
-impl ValueCount {
+impl RecordCount {
     /// Returns the number of items with this many records each, or `None` if it is not known: before the end of the input was
     /// read, and after `give_up`.
     pub(crate) fn n_items(&self, records_per_item: usize) -> Option<u64> {
