@@ -11,8 +11,8 @@
 //! use cordial_http::TaskLayer;
 //! use tokio::net::TcpListener;
 //!
-//! fn main() -> Result<(), Exit> {
-//!     cordial::run(async {
+//! fn main() -> std::process::ExitCode {
+//!     cordial::main(async {
 //!         let requests = TaskSupervisor::builder().label("requests").max_children(1000).start();
 //!         let app = Router::new().route("/", get(async || "hello")).layer(TaskLayer::new(requests));
 //!         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -32,8 +32,8 @@
 //!
 //!         assert_eq!(fetch(format!("http://{address}")).or_exit().await?, "hello"); // a client
 //!         server.shutdown(Shutdown::default()).await;
-//!         Ok(())
-//!     })?
+//!         Ok::<(), Exit>(())
+//!     })
 //! }
 //! ```
 //!
@@ -61,7 +61,7 @@
 //! | panics | event `crash`; the connection is closed (in HTTP/2, the stream is reset) | event `crash`; status 500 |
 //! | takes too long | runs on | status 504 after the limit of 30 s; the task is shut down |
 //! | runs while the client disconnects | is dropped | its task is shut down |
-//! | is one too many | runs | status 503 if the supervisor is full |
+//! | is called while many others run | runs as well | status 503 if the supervisor is full |
 //!
 //! The body of a response is polled by the process of the connection or stream, not by the task.
 //!
@@ -70,8 +70,8 @@
 //!
 //! # Shutdown
 //!
-//! The call that makes the future of the server, which is what `.await` does, opts the calling process in to graceful
-//! shutdown (see [`cordial::shutdown_requested`]). When that process is asked to shut down, by Ctrl-C or SIGTERM through
+//! `.await`, by its call of `into_future`, opts the calling process in to graceful shutdown (see
+//! [`cordial::shutdown_requested`]). When that process is asked to shut down, by Ctrl-C or SIGTERM through
 //! [`cordial::main`], or by its owner or supervisor, the server
 //!
 //! 1. closes its listener, so that further clients are refused;
@@ -81,7 +81,8 @@
 //! 4. closes the other connections, and returns `Ok(())`.
 //!
 //! A request that has arrived on an accepted connection is in flight, even if the process of the connection has not run yet. A
-//! connection that waits in the queue of the operating system, for others to end (`max_connections`), or for its handshake is closed.
+//! connection is closed if it is still in the queue of the operating system, waits for other connections to end
+//! (`max_connections`), or has not finished its handshake.
 //!
 //! As a child of a [`cordial::Supervisor`], the server is `ChildSpec::task("http", …)` with a
 //! [`shutdown`](cordial::ChildSpec::shutdown) that is longer than its grace time. Under a `TaskSupervisor` that outlives the
@@ -90,39 +91,39 @@
 //!
 //! # Clients that misbehave
 //!
-//! | a client that | meets | default |
+//! | a client that | limit | default |
 //! |---|---|---|
 //! | sends its headers slowly, nothing at all, or no further request on an open connection | [`header_limit`](Serve::header_limit): the connection is closed (in HTTP/2, even if the client answers pings) | 30 s |
 //! | sends large headers or a long request line | [`max_header_bytes`](Serve::max_header_bytes): status 431, or 414 for the target of a request | 64 KiB |
 //! | does not read | [`write_limit`](Serve::write_limit): the connection is closed; until then at most about 64 KiB and one piece of the body wait for it | 30 s |
 //! | opens many connections | [`max_connections`](Serve::max_connections): further ones wait in the queue of the operating system | 10 000 |
 //! | sends its body slowly | [`TaskLayer::limit`]: status 504 | 30 s |
-//! | goes on sending a body (HTTP/1) that was refused, as with status 413 or 504 | what comes is discarded for a moment, so that the client gets the response; then the connection is closed | 500 ms |
+//! | goes on sending a body (HTTP/1) that was refused, as with status 413 or 504 | the rest of the body is discarded for a moment, so that the client gets the response; then the connection is closed | 500 ms |
 //! | sends a large body | the limits of your service, such as `axum::extract::DefaultBodyLimit` | 2 MB in axum |
 //! | disappears without closing its connection, in HTTP/2 | a ping after 30 s, which it has 20 s to answer | |
-//! | disappears without closing its connection, on TCP | `SO_KEEPALIVE`: after 30 s without data, the system asks every 10 s; by default, Linux closes the connection after 9 questions without an answer | |
+//! | disappears without closing its connection, on TCP | `SO_KEEPALIVE`: after 30 s without data, the system sends a probe every 10 s; by default, Linux closes the connection after 9 probes without an answer | |
 //!
-//! HTTP/2 has a flow control for each stream: a client that answers pings, but grants a stream no data, keeps that stream until
-//! its connection ends. A connection has at most 200 streams, and for each of them at most about 64 KiB and one piece of the
+//! HTTP/2 has a flow control for each stream: if a client answers pings, but does not enlarge the window of a stream, that stream
+//! stays open until its connection ends. A connection has at most 200 streams, and for each of them at most about 64 KiB and one piece of the
 //! body wait for the client.
 //!
 //! # What stays on the threads of tokio
 //!
-//! What a library starts with `tokio::spawn` does not run in a process, and may neither compute nor block. In axum that is
+//! What a library starts with `tokio::spawn` does not run in a process, and must neither compute nor block. In axum that is
 //! the callback of `WebSocketUpgrade::on_upgrade`: start a process there with [`cordial::Task::start`] and await its end.
 //! Code that blocks a thread of tokio is reported as the event `io_threads_stuck`, after 100 ms, with the number of
 //! threads (see the [events of `cordial`](cordial#events)).
 //!
 //! # Upgrades
 //!
-//! The code that takes over the stream of a connection, with `hyper::upgrade::on` or a library for WebSockets, runs in a
-//! process of its own, such as [`cordial::TaskSupervisor::start_child`] or [`cordial::Task::start`] makes: the task of a
-//! request ends with its response, and asks the tasks that it owns to shut down. The stream counts as a connection until it is
+//! If code takes over the stream of a connection, with `hyper::upgrade::on` or a library for WebSockets, start a process of its
+//! own for it, with [`cordial::TaskSupervisor::start_child`] or [`cordial::Task::start`]: the task of a request ends with its
+//! response, and then asks the tasks that it owns to shut down. The stream counts as a connection until it is
 //! dropped. The limits do not apply to it, and a server that stops does not wait for it.
 //!
 //! In HTTP/2 a single stream is upgraded (extended CONNECT), and the connection goes on. So the upgraded stream is one of the
-//! 200 of its connection until it is dropped, and ends with the connection. Since it stays open, the limit on idle connections
-//! does not apply, and a server that stops waits for it as for any stream, up to the grace time.
+//! 200 of its connection until it is dropped, and ends with the connection. While that stream is open, the limit on idle
+//! connections does not apply, and a server that stops waits for the stream as for any other, up to the grace time.
 //!
 //! # Events
 //!

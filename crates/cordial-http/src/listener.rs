@@ -7,17 +7,18 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
-/// After how long without data, and how often from then on, the system asks whether the machine of a client is still there. Otherwise a connection on which
-/// the server only waits, such as one whose response is a stream of rare events, would stay forever if that machine lost its network.
+/// After how long without data the system sends the first keepalive probe to a client, and how often it sends further ones. Without
+/// probes, a connection on which the server only waits, such as one whose response is a stream of rare events, would stay forever
+/// if the machine of the client lost its network.
 const ASK_AFTER: Duration = Duration::from_secs(30);
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "windows"))]
 const ASK_EVERY: Duration = Duration::from_secs(10);
 
 /// A source of connections for [`serve`](crate::serve()).
 ///
-/// Implemented for [`TcpListener`], which disables Nagle's algorithm on each connection (`TCP_NODELAY`) and lets the system notice lost clients
-/// (`SO_KEEPALIVE`, after 30 s), and on Unix for `UnixListener`. Implement it for any other source: a listener that sets options of its sockets, or the receiver of a
-/// channel.
+/// Implemented for [`TcpListener`], and on Unix for `UnixListener`. On each TCP connection, the implementation disables Nagle's
+/// algorithm (`TCP_NODELAY`) and lets the system notice lost clients (`SO_KEEPALIVE`, after 30 s). Implement the trait for any other
+/// source: a listener that sets options of its sockets, or the receiver of a channel.
 ///
 /// To wait for something on each connection, such as a TLS handshake, use [`Serve::handshake`](crate::Serve::handshake): a
 /// wait in `accept` would delay all later connections.

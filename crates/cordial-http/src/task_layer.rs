@@ -32,11 +32,11 @@ const LONGEST_METHOD: usize = 20;
 /// of axum, tonic and `http_body_util`. They carry the [`Exit`] as an extension, for an outer layer that makes a body of its own.
 ///
 /// A task that is asked to shut down ends at its next await, unless it has opted in to graceful shutdown; a handler
-/// that computes on can call [`cordial::checkpoint`]. The task is also asked when its response is not needed any more: the
+/// that computes for long without an await can call [`cordial::checkpoint`]. The task is also asked when its response is not needed any more: the
 /// client is gone, or an outer layer has dropped the future.
 ///
-/// The label of a task is the method and the path of the request, at most 20 bytes of the method and 100 of the path, and without the query, so that
-/// crashes and snapshots show which request it is. The task polls the handler and all that is below the layer; the process of the
+/// The label of a task is the method and the path of the request, at most 20 bytes of the method and 100 of the path, and without
+/// the query, so that crashes and snapshots show which request it is. The task polls the handler and all that is below the layer; the process of the
 /// connection, or of the HTTP/2 stream, polls the body of the response.
 ///
 /// Put the layer around the handlers that compute, and inside the layers that have to see its responses, such as a trace layer. The service

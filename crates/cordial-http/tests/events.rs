@@ -138,4 +138,15 @@ fn failures_of_a_server_are_emitted_as_events() {
         server.shutdown(Shutdown::Infinity).await;
     });
     assert_eq!(cut_off, ["WARN connection_cut_off"]);
+
+    let silent = events(|network, listener| async move {
+        let server = start(serve(listener, shared(app())));
+        let (mut silent, mut begins_http2, mut idle) = (network.connect(), network.connect(), network.connect());
+        begins_http2.send("PRI * HTTP/2").await.unwrap();
+        assert_eq!(idle.get("/").await.unwrap().status, 200);
+        sleep(SECOND).await;
+        server.shutdown(Shutdown::Infinity).await;
+        assert_eq!((silent.rest().await, begins_http2.rest().await, idle.rest().await), Default::default());
+    });
+    assert_eq!(silent, [] as [&str; 0], "a stop of the server is no failure of a connection");
 }

@@ -110,7 +110,7 @@ where
 
 /// Starts the process of a connection. While the supervisor is being restarted, the connection waits.
 async fn start(tasks: &TaskSupervisor, run: impl Future<Output = ()> + Send + 'static) -> Result<Pid, StartError> {
-    // A refusal drops the future that was refused, so that one only borrows the connection.
+    // A refusal drops the future that was passed. So that future takes the connection only when it runs.
     let waiting = Arc::new(Mutex::new(Some(Box::pin(run))));
     loop {
         let run = waiting.clone();

@@ -84,7 +84,8 @@ impl<L: Listener, M, F> Serve<L, M, F> {
     ///
     /// With a supervisor of the caller, the connections outlive a crash of that process by the grace time: when the server ends, in
     /// any way, the connections that it has accepted are asked to shut down, and answer requests in flight. Other children of the
-    /// supervisor are not asked. While the supervisor is full or being restarted, the server accepts one connection, which waits for it, and no more.
+    /// supervisor are not asked. While the supervisor is full or being restarted, the server accepts one connection, which waits for
+    /// the supervisor, and no more.
     ///
     /// # Examples
     ///
@@ -141,9 +142,9 @@ impl<L: Listener, M, F> Serve<L, M, F> {
 
     /// Sets how many bytes the headers of a request may have, the request line included. Default: 64 KiB. A larger request is
     /// answered with status 431, even if the request line alone is larger. With a limit of more than 64 KiB, the target of a
-    /// request may still have at most 65 534 bytes in HTTP/1; a longer one is answered with 414. A request of HTTP/1 with more than 100 headers is answered
-    /// with 431, whatever the limit is. In HTTP/1, at least 8 KiB are
-    /// allowed, and the limit is also the size of the buffers of a connection.
+    /// request may still have at most 65 534 bytes in HTTP/1; a longer one is answered with 414. A request of HTTP/1 with more than
+    /// 100 headers is answered with 431, whatever the limit is. In HTTP/1, at least 8 KiB are allowed, and the limit is also the
+    /// size of the buffers of a connection.
     pub fn max_header_bytes(mut self, n: usize) -> Serve<L, M, F> {
         self.options.max_header_bytes = n;
         self
@@ -162,7 +163,8 @@ impl<L: Listener, M, F> Serve<L, M, F> {
     /// as well. After that time, their connections are closed, and the event `connection_cut_off` is emitted for each. A
     /// connection whose poll does not return is killed.
     ///
-    /// A supervisor that is set with [`under`](Serve::under) and stops before the server grants the connections its own grace time.
+    /// If a supervisor that is set with [`under`](Serve::under) stops before the server does, the connections have the grace time of that
+    /// supervisor instead.
     pub fn grace(mut self, grace: Duration) -> Serve<L, M, F> {
         self.options.grace = grace;
         self

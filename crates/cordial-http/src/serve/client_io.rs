@@ -22,8 +22,8 @@ const SMALL_WRITE: usize = 1024;
 /// settings.
 const CONTROL_FRAMES: usize = 64;
 
-/// How long a connection that is closed reads on if its client may still be sending. If data arrive at a closed connection, the system resets it, and the
-/// client may lose the response that it has not read yet.
+/// How long the server reads on before it closes a connection whose client may still be sending. If data arrive at a closed
+/// connection, the system resets it, and the client may lose the response that it has not read yet.
 const LINGER: Duration = Duration::from_millis(500);
 
 /// How many pieces of what a client still sends are discarded in one poll.

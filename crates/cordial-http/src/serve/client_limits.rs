@@ -1,7 +1,7 @@
 //! How long a client may take to send its headers and to accept a response.
 //!
-//! A timer for each request could cost more than the request itself. So the process of a connection has one timer, which does
-//! not follow the deadlines. When it is armed, it is set to the earliest deadline, or to now plus the shorter of the two limits
+//! A timer for each request could cost more than the request itself. So the process of a connection has one timer, which is
+//! not armed anew when a deadline changes. When it is armed, it is set to the earliest deadline, or to now plus the shorter of the two limits
 //! if that is earlier. A deadline that is set afterwards is at least that far away, so the timer is never late. Only
 //! `shorten_header_limit` sets an earlier one, and has the timer armed anew.
 //!
@@ -16,12 +16,13 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::{Method, Request, header};
 use http_body::Body;
 use hyper::rt::{Sleep, Timer};
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use tokio::time::{Instant, sleep_until};
 
 /// No deadline is set.
@@ -41,18 +42,20 @@ pub(super) struct ClientLimits {
     is_stopping: AtomicBool,
     /// An [`Input`].
     input: AtomicU8,
+    /// The upgrade to HTTP/2 (`h2c`) that the client has asked for, and that the server ignores.
+    ignored_upgrade: Mutex<Option<OnUpgrade>>,
     streams: Mutex<Streams>,
 }
 
-/// What a connection knows about data that its client may be sending and that are not read.
+/// What a connection knows about data that its client may be sending, and that the server has not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Input {
-    /// Nothing: the connection is one of HTTP/2, or its version is not known yet, or it may be upgraded.
+    /// Nothing is known: the connection is one of HTTP/2, or its version is not known yet, or it may be upgraded.
     Unknown,
-    /// HTTP/1: there is none. The client waits, or begins with the next headers.
+    /// HTTP/1: there are no such data. The client waits, or begins to send the next headers.
     None,
-    /// HTTP/1: headers that have not arrived, or a body, of which parts may be on their way.
+    /// HTTP/1: headers that have not arrived, or a body whose remaining parts may be in transit.
     Possible,
 }
 
@@ -88,6 +91,7 @@ impl ClientLimits {
             write_until: AtomicU64::new(NONE),
             is_stopping: AtomicBool::new(false),
             input: AtomicU8::new(Input::Unknown as u8),
+            ignored_upgrade: Mutex::default(),
             streams: Mutex::default(),
         };
         limits.start(&limits.headers_until, header_limit);
@@ -117,18 +121,36 @@ impl ClientLimits {
     }
 
     /// Notes that a request has arrived.
-    pub(super) fn request_arrived<B: Body>(&self, request: &Request<B>) {
+    pub(super) fn request_arrived<B: Body>(&self, request: &mut Request<B>) {
         self.headers_arrived();
         if self.input.load(Ordering::Relaxed) == Input::Unknown as u8 {
             return;
         }
+        let upgrade = request.headers().get(header::UPGRADE);
+        let is_ignored = upgrade.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"h2c"));
         // The code that takes over a connection reads for itself.
-        let may_be_upgraded = request.method() == Method::CONNECT || request.headers().contains_key(header::UPGRADE);
+        let may_be_upgraded = request.method() == Method::CONNECT || upgrade.is_some() && !is_ignored;
+        if is_ignored {
+            *self.ignored_upgrade.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(hyper::upgrade::on(&mut *request));
+        }
         self.set_input(match () {
             () if may_be_upgraded => Input::Unknown,
             () if request.body().is_end_stream() => Input::None,
             () => Input::Possible,
         });
+    }
+
+    /// Returns the stream of a connection that has ended, if hyper has handed it over to an upgrade that is ignored.
+    ///
+    /// hyper hands over each connection whose client has asked for an upgrade, whatever the response was, and does not close it.
+    pub(super) fn stream_of_ignored_upgrade(&self) -> Option<Upgraded> {
+        let mut upgrade = self.ignored_upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        // hyper hands the stream over before the connection ends, or never.
+        match Pin::new(&mut upgrade).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(stream)) => Some(stream),
+            _ => None,
+        }
     }
 
     /// Clears the deadline for headers, because a request has arrived.
@@ -166,8 +188,8 @@ impl ClientLimits {
         }
     }
 
-    /// Notes that the client has sent data. In HTTP/1, more of them may be on their way. When the server stops, this shows that an HTTP/2 client is still
-    /// there.
+    /// Notes that the client has sent data. In HTTP/1, more of them may be on their way. When the server stops, this shows that an
+    /// HTTP/2 client is still there.
     pub(super) fn data_received(&self) {
         if self.input.load(Ordering::Relaxed) == Input::None as u8 {
             self.set_input(Input::Possible);

@@ -14,9 +14,9 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
 use super::client_io::ClientIo;
@@ -39,8 +39,8 @@ pub(super) struct Connection {
 type BoxError = Box<dyn Error + Send + Sync>;
 
 impl Connection {
-    /// Waits for the handshake and for the service, and serves requests until the client closes the connection or exceeds a
-    /// limit, or until this process is asked to shut down and has answered what is in flight, or its grace time is over.
+    /// Waits for the handshake and for the service, and serves requests. Ends when the client closes the connection or exceeds a
+    /// limit. After a request to shut down, ends when the requests in flight are answered, at the latest after the grace time.
     pub(super) async fn run<H, I, M, S, B>(self, handshake: H, service: M)
     where
         H: Future<Output = io::Result<I>>,
@@ -82,7 +82,7 @@ impl Connection {
         let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
         let is_idle = tokio::select! {
             biased;
-            ended = connection.as_mut() => return report(ended),
+            ended = connection.as_mut() => return close(ended, &limits).await,
             () = &mut shutdown => false,
             limit = &mut exceeded => {
                 client_too_slow(limit);
@@ -99,7 +99,7 @@ impl Connection {
             limits.restart_header_limit();
             tokio::select! {
                 biased;
-                ended = connection.as_mut() => return report(ended),
+                ended = connection.as_mut() => return close(ended, &limits).await,
                 () = &mut shutdown => {}
                 _ = limits.exceeded() => return,
             }
@@ -107,17 +107,31 @@ impl Connection {
         limits.shorten_header_limit(REST_OF_HEADERS);
         tokio::select! {
             biased;
-            ended = connection.as_mut() => report(ended),
+            ended = connection.as_mut() => close(ended, &limits).await,
             limit = limits.exceeded() => client_too_slow(limit),
             () = sleep(options.grace) => connection_cut_off(),
         }
     }
 }
 
-fn report(ended: Result<(), BoxError>) {
-    if let Err(error) = ended {
+/// Reports the error of a connection that has ended, and closes the connection if hyper has not: after a request for an upgrade to HTTP/2
+/// (h2c), which the server ignores, hyper returns the stream open.
+async fn close(ended: Result<(), BoxError>, limits: &ClientLimits) {
+    if let Err(error) = ended
+        && !is_cancelled(&error)
+    {
         connection_failed(&error);
     }
+    if let Some(stream) = limits.stream_of_ignored_upgrade() {
+        // The client may be gone. In any case the connection is closed.
+        let _ = timeout(CLOSE_LIMIT, TokioIo::new(stream).shutdown()).await;
+    }
+}
+
+/// Returns whether this is the error with which hyper ends a connection after `graceful_shutdown` if it does not know the version of HTTP
+/// yet, because the client has sent nothing, or only a part of the preface of HTTP/2.
+fn is_cancelled(error: &BoxError) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::Interrupted)
 }
 
 /// Returns the settings of one connection. Its first bytes decide between HTTP/1 and HTTP/2.
@@ -150,6 +164,9 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// client without an open stream has this long to answer a ping.
 const REST_OF_HEADERS: Duration = Duration::from_millis(500);
 
+/// How long it may take to close a connection whose client has asked for an upgrade that the server ignores.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+
 /// An HTTP/2 client that has sent nothing for this long is sent a ping.
 const PING_EVERY: Duration = Duration::from_secs(30);
 
@@ -171,8 +188,8 @@ where
     type Error = S::Error;
     type Future = <TowerToHyperService<S> as hyper::service::Service<Request<Incoming>>>::Future;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.limits.request_arrived(&request);
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        self.limits.request_arrived(&mut request);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.service.call(request)
     }

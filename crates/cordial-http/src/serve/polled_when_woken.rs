@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 /// Polls a future only when it was woken, or when the waker of the caller is another one. A connection is polled several times
-/// for each request; of its timer and its request to shut down, each is polled only when it has woken the connection.
+/// for each request, but its timer is polled only when the timer has woken it. The same holds for the request to shut down.
 #[derive(Debug)]
 pub(super) struct PolledWhenWoken<F> {
     future: F,
@@ -43,11 +43,10 @@ impl<F: Future + Unpin> Future for PolledWhenWoken<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         match &self.waker {
             Some((flag, _)) if flag.task.will_wake(cx.waker()) => {
-                if !flag.was_woken.load(Ordering::SeqCst) {
+                // Before the poll, so that a wake-up during the poll is not lost.
+                if !flag.was_woken.swap(false, Ordering::SeqCst) {
                     return Poll::Pending;
                 }
-                // Before the poll, so that a wake-up during the poll is not lost.
-                flag.was_woken.store(false, Ordering::SeqCst);
             }
             _ => {
                 let flag = Arc::new(WokenFlag { was_woken: AtomicBool::new(false), task: cx.waker().clone() });

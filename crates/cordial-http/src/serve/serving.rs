@@ -48,7 +48,7 @@ impl fmt::Debug for Serving {
     }
 }
 
-/// The connections of a server, which are asked to shut down when this is dropped.
+/// The connections of a server. Dropping this value asks them to shut down.
 pub(super) struct OpenConnections {
     pub(super) connections: Arc<Connections>,
     /// The task supervisor that the server started for its connections.
@@ -79,8 +79,8 @@ impl OpenConnections {
 impl Drop for OpenConnections {
     fn drop(&mut self) {
         match &self.own_tasks {
-            // After the first poll the supervisor gives its children their grace time, and exits with `Normal`: any other
-            // exit would end its owner.
+            // One poll of `stop` is enough: the supervisor then gives its children their grace time, and exits with `Normal`. Any
+            // other exit would end its owner.
             Some(tasks) => {
                 let _ = pin!(tasks.stop()).poll(&mut Context::from_waker(Waker::noop()));
             }

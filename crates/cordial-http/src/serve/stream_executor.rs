@@ -15,9 +15,9 @@ pub(super) const MAX_STREAMS: u32 = 200;
 /// Runs each stream of one connection as a child of a task supervisor that belongs to the process of the connection: when
 /// that process exits, its streams are shut down. A connection of HTTP/1 has no such supervisor.
 ///
-/// hyper also runs the sending half of a stream that was upgraded (extended CONNECT) in this way. The process of the stream starts it, in its last
-/// poll, so that the stream has two processes for a moment. Upgraded streams have permits of their own: otherwise a stream could not be upgraded while
-/// the connection has as many as it may have.
+/// hyper also runs the sending half of a stream that was upgraded (extended CONNECT) in this way. The process of the stream starts
+/// that half in its last poll, so the stream has two processes for a moment. Upgraded streams have permits of their own: otherwise
+/// a stream could not be upgraded while the connection has [`MAX_STREAMS`] streams.
 #[derive(Clone, Debug)]
 pub(super) struct StreamExecutor {
     /// The process of the connection.
@@ -50,10 +50,10 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        // hyper calls this in a poll of the connection, or, for the sending half of an upgraded stream, in one of the stream.
+        // hyper calls this in a poll of the connection, or, for the sending half of an upgraded stream, in a poll of that stream.
         let is_upgraded = process::current() != self.connection;
         let permits = if is_upgraded { &self.upgrade_permits } else { &self.permits };
-        // A stream that is one too many is dropped, which resets it.
+        // A stream beyond the limit is dropped, which resets it.
         let Ok(permit) = permits.clone().try_acquire_owned() else { return };
         // The first call comes from the connection, so the supervisor belongs to that process.
         let streams = self.streams.get_or_init(|| TaskSupervisor::builder().label("HTTP/2 streams").start());

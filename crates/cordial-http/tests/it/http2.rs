@@ -193,7 +193,7 @@ fn a_large_window_of_a_client_that_does_not_read_costs_little() {
     });
 }
 
-/// As in HTTP/1. Otherwise a client that answers pings would keep its place forever.
+/// As in HTTP/1. Otherwise a client that answers pings would occupy one of the `max_connections` forever.
 #[test]
 fn a_connection_without_streams_is_closed_after_the_limit() {
     testing::run(async {
@@ -212,7 +212,7 @@ fn a_connection_without_streams_is_closed_after_the_limit() {
         assert_eq!((long.unwrap().0, short.unwrap().0), (StatusCode::OK, StatusCode::OK));
         let idle_since = Instant::now();
         let next = get_text(connect(&network).await, "/");
-        assert_eq!(timeout(100 * SECOND, next).await.expect("a place is free").unwrap().1, "hello");
+        assert_eq!(timeout(100 * SECOND, next).await.expect("the idle connection was closed").unwrap().1, "hello");
         assert_eq!(idle_since.elapsed().as_secs(), 10);
         assert!(get_text(client, "/").await.is_err());
     });

@@ -196,7 +196,7 @@ fn the_number_of_connections_is_limited() {
     });
 }
 
-/// With the largest values, and with the smallest ones, under which a request that has arrived is answered all the same.
+/// Limits may have their largest and their smallest values. Even with the smallest ones, a request that has arrived is answered.
 #[test]
 fn limits_may_have_any_value() {
     for (n, limit, grace) in [(usize::MAX, Duration::MAX, Duration::MAX), (1, LIMIT, Duration::ZERO)] {

@@ -21,9 +21,9 @@ fn app() -> Router {
         .route("/unread", post(|| async { "not read" }))
 }
 
-/// A client that asks whether it may send its body is asked to go on once the task of its request reads the body, and not if that is never read.
+/// A client that sends `expect: 100-continue` gets status 100 when the task of its request reads the body, and never if the task does not read it.
 #[test]
-fn a_client_is_asked_to_go_on_when_its_body_is_read() {
+fn a_client_is_asked_to_continue_when_its_body_is_read() {
     testing::run(async {
         let (network, listener) = Network::new();
         let app = app().layer(TaskLayer::new(TaskSupervisor::start()));
@@ -42,9 +42,9 @@ fn a_client_is_asked_to_go_on_when_its_body_is_read() {
     });
 }
 
-/// The next request follows a body that the handler has not read, if that has arrived as a whole.
+/// If the handler has not read the body of a request, but the whole body has arrived, the next request is handled.
 #[test]
-fn a_connection_goes_on_after_a_body_that_is_not_read() {
+fn a_connection_continues_after_a_body_that_is_not_read() {
     testing::run(async {
         let (network, listener) = Network::new();
         let _server = start(serve(listener, shared(app())));

@@ -56,7 +56,7 @@ fn a_request_that_takes_longer_than_the_grace_time_is_cut_off() {
     });
 }
 
-/// The connections of the server end. The supervisor of the caller, and its other child, run on.
+/// The connections of the server end. The supervisor of the caller and its other child continue to run.
 #[test]
 fn a_server_under_a_supervisor_ends_its_own_connections_only() {
     testing::run(async {

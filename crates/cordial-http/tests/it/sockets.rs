@@ -85,9 +85,10 @@ fn a_request_line_of_a_megabyte_is_refused() {
 }
 
 /// A client that sends its whole body before it reads, as browsers do, gets the status with which the server has refused the body, and not the reset of a
-/// connection that was closed with data that nothing has read.
+/// connection that was closed with data that nothing has read. So does one that asks for an upgrade to HTTP/2, as `curl --http2` does.
 #[test]
-fn a_body_that_is_refused_is_answered_although_the_client_still_sends_it() {
+fn a_body_that_is_refused_is_answered_even_if_the_client_still_sends_it() {
+    const H2C: &str = "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n";
     run_real(async {
         let (listener, address) = bind().await;
         let limited = Router::new().route("/", post(|body: axum::body::Bytes| async move { body.len().to_string() }));
@@ -97,12 +98,13 @@ fn a_body_that_is_refused_is_answered_although_the_client_still_sends_it() {
         // More than the limit of axum and the buffers of the system, and little enough to be sent in time on a busy machine.
         let body = vec![b'x'; 4 << 20];
         for (path, status) in [("/", 413), ("/slow", 504), ("/none", 404)] {
-            for _ in 0..3 {
+            for upgrade in ["", H2C, "", H2C] {
                 let mut client = connect(address).await;
-                let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+                let head =
+                    format!("POST {path} HTTP/1.1\r\nhost: x\r\n{upgrade}content-length: {}\r\n\r\n", body.len());
                 client.send(head).await.unwrap();
                 client.send(&body).await.unwrap();
-                assert_eq!(client.answer().await.unwrap().status, status, "{path}");
+                assert_eq!(client.answer().await.unwrap().status, status, "{path} {upgrade:?}");
                 assert_eq!(client.rest().await, "", "the connection is closed");
             }
         }
@@ -236,51 +238,88 @@ mod sigterm {
     }
 }
 
-/// As many idle connections as this machine permits, up to 10 000, and one that works.
+/// As many idle connections as this machine permits, up to 10 000, and one that works. Half of the clients are in a copy of this program,
+/// because a program may have only so many files open.
 #[cfg(unix)]
-#[test]
-fn ten_thousand_idle_connections_delay_no_request() {
+mod idle {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
-    // Both ends of each connection are in this program, and other tests have files open too.
-    let n = maximum.map_or(10_000, |maximum| 10_000.min(maximum.saturating_sub(1000) / 2));
-    if n < 10_000 {
-        eprintln!("only {n} idle connections, because this machine permits {maximum:?} open files");
-    }
-    run_real(async move {
-        let (listener, address) = bind().await;
-        let connections = TaskSupervisor::start();
-        let app = Router::new().route("/", get(|| async { "hello" }));
-        let server = serve(listener, shared(app))
-            .under(connections.clone())
-            .max_connections(n as usize + 1)
-            // The clients are idle for as long as it takes to connect all of them, which is long on a busy machine.
-            .header_limit(Duration::from_secs(3600));
-        let server = start(server);
-        let mut idle = Vec::new();
+    use super::*;
+
+    /// Holds the address of the server and the number of clients in the copy.
+    const CLIENTS: &str = "CORDIAL_HTTP_IDLE_CLIENTS";
+
+    /// Connects clients, some of which make a request.
+    async fn connect_all(address: SocketAddr, n: u64) -> Vec<Client<TcpStream>> {
+        let mut clients = Vec::new();
         for i in 0..n {
             let mut client = connect(address).await;
             if i % 10 == 0 {
                 assert_eq!(client.get("/").await.unwrap().status, 200);
             }
-            idle.push(client);
+            clients.push(client);
         }
-        let mut client = connect(address).await;
-        for _ in 0..100 {
-            assert_eq!(client.get("/").await.unwrap().body, "hello");
-        }
-        assert_eq!(connections.children().len(), n as usize + 1);
-        let (mut one_more, mut last) = (connect(address).await, idle.pop().unwrap());
-        one_more.request("/").await.unwrap();
-        assert_eq!(last.get("/").await.unwrap().status, 200);
-        drop(last);
-        assert_eq!(one_more.answer().await.unwrap().status, 200, "it was served when a place was free");
-        assert_eq!(server.shutdown(Shutdown::Infinity).await, Some(Ok(Ok(()))));
-        for client in &mut idle {
+        clients
+    }
+
+    async fn closed(clients: &mut [Client<TcpStream>]) {
+        for client in clients {
             assert_eq!(client.rest().await, "");
         }
-        assert!(connections.children().is_empty());
-    });
+    }
+
+    #[test]
+    fn ten_thousand_connections_delay_no_request() {
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+        if let Ok(clients) = std::env::var(CLIENTS) {
+            let (address, n) = clients.split_once(' ').unwrap();
+            let (address, n) = (address.parse().unwrap(), n.parse().unwrap());
+            return run_real(async move {
+                let mut clients = connect_all(address, n).await;
+                println!("\nconnected");
+                closed(&mut clients).await;
+            });
+        }
+        // The server has a file for each connection, and the clients here one for every second. Other tests have files open too.
+        let n = maximum.map_or(10_000, |maximum| 10_000.min(maximum.saturating_sub(1000) / 3 * 2));
+        if n < 10_000 {
+            eprintln!("only {n} idle connections, because this machine permits {maximum:?} open files");
+        }
+        run_real(async move {
+            let (listener, address) = bind().await;
+            let connections = TaskSupervisor::start();
+            let app = Router::new().route("/", get(|| async { "hello" }));
+            let server = serve(listener, shared(app))
+                .under(connections.clone())
+                .max_connections(n as usize + 1)
+                // The clients are idle for as long as it takes to connect all of them, which is long on a busy machine.
+                .header_limit(Duration::from_secs(3600));
+            let server = start(server);
+            let mut copy = Command::new(std::env::current_exe().unwrap());
+            copy.args(["--exact", "sockets::idle::ten_thousand_connections_delay_no_request", "--nocapture"]);
+            copy.env(CLIENTS, format!("{address} {}", n / 2)).stdout(Stdio::piped());
+            let mut copy = copy.spawn().unwrap();
+            let mut lines = BufReader::new(copy.stdout.take().unwrap()).lines().map(Result::unwrap);
+            let mut idle = connect_all(address, n - n / 2).await;
+            assert!(lines.any(|line| line == "connected"));
+            let mut client = connect(address).await;
+            for _ in 0..100 {
+                assert_eq!(client.get("/").await.unwrap().body, "hello");
+            }
+            assert_eq!(connections.children().len(), n as usize + 1);
+            let (mut one_more, mut last) = (connect(address).await, idle.pop().unwrap());
+            one_more.request("/").await.unwrap();
+            assert_eq!(last.get("/").await.unwrap().status, 200);
+            drop(last);
+            assert_eq!(one_more.answer().await.unwrap().status, 200, "served when another connection was closed");
+            assert_eq!(server.shutdown(Shutdown::Infinity).await, Some(Ok(Ok(()))));
+            closed(&mut idle).await;
+            assert!(connections.children().is_empty());
+            assert!(lines.all(|_| true) && copy.wait().unwrap().success(), "each client saw the end of its connection");
+        });
+    }
 }

@@ -38,7 +38,7 @@ async fn echo(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, 
 const UPGRADE: &str = "GET / HTTP/1.1\r\nhost: test\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
 
 #[test]
-fn a_connection_that_is_upgraded_goes_on_without_the_limits() {
+fn the_limits_do_not_apply_to_an_upgraded_connection() {
     testing::run(async {
         let (network, listener) = Network::new();
         let service = TaskLayer::new(TaskSupervisor::start()).layer(hyper_service(service_fn(echo)));
@@ -56,9 +56,10 @@ fn a_connection_that_is_upgraded_goes_on_without_the_limits() {
     });
 }
 
-/// Neither what the client sends together with its request, nor what it sends after it has closed its sending side.
+/// The server receives what the client sends together with its request, and what the client sends after the server has closed the
+/// sending side of the server.
 #[test]
-fn a_connection_that_is_upgraded_loses_no_data() {
+fn an_upgraded_connection_loses_no_data() {
     testing::run(async {
         let (network, listener) = Network::new();
         let _server = start(serve(listener, shared(hyper_service(service_fn(close_and_count)))));
@@ -78,7 +79,7 @@ fn a_connection_that_is_upgraded_loses_no_data() {
 /// How many bytes `close_and_count` has read.
 static N_READ: AtomicUsize = AtomicUsize::new(0);
 
-/// Answers with a change of protocol, closes its sending side, and reads on.
+/// Answers with a change of protocol, closes its sending side, and continues to read.
 async fn close_and_count(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
     let upgrade = hyper::upgrade::on(&mut request);
     Task::start(async move {
@@ -94,9 +95,9 @@ async fn close_and_count(mut request: Request<Incoming>) -> Result<Response<Empt
     Ok(response.header("connection", "upgrade").header("upgrade", "websocket").body(Empty::new()).unwrap())
 }
 
-/// An upgraded connection keeps its place until its stream is dropped, but a server that stops does not wait for it.
+/// An upgraded connection counts for `max_connections` until its stream is dropped. A server that stops does not wait for it.
 #[test]
-fn a_connection_that_is_upgraded_keeps_its_place() {
+fn an_upgraded_connection_counts_until_its_stream_is_dropped() {
     testing::run(async {
         let (network, listener) = Network::new();
         let server = start(serve(listener, shared(hyper_service(service_fn(echo)))).max_connections(1));
@@ -116,10 +117,10 @@ fn a_connection_that_is_upgraded_keeps_its_place() {
     });
 }
 
-/// In HTTP/2 one stream of a connection is upgraded. It counts as an open stream: the connection is not idle, and a server that
-/// stops waits for it for the grace time.
+/// In HTTP/2, a single stream is upgraded, not the connection. The upgraded stream counts as an open stream: the connection is not
+/// idle, and a server that stops waits for the stream, up to the grace time.
 #[test]
-fn a_stream_that_is_upgraded_counts_as_a_stream() {
+fn an_upgraded_stream_counts_as_an_open_stream() {
     testing::run(async {
         let (network, listener) = Network::new();
         let grace = Duration::from_secs(3);
@@ -162,7 +163,7 @@ async fn upgraded(client: &mut SendRequest<Body>) -> TokioIo<Upgraded> {
     TokioIo::new(hyper::upgrade::on(response).await.unwrap())
 }
 
-/// Also the last of the streams that a connection may have.
+/// A connection has at most 200 streams.
 #[test]
 fn each_of_the_200_streams_of_a_connection_can_be_upgraded() {
     testing::run(async {

@@ -32,8 +32,8 @@ fn executor() -> StreamExecutor {
     StreamExecutor::new("client".into(), ClientLimits::new(Duration::MAX, Duration::MAX))
 }
 
-/// A client may reset streams faster than their processes end. hyper does not count a stream that was reset, although its process may
-/// still run.
+/// A client may reset streams faster than their processes end. hyper does not count a stream that was reset, even if its process still
+/// runs.
 #[test]
 fn streams_beyond_the_limit_are_dropped() {
     testing::run(async {
