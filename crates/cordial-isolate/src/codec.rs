@@ -94,7 +94,7 @@ pub(crate) fn encode_owned<T: Serialize + 'static>(value: T) -> Result<Vec<u8>, 
     }
     let encoded = encode(value.as_ref().expect("only a `Vec<u8>` is taken"));
     if encoded.as_ref().is_err_and(|error| error.reason == CodecReason::TooDeep) {
-        // Its destructor calls itself for each level, too, and might overflow the stack.
+        // The destructor of the value also calls itself for each level, and might overflow the stack.
         mem::forget(value);
     }
     encoded

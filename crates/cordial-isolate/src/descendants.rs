@@ -5,11 +5,11 @@
 //!  the worker ends: sleep becomes a child of an ancestor of the worker, and is found there by the mark
 //! ```
 //!
-//! The kernel makes an orphan a child of an ancestor of its parent: of the nearest one that has asked for orphans, or of `init`. So it is enough
-//! to search the children of the ancestors, instead of every process of the machine.
+//! The kernel gives an orphan a new parent: its nearest ancestor that is a subreaper, or `init`. So it is enough to search the children of the
+//! ancestors, instead of every process of the machine.
 //!
-//! An orphan is not found if it was executed without the variable, if `/proc` does not list children, or if `/proc` is that of another PID
-//! namespace, where the numbers mean other processes. So all of this is best effort.
+//! An orphan is not found if it was executed without the variable, if `/proc` does not list children, or if `/proc` belongs to another PID
+//! namespace, where the numbers mean other processes. So the search is best effort.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -22,18 +22,18 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pi
 
 use crate::kernel::{PAUSE, proc_is_own, stat_column};
 
-/// How many times the processes are searched at most: one may start another while it is being killed.
+/// The most searches of one call of `kill_all`: a process may start another one while it is being killed.
 const PASSES: usize = 20;
 
 /// How long to wait for the processes that were killed in one pass. On a busy machine, a killed process may wait for a core before it ends. A
 /// process that has not ended after this time hangs in the kernel.
 pub(crate) const WAIT_AFTER_KILL: Duration = Duration::from_millis(500);
 
-/// How many pauses of 1 ms there are at most for processes whose environment is empty.
+/// The most pauses of 1 ms that one call of `kill_orphans` makes for processes whose environment is empty.
 const PAUSES: u32 = 5;
 
 /// A process that is to be killed. Its descriptor always names this process, but its number may be reused for another one.
-struct Found {
+struct Descendant {
     os_pid: i32,
     pidfd: OwnedFd,
 }
@@ -68,7 +68,7 @@ fn own() -> i32 {
 }
 
 /// Kills the processes that `find` adds. Repeats this until `find` adds no new one, at most [`PASSES`] times.
-fn kill_all(find: impl Fn(&mut Vec<Found>)) {
+fn kill_all(find: impl Fn(&mut Vec<Descendant>)) {
     if !proc_is_own() {
         return;
     }
@@ -83,13 +83,13 @@ fn kill_all(find: impl Fn(&mut Vec<Found>)) {
         for process in &found {
             let _ = pidfd_send_signal(&process.pidfd, Signal::KILL);
         }
-        // A process that these have started meanwhile becomes an orphan, and can be found, only after they have ended.
+        // A killed process may have started another one meanwhile, which becomes an orphan, and can be found, only after its parent has ended.
         let mut limit = WAIT_AFTER_KILL;
         for process in &found {
             let timeout = Timespec { tv_sec: 0, tv_nsec: limit.subsec_nanos().into() };
             let ended = poll(&mut [PollFd::from_borrowed_fd(process.pidfd.as_fd(), PollFlags::IN)], Some(&timeout));
             if ended == Ok(0) {
-                // The other processes had as much time to end, so they are not waited for.
+                // The other processes had the same time to end, so the loop does not wait for them.
                 limit = Duration::ZERO;
             }
             // An orphan may have become a child of this program. Nothing else reaps it.
@@ -98,15 +98,15 @@ fn kill_all(find: impl Fn(&mut Vec<Found>)) {
     }
 }
 
-/// Adds a process and its descendants. `is_wanted` is called after the descriptor was opened: before, the number may have been reused for
+/// Adds a process and its descendants. `is_wanted` is called only after the descriptor was opened: until then, the number may be reused for
 /// another process.
-fn add_tree(os_pid: i32, is_wanted: &mut dyn FnMut(i32) -> bool, found: &mut Vec<Found>) {
+fn add_tree(os_pid: i32, is_wanted: &mut dyn FnMut(i32) -> bool, found: &mut Vec<Descendant>) {
     let Some(pid) = Pid::from_raw(os_pid) else { return };
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return };
     if !is_wanted(os_pid) || found.iter().any(|process| process.os_pid == os_pid) {
         return;
     }
-    found.push(Found { os_pid, pidfd });
+    found.push(Descendant { os_pid, pidfd });
     for child in children(os_pid) {
         add_tree(child, &mut |child| parent(child) == Some(os_pid), found);
     }
@@ -134,8 +134,8 @@ fn children(os_pid: i32) -> Vec<i32> {
     lists.flat_map(|list| list.split(' ').filter_map(|child| child.parse().ok()).collect::<Vec<i32>>()).collect()
 }
 
-/// Returns whether a process has this variable in its environment. A process that has exited has none. One that is being replaced by another
-/// program (`exec`) has none for a moment, so a process without any is looked at again, as long as there are pauses left.
+/// Returns whether a process has this variable in its environment. A process that has exited has no environment. During
+/// `exec`, a process has none for a moment, so an empty environment is read again as long as there are pauses left.
 fn has_variable(os_pid: i32, mark: &str, pauses: &Cell<u32>) -> bool {
     loop {
         let Ok(environment) = fs::read(format!("/proc/{os_pid}/environ")) else { return false };

@@ -94,7 +94,7 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Returns a frame. The caller has checked the length of the body with [`check_length`].
+    /// Returns a frame. The caller limits the length of the body.
     pub(crate) fn new(kind: Kind, call: u64, body: Vec<u8>) -> Outgoing {
         Outgoing::with_tail(kind, call, body, Vec::new())
     }
@@ -150,7 +150,7 @@ impl Outgoing {
     }
 }
 
-/// Checks that a frame may have a body with an argument or a result of this length.
+/// Checks that a length is at most `max`.
 pub(crate) fn check_length(length: usize, max: usize) -> Result<(), TooLarge> {
     if length > max { Err(TooLarge { length, max }) } else { Ok(()) }
 }
@@ -204,8 +204,8 @@ impl Incoming {
         Incoming { max, chunk: Box::new([0; CHUNK]), start: 0, end: 0, is_drained: false, partial: None }
     }
 
-    /// Reads from the socket until a frame is complete. After a frame, `Blocked` is returned without a look at the socket if the read of the frame
-    /// has emptied it, unless the read may wait.
+    /// Reads from the socket until a frame is complete. If the last read has emptied the socket, and `flags` has [`RecvFlags::DONTWAIT`],
+    /// returns [`Received::Blocked`] without another read.
     ///
     /// # Errors
     ///

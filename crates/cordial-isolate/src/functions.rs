@@ -1,4 +1,4 @@
-//! `Functions`: the table of the code behind the names.
+//! `Functions`: the functions that a program serves, by name.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -71,7 +71,7 @@ impl Functions {
         })
     }
 
-    /// Adds a function that computes or blocks. Like an async function, it runs in a process of `cordial`, which may block.
+    /// Adds a function that computes or blocks. It runs in a process of `cordial`, like an async function, because such a process may block.
     ///
     /// # Panics
     ///
@@ -92,7 +92,7 @@ impl Functions {
 
     /// Adds an async function that can fail. The caller gets its `Ok` value; an `Err` is an [`Exit::Error`] with the text of the
     /// error and the texts of its first 20 sources, or, if the error is an `Exit`, that exit. An [`Exit::Timeout`],
-    /// [`Exit::Refused`] or [`Exit::NoProcess`] is about a process in the worker, so the caller gets an [`Exit::Error`] with its text.
+    /// [`Exit::Refused`] or [`Exit::NoProcess`] describes a process in the worker, so the caller gets an [`Exit::Error`] with the same text.
     ///
     /// # Panics
     ///
@@ -144,8 +144,8 @@ impl Functions {
     }
 
     /// Lets the values of a key travel: a call carries the value that is in scope at the caller, and the function sees it. Caller and worker
-    /// need the same key and the same name. Keys that were not added here do not travel. A value that cannot be encoded or decoded is an error of
-    /// the call: the function does not run without it.
+    /// need the same key and the same name. Keys that were not added here do not travel. If a value cannot be encoded or decoded, the call fails,
+    /// and the function does not run.
     ///
     /// # Examples
     ///
@@ -176,8 +176,9 @@ impl Functions {
         self
     }
 
-    /// Lets the trace context travel, in the format of W3C (`traceparent`): `current` returns that of the caller, and `span` makes the span
-    /// in which the function runs at the worker. If `span` panics, the function runs in no span. Default: the context does not travel.
+    /// Lets the trace context travel, in the format of W3C (`traceparent`): `current` returns the trace context of the caller, and `span`
+    /// makes the span in which the worker runs the function. If `span` panics, the function runs in no span. Default: the context does not
+    /// travel.
     ///
     /// With `tracing-opentelemetry`, `current` injects the context of `Span::current().context()` into a map and returns its
     /// `traceparent`, and `span` extracts a context from it and sets it as the parent of a new span.
@@ -203,7 +204,7 @@ impl Functions {
         self
     }
 
-    /// Returns what a call from the calling process carries.
+    /// Returns the values and the trace context that the calling process sends with a call.
     #[must_use]
     pub fn carried(&self) -> Carried {
         let traceparent = self.travels.trace_context.as_ref().and_then(|context| (context.current)());

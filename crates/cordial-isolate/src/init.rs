@@ -23,8 +23,8 @@ pub(crate) struct Initialized {
     pub(crate) test: Option<String>,
 }
 
-/// Runs a program that may start a [`Pool`](crate::Pool): [`cordial::main`], unless this process is a worker, which serves the
-/// functions and never returns.
+/// Runs a program that may start a [`Pool`](crate::Pool). In a worker process it serves the functions and never returns; in any other it does
+/// what [`cordial::main`] does.
 ///
 /// A worker process runs the code before this call as well, so make it the only statement of `main`.
 ///
@@ -76,8 +76,8 @@ fn initialize(functions: Functions, arguments: Vec<OsString>, test: Option<Strin
 /// Does what [`init`] does, in a test: make it the first line of each test that starts a pool, with the same functions in all tests of
 /// one binary. A worker process then runs the test that was the first to call this function, up to that call.
 ///
-/// The test is found by the name of its thread, which the test harness of Rust has set. On the main thread, this function is [`init`]: a test
-/// binary without that harness calls one of them in its `main`.
+/// The test is found by the name of its thread, which the test harness of Rust has set. On the main thread, this function does what [`init`]
+/// does: a test binary without that harness calls `test_main` or `init` in its `main`.
 ///
 /// # Panics
 ///
@@ -121,8 +121,9 @@ pub fn test_main(functions: Functions) {
     initialize(functions, arguments, Some(test.to_owned()));
 }
 
-/// Returns what a call from the calling process carries, according to the functions that were passed to [`main`], [`init`] or [`test_main`]; nothing if
-/// none of them was called. For crates that carry calls over other connections, as the [`dispatch`](crate::dispatch) module says.
+/// Returns the values and the trace context that the calling process sends with a call, according to the functions that were passed to [`main`],
+/// [`init`] or [`test_main`]. The result is empty if none of them was called. For crates that carry calls over other connections, as the
+/// [`dispatch`](crate::dispatch) module says.
 #[must_use]
 pub fn carried() -> Carried {
     initialized().map(|initialized| initialized.functions.carried()).unwrap_or_default()

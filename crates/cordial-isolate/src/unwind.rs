@@ -1,5 +1,5 @@
-//! Catches panics of user code that is called where a panic would end more than one call: the `tracing` subscriber, which the thread of a
-//! pool calls, and the texts and destructors of errors. No other module catches a panic.
+//! Catches panics of user code that must not end its caller: of `tracing` subscribers, of the function that makes a span, of wakers, and of the
+//! texts and destructors of errors. No other module catches a panic.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,16 +1,16 @@
 //! Bounds the stack that a value takes while it is encoded or decoded. `Serialize` and `Deserialize` call themselves for each level of a value, and
 //! an overflow of the stack would end the whole program.
 //!
-//! Each level of a value whose type contains itself has at least one byte: an `Option`, an enum or a length. So the stack is measured where bytes
-//! are read and written.
+//! Each level of a recursive type takes at least one byte of the encoding: for an `Option`, an enum or a length. So it is enough to measure the
+//! stack where bytes are read and written.
 
 use std::cell::Cell;
 use std::ptr;
 
 use postcard::{Error, Result, de_flavors, ser_flavors};
 
-/// How much stack a value may take: half of what a thread of Rust has by default. The other half is left to the tasks below, and to the destructor
-/// of the value, which takes less for each level than its decoding.
+/// How much stack a value may take: half of what a thread of Rust has by default. The other half is left to the callers, and to the destructor of
+/// the value, which takes less stack for each level than decoding does.
 pub(super) const MAX_STACK: usize = 1 << 20;
 
 /// Where the stack was at the start.

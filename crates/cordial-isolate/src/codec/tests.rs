@@ -63,7 +63,7 @@ impl Level {
     }
 }
 
-/// A struct of many fields takes much stack for each level where the compiler does not optimize: 7 KB.
+/// Without optimization, each level of a struct with many fields takes much stack: 7 KB.
 #[derive(Default, Serialize, serde::Deserialize)]
 struct Wide {
     texts: [String; 8],

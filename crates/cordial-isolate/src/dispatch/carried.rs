@@ -21,8 +21,8 @@ pub struct Carried {
     pub(crate) values: Vec<(String, Vec<u8>)>,
     /// The trace context, in the format of W3C.
     pub(crate) traceparent: Option<String>,
-    /// Why values that should travel are missing, by the names of their keys: the function does not run without them. Not a part of the
-    /// serialized form, which programs of earlier versions read: a crate that carries calls checks [`missing`](Carried::missing) before.
+    /// Why values that should travel are missing, by the names of their keys. A call with such a reason must not run its function. `Serialize`
+    /// skips the reasons, because programs of earlier versions do not expect them there: check [`missing`](Carried::missing) before serializing.
     #[serde(skip)]
     pub(crate) missing: Vec<(String, String)>,
 }
@@ -80,7 +80,7 @@ impl Carried {
         self.missing.retain(|(other, _)| other != name);
     }
 
-    /// Adds the values and the trace context of `other`. They replace the value of the same name, and the trace context of `self`.
+    /// Adds the values, the reasons and the trace context of `other`. They replace what `self` has under the same name, and its trace context.
     #[cfg_attr(not(any(target_os = "linux", target_os = "macos")), allow(dead_code, reason = "no pool starts here"))]
     pub(crate) fn merge(&mut self, other: Carried) {
         for (name, value) in other.values {
@@ -111,8 +111,8 @@ impl Carried {
         self.traceparent.as_deref()
     }
 
-    /// Encodes the values and the trace context as bytes, and after them what is [missing](Carried::missing), where programs of earlier versions
-    /// ignore it.
+    /// Encodes the values and the trace context as bytes, followed by the reasons for [missing](Carried::missing) values, which programs of earlier
+    /// versions ignore.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         // The serialization of these types does not fail.
@@ -123,7 +123,8 @@ impl Carried {
         bytes
     }
 
-    /// Decodes the bytes. Returns an empty value if they are not those of [`encode`](Carried::encode), which is no error: the call runs without it.
+    /// Decodes the bytes of [`encode`](Carried::encode). Other bytes are not an error: the result is empty, so the call runs, and nothing travels
+    /// with it.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Carried {
         let Ok((mut carried, rest)) = postcard::take_from_bytes::<Carried>(bytes) else { return Carried::default() };
@@ -142,7 +143,7 @@ pub(crate) fn scope_others(values: Vec<(String, Vec<u8>)>, future: EncodedFuture
 #[derive(Clone)]
 pub(crate) struct Key {
     pub(crate) name: &'static str,
-    /// Returns the encoded value, or why it has no bytes.
+    /// Returns the encoded value, or why it cannot be encoded. `None` if no value is in scope.
     pub(crate) get: Arc<dyn Fn() -> Option<Result<Vec<u8>, String>> + Send + Sync>,
     pub(crate) scope: Arc<dyn Fn(Vec<u8>, EncodedFuture) -> EncodedFuture + Send + Sync>,
 }
@@ -156,7 +157,7 @@ impl Key {
             move |error: codec::CodecError| format!("what travels with the call as {name:?} is missing: {error}");
         let get = move || Some(codec::encode(&*key.get()?).map_err(missing));
         let scope = move |bytes, future: EncodedFuture| -> EncodedFuture {
-            // Decoded in the process of the call: the user code that does it may panic or block.
+            // Decoding is user code, which may panic or block, so the process of the call decodes.
             Box::pin(async move {
                 match codec::decode::<T>(bytes) {
                     Ok(value) => key.scope(value, future).await,

@@ -47,7 +47,7 @@ enum TravelingExit {
     Error(Vec<String>),
     Panic {
         message: String,
-        location: Place,
+        location: SourceLocation,
         thread: String,
         backtrace: Option<String>,
     },
@@ -60,7 +60,7 @@ enum TravelingExit {
 struct TravelingLost {
     cause: Cause,
     function: Option<String>,
-    spawned_at: Option<Place>,
+    spawned_at: Option<SourceLocation>,
     place: Option<String>,
     attempt: u32,
     ran_for: Duration,
@@ -79,7 +79,7 @@ enum Cause {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Place {
+struct SourceLocation {
     file: String,
     line: u32,
     column: u32,
@@ -142,7 +142,7 @@ impl Outcome {
         }
     }
 
-    /// Returns the bytes of the result, or the exit at the caller. `signature` is that of the caller's `Function`. `process` is
+    /// Returns the bytes of the result, or the exit at the caller. `signature` belongs to the caller's `Function`. `process` is
     /// the caller's process that stands for the call: the report of a panic names it.
     ///
     /// # Errors
@@ -180,8 +180,8 @@ impl TravelingExit {
     }
 }
 
-/// Returns an exit that has the texts of its error in place of the error, so that no user code runs when it is printed or dropped:
-/// that code may panic. An [`Unserved`] stays as it is.
+/// Replaces the error of an exit by the texts of that error, so that printing or dropping the exit runs no user code, which may panic.
+/// An [`Unserved`] stays as it is.
 #[must_use]
 pub fn without_values(exit: Exit) -> Exit {
     let Exit::Error(error) = &exit else { return exit };
@@ -244,7 +244,7 @@ impl From<&Lost> for TravelingLost {
         TravelingLost {
             cause,
             function: lost.function().map(str::to_owned),
-            spawned_at: lost.spawned_at().map(Place::from),
+            spawned_at: lost.spawned_at().map(SourceLocation::from),
             place: lost.place().map(str::to_owned),
             attempt: lost.attempt(),
             ran_for: lost.ran_for(),
@@ -279,14 +279,14 @@ impl From<TravelingLost> for Lost {
     }
 }
 
-impl From<&Location> for Place {
-    fn from(location: &Location) -> Place {
-        Place { file: location.file().to_owned(), line: location.line(), column: location.column() }
+impl From<&Location> for SourceLocation {
+    fn from(location: &Location) -> SourceLocation {
+        SourceLocation { file: location.file().to_owned(), line: location.line(), column: location.column() }
     }
 }
 
-impl From<Place> for Location {
-    fn from(place: Place) -> Location {
+impl From<SourceLocation> for Location {
+    fn from(place: SourceLocation) -> Location {
         Location::new(place.file, place.line, place.column)
     }
 }

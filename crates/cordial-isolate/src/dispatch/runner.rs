@@ -14,7 +14,6 @@ use crate::unwind::contain;
 pub struct Runner {
     pub(crate) signature: Signature,
     pub(crate) run: Arc<dyn Fn(Vec<u8>) -> EncodedFuture + Send + Sync>,
-    /// The keys whose values travel, and how the trace context does.
     pub(crate) travels: Arc<Travels>,
 }
 
@@ -33,8 +32,8 @@ impl Runner {
     }
 
     /// Runs the function on an encoded argument, as a task whose label is the name of the function. The task outputs the
-    /// encoded result. An `Err` of a fallible function, and the error of bytes that do not decode into an argument, are the
-    /// exit of the task. Its await has no limit, unless [`Task::timeout`] sets one.
+    /// encoded result. If a fallible function returns an `Err`, or the bytes do not decode into an argument, that error is the
+    /// exit of the task. The await of the task has no limit, unless [`Task::timeout`] sets one.
     #[track_caller]
     pub fn start(&self, input: Vec<u8>) -> Task<Vec<u8>> {
         self.start_with(input, Carried::default())

@@ -24,7 +24,7 @@ enum UnservedReason {
     Differs { worker: String },
 }
 
-/// How many names an error has at most, and how many bytes these have together: those of a large table would not fit into a frame.
+/// The most names in an error, and the most bytes of them together: all names of a large table would not fit into a frame.
 const MAX_NAMES: usize = 50;
 const MAX_BYTES: usize = 4000;
 
@@ -52,7 +52,7 @@ impl Unserved {
     /// Adds the signature that the caller has declared.
     #[must_use]
     pub fn seen_from(self, caller: Signature) -> Unserved {
-        // An error of a call that the function has made itself has the signature of that call already.
+        // If the function has failed with the error of a call that it made itself, the error already has the signature of that call.
         let declared = self.caller.unwrap_or_else(|| caller.to_string());
         Unserved { caller: Some(declared), ..self }
     }

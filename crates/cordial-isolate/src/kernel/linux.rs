@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::SendFlags;
-use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, getpid, kill_process, pidfd_open, pidfd_send_signal,
+    set_parent_process_death_signal,
+};
 
 /// With this flag, a write to a socket whose other end is closed returns an error, and does not raise SIGPIPE.
 pub(crate) const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
@@ -18,23 +21,36 @@ pub(crate) fn set_parent_death_signal(signal: Signal) -> io::Result<()> {
     Ok(set_parent_process_death_signal(Some(signal))?)
 }
 
-/// Returns a descriptor that becomes readable when the process has exited. `None` if the kernel gives none.
+/// Returns a descriptor of a process, which becomes readable when the process has exited. `None` if the kernel gives none.
 pub(crate) fn exit_descriptor(os_pid: Pid) -> Option<OwnedFd> {
     pidfd_open(os_pid, PidfdFlags::empty()).ok()
+}
+
+/// Returns how `waitid` finds a child process: by its descriptor, if there is one, because another child may have its number.
+pub(crate) fn wait_id(os_pid: Pid, descriptor: Option<&OwnedFd>) -> WaitId<'_> {
+    descriptor.map_or(WaitId::Pid(os_pid), |descriptor| WaitId::PidFd(descriptor.as_fd()))
+}
+
+/// Sends a signal to one process: by its descriptor, if there is one, because another process may have its number.
+pub(crate) fn send_signal(os_pid: Pid, descriptor: Option<&OwnedFd>, signal: Signal) -> rustix::io::Result<()> {
+    match descriptor {
+        Some(descriptor) => pidfd_send_signal(descriptor, signal),
+        None => kill_process(os_pid, signal),
+    }
 }
 
 /// The flag of a process that is exiting (`PF_EXITING`), in the column of `stat` that has its flags.
 const EXITING: u32 = 4;
 const FLAGS: usize = 6;
 
-/// Returns whether a process has begun to exit: it is about to have an exit status, which nothing changes any more. On a busy machine,
-/// that may take a while. `false` where this cannot be known.
+/// Returns whether a process has begun to exit: nothing changes its exit status any more, but on a busy machine it may take a while until the
+/// process has that status. `false` if this cannot be known.
 pub(crate) fn is_exiting(os_pid: Pid) -> bool {
     let flags = || stat_column(os_pid.as_raw_nonzero().get(), FLAGS)?.parse::<u32>().ok();
     proc_is_own() && flags().is_some_and(|flags| flags & EXITING != 0)
 }
 
-/// Returns whether `/proc` is that of the PID namespace of this process, which is not so after `unshare --fork --pid` without
+/// Returns whether `/proc` belongs to the PID namespace of this process. It does not after `unshare --fork --pid` without
 /// `--mount-proc`, or in a container with the `/proc` of its host.
 pub(crate) fn proc_is_own() -> bool {
     let own = getpid().as_raw_nonzero().get().to_string();

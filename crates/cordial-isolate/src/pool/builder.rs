@@ -65,7 +65,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Sets how long a call may run on after it was asked to shut down, if it has opted in to graceful shutdown. Default: 5 s.
+    /// Sets how long a call that has opted in to graceful shutdown may continue after it was asked to shut down. Default: 5 s.
     /// After that, the process group of its worker gets SIGTERM, and 100 ms later SIGKILL. A call that has not opted in has 100
     /// ms, or the grace time if that is shorter, to reach an await or a [`checkpoint`](cordial::checkpoint), before the same signals. With a
     /// grace time of zero, SIGTERM comes at once.
@@ -98,14 +98,14 @@ impl PoolBuilder {
 
     /// Starts the worker processes. Blocks until the first one is ready, which takes a few milliseconds.
     ///
-    /// Workers, also later ones, inherit the nice value of the calling thread. The runtime may have
-    /// [raised](cordial::process::Builder::deprioritize_long_polls) that of a task that has computed for long, so start the pool before that.
+    /// Workers, also later ones, inherit the nice value of the calling thread, without what the runtime has
+    /// [added](cordial::process::Builder::deprioritize_long_polls) to it because of a long poll.
     ///
     /// # Errors
     ///
-    /// [`PoolError`]: the program has called neither [`main`](crate::main), [`init`](crate::init) nor [`test_main`](crate::test_main), an option is
-    /// zero, the operating system does not allow so many workers or refuses a thread, the first worker does not start, or this operating system
-    /// supports no pools, or not one of the options.
+    /// [`PoolError`]: the program has called neither [`main`](crate::main), [`init`](crate::init) nor [`test_main`](crate::test_main); an option
+    /// other than `grace` and `idle_timeout` is zero; the operating system does not allow so many workers, or refuses a thread; the first worker
+    /// does not start; or this operating system does not support pools, or one of the options.
     pub fn start(self) -> Result<Pool, PoolError> {
         let config = self.config;
         let zero = [

@@ -29,7 +29,8 @@ pub(super) enum Reply {
     Done(Vec<u8>),
     /// The worker is gone.
     Lost(LostWorker),
-    /// The call has this exit: it waited, and was asked to shut down, or its pool was stopped or has given up; or the pool has ended its worker.
+    /// The call has this exit: it was asked to shut down, or its pool was stopped or gave up, before a worker had the call; or the pool has ended
+    /// its worker.
     Ended(Exit),
 }
 
@@ -40,4 +41,15 @@ pub(super) struct LostWorker {
     pub(super) cause: LostCause,
     pub(super) ran_for: Duration,
     pub(super) stderr: Vec<String>,
+}
+
+/// The result of a request to shut down a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ShutdownOutcome {
+    /// It waited for a worker, and was removed.
+    NotStarted,
+    /// Its worker was notified, or is being ended.
+    Running,
+    /// It has ended already.
+    Ended,
 }

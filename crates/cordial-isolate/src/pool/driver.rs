@@ -9,17 +9,18 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cordial::{Exit, LostCause};
+use cordial::{Exit, LostCause, Task};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
+use rustix::process::{getpid, getpriority_process};
 
 use super::call::{Call, LostWorker, Reply};
-use super::cause::{OomKills, cause_of, refusal, with_last_lines};
+use super::cause::{cause_of, refusal, with_last_lines};
 use super::clock::{later, now};
 use super::error::PoolError;
 use super::events;
@@ -43,13 +44,16 @@ const ATTEMPTS: u32 = 10;
 /// How often the thread checks whether a worker has exited, on systems that do not report it.
 const EXIT_CHECK_PERIOD: Duration = Duration::from_millis(20);
 
-/// A worker, as only the thread of the pool needs it.
+/// How long the start of a pool waits for a poll on another thread.
+const FOR_ANOTHER_POLL: Duration = Duration::from_secs(1);
+
+/// What only the thread of the pool uses of a worker.
 struct Connection {
     process: Process,
     socket: Arc<OwnedFd>,
     incoming: Incoming,
     is_open: bool,
-    /// Until when its outputs are not waited for.
+    /// Before this time, the thread does not wait for its outputs.
     outputs_rest: Option<Instant>,
     /// Whether the exit was handled, and only the rest of the group is waited for.
     has_exited: bool,
@@ -67,22 +71,31 @@ pub(super) struct Driver {
     /// Where the outcome of the first start goes.
     first_start: Option<Sender<Result<(), PoolError>>>,
     buffer: Vec<u8>,
-    oom_kills: OomKills,
 }
 
 /// Which descriptors of a worker are readable.
-struct Ready {
+struct Readable {
     id: u64,
     stdout: bool,
     stderr: bool,
     exit: bool,
     socket: bool,
-    /// Whether the socket had data when the outputs were looked at: what was written before that data is known.
+    /// Whether the socket had data when it was polled, before the outputs were: then the outputs that are read now have all that the worker
+    /// wrote before it sent that data.
     had_data: bool,
+}
+
+/// Returns whether this is a thread of a runtime whose nice value was raised.
+fn has_raised_nice() -> bool {
+    let (own, main) = (getpriority_process(None), getpriority_process(Some(getpid())));
+    cordial::process::current().is_some() && own.is_ok_and(|own| main.is_ok_and(|main| own > main))
 }
 
 impl Driver {
     /// Starts the thread.
+    ///
+    /// Workers inherit the nice value of this thread, which inherits it from the thread that starts it. If the runtime has raised the nice value of
+    /// the calling thread because of a long poll, a new task starts this thread: a thread on which a poll begins has no raised nice value.
     ///
     /// # Errors
     ///
@@ -103,9 +116,24 @@ impl Driver {
             next_start: now(),
             first_start: Some(first_start),
             buffer: Vec::new(),
-            oom_kills: OomKills::find(),
         };
-        std::thread::Builder::new().name("cordial-isolate".to_owned()).spawn(move || driver.run()).map(drop)
+        if !has_raised_nice() {
+            return driver.spawn();
+        }
+        let driver = Arc::new(Mutex::new(Some(driver)));
+        let spawn = move || driver.lock().unwrap_or_else(PoisonError::into_inner).take().map(Driver::spawn);
+        let (sender, spawned) = mpsc::channel();
+        let elsewhere = spawn.clone();
+        Task::start(async move { drop(sender.send(elsewhere())) });
+        match spawned.recv_timeout(FOR_ANOTHER_POLL) {
+            Ok(Some(result)) => result,
+            // No thread has polled the task in time. If it runs later, it finds that the driver was taken.
+            _ => spawn().unwrap_or(Ok(())),
+        }
+    }
+
+    fn spawn(self) -> std::io::Result<()> {
+        std::thread::Builder::new().name("cordial-isolate".to_owned()).spawn(move || self.run()).map(drop)
     }
 
     fn run(mut self) {
@@ -144,7 +172,7 @@ impl Driver {
             self.next_worker += 1;
             let mut state = self.shared.lock();
             state.counters.started += 1;
-            let mut worker = Worker::new(process.os_pid, socket.clone());
+            let mut worker = Worker::new(process.os.clone(), socket.clone());
             // The pool may have been closed meanwhile.
             if state.is_closed || state.phase != Phase::Open {
                 worker.drop_start();
@@ -187,7 +215,7 @@ impl Driver {
         }
     }
 
-    /// Does what is due, and returns after which time something else is due. `None` once the pool has ended.
+    /// Does the work that is due, and returns the time until more work is due. Returns `None` when the pool has ended.
     fn advance(&mut self) -> Option<Option<Duration>> {
         let shared = self.shared.clone();
         let config = &shared.config;
@@ -250,14 +278,14 @@ impl Driver {
         if has_stopped {
             shared.publish();
         }
-        if self.connections.values().any(|connection| connection.process.exit.is_none()) {
+        if self.connections.values().any(|connection| connection.process.os.descriptor.is_none()) {
             at(now + EXIT_CHECK_PERIOD);
         }
         Some(next.map(|next| next.saturating_duration_since(now)))
     }
 
     /// Waits until a descriptor is readable, the thread is woken, or the time is over.
-    fn wait(&mut self, limit: Option<Duration>) -> Vec<Ready> {
+    fn wait(&mut self, limit: Option<Duration>) -> Vec<Readable> {
         let limit = self.wake_outputs(limit);
         // Rounded up: a wait that ends too early would be followed by others without a pause.
         let limit = limit.map(|limit| limit + Duration::from_micros(100));
@@ -296,13 +324,13 @@ impl Driver {
             let _ = poll(&mut [], Some(&PAUSE));
         }
         let is_woken = is_refused || !fds[0].revents().is_empty();
-        let mut ready: Vec<Ready> = Vec::new();
+        let mut ready: Vec<Readable> = Vec::new();
         for (fd, (id, kind)) in fds.iter().zip(owners).skip(1) {
             if fd.revents().is_empty() && !is_refused {
                 continue;
             }
             if ready.last().is_none_or(|last| last.id != id) {
-                ready.push(Ready { id, stdout: false, stderr: false, exit: false, socket: false, had_data: false });
+                ready.push(Readable { id, stdout: false, stderr: false, exit: false, socket: false, had_data: false });
             }
             let last = ready.last_mut().expect("one was pushed if there was none");
             match kind {
@@ -323,15 +351,22 @@ impl Driver {
             self.shared.lock().woken();
         }
         for (id, connection) in &self.connections {
-            if connection.process.exit.is_none() && !ready.iter().any(|ready| ready.id == *id) {
-                ready.push(Ready { id: *id, stdout: false, stderr: false, exit: true, socket: false, had_data: false });
+            if connection.process.os.descriptor.is_none() && !ready.iter().any(|ready| ready.id == *id) {
+                ready.push(Readable {
+                    id: *id,
+                    stdout: false,
+                    stderr: false,
+                    exit: true,
+                    socket: false,
+                    had_data: false,
+                });
             }
         }
         ready
     }
 
     /// Handles what a worker has done.
-    fn handle(&mut self, ready: &Ready) {
+    fn handle(&mut self, ready: &Readable) {
         if ready.stdout || ready.stderr {
             self.read_ready_outputs(ready.id);
         }
@@ -404,9 +439,7 @@ impl Driver {
                 if let Some(first) = self.first_start.take() {
                     let _ = first.send(Ok(()));
                 }
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.process.stderr.forget();
-                }
+                self.end_outputs_of_start(id, has_outputs);
                 let mut state = self.shared.lock();
                 if state.workers.get(&id).is_some_and(|worker| worker.state == WorkerState::Starting) {
                     state.becomes_idle(id);
@@ -440,7 +473,7 @@ impl Driver {
         let call = worker.call.take();
         self.failures = if worker.is_proven { self.failures } else { 0 };
         worker.is_proven = true;
-        // A call that was asked to shut down has ended in time. If the worker is being ended already, that goes on, but the answer counts.
+        // A call that was asked to shut down has ended in time. A worker that is already being ended still ends, but its answer counts.
         if matches!(worker.end, End::Asked { .. }) {
             worker.end = End::None;
         }
@@ -479,7 +512,7 @@ impl Driver {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.has_exited = true;
         connection.is_open = false;
-        let os_pid = connection.process.os_pid.as_raw_nonzero().get();
+        let os_pid = connection.process.os.id.as_raw_nonzero().get();
         connection.finish_lines(caller);
         let stderr = connection.process.stderr.last_lines();
         let allocation_failure = connection.process.stderr.allocation_failure;
@@ -492,7 +525,7 @@ impl Driver {
         let broken = worker.broken.clone().filter(|_| worker.end == End::Killed);
         let died_early = !worker.is_proven && matches!(worker.end, End::None | End::Broken { .. });
         let call: Option<Call> = worker.call.take();
-        // The pool may have been opened again since it has ended the start of this worker.
+        // A pool that stops or gives up sets `is_last`: then the exit is not a failed start, even if the pool was opened again since.
         let is_needed = !worker.is_last;
         let is_wanted = is_needed && state.phase == Phase::Open && !state.is_closed;
         if let Some(worker) = state.workers.get_mut(&id) {
@@ -502,10 +535,10 @@ impl Driver {
             let counter = if was_ended { &mut state.counters.killed } else { &mut state.counters.lost };
             *counter += 1;
         }
-        drop(state);
-        // A kill by the pool must not be taken for one by the system, which belongs to another worker.
-        let oom_kills = Some(&mut self.oom_kills).filter(|_| !was_ended);
+        // If the pool has killed this worker, a kill by the system that was counted belongs to another worker.
+        let oom_kills = Some(&mut state.oom_kills).filter(|_| !was_ended);
         let cause = cause_of(cause, broken, &self.shared.config, allocation_failure, oom_kills);
+        drop(state);
         if let Some(call) = call {
             let ran_for = call.since.map_or(Duration::ZERO, |since| now().saturating_duration_since(since));
             let reply = if was_ended {
@@ -548,7 +581,7 @@ impl Driver {
         drop(state);
         let Some(mut connection) = self.connections.remove(&id) else { return };
         connection.process.kill_orphans();
-        // From here on, nothing signals the worker: once it is reaped, another process may have its number.
+        // From here on, nothing signals the worker.
         self.shared.lock().workers.remove(&id);
         connection.process.reap();
         self.shared.lock().dispatch(&self.shared.config);

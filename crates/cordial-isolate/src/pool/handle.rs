@@ -109,8 +109,8 @@ impl Pool {
     /// Does the same as [`call_encoded`](Pool::call_encoded). The call carries the values of `carried`, and those that the
     /// [table](crate::Functions::travels) of this program lets travel. If a name is in both, the value of `carried` counts.
     ///
-    /// If the pool is stopped while the call waits or runs, and the call has no other exit than [`Exit::Shutdown`] or [`Exit::Killed`], the await
-    /// returns [`PoolError::Stopped`](crate::PoolError::Stopped), so that the caller can make the call elsewhere.
+    /// If the pool is stopped while the call waits or runs, and the call therefore ends with [`Exit::Shutdown`] or [`Exit::Killed`], the await
+    /// returns [`PoolError::Stopped`](crate::PoolError::Stopped) instead, so that the caller can make the call elsewhere.
     #[track_caller]
     pub fn call_encoded_with(&self, signature: Signature, input: Vec<u8>, carried: Carried) -> Task<Vec<u8>> {
         let shared = self.handle.shared.clone();
@@ -193,7 +193,7 @@ impl Pool {
         let shared = &self.handle.shared;
         let mut phases = shared.phases.subscribe();
         shared.stop(shared.config.grace);
-        // A supervisor may open the pool again at once. The sender lives in `shared`.
+        // Not `== Stopped`, because a supervisor may open the pool again at once. The wait does not fail: `shared` has the sender.
         let _ = phases.wait_for(|phase| *phase != Phase::Stopping).await;
     }
 
@@ -222,7 +222,7 @@ impl Pool {
         let shared = &self.handle.shared;
         let mut phases = shared.phases.subscribe();
         loop {
-            // A stop that is still going on ends first, because its caller waits for that.
+            // A stop that is going on has to end first.
             let _ = phases.wait_for(|phase| *phase != Phase::Stopping).await;
             // Another stop may have begun since.
             if shared.open() {

@@ -8,15 +8,17 @@
 //! - `config`, `builder`: the options. `error`: why a pool does not start, or takes no calls. `clock`: real time.
 //! - `shared`: the queue and the states of the workers, behind one lock. `call`: what the pool knows of one call. `run_call`: the process
 //!   that submits a call and waits for its reply.
-//! - `driver`: the thread of the pool. `process`: one worker process. `output`: what it writes. `cause`: why it is gone.
+//! - `driver`: the thread of the pool. `process`: one worker process. `os_process`: its number and its descriptor. `output`: what it writes. `cause`: why it is gone. `oom_kills`: what the system has killed for lack of memory.
 //! - `start`: the start of a pool. `handle`: what users hold. `statistics` and `read_statistics`, `metrics`, `events`: what they see.
 //!
-//! Where there are no worker processes, the files of `none` stand in for those that need them, and no pool starts.
+//! On systems without worker processes, the files of `none` replace `shared`, `read_statistics`, `run_call` and `start`, and no pool starts.
 
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod clock;
 mod config;
 mod error;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod oom_kills;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod output;
 mod statistics;
@@ -35,6 +37,8 @@ mod run_call;
 mod cause;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod events;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod os_process;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod process;
 

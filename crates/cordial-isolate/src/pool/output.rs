@@ -22,7 +22,7 @@ const OUT_OF_MEMORY: [&[u8]; 4] = [b"memory allocation of", b"bad_alloc", b"out 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum AllocationFailure {
     None,
-    /// An allocation failed. The program may go on.
+    /// An allocation failed. The program may continue.
     Reported,
     /// An allocation failed, and Rust aborts.
     Aborts,
@@ -92,7 +92,7 @@ pub(super) struct Output {
     /// Where a panic was, and its message, if a backtrace has pushed these two lines out of the last ones.
     panicked: Vec<Vec<u8>>,
     pub(super) stream: StdStream,
-    /// What the call has reported. A backtrace may have followed.
+    /// The failed allocation that the call has reported. A backtrace may have pushed the report out of the last lines.
     pub(super) allocation_failure: AllocationFailure,
 }
 

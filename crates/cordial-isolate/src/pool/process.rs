@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cordial::LostCause;
@@ -18,13 +19,14 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::clock::now;
 use super::config::Config;
+use super::os_process::OsProcess;
 use super::output::{Output, StdStream};
 use crate::descendants;
 use crate::init::Initialized;
 use crate::kernel;
 use crate::worker::{VARIABLE, WorkerSettings, socket_number};
 
-/// A link to the running program. It leads to the program that was started, even if the file of that was replaced or deleted.
+/// A link to the program that this process runs, even if the file of the program was replaced or deleted.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Why it is not known how a worker has ended, if the system has no status of its exit.
@@ -39,9 +41,7 @@ pub(super) struct Process {
     child: Child,
     /// The variable in the environment of the worker and of everything that it has started.
     mark: String,
-    pub(super) os_pid: Pid,
-    /// Becomes readable when the process has exited. `None` if the system has no such descriptor; then `exited` is called often.
-    pub(super) exit: Option<OwnedFd>,
+    pub(super) os: Arc<OsProcess>,
     pub(super) stdout: Output,
     pub(super) stderr: Output,
 }
@@ -68,21 +68,19 @@ impl Process {
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A group of its own, so that what the worker starts ends with it, and Ctrl-C reaches the pool only.
         let mut child = command.process_group(0).spawn()?;
-        let os_pid = Pid::from_child(&child);
-        let exit = kernel::exit_descriptor(os_pid);
+        let os = Arc::new(OsProcess::new(Pid::from_child(&child)));
         let stdout = OwnedFd::from(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
         let stderr = OwnedFd::from(child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?);
         ioctl_fionbio(&stdout, true)?;
         ioctl_fionbio(&stderr, true)?;
         let stdout = Output::new(stdout, StdStream::Stdout);
         let stderr = Output::new(stderr, StdStream::Stderr);
-        Ok((Process { child, mark: settings.mark(), os_pid, exit, stdout, stderr }, OwnedFd::from(ours)))
+        Ok((Process { child, mark: settings.mark(), os, stdout, stderr }, OwnedFd::from(ours)))
     }
 
-    /// Returns how the process has exited, and does not reap it: its id stays its own. `None` while it runs.
+    /// Returns how the process has exited, and does not reap it. `None` while it runs.
     pub(super) fn exited(&self) -> Option<LostCause> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        match waitid(WaitId::Pid(self.os_pid), options) {
+        match self.os.status() {
             Ok(Some(status)) => Some(match (status.terminating_signal(), status.exit_status()) {
                 (Some(signal), _) => LostCause::signal(signal),
                 (None, code) => LostCause::ExitCode(code.unwrap_or_default()),
@@ -93,17 +91,21 @@ impl Process {
         }
     }
 
-    /// Kills the processes that this one, which has exited, has started, and that have left its group.
+    /// Kills the processes that this exited worker has started and that have left its group.
     pub(super) fn kill_orphans(&self) {
         descendants::kill_orphans(&self.mark);
     }
 
-    /// Reaps the process, which has exited, and the killed processes of its group that have become children of this program. Orphans do so if
-    /// this program is process 1 of a container, or a subreaper.
+    /// Reaps the process, which has exited, and the killed processes of its group that have become children of this program. Orphans become its
+    /// children if it is process 1 of a container, or a subreaper.
     pub(super) fn reap(&mut self) {
+        if self.os.is_reaped() {
+            // Another child of this program may have its number, and must be neither reaped nor awaited.
+            return;
+        }
         let limit = now() + descendants::WAIT_AFTER_KILL;
         loop {
-            match waitid(WaitId::Pgid(Some(self.os_pid)), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+            match waitid(WaitId::Pgid(Some(self.os.id)), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
                 Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
                 // Some are still being killed.
                 Ok(None) if now() < limit => drop(poll(&mut [], Some(&kernel::PAUSE))),
@@ -116,7 +118,11 @@ impl Process {
 
     /// Returns the descriptors to wait for, besides the socket.
     pub(super) fn descriptors(&self) -> [Option<std::os::fd::BorrowedFd<'_>>; 3] {
-        [self.stdout.pipe().map(AsFd::as_fd), self.stderr.pipe().map(AsFd::as_fd), self.exit.as_ref().map(AsFd::as_fd)]
+        [
+            self.stdout.pipe().map(AsFd::as_fd),
+            self.stderr.pipe().map(AsFd::as_fd),
+            self.os.descriptor.as_ref().map(AsFd::as_fd),
+        ]
     }
 }
 
@@ -138,8 +144,9 @@ fn this_program(arguments: &[OsString]) -> Command {
     command
 }
 
-/// Returns the arguments up to the name of this program, if it was started by the dynamic loader (`ld.so PROGRAM`), which then is the executable; else
-/// nothing. `whole` are all arguments of this OS process, each with a zero byte at its end, and `own` are those that this program sees.
+/// If this program was started by the dynamic loader (`ld.so PROGRAM`), the executable is the loader. Returns the arguments of the loader then, up to
+/// the name of this program; otherwise none. `whole` are all arguments of this OS process, each with a zero byte at its end, and `own` are those that
+/// this program sees.
 fn loader_arguments(whole: &[u8], own: &[OsString]) -> Vec<OsString> {
     let whole: Vec<&[u8]> = whole.strip_suffix(b"\0").unwrap_or_default().split(|byte| *byte == 0).collect();
     let Some(n_loader) = whole.len().checked_sub(own.len()).filter(|n| *n > 0 && !own.is_empty()) else {

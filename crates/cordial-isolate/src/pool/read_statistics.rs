@@ -6,7 +6,7 @@ use super::clock::now;
 use super::shared::{PoolShared, WorkerState};
 use super::statistics::{PoolStatistics, WorkerActivity, WorkerInfo};
 
-/// Returns the statistics at this moment: those of a pool without workers and calls in a forked process.
+/// Returns the statistics at this moment. In a forked process, the pool has no workers and no calls.
 pub(super) fn read_statistics(shared: &PoolShared) -> PoolStatistics {
     if shared.is_forked() {
         return PoolStatistics::default();
@@ -14,7 +14,7 @@ pub(super) fn read_statistics(shared: &PoolShared) -> PoolStatistics {
     let now = now();
     let state = shared.lock();
     let workers = state.workers.values().map(|worker| WorkerInfo {
-        os_pid: worker.os_pid.as_raw_nonzero().get(),
+        os_pid: worker.process.id.as_raw_nonzero().get(),
         activity: match (worker.state, &worker.call) {
             (WorkerState::Ending, _) => WorkerActivity::Ending,
             (_, Some(call)) => WorkerActivity::Running(call.signature.name()),

@@ -8,9 +8,9 @@ use std::task::Poll;
 use cordial::{Exit, Lost, process};
 use tokio::sync::oneshot;
 
-use super::call::{Call, LostWorker, Reply};
+use super::call::{Call, LostWorker, Reply, ShutdownOutcome};
 use super::error::PoolError;
-use super::shared::{Asked, PoolShared};
+use super::shared::PoolShared;
 use crate::dispatch::{Carried, Outcome};
 use crate::frame::{Outgoing, Preface, TooLarge, check_length};
 use crate::function::Signature;
@@ -40,8 +40,8 @@ pub(super) async fn run(
             "what the call carries besides its argument has {length} bytes, and {max} are allowed; make the values of `Functions::travels` smaller, or pass them in the argument"
         ))
     })?;
-    // Before the worker gets the call: a request that comes in between would drop this future, which kills the worker. One that has come before ends
-    // the call here.
+    // Opts in to graceful shutdown before the worker gets the call: otherwise, a request would drop this future, which kills the worker. If the
+    // request has come already, the checkpoint ends the call.
     let mut asked = pin!(cordial::shutdown_requested());
     cordial::checkpoint();
     let call = Call { id, signature, process: process::current(), frame: Some(frame), reply, since: None };
@@ -55,8 +55,8 @@ pub(super) async fn run(
         if !is_asked && asked.as_mut().poll(cx).is_ready() {
             is_asked = true;
             match shared.ask_to_stop(id) {
-                Asked::NotStarted => return Poll::Ready(Some(Reply::Ended(Exit::Shutdown(None)))),
-                Asked::Running | Asked::Ended => {}
+                ShutdownOutcome::NotStarted => return Poll::Ready(Some(Reply::Ended(Exit::Shutdown(None)))),
+                ShutdownOutcome::Running | ShutdownOutcome::Ended => {}
             }
         }
         Poll::Pending

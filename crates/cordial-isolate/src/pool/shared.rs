@@ -18,16 +18,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cordial::Exit;
-use nix::unistd;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown, shutdown};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::Signal;
 use tokio::sync::watch;
 
-use super::call::{Call, Reply};
+use super::call::{Call, Reply, ShutdownOutcome};
 use super::clock::{later, now};
 use super::config::Config;
 use super::error::PoolError;
+use super::oom_kills::OomKills;
+use super::os_process::OsProcess;
 use crate::frame::{Kind, Outgoing};
 use crate::kernel;
 use crate::unwind::contain;
@@ -35,13 +36,13 @@ use crate::unwind::contain;
 /// How long processes that got SIGTERM have before they get SIGKILL.
 const AFTER_SIGTERM: Duration = Duration::from_millis(100);
 
-/// How long a worker that was ready may live on after its socket was found unusable.
+/// How long a worker that was ready may take to exit after its socket was found unusable.
 const UNTIL_EXIT: Duration = Duration::from_millis(100);
 
 /// How long a drop of the last handle waits for the end of the workers.
 const UNTIL_CLOSED: Duration = Duration::from_millis(200);
 
-/// How long a worker that is not needed any more has to exit.
+/// How long a worker may take to exit after it was asked to.
 const TO_RETIRE: Duration = Duration::from_secs(1);
 
 /// What callers and the thread of the pool share.
@@ -88,6 +89,7 @@ pub(super) struct PoolState {
     /// How many workers there should be.
     pub(super) target: usize,
     pub(super) counters: Counters,
+    pub(super) oom_kills: OomKills,
     is_woken: bool,
 }
 
@@ -105,7 +107,7 @@ pub(super) struct Counters {
 /// One worker process.
 #[derive(Debug)]
 pub(super) struct Worker {
-    pub(super) os_pid: Pid,
+    pub(super) process: Arc<OsProcess>,
     pub(super) socket: Arc<OwnedFd>,
     pub(super) state: WorkerState,
     /// The rest of a frame that the socket has not taken yet.
@@ -153,17 +155,6 @@ pub(super) enum End {
     Killed,
 }
 
-/// The result of a request to shut down a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// It waited for a worker, and was removed.
-    NotStarted,
-    /// Its worker was notified, or is being ended.
-    Running,
-    /// It has ended already.
-    Ended,
-}
-
 impl PoolShared {
     /// Returns the shared state, and the socket from which the thread of the pool reads its wake-ups.
     pub(super) fn new(config: Config, program: Arc<str>) -> std::io::Result<(PoolShared, UnixStream)> {
@@ -178,6 +169,7 @@ impl PoolShared {
             queue: BTreeMap::new(),
             target: config.workers,
             counters: Counters::default(),
+            oom_kills: OomKills::find(),
             is_woken: false,
         };
         let (phases, _) = watch::channel(Phase::Open);
@@ -188,7 +180,8 @@ impl PoolShared {
         Ok((shared, woken))
     }
 
-    /// Returns whether this OS process was forked from the one that has started the pool. Its threads may have held the lock.
+    /// Returns whether this OS process was forked from the one that has started the pool. If so, it must not take the lock, which another thread may
+    /// have held during the fork.
     pub(super) fn is_forked(&self) -> bool {
         std::process::id() != self.owner
     }
@@ -276,18 +269,18 @@ impl PoolShared {
     }
 
     /// Asks a call to shut down, or takes it out of the queue. Its worker is ended if the call takes longer than the grace time.
-    pub(super) fn ask_to_stop(&self, id: u64) -> Asked {
+    pub(super) fn ask_to_stop(&self, id: u64) -> ShutdownOutcome {
         if self.is_forked() {
-            return Asked::Ended;
+            return ShutdownOutcome::Ended;
         }
         let mut state = self.lock();
         if state.queue.remove(&id).is_some() {
-            return Asked::NotStarted;
+            return ShutdownOutcome::NotStarted;
         }
-        let Some(worker) = state.worker_of(id) else { return Asked::Ended };
+        let Some(worker) = state.worker_of(id) else { return ShutdownOutcome::Ended };
         worker.ask_to_stop(self.config.grace);
         self.wake(&mut state);
-        Asked::Running
+        ShutdownOutcome::Running
     }
 
     /// Begins to stop the pool: calls that wait are answered, calls that run are asked to shut down. Does nothing in a forked process.
@@ -320,7 +313,7 @@ impl PoolShared {
         }
     }
 
-    /// Takes calls again, after a stop or a failure. Returns `false` while a stop goes on, which has to end first.
+    /// Takes calls again, after a stop or a failure. Returns `false` during a stop: the stop has to end first.
     #[must_use]
     pub(super) fn open(&self) -> bool {
         let mut state = self.lock();
@@ -404,6 +397,7 @@ impl PoolState {
                 continue;
             };
             let Some((_, call)) = self.queue.pop_first() else { break };
+            self.oom_kills.call_begins(now());
             match worker.assign(call, config) {
                 Assigned::Sent => has_work |= worker.is_last,
                 Assigned::Partly => has_work = true,
@@ -432,10 +426,10 @@ enum Assigned {
 }
 
 impl Worker {
-    pub(super) fn new(os_pid: Pid, socket: Arc<OwnedFd>) -> Worker {
+    pub(super) fn new(process: Arc<OsProcess>, socket: Arc<OwnedFd>) -> Worker {
         let started = now();
         Worker {
-            os_pid,
+            process,
             socket,
             state: WorkerState::Starting,
             outgoing: None,
@@ -490,17 +484,10 @@ impl Worker {
 
     /// Sends a signal to the worker and to the processes that it has started.
     fn signal(&self, signal: Signal) {
-        // No other process has this id: a worker is removed before it is reaped. Most errors mean that it has exited.
-        let _ = kill_process_group(self.os_pid, signal);
-        // A function may have moved the worker to another group. A second SIGTERM would run its handler twice.
-        let os_pid = unistd::Pid::from_raw(self.os_pid.as_raw_pid());
-        // Not with `rustix`: see `leads_its_group`.
-        if signal == Signal::KILL || unistd::getpgid(Some(os_pid)) != Ok(os_pid) {
-            let sent = kill_process(self.os_pid, signal);
-            if signal == Signal::KILL && sent == Err(Errno::PERM) {
-                // This program has given up the rights with which it has started the worker, which kills itself when its socket is closed.
-                let _ = shutdown(&*self.socket, Shutdown::Both);
-            }
+        let sent = self.process.signal(signal);
+        if signal == Signal::KILL && sent == Err(Errno::PERM) {
+            // This program has given up the rights with which it has started the worker, which kills itself when its socket is closed.
+            let _ = shutdown(&*self.socket, Shutdown::Both);
         }
     }
 
@@ -543,7 +530,7 @@ impl Worker {
         match self.end {
             End::Asked { term_at } if term_at <= now => self.terminate(),
             // The worker is dying, which has closed its socket: a kill would hide the cause.
-            End::Broken { kill_at } if kill_at <= now && kernel::is_exiting(self.os_pid) => {
+            End::Broken { kill_at } if kill_at <= now && kernel::is_exiting(self.process.id) => {
                 self.end = End::Broken { kill_at: now + UNTIL_EXIT };
             }
             End::Term { kill_at } | End::Retire { kill_at } | End::Broken { kill_at } if kill_at <= now => {

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, geteuid, getrlimit};
 
 use super::cause::refusal;
 use super::config::Config;
@@ -65,7 +65,10 @@ fn check_limits(workers: usize) -> Result<(), PoolError> {
         if workers > possible { Err(PoolError::TooManyWorkers { workers, possible, limit }) } else { Ok(()) }
     };
     check(Resource::Nofile, DESCRIPTORS, SPARE_DESCRIPTORS, "the limit of open files (`ulimit -n`)")?;
-    check(Resource::Nproc, 1, 0, "the limit of processes (`ulimit -u`)")?;
+    // This limit does not hold for the superuser.
+    if !geteuid().is_root() {
+        check(Resource::Nproc, 1, 0, "the limit of processes (`ulimit -u`)")?;
+    }
     let possible = std::fs::read_to_string("/proc/sys/kernel/pid_max").ok().and_then(|text| text.trim().parse().ok());
     match possible {
         Some(possible) if workers > possible => {

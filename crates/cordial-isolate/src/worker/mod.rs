@@ -8,11 +8,12 @@
 //!  runtime                     the task ends ─► another task sends Done ─► READ the next frame, for some milliseconds
 //! ```
 //!
-//! The serving thread is the one that has called `main`, `init` or `test_main`, or, inside of a runtime of tokio, one that was started for
-//! this. It never runs a function, so it sees the end of file even while all other threads compute.
+//! The serving thread is the thread that has called `main`, `init` or `test_main`. If that thread runs a tokio runtime, it starts another
+//! thread that serves. The serving thread never runs a function, so it sees the end of file even while all other threads compute.
 //!
-//! While calls follow each other, a thread of the runtime reads the next one itself, so that no other thread has to be woken for it. The serving
-//! thread looks once in a millisecond whether that is still so, and reads frames again once a call takes longer, or none has come.
+//! While calls follow each other closely, the runtime thread that has answered a call also reads the next call. This saves a wake-up of
+//! the serving thread. The serving thread checks once a millisecond whether a call was read since its last check. If none was, because a call
+//! takes longer or none has come, the serving thread reads the frames again.
 
 #[cfg_attr(target_os = "macos", path = "limits/macos.rs")]
 mod limits;
@@ -23,7 +24,7 @@ use crate::functions::Functions;
 use role::Role;
 pub(crate) use role::{VARIABLE, WorkerSettings, socket_number};
 
-/// Serves the functions if this process is a worker, and then never returns.
+/// If this process is a worker, serves the functions and never returns.
 pub(crate) fn serve_if_worker(functions: &Functions) {
     match Role::find() {
         Role::NoWorker => {}

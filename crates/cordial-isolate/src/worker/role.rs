@@ -26,8 +26,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) parent: i32,
     /// The number that the system gives to the worker's end of the socket: no other socket of the machine has it.
     pub(crate) socket: u64,
-    /// The number of the worker, among all that the process of its pool has started. What the worker starts inherits the variable, and is found by
-    /// it.
+    /// The number of the worker, among all workers that the process of its pool has started. It makes the variable unique: the processes that the
+    /// worker starts inherit the variable, and are found by it.
     pub(crate) worker: u64,
     /// The largest argument or result.
     pub(crate) max_payload: usize,
@@ -66,17 +66,17 @@ impl WorkerSettings {
 /// Whether this process is a worker.
 pub(super) enum Role {
     NoWorker,
-    /// A worker that cannot serve, for this reason. It may not go on with the user's program either.
+    /// A worker that cannot serve, for this reason. It must not run the user's program either.
     Unable(&'static str),
     Worker(WorkerSettings, OwnedFd),
 }
 
 /// Why a worker cannot serve if its parent is the pool and it leads its group, but its standard input is not the socket.
 const NO_SOCKET: &str =
-    "standard input is not the socket of the pool any more; leave it as it is up to `cordial_isolate::init` or `main`";
+    "standard input is not the socket of the pool any more; do not replace it before `cordial_isolate::init` or `main`";
 
 /// Why a process cannot serve if its standard input is the socket, but its parent is not the pool.
-const OTHER_PARENT: &str = "its parent is not the program with the pool: that one is gone, or has started another program, which has to begin this one by `exec`, in the same PID namespace (no `unshare --fork`)";
+const OTHER_PARENT: &str = "its parent is not the program with the pool: either that program has ended, or it has started a program in between, which has to begin this one by `exec`, in the same PID namespace (no `unshare --fork`)";
 
 impl Role {
     /// Returns the role of this process. A process is a worker if the environment variable names the socket at its standard input. A process
@@ -88,8 +88,8 @@ impl Role {
         };
         match socket_number(stdin()) {
             Ok(socket) if socket == settings.socket => {}
-            // In a container, the pool may be the process that orphans get as their parent. An orphan is in the group of a worker, or
-            // leads a session.
+            // The pool is also the parent of an orphan of a worker if it is the process that adopts orphans, as in a container. Such an orphan
+            // is in the group of a worker, or leads a session.
             _ if parent() == Some(settings.parent) && leads_its_group() && !leads_its_session() => {
                 return Role::Unable(NO_SOCKET);
             }
@@ -113,8 +113,8 @@ impl Role {
     }
 }
 
-/// Returns the number that the system gives to a socket: it is the same for all of its descriptors, in all processes. A file may have the same
-/// number, and is an error.
+/// Returns the number that the system gives to a socket: it is the same for all of its descriptors, in all processes. A descriptor of another
+/// kind is an error, because a file may have the same number.
 pub(crate) fn socket_number(socket: impl AsFd) -> io::Result<u64> {
     let metadata = File::from(socket.as_fd().try_clone_to_owned()?).metadata()?;
     if !metadata.file_type().is_socket() {

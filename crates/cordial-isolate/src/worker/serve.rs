@@ -34,36 +34,36 @@ const UNTIL_STUCK: Duration = Duration::from_millis(100);
 /// How long a call that has ended waits until its output is written, before it is answered.
 const FLUSH_LIMIT: Duration = Duration::from_millis(100);
 
-/// How long a worker without a socket waits until its pool has found that and kills it.
+/// How long a worker whose socket is closed waits for its pool to kill it.
 const UNTIL_KILLED: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// How long a process that has answered a call waits for the next one, before the serving thread does so alone.
+/// How long the process that has answered a call waits for a frame before it checks whether the serving thread reads the frames again.
 const UNTIL_COLD: Duration = Duration::from_millis(4);
 
-/// How often the serving thread looks whether calls still follow each other, while it does not wait for frames.
+/// How often the serving thread checks whether calls still follow each other, while it does not wait for frames.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
 /// How many calls are answered before the processes are counted again, which takes some 20 µs.
 const CALLS_BETWEEN: u64 = 64;
 
-/// The number of no call.
+/// Stands for no call: the numbers of calls begin with 1.
 const NO_CALL: u64 = 0;
 
 /// What the serving thread and the processes of a worker share.
 struct WorkerShared {
-    /// The worker. A process that is forked from it has a copy of this.
+    /// The OS process of the worker. In a process that a function has forked, `getpid` differs from it.
     os_pid: OsPid,
     socket: OwnedFd,
     settings: WorkerSettings,
     functions: Functions,
     incoming: Mutex<Incoming>,
-    /// Whether calls follow each other, so that the process that has answered one waits for the next one, and the serving thread does not.
+    /// Whether calls follow each other closely. If so, the process that has answered a call reads the next one, and the serving thread reads none.
     is_hot: AtomicBool,
     /// Whether the serving thread waits for frames.
     is_awaited: AtomicBool,
     /// How many calls were answered.
     n_answered: AtomicU64,
-    /// Whether no process but those that serve was left when they were counted last.
+    /// Whether the last count found only the processes that serve calls, and none that a function has left behind.
     is_alone: AtomicBool,
     /// How many calls were taken while `is_hot`.
     hot_calls: AtomicU64,
@@ -83,13 +83,13 @@ struct Started {
     task: Task<Vec<u8>>,
 }
 
-/// Serves calls until the pool is gone or needs the worker no longer.
+/// Serves calls until the pool is gone or no longer needs the worker.
 pub(super) fn serve(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) -> ! {
     if tokio::runtime::Handle::try_current().is_err() {
         serve_here(functions, settings, socket);
     }
-    // `init` was called within `#[tokio::main]`, or `test_main` within `#[tokio::test]`. This thread never returns to that runtime, which
-    // may have no other one to drive it. So what serves must not belong to it.
+    // `init` was called within `#[tokio::main]`, or `test_main` within `#[tokio::test]`. This thread never returns to that runtime, and may
+    // be the only thread that drives it. So another thread serves, which does not belong to that runtime.
     std::thread::scope(|scope| {
         let serving = std::thread::Builder::new().spawn_scoped(scope, || serve_here(functions, settings, socket));
         if let Err(error) = serving {
@@ -103,7 +103,8 @@ pub(super) fn serve(functions: &Functions, settings: &WorkerSettings, socket: Ow
 fn serve_here(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) -> ! {
     match try_serve(functions, settings, socket) {
         Ok(()) => end_with_group(settings),
-        // This thread has held the last reference to the socket. The pool sees its end, kills this process, and reports that reason.
+        // A function has closed the descriptor, and no wait of this thread keeps the socket open any more. The pool sees that the socket is closed,
+        // kills this process, and reports why.
         Err(error) if has_no_socket(&error) => {
             let _ = poll(&mut [], Some(&UNTIL_KILLED));
             end_with_group(settings)
@@ -112,7 +113,7 @@ fn serve_here(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd)
     }
 }
 
-/// Returns whether a function has closed the descriptor of the socket. It may be that of another file by now.
+/// Returns whether a function has closed the descriptor of the socket. The descriptor may belong to another file by now.
 fn has_no_socket(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::BADF | Errno::NOTSOCK))
 }
@@ -128,7 +129,7 @@ pub(super) fn fail(error: impl std::fmt::Display) -> ! {
 fn end_with_group(settings: &WorkerSettings) -> ! {
     descendants::kill_own();
     descendants::kill_orphans(&settings.mark());
-    // A function may have moved this process to the group of others, which are not to be killed.
+    // Kills only the group that this process leads. A function may have moved this process to another group, which must not be killed.
     let _ = kill_process_group(getpid(), Signal::KILL);
     let _ = kill_process(getpid(), Signal::KILL);
     process::exit(1)
@@ -142,13 +143,13 @@ fn end_by_hangup() -> ! {
 
 fn try_serve(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) -> io::Result<()> {
     let signals = Signals::listen(settings)?;
-    // One worker, because a process runs one call at a time. If the call blocks that worker while other tasks wait, the scheduler starts a
+    // One worker thread, because the process runs one call at a time. If the call blocks that thread while other tasks wait, the scheduler starts a
     // stand-in. If the runtime does not start, the process ends with its error.
     match Runtime::builder().workers(1).check_threads(false).install() {
         Ok(()) | Err(cordial::BuildError::AlreadyInUse) => {}
         Err(error) => return Err(io::Error::other(error)),
     }
-    // Starts the threads before the memory limit is set, because the limit does not include what the worker has then.
+    // Starts the threads before the memory limit is set, so that their memory does not count.
     Task::spawn(async {}).wait().map_err(io::Error::other)?;
     let mut cpu_timer = settings.cpu_time.map(CpuTimer::new).transpose()?;
     set_socket_timeout(&socket, SocketTimeout::Recv, Some(UNTIL_COLD))?;
@@ -217,7 +218,7 @@ enum Next {
 struct Signals {
     /// The parent-death signal. Other processes may send the same signal, so the parent is checked.
     parent_death: UnixStream,
-    /// The kernel sends it to a stopped process whose parent has ended. Without a handler, it would end this process, but not
+    /// SIGHUP, which the kernel sends to a stopped process whose parent has ended. Without a handler, it would end this process, but not
     /// all of the processes that this one has started.
     hangup: UnixStream,
 }
@@ -274,7 +275,7 @@ impl WorkerShared {
             let n_fds = if is_hot { 2 } else { 3 };
             match poll(&mut fds[..n_fds], if is_hot { Some(&LOOK) } else { limit.as_ref() }) {
                 Err(Errno::INTR) => continue,
-                // If the last call takes long, or none has followed it, this thread waits for frames: they may ask it to shut down.
+                // If the last call takes long, or none has followed it, this thread waits for frames: one may ask the call to shut down.
                 Ok(0) if is_hot => {
                     let before = std::mem::replace(&mut hot_calls, self.hot_calls.load(Ordering::SeqCst));
                     if before == hot_calls {
@@ -298,7 +299,7 @@ impl WorkerShared {
         }
     }
 
-    /// Does what `wait` does where the system refuses it, because a function has lowered the limit of open files below the number of descriptors.
+    /// Replaces `wait` if the system refuses to poll, because a function has lowered the limit of open files below the number of descriptors.
     fn wait_by_trying(&self, signals: &Signals, limit: Option<&Timespec>) -> bool {
         let mut left = limit.map(|limit| limit.tv_nsec / PAUSE.tv_nsec);
         loop {
@@ -325,15 +326,15 @@ impl WorkerShared {
         (number == last && self.running.load(Ordering::SeqCst) == number).then_some(pid)
     }
 
-    /// Reads frames up to one that says what to do, and starts the call of such a frame.
+    /// Reads frames until one of them needs an action. If that frame is a call, starts the call.
     fn receive(&self, flags: RecvFlags, mut cpu_timer: Option<&mut CpuTimer>) -> io::Result<Next> {
         let mut incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner);
         let runs_none = self.running.load(Ordering::SeqCst) == NO_CALL;
-        // The serving thread has taken a call meanwhile, which waits for this thread.
+        // Meanwhile the serving thread has taken a call, and the process of that call needs this thread to run.
         if !runs_none && !flags.contains(RecvFlags::DONTWAIT) {
             return Ok(Next::Nothing);
         }
-        // What the previous call has left of its time must not end this one while its argument is read.
+        // The remaining time of the previous call must not end this call while its argument is read.
         if let Some(timer) = cpu_timer.as_mut().filter(|_| runs_none) {
             timer.restart()?;
         }
@@ -360,8 +361,8 @@ impl WorkerShared {
         }
     }
 
-    /// Returns an error if a function has closed the socket, also if its descriptor is that of another file or socket by now, whose bytes are not
-    /// those of the pool.
+    /// Returns an error if a function has closed the socket. Its descriptor may by now belong to another file or socket, whose bytes do not come
+    /// from the pool.
     fn check_socket(&self) -> io::Result<()> {
         if fstat(&self.socket)?.st_ino == self.settings.socket { Ok(()) } else { Err(Errno::NOTSOCK.into()) }
     }
@@ -372,7 +373,7 @@ impl WorkerShared {
         frame.send(&self.socket, SendFlags::empty()).map(drop)
     }
 
-    /// Starts a call. `None` if the function is not served: the call is answered then.
+    /// Starts a call. `None` if the function is not served: then the call was answered with that error.
     fn start(&self, frame: Frame) -> io::Result<Option<Started>> {
         let number = frame.call;
         let Some((preface, input)) = frame.into_call() else {
@@ -417,8 +418,8 @@ impl WorkerShared {
         self.send(Outgoing::new(Kind::Done, number, outcome))
     }
 
-    /// Returns whether a thread of the runtime may wait for calls. What a call has left behind in this runtime, which has one worker, must not wait
-    /// with that thread.
+    /// Returns whether a process may block the only worker of the runtime while it waits for calls. It may not while other processes, which a call
+    /// has left behind, need that worker.
     fn may_wait(&self) -> bool {
         // The timer belongs to the serving thread.
         if self.settings.cpu_time.is_some() {
@@ -428,7 +429,7 @@ impl WorkerShared {
         let was_alone = self.is_alone.load(Ordering::SeqCst);
         if n_answered.is_multiple_of(CALLS_BETWEEN) || was_alone && !self.is_hot.load(Ordering::SeqCst) {
             let alive = inspector().totals().alive;
-            // This process, and, if the serving thread has taken the next call, the process of that and the one that answers it.
+            // 1 is this process. If the serving thread has taken the next call, the process of that call and the one that answers it are added.
             let own = if self.running.load(Ordering::SeqCst) == NO_CALL { 1 } else { 3 };
             self.is_alone.store(alive <= own, Ordering::SeqCst);
         }
@@ -442,7 +443,8 @@ impl WorkerShared {
             return Ok(None);
         }
         if self.running.load(Ordering::SeqCst) != NO_CALL {
-            // The serving thread was faster. The process that answers that call is to be faster next time.
+            // The serving thread has taken the next call already. `is_hot` stops it from reading more calls: the process that answers that call
+            // reads them.
             self.is_hot.store(true, Ordering::SeqCst);
             return Ok(None);
         }
@@ -454,12 +456,12 @@ impl WorkerShared {
                     let has_frame = self.incoming.lock().unwrap_or_else(PoisonError::into_inner).has_frame();
                     self.is_hot.store(!has_frame, Ordering::SeqCst);
                     if has_frame {
-                        // A request to shut down the call has come with it, and is for the serving thread, which this wakes.
+                        // A request to shut down the call has come with the call. Only the serving thread handles it: this wakes that thread.
                         let _ = kill_process(getpid(), PARENT_DEATH);
                     }
                     return Ok(Some(call));
                 }
-                // Of a call that has ended.
+                // The request is for a call that has ended.
                 Next::Stop(_) => {}
                 Next::Nothing => {
                     let is_hot = self.is_hot.load(Ordering::SeqCst) && !self.is_awaited.load(Ordering::SeqCst);
@@ -486,7 +488,8 @@ impl WorkerShared {
         end_with_group(&self.settings)
     }
 
-    /// Ends a process that the function has forked, and in which it has returned as well: the call is that of the worker.
+    /// Ends this process if it is not the worker, but a fork: the function has forked the worker and has returned in both processes. Only the worker
+    /// answers the call.
     fn end_if_forked(&self) {
         if getpid() != self.os_pid {
             let _ = kill_process(getpid(), Signal::KILL);

@@ -8,7 +8,8 @@ use std::time::Duration;
 use cordial::{Exit, LostCause, Shutdown, Task};
 use cordial_isolate::{Function, Pool, PoolError};
 
-use crate::functions::{ALLOCATE, LONG_ERROR, OS_PID, SQUARE, TENANT, TENANT_SEEN, WAIT, functions};
+use crate::functions::{ALLOCATE, LONG_ERROR, OS_PID, SQUARE, TENANT, TENANT_SEEN, WAIT, functions, until_running};
+use crate::roles::skip;
 
 /// The variable that is set in the process of a test that runs alone.
 pub(crate) const ALONE: &str = "CORDIAL_ISOLATE_TEST_ALONE";
@@ -50,11 +51,13 @@ fn without_init_a_pool_does_not_start_and_no_second_main_runs() {
 }
 
 #[test]
-fn workers_start_also_when_the_loader_has_started_the_program() {
+fn workers_start_even_if_the_loader_has_started_the_program() {
     cordial_isolate::test_main(functions());
     if std::env::var_os(ALONE).is_none() {
         let loaders = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"].map(std::path::Path::new);
-        let Some(loader) = loaders.into_iter().find(|loader| loader.exists()) else { return };
+        let Some(loader) = loaders.into_iter().find(|loader| loader.exists()) else {
+            return skip("this test knows no dynamic loader of this system");
+        };
         let test = std::thread::current().name().unwrap().to_owned();
         let mut command = Command::new(loader);
         command.args(["--inhibit-cache".as_ref(), std::env::current_exe().unwrap().as_os_str()]);
@@ -69,7 +72,7 @@ fn workers_start_also_when_the_loader_has_started_the_program() {
 }
 
 #[test]
-fn workers_start_also_when_the_executable_was_deleted_or_replaced() {
+fn workers_start_even_if_the_executable_was_deleted_or_replaced() {
     cordial_isolate::test_main(functions());
     let folder = std::env::temp_dir().join(format!("cordial-isolate-{}", std::process::id()));
     let copy = folder.join("program");
@@ -159,9 +162,7 @@ fn the_longest_times_are_allowed() {
         let pool = pool.cpu_time(longest).memory(u64::MAX).start().unwrap();
         assert_eq!(pool.call(SQUARE, 3).timeout(Duration::from_secs(30)).await, Ok(9));
         let wait = pool.call(WAIT, 60_000);
-        while pool.statistics().running == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until_running(&pool).await;
         assert_eq!(wait.shutdown(Shutdown::Infinity).await, None);
         pool.stop().await;
     })

@@ -43,7 +43,7 @@ fn processes_outside_the_group_end_with_a_worker_that_is_killed() {
     cordial::run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let ids = start_all(&pool).await;
-        let exit = pool.call(SPIN, ()).timeout(Duration::from_millis(20)).await.unwrap_err();
+        let exit = spinning(&pool).await.timeout(Duration::from_millis(1)).await.unwrap_err();
         assert!(exit.is_timeout(), "{exit}");
         until_gone(&ids);
     })

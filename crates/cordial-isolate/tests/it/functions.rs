@@ -1,7 +1,7 @@
 //! The functions of the tests, most of which end badly.
 
 use std::fmt;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use cordial::{Exit, Inherited, Task};
 use cordial_isolate::dispatch::carried_value;
-use cordial_isolate::{Function, Functions, Pool};
+use cordial_isolate::{Function, Functions, Pool, WorkerActivity};
+use rustix::process::Pid;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) const SQUARE: Function<u64, u64> = Function::new("square");
@@ -20,6 +21,12 @@ pub(crate) const PARSE: Function<String, u64> = Function::new("parse");
 pub(crate) const UNPRINTABLE: Function<(), ()> = Function::new("unprintable");
 pub(crate) const LONG_ERROR: Function<usize, ()> = Function::new("long_error");
 pub(crate) const SPIN: Function<(), ()> = Function::new("spin");
+/// Starts a shell that creates the first file once it traps SIGTERM, and the second one when that comes. Then computes forever.
+pub(crate) const SPIN_BESIDE_A_TRAP: Function<(PathBuf, PathBuf), ()> = Function::new("spin_beside_a_trap");
+/// Creates this file, and then computes forever.
+const SPIN_AFTER: Function<PathBuf, ()> = Function::new("spin_after");
+/// Blocks its thread.
+pub(crate) const BLOCK: Function<(), ()> = Function::new("block");
 pub(crate) const WAIT: Function<u64, u64> = Function::new("wait");
 pub(crate) const ABORT: Function<(), ()> = Function::new("abort");
 pub(crate) const SEGV: Function<(), ()> = Function::new("segv");
@@ -31,6 +38,8 @@ pub(crate) const GRANDCHILD: Function<(), u32> = Function::new("grandchild");
 pub(crate) const LEAVE: Function<Leaves, u32> = Function::new("leave");
 pub(crate) const JOIN_PARENT: Function<(), ()> = Function::new("join_parent");
 pub(crate) const PRINT: Function<usize, ()> = Function::new("print");
+/// Writes each line by a system call of its own.
+pub(crate) const PRINT_LINES: Function<usize, ()> = Function::new("print_lines");
 /// Returns a value that is nested to this depth.
 pub(crate) const NEST: Function<usize, Level> = Function::new("nest");
 /// Returns how deeply a value is nested.
@@ -126,6 +135,22 @@ pub(crate) fn functions() -> Functions {
         .add_fallible(UNPRINTABLE, |()| async move { Err::<(), Unprintable>(Unprintable) })
         .add_fallible(LONG_ERROR, |bytes: usize| async move { Err::<(), String>("x".repeat(bytes)) })
         .add_blocking(SPIN, |()| spin())
+        .add_blocking(SPIN_AFTER, |begun: PathBuf| {
+            std::fs::write(begun, "").expect("the folder is writable");
+            spin();
+        })
+        .add_blocking(SPIN_BESIDE_A_TRAP, |(ready, trapped)| {
+            let script = "trap '>\"$2\"; exit' TERM; >\"$1\"; while :; do sleep 0.01; done";
+            let mut command = Command::new("sh");
+            command.args(["-c", script, "sh"]).arg(ready).arg(trapped);
+            let _ = command.stdin(Stdio::null()).spawn().expect("`sh` starts").id();
+            spin();
+        })
+        .add_blocking(BLOCK, |()| {
+            loop {
+                std::thread::park();
+            }
+        })
         .add(WAIT, |milliseconds| async move {
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
             milliseconds
@@ -153,6 +178,7 @@ pub(crate) fn functions() -> Functions {
             spin()
         })
         .add_blocking(PRINT, print)
+        .add_blocking(PRINT_LINES, print_lines)
         .add_blocking(NEST, Level::nested)
         .add_blocking(DEPTH, |level: Level| level.depth())
         .add_blocking(RESULT, |bytes| vec![7; bytes])
@@ -201,6 +227,39 @@ pub(crate) fn functions() -> Functions {
         .add(WAIT_FOR_EVER, |()| std::future::pending())
         .add(TO_KILL, |()| std::future::pending())
         .add(TO_STOP, |()| std::future::pending())
+}
+
+/// Waits until a worker has got a call.
+pub(crate) async fn until_running(pool: &Pool) {
+    while pool.statistics().running == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Waits until a worker has got a call, and returns its OS process.
+pub(crate) async fn worker_of_call(pool: &Pool) -> Pid {
+    loop {
+        let workers = pool.statistics().workers;
+        let running = workers.iter().find(|worker| matches!(worker.activity, WorkerActivity::Running(_)));
+        if let Some(worker) = running {
+            return Pid::from_raw(worker.os_pid).expect("no process has the number 0");
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Makes a call that computes forever, and waits until its worker has begun with it. Before that, a request to shut down would end the call, and
+/// its worker would live on.
+pub(crate) async fn spinning(pool: &Pool) -> Task<()> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let begun = std::env::temp_dir().join(format!("cordial-isolate-begun-{}-{number}", std::process::id()));
+    let task = pool.call(SPIN_AFTER, begun.clone());
+    while !begun.exists() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    std::fs::remove_file(begun).expect("the folder is writable");
+    task
 }
 
 /// A value that is nested.
@@ -288,8 +347,17 @@ fn overflow(n: u64) -> u64 {
     if n == u64::MAX { 0 } else { overflow(n + 1) + array[7] }
 }
 
-#[expect(clippy::print_stdout, reason = "that is the test")]
+/// Writes lines of 100 bytes, in blocks that a pipe takes as a whole.
 fn print(bytes: usize) {
+    let line = format!("{}\n", "x".repeat(99));
+    let block = line.repeat(640);
+    for _ in 0..bytes / block.len() {
+        std::io::stdout().write_all(block.as_bytes()).expect("the pool reads it");
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "that is the test")]
+fn print_lines(bytes: usize) {
     let line = "x".repeat(99);
     for _ in 0..bytes / 100 {
         println!("{line}");

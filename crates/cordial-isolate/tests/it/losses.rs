@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cordial::{Exit, Lost, LostCause, Retry, Shutdown, StreamTimeout};
-use cordial_isolate::{Pool, WorkerActivity};
+use cordial_isolate::Pool;
 use rustix::process::{Pid, Signal, kill_process, setpriority_process};
 
 use crate::functions::*;
@@ -17,13 +17,6 @@ async fn lost(task: cordial::Task<impl Send + std::fmt::Debug>) -> std::sync::Ar
     match task.timeout(LONG).await {
         Err(Exit::Lost(lost)) => lost,
         other => panic!("expected `Exit::Lost`, not {other:?}"),
-    }
-}
-
-/// Waits until a call runs.
-async fn until_running(pool: &Pool) {
-    while pool.statistics().running == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -164,8 +157,7 @@ fn a_call_that_does_not_end_in_time_is_counted_as_killed() {
     cordial_isolate::test_main(functions());
     cordial::run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
-        let task = pool.call(SPIN, ());
-        until_running(&pool).await;
+        let task = spinning(&pool).await;
         assert!(task.timeout(Duration::from_millis(1)).await.unwrap_err().is_timeout());
         assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
         while pool.statistics().killed == 0 {
@@ -212,10 +204,7 @@ fn a_worker_that_takes_long_to_die_has_the_cause_of_its_death() {
             let mut causes = Vec::new();
             for _ in 0..10 {
                 let task = pool.call(TO_KILL, ());
-                until_running(&pool).await;
-                let workers = pool.statistics().workers;
-                let worker = workers.iter().find(|worker| matches!(worker.activity, WorkerActivity::Running(_)));
-                let worker = Pid::from_raw(worker.unwrap().os_pid).unwrap();
+                let worker = worker_of_call(&pool).await;
                 for thread in std::fs::read_dir(format!("/proc/{}/task", worker.as_raw_nonzero())).unwrap().flatten() {
                     let thread = thread.file_name().to_string_lossy().parse().ok().and_then(Pid::from_raw);
                     let _ = setpriority_process(thread, 19);
@@ -295,9 +284,11 @@ fn much_output_holds_nothing_up() {
     cordial_isolate::test_main(functions());
     cordial::run(async {
         let pool = Pool::builder().workers(2).start().unwrap();
-        let print = pool.call(PRINT, 100_000_000).timeout(Duration::from_secs(600));
-        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
-        print.await.unwrap();
+        for function in [PRINT, PRINT_LINES] {
+            let print = pool.call(function, 100_000_000).timeout(Duration::from_secs(600));
+            assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+            print.await.unwrap();
+        }
         assert_eq!(pool.call(SQUARE, 4).timeout(LONG).await, Ok(16));
     })
     .unwrap();

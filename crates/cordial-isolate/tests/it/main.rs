@@ -17,6 +17,7 @@ mod recycling;
 mod roles;
 mod signals;
 mod starts;
+mod tasks;
 mod travels;
 mod wakers;
 mod warm;

@@ -228,7 +228,8 @@ fn nothing_that_goes_wrong_affects_other_calls_and_nothing_is_left() {
             Task::spawn(async move {
                 let mut failures = Vec::new();
                 let mut n = 0;
-                // A call waits while both workers have other ones. With 4 % of a core, a backtrace and 10 MB of output took 22 s.
+                // A call waits while both workers run other calls: 22 s for a backtrace and 10 MB of output, on a machine that gave the test 4 %
+                // of a core.
                 let mut longest = Duration::ZERO;
                 while !is_over.load(Ordering::SeqCst) {
                     n += 1;

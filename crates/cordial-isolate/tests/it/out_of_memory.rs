@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use cordial::{Exit, LostCause};
 use cordial_isolate::Pool;
+use rustix::process::{Signal, kill_process};
 
 use crate::bad_input::alone_after;
-use crate::functions::{ALLOCATE, SQUARE, functions};
+use crate::functions::{ALLOCATE, SPIN, SQUARE, functions, worker_of_call};
 use crate::roles::skip;
 
 const LIMIT: usize = 256 << 20;
@@ -60,7 +62,7 @@ fn a_worker_that_the_system_kills_for_lack_of_memory_says_so() {
     if let Some(output) = alone_after(&join) {
         return assert!(output.status.success(), "{output:?}");
     }
-    // In the inner process, the group is that of the outer one.
+    // The inner process runs in the control group that the outer process has made, and does not need this one.
     drop(group);
     cordial::run(async {
         let long = Duration::from_secs(60);
@@ -72,14 +74,13 @@ fn a_worker_that_the_system_kills_for_lack_of_memory_says_so() {
             }
             assert_eq!(pool.call(SQUARE, 3).timeout(long).await, Ok(9));
         }
-        let killed = pool.call(crate::functions::SPIN, ());
-        while pool.statistics().running == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        for worker in pool.statistics().workers {
-            let pid = rustix::process::Pid::from_raw(worker.os_pid).unwrap();
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
+        // Another program of the group, which keeps in memory what it reads. Its end has nothing to do with calls that begin later.
+        let program = format!("head -c {} /dev/zero | tail", 2 * LIMIT);
+        let other = Command::new("sh").args(["-c", &program]).stdout(Stdio::null()).status().unwrap();
+        assert!(!other.success(), "the system has killed `tail`: {other}");
+        tokio::time::sleep(Duration::from_millis(2100)).await;
+        let killed = pool.call(SPIN, ());
+        kill_process(worker_of_call(&pool).await, Signal::KILL).unwrap();
         match killed.timeout(long).await {
             Err(Exit::Lost(lost)) => {
                 assert_eq!(*lost.cause(), LostCause::signal(9), "a signal of another process is no lack of memory")

@@ -71,6 +71,26 @@ fn a_line_without_a_break_belongs_to_its_call_and_a_subscriber_that_panics_ends_
     }
 }
 
+/// Before the test that a worker runs, the test harness writes its name to standard output, without a line break.
+#[test]
+fn what_a_worker_has_written_before_it_was_ready_belongs_to_no_call() {
+    cordial_isolate::test_main(functions());
+    // In a process of its own, as it sets the subscriber of the program.
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    let lines = Lines::default();
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines.clone())).unwrap();
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        assert_eq!(pool.call(UNENDED_OUT, "the first".to_owned()).timeout(LONG).await, Ok(()));
+    })
+    .unwrap();
+    let lines = lines.0.lock().expect("no test panics with it");
+    assert!(lines.iter().any(|(function, line)| function.is_empty() && line.starts_with("test output::")), "{lines:?}");
+    assert!(lines.contains(&("\"unended_out\"".to_owned(), "the first".to_owned())), "{lines:?}");
+}
+
 #[test]
 fn calls_are_answered_while_a_thread_of_a_function_holds_the_lock_of_standard_output() {
     cordial_isolate::test_main(functions());

@@ -162,7 +162,7 @@ fn a_call_of_test_main_on_a_thread_of_another_name_says_what_a_worker_looks_for(
 
 /// In a worker, functions do not run on the runtime of tokio in which `test_main` is called.
 #[tokio::test]
-async fn a_worker_serves_also_when_its_main_is_that_of_tokio() {
+async fn a_worker_serves_even_if_its_main_runs_on_tokio() {
     // In a process of its own, so that its workers run this test.
     if let Some(output) = alone(None) {
         return assert!(output.status.success(), "{output:?}");
@@ -175,9 +175,9 @@ async fn a_worker_serves_also_when_its_main_is_that_of_tokio() {
     assert!(matches!(pool.call(ABORT, ()).timeout(LONG).await, Err(Exit::Lost(_))));
 }
 
-/// As in the test above, with the runtime of tokio that has several threads.
+/// Like the test above, on a tokio runtime with several threads.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_serves_also_when_its_main_is_that_of_tokio_with_several_threads() {
+async fn a_worker_serves_even_if_its_main_runs_on_tokio_with_several_threads() {
     // In a process of its own, so that its workers run this test.
     if let Some(output) = alone(None) {
         return assert!(output.status.success(), "{output:?}");

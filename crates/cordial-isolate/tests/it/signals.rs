@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use cordial::{Exit, LostCause};
-use cordial_isolate::{Pool, WorkerActivity};
-use rustix::process::{Pid, Signal, kill_process};
+use cordial_isolate::Pool;
+use rustix::process::{Signal, kill_process};
 
 use crate::bad_input::{alone, alone_after};
-use crate::functions::{OS_PID, SPIN, SQUARE, TO_KILL, functions};
+use crate::functions::{OS_PID, SPIN, SQUARE, TO_KILL, functions, spinning, worker_of_call};
 use crate::processes::until_gone;
 use crate::roles::skip;
 
@@ -33,13 +33,13 @@ fn assert_limited(commands: &str) {
 }
 
 #[test]
-fn the_limit_of_processor_time_holds_also_if_the_program_ignores_its_signal() {
+fn the_limit_of_processor_time_holds_even_if_the_program_ignores_its_signal() {
     assert_limited("set -- env --ignore-signal=XCPU \"$@\"");
 }
 
 /// Programs that wait for signals with `sigwait` or `signalfd` block them in all threads.
 #[test]
-fn the_limit_of_processor_time_holds_also_if_the_program_blocks_all_signals() {
+fn the_limit_of_processor_time_holds_even_if_the_program_blocks_all_signals() {
     assert_limited("set -- env --block-signal \"$@\"");
 }
 
@@ -51,15 +51,7 @@ fn a_signal_of_another_process_is_the_cause_of_the_loss() {
         // Not SIGINT, which a shell without job control lets the programs ignore that it starts in the background.
         for signal in [Signal::HUP, Signal::USR1, Signal::TERM] {
             let task = pool.call(TO_KILL, ());
-            let worker = loop {
-                let workers = pool.statistics().workers;
-                let is_running = |activity: &WorkerActivity| matches!(activity, WorkerActivity::Running(_));
-                match workers.iter().find(|worker| is_running(&worker.activity)) {
-                    Some(worker) => break worker.os_pid,
-                    None => tokio::time::sleep(Duration::from_millis(1)).await,
-                }
-            };
-            kill_process(Pid::from_raw(worker).unwrap(), signal).unwrap();
+            kill_process(worker_of_call(&pool).await, signal).unwrap();
             match task.timeout(LONG).await {
                 Err(Exit::Lost(lost)) => assert_eq!(*lost.cause(), LostCause::signal(signal.as_raw())),
                 other => panic!("expected a loss, not {other:?}"),
@@ -70,22 +62,23 @@ fn a_signal_of_another_process_is_the_cause_of_the_loss() {
     .unwrap();
 }
 
-/// Such a program may not send signals to the workers that it has started before.
+/// The program starts workers as root, and then changes its user. After that it may not send signals to these workers.
 #[test]
-fn a_call_is_killed_also_if_the_program_is_no_longer_that_of_root() {
+fn a_call_is_killed_even_if_the_program_no_longer_runs_as_root() {
     cordial_isolate::test_main(functions());
     if !nix::unistd::geteuid().is_root() {
         return skip("this test needs the rights of root, which it gives up");
     }
-    // In a process of its own, which gives up its rights.
+    // Runs in a process of its own, because the process gives up its rights.
     if let Some(output) = alone(None) {
         return assert!(output.status.success(), "{output:?}");
     }
     cordial::run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let worker = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
+        let spin = spinning(&pool).await;
         nix::unistd::setuid(nix::unistd::Uid::from_raw(65534)).unwrap();
-        assert!(pool.call(SPIN, ()).timeout(Duration::from_millis(20)).await.unwrap_err().is_timeout());
+        assert!(spin.timeout(Duration::from_millis(1)).await.unwrap_err().is_timeout());
         until_gone(&[worker]);
         pool.stop().await;
     })

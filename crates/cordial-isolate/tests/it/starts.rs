@@ -2,14 +2,19 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cordial::{Exit, LostCause};
+use cordial::{Exit, LostCause, Task};
 use cordial_isolate::{Pool, PoolError, WorkerActivity};
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, getpriority_process, kill_process, setrlimit};
 
-use crate::bad_input::{alone, alone_after};
-use crate::functions::{ABORT, FORBID_FILES, NESTED, OS_PID, SPIN, SQUARE, functions};
+use crate::bad_input::{ALONE, alone, alone_after};
+use crate::functions::*;
+use crate::processes::{is_running, until_gone};
+use crate::roles::{has_namespaces, skip, skip_without_namespaces};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -176,6 +181,62 @@ fn a_program_that_ignores_sigchld_is_told_why_it_has_no_reason() {
     .unwrap();
 }
 
+/// The kernel has reaped the worker then, and may give its number to another process.
+#[cfg(target_os = "linux")]
+#[expect(clippy::zombie_processes, reason = "the program ignores SIGCHLD, so the kernel reaps its children")]
+#[test]
+fn a_process_with_the_number_of_a_worker_that_was_reaped_gets_no_signal() {
+    use std::os::unix::process::CommandExt;
+
+    let is_outer = std::env::var_os(ALONE).is_none();
+    if is_outer && !has_namespaces(&["--pid", "--fork", "--mount-proc", "true"]) {
+        return skip_without_namespaces();
+    }
+    cordial_isolate::test_main(functions());
+    if let Some(output) = alone_after("set -- unshare --pid --fork --mount-proc env --ignore-signal=CHLD \"$@\"") {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).grace(Duration::ZERO).start().unwrap();
+        let worker = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
+        Task::start(pool.call(BLOCK, ()));
+        until_running(&pool).await;
+        // The worker ends at once, and its group 100 ms later.
+        let stop = Task::spawn(async move { pool.stop().await });
+        let other = loop {
+            fs::write("/proc/sys/kernel/ns_last_pid", (worker - 1).to_string()).unwrap();
+            let mut other = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
+            if other.id() == worker {
+                break other;
+            }
+            other.kill().unwrap();
+        };
+        stop.timeout(LONG).await.unwrap();
+        assert!(is_running(other.id()));
+        kill_process(Pid::from_child(&other), Signal::KILL).unwrap();
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_program_that_ignores_sigchld_leaves_no_process() {
+    cordial_isolate::test_main(functions());
+    if let Some(output) = alone_after("set -- env --ignore-signal=CHLD \"$@\"") {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let left = pool.call(GRANDCHILD, ()).timeout(LONG).await.unwrap();
+        pool.call(ABORT, ()).timeout(LONG).await.unwrap_err();
+        until_gone(&[left]);
+        let left = pool.call(GRANDCHILD, ()).timeout(LONG).await.unwrap();
+        spinning(&pool).await.timeout(Duration::from_millis(1)).await.unwrap_err();
+        until_gone(&[left]);
+        pool.stop().await;
+    })
+    .unwrap();
+}
+
 #[test]
 fn more_workers_than_the_system_allows_are_a_sentence() {
     cordial_isolate::test_main(functions());
@@ -194,6 +255,25 @@ fn more_workers_than_the_system_allows_are_a_sentence() {
     drop(taken);
     cordial::run(async {
         let pool = Pool::builder().workers(8).start().unwrap();
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+    })
+    .unwrap();
+}
+
+/// The system limits the processes of other users only.
+#[test]
+fn root_has_more_workers_than_its_limit_of_processes() {
+    cordial_isolate::test_main(functions());
+    let script = ["--nproc=1", "sh", "-c", "sleep 0 & wait"];
+    let is_exempt = || Command::new("prlimit").args(script).status().is_ok_and(|status| status.success());
+    if !rustix::process::geteuid().is_root() || !is_exempt() {
+        return skip("this test needs root, and a system that does not limit its processes");
+    }
+    if let Some(output) = alone_after("set -- prlimit --nproc=1 \"$@\"") {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial::run(async {
+        let pool = Pool::builder().workers(2).start().unwrap();
         assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
     })
     .unwrap();
@@ -229,4 +309,46 @@ fn a_main_without_init_does_not_run_again() {
         println!("main runs");
     }
     assert_eq!(Pool::builder().workers(2).start().unwrap_err(), PoolError::NotInitialized);
+}
+
+/// The runtime raises the nice value of a thread whose poll takes long, beside more of them than there are processors.
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_do_not_inherit_the_raised_nice_value_of_a_long_poll() {
+    cordial_isolate::test_main(functions());
+    // In a process of its own: other tests would keep its threads waiting.
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    let nice = |process| getpriority_process(process).unwrap();
+    let usual = nice(Some(getpid()));
+    cordial::run(async move {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let spin = |is_over: Arc<AtomicBool>| async move {
+            while !is_over.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        };
+        let n_processors = std::thread::available_parallelism().unwrap().get();
+        let spins: Vec<_> = (0..=n_processors).map(|_| Task::spawn(spin(is_over.clone()))).collect();
+        let started = Task::spawn(async move {
+            // Computes as well.
+            while nice(None) == usual {
+                std::hint::spin_loop();
+            }
+            let pool = Pool::builder().workers(1).start().unwrap();
+            (nice(None), nice(Pid::from_raw(pool.statistics().workers[0].os_pid)))
+        });
+        // Tasks that wait let the runtime start threads.
+        let waiting = Task::spawn(async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let (raised, of_worker) = started.timeout(LONG).await.unwrap();
+        is_over.store(true, Ordering::Relaxed);
+        assert!(raised > usual && of_worker == usual, "{usual}, {raised}, {of_worker}");
+        drop((spins, waiting));
+    })
+    .unwrap();
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use cordial_isolate::Pool;
 
 use crate::bad_input::alone;
-use crate::functions::{SPIN, functions};
+use crate::functions::{functions, spinning};
 use crate::recycling::assert_works_in_a_tree;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -46,10 +46,7 @@ fn assert_stops_and_starts(does: Does) {
     });
     cordial::run(async move {
         let pool = Pool::builder().workers(1).start().unwrap();
-        let spin = pool.call(SPIN, ());
-        while pool.statistics().running == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let spin = spinning(&pool).await;
         let waker = Waker::from(Arc::new(OddWaker(pool.clone(), does)));
         {
             let mut stop = pin!(pool.stop());

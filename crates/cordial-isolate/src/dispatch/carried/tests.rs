@@ -1,4 +1,4 @@
-//! Tests of the bytes of what travels, and of two that are merged.
+//! Tests of the bytes of `Carried`, and of merging two values of it.
 
 use serde::Serialize;
 

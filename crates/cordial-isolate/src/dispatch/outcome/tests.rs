@@ -49,7 +49,7 @@ fn bytes_that_are_not_an_outcome_are_an_error() {
 }
 
 #[test]
-fn a_chain_of_errors_that_is_longer_than_any_that_is_sent_is_cut() {
+fn a_received_chain_of_errors_that_is_too_long_is_cut() {
     let mut bytes = postcard::to_stdvec(&TravelingExit::Error(vec!["x".to_owned(); 1_000_000])).unwrap();
     bytes.push(1);
     let received = Outcome::decode(bytes).unwrap().into_result(PARSE.signature(), None);

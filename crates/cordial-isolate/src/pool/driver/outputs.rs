@@ -12,8 +12,8 @@ use crate::pool::process::Process;
 /// How many times an output is read before the sockets are looked at: together, these reads take more than a pipe holds.
 const READS: usize = 4;
 
-/// After a read of fewer bytes, the outputs of a worker are not waited for during this time. A function that writes line by line would wake
-/// this thread for each of them, which takes ten times as long as the line.
+/// After a read of fewer than `FEW` bytes, the thread does not wait for the outputs of the worker during `REST`. Otherwise, a function that writes
+/// line by line would wake the thread for each line, which takes ten times as long as to write the line.
 const FEW: usize = 16 << 10;
 const REST: Duration = Duration::from_millis(1);
 
@@ -23,7 +23,7 @@ type Caller = (&'static str, Option<Pid>);
 impl Connection {
     /// Ends the last lines of a call, which may have no line break: what follows belongs to another call.
     pub(super) fn finish_lines(&mut self, call: Option<Caller>) {
-        let os_pid = self.process.os_pid.as_raw_nonzero().get();
+        let os_pid = self.process.os.id.as_raw_nonzero().get();
         for output in [&mut self.process.stdout, &mut self.process.stderr] {
             let stream = output.stream;
             output.finish(&mut |line| events::output(stream, os_pid, call, line));
@@ -32,7 +32,7 @@ impl Connection {
 }
 
 impl Driver {
-    /// Waits for the outputs again that have rested. Returns the limit for a wait, not longer than until the next rest is over.
+    /// Ends the rests that are over. Returns `limit`, cut to the end of the next rest.
     pub(super) fn wake_outputs(&mut self, mut limit: Option<Duration>) -> Option<Duration> {
         let mut time: Option<Instant> = None;
         for connection in self.connections.values_mut() {
@@ -60,7 +60,7 @@ impl Driver {
     pub(super) fn read_all_outputs(&mut self, id: u64) -> usize {
         let call = self.caller(id);
         let Some(connection) = self.connections.get_mut(&id) else { return 0 };
-        let os_pid = connection.process.os_pid.as_raw_nonzero().get();
+        let os_pid = connection.process.os.id.as_raw_nonzero().get();
         let mut total = 0;
         let Process { stdout, stderr, .. } = &mut connection.process;
         for output in [stdout, stderr] {
@@ -76,7 +76,18 @@ impl Driver {
         total
     }
 
-    /// Returns the call whose output a worker writes. `None` even if no subscriber takes lines of output.
+    /// Ends the lines that a worker has written while it started: they belong to no call. `has_outputs` says whether all of them were read.
+    pub(super) fn end_outputs_of_start(&mut self, id: u64, has_outputs: bool) {
+        if !has_outputs {
+            self.read_all_outputs(id);
+        }
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.finish_lines(None);
+            connection.process.stderr.forget();
+        }
+    }
+
+    /// Returns the call whose output a worker writes. `None` if the worker runs no call, or no subscriber takes lines of output.
     pub(super) fn caller(&self, id: u64) -> Option<Caller> {
         if !events::shows_output() {
             return None;
