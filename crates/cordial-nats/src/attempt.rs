@@ -32,8 +32,9 @@ impl Attempt {
         self.number
     }
 
-    /// Returns how many attempts the job may have: the number that its submitter has set, one more for each attempt that was ended
-    /// because its worker or its pool was shut down, and the attempts of an earlier job with the same key that the server has lost.
+    /// Returns the largest number that an attempt of the job may have: the limit that its submitter has set, and one more for each earlier attempt
+    /// that does not count. An attempt does not count if it was ended because its worker or its pool was shut down, or if the server has lost
+    /// the job since, and it was submitted again with its key.
     #[must_use]
     pub fn limit(&self) -> u32 {
         self.limit
@@ -54,8 +55,8 @@ impl Attempt {
 /// Visible to the function and to everything that it spawns.
 pub(crate) static ATTEMPT: Inherited<Attempt> = Inherited::new();
 
-/// Returns the job that the calling code runs for, also in a worker process of an [isolated](crate::Worker::isolated) pool. `None` in a call, and
-/// in code that no worker runs.
+/// Returns the job that the calling code runs for, also in a worker process of an [isolated](crate::Worker::isolated) pool. `None` in a
+/// function that runs for [`Cluster::call`](crate::Cluster::call), and in code that no worker runs.
 ///
 /// An attempt after the first one may find the work of an earlier attempt done in part.
 #[must_use]
@@ -63,7 +64,7 @@ pub fn attempt() -> Option<Arc<Attempt>> {
     ATTEMPT.get().or_else(|| Attempt::decode(&carried_value(CARRIED)?).map(Arc::new))
 }
 
-/// Adds to what a call to another OS process carries, so that [`attempt`] returns the same there.
+/// Adds the attempt to what a call to another OS process carries, so that [`attempt`] returns it there.
 pub(crate) fn carry(carried: Carried) -> Carried {
     match ATTEMPT.get() {
         Some(attempt) => carried.with(CARRIED, attempt.encode()),

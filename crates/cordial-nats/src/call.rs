@@ -24,25 +24,27 @@ use cordial_isolate::Function;
 use cordial_isolate::dispatch::{Carried, CodecError, Outcome};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::cluster::{Cluster, ClusterShared};
-use crate::net::{NetError, OutgoingMessage};
+use crate::net::{NetError, OutgoingMessage, PermissionErrors};
 use crate::waiters::Waiter;
 use crate::wire::{NODE, State, end_of_call, header, too_much_carried, write_carried, write_signature};
 
-/// After how long without a heartbeat a node counts as down: more than three periods of the heartbeat.
-const SILENCE: Duration = Duration::from_millis(2500);
+/// A node counts as down after this many waits of this length without a heartbeat: together, more than three periods of the heartbeat.
+const MAX_SILENT_WAITS: u32 = 5;
+const SILENT_WAIT: Duration = Duration::from_millis(500);
 
-/// How long a caller waits, after a worker was busy, before it asks again: the first time, and at most. Half of it is added or subtracted at random.
+/// The delay before a caller asks again after a worker was busy: the first one, and the one up to which it doubles. Up to half of a delay is added
+/// or subtracted at random.
 const MIN_BUSY_DELAY: Duration = Duration::from_millis(2);
 const MAX_BUSY_DELAY: Duration = Duration::from_millis(100);
 
-/// How long a caller waits at least, for each caller of this program that waits for a slot. Thousands that ask ten times a second would delay each
+/// A caller waits at least this long for each caller of this program that waits for a slot: thousands that ask ten times a second would delay each
 /// other's answers until the node counts as down.
 const DELAY_OF_EACH: Duration = Duration::from_millis(1);
 
-/// How long a caller waits at most: when the others have had their turns, the last ones should not wait on.
+/// The limit of the sum of these delays: without it, the last callers would still sleep long after all others have had their turns.
 const MAX_DELAY: Duration = Duration::from_secs(2);
 
 impl Cluster {
@@ -104,7 +106,7 @@ struct Call {
 /// A call that was sent and has no outcome yet. Dropping it ends the call on its node.
 ///
 /// If a node accepts the call after that, the handler of [`subscribe_calls`](ClusterShared::subscribe_calls) asks it to end the call.
-struct Sent {
+struct SentCall {
     shared: Arc<ClusterShared>,
     waiter: Waiter,
     inbox: String,
@@ -113,11 +115,11 @@ struct Sent {
     is_over: bool,
 }
 
-impl Sent {
-    fn new(shared: &Arc<ClusterShared>) -> Sent {
+impl SentCall {
+    fn new(shared: &Arc<ClusterShared>) -> SentCall {
         let waiter = shared.calls.add();
         let inbox = format!("{}.{}", shared.call_inbox, waiter.number());
-        Sent { shared: shared.clone(), waiter, inbox, node: None, is_over: false }
+        SentCall { shared: shared.clone(), waiter, inbox, node: None, is_over: false }
     }
 
     /// Records what a message says about the call.
@@ -132,7 +134,7 @@ impl Sent {
     }
 }
 
-impl Drop for Sent {
+impl Drop for SentCall {
     fn drop(&mut self) {
         for message in self.waiter.close() {
             self.note(&message);
@@ -183,15 +185,15 @@ impl Call {
         let mut busy_delay = MIN_BUSY_DELAY;
         let mut waits_for_slot = None;
         loop {
-            let sent = Sent::new(&self.shared);
+            let sent = SentCall::new(&self.shared);
             let subject = self.shared.subjects.call(self.name);
             let connection = &self.shared.connection;
             let published = connection.publish_request(subject, sent.inbox.clone(), headers.clone(), input.clone());
-            published.await.map_err(|error| match error {
+            let permission_errors = published.await.map_err(|error| match error {
                 NetError::Silent => self.silent(None),
                 error => self.not_sent(&error),
             })?;
-            match self.wait(sent).await? {
+            match self.wait(sent, permission_errors).await? {
                 Some(outcome) => {
                     let outcome = Outcome::decode(outcome.to_vec()).map_err(|error| Exit::Error(Arc::new(error)))?;
                     let info = process::current().and_then(process::info);
@@ -208,22 +210,31 @@ impl Call {
     }
 
     /// Waits for the outcome. `None` if the worker was busy.
-    async fn wait(&mut self, mut sent: Sent) -> Result<Option<Bytes>, Exit> {
-        let mut permission_errors = self.shared.connection.permission_errors();
+    async fn wait(
+        &mut self,
+        mut sent: SentCall,
+        mut permission_errors: PermissionErrors,
+    ) -> Result<Option<Bytes>, Exit> {
         let subject = self.shared.subjects.call(self.name);
-        let mut deadline = Instant::now() + SILENCE;
+        let mut n_silent = 0;
         loop {
+            let waits_since = Instant::now();
             let message = tokio::select! {
-                message = timeout_at(deadline, sent.waiter.next()) => message,
+                message = timeout(SILENT_WAIT, sent.waiter.next()) => message,
                 error = permission_errors.next_about(&subject) => {
                     return Err(self.not_sent(&NetError::Denied(error)));
                 }
             };
-            let message = match message {
-                Ok(message) => message,
-                Err(_) => return Err(self.silent(sent.node.clone())),
+            let Ok(message) = message else {
+                // A wait that has lasted much longer says nothing about the node: this program was frozen, and its connection may not have read
+                // yet what the node has sent meanwhile.
+                n_silent = if waits_since.elapsed() < SILENT_WAIT * 2 { n_silent + 1 } else { 0 };
+                if n_silent == MAX_SILENT_WAITS {
+                    return Err(self.silent(sent.node.clone()));
+                }
+                continue;
             };
-            deadline = Instant::now() + SILENCE;
+            n_silent = 0;
             if message.status == Some(StatusCode::NO_RESPONDERS) {
                 return Err(Exit::from(format!(
                     "no worker of the fleet serves the function {:?}; start one that has it in its `Functions`, or check the prefix of the fleet",

@@ -19,7 +19,7 @@ use crate::waiters::Waiters;
 use crate::wire::{State, end_of_call};
 
 /// A connection to a fleet, which is a set of workers that serve functions, and the streams between them and their callers. Cheap to clone.
-/// The connection ends after the last clone, and the last job, stream and worker that was made with one, has been dropped.
+/// The connection ends when the last clone has been dropped, and with it the last job, stream and worker that a clone has made.
 ///
 /// | to | call |
 /// |---|---|
@@ -198,7 +198,7 @@ impl ClusterShared {
         Ok(())
     }
 
-    /// Returns whether there is an object store. Asks the server until it has found one.
+    /// Returns whether there is an object store. Asks the server, unless a store was found before.
     pub(crate) async fn has_files(&self) -> Result<bool, NetError> {
         if !self.is_known(&Known::AnyObjectStore) {
             if !has_stream(&self.connection, &self.subjects.files_stream()).await? {

@@ -13,7 +13,7 @@ use crate::names::InvalidName;
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum ConnectError {
-    /// An address is invalid, or is that of a WebSocket.
+    /// An address is invalid, or is the address of a WebSocket.
     Address {
         /// The address, without a password.
         address: Arc<str>,
@@ -206,7 +206,7 @@ pub(crate) const CONNECTION_ENDED: &str = "the connection has ended for good: th
 /// The beginning of `OtherSettings::difference` for a consumer.
 pub(crate) const CONSUMER_DIFFERS: &str = "the lease of its consumer";
 
-/// Returns the text of an error without the numbers of the operating system, which its words have said already.
+/// Returns the text of an error without the error numbers of the operating system: the words beside them say the same.
 pub(crate) fn without_codes(error: &dyn fmt::Display) -> String {
     let mut text = error.to_string();
     while let Some(start) = text.find(" (os error ") {

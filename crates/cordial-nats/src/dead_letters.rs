@@ -18,8 +18,8 @@ use tracing::debug;
 use crate::cluster::{Cluster, ClusterShared};
 use crate::connect_error::ConnectError;
 use crate::names::{JobId, checked, text_of};
-use crate::net::{API_LIMIT, NetError, OutgoingMessage, direct_get, publish_to_stream, request_api};
-use crate::streams::refused;
+use crate::net::{API_LIMIT, NetError, OutgoingMessage, publish_to_stream, request_api};
+use crate::streams::{find_message, refused};
 use crate::unwind::contain;
 use crate::wire::{FUNCTION, HISTORY, REASON, SUBMITTER, escaped, header};
 
@@ -29,7 +29,7 @@ const MAX_REASON: usize = 2000;
 /// The largest number of bytes of the history of a dead letter. A stream refuses a message with more than 64 KiB of headers.
 const MAX_HISTORY: usize = 32 * 1024;
 
-/// How an attempt of a job without a result ended.
+/// How an attempt ended that has left no result.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {
@@ -90,14 +90,14 @@ impl AttemptRecord {
         AttemptRecord { was_stopped: true, ..AttemptRecord::ended(number, node, started, exit) }
     }
 
-    /// Returns the record of an attempt. `None` if it has not failed, or if its node was lost.
+    /// Returns the record of an attempt that has failed or was stopped. `None` if there is none, as after the loss of its node.
     pub(crate) async fn find(
         shared: &ClusterShared,
         id: &JobId,
         number: u32,
     ) -> Result<Option<AttemptRecord>, NetError> {
         let (stream, subject) = (shared.subjects.results_stream(), shared.subjects.attempt(id, number));
-        let record = direct_get(&shared.connection, &stream, &subject, API_LIMIT).await?;
+        let record = find_message(&shared.connection, &stream, &subject, API_LIMIT).await?;
         Ok(record.and_then(|record| serde_json::from_slice(&record.payload).ok()))
     }
 
@@ -206,7 +206,7 @@ impl Cluster {
         let mut letters = Vec::new();
         let mut sequence = 1;
         while letters.len() < MAX {
-            // The API for one message: the first of this subject from this place on.
+            // Gets the first message of these subjects from this sequence number on.
             let get = json!({ "seq": sequence, "next_by_subj": shared.subjects.of_group("dead", &group) });
             let reply = request_api(&shared.connection, &format!("STREAM.MSG.GET.{stream}"), &get).await;
             let message = match reply {

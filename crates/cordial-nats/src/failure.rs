@@ -8,8 +8,8 @@ use cordial::{Exit, Lost, LostCause, PanicReport};
 
 use crate::names::JobId;
 
-/// Adds to the exit of a last attempt that the job is among the dead letters. A panic, a loss and an error keep their kinds, and any other exit
-/// becomes an error with its text.
+/// Returns the exit of the last attempt, with a note that the job is among the dead letters. A panic, a loss and an error keep their kinds;
+/// any other exit becomes an error with its text.
 pub(crate) fn dead_lettered(exit: &Exit, id: &JobId, attempts: Option<&str>) -> Exit {
     let attempt = match attempts {
         Some("1") => "the only attempt".to_owned(),
@@ -18,10 +18,10 @@ pub(crate) fn dead_lettered(exit: &Exit, id: &JobId, attempts: Option<&str>) -> 
     };
     let attempt =
         format!("{attempt} of the job {id}, which is among the dead letters of the group {:?} now", id.group());
-    let place = format!("this was {attempt}");
+    let note = format!("this was {attempt}");
     match exit {
         Exit::Panic(report) => {
-            let message = format!("{} ({place})", report.message());
+            let message = format!("{} ({note})", report.message());
             let mut dead = PanicReport::builder(message, report.location().clone())
                 .thread(report.thread())
                 .pid(report.pid())
@@ -41,7 +41,7 @@ pub(crate) fn dead_lettered(exit: &Exit, id: &JobId, attempts: Option<&str>) -> 
                 .ran_for(lost.ran_for())
                 .stderr(lost.stderr().to_vec())
                 .place(match lost.place() {
-                    Some(node) => format!("{node}; {place}"),
+                    Some(node) => format!("{node}; {note}"),
                     None => attempt,
                 });
             if let Some(function) = lost.function() {
@@ -52,10 +52,10 @@ pub(crate) fn dead_lettered(exit: &Exit, id: &JobId, attempts: Option<&str>) -> 
             }
             dead.build().into()
         }
-        Exit::Error(error) => Exit::Error(Arc::new(DeadLettered { last: error.clone(), place })),
+        Exit::Error(error) => Exit::Error(Arc::new(DeadLettered { last: error.clone(), note })),
         exit => {
             let last: Arc<dyn Error + Send + Sync> = Arc::from(Box::<dyn Error + Send + Sync>::from(exit.to_string()));
-            Exit::Error(Arc::new(DeadLettered { last, place }))
+            Exit::Error(Arc::new(DeadLettered { last, note }))
         }
     }
 }
@@ -65,16 +65,16 @@ pub(crate) fn last_attempt_lost(function: &str, attempts: u32, node: &str) -> Ex
     Lost::builder(LostCause::NodeDown { node: node.into() }).function(function).attempt(attempts).build().into()
 }
 
-/// The error of the last attempt, and that the job is among the dead letters.
+/// The error of the last attempt, with a note that the job is among the dead letters.
 #[derive(Debug)]
 struct DeadLettered {
     last: Arc<dyn Error + Send + Sync>,
-    place: String,
+    note: String,
 }
 
 impl fmt::Display for DeadLettered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.last, self.place)
+        write!(f, "{} ({})", self.last, self.note)
     }
 }
 

@@ -41,12 +41,13 @@ type Decode<Out> = Box<dyn Fn(Vec<u8>) -> Result<Out, Exit> + Send + Sync>;
 /// A durable job. Returned by [`Cluster::submit`] and [`Cluster::attach`].
 ///
 /// Awaiting it returns the result, or the [`Exit`] that says why there is none. Like the await of a [`Task`], it has a limit of 5 s by
-/// default, and [`timeout`](Job::timeout) sets another one. After the limit, the job goes on: attach to it again with its
+/// default, and [`timeout`](Job::timeout) sets another one. After the limit, the job continues: attach to it again with its
 /// [`id`](Job::id).
 ///
 /// If the server has neither the job nor its result any more, because its stream was purged or deleted, its store was lost, or the result has
 /// expired, the await returns an [`UnknownJob`]: within 2 s of a new connection to the server, otherwise after 4 to 30 s. This takes longer
-/// if many awaits look their jobs up at once. The login needs the permission to look at streams; without it, the await goes on.
+/// if many awaits look their jobs up at once. The login needs the permission to look at streams; without it, the await never returns
+/// an `UnknownJob`.
 ///
 /// Dropping the handle does not end the job. To end it, call [`cancel`](Job::cancel).
 #[must_use = "a job runs on without its handle; keep its id to get the result later"]
@@ -217,7 +218,7 @@ pub(crate) async fn cancel(shared: &ClusterShared, id: &JobId) -> Result<bool, C
     let purge = format!("STREAM.PURGE.{}", subjects.jobs_stream(id.group()));
     match request_api(connection, &purge, &json!({ "filter": subjects.of("job", id) })).await {
         Ok(_) => {
-            // A worker may have got the job after the first request, and nothing delivers it any more.
+            // A worker may have got the job after the first request to end it. From now on, no worker gets it.
             end();
             Ok(is_first)
         }
@@ -250,27 +251,27 @@ async fn wait_result(shared: &Arc<ClusterShared>, id: &JobId, source: ResultSour
                 None => return Err(broken(refused("wait for a result", NetError::Ended))),
             },
             Ok(()) = connects.changed() => {
-                // All clients connect again at the same moment.
+                // At random, because all clients connect again at the same moment.
                 delay = Duration::from_millis(fastrand::u64(0..500));
                 continue;
             }
             found = look_up_after(shared, id, delay) => found,
         };
         delay = match found {
-            Ok(Found::Result(message)) => return Ok(message),
-            Ok(Found::Nothing) => return Err(Exit::Error(Arc::new(UnknownJob { id: id.clone(), was_accepted }))),
-            Ok(Found::NewResult) => REPLICA_DELAY,
+            Ok(LookUp::Result(message)) => return Ok(message),
+            Ok(LookUp::Nothing) => return Err(Exit::Error(Arc::new(UnknownJob { id: id.clone(), was_accepted }))),
+            Ok(LookUp::NewResult) => REPLICA_DELAY,
             Err(error @ (NetError::Denied(_) | NetError::Ended)) => {
                 return Err(broken(refused("look a result up", error)));
             }
             // The job waits or runs, or the server is gone for a moment: the next look-up shows which.
-            Ok(Found::Job) | Err(_) => (delay * 2).clamp(MIN_LOOK_UP_DELAY, MAX_LOOK_UP_DELAY),
+            Ok(LookUp::Job) | Err(_) => (delay * 2).clamp(MIN_LOOK_UP_DELAY, MAX_LOOK_UP_DELAY),
         };
     }
 }
 
 /// The state of a job on the server.
-enum Found {
+enum LookUp {
     Result(StoredMessage),
     /// A result that an earlier look-up has missed: it has just been written, or not every replica has it.
     NewResult,
@@ -280,15 +281,15 @@ enum Found {
 }
 
 /// Looks for a result after a delay, and for the job if there is no result. Dropping the future loses nothing.
-async fn look_up_after(shared: &ClusterShared, id: &JobId, after: Duration) -> Result<Found, NetError> {
+async fn look_up_after(shared: &ClusterShared, id: &JobId, after: Duration) -> Result<LookUp, NetError> {
     tokio::time::sleep(after).await;
     if let Some(message) = look_up(shared, id).await? {
-        return Ok(Found::Result(message));
+        return Ok(LookUp::Result(message));
     }
     let ClusterShared { connection, subjects, .. } = shared;
     let _turn = shared.look_up_turn.lock().await;
     let started = Instant::now();
-    // If the login may not read the stream, the wait goes on as if the server had not answered.
+    // If the login may not read the stream, the wait continues as if the server had not answered.
     let allowed = |result: Result<bool, NetError>| match result {
         Err(NetError::Denied(_)) => Err(NetError::Silent),
         result => result,
@@ -296,11 +297,11 @@ async fn look_up_after(shared: &ClusterShared, id: &JobId, after: Duration) -> R
     // In this order: a result is written before the job leaves its stream.
     let has_job = allowed(has_message(connection, &subjects.jobs_stream(id.group()), &subjects.of("job", id)).await)?;
     let found = if has_job {
-        Found::Job
+        LookUp::Job
     } else if allowed(has_message(connection, &subjects.results_stream(), &subjects.of("result", id)).await)? {
-        Found::NewResult
+        LookUp::NewResult
     } else {
-        Found::Nothing
+        LookUp::Nothing
     };
     tokio::time::sleep(started.elapsed() * LOOK_UP_PAUSE).await;
     Ok(found)

@@ -24,6 +24,8 @@
 //! }
 //! ```
 //!
+//! The *submitter* is the program that calls or submits. A *node* is a running worker, under the name of its program ([`Node`]).
+//!
 //! | | `call` | `submit` |
 //! |---|---|---|
 //! | runs | at most once | at least once, unless it is cancelled; again only if its lease ran out, its run failed, or its worker stopped |
@@ -32,11 +34,11 @@
 //! | the node dies | [`Exit::Lost`](cordial::Exit::Lost) within 3 s | runs elsewhere after at most its lease of 10 s |
 //! | the node is shut down | finishes within the grace time, or is an `Exit::Lost` | finishes within the grace time, or is given back at once after it |
 //! | the submitter dies | the call is killed | runs; attach to its id |
-//! | the server restarts | an outcome only if all are connected again within 2.5 s, else `Exit::Lost` | runs; what was accepted and is on the disk is kept |
+//! | the server restarts | the outcome, if the submitter and the worker reconnect within 2.5 s; otherwise `Exit::Lost` | runs; what was accepted and is on the disk is kept |
 //! | order | none | none |
 //!
-//! This crate implements no consensus, no membership and no storage: the queue, the leases, the storage and the replication are those of
-//! JetStream. The page `docs/fleet.md` of the repository says what production needs and which permissions each role needs. A worker is
+//! This crate implements no consensus, no membership and no storage: JetStream provides the queue, the leases, the storage and the
+//! replication. The page `docs/fleet.md` of the repository says what production needs and which permissions each role needs. A worker is
 //! not a sandbox: a client that may publish to a group may run its functions.
 //!
 //! # The protocol
@@ -72,7 +74,7 @@
 //!
 //! Events of target `cordial::fleet`: `dead_letter`, `lease_lost`, `server_unavailable`, `stream_unusable`, `result_not_kept`, `dead_letter_not_kept`,
 //! `attempt_not_claimed`, `result_unknown`, `pool_unavailable`, `not_a_job` and `credentials_unreadable` at level warn; `attempt_failed`, `result_refused`, `pull_lost`,
-//! `record_not_kept` and `worker_stops` at level debug.
+//! `record_not_kept`, `left_to_earlier_run` and `worker_stops` at level debug.
 
 mod attempt;
 mod call;

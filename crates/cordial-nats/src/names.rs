@@ -26,6 +26,10 @@ const MAX_NAME: usize = 64;
 /// The longest key of a job, in bytes.
 pub(crate) const MAX_KEY: usize = 200;
 
+/// The largest number of bytes of the name of an object. Its subject has a third more, and the server limits the line that names a subject to
+/// 4096 bytes.
+const MAX_OBJECT_NAME: usize = 2000;
+
 /// The longest escaped name of a function that a subject contains as a whole, in bytes.
 const MAX_FUNCTION: usize = 600;
 
@@ -49,6 +53,11 @@ impl fmt::Display for InvalidName {
             "key" => {
                 write!(f, "the key of a job has {} bytes, and the limit is {MAX_KEY}; use a hash of it", name.len())
             }
+            "object" if name.is_empty() => f.write_str("the name of an object is empty"),
+            "object" => {
+                let n = name.len();
+                write!(f, "the name of an object has {n} bytes, and the limit is {MAX_OBJECT_NAME}; use a hash of it")
+            }
             "job id" => write!(f, "{name:?} is not the id of a job; an id has the form GROUP/ORIGIN/NAME"),
             _ => write!(
                 f,
@@ -67,6 +76,14 @@ pub(crate) fn checked(what: &'static str, name: &str) -> Result<Arc<str>, Invali
         return Err(InvalidName { what, name: name.to_owned() });
     }
     Ok(name.into())
+}
+
+/// Checks the name of an object.
+pub(crate) fn check_object(name: &str) -> Result<(), InvalidName> {
+    if name.is_empty() || name.len() > MAX_OBJECT_NAME {
+        return Err(InvalidName { what: "object", name: name.to_owned() });
+    }
+    Ok(())
 }
 
 /// Escapes a text as one token of a subject: ASCII letters, digits, `_` and `-` stay, every other byte becomes `=` and two hexadecimal digits.

@@ -100,8 +100,8 @@ impl Cluster {
         Ok(self.nodes().await?.iter().any(serves))
     }
 
-    /// Asks a node to take no new jobs and calls. What runs there goes on to its end. After that, its worker does nothing until its supervisor
-    /// shuts it down. Returns whether there is such a node.
+    /// Asks a node to take no new jobs and calls. Jobs and calls that run there are finished. After that, its worker does nothing until its
+    /// supervisor shuts it down. Returns whether there is such a node.
     ///
     /// # Errors
     ///

@@ -113,9 +113,9 @@ impl Options {
         Options { prefix: prefix.into(), ..self }
     }
 
-    /// Uses the key and the token in a `.creds` file. The file is read again whenever the client connects again, so a token that expires is renewed
-    /// with another file. Write that one beside it and rename it, so that no half of a file is read. If the file cannot be read then, the client
-    /// tries again, and the event `credentials_unreadable` says so. Default: no login.
+    /// Uses the key and the token in a `.creds` file. The file is read again whenever the client connects again, so a new file renews a token that
+    /// expires. Write the new file under another name, and rename it, so that it is never read in part. If the client connects again and cannot read
+    /// the file, it tries again, and the event `credentials_unreadable` says so. Default: no login.
     pub fn credentials_file(self, path: impl Into<PathBuf>) -> Options {
         Options { login: Login::CredentialsFile(path.into()), ..self }
     }
@@ -197,17 +197,17 @@ impl Options {
     /// waits or runs, and while its result is kept. At least 100 ms, and at most as long as [results](Options::keep_results) are kept. Default: 2
     /// minutes.
     pub fn duplicate_window(mut self, time: Duration) -> Options {
-        self.streams.duplicate_window = time.clamp(Duration::from_millis(100), self.streams.keep_results);
+        self.streams.duplicate_window = time.max(Duration::from_millis(100));
         self
     }
 }
 
-/// Returns a limit in the form in which a stream has it: signed, and 0 would be no limit.
+/// Returns a limit for the configuration of a stream: a stream has signed limits, and takes 0 for no limit.
 fn in_stream(limit: u64) -> u64 {
     limit.clamp(1, i64::MAX as u64)
 }
 
-/// The addresses, the login and TLS are those of the client.
+/// The options use the addresses, the login and the TLS settings of the client.
 impl From<async_nats::Client> for Options {
     fn from(client: async_nats::Client) -> Options {
         Options { client: Some(client), ..Options::new("the addresses of the given client") }

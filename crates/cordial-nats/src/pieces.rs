@@ -1,6 +1,6 @@
 //! Results that are larger than a message: a job keeps them in pieces, and its submitter reads them while the job runs, or after the result.
 //!
-//! A piece is a message of the stream of results, on a subject below that of the attempts of its job. So it expires as the results do.
+//! A piece is a message of the stream of results, on a subject below that of the attempts of its job. So a piece expires when results do.
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
@@ -8,8 +8,8 @@ use bytes::Bytes;
 use crate::cluster::Cluster;
 use crate::connect_error::ConnectError;
 use crate::names::{JobId, Subjects};
-use crate::net::{Subscription, TRY_LIMIT, direct_get, publish_to_stream, with_tries};
-use crate::streams::refused;
+use crate::net::{Subscription, TRY_LIMIT, publish_to_stream, with_tries};
+use crate::streams::{find_message, refused};
 
 /// How many messages may wait for a reader that is slower than the job. Further ones are dropped; their pieces can be read from the stream.
 const WATCHED_PIECES: usize = 8;
@@ -54,8 +54,8 @@ impl PieceWatch {
 }
 
 impl Cluster {
-    /// Watches the pieces that a job sends from now on. The server gets the subscription before any later message of this connection; a
-    /// piece that another connection sends at the same moment may be left out.
+    /// Watches the pieces that a job sends from now on. The watch sees every piece that this connection sends after the call, and may miss
+    /// one that another connection sends at the same time.
     ///
     /// # Errors
     ///
@@ -73,15 +73,15 @@ impl Cluster {
             .map_err(|error| refused("watch the pieces of a result", error))
     }
 
-    /// Keeps a piece of the result of a job, for its submitter. The job is that of [`attempt`](crate::attempt). `attempt` is the number of
-    /// the attempt, or another number that is different for each run of the job. The caller chooses `number`. A piece may be as large as
-    /// a message, by default 1 MiB with its headers; pieces of 256 KiB suit most servers. Of two pieces with one number, the first
-    /// stays.
+    /// Keeps a piece of the result of a job, for its submitter. Take `job` from [`attempt()`](crate::attempt()). The
+    /// argument `attempt` is the number of the attempt, or another number that is different for each run of the job. The caller chooses
+    /// `number`. A piece may be as large as a message, by default 1 MiB with its headers; pieces of 256 KiB suit most servers. Of two
+    /// pieces with the same attempt and number, the first stays.
     ///
     /// # Errors
     ///
-    /// If the server has not kept it within about a minute, after several tries; at once if it is too large, the stream is full, or the login has
-    /// no permission.
+    /// If the server has not kept the piece within about a minute, after several tries; at once if the piece is too large, the stream is full,
+    /// or the login has no permission.
     ///
     /// # Cancel safety
     ///
@@ -110,7 +110,7 @@ impl Cluster {
         let shared = &self.shared;
         let subject = subject(&shared.subjects, job, attempt, number);
         let stream = shared.subjects.results_stream();
-        let piece = with_tries(|| direct_get(&shared.connection, &stream, &subject, TRY_LIMIT)).await;
+        let piece = with_tries(|| find_message(&shared.connection, &stream, &subject, TRY_LIMIT)).await;
         piece
             .map(|piece| piece.map(|piece| piece.payload))
             .map_err(|error| refused(&format!("read a piece of the result of the job {job}"), error))

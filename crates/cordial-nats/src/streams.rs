@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::connect_error::{CONSUMER_DIFFERS, ConnectError};
 use crate::names::Subjects;
-use crate::net::{ApiReply, Connection, NetError, request_api, request_api_within};
+use crate::net::{ApiReply, Connection, NetError, StoredMessage, direct_get, request_api, request_api_within};
 use crate::options::StreamOptions;
 
 /// The consumer that all workers of a group share.
@@ -128,7 +128,7 @@ pub(crate) async fn ensure_jobs(
         "discard": "new",
         "max_msgs_per_subject": 1,
         "discard_new_per_subject": true,
-        "duplicate_window": nanoseconds(options.duplicate_window),
+        "duplicate_window": nanoseconds(options.duplicate_window.min(options.keep_results)),
         "storage": "file",
         "num_replicas": options.replicas.unwrap_or(1),
     });
@@ -232,13 +232,32 @@ pub(crate) async fn has_open_requests(
 
 /// Returns whether a stream has a message of this subject. The leader of the stream answers, never a replica that lags behind.
 pub(crate) async fn has_message(connection: &Connection, stream: &str, subject: &str) -> Result<bool, NetError> {
+    n_messages(connection, stream, subject).await.map(|n| n > 0)
+}
+
+/// Returns how many messages of this subject a stream has, as [`has_message`] does.
+pub(crate) async fn n_messages(connection: &Connection, stream: &str, subject: &str) -> Result<u64, NetError> {
     const LIMIT: Duration = Duration::from_millis(1700);
     let filter = json!({ "subjects_filter": subject });
     match request_api_within(connection, &format!("STREAM.INFO.{stream}"), &filter, LIMIT).await {
-        Ok(info) if has_leader(&info) => Ok(info["state"]["subjects"].get(subject).is_some()),
+        Ok(info) if has_leader(&info) => Ok(info["state"]["subjects"][subject].as_u64().unwrap_or(0)),
         Ok(_) => Err(NetError::Silent),
-        Err(error) if error.is_no_stream() => Ok(false),
+        Err(error) if error.is_no_stream() => Ok(0),
         Err(error) => Err(error),
+    }
+}
+
+/// Returns the last message of a subject. Any replica of the stream answers. One that lags behind may not have the message yet, so the leader is
+/// asked before the result is `None`; if it has the message, the result is [`NetError::Silent`], and another try may succeed.
+pub(crate) async fn find_message(
+    connection: &Connection,
+    stream: &str,
+    subject: &str,
+    limit: Duration,
+) -> Result<Option<StoredMessage>, NetError> {
+    match direct_get(connection, stream, subject, limit).await? {
+        None if has_message(connection, stream, subject).await? => Err(NetError::Silent),
+        found => Ok(found),
     }
 }
 
@@ -249,7 +268,7 @@ fn has_leader(info: &ApiReply) -> bool {
     cluster.is_null() || cluster["leader"].as_str().is_some_and(|leader| !leader.is_empty())
 }
 
-/// Returns the subjects that match a filter and have messages, and how long the stream keeps a message; `None` if that has no limit.
+/// Returns the subjects that match a filter and have messages, and how long the stream keeps a message; `None` if it has no limit for that.
 pub(crate) async fn subjects_of(
     connection: &Connection,
     stream: &str,

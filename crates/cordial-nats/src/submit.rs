@@ -248,9 +248,8 @@ async fn publish(
                     }
                 }
             }
-            NetError::Silent if Instant::now() < deadline => continue,
-            // An answer of another program: JetStream may have kept the job, and recognizes its message id.
-            NetError::Broken(_) if Instant::now() < deadline => {
+            // No answer, or one of another program: JetStream may have kept the job, and recognizes its message id.
+            NetError::Silent | NetError::Broken(_) if Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }

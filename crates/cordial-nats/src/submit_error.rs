@@ -10,8 +10,8 @@ use crate::connect_error::ConnectError;
 use crate::names::{InvalidName, JobId};
 use crate::wire::too_much_carried;
 
-/// Why [`Cluster::submit`](crate::Cluster::submit) failed. The job was not accepted. Only after
-/// [`Unknown`](SubmitError::Unknown), and after [`Fleet`](SubmitError::Fleet) if an earlier try had no answer, may it have been.
+/// Why [`Cluster::submit`](crate::Cluster::submit) failed. The job was not accepted, with two exceptions: it may have been after
+/// [`Unknown`](SubmitError::Unknown), and after [`Fleet`](SubmitError::Fleet) if an earlier try had no answer.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum SubmitError {

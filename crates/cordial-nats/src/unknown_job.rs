@@ -20,8 +20,8 @@ impl UnknownJob {
         &self.id
     }
 
-    /// Returns whether the awaited handle is that of a [`submit`](crate::Cluster::submit), which the server had accepted, or whose key it knew from an
-    /// earlier submit. `false` for a handle of [`attach`](crate::Cluster::attach).
+    /// Returns whether the awaited handle came from a [`submit`](crate::Cluster::submit) that the server had accepted, or whose key the server knew
+    /// from an earlier submit. Returns `false` for a handle of [`attach`](crate::Cluster::attach).
     #[must_use]
     pub fn was_accepted(&self) -> bool {
         self.was_accepted

@@ -1,5 +1,5 @@
-//! Catches panics of the user's `tracing` subscriber, and of wakers. Such a panic must end neither the thread of a connection, nor a worker, nor
-//! a run whose delivery is not settled. No other module catches a panic.
+//! Catches panics of the user's `tracing` subscriber, of wakers and of destructors. Such a panic must end neither the thread of a connection,
+//! nor a worker, nor the run of a job or of a call before its message is acknowledged. No other module catches a panic.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

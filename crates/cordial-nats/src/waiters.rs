@@ -12,14 +12,11 @@ use tokio::sync::Notify;
 use crate::unwind::contain;
 use crate::wire::{HEARTBEAT, State};
 
-/// A message that is not small is dropped if this many messages of its wait are unread. A call gets few.
-const CAPACITY: usize = 64;
+/// A message is dropped if this many messages of its wait are unread. A question to all nodes gets one from each.
+const MAX_MESSAGES: usize = 65_536;
 
-/// A small message is dropped if this many messages of its wait are unread. A question to all nodes gets one from each.
-const CAPACITY_OF_SMALL: usize = 65_536;
-
-/// The largest payload of a small message, in bytes.
-const SMALL: usize = 4096;
+/// A message is dropped if the unread messages of its wait would have more bytes than this with it, unless it is the only one.
+const MAX_BYTES: usize = 64 << 20;
 
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
@@ -30,8 +27,15 @@ pub(crate) struct Waiters {
 /// The unread messages of a wait. A job gets a single one, so a channel, which has memory for many, would cost more than the rest of the wait.
 #[derive(Debug, Default)]
 struct Unread {
-    messages: Mutex<VecDeque<Message>>,
+    queue: Mutex<Queue>,
     delivered: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<Message>,
+    /// The sum of the sizes of their payloads.
+    bytes: usize,
 }
 
 /// A wait for messages. Dropping it ends the wait.
@@ -61,18 +65,10 @@ impl Waiters {
         // are blocked does not collect heartbeats.
         // An outcome may have the payload of a heartbeat, but has a state.
         let is_heartbeat = message.payload == HEARTBEAT && message.headers.as_ref().and_then(State::of).is_none();
-        let limit = match (is_heartbeat, message.payload.len()) {
-            (true, _) => 1,
-            (false, ..=SMALL) => CAPACITY_OF_SMALL,
-            (false, _) => CAPACITY,
-        };
-        let mut messages = unread.lock();
-        let has_room = messages.len() < limit;
-        if has_room {
-            messages.push_back(message.clone());
-        }
-        drop((messages, waiters));
-        if has_room {
+        let limit = if is_heartbeat { 1 } else { MAX_MESSAGES };
+        let was_pushed = unread.lock().push(message, limit);
+        drop(waiters);
+        if was_pushed {
             // Runs a user waker, which may drop the wait, or panic.
             contain(|| unread.delivered.notify_one());
         }
@@ -85,8 +81,27 @@ impl Waiters {
 }
 
 impl Unread {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Message>> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// Adds a message, unless there is no room for it or there are `limit` messages. Returns whether it was added.
+    fn push(&mut self, message: &Message, limit: usize) -> bool {
+        let bytes = self.bytes + message.payload.len();
+        let has_room = self.messages.is_empty() || bytes <= MAX_BYTES && self.messages.len() < limit;
+        if has_room {
+            self.messages.push_back(message.clone());
+            self.bytes = bytes;
+        }
+        has_room
+    }
+
+    fn pop(&mut self) -> Option<Message> {
+        let message = self.messages.pop_front()?;
+        self.bytes -= message.payload.len();
+        Some(message)
     }
 }
 
@@ -98,7 +113,7 @@ impl Waiter {
     /// Returns the next message. Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> Message {
         loop {
-            let message = self.unread.lock().pop_front();
+            let message = self.unread.lock().pop();
             if let Some(message) = message {
                 return message;
             }
@@ -109,7 +124,7 @@ impl Waiter {
     /// Ends the wait, and returns what was delivered and not read.
     pub(crate) fn close(&mut self) -> VecDeque<Message> {
         self.waiters.lock().remove(&self.number);
-        std::mem::take(&mut *self.unread.lock())
+        std::mem::take(&mut *self.unread.lock()).messages
     }
 }
 
@@ -122,6 +137,7 @@ impl Drop for Waiter {
 #[cfg(test)]
 mod tests {
     use async_nats::HeaderMap;
+    use futures_util::FutureExt;
 
     use super::*;
     use crate::wire::STATE;
@@ -151,9 +167,24 @@ mod tests {
     fn the_answers_of_many_nodes_all_wait_to_be_read() {
         let waiters = Arc::new(Waiters::default());
         let mut waiter = waiters.add();
+        // As long as that of a node with some hundred functions.
+        let answer = message(None, &[b' '; 20_000]);
         for _ in 0..1000 {
-            assert!(waiters.deliver(&message(None, b"{}")));
+            assert!(waiters.deliver(&answer));
         }
         assert_eq!(waiter.close().len(), 1000);
+    }
+
+    #[test]
+    fn the_bytes_that_wait_to_be_read_are_limited() {
+        const LARGE: &[u8] = &[0; 1 << 20];
+        let waiters = Arc::new(Waiters::default());
+        let mut waiter = waiters.add();
+        for _ in 0..100 {
+            assert!(waiters.deliver(&message(None, LARGE)));
+        }
+        assert_eq!(waiter.next().now_or_never().map(|message| message.payload.len()), Some(LARGE.len()));
+        assert!(waiters.deliver(&message(None, LARGE)), "there is room again");
+        assert_eq!(waiter.close().len(), MAX_BYTES / LARGE.len());
     }
 }

@@ -105,7 +105,7 @@ impl JobHeaders {
     }
 }
 
-/// Returns the headers of a call or a job of this function.
+/// Adds the function to the headers of a call.
 pub(crate) fn write_signature(headers: &mut HeaderMap, signature: Signature) {
     headers.insert(FUNCTION, &*token(signature.name()));
     headers.insert(FINGERPRINT, &*format!("{:016x}", signature.fingerprint()));
@@ -117,8 +117,8 @@ pub(crate) fn write_maker(headers: &mut HeaderMap, job: &JobHeaders) {
     headers.insert(FINGERPRINT, &*format!("{:016x}", job.fingerprint));
 }
 
-/// Returns the name of the function that has made a result, if that is not the function of this signature, or had other types or another version
-/// then. `None` for a result that does not say by which function it was made.
+/// Returns the name of the function that has made a result, if the function is not the one of this signature, or had other types or another
+/// version at that time. Returns `None` for a result that does not name its function.
 pub(crate) fn other_maker(headers: &HeaderMap, signature: Signature) -> Option<String> {
     let (function, fingerprint) = (header(headers, FUNCTION)?, header(headers, FINGERPRINT)?);
     let is_same =

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_nats::{HeaderMap, Message, StatusCode};
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -30,6 +31,17 @@ struct ErrorReply {
     description: String,
 }
 
+/// The answer to a message for a stream.
+#[derive(Debug, Deserialize)]
+struct Kept {
+    error: Option<ErrorReply>,
+    /// The stream that has it. Without this, another program has answered.
+    stream: Option<IgnoredAny>,
+    /// Whether the stream had the message already.
+    #[serde(default)]
+    duplicate: bool,
+}
+
 /// The answer to a request: its fields, if there is no error.
 pub(crate) type ApiReply = Value;
 
@@ -38,6 +50,14 @@ pub(crate) type ApiReply = Value;
 pub(crate) struct StoredMessage {
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Bytes,
+}
+
+impl StoredMessage {
+    /// Returns the sequence number of the message in its stream.
+    pub(crate) fn number(&self) -> Result<u64, NetError> {
+        let number = self.headers.get("Nats-Sequence").and_then(|number| number.as_str().parse().ok());
+        number.ok_or_else(|| NetError::Broken("the answer to a direct get has no number".into()))
+    }
 }
 
 /// Sends a request to `$JS.API.` and this subject.
@@ -67,18 +87,23 @@ pub(crate) async fn publish_to_stream(
     limit: Duration,
 ) -> Result<bool, NetError> {
     let answer = connection.request(subject, headers, payload, limit).await?;
-    let reply = read_reply(&answer)?;
-    Ok(reply.get("duplicate").and_then(Value::as_bool).unwrap_or_default())
+    match serde_json::from_slice(&answer.payload).map_err(unreadable)? {
+        Kept { error: Some(error), .. } => Err(NetError::of_api(error.err_code, &error.description)),
+        Kept { stream: Some(_), duplicate, .. } => Ok(duplicate),
+        Kept { .. } => Err(NetError::Broken("the answer of JetStream names no stream".into())),
+    }
+}
+
+fn unreadable(error: serde_json::Error) -> NetError {
+    NetError::Broken(format!("the answer of JetStream cannot be read: {error}").into())
 }
 
 fn read_reply(answer: &Message) -> Result<Value, NetError> {
-    let mut reply: Value = serde_json::from_slice(&answer.payload)
-        .map_err(|error| NetError::Broken(format!("the answer of JetStream cannot be read: {error}").into()))?;
+    let mut reply: Value = serde_json::from_slice(&answer.payload).map_err(unreadable)?;
     match reply.get_mut("error").map(Value::take) {
         None | Some(Value::Null) => Ok(reply),
         Some(error) => {
-            let error: ErrorReply = serde_json::from_value(error)
-                .map_err(|error| NetError::Broken(format!("the answer of JetStream cannot be read: {error}").into()))?;
+            let error: ErrorReply = serde_json::from_value(error).map_err(unreadable)?;
             Err(NetError::of_api(error.err_code, &error.description))
         }
     }
@@ -117,7 +142,7 @@ where
     let deadline = Instant::now() + TRY_FOR;
     loop {
         match request().await {
-            // "No responders" is an answer at once, so tries are not counted.
+            // A deadline, not a number of tries: "no responders" comes at once.
             Err(NetError::Silent | NetError::NoResponders | NetError::Broken(_)) if Instant::now() < deadline => {
                 sleep(TRY_LIMIT / 10).await;
             }
@@ -137,7 +162,5 @@ pub(crate) async fn direct_get_next(
     let body = json!({ "seq": from, "next_by_subj": subject }).to_string();
     let answer = connection.request(&get, HeaderMap::new(), body.into(), API_LIMIT).await?;
     let Some(message) = stored(answer)? else { return Ok(None) };
-    let number = message.headers.get("Nats-Sequence").and_then(|number| number.as_str().parse().ok());
-    let number = number.ok_or_else(|| NetError::Broken("the answer to a direct get has no number".into()))?;
-    Ok(Some((number, message)))
+    Ok(Some((message.number()?, message)))
 }

@@ -51,6 +51,12 @@ impl CancellationToken {
         end.is_some_and(|end| Instant::now() >= end)
     }
 
+    /// Returns whether the run has a confirmed lease that has not run out.
+    pub(crate) fn holds_lease(&self) -> bool {
+        let end = *self.lease_end.lock().unwrap_or_else(PoisonError::into_inner);
+        end.is_some_and(|end| Instant::now() < end) && self.reason() != Some(CancelReason::LeaseLost)
+    }
+
     /// Waits until the end is requested. Awaited by one future at a time.
     pub(crate) async fn cancelled(&self) -> CancelReason {
         loop {

@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use async_nats::client::{PublishErrorKind, RequestErrorKind};
 use async_nats::connection::State;
 use async_nats::{Client, HeaderMap, Message, Request};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use super::cancellation::CancellationToken;
 use super::keep_alive::{KeepAliveGuard, KeepAliveKind, KeepAlives};
 use super::net_error::NetError;
+use super::permission_errors::{LatestErrors, PermissionErrors};
+use super::reply_subject::ReplySubject;
 use super::thread::{Command, MessageHandler, OutgoingMessage, RequestHandler};
 
 /// How long a message or a subscription waits for room in the queue of the client, which may be full while the client connects again.
@@ -27,10 +31,14 @@ const SUBSCRIPTION_CAPACITY: usize = 65_536;
 pub(crate) struct Connection {
     pub(super) client: Client,
     pub(super) commands: mpsc::UnboundedSender<Command>,
+    /// What the thread runs beside the commands.
+    pub(super) futures: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
+    /// The thread, if the client lives there as well. `None` for a client that the user has connected.
+    pub(super) client_thread: Option<ThreadId>,
     /// How often the client has connected.
     pub(super) connects: watch::Receiver<u64>,
-    /// The last error that the server has reported, for example a missing permission. Never changes with a client that the user has connected.
-    pub(super) permission_errors: watch::Receiver<Arc<str>>,
+    /// What the server has reported, for example a missing permission. Never changes with a client that the user has connected.
+    pub(super) permission_errors: watch::Receiver<LatestErrors>,
     pub(super) keep_alives: Arc<KeepAlives>,
 }
 
@@ -77,27 +85,6 @@ impl Subscription {
     }
 }
 
-/// The errors that the server reports after this value was created. An error that is followed at once by another may be missed.
-#[derive(Debug)]
-pub(crate) struct PermissionErrors(watch::Receiver<Arc<str>>);
-
-impl PermissionErrors {
-    /// Returns the next error of the server that names this subject.
-    pub(crate) async fn next_about(&mut self, subject: &str) -> Arc<str> {
-        // The quotes distinguish it from a longer subject that begins with this one.
-        let subject = format!("{subject:?}");
-        loop {
-            if self.0.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-            let error = self.0.borrow_and_update().clone();
-            if error.contains(&subject) {
-                return error;
-            }
-        }
-    }
-}
-
 impl Connection {
     /// Returns the largest message that the server accepts, in bytes, with its headers.
     pub(crate) fn max_payload(&self) -> usize {
@@ -110,10 +97,8 @@ impl Connection {
     }
 
     /// Returns a receiver of the errors that the server reports from now on.
-    pub(crate) fn permission_errors(&self) -> PermissionErrors {
-        let mut permission_errors = self.permission_errors.clone();
-        permission_errors.mark_unchanged();
-        PermissionErrors(permission_errors)
+    fn permission_errors(&self) -> PermissionErrors {
+        PermissionErrors::new(self.permission_errors.clone())
     }
 
     /// Returns whether the client is connected, as far as it knows.
@@ -144,7 +129,27 @@ impl Connection {
     }
 
     /// Sends a request, and returns its answer.
+    ///
+    /// The request waits on the thread of the client, which has timers of its own: a timer that another thread sets wakes a thread of tokio.
     pub(crate) async fn request(
+        &self,
+        subject: &str,
+        headers: HeaderMap,
+        payload: Bytes,
+        limit: Duration,
+    ) -> Result<Message, NetError> {
+        if self.client_thread.is_none_or(|client| client == thread::current().id()) {
+            return self.request_here(subject, headers, payload, limit).await;
+        }
+        let (answered, answer) = oneshot::channel();
+        let (connection, subject) = (self.clone(), subject.to_owned());
+        self.run(async move {
+            let _ = answered.send(connection.request_here(&subject, headers, payload, limit).await);
+        });
+        answer.await.unwrap_or(Err(NetError::Ended))
+    }
+
+    async fn request_here(
         &self,
         subject: &str,
         headers: HeaderMap,
@@ -166,7 +171,7 @@ impl Connection {
         answer.map_err(|error| match error.kind() {
             RequestErrorKind::NoResponders => NetError::NoResponders,
             RequestErrorKind::MaxPayloadExceeded => NetError::TooLarge { size, limit: self.max_payload() },
-            // The client waits forever, unless it has ended.
+            // The request has no limit in the client, so this error means that the client has ended.
             RequestErrorKind::Other => NetError::Ended,
             _ => NetError::Broken(error.to_string().into()),
         })
@@ -179,17 +184,19 @@ impl Connection {
         reply: String,
         payload: Bytes,
     ) -> Result<(), NetError> {
-        self.publish_request(subject, reply, HeaderMap::new(), payload).await
+        self.publish_request(subject, reply, HeaderMap::new(), payload).await.map(drop)
     }
 
-    /// Publishes with headers and a subject for answers.
+    /// Publishes with headers and a subject for answers. Returns a receiver of the errors that the server reports after that: also of those that it
+    /// reports before this returns.
     pub(crate) async fn publish_request(
         &self,
         subject: String,
         reply: String,
         headers: HeaderMap,
         payload: Bytes,
-    ) -> Result<(), NetError> {
+    ) -> Result<PermissionErrors, NetError> {
+        let permission_errors = self.permission_errors();
         let size = message_size(&headers, &payload);
         let sent = async {
             if headers.is_empty() {
@@ -202,7 +209,8 @@ impl Connection {
             PublishErrorKind::MaxPayloadExceeded => NetError::TooLarge { size, limit: self.max_payload() },
             PublishErrorKind::Send => NetError::Ended,
             PublishErrorKind::InvalidSubject => NetError::Broken(error.to_string().into()),
-        })
+        })?;
+        Ok(permission_errors)
     }
 
     /// Subscribes. When this returns, the server gets the subscription before any later message of this program.
@@ -254,21 +262,23 @@ impl Connection {
 
     /// Runs a future on the thread of the connection, to its end or to that of the connection. The future must not block, nor run user code.
     pub(crate) fn run(&self, future: impl Future<Output = ()> + Send + 'static) {
-        let _ = self.commands.send(Command::Run(Box::pin(future)));
+        let _ = self.futures.send(Box::pin(future));
     }
 
     /// Renews a lease, or sends heartbeats, to `subject`, until the guard is dropped. Requests the end of the run through `cancellation` if
-    /// the lease is lost or the caller is gone. A lease has begun at `since`, or later.
+    /// the lease is lost or the caller is gone. The lease did not begin before `since`.
     pub(crate) fn keep_alive(
         &self,
         kind: KeepAliveKind,
-        subject: String,
+        subject: Arc<ReplySubject>,
         cancellation: Arc<CancellationToken>,
         since: Instant,
     ) -> KeepAliveGuard {
         let (guard, has_to_wake) = self.keep_alives.add(kind, subject, cancellation, since);
         if has_to_wake {
             let _ = self.commands.send(Command::KeepAlive);
+            // The thread may have to wait for room in the queue of the client before it takes a command, but looks at the table now.
+            self.run(std::future::ready(()));
         }
         guard
     }
@@ -287,23 +297,4 @@ fn message_size(headers: &HeaderMap, payload: &Bytes) -> usize {
 
 async fn wait_subscribed(wait: oneshot::Receiver<Result<(), NetError>>) -> Result<(), NetError> {
     timeout(SEND_LIMIT, wait).await.map_err(|_| NetError::Silent)?.unwrap_or(Err(NetError::Ended))
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
-
-    use super::*;
-
-    #[test]
-    fn an_error_about_a_longer_subject_is_not_one_about_its_beginning() {
-        let (errors, receiver) = watch::channel(Arc::<str>::from(""));
-        let mut permission_errors = PermissionErrors(receiver);
-        let denied = |subject| Arc::<str>::from(format!("nats: Permissions Violation for Publish to \"{subject}\""));
-        errors.send_replace(denied("fleet.call.hash2"));
-        assert_eq!(permission_errors.next_about("fleet.call.hash").now_or_never(), None);
-        errors.send_replace(denied("fleet.call.hash"));
-        let error = permission_errors.next_about("fleet.call.hash").now_or_never();
-        assert_eq!(error, Some(denied("fleet.call.hash")));
-    }
 }

@@ -53,7 +53,7 @@ fn invalid(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::E
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-/// Returns the lines that follow the first two lines of dashes that begin something.
+/// Returns the first line that is not empty after each of the first two `-----BEGIN` lines.
 fn token_and_seed(text: &str) -> Option<(&str, &str)> {
     let mut lines = text.lines().map(str::trim);
     let mut next = || {

@@ -7,9 +7,9 @@
 //! A heartbeat goes to the caller of a call every 700 ms. If the subscription of the caller is gone, the server answers it with
 //! "no responders", and the call is ended.
 //!
-//! The thread adds a job to the table when the job arrives, unless it is late, because user code may block every worker before the run
-//! begins. A call is added when it begins. Most runs end before their first renewal, so a new entry wakes the thread only if the thread has
-//! stopped looking at the table, which it does while the table is empty.
+//! The thread adds a job to the table when the job arrives, because user code may block every worker before the run begins. A late job and a
+//! call are added when they begin. The thread looks at the table every 100 ms, until it finds the table empty. Only after that, a new entry has to wake
+//! it: most runs end before their first renewal.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,9 +18,11 @@ use std::time::Duration;
 use async_nats::{Client, Message, StatusCode};
 use bytes::Bytes;
 use futures_util::FutureExt;
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use super::cancellation::{CancelReason, CancellationToken};
+use super::reply_subject::ReplySubject;
 use crate::wire::HEARTBEAT;
 
 /// How often a caller gets a heartbeat of its call.
@@ -39,14 +41,14 @@ pub(crate) enum KeepAliveKind {
 #[derive(Debug)]
 struct KeepAlive {
     kind: KeepAliveKind,
-    subject: String,
+    subject: Arc<ReplySubject>,
     cancellation: Arc<CancellationToken>,
     /// When the last renewal was sent.
     sent: Instant,
     /// How many renewals were sent.
     n_sent: u64,
-    /// The renewals of a lease that are not confirmed yet, with their numbers and the times when they were sent. On a slow link, or a busy machine, the
-    /// next renewal is due before the last one is confirmed. Not more than a lease has thirds.
+    /// The renewals of a lease that are not confirmed yet, with their numbers and the times when they were sent. On a slow link, or a busy machine,
+    /// the next renewal is due before the last one is confirmed. At most three, because each third of the lease has one.
     unconfirmed: VecDeque<(u64, Instant)>,
     /// When the last renewal that the server has confirmed was sent.
     confirmed: Instant,
@@ -80,11 +82,11 @@ impl Drop for KeepAliveGuard {
 }
 
 impl KeepAlives {
-    /// Adds a lease or a caller to the table. Returns also whether the thread has to be woken. A lease has begun at `since`, or later.
+    /// Adds a lease or a caller to the table. Returns also whether the thread has to be woken. The lease did not begin before `since`.
     pub(super) fn add(
         self: &Arc<KeepAlives>,
         kind: KeepAliveKind,
-        subject: String,
+        subject: Arc<ReplySubject>,
         cancellation: Arc<CancellationToken>,
         since: Instant,
     ) -> (KeepAliveGuard, bool) {
@@ -148,13 +150,15 @@ impl KeepAlives {
                 KeepAliveKind::Lease(lease) => (lease / 3, Bytes::from_static(b"+WPI")),
                 KeepAliveKind::Caller => (HEARTBEAT_PERIOD, Bytes::from_static(HEARTBEAT)),
             };
-            if now.duration_since(renewed.sent) >= every {
+            if now.duration_since(renewed.sent) >= every
+                && let Some(subject) = renewed.subject.current()
+            {
                 let number = renewed.n_sent + 1;
                 let reply = format!("{inbox}.{key}.{number}");
-                let renewal = client.publish_with_reply(renewed.subject.clone(), reply, payload);
+                let renewal = client.publish_with_reply(subject, reply, payload);
                 // While the client connects again, its queue may be full. The thread does not wait for room in it, because it has to
-                // see which leases run out.
-                if renewal.now_or_never().is_some() {
+                // see which leases run out. `unconstrained`: tokio would report the queue as full after 128 messages of one poll.
+                if unconstrained(renewal).now_or_never().is_some() {
                     renewed.sent = now;
                     renewed.n_sent = number;
                     if let KeepAliveKind::Lease(_) = renewed.kind {

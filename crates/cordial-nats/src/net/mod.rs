@@ -8,9 +8,9 @@
 //!    └───── messages ◄────┴ subscriptions
 //! ```
 //!
-//! The thread runs no user code, except the subscriber of `tracing` when a result is handed over. So user code that blocks
-//! every worker of the runtime, or every thread of tokio, neither breaks the connection nor loses the lease of a job. This does not hold for a
-//! client that the user has connected: that one lives on the user's runtime.
+//! The thread runs no user code, except wakers, and the subscriber of `tracing` when a result is handed over or credentials cannot be read. So user
+//! code that blocks every worker of the runtime, or every thread of tokio, neither breaks the connection nor loses the lease of a job. This does
+//! not hold for a client that the user has connected: that one lives on the user's runtime.
 
 mod api;
 mod cancellation;
@@ -19,6 +19,8 @@ mod credentials;
 mod keep_alive;
 mod net_error;
 mod open;
+mod permission_errors;
+mod reply_subject;
 mod thread;
 
 pub(crate) use api::{
@@ -30,4 +32,6 @@ pub(crate) use connection::{Connection, HandlerSubscription, Subscription};
 pub(crate) use keep_alive::{KeepAliveGuard, KeepAliveKind};
 pub(crate) use net_error::NetError;
 pub(crate) use open::open;
+pub(crate) use permission_errors::PermissionErrors;
+pub(crate) use reply_subject::ReplySubject;
 pub(crate) use thread::{OutgoingMessage, RequestHandler};

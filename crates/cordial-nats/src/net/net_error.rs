@@ -12,7 +12,7 @@ pub(crate) enum NetError {
     NoResponders,
     /// There was no answer in time, or the servers of the cluster have no leader at the moment.
     Silent,
-    /// The login has no permission for this. The text is that of the server.
+    /// The login has no permission for this. The text comes from the server.
     Denied(Arc<str>),
     /// The message is larger than the server allows.
     TooLarge {
@@ -40,15 +40,16 @@ const STORE_FAILED: u64 = 10077;
 /// JetStream's number of the error that there is no such stream.
 const STREAM_NOT_FOUND: u64 = 10059;
 
-/// JetStream's numbers of the errors of servers that cannot answer at the moment: this one has no place for the stream yet, the servers have no leader,
-/// this one is not the leader any more, and all servers that keep the stream or the consumer are gone.
-const UNAVAILABLE: [u64; 5] = [10007, 10008, 10009, 10118, 10119];
+/// JetStream's numbers of the errors that pass by themselves, in this order: the server does not keep the stream yet; the servers have no leader; the
+/// server is not the leader any more; all servers that keep the stream are gone, or all that keep the consumer; the message of an earlier try
+/// still waits for the other servers.
+const UNAVAILABLE: [u64; 6] = [10007, 10008, 10009, 10118, 10119, 10158];
 
 /// JetStream's number of the error that a stream does not take a message of this size.
 const MESSAGE_TOO_LARGE: u64 = 10054;
 
 impl NetError {
-    /// Returns the error of an answer of JetStream. As long as no server can answer, that is as if none had.
+    /// Returns the error of an answer of JetStream. If no server can do the work at the moment, that is [`NetError::Silent`].
     pub(super) fn of_api(code: u64, description: &str) -> NetError {
         if UNAVAILABLE.contains(&code) {
             return NetError::Silent;

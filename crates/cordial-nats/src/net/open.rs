@@ -3,17 +3,19 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::credentials::{log_in, with_credentials_file};
 use super::keep_alive::KeepAlives;
+use super::permission_errors::LatestErrors;
 use super::thread::serve;
 use crate::connect_error::{ConnectError, without_codes, without_secrets};
 use crate::options::{Login, Options, Transport};
@@ -24,7 +26,7 @@ const CONNECT_LIMIT: Duration = Duration::from_millis(2500);
 /// How often the thread checks whether the client of a user has connected again.
 const WATCH_PERIOD: Duration = Duration::from_millis(500);
 
-/// The longest pause between two attempts to connect again, before a quarter of it is added or subtracted at random.
+/// The longest pause between two attempts to connect again, before up to a quarter of it is added or subtracted at random.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
 /// Connects, on a thread of its own, or uses the user's client.
@@ -47,69 +49,59 @@ async fn adopt(client: Client, servers: &str) -> Result<Connection, ConnectError
     }
     check_version(&client)?;
     let (connected, connects) = watch::channel(client.statistics().connects.load(Ordering::Relaxed));
-    let (_, permission_errors) = watch::channel(Arc::<str>::from(""));
+    let (_, permission_errors) = watch::channel(LatestErrors::default());
     let (commands, receiver) = mpsc::unbounded_channel();
+    let (futures, received_futures) = mpsc::unbounded_channel();
     let keep_alives = Arc::<KeepAlives>::default();
     let renewed = keep_alives.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| ConnectError::Thread(Arc::new(error)))?;
     let served = client.clone();
-    let run = move || {
-        runtime.block_on(async move {
-            let watched = served.clone();
-            let watch = async move {
-                loop {
-                    let n_connects = watched.statistics().connects.load(Ordering::Relaxed);
-                    connected.send_if_modified(|n| std::mem::replace(n, n_connects) != n_connects);
-                    tokio::time::sleep(WATCH_PERIOD).await;
-                }
-            };
-            tokio::select! {
-                () = serve(served, receiver, renewed) => {}
-                () = watch => {}
+    start_thread(async move {
+        let watched = served.clone();
+        let watch = async move {
+            loop {
+                let n_connects = watched.statistics().connects.load(Ordering::Relaxed);
+                connected.send_if_modified(|n| std::mem::replace(n, n_connects) != n_connects);
+                tokio::time::sleep(WATCH_PERIOD).await;
             }
-        });
-    };
-    let started = thread::Builder::new().name("cordial-nats".to_owned()).spawn(run);
-    started.map_err(|error| ConnectError::Thread(Arc::new(error)))?;
-    Ok(Connection { client, commands, connects, permission_errors, keep_alives })
+        };
+        tokio::select! {
+            () = serve(served, receiver, received_futures, renewed) => {}
+            () = watch => {}
+        }
+    })?;
+    Ok(Connection { client, commands, futures, client_thread: None, connects, permission_errors, keep_alives })
 }
 
 async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectError> {
     let addresses = addresses(options)?;
     let (connected, connects) = watch::channel(0);
-    let (denied, permission_errors) = watch::channel(Arc::<str>::from(""));
+    let (denied, permission_errors) = watch::channel(LatestErrors::default());
     let client_options = client_options(options, name, &addresses).await?.event_callback(move |event| {
         match event {
             Event::Connected => connected.send_modify(|n| *n += 1),
-            Event::ServerError(error) => denied.send_modify(|last| *last = error.to_string().into()),
+            Event::ServerError(error) => denied.send_modify(|errors| errors.add(error.to_string().into())),
             _ => {}
         }
         async {}
     });
     let servers: Arc<str> = without_secrets(&options.servers).into();
     let (commands, receiver) = mpsc::unbounded_channel();
+    let (futures, received_futures) = mpsc::unbounded_channel();
     let keep_alives = Arc::<KeepAlives>::default();
     let renewed = keep_alives.clone();
     let (result, wait) = oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| ConnectError::Thread(Arc::new(error)))?;
-    let run = move || {
-        runtime.block_on(async move {
-            match tokio::time::timeout(CONNECT_LIMIT, client_options.connect(addresses)).await {
-                Ok(Ok(client)) => {
-                    if result.send(Ok(client.clone())).is_ok() {
-                        serve(client, receiver, renewed).await;
-                    }
+    let thread = start_thread(async move {
+        match tokio::time::timeout(CONNECT_LIMIT, client_options.connect(addresses)).await {
+            Ok(Ok(client)) => {
+                if result.send(Ok(client.clone())).is_ok() {
+                    serve(client, receiver, received_futures, renewed).await;
                 }
-                Ok(Err(error)) => drop(result.send(Err(Some(error)))),
-                Err(_) => drop(result.send(Err(None))),
             }
-        });
-    };
-    // A thread, not a task: it renews leases while user code occupies every thread of the runtime.
-    let started = thread::Builder::new().name("cordial-nats".to_owned()).spawn(run);
-    started.map_err(|error| ConnectError::Thread(Arc::new(error)))?;
+            Ok(Err(error)) => drop(result.send(Err(Some(error)))),
+            Err(_) => drop(result.send(Err(None))),
+        }
+    })?;
+    let client_thread = Some(thread);
     let is_tls_needed = options.transport == Transport::Safe;
     let client = match wait.await {
         Ok(Ok(client)) => client,
@@ -123,7 +115,26 @@ async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectErr
         Err(_) => return Err(ConnectError::Thread(Arc::new(io::Error::other("the thread has ended")))),
     };
     check_version(&client)?;
-    Ok(Connection { client, commands, connects, permission_errors, keep_alives })
+    Ok(Connection { client, commands, futures, client_thread, connects, permission_errors, keep_alives })
+}
+
+/// Runs a future to its end, on a thread with a runtime of its own: not as a task of the calling runtime, because it renews leases while user code
+/// occupies every thread of that runtime.
+fn start_thread(future: impl Future<Output = ()> + Send + 'static) -> Result<ThreadId, ConnectError> {
+    let (give_runtime, runtime) = std::sync::mpsc::channel::<Runtime>();
+    let run = move || {
+        if let Ok(runtime) = runtime.recv() {
+            // As a task: to wake the future of `block_on`, tokio writes to a file descriptor, even from its own thread. Fails if the future panics,
+            // which the panic hook has reported.
+            let _ = runtime.block_on(runtime.spawn(future));
+        }
+    };
+    let failed = |error| ConnectError::Thread(Arc::new(error));
+    let started = thread::Builder::new().name("cordial-nats".to_owned()).spawn(run).map_err(failed)?;
+    // Only now: if no thread has started, the caller would have to drop the runtime, and a task of tokio must not do that.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let _ = give_runtime.send(runtime);
+    Ok(started.thread().id())
 }
 
 fn addresses(options: &Options) -> Result<Vec<ServerAddr>, ConnectError> {
@@ -207,6 +218,8 @@ fn refused(error: &async_nats::ConnectError, servers: Arc<str>, is_tls_needed: b
         }
         source = inner.source();
     }
+    // If a server of another kind has answered, the text contains its answer, with line ends.
+    reason.retain(|c| !c.is_control());
     let reason: Arc<str> = without_codes(&reason).into();
     match error.kind() {
         ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => ConnectError::Login { servers },

@@ -1,6 +1,6 @@
 //! The thread of a connection: it sends, keeps subscriptions, renews leases, sends heartbeats, and hands results over.
 //!
-//! It goes on while user code blocks every other thread.
+//! It works even while user code blocks every other thread.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,17 +60,15 @@ pub(super) enum Command {
         until: oneshot::Receiver<()>,
         subscribed: oneshot::Sender<Result<(), NetError>>,
     },
-    /// Runs a future of this crate to its end.
-    Run(BoxFuture<'static, ()>),
     /// The table of renewals is not empty any more.
     KeepAlive,
     Flush(oneshot::Sender<()>),
 }
 
-/// What the thread does at the same time: a future for each subscription and each flush, and those of [`Command::Run`].
-type Running = FuturesUnordered<BoxFuture<'static, ()>>;
+/// What the thread does at the same time: a future for each subscription and each flush, and those of `Connection::run`.
+type RunningFutures = FuturesUnordered<BoxFuture<'static, ()>>;
 
-/// What is left to do after a command.
+/// What the thread has to do after a command.
 enum Executed {
     Nothing,
     /// A future that runs beside further commands.
@@ -83,13 +81,14 @@ enum Executed {
 pub(super) async fn serve(
     client: Client,
     mut commands: mpsc::UnboundedReceiver<Command>,
+    mut futures: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
     keep_alives: Arc<KeepAlives>,
 ) {
     let inbox = client.new_inbox();
     let mut confirmations: Option<Subscriber> = None;
-    let mut running = Running::new();
-    // While the client connects again, its queue may be full. Then a command waits for room, and others behind it, but the thread goes on: it has
-    // to see which leases run out.
+    let mut running = RunningFutures::new();
+    // While the client connects again, its queue may be full. Then a command waits for room, and later commands wait behind it. The thread does not
+    // wait for them: it has to see which leases run out, and which requests are over.
     let mut executing: Option<BoxFuture<'static, Executed>> = None;
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -111,6 +110,7 @@ pub(super) async fn serve(
                 let confirm_to = confirmations.is_none().then(|| format!("{inbox}.>"));
                 executing = Some(execute(client.clone(), command, confirm_to).boxed());
             }
+            Some(future) = futures.recv() => running.push(future),
             Some(confirmation) = next(&mut confirmations) => keep_alives.confirm(&confirmation),
             Some(()) = running.next() => {}
         }
@@ -126,7 +126,7 @@ async fn next(subscriber: &mut Option<Subscriber>) -> Option<Message> {
     }
 }
 
-/// `confirm_to` is where confirmations of renewals go, unless there is a subscription to them.
+/// `confirm_to` is the subject of the confirmations of renewals; `None` if there is a subscription to it.
 async fn execute(client: Client, command: Command, confirm_to: Option<String>) -> Executed {
     match command {
         Command::Publish(OutgoingMessage { subject, reply, headers, payload }) => {
@@ -164,7 +164,6 @@ async fn execute(client: Client, command: Command, confirm_to: Option<String>) -
                 Executed::Nothing
             }
         },
-        Command::Run(future) => Executed::Running(future),
         Command::KeepAlive => match confirm_to {
             Some(subject) => client.subscribe(subject).await.map_or(Executed::Nothing, Executed::Confirmations),
             None => Executed::Nothing,

@@ -85,7 +85,7 @@ impl Worker {
         Worker { grace, ..self }
     }
 
-    /// Sets how long a cancelled job has to clean up, if it has opted in to graceful shutdown. It keeps its slot for that time: with
+    /// Sets how long a cancelled job may take to clean up, if it has opted in to graceful shutdown. It keeps its slot for that time: with
     /// `Duration::MAX`, until its function returns, so the function needs a limit of its own. Default: as long as the [grace](Worker::grace) of the
     /// worker.
     pub fn cancel_grace(self, grace: Duration) -> Worker {

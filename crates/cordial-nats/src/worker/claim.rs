@@ -9,9 +9,13 @@
 //! in the record of the run. The second are the earlier runs of a job that the server has lost and that was submitted again with its key: the
 //! numbers go on, and the attempts begin anew. A worker whose pool takes no calls claims nothing.
 //!
-//! Claims are kept as long as results. A job may be older, with long delays between its attempts: then the last claim that is left says how
-//! many runs there were, and without one each delivery counts as a run. If no delay and no lease is that long, a job without claims has never
-//! run, however often it was delivered.
+//! A server that is killed forgets its last deliveries, and delivers those jobs again, with a number that a claim already has. The run of that
+//! claim may go on, so the new delivery is left alone: the server takes the renewals and the acknowledgement of the run for it, and delivers the
+//! job again when the lease runs out. If the record of the run says that it has failed or was stopped, the job runs at once.
+//!
+//! Claims are kept as long as results. The last claim that is left says how many runs there were. If none is left, and the job is older than
+//! claims are kept, they may have expired: if a delay between attempts or the lease is at least half as long as claims are kept, each delivery counts
+//! as a run. Otherwise, a job without claims has never run, however often it was delivered.
 
 use std::time::Duration;
 
@@ -35,56 +39,70 @@ pub(super) enum Claim {
     UsedUp { n_runs: u32 },
     /// The job has a result.
     Done,
+    /// An earlier delivery, which the server has forgotten, may run, and has the lease of the job then.
+    Held,
 }
 
 /// A claim as its stream keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct ClaimRecord {
-    /// Which program has published it, and for which delivery.
+    /// The program that has published the claim, and the number of the delivery.
     instance: String,
     delivery: u32,
     /// When the server stored the job, which each delivery says. With another time, the claim belongs to another submit with the same key.
     submitted: String,
     /// How many of the runs before it use up no attempt.
     n_stopped: u32,
+    /// A random number of the delivery: a server that has forgotten a delivery gives the next one the same number. 0 in the claim of a program that
+    /// writes none.
+    arrival: u64,
 }
 
-/// Claims the next run of a job. Safe to repeat after an error.
+/// Claims the next run of a job. Safe to repeat after an error, with the same `arrival`, which is random and not 0.
 pub(super) async fn claim(
     shared: &ClusterShared,
     id: &JobId,
     job: &JobHeaders,
     info: &DeliveryInfo,
+    arrival: u64,
 ) -> Result<Claim, NetError> {
     let DeliveryInfo { delivery, submitted } = info;
-    let is_mine = |kept: &ClaimRecord| {
-        *kept.instance == *shared.instance && kept.delivery == *delivery && kept.submitted == *submitted
-    };
-    // At the first delivery, the job has not run. If an earlier job with the same key has, the stream refuses the claim, and the loop goes on.
+    let is_mine = |kept: &ClaimRecord| *kept.instance == *shared.instance && kept.arrival == arrival;
+    // At the first delivery, the job has not run. If an earlier job with the same key has run, the stream refuses the claim, and the loop repeats.
     let (mut last, mut kept) = if *delivery == 1 { (0, None) } else { last_claim(shared, id, job, info).await? };
     loop {
-        let n_stopped = match &kept {
-            None => 0,
+        let (n_stopped, is_forgotten) = match &kept {
+            None => (0, false),
             // The answer to an earlier try was lost.
             Some(kept) if is_mine(kept) => {
                 return Ok(Claim::Run { number: last, limit: job.attempts.saturating_add(kept.n_stopped) });
             }
             Some(kept) => {
-                // At a first delivery, nothing has looked for a result yet. The job was submitted again after a restart of the server, which
-                // forgets the message ids of jobs that are done; or the consumer was made again, which forgets deliveries.
+                // A first delivery with an earlier claim: the job was submitted again after a restart of the server, which forgets the message
+                // ids of jobs that are done; or the consumer was made again, which forgets deliveries. So the job may have a result, for which
+                // `run_job` has not looked if the job has no key.
                 if *delivery == 1 && look_up(shared, id).await?.is_some() {
                     return Ok(Claim::Done);
                 }
-                match kept.submitted == *submitted {
-                    true => kept.n_stopped + u32::from(was_stopped(shared, id, last).await?),
-                    false => last,
+                if kept.submitted == *submitted {
+                    let record = AttemptRecord::find(shared, id, last).await?;
+                    // A delivery has a larger number than all earlier ones that the server remembers.
+                    let is_forgotten = kept.delivery >= *delivery;
+                    if is_forgotten && record.is_none() {
+                        return Ok(Claim::Held);
+                    }
+                    let was_stopped = record.is_some_and(|record| record.was_stopped);
+                    (kept.n_stopped + u32::from(was_stopped), is_forgotten)
+                } else {
+                    (last, false)
                 }
             }
         };
         let limit = job.attempts.saturating_add(n_stopped);
         if last >= limit {
-            return Ok(Claim::UsedUp { n_runs: last });
+            // The worker of a forgotten last run may be making the dead letter.
+            return Ok(if is_forgotten { Claim::Held } else { Claim::UsedUp { n_runs: last } });
         }
         let number = last + 1;
         let mine = ClaimRecord {
@@ -92,6 +110,7 @@ pub(super) async fn claim(
             delivery: *delivery,
             submitted: submitted.clone(),
             n_stopped,
+            arrival,
         };
         let subject = shared.subjects.claim(id, number);
         let payload = serde_json::to_vec(&mine).unwrap_or_default().into();
@@ -100,7 +119,7 @@ pub(super) async fn claim(
             Err(error) if error.is_second_of_subject() => {}
             Err(error) => return Err(error),
         }
-        // The replica that answers may not have it yet.
+        // The replica that answers may not have the claim yet.
         let first = find_claim(shared, id, number).await?.ok_or(NetError::Silent)?;
         (last, kept) = (number, Some(first));
     }
@@ -122,8 +141,9 @@ async fn last_claim(
     let (subjects, max_age) = subjects_of(&shared.connection, &stream, &filter).await?;
     let number = |subject: &String| subject.rsplit('.').next()?.strip_suffix("-claim")?.parse::<u32>().ok();
     match subjects.iter().filter_map(number).max() {
-        Some(last) => Ok((last, find_claim(shared, id, last).await?)),
-        // Claims are kept as long as results. After that, each delivery counts as a run, if there may have been so much time between two.
+        Some(last) => Ok((last, Some(find_claim(shared, id, last).await?.ok_or(NetError::Silent)?))),
+        // The claims may have expired. Then each delivery counts as a run, if a pause between two runs may have been about as long as claims are
+        // kept.
         None if max_age.is_some_and(|age| info.is_older_than(age) && longest_pause(shared, job) >= age / 2) => {
             Ok((before, None))
         }
@@ -141,10 +161,4 @@ async fn find_claim(shared: &ClusterShared, id: &JobId, number: u32) -> Result<O
     let (stream, subject) = (shared.subjects.results_stream(), shared.subjects.claim(id, number));
     let message = direct_get(&shared.connection, &stream, &subject, API_LIMIT).await?;
     Ok(message.map(|message| serde_json::from_slice(&message.payload).unwrap_or_default()))
-}
-
-/// Returns whether a run was ended because its worker stopped.
-async fn was_stopped(shared: &ClusterShared, id: &JobId, number: u32) -> Result<bool, NetError> {
-    let record = AttemptRecord::find(shared, id, number).await?;
-    Ok(record.is_some_and(|record| record.was_stopped))
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::received_job::ReceivedJob;
 use crate::cluster::ClusterShared;
-use crate::net::{CancelReason, CancellationToken, OutgoingMessage};
+use crate::net::{CancelReason, CancellationToken, OutgoingMessage, ReplySubject};
 
 /// A delivery that was neither acknowledged nor given back. Dropping it gives the job back at once, unless its lease has run out or the client
 /// is not connected.
@@ -19,24 +19,28 @@ use crate::net::{CancelReason, CancellationToken, OutgoingMessage};
 /// out: another worker may have it then, and a third one would get it as well.
 pub(super) struct Delivery {
     shared: Arc<ClusterShared>,
-    subject: Option<String>,
+    /// Where the answer goes. Taken when the delivery ends, so that no other delivery of the job is taken over afterwards.
+    reply: Arc<ReplySubject>,
     /// Says whether the lease is over.
     cancellation: Arc<CancellationToken>,
 }
 
 impl Delivery {
-    /// `subject` is where acknowledgements go.
-    pub(super) fn new(shared: Arc<ClusterShared>, subject: String, cancellation: Arc<CancellationToken>) -> Delivery {
-        Delivery { shared, subject: Some(subject), cancellation }
+    pub(super) fn new(
+        shared: Arc<ClusterShared>,
+        reply: Arc<ReplySubject>,
+        cancellation: Arc<CancellationToken>,
+    ) -> Delivery {
+        Delivery { shared, reply, cancellation }
     }
 
     /// Acknowledges or ends the delivery with one of JetStream's answers.
-    pub(super) fn settle(mut self, answer: &'static str) {
+    pub(super) fn settle(self, answer: &'static str) {
         self.answer(Bytes::from_static(answer.as_bytes()));
     }
 
     /// Gives the job back, to be delivered again after a delay, under the same conditions as a drop.
-    pub(super) fn give_back_after(mut self, delay: Duration) {
+    pub(super) fn give_back_after(self, delay: Duration) {
         if self.may_give_back() {
             self.answer(nak(delay));
         } else {
@@ -53,8 +57,8 @@ impl Delivery {
     }
 
     /// Sends nothing for the delivery.
-    pub(super) fn leave(mut self) {
-        self.subject = None;
+    pub(super) fn leave(self) {
+        drop(self.reply.take());
     }
 
     /// Returns whether the job may be given back. Without a connection, the answer would arrive when the lease may have run out.
@@ -62,8 +66,8 @@ impl Delivery {
         !self.cancellation.is_lease_expired() && self.shared.connection.is_connected()
     }
 
-    fn answer(&mut self, payload: Bytes) {
-        if let Some(subject) = self.subject.take() {
+    fn answer(&self, payload: Bytes) {
+        if let Some(subject) = self.reply.take() {
             self.shared.connection.publish(OutgoingMessage::new(subject, payload));
         }
     }
@@ -73,19 +77,21 @@ impl Drop for Delivery {
     fn drop(&mut self) {
         if self.may_give_back() {
             self.answer(Bytes::from_static(b"-NAK"));
+        } else {
+            drop(self.reply.take());
         }
     }
 }
 
 /// Gives a delivered job back at once. A late one is left to its lease.
 pub(super) fn give_back(shared: &Arc<ClusterShared>, received: ReceivedJob) {
-    let ReceivedJob { message, is_late, cancellation, lease, .. } = received;
+    let ReceivedJob { reply, is_late, cancellation, lease, .. } = received;
     // Renewals end before the job is given back: the next worker has the lease then.
     drop(lease);
-    if let Some(reply) = message.reply
+    if let Some(reply) = reply
         && !is_late
     {
-        drop(Delivery::new(shared.clone(), reply.to_string(), cancellation));
+        drop(Delivery::new(shared.clone(), reply, cancellation));
     }
 }
 

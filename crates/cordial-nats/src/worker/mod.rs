@@ -1,10 +1,13 @@
 //! Workers, which serve the functions of a fleet.
 //!
 //! ```text
-//!                       ┌── a slot each ──► job: lease ─► claim ─► function ─┬─► result ─► acknowledgement
-//!  server ─► pull loop ─┤                                                    └ the slot is free; the connection's thread does the rest
-//!            (a process) └── a slot each ──► call: heartbeats ─► function ─► outcome
+//!                       ┌── a slot each ──► job: lease ─► claim ─► function ─► result ─► acknowledgement
+//!  server ─► pull loop ─┤
+//!           (a process) └── a slot each ──► call: heartbeats ─► function ─► outcome
 //! ```
+//!
+//! The slot of a job is free when its function has ended. The thread of the connection then sends the result and the
+//! acknowledgement.
 
 mod builder;
 mod claim;

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use tokio::sync::{Notify, watch};
 
 use crate::names::JobId;
-use crate::net::{CancelReason, CancellationToken, NetError};
+use crate::net::{CancelReason, CancellationToken, NetError, ReplySubject};
 use crate::nodes::Node;
 
 /// The key of a run in the table of its node.
@@ -41,17 +41,27 @@ struct Entry {
     cancellation: Arc<CancellationToken>,
     /// Why the server has not stored the last message of the run.
     problem: Option<String>,
+    /// `None` for a call.
+    delivery: Option<EntryDelivery>,
+}
+
+/// The delivery of a job that is in the table of a node.
+#[derive(Debug)]
+struct EntryDelivery {
+    /// When the server has stored the job.
+    submitted: String,
+    reply: Arc<ReplySubject>,
 }
 
 /// A run that is in the table of a node. Dropping it removes the run from the table.
 #[derive(Debug)]
-pub(crate) struct Registered {
+pub(crate) struct RunRegistration {
     node: Arc<NodeState>,
     key: RunKey,
     cancellation: Arc<CancellationToken>,
 }
 
-/// A job whose result is on its way to the server: its function has ended, or is not served or has no attempt left.
+/// A job whose result is on its way to the server: its function has ended or is not served, or it has no attempt left.
 #[derive(Debug)]
 pub(crate) struct HandOver(Arc<NodeState>);
 
@@ -70,9 +80,43 @@ impl NodeState {
         }
     }
 
-    pub(crate) fn register(self: &Arc<NodeState>, key: RunKey, cancellation: Arc<CancellationToken>) -> Registered {
-        self.lock().insert(key.clone(), Entry { cancellation: cancellation.clone(), problem: None });
-        Registered { node: self.clone(), key, cancellation }
+    pub(crate) fn register(
+        self: &Arc<NodeState>,
+        key: RunKey,
+        cancellation: Arc<CancellationToken>,
+    ) -> RunRegistration {
+        self.insert(key, cancellation, None)
+    }
+
+    /// Adds a job that has arrived to the table. `submitted` is when the server has stored it, and `reply` where its acknowledgements go.
+    pub(crate) fn register_job(
+        self: &Arc<NodeState>,
+        id: JobId,
+        cancellation: Arc<CancellationToken>,
+        submitted: String,
+        reply: Arc<ReplySubject>,
+    ) -> RunRegistration {
+        self.insert(RunKey::Job(id), cancellation, Some(EntryDelivery { submitted, reply }))
+    }
+
+    fn insert(
+        self: &Arc<NodeState>,
+        key: RunKey,
+        cancellation: Arc<CancellationToken>,
+        delivery: Option<EntryDelivery>,
+    ) -> RunRegistration {
+        self.lock().insert(key.clone(), Entry { cancellation: cancellation.clone(), problem: None, delivery });
+        RunRegistration { node: self.clone(), key, cancellation }
+    }
+
+    /// Adds a delivery of a job to the run that is here, and returns `true`, if there is one and it has its lease: the server has forgotten the
+    /// earlier delivery. The run acknowledges the later one, because the server takes no `-NAK` of a delivery that it has forgotten.
+    pub(crate) fn take_over(&self, id: &JobId, submitted: &str, reply: &str) -> bool {
+        let running = self.lock();
+        let Some(Entry { cancellation, delivery: Some(delivery), .. }) = running.get(&RunKey::Job(id.clone())) else {
+            return false;
+        };
+        delivery.submitted == submitted && cancellation.holds_lease() && delivery.reply.replace(reply)
     }
 
     /// Requests the end of a run, if it is here.
@@ -128,7 +172,7 @@ impl NodeState {
     pub(crate) fn describe(&self) -> Node {
         let (running, problem) = {
             let running = self.lock();
-            // The same one each time, if several runs have one.
+            // If several runs have a problem, the same one is shown each time.
             (running.len(), running.values().filter_map(|entry| entry.problem.as_ref()).min().cloned())
         };
         Node {
@@ -148,7 +192,7 @@ impl NodeState {
     }
 }
 
-impl Registered {
+impl RunRegistration {
     /// Notes that the server has kept what the run has sent.
     pub(crate) fn note_kept(&self) {
         self.set_problem(None);
@@ -166,8 +210,8 @@ impl Registered {
         }
     }
 
-    /// Returns whether the entry is that of this run. A job whose lease ran out may have come back to this node while its first run was ending:
-    /// the entry is then that of the second.
+    /// Returns whether the entry belongs to this run. A job whose lease ran out may have come back to this node while its first run was ending:
+    /// then the entry belongs to the second run.
     fn has(&self, entry: &Entry) -> bool {
         Arc::ptr_eq(&entry.cancellation, &self.cancellation)
     }
@@ -179,7 +223,7 @@ impl Drop for HandOver {
     }
 }
 
-impl Drop for Registered {
+impl Drop for RunRegistration {
     fn drop(&mut self) {
         let mut running = self.node.lock();
         if running.get(&self.key).is_some_and(|entry| self.has(entry)) {

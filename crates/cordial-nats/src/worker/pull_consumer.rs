@@ -18,12 +18,12 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use super::delivery::give_back;
-use super::node::{NodeState, RunKey};
+use super::delivery::{delivery_info, give_back};
+use super::node::NodeState;
 use super::received_job::{ReceivedJob, SILENCE, is_late};
 use crate::cluster::ClusterShared;
 use crate::names::JobId;
-use crate::net::{CancellationToken, Connection, HandlerSubscription, KeepAliveKind, NetError};
+use crate::net::{CancellationToken, Connection, HandlerSubscription, KeepAliveKind, NetError, ReplySubject};
 use crate::streams::{CONSUMER, PullLimits};
 
 /// How long a request is open.
@@ -35,8 +35,8 @@ const IDLE_HEARTBEAT: Duration = Duration::from_secs(2);
 /// How long a worker waits, after it has unsubscribed, for what the server had sent before.
 pub(super) const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 
-/// How many requests of one worker are open at most. The consumer has room for those of many workers, and refuses what is beyond, which costs the
-/// worker all of its requests.
+/// How many requests of one worker are open at most. If the requests of all workers together exceed the limit of the consumer, it refuses one, and
+/// the worker of that one loses all of its requests.
 const MAX_REQUESTS: usize = 64;
 
 pub(super) struct PullConsumer {
@@ -51,10 +51,10 @@ pub(super) struct PullConsumer {
 struct Requests {
     /// How many jobs were asked for and have not arrived.
     n_open: usize,
-    /// How many requests may be open: those that were sent since none was open. Never more than `n_open`.
+    /// An upper bound of the number of open requests: those that were sent since none was open, and at most `n_open`.
     n_requests: usize,
-    /// The next message was sent after this time: when the last message arrived, or when jobs were asked for while no request was open. Does
-    /// not change any more once a message was late.
+    /// The server sends the next message after this time, which is when the last message arrived, or when jobs were asked for while no request was
+    /// open. It stays the same once a message was late.
     last_message: Instant,
     /// Whether a message was late. All messages that still arrive may be as old.
     is_in_doubt: bool,
@@ -63,7 +63,7 @@ struct Requests {
 /// What a message of the server means.
 pub(super) enum PullEvent {
     Job(Box<ReceivedJob>),
-    /// The end of a request, or a heartbeat that was late.
+    /// The end of a request, a heartbeat that was late, or a delivery of a job that this node has already.
     Nothing,
     /// The requests are lost, for this reason. The consumer has to be made again.
     Lost(String),
@@ -148,8 +148,8 @@ impl PullConsumer {
         let _ = timeout(DRAIN_LIMIT, rest).await;
     }
 
-    /// Returns the next job or the next end of a request. Returns `Lost` if the server refuses a request, is silent although jobs were asked for,
-    /// or has sent messages that were late, or if the connection has ended. Dropping the future loses nothing.
+    /// Returns the next job or the next end of a request. Returns `Lost` if the server refuses a request, does not answer a request for jobs, or has
+    /// sent messages that were late, or if the connection has ended. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> PullEvent {
         let requests = self.requests.clone();
         let silence = async {
@@ -198,13 +198,23 @@ fn receive(
             requests.n_open = requests.n_open.saturating_sub(1);
             let cancellation = Arc::new(CancellationToken::default());
             let id = JobId::of_subject(&message.subject);
-            let registered = id.map(|id| node.register(RunKey::Job(id), cancellation.clone()));
-            let reply = message.reply.as_ref().filter(|_| !is_late && registered.is_some());
-            let lease = reply.map(|reply| {
+            let subject = message.reply.as_ref().map(ToString::to_string);
+            let submitted = subject.as_deref().and_then(delivery_info).map(|info| info.submitted);
+            if let (Some(id), Some(subject), Some(submitted)) = (&id, &subject, &submitted)
+                && node.take_over(id, submitted, subject)
+            {
+                return Some(PullEvent::Nothing);
+            }
+            let reply = subject.map(|subject| Arc::new(ReplySubject::new(subject)));
+            let registered = id
+                .zip(reply.clone())
+                .map(|(id, reply)| node.register_job(id, cancellation.clone(), submitted.unwrap_or_default(), reply));
+            let renewed = reply.clone().filter(|_| !is_late && registered.is_some());
+            let lease = renewed.map(|reply| {
                 let kind = KeepAliveKind::Lease(lease);
-                connection.keep_alive(kind, reply.to_string(), cancellation.clone(), sent_after)
+                connection.keep_alive(kind, reply, cancellation.clone(), sent_after)
             });
-            let received = ReceivedJob { message, is_late, sent_after, cancellation, registered, lease };
+            let received = ReceivedJob { message, is_late, sent_after, reply, cancellation, registered, lease };
             Some(PullEvent::Job(Box::new(received)))
         }
         // If messages were late, this wakes `next`, which reports that.

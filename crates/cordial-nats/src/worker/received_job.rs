@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_nats::Message;
 use tokio::time::Instant;
 
-use super::node::Registered;
-use crate::net::{CancellationToken, KeepAliveGuard};
+use super::node::RunRegistration;
+use crate::net::{CancellationToken, KeepAliveGuard, ReplySubject};
 
 /// After how long without a message the requests for jobs are taken for lost.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
@@ -22,10 +22,12 @@ pub(super) struct ReceivedJob {
     pub(super) is_late: bool,
     /// The server sent the job after this time.
     pub(super) sent_after: Instant,
+    /// Where its acknowledgements go.
+    pub(super) reply: Option<Arc<ReplySubject>>,
     pub(super) cancellation: Arc<CancellationToken>,
     /// Its entry in the table of the node. `None` if the message is not a job.
-    pub(super) registered: Option<Registered>,
-    /// `None` if the job is late, or the message is not a job. The renewals of a late job begin with its run, which ends them if the lease is over.
+    pub(super) registered: Option<RunRegistration>,
+    /// `None` if the job is late, or the message is not a job. The renewals of a late job begin with its run.
     pub(super) lease: Option<KeepAliveGuard>,
 }
 

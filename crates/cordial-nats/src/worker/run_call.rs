@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_nats::{HeaderMap, Message};
 use bytes::Bytes;
-use cordial::{Exit, Lost, LostCause, Shutdown};
+use cordial::{Exit, Lost, LostCause, Shutdown, Task};
 use cordial_isolate::dispatch::Outcome;
 use tokio::time::Instant;
 
@@ -13,7 +13,8 @@ use super::node::{NodeState, RunKey};
 use super::settings::Settings;
 use crate::cluster::ClusterShared;
 use crate::names::text_of;
-use crate::net::{CancelReason, CancellationToken, KeepAliveKind, OutgoingMessage};
+use crate::net::{CancelReason, CancellationToken, KeepAliveKind, OutgoingMessage, ReplySubject};
+use crate::unwind::contain;
 use crate::wire::{FINGERPRINT, FUNCTION, NODE, STATE, State, header, read_carried};
 
 /// Answers a call for which there is no slot: the caller asks again, and the server chooses a worker.
@@ -26,14 +27,21 @@ pub(super) fn refuse_call(shared: &ClusterShared, node: &NodeState, call: &Messa
 /// How long a stop waits for the end of code that was killed, and that may block.
 pub(super) const KILL_LIMIT: Duration = Duration::from_millis(100);
 
+/// Ends the task of a function, and drops its result, if it has one. That may be an error of the user, whose destructor may panic.
+pub(super) async fn end_task(task: Task<Vec<u8>>, shutdown: Shutdown) {
+    let result = task.shutdown(shutdown).await;
+    contain(|| drop(result));
+}
+
 /// Runs a call.
 pub(super) async fn run_call(settings: Settings, node: Arc<NodeState>, call: Message) {
     let Some(inbox) = call.reply.map(|inbox| inbox.to_string()) else { return };
     let shared = settings.shared.clone();
     let cancellation = Arc::new(CancellationToken::default());
     let _registered = node.register(RunKey::Call(inbox.clone()), cancellation.clone());
+    let to_caller = Arc::new(ReplySubject::new(inbox.clone()));
     let _heartbeats =
-        shared.connection.keep_alive(KeepAliveKind::Caller, inbox.clone(), cancellation.clone(), Instant::now());
+        shared.connection.keep_alive(KeepAliveKind::Caller, to_caller, cancellation.clone(), Instant::now());
     answer(&shared, &node, &inbox, State::Accepted, Bytes::new());
     let headers = call.headers.unwrap_or_default();
     let function = header(&headers, FUNCTION).and_then(text_of).unwrap_or_default();
@@ -50,11 +58,11 @@ pub(super) async fn run_call(settings: Settings, node: Arc<NodeState>, call: Mes
                 Ok(result) => Outcome::from_result(result),
                 Err(CancelReason::WorkerStops) => {
                     // The caller gets an answer now, and need not wait until heartbeats are missing. Code that blocks ends later.
-                    let _ = tokio::time::timeout(KILL_LIMIT, task.shutdown(Shutdown::BrutalKill)).await;
+                    let _ = tokio::time::timeout(KILL_LIMIT, end_task(task, Shutdown::BrutalKill)).await;
                     Outcome::from_result(Err(stopped(&node, &function)))
                 }
                 Err(CancelReason::CallerGone | CancelReason::Cancelled | CancelReason::LeaseLost) => {
-                    drop(task.shutdown(Shutdown::BrutalKill).await);
+                    end_task(task, Shutdown::BrutalKill).await;
                     return;
                 }
             }

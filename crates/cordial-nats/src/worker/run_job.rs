@@ -7,6 +7,7 @@
 //!      ├─ the pool takes no calls ─────► given back after a second
 //!      ▼
 //!    claim ─── all attempts have begun before ─► dead letter ─► result ─► acknowledged
+//!      │   ├── the server has forgotten a delivery that may run ────────► left alone: that run renews its lease
 //!      │   └── submitted again, and the result is there already ────────► acknowledged
 //!      ▼
 //!   running ── lease lost ─────────► killed; the server delivers the job again
@@ -34,9 +35,9 @@ use tracing::{debug, warn};
 
 use super::claim::{Claim, claim};
 use super::delivery::{Delivery, DeliveryInfo, delivery_info};
-use super::node::{NodeState, Registered};
+use super::node::{NodeState, RunRegistration};
 use super::received_job::ReceivedJob;
-use super::run_call::{KILL_LIMIT, fitting};
+use super::run_call::{KILL_LIMIT, end_task, fitting};
 use super::settings::Settings;
 use crate::attempt::{ATTEMPT, Attempt};
 use crate::cluster::ClusterShared;
@@ -51,25 +52,26 @@ use crate::wire::{ATTEMPT as ATTEMPT_HEADER, JobHeaders, NODE, STATE, State, rea
 /// How long one try to hand a result over may take.
 const RESULT_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long a worker waits before it repeats a request about a job that has failed.
+/// How long a worker waits before it repeats a failed request about a job.
 const REQUEST_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// How long a worker keeps a job that it cannot run because its pool takes no calls.
 const POOL_DELAY: Duration = Duration::from_secs(1);
 
-/// How long a stop waits until the record that it has ended a run is kept.
+/// How long a stop waits until the server has kept the record of a run that the stop has ended.
 const STOP_RECORD_LIMIT: Duration = Duration::from_millis(300);
 
 /// Runs a delivered job, and settles the delivery.
 pub(super) async fn run_job(settings: Settings, node: Arc<NodeState>, received: ReceivedJob) {
-    let shared = &settings.shared;
-    let ReceivedJob { message, is_late, sent_after, cancellation, registered, lease } = received;
-    let Message { subject, reply, payload, headers, .. } = message;
-    let Some(ack) = reply.map(|reply| reply.to_string()) else { return };
+    let shared = settings.shared.clone();
+    let ReceivedJob { message, is_late, sent_after, reply, cancellation, registered, lease } = received;
+    let Message { subject, payload, headers, .. } = message;
+    let Some(reply) = reply else { return };
     let headers = headers.unwrap_or_default();
-    let delivery = Delivery::new(shared.clone(), ack.clone(), cancellation.clone());
+    let delivery = Delivery::new(shared.clone(), reply.clone(), cancellation.clone());
+    let info = reply.current().as_deref().and_then(delivery_info);
     let (Some(id), Some(registered), Some(job), Some(info)) =
-        (JobId::of_subject(&subject), registered, JobHeaders::read(&headers), delivery_info(&ack))
+        (JobId::of_subject(&subject), registered, JobHeaders::read(&headers), info)
     else {
         // Not a job of this library, so no program waits for its result.
         contain(|| warn!(target: "cordial::fleet", subject = subject.as_str(), "not_a_job"));
@@ -77,15 +79,15 @@ pub(super) async fn run_job(settings: Settings, node: Arc<NodeState>, received: 
         return;
     };
     let renew =
-        || shared.connection.keep_alive(KeepAliveKind::Lease(shared.lease), ack, cancellation.clone(), sent_after);
+        || shared.connection.keep_alive(KeepAliveKind::Lease(shared.lease), reply, cancellation.clone(), sent_after);
     let lease = lease.unwrap_or_else(renew);
-    let run = JobRun { settings, node, id, job, headers, input: payload, cancellation, delivery, registered, lease };
-    run.run(&info, is_late).await;
+    let run = JobRun { shared, node, id, job, headers, input: payload, cancellation, delivery, registered, lease };
+    run.run(&settings, &info, is_late).await;
 }
 
-/// A delivered job, and what each way to end the delivery needs.
+/// A delivered job, and what each way to end the delivery needs. Holds no value of the user, because the thread of the connection may drop it.
 struct JobRun {
-    settings: Settings,
+    shared: Arc<ClusterShared>,
     node: Arc<NodeState>,
     id: JobId,
     job: JobHeaders,
@@ -94,16 +96,15 @@ struct JobRun {
     cancellation: Arc<CancellationToken>,
     delivery: Delivery,
     /// Kept until the delivery has ended, as the lease is.
-    registered: Registered,
+    registered: RunRegistration,
     lease: KeepAliveGuard,
 }
 
 impl JobRun {
-    async fn run(self, info: &DeliveryInfo, is_late: bool) {
-        let JobRun { settings, node, id, job, cancellation, registered, .. } = &self;
-        let shared = &settings.shared;
-        // At its first delivery, a job without a key has no result, unless it was on its way for long. A cancelled one is removed, or ended by
-        // the request to end it.
+    async fn run(self, settings: &Settings, info: &DeliveryInfo, is_late: bool) {
+        let JobRun { shared, node, id, job, cancellation, registered, .. } = &self;
+        // At its first delivery, a job without a key has no result, unless it was on its way for long. A cancellation writes a result too, but also
+        // removes the job from its stream, and requests its end.
         if info.delivery > 1 || id.is_keyed() || is_late {
             match has_result(shared, id, cancellation).await {
                 Some(false) => {}
@@ -125,13 +126,18 @@ impl JobRun {
             // Without a claim: a pool may be away for long, and each claim would stay in the stream of the results.
             return self.give_back_without_pool(&error.to_string()).await;
         }
+        let arrival = fastrand::u64(1..);
         let (number, limit) = loop {
-            match claim(shared, id, job, info).await {
+            match claim(shared, id, job, info, arrival).await {
                 Ok(Claim::Run { number, limit }) => {
                     registered.note_kept();
                     break (number, limit);
                 }
                 Ok(Claim::Done) => return self.delivery.settle("+ACK"),
+                Ok(Claim::Held) => {
+                    contain(|| debug!(target: "cordial::fleet", job = %id, "left_to_earlier_run"));
+                    return self.delivery.leave();
+                }
                 Ok(Claim::UsedUp { n_runs }) => {
                     let exit = last_attempt_lost(&job.function, n_runs, "unknown");
                     let reason = exit.to_string();
@@ -147,7 +153,7 @@ impl JobRun {
             }
         };
         if cancellation.reason() == Some(CancelReason::Cancelled) {
-            // During the claim.
+            // The job was cancelled during the claim.
             return self.delivery.settle("+ACK");
         }
         let started = SystemTime::now();
@@ -165,7 +171,7 @@ impl JobRun {
         let mut task = ATTEMPT.scope(attempt, lazy(|_| settings.start(&runner, input, carried))).await;
         let result = tokio::select! {
             result = &mut task => result,
-            reason = cancellation.cancelled() => return self.end(task, reason, number, started).await,
+            reason = cancellation.cancelled() => return self.end(settings, task, reason, number, started).await,
         };
         if let Err(exit) = &result
             && settings.is_without_pool(exit)
@@ -200,26 +206,31 @@ impl JobRun {
     }
 
     /// Ends the function, which has no result yet, and the delivery.
-    async fn end(self, task: Task<Vec<u8>>, reason: CancelReason, number: u32, started: SystemTime) {
-        let JobRun { settings, node, id, .. } = &self;
+    async fn end(
+        self,
+        settings: &Settings,
+        task: Task<Vec<u8>>,
+        reason: CancelReason,
+        number: u32,
+        started: SystemTime,
+    ) {
+        let JobRun { shared, node, id, .. } = &self;
         match reason {
             CancelReason::Cancelled => {
                 // A function that has opted in to graceful shutdown has time to clean up.
-                let ended = task.shutdown(settings.cancel_grace).await;
-                // It may hold an error of the user, whose destructor may panic.
-                contain(|| drop(ended));
+                end_task(task, settings.cancel_grace.into()).await;
                 self.delivery.settle("+ACK");
             }
             CancelReason::WorkerStops => {
                 // Code that blocks ends later. Its result is not awaited.
-                let _ = tokio::time::timeout(KILL_LIMIT, task.shutdown(Shutdown::BrutalKill)).await;
+                let _ = tokio::time::timeout(KILL_LIMIT, end_task(task, Shutdown::BrutalKill)).await;
                 // Before the job is given back: the next worker looks for it.
                 let record = AttemptRecord::stopped(number, &node.name, started);
-                record.keep(&settings.shared, id, STOP_RECORD_LIMIT).await;
+                record.keep(shared, id, STOP_RECORD_LIMIT).await;
                 self.delivery.abandon();
             }
             CancelReason::LeaseLost | CancelReason::CallerGone => {
-                drop(task.shutdown(Shutdown::BrutalKill).await);
+                end_task(task, Shutdown::BrutalKill).await;
                 contain(|| warn!(target: "cordial::fleet", job = %id, attempt = number, "lease_lost"));
                 self.delivery.leave();
             }
@@ -252,7 +263,7 @@ impl JobRun {
         F: Future<Output = ()> + Send + 'static,
     {
         let hand_over = self.node.begin_hand_over();
-        let connection = self.settings.shared.connection.clone();
+        let connection = self.shared.connection.clone();
         let rest = rest(self);
         connection.run(async move {
             rest.await;
@@ -266,16 +277,15 @@ impl JobRun {
         contain(
             || warn!(target: "cordial::fleet", job = %id, function = job.function, attempts = number, reason, "dead_letter"),
         );
-        let outcome = fitting(&self.settings.shared, outcome);
+        let outcome = fitting(&self.shared, outcome);
         self.go_on_in_thread(|run| async move {
-            let JobRun { settings, id, headers, input, cancellation, .. } = &run;
-            let shared = &settings.shared;
+            let JobRun { shared, id, headers, input, cancellation, .. } = &run;
             let mut state = State::Dead;
             while let Err(error) = add_dead_letter(shared, id, headers, input, number, last.as_ref(), &reason).await {
                 contain(|| warn!(target: "cordial::fleet", job = %id, %error, "dead_letter_not_kept"));
                 run.registered.note_not_kept(&format!("the dead letter of the job {id}"), &error);
                 if error.is_too_large() {
-                    // It never will be: an operator has given the stream a limit. The submitter gets its answer, which names no dead letter.
+                    // No other try can succeed: an operator has given the stream a limit. The submitter gets a result that names no dead letter.
                     state = State::Done;
                     break;
                 }
@@ -289,8 +299,7 @@ impl JobRun {
 
     /// Hands the result over. The stream keeps the first one, and refuses others.
     async fn hand_over(self, number: u32, state: State, mut outcome: Bytes) {
-        let JobRun { settings, node, id, job, cancellation, delivery, registered, lease, .. } = self;
-        let shared = &settings.shared;
+        let JobRun { shared, node, id, job, cancellation, delivery, registered, lease, .. } = self;
         let subject = shared.subjects.of("result", &id);
         let mut headers = HeaderMap::new();
         headers.insert(STATE, state.as_str());
@@ -316,7 +325,7 @@ impl JobRun {
                 Err(error) => {
                     contain(|| warn!(target: "cordial::fleet", job = %id, %error, "result_not_kept"));
                     registered.note_not_kept(&format!("the result of the job {id}"), &error);
-                    if !wait_to_try_again(shared, &id, &cancellation, &error).await {
+                    if !wait_to_try_again(&shared, &id, &cancellation, &error).await {
                         return delivery.abandon();
                     }
                 }

@@ -37,7 +37,7 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 const GIVE_BACK_LIMIT: Duration = Duration::from_millis(500);
 
 /// A worker that serves. Dropping it ends its subscriptions.
-struct Serving {
+struct ServingWorker {
     settings: Settings,
     node: Arc<NodeState>,
     calls: Vec<Subscription>,
@@ -68,7 +68,7 @@ pub(super) async fn serve(
     let limits = ensure_consumer(&shared.connection, &shared.subjects, &group, shared.lease).await?;
     let consumer = PullConsumer::new(&shared, &node, limits).await.map_err(|error| refused("ask for jobs", error))?;
     process::set_label(format!("worker of the group {group}"));
-    Ok(Serving { settings, node, calls, _handlers: handlers }.run(consumer))
+    Ok(ServingWorker { settings, node, calls, _handlers: handlers }.run(consumer))
 }
 
 /// Returns the requests that the thread of the connection answers, with their handlers: questions about the node, and requests to end
@@ -110,12 +110,12 @@ fn request_handlers(settings: &Settings, node: &Arc<NodeState>) -> Vec<(String, 
     ]
 }
 
-impl Serving {
+impl ServingWorker {
     async fn run(mut self, consumer: PullConsumer) -> Result<(), Exit> {
         let mut running = TaskSet::new();
         let shared = self.settings.shared.clone();
         let mut stop = shutdown_requested().boxed();
-        // What runs is killed when the process ends: without a connection, no lease is renewed and no result arrives.
+        // An error means that the connection has ended: no lease is renewed, and no result arrives. So the process ends, which kills what runs.
         let stop_request =
             self.pull(consumer, &mut running, &mut stop).await.map_err(|error| Exit::Error(Arc::new(error)))?;
         // Other programs see that the worker takes nothing any more.
@@ -150,7 +150,7 @@ impl Serving {
 
     /// Unsubscribes from calls, and refuses those that were sent here before.
     async fn refuse_calls(&mut self) {
-        let Serving { settings, node, calls, .. } = self;
+        let ServingWorker { settings, node, calls, .. } = self;
         for subscription in &*calls {
             subscription.drain();
         }
@@ -172,7 +172,7 @@ impl Serving {
         running: &mut TaskSet<()>,
         stop: &mut (impl Future<Output = ()> + Unpin),
     ) -> Result<StopRequest, ConnectError> {
-        let Serving { settings, node, calls, .. } = self;
+        let ServingWorker { settings, node, calls, .. } = self;
         let shared = settings.shared.clone();
         let mut connects = shared.connection.connects();
         connects.mark_unchanged();
@@ -184,10 +184,10 @@ impl Serving {
             let n_bounded = (2 * settings.slots).saturating_sub(running.len() + n_hand_overs);
             let n_free = settings.slots.saturating_sub(running.len() + turns.n_reserved(Work::Call)).min(n_bounded);
             turns.note_free(settings.slots.saturating_sub(running.len()));
-            let asked = tokio::select! {
+            let refusal = tokio::select! {
                 biased;
-                asked = consumer.ask(&shared, &settings.group, n_free) => asked,
-                // While the client connects again, it may have no room for the request.
+                asked = consumer.ask(&shared, &settings.group, n_free) => asked.err().map(|error| error.to_string()),
+                // `ask` may have to wait for room in the client, which connects again.
                 request = next_stop(stop, node) => {
                     consumer.close(&shared).await;
                     return Ok(request);
@@ -199,6 +199,7 @@ impl Serving {
                     consumer.close(&shared).await;
                     return Ok(request);
                 }
+                Some(reason) = std::future::ready(refusal) => Some(reason),
                 Some(_) = running.next(), if !running.is_empty() => {
                     // All that have ended are counted, so that one request asks for several jobs.
                     while let Some(Some(_)) = running.next().now_or_never() {}
@@ -230,13 +231,12 @@ impl Serving {
                 () = node.wait_hand_overs(n_hand_overs.saturating_sub(1)), if n_free == n_bounded => None,
                 _ = connects.changed() => Some("the client has connected again".to_owned()),
             };
-            let lost = lost.or_else(|| asked.err().map(|error| error.to_string()));
             if let Some(reason) = lost {
                 contain(|| debug!(target: "cordial::fleet", node = &*node.name, reason, "pull_lost"));
                 // Before the wait: a request that the server still has would bring jobs that nothing takes.
                 let limits = consumer.limits();
                 consumer.close(&shared).await;
-                // No job arrives before the restart, which may last, so none may keep a slot free of calls.
+                // No slot stays reserved for jobs: none arrives before the restart, which may take long.
                 turns = Turns::default();
                 let mut restarted = pin!(restart(settings, node, limits));
                 consumer = loop {

@@ -47,7 +47,7 @@ impl Settings {
 
     /// Returns whether a function has not run, or was ended, because the pool takes no calls.
     pub(crate) fn is_without_pool(&self, exit: &Exit) -> bool {
-        // In a process of this runtime, the error is that of the function, which may use a pool of its own.
+        // In a process of this runtime, the error comes from the function, which may use a pool of its own.
         matches!(self.mode, RunMode::Isolated(_)) && exit.downcast_ref::<PoolError>().is_some()
     }
 

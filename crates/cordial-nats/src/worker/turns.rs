@@ -23,11 +23,11 @@ pub(super) enum Work {
 pub(super) struct Turns {
     /// The work that began last.
     last: Option<Work>,
-    reserved: Option<Reserved>,
+    reserved: Option<ReservedSlot>,
 }
 
 #[derive(Debug)]
-struct Reserved {
+struct ReservedSlot {
     work: Work,
     /// `None` while no slot is free.
     until: Option<Instant>,
@@ -42,7 +42,7 @@ impl Turns {
     /// Notes that there was no slot for this work.
     pub(super) fn note_refused(&mut self, work: Work) {
         if self.last.is_some_and(|last| last != work) {
-            self.reserved = Some(Reserved { work, until: None });
+            self.reserved = Some(ReservedSlot { work, until: None });
         }
     }
 
@@ -59,8 +59,8 @@ impl Turns {
         }
     }
 
-    /// Waits until the reservation expires: the work for which it was made has gone elsewhere. Never ready without a reservation, or while no
-    /// slot is free.
+    /// Waits until the reservation expires, because its work went to another worker. Is never ready without a reservation, or while no slot
+    /// is free.
     pub(super) async fn wait_end(&mut self) {
         match self.reserved.as_ref().and_then(|reserved| reserved.until) {
             Some(time) => tokio::time::sleep_until(time).await,

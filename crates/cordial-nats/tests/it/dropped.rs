@@ -1,4 +1,4 @@
-//! Futures that are dropped in the middle, and jobs that are cancelled: what they have asked for does not run on.
+//! Futures that are dropped before they return, and jobs that are cancelled. Their requests do not continue.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use cordial_nats::{Cluster, Submit};
 use serde_json::Value;
 
 use crate::faults::wait_runs;
-use crate::functions::DOUBLE;
+use crate::functions::{DOUBLE, SLEEP};
 use crate::harness::{Server, with_server};
 use crate::jobs::start_worker;
 use crate::processes::{Process, RECORD, Record, options, runs};
@@ -54,6 +54,22 @@ fn a_submit_that_is_dropped_at_the_end_of_the_program_is_cancelled() {
         program.wait_end();
         // The last job may have arrived.
         while counts(&server).await.0 != n_accepted {}
+    });
+}
+
+#[test]
+fn the_jobs_in_flight_of_a_stream_that_is_dropped_are_ended() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 3).await;
+        let n_running = async || cluster.nodes().await.unwrap().iter().map(|node| node.running).sum::<usize>();
+        // Three of them run, and one waits.
+        let stream = cluster.async_stream(SLEEP, vec![60_000; 9]).group("g").timeout(2 * LIMIT).max_concurrency(4);
+        let results = Task::spawn(stream.collect());
+        while n_running().await != 3 || counts(&server).await.1 != 4 {}
+        drop(results);
+        while n_running().await != 0 || counts(&server).await != (0, 4) {}
+        tree.stop().await;
     });
 }
 

@@ -1,4 +1,4 @@
-//! Bad input: each gets an error that says what to do, within 3 s, and nothing is lost.
+//! Invalid input: each case returns an error with advice, mostly within 3 s, and no job is lost.
 
 use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
@@ -7,13 +7,15 @@ use cordial::{Strategy, Supervisor};
 use cordial_isolate::{Function, Functions};
 use cordial_nats::{Cluster, JobId, Options, SubmitError};
 use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 
 use crate::free_port::free_port;
 use crate::functions::{BYTES, DOUBLE, PARSE, functions};
 use crate::harness::{Server, Store, run, skip, with_server, within};
 use crate::jobs::start_worker;
 
-/// Until then, a connection that cannot be made has its error.
+/// A connection that cannot be made returns its error within this time.
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// How long a result may take on a machine that has other work to do.
@@ -92,7 +94,7 @@ fn a_client_of_this_machine_does_not_follow_a_server_to_another_one_without_tls(
                 break cluster;
             }
         };
-        // The client knows of the other server: with `insecure`, it goes there.
+        // Both clients know the other server. The client with `insecure` connects to it.
         let insecure = Cluster::connect(options().name("insecure").insecure()).await.unwrap();
         here.kill();
         while !there.connections().contains("insecure") {
@@ -105,7 +107,7 @@ fn a_client_of_this_machine_does_not_follow_a_server_to_another_one_without_tls(
     });
 }
 
-/// Returns an address of this machine that is not a loopback one. `None` if there is none: then a test is skipped, with a line that says so.
+/// Returns an address of this machine that is not a loopback one. If there is none, returns `None`, and prints that the test is skipped.
 fn address_of_this_machine() -> Option<IpAddr> {
     let routed = || {
         let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
@@ -121,7 +123,7 @@ fn address_of_this_machine() -> Option<IpAddr> {
 }
 
 #[test]
-fn wrong_credentials_are_named() {
+fn the_error_names_wrong_credentials() {
     let Some(server) = Server::with_config("authorization { user: a, password: b }", Store::Here) else { return };
     run(async move {
         for options in [Options::new(server.url()), Options::new(server.url()).user_and_password("a", "wrong")] {
@@ -133,11 +135,38 @@ fn wrong_credentials_are_named() {
 }
 
 #[test]
-fn a_server_without_jetstream_is_named() {
+fn the_error_names_a_server_without_jetstream() {
     let Some(server) = Server::with_config("", Store::None) else { return };
     run(async move {
         let error = error_of(server.url()).await;
         assert!(error.contains("nats-server -js"), "{error}");
+    });
+}
+
+/// Returns the error of a connection to a server that sends this text, and nothing else.
+async fn error_after(greeting: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let greet = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        socket.write_all(greeting.as_bytes()).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        error = error_of(format!("nats://{address}")) => error,
+        () = greet => unreachable!("the server never ends"),
+    }
+}
+
+#[test]
+fn the_error_names_a_server_that_is_too_old_and_one_that_is_not_nats() {
+    run(async {
+        let info = r#"INFO {"server_id":"x","version":"2.8.4","proto":1,"headers":true,"max_payload":1048576}"#;
+        let error = error_after(&format!("{info}\r\nPONG\r\n")).await;
+        assert!(error.contains("has version 2.8.4, and a fleet needs 2.9 or later"), "{error}");
+        let error = error_after("SSH-2.0-\x1b[31mOpenSSH\r\n").await;
+        assert!(error.contains("no NATS server answers") && error.contains("OpenSSH'); start one"), "{error}");
+        assert!(!error.contains(char::is_control), "{error:?}");
     });
 }
 
@@ -182,13 +211,13 @@ fn a_full_stream_refuses_and_loses_nothing() {
 }
 
 #[test]
-fn a_payload_that_is_too_large_is_named_with_its_limit() {
+fn the_error_for_a_payload_that_is_too_large_names_the_limit() {
     const SUM: Function<Vec<u8>, usize> = Function::new("sum");
     with_server(|server| async move {
         let cluster = Cluster::connect(server.url()).await.unwrap();
         let error = cluster.submit(SUM, vec![0; 2 << 20]).group("g").await.unwrap_err();
         assert!(matches!(error, SubmitError::TooLarge { limit: 1_048_576, .. }), "{error}");
-        // Only its headers make this one too large.
+        // The payload alone is not too large, but the message with its headers is.
         let error = cluster.submit(SUM, vec![0; 1_048_576]).group("g").await.unwrap_err();
         assert!(matches!(error, SubmitError::TooLarge { size, limit } if size > limit), "{error}");
         let tree = start_worker(&cluster, "g", 1).await;
@@ -225,7 +254,7 @@ fn a_result_that_is_too_large_for_its_stream_is_an_error_of_the_job() {
         let job = cluster.submit(BYTES, 10_000).group("g").await.unwrap();
         let error = job.timeout(LONG).await.unwrap_err().to_string();
         assert!(error.contains("the result has 100") && error.contains("message size exceeds"), "{error}");
-        // Its argument is too large for the dead letters.
+        // The argument of this job is too large for the stream of dead letters.
         let job = cluster.submit(PARSE, "x".repeat(10_000)).group("g").attempts(1).await.unwrap();
         let error = job.timeout(LONG).await.unwrap_err().to_string();
         assert!(error.contains("invalid digit"), "{error}");
@@ -234,7 +263,7 @@ fn a_result_that_is_too_large_for_its_stream_is_an_error_of_the_job() {
 }
 
 #[test]
-fn another_version_and_an_unknown_function_are_named_at_both_sides() {
+fn the_caller_and_the_dead_letter_name_another_version_and_an_unknown_function() {
     const NEWER: Function<u64, u64> = Function::new("double").version(2);
     const UNKNOWN: Function<u64, u64> = Function::new("triple");
     with_server(|server| async move {
@@ -260,7 +289,7 @@ fn another_version_and_an_unknown_function_are_named_at_both_sides() {
 fn arguments_that_do_not_decode_are_an_error_of_the_job() {
     with_server(|server| async move {
         let cluster = Cluster::connect(server.url()).await.unwrap();
-        // Two programs whose types have equal names and other fields: blocks are not a part of the name of a type.
+        // Stands for two programs whose types have the same name but different fields: the name of a type does not contain its block.
         let functions = {
             #[derive(Serialize, Deserialize)]
             struct Picture(String);
@@ -300,7 +329,7 @@ fn invalid_groups_and_keys_are_refused_before_anything_is_sent() {
     });
 }
 
-/// A server ends a connection that sends a subject of more than 4096 bytes, and so with all that uses it.
+/// A server closes a connection that sends a subject of more than 4096 bytes. All other uses of the connection would fail as well.
 #[test]
 fn a_function_whose_name_is_longer_than_a_subject_may_be_is_called() {
     with_server(|server| async move {
@@ -327,7 +356,7 @@ fn limited_account(limits: &str) -> Option<Server> {
 }
 
 #[test]
-fn the_limits_of_an_account_are_named() {
+fn the_error_names_the_limit_of_an_account() {
     let Some(server) = limited_account("max_file: 100K, max_mem: 0, max_streams: 4, max_consumers: 10") else { return };
     run(async move {
         let cluster = Cluster::connect(server.url()).await.unwrap();
@@ -338,7 +367,7 @@ fn the_limits_of_an_account_are_named() {
             }
         };
         assert!(matches!(error, SubmitError::Full { .. }), "{error:?}");
-        // The results and dead letters are two streams, and the jobs of a group one.
+        // The results have one stream, the dead letters another one, and the jobs of each group a further one.
         drop(cluster.submit(DOUBLE, 1).group("h").await);
         let error = cluster.submit(DOUBLE, 1).group("i").await.unwrap_err().to_string();
         assert!(
@@ -349,7 +378,7 @@ fn the_limits_of_an_account_are_named() {
 }
 
 #[test]
-fn a_job_of_a_group_without_workers_waits_and_says_so() {
+fn a_job_of_a_group_without_workers_waits_and_is_not_served() {
     with_server(|server| async move {
         let cluster = Cluster::connect(server.url()).await.unwrap();
         let job = cluster.submit(DOUBLE, 4).group("later").await.unwrap();

@@ -9,7 +9,7 @@ use cordial_nats::{Cluster, Job};
 
 use crate::harness::{Server, Store, run_for, three_servers};
 use crate::namespaces::Namespace;
-use crate::processes::{BLOCK, LEASE, LINGER, POISON, Process, RECORD, Record, options, results, runs};
+use crate::processes::{BLOCK, LEASE, LINGER, OS_PID, POISON, Process, RECORD, Record, begins, options, results, runs};
 use crate::proxy::Proxy;
 
 pub(crate) fn rounds() -> u64 {
@@ -58,6 +58,20 @@ pub(crate) fn check(results: &[Result<u64, Exit>], log: &Path, n_lost: usize) ->
     format!("{} jobs, {} results, {n_twice} ran twice", count.len(), results.len())
 }
 
+/// Checks that no two runs of a job have the same number. Returns how many runs began before the lease of the last run can have run out.
+pub(crate) fn check_numbers(log: &Path) -> usize {
+    let mut n_early = 0;
+    for (number, begins) in begins(log) {
+        for pair in begins.windows(2) {
+            let [(first, attempt), (second, next_attempt)] = *pair else { unreachable!() };
+            assert!(next_attempt > attempt, "two runs of the job {number}: {attempt} and {next_attempt}");
+            // A run begins after its lease does: when its claim is kept. After a third of a lease, the worker has renewed it meanwhile.
+            n_early += usize::from(second - first < LEASE * 2 / 3);
+        }
+    }
+    n_early
+}
+
 /// Waits until this many runs have started.
 pub(crate) async fn wait_runs(log: &Path, n: usize) {
     while runs(log).len() < n {
@@ -79,6 +93,22 @@ fn a_killed_worker_loses_no_job() {
 }
 
 #[test]
+fn a_stream_whose_worker_is_killed_has_each_result_in_order() {
+    faults("a stream and SIGKILL of a worker", |round, url, log| async move {
+        let cluster = Cluster::connect(options(&url)).await.unwrap();
+        let mut first = Process::worker(&url, &format!("first-{round}"), 3);
+        let _second = Process::worker(&url, &format!("second-{round}"), 3);
+        let text = log.display().to_string();
+        let inputs = (0..60).map(move |number| Record { log: text.clone(), number, ms: 30 });
+        let stream = cluster.async_stream(RECORD, inputs).group("g").attempts(5).max_concurrency(8);
+        let results = Task::spawn(stream.timeout(Duration::from_secs(30)).collect()).timeout(Duration::from_secs(50));
+        wait_runs(&log, 10).await;
+        first.kill();
+        check(&results.await.unwrap(), &log, 3)
+    });
+}
+
+#[test]
 fn a_frozen_worker_loses_its_jobs_and_its_late_results_are_refused() {
     faults("SIGSTOP of a worker", |round, url, log| async move {
         let cluster = Cluster::connect(options(&url)).await.unwrap();
@@ -89,7 +119,7 @@ fn a_frozen_worker_loses_its_jobs_and_its_late_results_are_refused() {
         first.signal("STOP");
         let counts = check(&results(jobs).await, &log, 3);
         first.signal("CONT");
-        // The node comes back with its old jobs, which have results: it works on.
+        // The node continues with its old jobs, which have results by now. It can still run new jobs.
         let more = Path::new(&log).with_extension("more");
         check(&results(submit(&cluster, &more, 0..12, 20).await).await, &more, 3);
         counts
@@ -176,6 +206,59 @@ fn a_call_whose_node_is_killed_or_frozen_fails_within_three_seconds() {
             texts.push(format!("SIG{signal} noticed after {noticed:?}"));
         }
         texts.join(", ")
+    });
+}
+
+#[test]
+fn a_call_whose_node_is_killed_does_not_run_again() {
+    faults("a call runs at most once", |round, url, log| async move {
+        let cluster = Cluster::connect(options(&url)).await.unwrap();
+        let mut first = Process::worker(&url, &format!("first-{round}"), 1);
+        let record = Record { log: log.display().to_string(), number: 0, ms: 60_000 };
+        let call = cluster.call(RECORD, record).timeout(Duration::from_secs(20));
+        let call = Task::spawn(call.into_future()).timeout(Duration::from_secs(30));
+        wait_runs(&log, 1).await;
+        let _second = Process::worker(&url, &format!("second-{round}"), 1);
+        first.kill();
+        let exit = call.await.unwrap().unwrap_err();
+        assert!(matches!(exit, Exit::Lost(_)), "{exit}");
+        // A job would run elsewhere by then.
+        tokio::time::sleep(LEASE * 2).await;
+        assert_eq!(runs(&log).len(), 1);
+        "1 run, 1 answer".to_owned()
+    });
+}
+
+#[test]
+fn a_job_of_a_killed_worker_runs_elsewhere_within_its_lease() {
+    faults("a lease that runs out", |round, url, log| async move {
+        let cluster = Cluster::connect(options(&url)).await.unwrap();
+        let mut first = Process::worker(&url, &format!("first-{round}"), 1);
+        let record = Record { log: log.display().to_string(), number: 0, ms: 0 };
+        let job = cluster.submit(LINGER, record).group("g").await.unwrap();
+        wait_runs(&log, 1).await;
+        let _second = Process::worker(&url, &format!("second-{round}"), 1);
+        first.kill();
+        let killed = Instant::now();
+        wait_runs(&log, 2).await;
+        let took = killed.elapsed();
+        // On a busy machine, the second run begins later.
+        assert!(took < LEASE * 2, "{took:?}");
+        format!("run again after {took:?}, lease {LEASE:?}; {}", check(&results(vec![job]).await, &log, 1))
+    });
+}
+
+#[test]
+fn a_stream_runs_on_all_nodes() {
+    faults("a stream and two nodes", |round, url, _log| async move {
+        let cluster = Cluster::connect(options(&url)).await.unwrap();
+        let workers = ["one", "two"].map(|name| Process::worker(&url, &format!("{name}-{round}"), 4));
+        let stream = cluster.async_stream(OS_PID, (0..200).map(|_| ())).group("g").max_concurrency(16);
+        let stream = stream.timeout(Duration::from_secs(30)).collect();
+        let pids = Task::spawn(stream).timeout(Duration::from_secs(50)).await.unwrap();
+        let counts = workers.each_ref().map(|worker| pids.iter().filter(|pid| **pid == Ok(worker.id())).count());
+        assert!(counts[0] > 0 && counts[1] > 0 && counts[0] + counts[1] == 200, "{counts:?}");
+        format!("{} and {} jobs", counts[0], counts[1])
     });
 }
 

@@ -14,7 +14,7 @@ use crate::processes::{LEASE, options};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// More than the queue of a client has room for.
+/// More requests than the queue of a client can hold.
 const MANY: u64 = 3000;
 
 type Submitted = BoxFuture<'static, Result<Job<u64>, SubmitError>>;
@@ -24,7 +24,7 @@ fn submits(cluster: &Cluster, limit: Duration) -> Vec<Submitted> {
 }
 
 #[test]
-fn requests_end_at_their_limits_also_if_the_client_has_no_room_for_them() {
+fn requests_end_at_their_limits_even_if_the_queue_of_the_client_is_full() {
     with_server(|mut server| async move {
         let cluster = Cluster::connect(server.url()).await.unwrap();
         drop(cluster.submit(DOUBLE, 1).group("g").await.unwrap());
@@ -65,7 +65,7 @@ async fn wait_for(flag: &AtomicBool) {
 }
 
 #[test]
-fn a_run_whose_lease_is_lost_ends_and_a_worker_stops_also_if_the_client_has_no_room() {
+fn a_run_whose_lease_is_lost_ends_and_a_worker_stops_even_if_the_queue_of_the_client_is_full() {
     with_server(|mut server| async move {
         let cluster = Cluster::connect(options(&server.url())).await.unwrap();
         let functions = Functions::new()

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::free_port::free_port;
 
-/// The server that the tests start, or `None` if it is not installed. Then a test is skipped, with a line that says so.
+/// The server that the tests start, or `None` if it is not installed. Then each test prints that it is skipped.
 pub(crate) fn server_program() -> Option<PathBuf> {
     let path = std::env::var_os("CORDIAL_NATS_SERVER").map(PathBuf::from);
     let installed = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];

@@ -7,7 +7,7 @@ use cordial_isolate::Pool;
 use cordial_nats::Cluster;
 
 use crate::harness::with_server;
-use crate::processes::{LINGER, OS_PID, POISON, RECORD, Record, functions, options};
+use crate::processes::{LINGER, OS_PID, POISON, RECORD, Record, functions, options, runs};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -50,11 +50,9 @@ fn a_function_that_aborts_is_lost_and_its_worker_lives_on() {
             assert_eq!(cluster.call(RECORD, record).timeout(LIMIT).await, Ok(number));
         }
         // As in a process of the node, the function knows its attempt.
-        let runs = std::fs::read_to_string(&log).unwrap();
-        let runs: Vec<&str> = runs.lines().skip(3).collect();
         assert_eq!(
-            runs,
-            ["0 1", "0 0", "1 1", "1 0", "2 1", "2 0", "3 1", "3 0", "4 1", "4 0"],
+            runs(std::path::Path::new(&log)),
+            [(0, 1), (0, 0), (1, 1), (1, 0), (2, 1), (2, 0), (3, 1), (3, 0), (4, 1), (4, 0)],
             "a job has an attempt, a call has none"
         );
         tree.stop().await;

@@ -1,6 +1,6 @@
 //! Jobs and calls, in one program.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cordial::{Exit, Strategy, Supervisor};
 use cordial_isolate::Function;
@@ -67,6 +67,20 @@ fn a_job_with_many_attempts_and_long_texts_is_a_dead_letter_with_all_of_them() {
 }
 
 #[test]
+fn a_failed_job_waits_for_its_backoff_before_it_is_tried_again() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 4).await;
+        let job = cluster.submit(ATTEMPT, 3).group("g").attempts(3).backoff(SECOND, 4 * SECOND);
+        let started = Instant::now();
+        assert_eq!(job.await.unwrap().timeout(20 * SECOND).await, Ok(3));
+        // One second, then two, and each up to twice as long.
+        assert!(started.elapsed() >= 3 * SECOND, "{:?}", started.elapsed());
+        tree.stop().await;
+    });
+}
+
+#[test]
 fn a_backoff_without_an_end_is_a_job_like_any_other() {
     with_server(|server| async move {
         let cluster = Cluster::connect(server.url()).await.unwrap();
@@ -110,6 +124,28 @@ fn a_key_is_one_job_while_it_runs_and_after_it_is_done() {
         let id = third.id().to_string().parse().unwrap();
         assert_eq!(third.await, Ok(2));
         assert_eq!(cluster.attach(DOUBLE, &id).await, Ok(2));
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_second_result_of_a_job_is_refused_and_the_first_stays() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 1).await;
+        let job = cluster.submit(DOUBLE, 4).group("g").await.unwrap();
+        let id = job.id().clone();
+        assert_eq!(job.timeout(10 * SECOND).await, Ok(8));
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let results = r#"{"subjects_filter": "cordial.result.>"}"#;
+        let info = client.request("$JS.API.STREAM.INFO.cordial-results", results.into()).await.unwrap();
+        let info: serde_json::Value = serde_json::from_slice(&info.payload).unwrap();
+        let subject = info["state"]["subjects"].as_object().unwrap().keys().next().unwrap().clone();
+        // As a worker does whose lease ran out.
+        let answer = client.request(subject, "another result".into()).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer.payload).into_owned();
+        assert!(answer.contains("maximum messages per subject exceeded"), "{answer}");
+        assert_eq!(cluster.attach(DOUBLE, &id).timeout(10 * SECOND).await, Ok(8));
         tree.stop().await;
     });
 }
@@ -162,7 +198,7 @@ fn a_handle_with_another_function_gets_an_error_and_no_value_of_another_type() {
     const LIST: Function<u64, Vec<u64>> = Function::new("text");
     with_server(|server| async move {
         let cluster = Cluster::connect(server.url()).await.unwrap();
-        // The bytes of this text are also those of a list of numbers, and the first of them is a number.
+        // The bytes of this text can also be decoded as a list of numbers, and its first bytes as one number.
         let functions = functions().add(TEXT, |n| async move { "\u{1}".repeat(usize::try_from(n).unwrap()) });
         let worker = cluster.worker(functions).group("g").slots(1);
         let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();

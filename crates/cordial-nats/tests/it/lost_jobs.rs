@@ -1,4 +1,4 @@
-//! Jobs that the server has accepted and then lost: each wait for one gets an answer that says so.
+//! Jobs that the server has accepted and then lost. Each wait for such a job returns an error that says that the job is unknown.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -75,7 +75,7 @@ fn each_wait_is_answered_after_an_operator_has_removed_its_job() {
             assert_lost(job).await;
         }
         tree.stop().await;
-        // Others of its stream wait on.
+        // The other jobs of the stream still wait.
         let tree = start_worker(&cluster, "d", 1).await;
         assert_eq!(kept.timeout(LIMIT).await, Ok(2));
         tree.stop().await;

@@ -11,7 +11,7 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    /// Makes a namespace. `None` if this process must not: then a test is skipped, with a line that says so.
+    /// Makes a namespace. If this process may not make one, returns `None`, and prints that the test is skipped.
     pub(crate) fn new() -> Option<Namespace> {
         // From a range that is reserved for such networks. The process number keeps two runs of the tests apart.
         let number = std::process::id() % 64 * 4;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use cordial_isolate::Function;
 use cordial_nats::{Cluster, Options};
 
 use crate::functions::{ATTEMPT, DOUBLE, SLEEP};
@@ -64,7 +65,7 @@ fn each_role_works_with_exactly_the_permissions_of_the_page() {
         assert_eq!(submitter.call(DOUBLE, 6).await, Ok(12));
         assert_eq!(submitter.nodes().await.unwrap().len(), 1);
         assert!(submitter.is_served("g").await.unwrap());
-        // What the role must not do has an error that says so, at once.
+        // An operation that the role must not do returns a permission error at once.
         let job = submitter.submit(SLEEP, 60_000).group("g").await.unwrap();
         let error = within(Duration::from_secs(3), || submitter.cancel(job.id())).await.unwrap_err().to_string();
         assert!(error.to_lowercase().contains("permission") && error.contains("docs/fleet.md"), "{error}");
@@ -93,5 +94,28 @@ fn each_role_works_with_exactly_the_permissions_of_the_page() {
         let piece = watch.next().await.unwrap();
         assert_eq!((piece.attempt, piece.number, &*piece.bytes), (1, 4, &b"piece"[..]));
         tree.stop().await;
+    });
+}
+
+/// The server may refuse a call before the caller waits for its outcome, and several calls before any of their callers runs.
+#[test]
+fn calls_that_are_refused_while_they_are_sent_or_together_say_so_at_once() {
+    let user = user("caller", &["x".to_owned()], &[">".to_owned()]);
+    let Some(server) = Server::with_config(&format!("authorization {{ users: [{user}] }}"), Store::Here) else {
+        return;
+    };
+    run(async move {
+        let options = Options::new(server.url()).user_and_password("caller", "p");
+        let cluster = Cluster::connect(options).await.unwrap();
+        for n in 0..20 {
+            let exit = cluster.call(DOUBLE, n).await.unwrap_err().to_string();
+            assert!(exit.to_lowercase().contains("permission"), "call {n}: {exit}");
+        }
+        let functions = (0..64).map(|n| Function::<u64, u64>::new(Box::leak(format!("function-{n}").into_boxed_str())));
+        let calls: Vec<_> = functions.map(|function| cluster.call(function, 1)).collect();
+        for call in calls {
+            let exit = call.await.unwrap_err().to_string();
+            assert!(exit.to_lowercase().contains("permission"), "one of many: {exit}");
+        }
     });
 }

@@ -1,15 +1,18 @@
 //! Real processes of the tests: the test binary itself, which runs the test `a_process_of_another_test` in another role.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cordial::{Strategy, Supervisor, Task, Timeout};
 use cordial_isolate::{Function, Functions};
 use cordial_nats::{Cluster, Options};
 use futures_util::FutureExt;
+use tokio::sync::Notify;
 use tracing::span::{self, Attributes, Id};
 use tracing::{Event, Metadata, Subscriber};
 
@@ -32,8 +35,16 @@ pub(crate) const POISON: Function<String, ()> = Function::new("poison");
 /// Appends a line to a file, and blocks its thread until the file of [`release_of`] is there.
 pub(crate) const HOLD: Function<Record, u64> = Function::new("hold");
 pub(crate) const OS_PID: Function<(), u32> = Function::new("os_pid");
+/// Appends a line to a file, and fails at the moment at which the grace of a worker of the role `graceless` ends. Its error panics when it is dropped.
+pub(crate) const FAIL_AT_STOP: Function<Record, u64> = Function::new("fail_at_stop");
+/// Returns this many bytes.
+pub(crate) const BYTES: Function<usize, Vec<u8>> = Function::new("bytes");
 /// Blocks its thread.
 pub(crate) const BLOCK: Function<u64, u64> = Function::new("block");
+
+/// How many jobs and calls a process of the role `waiter` waits for.
+pub(crate) const WAITED_JOBS: u64 = 10;
+pub(crate) const WAITED_CALLS: u64 = 4;
 
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Record {
@@ -42,9 +53,37 @@ pub(crate) struct Record {
     pub(crate) ms: u64,
 }
 
+/// Notified when a worker of the role `graceless` stops.
+static STOPS: Notify = Notify::const_new();
+
+#[derive(Debug)]
+struct Undroppable;
+
+impl fmt::Display for Undroppable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("failed at the stop")
+    }
+}
+
+impl std::error::Error for Undroppable {}
+
+impl Drop for Undroppable {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "an error that was dropped");
+    }
+}
+
 fn append(log: &str, line: &str) {
     let mut file = fs::File::options().create(true).append(true).open(log).unwrap();
     file.write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+/// Appends the line of a run: its job, its attempt, and when it begins, in milliseconds. Returns the attempt.
+fn note_run(record: &Record) -> u32 {
+    let attempt = cordial_nats::attempt().map_or(0, |attempt| attempt.number());
+    let begins = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    append(&record.log, &format!("{} {attempt} {begins}", record.number));
+    attempt
 }
 
 /// Returns the file whose presence ends the runs of [`HOLD`] with this log.
@@ -61,17 +100,15 @@ pub(crate) fn functions() -> Functions {
             }
             record.number
         })
+        .add(BYTES, |n| async move { vec![7; n] })
         .add_blocking(OS_PID, |()| std::process::id())
         .add(RECORD, |record: Record| async move {
-            let attempt = cordial_nats::attempt().map_or(0, |attempt| attempt.number());
-            append(&record.log, &format!("{} {attempt}", record.number));
+            note_run(&record);
             tokio::time::sleep(Duration::from_millis(record.ms)).await;
             record.number
         })
         .add(LINGER, |record: Record| async move {
-            let attempt = cordial_nats::attempt().map_or(0, |attempt| attempt.number());
-            append(&record.log, &format!("{} {attempt}", record.number));
-            if attempt == 1 {
+            if note_run(&record) == 1 {
                 std::future::pending::<()>().await;
             }
             record.number
@@ -79,6 +116,12 @@ pub(crate) fn functions() -> Functions {
         .add(POISON, |log: String| async move {
             append(&log, "poison");
             std::process::abort()
+        })
+        .add_fallible(FAIL_AT_STOP, |record: Record| async move {
+            let stops = STOPS.notified();
+            append(&record.log, &format!("{} 1", record.number));
+            stops.await;
+            Err(Undroppable)
         })
         .add_blocking(BLOCK, |ms| {
             std::thread::sleep(Duration::from_millis(ms));
@@ -91,10 +134,10 @@ pub(crate) fn options(url: &str) -> Options {
     Options::new(url).lease(LEASE).insecure()
 }
 
-/// A subscriber that panics for each event of a fleet.
-struct PanickingSubscriber;
+/// A subscriber that calls a function for each event of a fleet.
+struct OnEvents(fn(&Event<'_>));
 
-impl Subscriber for PanickingSubscriber {
+impl Subscriber for OnEvents {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target() == "cordial::fleet"
     }
@@ -107,8 +150,8 @@ impl Subscriber for PanickingSubscriber {
 
     fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
 
-    fn event(&self, _event: &Event<'_>) {
-        panic!("a subscriber");
+    fn event(&self, event: &Event<'_>) {
+        (self.0)(event);
     }
 
     fn enter(&self, _span: &Id) {}
@@ -234,10 +277,22 @@ impl Drop for Process {
 pub(crate) fn runs(log: &Path) -> Vec<(u64, u32)> {
     let text = fs::read_to_string(log).unwrap_or_default();
     let run = |line: &str| {
-        let (number, attempt) = line.split_once(' ')?;
-        Some((number.parse().ok()?, attempt.parse().ok()?))
+        let mut words = line.split(' ');
+        Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
     };
     text.lines().filter_map(run).collect()
+}
+
+/// When the runs of each number in a log of [`RECORD`] have begun, and in which attempts, in this order.
+pub(crate) fn begins(log: &Path) -> BTreeMap<u64, Vec<(Duration, u32)>> {
+    let mut begins = BTreeMap::<u64, Vec<_>>::new();
+    for line in fs::read_to_string(log).unwrap().lines() {
+        let words: Vec<u64> = line.split(' ').map(|word| word.parse().unwrap()).collect();
+        let [number, attempt, ms] = words[..] else { panic!("{line}") };
+        begins.entry(number).or_default().push((Duration::from_millis(ms), u32::try_from(attempt).unwrap()));
+    }
+    begins.values_mut().for_each(|runs| runs.sort_unstable());
+    begins
 }
 
 /// Does nothing in a run of all tests.
@@ -253,23 +308,38 @@ fn a_process_of_another_test() {
     // Without other threads that stand in for blocked ones.
     let runtime = if role == "unhelped" { runtime.max_threads(workers) } else { runtime };
     let runtime = runtime.build().unwrap();
-    if role == "subscriber" {
-        tracing::subscriber::set_global_default(PanickingSubscriber).unwrap();
+    let on_events = match &*role {
+        "subscriber" => Some(OnEvents(|_| panic!("a subscriber"))),
+        // `worker_stops` is the event that says how many jobs are running.
+        "graceless" => Some(OnEvents(|event| {
+            if event.fields().any(|field| field.name() == "running") {
+                STOPS.notify_waiters();
+            }
+        })),
+        _ => None,
+    };
+    if let Some(on_events) = on_events {
+        tracing::subscriber::set_global_default(on_events).unwrap();
     }
     // A worker is also ended by a signal, so its end is not looked at.
     let _ = runtime.run(async move {
         let cluster = Cluster::connect(options(&url).name(name)).await.unwrap();
         match &*role {
-            "worker" | "unhelped" | "subscriber" => work(cluster, argument.parse().unwrap()).await,
+            "worker" | "unhelped" | "subscriber" => {
+                work(cluster, argument.parse().unwrap(), Duration::from_millis(200)).await;
+            }
+            "graceless" => work(cluster, argument.parse().unwrap(), Duration::ZERO).await,
             "submitter" => submit(cluster, &argument).await,
+            "waiter" => wait(cluster, &argument).await,
             "drops" => drop_submit(cluster).await,
+            "calls" => call(cluster, argument.parse().unwrap()).await,
             role => panic!("there is no role {role}"),
         }
     });
 }
 
-async fn work(cluster: Cluster, slots: usize) {
-    let worker = cluster.worker(functions()).group("g").slots(slots).grace(Duration::from_millis(200));
+async fn work(cluster: Cluster, slots: usize, grace: Duration) {
+    let worker = cluster.worker(functions()).group("g").slots(slots).grace(grace);
     let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
     println!("ready");
     cordial::shutdown_requested().await;
@@ -286,6 +356,27 @@ async fn submit(cluster: Cluster, log: &str) {
     }
 }
 
+/// Submits jobs, makes calls, and prints what each of them returns.
+async fn wait(cluster: Cluster, log: &str) {
+    let record = |number, ms| Record { log: log.to_owned(), number, ms };
+    let mut tasks = Vec::new();
+    for number in 0..WAITED_JOBS {
+        let job = cluster.submit(RECORD, record(number, 60)).group("g").await.unwrap();
+        tasks.push(job.timeout(Timeout::Infinity));
+    }
+    for number in WAITED_JOBS..WAITED_JOBS + WAITED_CALLS {
+        // Half of the calls end while their caller is frozen.
+        let ms = if number % 2 == 0 { 1000 } else { 6000 };
+        tasks.push(cluster.call(RECORD, record(number, ms)).timeout(Timeout::Infinity));
+    }
+    for task in tasks {
+        match task.await {
+            Ok(number) => println!("{number} answered"),
+            Err(exit) => println!("{} answered", format!("({exit})").replace(char::is_whitespace, "_")),
+        }
+    }
+}
+
 /// Submits jobs until one is sent and not accepted yet, drops its future, prints how many were accepted, and ends.
 async fn drop_submit(cluster: Cluster) {
     let submit = || cluster.submit(BLOCK, 1).group("g").into_future();
@@ -298,6 +389,19 @@ async fn drop_submit(cluster: Cluster) {
         n_accepted += 1;
     }
     println!("{n_accepted} dropped");
+}
+
+/// Calls a function of a millisecond this many times at once, and prints how many calls had an answer, and the last error.
+async fn call(cluster: Cluster, n: u64) {
+    let calls: Vec<_> = (0..n).map(|_| cluster.call(BLOCK, 1).timeout(Duration::from_secs(40))).collect();
+    let (mut n_answered, mut error) = (0, String::new());
+    for call in calls {
+        match call.await {
+            Ok(_) => n_answered += 1,
+            Err(exit) => error = format!("({exit})").replace(char::is_whitespace, "_"),
+        }
+    }
+    println!("{n_answered}{error} answered");
 }
 
 /// Waits for results, and returns them in order.

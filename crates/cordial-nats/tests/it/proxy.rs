@@ -16,7 +16,7 @@ pub(crate) struct Proxy {
 struct Link {
     is_cut_to_server: AtomicBool,
     is_cut_to_client: AtomicBool,
-    /// How long what the client sends is on its way.
+    /// The delay of the data that the client sends.
     delay_ms: AtomicU64,
     /// What the client has sent.
     sent: Mutex<Vec<u8>>,
@@ -76,7 +76,7 @@ impl Proxy {
         *self.link.cut_after.lock().unwrap() = Some(text.to_owned());
     }
 
-    /// Sets how long what the client sends is on its way, as to a server that is far away.
+    /// Sets the delay of the data that the client sends, as if the server were far away.
     pub(crate) fn delay_to_server(&self, delay: Duration) {
         self.link.delay_ms.store(delay.as_millis() as u64, Ordering::SeqCst);
     }
@@ -155,7 +155,7 @@ fn wait_mended(is_cut: &AtomicBool) {
     }
 }
 
-/// Forwards in small parts, which arrive one after another. `before` gets each of them first, and returns how long it is on its way.
+/// Forwards data in small parts, which arrive one after another. `before` gets each part first, and returns its delay.
 fn forward(mut from: TcpStream, mut to: TcpStream, mut before: impl FnMut(&mut Vec<u8>) -> Duration + Send + 'static) {
     let (on_its_way, arriving) = mpsc::channel::<(Instant, Vec<u8>)>();
     let ends = [from.try_clone().unwrap(), to.try_clone().unwrap()];

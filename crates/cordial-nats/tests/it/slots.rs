@@ -52,7 +52,7 @@ fn record(dir: &Path, number: u64) -> Record {
     Record { log: dir.join("runs").display().to_string(), number, ms: 0 }
 }
 
-/// Makes calls while only this worker serves them, and returns when the server has sent them all to it.
+/// Makes calls that only this worker serves. Returns when the server has sent all of them to the worker.
 async fn send_calls(server: &Server, cluster: &Cluster, worker: &str, dir: &Path) -> Vec<Task<u64>> {
     let n_sent = server.sent_to(worker);
     // Enough calls that the worker cannot receive all of them at once.
@@ -139,7 +139,7 @@ fn calls_that_arrive_after_a_worker_has_unsubscribed_are_answered() {
             let calls = send_calls(&server, &cluster, &name, dir.path()).await;
             let tree = start_second_worker(&cluster).await;
             stops.signal("TERM");
-            // From its requests for jobs, and then from calls. What arrives now was sent before.
+            // The worker unsubscribes from the answers to its requests for jobs, and then from calls. Calls that arrive now were sent before.
             proxy.wait_sent("\r\nUNSUB ", 2).await;
             proxy.mend();
             let errors = errors_of(calls).await;
@@ -154,7 +154,7 @@ fn calls_that_arrive_after_a_worker_has_unsubscribed_are_answered() {
 }
 
 #[test]
-fn calls_have_their_turn_while_jobs_wait_and_jobs_while_calls_do() {
+fn waiting_jobs_do_not_starve_calls_and_waiting_calls_do_not_starve_jobs() {
     with_server(|server| async move {
         let cluster = Cluster::connect(options(&server.url())).await.unwrap();
         let mut jobs = Vec::new();
@@ -191,7 +191,33 @@ fn very_many_callers_of_one_slot_wait_for_it_and_do_not_take_its_node_for_lost()
 }
 
 #[test]
-fn jobs_have_their_turn_while_a_call_waits_at_each_moment() {
+fn each_of_very_many_calls_at_once_gets_its_heartbeats() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 2000).await;
+        let calls: Vec<_> = (0..2000).map(|_| cluster.call(SLEEP, 4000).timeout(LIMIT)).collect();
+        let mut errors = Vec::new();
+        for call in calls {
+            errors.extend(call.await.err().map(|exit| exit.to_string()));
+        }
+        assert!(errors.is_empty(), "{} of 2000 calls: {}", errors.len(), errors[0]);
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn very_many_callers_in_many_programs_all_have_their_answers() {
+    with_server(|server| async move {
+        let _worker = Process::worker(&server.url(), "worker", 2);
+        let callers = (0..20).map(|n| Process::start("calls", &server.url(), &format!("caller-{n}"), "50"));
+        for mut caller in callers.collect::<Vec<_>>() {
+            assert_eq!(caller.wait_line(" answered").as_deref(), Some("50"));
+        }
+    });
+}
+
+#[test]
+fn jobs_have_their_turn_even_if_a_call_always_waits() {
     with_server(|server| async move {
         let cluster = Cluster::connect(options(&server.url())).await.unwrap();
         let client = async_nats::connect(server.url()).await.unwrap();
@@ -207,7 +233,7 @@ fn jobs_have_their_turn_while_a_call_waits_at_each_moment() {
         });
         let worker = behind.worker(functions).group("g").slots(1);
         let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
-        // The next call is there long before the answer to a request for jobs.
+        // The next call arrives long before the answer to a request for jobs.
         proxy.delay_to_server(Duration::from_millis(10));
         assert_eq!(cluster.call(CALLED, ()).timeout(LIMIT).await, Ok(()));
         // Sends this call again and again, as very many callers do.
@@ -232,7 +258,7 @@ fn jobs_have_their_turn_while_a_call_waits_at_each_moment() {
         for (number, job) in (0..).zip(jobs) {
             assert_eq!(job.timeout(LIMIT / 8).await, Ok(2 * number), "job {number}");
         }
-        // Mostly one between two jobs. A busy machine may send too few calls at some of those moments.
+        // Usually, one call begins between two jobs. On a busy machine, sometimes no call waits when a job ends.
         let n_calls = n_begun.load(Ordering::SeqCst) - n_before;
         assert!(n_calls >= 5, "{n_calls} calls have begun between 10 jobs");
         has_to_stop.store(true, Ordering::SeqCst);
@@ -242,19 +268,20 @@ fn jobs_have_their_turn_while_a_call_waits_at_each_moment() {
 }
 
 #[test]
-fn a_job_that_results_on_their_way_keep_from_a_free_slot_does_not_keep_calls_from_it() {
+fn a_job_that_has_to_wait_for_results_on_their_way_reserves_no_slot() {
     with_server(|server| async move {
         let cluster = Cluster::connect(options(&server.url())).await.unwrap();
         let client = async_nats::connect(server.url()).await.unwrap();
         let tree = start_worker(&cluster, "g", 2).await;
-        // The server keeps no large results, so these are on their way. There are at most four, together with what runs.
+        // The server refuses to store large results, so they stay on their way. A worker with two slots has at most four running jobs, running
+        // calls and results on their way.
         limit_stream(&client, "cordial-results", "max_bytes", 50_000).await;
         let submit_large = || async { cluster.submit(BYTES, 100_000).group("g").await.unwrap() };
         let mut jobs = vec![submit_large().await, submit_large().await];
         let n_running = || async { cluster.nodes().await.unwrap().iter().map(|node| node.running).sum::<usize>() };
         let n_open = || async { consumer_info(&client).await["num_waiting"].as_u64().unwrap() };
         while n_running().await < 2 || n_open().await < 2 {}
-        // The worker has asked for two more jobs. This call takes a slot, and the next result takes the last place.
+        // The worker has asked for two more jobs. With this call there are three of the four, and with the result of the next job four.
         let call = cluster.call(SLEEP, 20_000).timeout(LIMIT);
         while n_running().await < 3 {}
         jobs.push(submit_large().await);
@@ -270,7 +297,7 @@ fn a_job_that_results_on_their_way_keep_from_a_free_slot_does_not_keep_calls_fro
         }
         client.flush().await.unwrap();
         let n_sent = std::iter::from_fn(|| sent.next().now_or_never().flatten()).count();
-        // A call that a reserved slot keeps out is sent about seven times within its 250 ms.
+        // A slot that is reserved for a job stays reserved for 250 ms. Meanwhile, each call would be refused and sent about seven times.
         assert!(n_sent < 24, "20 calls were sent {n_sent} times");
         drop((call, jobs));
         tree.stop().await;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::faults::wait_runs;
 use crate::functions::{DOUBLE, SLEEP};
 use crate::harness::with_server;
 use crate::jobs::start_worker;
-use crate::processes::{HOLD, Process, RECORD, Record, options, release_of};
+use crate::processes::{FAIL_AT_STOP, HOLD, Process, RECORD, Record, options, release_of};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -92,6 +92,46 @@ fn a_value_that_panics_when_it_is_decoded_is_a_panic_of_its_call() {
     });
 }
 
+/// Says on which thread it was dropped.
+struct NotesThread(mpsc::Sender<Option<String>>);
+
+impl Drop for NotesThread {
+    fn drop(&mut self) {
+        let _ = self.0.send(std::thread::current().name().map(str::to_owned));
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_stored_keeps_no_function_of_a_worker_that_has_ended() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let (notes, dropped) = mpsc::channel();
+        let (begun, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (notes, begins, released) = (NotesThread(notes), begun.clone(), release.clone());
+        let functions = Functions::new().add(NOTHING, move |()| {
+            let _ = &notes;
+            let (begins, released) = (begins.clone(), released.clone());
+            async move {
+                begins.notify_one();
+                released.notified().await;
+            }
+        });
+        let worker = cluster.worker(functions).group("g").slots(1).grace(Duration::from_millis(100));
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        drop(worker);
+        let job = cluster.submit(NOTHING, ()).group("g").await.unwrap();
+        begun.notified().await;
+        server.signal("STOP");
+        release.notify_one();
+        tree.stop().await;
+        drop(tree);
+        // The thread of the connection still waits for the answer to the result.
+        let thread = dropped.recv_timeout(LIMIT).unwrap();
+        assert_ne!(thread.as_deref(), Some("cordial-nats"));
+        drop(job);
+    });
+}
+
 type Wait = Pin<Box<dyn Future<Output = Result<u64, Exit>> + Send>>;
 
 /// A waker that drops the future that it wakes, as an executor does that has ended.
@@ -137,7 +177,7 @@ fn a_subscriber_that_panics_about_a_result_does_not_end_the_connection_of_a_work
         let record = |number| Record { log: log.display().to_string(), number, ms: 0 };
         let job = cluster.submit(HOLD, record(7)).group("g").key("k").await.unwrap();
         wait_runs(&log, 1).await;
-        // Another result is first, so that of the worker is refused.
+        // Another result is stored first, so the result of the worker is refused.
         let mut headers = async_nats::HeaderMap::new();
         headers.insert("Cordial-State", "done");
         let kept = client.request_with_headers("cordial.result.g.key.k", headers, vec![8, 0].into()).await.unwrap();
@@ -148,5 +188,43 @@ fn a_subscriber_that_panics_about_a_result_does_not_end_the_connection_of_a_work
         assert_eq!(job.timeout(LIMIT).await, Ok(9));
         // Its slots are free again.
         while cluster.nodes().await.unwrap().iter().any(|node| node.running > 0) {}
+    });
+}
+
+#[test]
+fn an_error_whose_drop_panics_at_the_stop_of_a_worker_uses_up_no_attempt_and_hides_no_answer() {
+    const N: u64 = 16;
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("runs");
+        let record = |number| Record { log: log.display().to_string(), number, ms: 0 };
+        let mut worker = Process::worker_of("graceless", &server.url(), "graceless", 2 * N as usize);
+        let calls: Vec<_> = (0..N).map(|n| cluster.call(FAIL_AT_STOP, record(n)).timeout(LIMIT)).collect();
+        let mut jobs = Vec::new();
+        for n in 0..N {
+            jobs.push(cluster.submit(FAIL_AT_STOP, record(n)).group("g").attempts(1).await.unwrap());
+        }
+        wait_runs(&log, 2 * N as usize).await;
+        // A run whose function fails at the moment at which it has to end may see one or the other first.
+        worker.signal("TERM");
+        let mut n_stopped = 0;
+        for call in calls {
+            let exit = call.await.unwrap_err().to_string();
+            n_stopped += u64::from(exit.contains("a worker that has been stopped"));
+            assert!(exit == "failed at the stop" || exit.contains("a worker that has been stopped"), "{exit}");
+        }
+        worker.wait_end();
+        let functions = Functions::new().add(FAIL_AT_STOP, |record: Record| async move { record.number });
+        let worker = cluster.worker(functions).group("g").slots(2);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        for (n, job) in (0..N).zip(jobs) {
+            match job.timeout(LIMIT).await {
+                Ok(number) => assert_eq!(number, n),
+                Err(exit) => assert!(exit.to_string().starts_with("failed at the stop"), "{exit}"),
+            }
+        }
+        println!("{n_stopped} of {N} calls were ended by the stop");
+        tree.stop().await;
     });
 }

@@ -11,7 +11,7 @@ use crate::processes::{BLOCK, LEASE, Process, RECORD, options, results};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Returns the library that sets the clock of a program, or `None` if it is not installed. Then the test is skipped, with a line that says so.
+/// Returns the library that sets the clock of a program. If it is not installed, returns `None`, and prints that the test is skipped.
 fn faketime() -> Option<PathBuf> {
     let of = |directory: std::fs::DirEntry| directory.path().join("faketime/libfaketimeMT.so.1");
     let found = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(of).find(|library| library.exists());
@@ -41,7 +41,7 @@ fn a_clock_that_is_an_hour_off_changes_nothing() {
                 "the clock is wrong: {difference:?}"
             );
 
-            // Jobs that last for two leases stay with the worker, although another one is free.
+            // Jobs that last for two leases stay with their worker, even if another worker is free.
             let mut long = Vec::new();
             for _ in 0..3 {
                 long.push(cluster.submit(BLOCK, LEASE.as_millis() as u64 * 2).group("g").attempts(1).await.unwrap());

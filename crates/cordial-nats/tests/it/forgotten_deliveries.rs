@@ -1,0 +1,111 @@
+//! The server has forgotten that it has delivered a job, and delivers it again while it runs.
+//!
+//! A server that is killed forgets its last deliveries. So does a consumer that is deleted and made again, and that needs no luck with the moment.
+
+use std::path::Path;
+use std::time::Duration;
+
+use cordial::{Strategy, Supervisor};
+use cordial_nats::{Cluster, Options};
+
+use crate::faults::wait_runs;
+use crate::harness::with_server;
+use crate::leases::consumer_info;
+use crate::processes::{LEASE, LINGER, Process, RECORD, Record, functions, options, runs};
+
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// Deletes the consumer of the group `g`, and waits until a worker has made it again and got the job again.
+async fn forget_deliveries(url: &str) {
+    let client = async_nats::connect(url).await.unwrap();
+    client.request("$JS.API.CONSUMER.DELETE.cordial-jobs-g.workers", "".into()).await.unwrap();
+    while consumer_info(&client).await["delivered"]["consumer_seq"].as_u64().unwrap_or(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn record(log: &Path, lasts: Duration) -> Record {
+    Record { log: log.display().to_string(), number: 7, ms: lasts.as_millis() as u64 }
+}
+
+#[test]
+fn a_job_that_its_worker_gets_again_while_it_runs_is_not_run_twice() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("runs");
+        let _worker = Process::worker(&server.url(), "alone", 2);
+        let job = cluster.submit(RECORD, record(&log, LEASE * 2)).group("g").await.unwrap();
+        wait_runs(&log, 1).await;
+        forget_deliveries(&server.url()).await;
+        assert_eq!(job.timeout(LIMIT).await, Ok(7));
+        assert_eq!(runs(&log), [(7, 1)]);
+    });
+}
+
+#[test]
+fn a_job_that_another_worker_gets_while_it_runs_is_left_to_the_first_one() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("runs");
+        let _busy = Process::worker(&server.url(), "busy", 1);
+        // Without another attempt: a claim of the other worker would make the job a dead letter.
+        let job = cluster.submit(RECORD, record(&log, LEASE * 3)).group("g").attempts(1).await.unwrap();
+        wait_runs(&log, 1).await;
+        let _free = Process::worker(&server.url(), "free", 1);
+        forget_deliveries(&server.url()).await;
+        assert_eq!(job.timeout(LIMIT).await, Ok(7));
+        assert_eq!(runs(&log), [(7, 1)]);
+        assert_eq!(cluster.dead_letters("g").await.unwrap(), []);
+    });
+}
+
+#[test]
+fn a_job_that_was_left_to_another_worker_runs_when_that_one_has_lost_its_lease() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("runs");
+        let mut busy = Process::worker(&server.url(), "busy", 1);
+        let job = cluster.submit(LINGER, record(&log, Duration::ZERO)).group("g").attempts(2).await.unwrap();
+        wait_runs(&log, 1).await;
+        let _free = Process::worker(&server.url(), "free", 1);
+        forget_deliveries(&server.url()).await;
+        tokio::time::sleep(LEASE * 2).await;
+        assert_eq!(runs(&log), [(7, 1)], "the first worker still renews its lease");
+        busy.kill();
+        assert_eq!(job.timeout(LIMIT).await, Ok(7));
+        assert_eq!(runs(&log), [(7, 1), (7, 2)]);
+    });
+}
+
+#[test]
+fn a_job_that_its_worker_has_got_again_is_given_back_at_once_when_the_worker_stops() {
+    with_server(|server| async move {
+        // The lease is longer than the test.
+        let options = || Options::new(server.url()).lease(LIMIT * 10);
+        let cluster = Cluster::connect(options()).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("runs");
+        let start = || async {
+            let worker = cluster.worker(functions()).group("g").slots(2).grace(Duration::ZERO);
+            let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker"));
+            tree.start().await.unwrap()
+        };
+        let first = start().await;
+        // The number of a delivery in the new consumer is smaller than that of the forgotten one.
+        for _ in 0..3 {
+            let job = cluster.submit(RECORD, record(&dir.path().join("other"), Duration::ZERO)).group("g");
+            assert_eq!(job.await.unwrap().timeout(LIMIT).await, Ok(7));
+        }
+        let job = cluster.submit(LINGER, record(&log, Duration::ZERO)).group("g").await.unwrap();
+        wait_runs(&log, 1).await;
+        forget_deliveries(&server.url()).await;
+        first.stop().await;
+        let second = start().await;
+        assert_eq!(job.timeout(LIMIT).await, Ok(7));
+        assert_eq!(runs(&log), [(7, 1), (7, 2)]);
+        second.stop().await;
+    });
+}
