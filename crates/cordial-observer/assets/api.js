@@ -67,3 +67,25 @@ export function post(path, value, limit) {
   const headers = { 'content-type': 'application/json', 'x-cordial-csrf': csrf };
   return send(path, { method: 'POST', headers, body: JSON.stringify(value) }, limit);
 }
+
+/**
+ * Returns a function that calls `load`, or, while a call is in progress, once more after it. So a slow server gets one request at a time, and no older
+ * answer replaces a newer one.
+ */
+export function oneByOne(load) {
+  let busy = false;
+  let again = false;
+  return async function run() {
+    again = true;
+    if (busy) return;
+    busy = true;
+    try {
+      while (again) {
+        again = false;
+        await load();
+      }
+    } finally {
+      busy = false;
+    }
+  };
+}

@@ -22,18 +22,11 @@ const main = document.getElementById('main');
 const strip = document.getElementById('problems');
 const header = new Header(document.getElementById('header'), document.getElementById('nav'), keys.help);
 let shown = null;
-let address = null;
 
-/** Shows the view of the address, or refreshes the view if it is shown. A view is `{ element, refresh(), close(), act() }`; some have no `close` or `act`. */
+/** Makes the view of the address. A view is `{ element, refresh(), close(), act() }`; some have no `close` or `act`. */
 function show() {
   if (!live.overview || live.status === 'forbidden') return;
   const where = route.current();
-  const wanted = `${where.view}/${where.id}`;
-  if (wanted === address) {
-    shown?.refresh();
-    return;
-  }
-  address = wanted;
   shown?.close?.();
   const make = Object.hasOwn(VIEWS, where.view) ? VIEWS[where.view] : null;
   shown = make ? make(where) : unknown(where.view);
@@ -54,7 +47,6 @@ function unknown(name) {
 
 /** The form for the token, shown instead of a view. */
 function forbidden() {
-  address = null;
   shown?.close?.();
   shown = null;
   strip.hidden = true;
@@ -108,7 +100,8 @@ function status() {
 function tick() {
   header.show();
   problems.show(strip);
-  show();
+  if (shown) shown.refresh();
+  else show();
 }
 
 theme.apply(theme.chosen());
@@ -118,12 +111,8 @@ live.addEventListener('restart', () => {
   live.restartedAt = Date.now();
 });
 setInterval(() => live.status === 'lost' && problems.show(strip), 1000);
-// A view that writes its filters into the address causes no such event. So the address was changed from outside, and the view is made anew, even if
-// only the filters differ.
-window.addEventListener('hashchange', () => {
-  address = null;
-  show();
-});
+// A view that writes its filters into the address causes no `hashchange`. So the view is made anew at each one, even if only the filters differ.
+window.addEventListener('hashchange', show);
 document.getElementById('skip').addEventListener('click', (event) => {
   event.preventDefault();
   main.focus();

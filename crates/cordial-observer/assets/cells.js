@@ -14,13 +14,19 @@ export function kindName(kind) {
   return KINDS[kind] ?? (kind ?? 'task').replaceAll('_', ' ');
 }
 
+/** The state of a task that waits for a worker. */
+function queued(ms) {
+  if (!(ms >= 100)) return { word: 'queued', level: 'busy' };
+  return { word: `queued for ${duration(ms)}`, short: `queued ${duration(ms)}`, level: ms >= 1000 ? 'warning' : 'busy' };
+}
+
 /** A word for the state of a process, and how bad it is. `short` is for where there is little room. */
 export function state(row) {
   if (row.in_poll_ms >= 100) return { word: `in one poll for ${duration(row.in_poll_ms)}`, short: `poll ${duration(row.in_poll_ms)}`, level: row.in_poll_ms >= 1000 ? 'critical' : 'warning', shape: 'running' };
   const states = {
     running: { word: row.worker === null || row.worker === undefined ? 'running' : `running on ${row.worker}`, level: 'busy' },
     waiting: { word: 'waiting', level: 'calm' },
-    queued: { word: 'queued', level: 'busy' },
+    queued: queued(row.in_queue_ms),
     shutdown_requested: { word: 'shutting down', level: 'warning' },
     exiting: { word: 'exiting', level: 'warning' },
     abandoned: { word: 'abandoned', level: 'critical' },
@@ -62,28 +68,73 @@ export function plain(read) {
   return { element, show: (row) => text(element, read(row) ?? '–') };
 }
 
-/** A share as a bar, with its number. */
-export function share(read, write, level = () => '') {
-  const bar = new Bar();
-  const number = h('span', { class: 'bar-number' });
+/** A text, and another one for a narrow table. */
+function twoTexts() {
+  const full = h('span', { class: 'full' });
+  const brief = h('span', { class: 'brief' });
   return {
-    element: h('span', { class: 'share-cell' }, bar.element, number),
-    show(row) {
-      bar.element.classList.toggle('idle', !(read(row) >= 0.005));
-      bar.show(read(row), level(row));
-      text(number, write(row));
+    parts: [full, brief],
+    show(long, short) {
+      text(full, long);
+      text(brief, short ?? long);
     },
   };
 }
 
-/** The state in a word. */
-export function stateCell() {
+/** Plain text; a narrow table shows what `readBrief(row)` returns. */
+export function plainOrBrief(read, readBrief) {
+  const texts = twoTexts();
+  return { element: h('span', {}, texts.parts), show: (row) => texts.show(read(row), readBrief(row)) };
+}
+
+/** A sentence that may take several lines. */
+export function sentence(read) {
+  const element = h('span', { class: 'wrapped' });
+  return {
+    element,
+    show(row) {
+      text(element, read(row) ?? '–');
+      attribute(element, 'title', read(row));
+    },
+  };
+}
+
+/** A share as a bar, with its number; a narrow table shows what `writeBrief(row)` returns, if it is given. */
+export function share(read, write, level = () => '', writeBrief = write) {
+  const bar = new Bar();
+  const texts = twoTexts();
+  return {
+    element: h('span', { class: 'share-cell' }, bar.element, h('span', { class: 'bar-number' }, texts.parts)),
+    show(row) {
+      bar.element.classList.toggle('idle', !(read(row) >= 0.005));
+      bar.show(read(row), level(row));
+      texts.show(write(row), writeBrief(row));
+    },
+  };
+}
+
+/** How many have failed, in the color of a warning if there are any. */
+export function failures(write) {
   const element = h('span', {});
   return {
     element,
     show(row) {
-      const { word, level } = state(row);
-      text(element, word);
+      const failed = row.failed > 0 || row.timed_out > 0;
+      element.className = `state-word ${failed ? 'warning' : ''}`;
+      text(element, failed ? write(row) : 'none failed');
+    },
+  };
+}
+
+/** The state in a word; a narrow table has room for the short one. */
+export function stateCell() {
+  const texts = twoTexts();
+  const element = h('span', {}, texts.parts);
+  return {
+    element,
+    show(row) {
+      const { word, short, level } = state(row);
+      texts.show(word, short);
       element.className = `state-word ${level}`;
     },
   };

@@ -69,7 +69,7 @@ export function attribute(element, name, value) {
   if (element.getAttribute(name) !== string) element.setAttribute(name, string);
 }
 
-/** Says a sentence to those who hear the page instead of seeing it. */
+/** Announces a sentence to screen readers. */
 export function speak(sentence) {
   text(document.getElementById('spoken'), sentence);
 }

@@ -39,8 +39,8 @@ export function percent(share) {
 /** A duration in milliseconds: from a minute on in two units, and below it in one. */
 export function duration(ms) {
   if (ms === null || ms === undefined) return '–';
-  if (ms < 1) return ms <= 0 ? '0 ms' : `${Math.max(1, Math.round(ms * 1000))} µs`;
-  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 0.9995) return ms <= 0 ? '0 ms' : `${Math.max(1, Math.round(ms * 1000))} µs`;
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
   const seconds = ms / 1000;
   if (seconds < 10) return `${Number.isInteger(seconds) ? seconds : seconds.toFixed(1)} s`;
   if (seconds < 60) return `${Math.floor(seconds)} s`;

@@ -1,7 +1,7 @@
 // A series of the overview: the history that the server has sent, and the points that came since.
 
 const SECONDS = 600;
-/** By how much a point may seem to be early. */
+/** By how much the time between two points may be shorter than a whole number of seconds: the first of the two may have been late. */
 const TOLERANCE_MS = 20;
 const NAMES = ['live', 'queued', 'stand_ins', 'spawned', 'ended', 'crashed', 'polls', 'long_polls', 'rss_bytes', 'cpu'];
 

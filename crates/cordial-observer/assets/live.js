@@ -4,6 +4,8 @@ import { get, probe, setCsrf } from './api.js';
 import { Series } from './history.js';
 
 const SILENCE_MS = 6_000;
+/** How many events are remembered. An answer may take 10 s: the events that come meanwhile are newer than the answer. */
+const LATEST_TICKS = 12;
 const RETRY_MS = [500, 1_000, 2_000, 4_000];
 
 /**
@@ -20,6 +22,7 @@ class Live extends EventTarget {
     this.long = new Series();
     /** When the history was asked for last. */
     this.askedAt = 0;
+    this.latestTicks = [];
     this.held = false;
     this.lostAt = null;
     /** Whether the program answers, but refuses. */
@@ -36,23 +39,28 @@ class Live extends EventTarget {
     return Date.now() + this.ahead;
   }
 
-  /** Notes that the program has measured a point a moment ago. */
+  /** Compares the clocks, with a point that the program has measured a moment ago. */
   note(point) {
     if (point?.at_ms > 0) this.ahead = point.at_ms - Date.now();
   }
 
   /** Stops or continues as the person and the tab ask. */
   follow() {
-    if (document.hidden || this.held) {
-      this.generation += 1;
-      this.close();
-      this.set('paused', this.held ? 'Paused. Press p to continue.' : 'Paused while the tab is hidden.');
-    } else if (this.status === 'paused') this.connect();
+    // The form for the token keeps what was typed.
+    if (this.status === 'forbidden') return;
+    if (document.hidden || this.held) this.pause();
+    else if (this.status === 'paused') this.connect();
+  }
+
+  pause() {
+    this.generation += 1;
+    this.close();
+    this.set('paused', this.held ? 'Paused. Press p to continue.' : 'Paused while the tab is hidden.');
   }
 
   /** Pauses or continues the page. */
   toggle() {
-    this.held = !this.held;
+    if (this.status !== 'forbidden') this.held = !this.held;
     this.follow();
   }
 
@@ -74,7 +82,7 @@ class Live extends EventTarget {
   async connect() {
     // A page that was opened in the background begins when it is looked at.
     if (document.hidden) {
-      this.follow();
+      this.pause();
       return;
     }
     this.close();
@@ -102,6 +110,9 @@ class Live extends EventTarget {
     setCsrf(overview.csrf);
     this.seconds = new Series(overview.history?.seconds, overview.now?.at_ms);
     this.long = new Series(overview.history?.ten_seconds);
+    // Events that have come while the answer was on its way are newer.
+    const { start_id } = overview.program;
+    this.latestTicks.filter((tick) => tick.start_id === start_id && tick.now?.at_ms > overview.now?.at_ms).forEach((tick) => this.add(tick));
     if (before && before !== overview.program.start_id) this.dispatchEvent(new Event('restart'));
   }
 
@@ -121,7 +132,7 @@ class Live extends EventTarget {
     });
   }
 
-  /** The browser does not say why it got no events: asks for them once more, to show the sentence of the refusal. */
+  /** Asks for the events once more, to show the sentence of the refusal: an `EventSource` does not say why it got no events. */
   async explain() {
     this.close();
     this.generation += 1;
@@ -143,11 +154,17 @@ class Live extends EventTarget {
     this.attempt = 0;
     this.lostAt = null;
     this.refused = false;
-    Object.assign(this.overview, tick);
+    this.latestTicks = [...this.latestTicks, tick].slice(-LATEST_TICKS);
+    this.add(tick);
     this.note(tick.now);
-    this.seconds.push(tick.now);
     this.set('live');
     this.dispatchEvent(new Event('tick'));
+  }
+
+  /** Lays the fields of an event over the overview. */
+  add(tick) {
+    Object.assign(this.overview, tick);
+    this.seconds.push(tick.now);
   }
 
   fail(error) {

@@ -1,4 +1,4 @@
-// What is wrong, in one strip above every view, in words: the worst first, and those that are over last. Each sentence leads to its reason.
+// What is wrong, in one strip above every view: the worst problem first, and those that are over last. Each sentence is a link to its reason.
 
 import { h, keyed, speak, text, attribute } from './dom.js';
 import { duration, literal, many, place } from './format.js';
@@ -53,7 +53,7 @@ export function problems() {
   const overview = live.overview;
   if (!overview) return [];
   const found = [];
-  // Each tick has it, and so has the first answer.
+  // A tick has `closed` itself; the first answer has it in `program`.
   if (overview.closed ?? overview.program?.closed) {
     found.push({ key: 'closed', level: 'warning', sentence: 'The runtime was shut down: no process can be started any more.', href: route.to('tree') });
   }
@@ -106,7 +106,7 @@ function speakNews(found) {
   said = new Map(found.map((problem) => [problem.key, worst(problem)]));
 }
 
-/** Shows the problems; while the program does not answer, that is the problem. */
+/** Shows the problems. While the program does not answer, the first problem is that it does not. */
 export function show(section) {
   const found = withRecent(problems());
   const lost = live.status === 'lost';

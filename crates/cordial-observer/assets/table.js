@@ -1,6 +1,6 @@
-// A table of which the server sorts, filters and cuts the rows. The page asks for those near the visible ones, and keeps some thousand.
+// A table whose rows the server sorts and filters. The page asks for the rows near the visible ones, and keeps about 2000 of them.
 
-import { get } from './api.js';
+import { get, oneByOne } from './api.js';
 import { h, speak, text, attribute } from './dom.js';
 import { count } from './format.js';
 import * as route from './route.js';
@@ -17,17 +17,19 @@ function keyOf(row) {
 }
 
 /**
- * `title` is that of a view without filters. `columns` are `{ title, sort, ascending, width, small, align, drop, cell() }`: `small` is where the column stands on a narrow
+ * `title` is the heading of a view without filters. `columns` are `{ title, sort, ascending, width, small, align, drop, cell() }`: `small` is where the column stands on a narrow
  * screen (lead, tail, sub, sub2, or nowhere); where there is no room for all columns, those with the highest `drop` are hidden first, and those without `drop` never.
- * `filters` are elements with a `name`.
+ * `filters` are elements with a `name`. `wraps`: the rows are high enough for sentences of several lines.
  */
 export class Table {
-  constructor({ path, title, label, columns, sort, descending = true, filters = [], open, none, hint }) {
+  constructor({ path, title, label, columns, sort, descending = true, filters = [], open, none, hint, wraps = false }) {
     Object.assign(this, { path, columns, openRow: open, none });
     const parameters = route.current().parameters;
     this.sort = parameters.sort ?? sort;
     this.descending = parameters.sort ? parameters.descending === 'true' : descending;
     this.cache = new Map();
+    /** Loads the visible rows again. */
+    this.load = oneByOne(() => this.loadRows());
     this.rows = new Rows({
       role: 'grid',
       label,
@@ -50,7 +52,7 @@ export class Table {
       input.addEventListener('keydown', (event) => this.leave(event));
     }
     this.inputs = [...this.bar.querySelectorAll('input, select')];
-    this.element = h('section', { class: 'table' }, hint ?? null, this.bar, this.error, h('div', { class: 'table-body' }, this.head, this.rows.element, this.message));
+    this.element = h('section', { class: wraps ? 'table wraps' : 'table' }, hint ?? null, this.bar, this.error, h('div', { class: 'table-body' }, this.head, this.rows.element, this.message));
     this.element.style.setProperty('--columns', columns.map((column) => column.width).join(' '));
     this.fit();
     this.observer = new ResizeObserver(() => this.fit());
@@ -147,28 +149,17 @@ export class Table {
     }, 50);
   }
 
-  /** Loads the visible rows again. */
-  async load() {
+  async loadRows() {
     if (this.closed) return;
-    if (this.loading) {
-      this.again = true;
-      return;
-    }
-    this.loading = true;
     const offset = this.rows.from ?? 0;
     const limit = Math.min(MAX_REQUESTED, Math.max(30, (this.rows.to ?? 0) - offset, this.rows.visible + 12));
-    const asked = { ...this.parameters(), offset, limit };
+    const asked = this.parameters();
     try {
-      const answer = await get(this.path, { ...asked, offset: String(offset) });
-      if (!this.closed && JSON.stringify(this.parameters()) === JSON.stringify({ ...asked, offset: undefined, limit: undefined })) this.take(answer, offset);
+      const answer = await get(this.path, { ...asked, offset: String(offset), limit });
+      if (!this.closed && JSON.stringify(this.parameters()) === JSON.stringify(asked)) this.take(answer, offset);
       this.fail(null);
     } catch (error) {
       this.fail(error);
-    }
-    this.loading = false;
-    if (this.again) {
-      this.again = false;
-      this.load();
     }
   }
 

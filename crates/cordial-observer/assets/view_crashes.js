@@ -1,15 +1,13 @@
 // The crash log, grouped by the place and the kind of the crash, and one crash with its chain.
 
-import { get } from './api.js';
+import { get, oneByOne } from './api.js';
 import { Bar } from './chart.js';
-import { h, keyed, replace, text, attribute } from './dom.js';
+import { h, keyed, redraw, replace, text, attribute } from './dom.js';
 import { ago, clock, count, duration, literal, many, place } from './format.js';
 import { live } from './live.js';
 import { log } from './log.js';
 import * as route from './route.js';
 import { textFilter } from './table.js';
-
-const PAGE = 100;
 
 function makeGroup() {
   const bar = new Bar('large');
@@ -45,11 +43,12 @@ export function crashes({ parameters }) {
   });
   const form = h('form', { class: 'filters', role: 'search', onsubmit: (event) => event.preventDefault() }, filter, summary);
   const element = h('section', { class: 'column' }, h('h2', { 'data-start': true, tabindex: -1 }, 'Crashes by place'), form, error, list, none);
-  async function refresh() {
+  const refresh = oneByOne(async () => {
     const asked = filter.value;
     try {
-      const answer = await get('api/crashes', { text: asked, limit: PAGE });
-      // The answer to an older filter may come late.
+      // The groups count all crashes; no rows are needed.
+      const answer = await get('api/crashes', { text: asked, limit: 0 });
+      // This answer is for an older filter. The answer for the new filter is on its way.
       if (asked !== filter.value) return;
       const most = Math.max(1, ...answer.groups.map((group) => group.count));
       keyed(list, answer.groups, (group) => `${group.place} ${group.exit_kind}`, makeGroup, (item, group) => fillGroup(item, group, most));
@@ -63,7 +62,7 @@ export function crashes({ parameters }) {
       error.hidden = false;
       text(error, failure.message);
     }
-  }
+  });
   return { element, refresh };
 }
 
@@ -80,22 +79,27 @@ function chain(crash) {
 export function crash({ id }) {
   const element = h('section', { class: 'column crash' }, h('p', { class: 'muted' }, 'Loading the crash…'));
   let done = false;
-  async function refresh() {
+  /** The sentence of the failure that is shown. */
+  let failed = null;
+  const refresh = oneByOne(async () => {
     if (done) return;
     try {
       const found = await get(`api/crashes/${encodeURIComponent(id)}`);
       done = true;
       draw(found);
     } catch (failure) {
-      replace(element, h('h2', {}, `Crash ${id}`), h('p', { class: 'filter-error' }, failure.message), h('p', {}, h('a', { href: route.to('crashes') }, 'All crashes')));
+      // Drawn once, so that the focus stays.
+      if (failed === failure.message) return;
+      failed = failure.message;
+      redraw(element, h('h2', {}, `Crash ${id}`), h('p', { class: 'filter-error' }, failure.message), h('p', {}, h('a', { href: route.to('crashes') }, 'All crashes')));
     }
-  }
+  });
   function draw(found) {
     const above = (found.ancestors ?? []).flatMap((process) => [' › ', link(process)]);
     const facts = [
       ['Crashed at', h('span', { class: 'place' }, found.place ?? 'an unknown place')],
       ['When', `${clock(found.at_ms)}, ${ago(found.at_ms, live.now())}, after ${duration(found.age_ms)} of life`],
-      ['Process', [link(found), ` ${found.pid}`, found.incarnation > 1 ? `, incarnation ${found.incarnation}` : '']],
+      ['Process', [link(found), found.label ? ` ${found.pid}` : '', found.incarnation > 1 ? `, incarnation ${found.incarnation}` : '']],
       ['Spawned at', h('span', { class: 'place' }, found.spawned_at ?? 'an unknown place')],
       above.length ? ['Ancestors', above.slice(1)] : null,
       found.same_place > 1 ? ['Same place', h('a', { href: route.to('crashes', null, { text: literal(found.place) }) }, many(found.same_place, 'crash', 'crashes'))] : null,

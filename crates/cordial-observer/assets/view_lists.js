@@ -33,7 +33,12 @@ function progress() {
     (row) => (known(row) ? done(row) / Math.max(1, row.total) : row.in_flight / Math.max(1, row.max ?? row.in_flight)),
     (row) => (known(row) ? `${count(done(row))} of ${count(row.total)}` : `${count(done(row))} done`),
     (row) => (row.failed > 0 || row.timed_out > 0 ? 'warning' : ''),
+    (row) => (known(row) ? percent(done(row) / Math.max(1, row.total)) : `${count(done(row))} done`),
   );
+}
+
+function inFlight(row) {
+  return row.max ? `${count(row.in_flight)} of ${count(row.max)}` : count(row.in_flight);
 }
 
 export const streams = list({
@@ -44,9 +49,9 @@ export const streams = list({
   columns: [
     name,
     { title: 'Progress', width: 'minmax(15rem, 1.6fr)', small: 'tail', cell: progress },
-    number('In flight', (row) => row.in_flight, { drop: 2 }),
+    { title: 'In flight', width: '7.5rem', align: 'end', drop: 2, cell: () => cells.plain(inFlight) },
     number('Completed', (row) => row.completed, { drop: 4 }),
-    { title: 'Failed', width: '6rem', align: 'end', small: 'sub', cell: () => cells.plain((row) => (row.failed > 0 ? `${count(row.failed)} failed` : row.timed_out > 0 ? `${count(row.timed_out)} timed out` : 'none failed')) },
+    { title: 'Failed', width: '6rem', align: 'end', small: 'sub', cell: () => cells.failures((row) => (row.failed > 0 ? `${count(row.failed)} failed` : `${count(row.timed_out)} timed out`)) },
     number('Buffered', (row) => row.buffered, { drop: 3 }),
     { title: 'Per second', width: '6rem', align: 'end', drop: 1, cell: () => cells.plain((row) => rate(row.per_second)) },
     age,
@@ -79,6 +84,17 @@ export const servers = list({
   ],
 });
 
+/** How many of the tasks that a set has spawned have ended. */
+function doneOfSpawned() {
+  const done = (row) => row.completed + row.failed;
+  const spawned = (row) => done(row) + row.live;
+  return cells.share(
+    (row) => done(row) / Math.max(1, spawned(row)),
+    (row) => `${count(done(row))} of ${count(spawned(row))}`,
+    (row) => (row.failed > 0 ? 'warning' : ''),
+  );
+}
+
 export const sets = list({
   path: 'api/task_sets',
   title: 'Task sets',
@@ -86,10 +102,10 @@ export const sets = list({
   none: 'There is no task set. Task sets are listed here from their first task until they are dropped.',
   columns: [
     { ...name, title: 'Owner' },
-    { title: 'Live', width: '7rem', align: 'end', small: 'tail', cell: () => cells.plain((row) => `${count(row.live)} live`) },
-    number('Completed', (row) => row.completed),
-    number('Failed', (row) => row.failed),
-    { ...age, small: 'sub' },
+    { title: 'Done', width: 'minmax(13rem, 1.6fr)', small: 'tail', cell: doneOfSpawned },
+    number('Live', (row) => row.live),
+    { title: 'Failed', width: '6rem', align: 'end', small: 'sub', cell: () => cells.failures((row) => `${count(row.failed)} failed`) },
+    age,
     where,
   ],
 });
@@ -114,11 +130,12 @@ export const audit = list({
   title: 'Audit',
   label: 'Actions that were taken through this observer',
   none: () => (Object.values(live.overview.rights ?? {}).includes(true) ? 'No action was taken, and no request was refused.' : 'No action was taken, and no request was refused. Actions are off until the program enables them.'),
+  wraps: true,
   columns: [
-    { title: 'When', width: '7rem', small: 'lead', cell: () => cells.plain((row) => clock(row.at_ms)) },
+    { title: 'When', width: '5.5rem', small: 'lead', cell: () => cells.plainOrBrief((row) => clock(row.at_ms), (row) => `${clock(row.at_ms)} · ${row.who}`) },
     { title: 'Who', width: 'minmax(7rem, 0.7fr)', cell: () => cells.plain((row) => row.who) },
-    { title: 'Action', width: '12rem', small: 'tail', cell: () => cells.plain((row) => row.action?.replaceAll('_', ' ')) },
-    { title: 'Process', width: 'minmax(9rem, 1fr)', small: 'sub', cell: () => cells.linkCell((row) => row.pid, (row) => row.label) },
-    { title: 'Result', width: 'minmax(14rem, 3fr)', small: 'sub2', cell: () => cells.plain((row) => row.result) },
+    { title: 'Action', width: '9rem', small: 'tail', cell: () => cells.plain((row) => row.action?.replaceAll('_', ' ')) },
+    { title: 'Process', width: 'minmax(8rem, 0.8fr)', small: 'sub', cell: () => cells.linkCell((row) => row.pid, (row) => row.label) },
+    { title: 'Result', width: 'minmax(16rem, 4fr)', small: 'sub2', cell: () => cells.sentence((row) => row.result) },
   ],
 });

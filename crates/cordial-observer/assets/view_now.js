@@ -31,15 +31,18 @@ function fillPoll(item, poll) {
   attribute(where, 'title', poll.place);
   const on = poll.worker === null || poll.worker === undefined ? '' : `holds worker ${poll.worker}`;
   const thread = poll.thread ? `thread ${poll.thread}` : '';
+  const usual = poll.usual_ms ? `99 of 100 polls of 1 ms or more at its place return within ${duration(poll.usual_ms)}` : '';
   const below = poll.supervisor_label ? `under ${poll.supervisor_label}` : '';
-  text(about, [poll.pid, on, thread, below].filter(Boolean).join(' · '));
+  text(about, [poll.pid, on, thread, below, usual].filter(Boolean).join(' · '));
 }
 
 export function polls() {
   const list = h('ul', { class: 'polls' });
   const none = h('p', { class: 'empty' }, 'No poll lasts longer than 100 ms at present. Such a poll appears here while it lasts.');
   const words = h('p', { class: 'muted lead' }, 'While a poll does not return, its thread runs nothing else, and its process cannot be ended. Put an await or a cordial::checkpoint() between the steps of the work.');
-  const seen = h('p', { class: 'muted' });
+  const number = h('span', {});
+  const most = h('a', { href: route.to('tasks', null, { sort: 'long_polls', descending: 'true' }) }, 'The tasks with the most of them');
+  const seen = h('p', { class: 'muted seen' }, number, most);
   const element = h('section', { class: 'column' }, h('h2', { 'data-start': true, tabindex: -1 }, 'Long polls'), words, list, none, seen);
   function refresh() {
     const now = [...(live.overview.long_polls ?? [])].sort((a, b) => b.for_ms - a.for_ms);
@@ -47,7 +50,8 @@ export function polls() {
     words.hidden = now.length === 0;
     keyed(list, now, (poll) => poll.pid, makePoll, fillPoll);
     const recent = Math.round(live.seconds.recent('long_polls', 600));
-    text(seen, recent > 0 ? `${many(recent, 'long poll')} in the last 10 minutes.` : '');
+    seen.hidden = recent === 0;
+    text(number, `${many(recent, 'poll')} in the last 10 minutes lasted longer than stall_after of the runtime, which is 4 ms by default. `);
   }
   return { element, refresh };
 }
@@ -65,7 +69,8 @@ function fillWarning(item, warning) {
   text(item.parts.sentence, sentence(warning));
   text(item.parts.advice, warning.advice);
   attribute(item.parts.sentence, 'href', link(warning));
-  const since = warning.since_at_ms ? ` for ${duration(Math.max(0, live.now() - warning.since_at_ms))}` : '';
+  // Not how long the reason has lasted, but how long it is a warning.
+  const since = warning.since_at_ms ? ` · seen for ${duration(Math.max(0, live.now() - warning.since_at_ms))}` : '';
   text(item.parts.about, `${warning.kind.replaceAll('_', ' ')}${since}${warning.place ? ` · ${place(warning.place)}` : ''}`);
 }
 

@@ -41,13 +41,14 @@ function makeWorker() {
 
 function fillWorker(item, worker) {
   const { spark, title, number, words } = item.parts;
-  const told = doing(worker);
-  item.className = `worker ${told.level}`;
-  text(title, `${worker.index < live.overview.now.threads ? 'Worker' : 'Stand-in'} ${worker.index}`);
+  const activity = doing(worker);
+  item.className = `worker ${activity.level}`;
+  const name = `${worker.index < live.overview.now.threads ? 'Worker' : 'Stand-in'} ${worker.index}`;
+  text(title, name);
   text(number, percent(worker.busy));
-  spark.label = `Worker ${worker.index}, busy share of the last five minutes, now ${percent(worker.busy)}`;
+  spark.label = `${name}, busy share of the last five minutes, now ${percent(worker.busy)}`;
   spark.show(live.seconds.workers[worker.index] ?? [], 300);
-  text(words, told.words);
+  text(words, activity.words);
   attribute(words, 'title', worker.place);
   attribute(words, 'href', worker.pid ? route.task(worker.pid) : null);
 }

@@ -1,7 +1,7 @@
 // One process: its life on an axis, its supervisors, children, links and monitors, and the actions on it.
 
 import * as action from './action.js';
-import { get } from './api.js';
+import { get, oneByOne } from './api.js';
 import { Bar, Sparkline } from './chart.js';
 import * as cells from './cells.js';
 import { h, redraw } from './dom.js';
@@ -15,6 +15,10 @@ const REFRESH_AFTER_MS = 900;
 
 /** The moments of a life that are no ordinary part of it. */
 const LEVELS = { 'long polls': 'warning', 'shutdown requested': 'warning', exiting: 'warning', abandoned: 'critical', crashed: 'critical' };
+
+/** What can be done about a poll that does not return. */
+const STUCK = 'A poll inside of this program cannot be interrupted: the process ends only when its poll returns. '
+  + 'Code that has to be stoppable at any moment can run in an OS process of its own, with cordial-isolate.';
 
 /** What the names of the moments mean. */
 const WORDS = { watched: 'first looked at through this observer', 'first poll': 'polled for the first time', waits: 'waits', woken: 'woken' };
@@ -65,11 +69,11 @@ export function task({ id }) {
   const element = h('section', { class: 'column task' }, body);
   let found = null;
   let at = 0;
-  /** The end that is shown. */
+  /** The status and the sentence of the failure that is shown. */
   let over = null;
   let samples = [];
 
-  async function refresh() {
+  const refresh = oneByOne(async () => {
     if (Date.now() - at < REFRESH_AFTER_MS) return;
     at = Date.now();
     try {
@@ -78,7 +82,7 @@ export function task({ id }) {
     } catch (failure) {
       ended(failure);
     }
-  }
+  });
 
   function ended(failure) {
     if (failure.status === 0) return;
@@ -164,16 +168,16 @@ export function task({ id }) {
     const row = found.task;
     found.seen = live.now();
     over = null;
-    const told = cells.state(row);
+    const state = cells.state(row);
     const actions = action.offered(found.can ?? live.overview.rights, row, found.children?.total ?? 0);
     const from = found.lifeline?.[0]?.at_ms ?? live.now() - row.age_ms;
     redraw(body,
       found.ancestors?.length ? path(found.ancestors, cells.title(row)) : '',
       h('div', { class: 'task-head' },
-        h('h2', { 'data-start': true, tabindex: -1, 'data-keep': 'title' }, h('span', { class: `dot ${told.level}`, 'aria-hidden': 'true' }), cells.title(row)),
+        h('h2', { 'data-start': true, tabindex: -1, 'data-keep': 'title' }, h('span', { class: `dot ${state.level}`, 'aria-hidden': 'true' }), cells.title(row)),
         actions.length ? h('button', { type: 'button', class: 'danger', 'data-keep': 'act', onclick: act }, 'End it… ', h('kbd', {}, 'x')) : ''),
-      h('p', { class: 'task-state' }, h('strong', { class: `state-word ${told.level}` }, told.word), h('span', { class: 'muted' }, ` · ${row.pid} · ${cells.kindName(row.kind)}${row.incarnation > 1 ? ` · incarnation ${row.incarnation}` : ''}`)),
-      row.in_poll_ms >= 1000 ? h('p', { class: 'ended critical' }, `Its poll has not returned for ${duration(row.in_poll_ms)}. A poll inside of this program cannot be interrupted: the process ends only when its poll returns.`) : '',
+      h('p', { class: 'task-state' }, h('strong', { class: `state-word ${state.level}` }, state.word), h('span', { class: 'muted' }, ` · ${row.pid} · ${cells.kindName(row.kind)}${row.incarnation > 1 ? ` · incarnation ${row.incarnation}` : ''}`)),
+      row.in_poll_ms >= 1000 ? h('p', { class: 'ended critical' }, `Its poll has not returned for ${duration(row.in_poll_ms)}. ${STUCK}`) : '',
       numbers(row),
       found.details?.length ? [h('h3', {}, 'What it says about itself'), h('ul', { class: 'plain-list' }, found.details.map((line) => h('li', { class: 'log-text' }, line)))] : '',
       found.note ? [h('h3', {}, 'What the program says about it'), h('p', { class: 'log-text' }, found.note)] : '',

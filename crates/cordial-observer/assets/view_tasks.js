@@ -21,6 +21,7 @@ export const COLUMNS = [
   { title: 'State', sort: 'state', width: '12.5rem', small: 'sub', cell: cells.stateCell },
   { title: 'Age', sort: 'age', width: '7rem', align: 'end', cell: () => cells.plain((row) => duration(row.age_ms)) },
   { title: 'Polls', sort: 'polls', width: '6.5rem', drop: 2, align: 'end', cell: () => cells.plain((row) => count(row.polls)) },
+  { title: 'Long polls', sort: 'long_polls', width: '7rem', drop: 5, align: 'end', cell: () => cells.plain((row) => count(row.long_polls)) },
   { title: 'Mailbox', sort: 'mailbox', width: '8rem', align: 'end', drop: 3, cell: () => cells.plain(mailbox) },
   { title: 'Spawned at', sort: 'place', ascending: true, width: 'minmax(10rem, 1.6fr)', small: 'sub2', cell: () => cells.placeCell() },
   { title: 'Caller', width: 'minmax(7rem, 1fr)', drop: 4, cell: () => cells.linkCell((row) => row.caller, (row) => row.caller_label) },

@@ -1,6 +1,6 @@
-// The supervision tree. Branches load when they are opened, and of each branch only what is near the visible rows.
+// The supervision tree. A branch is loaded when it is opened, and only the pages of it that the visible rows need.
 
-import { get } from './api.js';
+import { get, oneByOne } from './api.js';
 import * as cells from './cells.js';
 import { Bar } from './chart.js';
 import { h, text, attribute } from './dom.js';
@@ -27,7 +27,7 @@ live.addEventListener('restart', () => {
   left = null;
 });
 
-/** What tells the branches of the tree from each other: the process, or the place of rows that look the same. */
+/** What distinguishes the branches of the tree: the process, or the place of rows that look the same. */
 function keyOf(node, parent) {
   return node.pid ?? (node.alike ? `${parent.key} ${node.alike.place}` : null);
 }
@@ -114,10 +114,8 @@ function level(node) {
 
 export function tree() {
   const root = new Branch(null, null);
-  /** Where to go as soon as the tree has as many rows, unless the person goes elsewhere first. */
+  /** The position to go to as soon as the tree has enough rows, unless the person goes elsewhere first. */
   let wantedPlace = left;
-  let busy = false;
-  let again = false;
   const summary = h('p', { class: 'summary' }, 'Loading…');
   const error = h('p', { class: 'filter-error', role: 'alert', hidden: true });
   const none = h('p', { class: 'empty', hidden: true }, 'No process is alive.');
@@ -178,12 +176,14 @@ export function tree() {
     text(number, node.children > 0 && !node.alike ? (node.below > node.children && !NARROW.matches ? `${count(node.children)} (${count(node.below)} below)` : count(node.children)) : '');
     text(restarts, node.restarts > 0 ? many(node.restarts, 'restart') : '');
     text(words, about(node));
-    const told = node.inactive || node.alike ? { word: '', level: '' } : cells.state(node);
-    text(state, told.level === 'calm' ? '' : NARROW.matches ? (told.short ?? told.word) : told.word);
-    state.className = `state-word ${told.level}`;
+    // A narrow screen has no room for other words than those of the state.
+    const noProcess = { word: node.inactive && NARROW.matches ? about(node) : '', level: node.inactive ? level(node) : '' };
+    const shown = node.inactive || node.alike ? noProcess : cells.state(node);
+    text(state, shown.level === 'calm' ? '' : NARROW.matches ? (shown.short ?? shown.word) : shown.word);
+    state.className = `state-word ${shown.level}`;
     const idle = node.inactive || node.alike || !(node.busy_share >= 0.005);
     bar.element.classList.toggle('idle', idle);
-    bar.show(node.busy_share, told.level);
+    bar.show(node.busy_share, shown.level);
     text(share, idle ? '' : percent(node.busy_share));
   }
 
@@ -258,12 +258,7 @@ export function tree() {
     return [...pages.values()];
   }
 
-  async function refresh() {
-    if (busy) {
-      again = true;
-      return;
-    }
-    busy = true;
+  const refresh = oneByOne(async () => {
     try {
       await Promise.all(wanted().map(load));
       error.hidden = true;
@@ -280,12 +275,7 @@ export function tree() {
       rows.activate(wantedPlace.active);
       wantedPlace = null;
     }
-    busy = false;
-    if (again) {
-      again = false;
-      refresh();
-    }
-  }
+  });
 
   async function load([branch, offset]) {
     let answer;
@@ -312,12 +302,12 @@ export function tree() {
       size += node.children;
       if (size > OPEN_AT_FIRST && !isOnlyRoot) return;
       open.add(node.pid);
-      again = true;
+      refresh();
     }
   }
 
   function close() {
-    // The view was left before the list was scrolled back: that is still to do.
+    // If the view is closed before the list was scrolled to `wantedPlace`, that place is kept.
     left = wantedPlace ?? { active: rows.active, top: rows.element.scrollTop };
     rows.close();
   }

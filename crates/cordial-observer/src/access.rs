@@ -45,7 +45,7 @@ impl Access {
         self
     }
 
-    /// Names the client in the audit log, which has its address as well.
+    /// Names the client in the audit log. The log also records the client's address.
     pub fn named(mut self, name: impl Into<String>) -> Access {
         self.name = Some(name.into());
         self

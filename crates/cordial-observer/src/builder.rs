@@ -101,9 +101,9 @@ impl Builder {
         self
     }
 
-    /// Sets a function that decides about each request for data or an action, from its head. The files of the page hold no data,
-    /// and are not decided about. Without [`token`](Builder::token), the function decides alone; with a token, it decides about the
-    /// requests that have the token.
+    /// Sets a function that decides about each request for data or for an action. It gets the head of the request. It is not asked about
+    /// the files of the page, which hold no data. Without [`token`](Builder::token), the function decides alone; with a token, it decides
+    /// about the requests that have the token.
     ///
     /// It runs on the thread of the observer and must not block. A panic in it denies the request.
     pub fn authorize(mut self, authorizer: impl Fn(&Parts) -> Access + Send + Sync + 'static) -> Builder {
@@ -130,7 +130,8 @@ impl Builder {
     /// shows this text in addition to what it knows itself: labels, places, counts, [`process::set_details`], crash messages and
     /// [`log_lines`](Builder::log_lines).
     ///
-    /// It runs on a thread of its own. If it panics or has not returned after 2 s, there is no text.
+    /// It runs on a thread of its own, with at most one call at a time for each process. If it panics or has not returned after 2 s, a sentence
+    /// in place of the text says so.
     pub fn describe(mut self, formatter: impl Fn(&ProcessInfo) -> Option<String> + Send + Sync + 'static) -> Builder {
         self.formatter = Some(Box::new(formatter));
         self
@@ -151,9 +152,9 @@ impl Builder {
         self
     }
 
-    /// Adds a name by which browsers may reach the observer, such as `ops.example.com`. `localhost` and addresses are always
-    /// accepted; requests for other names are refused, because a page of a foreign site could make its own name resolve to this machine. Actions that come from a
-    /// page of this name are accepted even if a proxy has asked for the observer by another name or address.
+    /// Adds a name by which browsers may reach the observer, such as `ops.example.com`, without a port. `localhost` and addresses are always
+    /// accepted; requests for other names are refused, because the owner of a foreign site could make its name resolve to this machine.
+    /// Actions from a page of this name are accepted even if a proxy asks for the observer by its address or by another accepted name.
     pub fn host(mut self, name: impl Into<String>) -> Builder {
         self.hosts.push(name.into().to_ascii_lowercase());
         self
@@ -191,7 +192,7 @@ impl Builder {
     }
 
     /// Starts the observer on a UNIX socket. Only processes of the same user, and of root, can connect. They need the token as
-    /// well, unless an authorizer is set and no token. A socket that was left behind by a program that has ended is replaced.
+    /// well, unless an authorizer is set without a token. A socket that was left behind by a program that has ended is replaced.
     /// While the observer runs there is also the file `PATH.lock`.
     ///
     /// # Errors

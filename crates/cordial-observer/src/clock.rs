@@ -4,29 +4,29 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// Milliseconds since the Unix epoch that never go back: the time of day at the start, and a monotonic clock from there.
+/// A clock in milliseconds since the Unix epoch that never goes back: it reads the time of day once, and then follows a monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    epoch_at_start: Duration,
+    unix_time_at_start: Duration,
     start: Instant,
 }
 
 impl Clock {
     pub(crate) fn new() -> Clock {
-        let epoch_at_start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Clock { epoch_at_start, start: Instant::now() }
+        let unix_time_at_start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Clock { unix_time_at_start, start: Instant::now() }
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
-        in_ms(self.epoch_at_start + self.start.elapsed())
+        in_ms(self.unix_time_at_start + self.start.elapsed())
     }
 
     pub(crate) fn started_at_ms(&self) -> u64 {
-        in_ms(self.epoch_at_start)
+        in_ms(self.unix_time_at_start)
     }
 
-    /// Returns the time of something that happened this long ago.
-    pub(crate) fn ago_ms(&self, ago: Duration) -> u64 {
+    /// Returns the time that was this long ago.
+    pub(crate) fn before_now_ms(&self, ago: Duration) -> u64 {
         self.now_ms().saturating_sub(in_ms(ago))
     }
 }

@@ -23,8 +23,8 @@ pub enum ServeError {
         /// What the system says.
         error: io::Error,
     },
-    /// The file beside a UNIX socket, `PATH.lock`, cannot be used: it is that of another program and not empty, or the system does not permit it. A
-    /// file that is locked by another program is a [`Bind`](ServeError::Bind).
+    /// The file beside a UNIX socket, `PATH.lock`, cannot be used: it belongs to another program and is not empty, or the system does not permit it.
+    /// If another program has locked the file, the error is [`Bind`](ServeError::Bind).
     Lock {
         /// The path of the file.
         path: PathBuf,

@@ -32,10 +32,10 @@ const SHOWN: usize = 20;
 /// A layer for `tracing` that keeps the most recent events of processes, at most 1 MiB of all of them together, so that the page of
 /// a process shows its last lines, and the page of a crash what was logged before it.
 ///
-/// No events are kept unless the program adds the layer. Every client that may look can read the lines, so a program whose events have
+/// No events are kept unless the program adds the layer. Every client that has access can read the lines, so a program whose events have
 /// secrets adds the layer with a filter, or not at all. Events outside of processes, and the events of `cordial` itself that say that a process has
 /// started, stopped or crashed, are left out. Each event that is kept costs the time to write its text, and a lock for as long as it takes to store
-/// the text. An OS process that was forked from the program keeps no lines: a layer for its observer is made after the fork.
+/// the text. In an OS process that was forked from the program, this layer keeps no lines: make a new layer after the fork.
 ///
 /// # Examples
 ///
@@ -102,7 +102,7 @@ impl LogLines {
         let of_process = ring.lines.iter().rev().filter(|line| line.pid == pid).take(SHOWN);
         let mut shown: Vec<LogLine> = of_process
             .map(|line| LogLine {
-                at_ms: clock.ago_ms(line.at.elapsed()),
+                at_ms: clock.before_now_ms(line.at.elapsed()),
                 level: line.level.as_str().to_ascii_lowercase(),
                 target: (*line.target).to_owned(),
                 text: (*line.text).to_owned(),
@@ -114,7 +114,7 @@ impl LogLines {
 
     /// Locks the lines; `None` in a forked process.
     fn lock(&self) -> Option<MutexGuard<'_, LineRing>> {
-        // A guard reports a fork once, so a copy is asked.
+        // A guard reports a fork only once, so each call asks a clone of it.
         let is_forked = self.0.fork_guard.clone().detected_fork();
         (!is_forked).then(|| self.0.ring.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -139,7 +139,7 @@ impl<S: Subscriber> Layer<S> for LogLines {
             return;
         }
         let mut text = Text::default();
-        // Code of the program writes the values. It may emit events of its own, so no lock is held here.
+        // Formatting runs `Debug` code of the program, which may emit events itself: no lock may be held here.
         event.record(&mut text);
         self.push(Line {
             pid,
@@ -178,7 +178,7 @@ impl Visit for Text {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // An error says that the line is full.
+        // An error means that the line is full, or that the `Debug` of the value failed.
         let _ = match field.name() {
             "message" => write!(Bounded(&mut self.message), "{value:?}"),
             name => write!(Bounded(&mut self.fields), " {name}={value:?}"),

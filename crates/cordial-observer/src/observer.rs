@@ -51,8 +51,8 @@ impl Observer {
         })
     }
 
-    /// Returns the token that clients need, in `?token=…` of the address of the page, percent-encoded, or in `Authorization: Bearer …`; `None` if an
-    /// authorizer decides alone.
+    /// Returns the token that clients need; `None` if an authorizer decides alone. A client sends the token as `Authorization: Bearer …`, or
+    /// percent-encoded as `?token=…` in the address of the page.
     #[must_use]
     pub fn token(&self) -> Option<&str> {
         self.shared.options.needs_token.then(|| self.shared.options.secret.token())
@@ -67,10 +67,11 @@ impl Observer {
         router(self.shared.clone())
     }
 
-    /// Returns the state of the program as text, for a log or a bug report: the newest numbers, what is wrong, the tree of the processes, and the latest
-    /// crashes. The numbers are read once a second; before the first reading they are 0. The text is made on the calling thread, which may be any, and
-    /// which waits while the observer makes an answer, and for up to 2 s for what processes show about themselves (`process::set_details`); after that, the
-    /// text is without it.
+    /// Returns the state of the program as text, for a log or a bug report: the newest numbers, the warnings, the tree of the processes, and
+    /// the latest crashes. The numbers are read once a second; before the first reading they are 0.
+    ///
+    /// Any thread may call this: the text is made on that thread, which waits while the observer makes an answer. It also waits for up to
+    /// 2 s for what processes show about themselves (`process::set_details`). If that takes longer, the text leaves it out.
     #[must_use]
     pub fn dump(&self) -> String {
         if let Some(sentence) = self.shared.forked() {

@@ -73,7 +73,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Returns this many random bytes as text.
+/// Returns `N` random bytes as text.
 pub(crate) fn random_text<const N: usize>() -> Result<String, ServeError> {
     let mut bytes = [0; N];
     let refused = |error: getrandom::Error| ServeError::System { what: "random bytes", error: error.into() };

@@ -50,7 +50,7 @@ impl std::fmt::Debug for Options {
     }
 }
 
-/// How many answers to wrong tokens may be delayed at once. Fewer than there are places for connections, so that other clients have places meanwhile.
+/// How many answers to wrong tokens may be delayed at once. Fewer than the connections that may be open, so that other clients can connect meanwhile.
 const MAX_WRONG_TOKENS: usize = 16;
 
 /// What the thread of the observer and its router share.
@@ -61,8 +61,8 @@ pub(crate) struct ObserverShared {
     /// The newest event of the streams, ready to be sent. Made while there are streams; empty before the first one, and when the observer was
     /// stopped.
     pub(crate) ticks: watch::Sender<Bytes>,
-    /// Ends the thread when it is set to true. It is here and not in the handle: a forked process drops its copy of the handle, and dropping a sender
-    /// takes locks that the thread takes as well and may have held at the fork.
+    /// Ends the thread when it is set to true. Not a field of the handle, of which a forked process drops its copy: the drop of a sender takes locks,
+    /// which the thread may have held at the fork.
     pub(crate) stop: watch::Sender<bool>,
     /// Spawns tasks on the thread of the observer.
     pub(crate) thread: Handle,
@@ -73,7 +73,7 @@ pub(crate) struct ObserverShared {
     pub(crate) n_connections_closed: AtomicU64,
     /// The id of the OS process that has the thread of the observer, in the PID namespace of that process.
     os_pid: u32,
-    /// Notices a fork. A comparison of process ids may not: two PID namespaces may have the same ones.
+    /// Notices a fork. A comparison of process ids is not enough: in two PID namespaces, two processes may have the same id.
     fork_guard: forkguard::Guard,
     collector: Mutex<Collector>,
 }
@@ -91,7 +91,7 @@ impl ObserverShared {
             stop: watch::Sender::new(false),
             thread,
             token_checks: Arc::new(Semaphore::new(MAX_WRONG_TOKENS)),
-            program_code: ProgramCode::default(),
+            program_code: ProgramCode::new(),
             n_clients_dropped: AtomicU64::new(0),
             n_connections_closed: AtomicU64::new(0),
             os_pid: std::process::id(),
@@ -110,8 +110,8 @@ impl ObserverShared {
         })
     }
 
-    /// Locks the collector. Ignores that the lock is poisoned: whichever part of an answer or a reading has panicked, the next reading begins with
-    /// what the collector has.
+    /// Locks the collector. Ignores that the lock is poisoned: after a panic in an answer or in a reading, the next reading goes on with the state
+    /// that the collector has.
     pub(crate) fn collector(&self) -> MutexGuard<'_, Collector> {
         self.collector.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -137,7 +137,7 @@ impl ObserverShared {
         let (sender, receiver) = mpsc::channel();
         let asked = inspector.clone();
         // Without the lock of the collector.
-        self.program_code.start(None, move || drop(sender.send(asked.snapshot().to_string())));
+        self.program_code.start_text(move || drop(sender.send(asked.snapshot().to_string())));
         self.dump_of(&inspector, receiver.recv_timeout(LIMIT).ok())
     }
 
@@ -149,14 +149,14 @@ impl ObserverShared {
             let inspector = own.collector().inspector.clone();
             let (sender, receiver) = oneshot::channel();
             let asked = inspector.clone();
-            own.program_code.start(None, move || drop(sender.send(asked.snapshot().to_string())));
+            own.program_code.start_text(move || drop(sender.send(asked.snapshot().to_string())));
             let tree = timeout(LIMIT, receiver).await.ok().and_then(Result::ok);
             own.dump_of(&inspector, tree)
         });
         asked.await.map_err(|_| Unavailable)
     }
 
-    /// Makes the text of this tree, or else of one without what the processes say about themselves.
+    /// Makes the text with this tree; `None` is a tree without what the processes say about themselves.
     fn dump_of(&self, inspector: &Inspector, tree: Option<String>) -> String {
         let tree = tree.unwrap_or_else(|| format!("{NO_DETAILS}\n{}", inspector.snapshot_without_details()));
         dump(&self.collector(), &self.identity, &tree)
@@ -200,9 +200,9 @@ impl ObserverShared {
         self.publish(entry);
     }
 
-    /// Like [`audit`](ObserverShared::audit), for a request that was refused before its action was known. Each wrong token is emitted and passed on: a
-    /// client cannot send many of them, because the answers are delayed. Of the other refusals that an entry counts, only the first, the second, the
-    /// fourth and so on are, so that a client cannot fill the log of the program.
+    /// Like [`audit`](ObserverShared::audit), for a request that was refused before its action was known. Each wrong token is emitted and passed
+    /// on: a client cannot send many of them, because the answers are delayed. Of the other refusals that an entry counts, only the first, the
+    /// second, the fourth and so on are emitted and passed on, so that a client cannot fill the log of the program.
     pub(crate) fn audit_refusal(self: &Arc<ObserverShared>, who: String, refused: Refused) {
         let is_delayed = matches!(refused, Refused::WrongToken);
         let (entry, n) = {

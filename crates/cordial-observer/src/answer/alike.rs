@@ -8,7 +8,7 @@ use crate::view::Alike;
 /// Up to this many processes that look the same have a row each; more of them share one row.
 const MAX_ROWS: usize = 4;
 
-/// A row of the tree, before it is written.
+/// Which row of the tree to show.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shown {
     Process(u32),

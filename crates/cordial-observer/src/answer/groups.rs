@@ -7,12 +7,12 @@ use crate::collector::Collector;
 use crate::source::shown_label;
 use crate::view::{Stream, TaskSet};
 
-/// Returns the streams in progress, the oldest first.
+/// Returns the streams in progress: those with failures first, and then the oldest.
 pub(crate) fn streams(collector: &mut Collector) -> Vec<Stream> {
     let streams = collector.inspector.streams();
     let rates = collector.stream_rates.update(&streams);
     let mut rows: Vec<Stream> = streams.iter().zip(rates).map(|(info, per_second)| stream(info, per_second)).collect();
-    rows.sort_by_key(|row| row.id);
+    rows.sort_by_key(|row| (row.failed == 0 && row.timed_out == 0, row.id));
     rows
 }
 
@@ -36,10 +36,10 @@ fn stream(info: &StreamInfo, per_second: f64) -> Stream {
     }
 }
 
-/// Returns the task sets that have spawned a task and were not dropped, the oldest first.
+/// Returns the task sets that have spawned a task and were not dropped: those with failures first, and then the oldest.
 pub(crate) fn task_sets(collector: &Collector) -> Vec<TaskSet> {
     let mut rows: Vec<TaskSet> = collector.inspector.task_sets().iter().map(task_set).collect();
-    rows.sort_by_key(|row| row.id);
+    rows.sort_by_key(|row| (row.failed == 0, row.id));
     rows
 }
 

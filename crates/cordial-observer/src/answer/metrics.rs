@@ -141,7 +141,7 @@ fn mailboxes(collector: &mut Collector, registry: &mut Registry) {
     }
     let (handled, skipped) = (Family::<Label, Counter>::default(), Family::<Label, Counter>::default());
     for (name, done) in collector.server_totals.by_name() {
-        let label = [("server", name.clone())];
+        let label = [("server", name.to_owned())];
         handled.get_or_create(&label).inc_by(done.handled);
         skipped.get_or_create(&label).inc_by(done.skipped);
     }

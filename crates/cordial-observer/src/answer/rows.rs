@@ -1,16 +1,16 @@
 //! The parts of answers about one process.
 
-use cordial::Pid;
+use cordial::Location;
 use cordial::process::{InactiveState, Inspector, MailboxInfo};
 
 use crate::clock::in_ms;
 use crate::source::{Above, Scan, shown_label};
-use crate::view::{Intensity, Mailbox, Reference, Supervision, Task};
+use crate::view::{Intensity, Mailbox, PollDuration, Supervision, Task};
 
 /// Returns the row of a process.
 pub(crate) fn task(scan: &Scan, inspector: &Inspector, index: usize) -> Task {
     let row = &scan.rows()[index];
-    // Has what a scan does not have, because only rows that are shown need it. `None` if the process has ended since the scan.
+    // `info` has what only the rows that are shown need, and a scan therefore leaves out. `None` if the process has ended since the scan.
     let info = inspector.info_without_details(row.pid);
     let supervision = scan.supervision(row.pid);
     let restarts = supervision.map_or(u64::from(row.incarnation.saturating_sub(1)), |supervision| supervision.restarts);
@@ -24,6 +24,7 @@ pub(crate) fn task(scan: &Scan, inspector: &Inspector, index: usize) -> Task {
         state: row.state,
         worker: row.thread.map(usize::from),
         in_poll_ms: row.in_poll().map(in_ms),
+        in_queue_ms: scan.in_queue_ms(index),
         age_ms: in_ms(row.age()),
         busy_ms: row.busy().as_secs_f64() * 1000.0,
         busy_share: scan.busy_share(index),
@@ -44,11 +45,10 @@ pub(crate) fn task(scan: &Scan, inspector: &Inspector, index: usize) -> Task {
     }
 }
 
-/// Returns a reference to a process, which counts as ended if the scan does not have it.
-pub(crate) fn reference(scan: &Scan, pid: Pid) -> Reference {
-    let row = scan.row(pid);
-    let label = row.map(|row| row.label.as_deref().unwrap_or(scan.places.text(row.place)).to_owned());
-    Reference { pid: pid.to_string(), label, alive: row.is_some() }
+/// Returns how long the polls of all processes that were spawned at a place have lasted.
+pub(crate) fn poll_durations(inspector: &Inspector, place: &Location) -> Vec<PollDuration> {
+    let buckets = inspector.poll_durations(place);
+    buckets.iter().map(|bucket| PollDuration { at_least_ms: in_ms(bucket.at_least), polls: bucket.polls }).collect()
 }
 
 pub(crate) fn mailbox(info: &MailboxInfo) -> Mailbox {
@@ -64,14 +64,16 @@ pub(crate) fn mailbox(info: &MailboxInfo) -> Mailbox {
 }
 
 pub(crate) fn supervision(info: &cordial::process::Supervision) -> Supervision {
+    // A larger limit is as good as none.
+    let limit = u32::try_from(info.intensity.max_restarts).ok().filter(|limit| *limit < u32::MAX);
     Supervision {
         strategy: info.kind.to_string(),
         running: info.n_running,
         inactive: info.inactive.len(),
         max_children: info.max_children,
         restarts: info.restarts,
-        intensity: Some(Intensity {
-            limit: u32::try_from(info.intensity.max_restarts).unwrap_or(u32::MAX),
+        intensity: limit.map(|limit| Intensity {
+            limit,
             used: u32::try_from(info.intensity.used).unwrap_or(u32::MAX),
             window_ms: in_ms(info.intensity.window),
         }),

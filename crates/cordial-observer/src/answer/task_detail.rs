@@ -2,13 +2,12 @@
 
 use cordial::Pid;
 
-use super::rows::{mailbox, reference, supervision, task};
+use super::rows::{mailbox, poll_durations, supervision, task};
 use super::tree::node;
-use crate::clock::in_ms;
-use crate::collector::{Collector, Logged};
+use crate::collector::{Collector, Life, Logged};
 use crate::log_lines::LogLines;
 use crate::source::{Scan, shortened};
-use crate::view::{Children, Ended, Peer, PollDuration, Reference, Rights, TaskDetail};
+use crate::view::{Children, Ended, Peer, Reference, Rights, TaskDetail};
 
 /// How many children are shown.
 const MAX_CHILDREN: usize = 10;
@@ -19,11 +18,13 @@ const MAX_LINKS: usize = 100;
 /// How many earlier crashes are shown.
 const MAX_CRASHES: usize = 10;
 
-/// How much of the text of the exit of a process that has ended is sent, in bytes.
+/// The answer contains at most this many bytes of the text of an exit.
 const MAX_EXIT: usize = 2000;
 
-/// How many lines that a process shows about itself are sent, and how much of each, in bytes.
+/// The answer contains at most this many of the lines that a process shows about itself.
 const MAX_DETAILS: usize = 100;
+
+/// The answer contains at most this many bytes of one such line, and of the address of a peer.
 const MAX_DETAIL: usize = 1000;
 
 /// Why there is no detail.
@@ -42,7 +43,7 @@ pub(crate) fn shown_details(lines: &[String]) -> Vec<String> {
     lines.iter().take(MAX_DETAILS).map(|line| shortened(line, MAX_DETAIL)).collect()
 }
 
-/// Returns everything about a process but what code of the program says: its details and its note.
+/// Returns everything about a process except its details and its note, which code of the program returns.
 pub(crate) fn task_detail(
     collector: &mut Collector,
     pid: Pid,
@@ -70,10 +71,10 @@ pub(crate) fn task_detail(
     Ok(Box::new(TaskDetail {
         task,
         can,
-        callers: info.callers.iter().map(|pid| reference(&scan, *pid)).collect(),
+        callers: info.callers.iter().map(|pid| scan.reference(*pid)).collect(),
         ancestors: ancestors(&scan, pid),
         children: Children { total: below.len(), rows },
-        links: info.links.iter().take(MAX_LINKS).map(|pid| reference(&scan, *pid)).collect(),
+        links: info.links.iter().take(MAX_LINKS).map(|pid| scan.reference(*pid)).collect(),
         monitors: info.n_monitors,
         traps_exits: info.traps_exits,
         supervision: info.supervises.as_ref().map(supervision),
@@ -82,11 +83,7 @@ pub(crate) fn task_detail(
             .map(|connection| Peer { peer: shortened(&connection.peer, MAX_DETAIL), requests: connection.requests }),
         details: Vec::new(),
         log: lines.map(|lines| lines.of(pid, &collector.clock)),
-        poll_durations: inspector
-            .poll_durations(&info.spawned_at)
-            .iter()
-            .map(|bucket| PollDuration { at_least_ms: in_ms(bucket.at_least), polls: bucket.polls })
-            .collect(),
+        poll_durations: poll_durations(inspector, &info.spawned_at),
         quiet_ms: past.quiet_ms,
         note: None,
         lifeline: past.moments,
@@ -95,18 +92,26 @@ pub(crate) fn task_detail(
     }))
 }
 
-/// Returns why a scan does not have a process.
+/// Returns why there is no detail of a process.
 fn gone(collector: &mut Collector, pid: Pid) -> Gone {
     if collector.inspector.info_without_details(pid).is_some() {
         return Gone::LeftOut;
     }
-    let (lifeline, ended_at_ms) = collector.watched.life(pid, collector.clock.now_ms()).unwrap_or_default();
-    match (collector.crashes.of_pid(pid), ended_at_ms) {
-        (Some(logged), _) => {
+    // The last reading may be older than the end of the process.
+    collector.read_crashes();
+    let life = collector.watched.life(pid, collector.clock.now_ms());
+    match (collector.crashes.of_pid(pid), life) {
+        (Some(logged), life) => {
             let exit = shortened(&logged.crash.exit.to_string(), MAX_EXIT);
+            let lifeline = life.map(|life| life.moments).unwrap_or_default();
             Gone::Seen(Ended { exit, at_ms: logged.at_ms, crash: Some(logged.crash.number), lifeline })
         }
-        (None, Some(at_ms)) => Gone::Seen(Ended { exit: "it did not crash".to_owned(), at_ms, crash: None, lifeline }),
+        (None, Some(Life { moments, alive_at_ms, ended_at_ms })) => {
+            let is_known = collector.crashes.has_all_since(alive_at_ms);
+            let exit =
+                if is_known { "it did not crash" } else { "if it crashed, its crash is not in the log any more" };
+            Gone::Seen(Ended { exit: exit.to_owned(), at_ms: ended_at_ms, crash: None, lifeline: moments })
+        }
         (None, None) => Gone::Unknown,
     }
 }
@@ -116,5 +121,5 @@ fn ancestors(scan: &Scan, pid: Pid) -> Vec<Reference> {
     let above = |pid: &Pid| scan.row(*pid)?.above.pid();
     // There is no cycle, because a process is younger than the one above it. The limit bounds the answer.
     let alive = std::iter::successors(above(&pid), above).take_while(|pid| scan.row(*pid).is_some());
-    alive.take(100).map(|pid| reference(scan, pid)).collect()
+    alive.take(100).map(|pid| scan.reference(pid)).collect()
 }

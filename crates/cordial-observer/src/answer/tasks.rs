@@ -52,6 +52,7 @@ pub(crate) enum Sort {
     Polls,
     PollRate,
     InPoll,
+    InQueue,
     LongPolls,
     SelfWakes,
     Mailbox,
@@ -72,7 +73,7 @@ impl Sort {
     /// Returns the number by which a process is sorted; `None` if it is sorted by a text. Called once for each process, and not in each comparison.
     fn number(self, scan: &Scan, index: usize) -> Option<u128> {
         let row = &scan.rows()[index];
-        // Numbers that are not negative have the order of their bits.
+        // Floating-point numbers that are not negative have the same order as their bits.
         let bits = |number: f64| u128::from(number.to_bits());
         Some(match self {
             Sort::Age => row.age().as_millis(),
@@ -82,6 +83,7 @@ impl Sort {
             Sort::Polls => row.polls.into(),
             Sort::PollRate => bits(scan.polls_per_second(index)),
             Sort::InPoll => row.in_poll().map_or(0, |lasted| lasted.as_millis() + 1),
+            Sort::InQueue => scan.in_queue_ms(index).map_or(0, |lasted| u128::from(lasted) + 1),
             Sort::LongPolls => row.long_polls.into(),
             Sort::SelfWakes => row.self_wakes.into(),
             Sort::Mailbox => length(scan, row).map_or(0, |length| length as u128 + 1),

@@ -8,7 +8,7 @@ use cordial::process::Crash as Recorded;
 use crate::clock::Clock;
 use crate::log_lines::LogLines;
 use crate::source::{Scan, backtrace_of, chain_of, kind_of, place_of, shortened, shown_label};
-use crate::view::{Crash, CrashDetail, CrashGroup, Crashes, Reference};
+use crate::view::{Crash, CrashDetail, CrashGroup, Crashes};
 
 /// How many crashes are kept.
 const CAPACITY: usize = 1000;
@@ -16,7 +16,7 @@ const CAPACITY: usize = 1000;
 /// How many labels a group shows.
 const LABELS: usize = 3;
 
-/// How much of the message of a crash a list has, in bytes.
+/// The field `message` of a crash has at most this many bytes of its message. `chain` has more of it.
 const MAX_MESSAGE: usize = 2000;
 
 /// For how long a crash counts as recent.
@@ -33,8 +33,8 @@ pub(crate) struct CrashLog {
     n: u64,
     /// How many crashes were dropped by the library before they were read.
     n_missed: u64,
-    /// The seconds in which processes have crashed, each with the time of the first crash that was counted in it and with the number of crashes;
-    /// oldest first. Counts crashes that are not kept as well.
+    /// An entry for each second in which processes have crashed, oldest first: the time of its first crash, in milliseconds, and the
+    /// number of its crashes. Counts crashes that are not kept as well.
     recent: VecDeque<(u64, u64)>,
     /// Whether crashes were read before. The crashes that the library had dropped before the first reading may be days old.
     was_read: bool,
@@ -54,7 +54,7 @@ impl CrashLog {
             if crash.number <= self.n {
                 continue;
             }
-            let at_ms = clock.ago_ms(crash.ago);
+            let at_ms = clock.before_now_ms(crash.ago);
             self.note(at_ms, if self.was_read { crash.number - self.n } else { 1 });
             self.was_read = true;
             self.n_missed += crash.number - self.n - 1;
@@ -71,17 +71,17 @@ impl CrashLog {
     /// Counts `n` crashes of this time.
     fn note(&mut self, at_ms: u64, n: u64) {
         match self.recent.back_mut() {
-            Some((second, count)) if *second / 1000 >= at_ms / 1000 => *count += n,
+            Some((first_at_ms, count)) if *first_at_ms / 1000 >= at_ms / 1000 => *count += n,
             _ => self.recent.push_back((at_ms, n)),
         }
-        while self.recent.front().is_some_and(|(second, _)| second + RECENT_MS < at_ms) {
+        while self.recent.front().is_some_and(|(first_at_ms, _)| first_at_ms + RECENT_MS < at_ms) {
             self.recent.pop_front();
         }
     }
 
     /// Returns how many processes have crashed in the last minute.
     pub(crate) fn n_recent(&self, now_ms: u64) -> u64 {
-        self.recent.iter().filter(|(second, _)| second + RECENT_MS >= now_ms).map(|(_, n)| n).sum()
+        self.recent.iter().filter(|(first_at_ms, _)| first_at_ms + RECENT_MS >= now_ms).map(|(_, n)| n).sum()
     }
 
     /// Returns how many processes of the runtime had crashed at the last reading.
@@ -104,6 +104,15 @@ impl CrashLog {
         self.newest_first().find(|logged| logged.crash.pid == pid)
     }
 
+    /// Returns whether the log has every crash since this moment.
+    pub(crate) fn has_all_since(&self, at_ms: u64) -> bool {
+        let mut next = self.n;
+        // The crashes before a gap are not looked at.
+        let is_next = |logged: &&Logged| logged.crash.number == std::mem::replace(&mut next, logged.crash.number - 1);
+        let first = self.newest_first().take_while(is_next).last();
+        first.is_none_or(|first| first.crash.number == 1 || first.at_ms < at_ms)
+    }
+
     /// Returns the crashes for which `matches` returns true: their groups, and a part of them.
     pub(crate) fn list(&self, offset: usize, limit: usize, matches: &dyn Fn(&Crash) -> bool) -> Crashes {
         let views: Vec<Crash> = self.newest_first().map(Logged::view).filter(|crash| matches(crash)).collect();
@@ -119,17 +128,12 @@ impl CrashLog {
         let same: Vec<u64> =
             self.newest_first().filter(|other| other.place == logged.place).map(|other| other.crash.number).collect();
         let exit = &logged.crash.exit;
-        let reference = |pid: &Pid| {
-            let row = scan.row(*pid);
-            let label = row.map(|row| row.label.as_deref().unwrap_or(scan.places.text(row.place)).to_owned());
-            Reference { pid: pid.to_string(), label, alive: row.is_some() }
-        };
         Some(CrashDetail {
             crash: logged.view(),
             chain: chain_of(exit),
             backtrace: backtrace_of(exit),
             log: lines.map(|lines| lines.of(logged.crash.pid, clock)),
-            ancestors: logged.crash.callers.iter().map(reference).collect(),
+            ancestors: logged.crash.callers.iter().map(|pid| scan.reference(*pid)).collect(),
             same_place: same.len(),
             others: same.into_iter().filter(|other| *other != n).take(OTHERS).collect(),
         })

@@ -12,12 +12,14 @@ pub(crate) struct Rings {
     /// The points that are not in `ten_seconds` yet, fewer than 10.
     recent: Vec<Option<Point>>,
     n_dropped: u64,
+    /// Whether the second before the newest point is empty, and not counted as dropped yet: the newest point may be a very late one of that second.
+    may_be_late: bool,
 }
 
 /// How many points of the first ring make one of the second.
 const RATIO: usize = 10;
 
-/// How early a timer may seem to be: as much as the tick to which its time is compared was late.
+/// By how much the time between two ticks may be shorter than a whole number of seconds: the first of the two may have been late.
 const TOLERANCE_MS: u64 = 20;
 
 /// Points at a fixed distance, oldest first. `None` is a moment at which nothing was measured.
@@ -37,11 +39,12 @@ impl Rings {
             ten_seconds: Ring::new(2160, 10_000),
             recent: Vec::with_capacity(RATIO),
             n_dropped: 0,
+            may_be_late: false,
         }
     }
 
-    /// Adds a point, and empty ones before it for the seconds that were missed. A tick is never early, but may be late, and the next one is on time
-    /// again: so a point belongs to the second in which it was due, and the points stay a second apart.
+    /// Adds a point, and an empty point for each second that was missed before it. A tick may be late, but is never early, and a late tick does not
+    /// delay the next one. So a point belongs to the second in which its tick was due, and the points are one second apart.
     pub(crate) fn push(&mut self, point: &Point) {
         let Ring { step_ms, last_at_ms, .. } = self.seconds;
         let passed = if last_at_ms == 0 { step_ms } else { point.at_ms.saturating_sub(last_at_ms) };
@@ -49,12 +52,14 @@ impl Rings {
             self.replace_newest(point);
             return;
         }
+        self.n_dropped += u64::from(std::mem::take(&mut self.may_be_late));
         let n_due = ((passed + TOLERANCE_MS) / step_ms).max(1);
-        // If this is earlier than a step after the last point, the last point was due earlier than it seemed.
+        // A tick is never early. So if it comes less than `n_due` steps after `last_at_ms`, the last point was late, and was due before that time.
         let due_at_ms = if last_at_ms == 0 { point.at_ms } else { point.at_ms.min(last_at_ms + n_due * step_ms) };
         let missed = n_due - 1;
-        self.n_dropped += missed;
-        // So many empty points push all others out of both rings, and those of `recent` as well.
+        self.may_be_late = missed > 0 && passed < n_due * step_ms;
+        self.n_dropped += missed - u64::from(self.may_be_late);
+        // This many empty points push all other points out of both rings and out of `recent`.
         let n_empty = missed.min(((self.ten_seconds.capacity + 1) * RATIO) as u64);
         for before in (1..=n_empty).rev() {
             self.push_one(None, due_at_ms - before * step_ms);
@@ -62,11 +67,16 @@ impl Rings {
         self.push_one(Some(point), due_at_ms);
     }
 
-    /// Takes a point for the same second as the newest one, which was so late that it was taken for a point of the next second. A mean that has the
-    /// newest one stays.
+    /// Replaces the newest point by another one of the same second: the newest point was so late that it was taken for a point of the next second.
+    /// If the second before it is empty, the replaced point belongs there. A mean that already contains the newest point stays as it is.
     fn replace_newest(&mut self, point: &Point) {
-        for newest in [self.seconds.points.back_mut(), self.recent.last_mut()].into_iter().flatten() {
-            *newest = Some(point.clone());
+        let is_late = std::mem::take(&mut self.may_be_late);
+        for newest_two in [self.seconds.points.make_contiguous(), &mut self.recent] {
+            let Some((newest, before)) = newest_two.split_last_mut() else { continue };
+            let replaced = newest.replace(point.clone());
+            if let Some(before) = before.last_mut().filter(|_| is_late) {
+                *before = replaced;
+            }
         }
         self.seconds.last_at_ms = point.at_ms;
     }

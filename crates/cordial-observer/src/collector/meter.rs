@@ -15,7 +15,7 @@ const MAX_THREADS: usize = 64;
 /// Compares each reading with the one before.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    last: Option<Reading>,
+    last: Option<Counters>,
     /// When the processes were last counted, and the result: not every reading counts them.
     counted: Option<(Instant, Totals)>,
     /// The last point, whose numbers of processes stay until the processes are counted again.
@@ -24,7 +24,7 @@ pub(crate) struct Meter {
 
 /// Counters at one moment.
 #[derive(Clone, Debug)]
-pub(crate) struct Reading {
+pub(crate) struct Counters {
     pub(crate) at: Instant,
     pub(crate) statistics: Statistics,
     pub(crate) threads: Vec<ThreadInfo>,
@@ -39,7 +39,7 @@ impl Meter {
     }
 
     /// Returns what the program does, and what it did since the last reading.
-    pub(crate) fn read(&mut self, at_ms: u64, reading: Reading) -> Point {
+    pub(crate) fn read(&mut self, at_ms: u64, reading: Counters) -> Point {
         let last = self.last.take().unwrap_or_else(|| reading.clone());
         let seconds = reading.at.duration_since(last.at).as_secs_f64();
         let rate = |now: u64, before: u64| per_second(now.saturating_sub(before) as f64, seconds);

@@ -16,3 +16,4 @@ mod watched;
 pub(crate) use audit_log::{NewEntry, Refused};
 pub(crate) use crash_log::Logged;
 pub(crate) use state::Collector;
+pub(crate) use watched::Life;

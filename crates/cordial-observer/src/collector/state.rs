@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::audit_log::AuditLog;
 use super::crash_log::CrashLog;
 use super::history::Rings;
-use super::meter::{Meter, Reading};
+use super::meter::{Counters, Meter};
 use super::server_totals::ServerTotals;
 use super::stream_rates::StreamRates;
 use super::warnings::Warner;
@@ -18,22 +18,22 @@ use crate::clock::{Clock, in_ms};
 use crate::source::{OwnProcess, PollInProgress, Scan};
 use crate::view::Point;
 
-/// The shortest time between two scans, unless a client asks for a process that has started after the last one.
+/// The shortest time between two scans, unless a client asks for a process that was started after the last scan.
 const MIN_REFRESH: Duration = Duration::from_secs(1);
 
-/// Scans may cost one part in this many of a processor while a client looks, and counts as much again.
+/// While a client is connected, scans may use 1/100 of one processor, and counting the processes may use another 1/100.
 const SHARE_WITH_CLIENTS: u32 = 100;
 
-/// A client that has not asked for anything for this time, and reads no stream, has left.
+/// A client counts as disconnected if it has sent no request for this long and reads no stream.
 const CLIENT_LEAVES: Duration = Duration::from_secs(5);
 
-/// The shortest time between two scans without a client. These are only made for warnings and the counters of servers.
+/// The shortest time between two scans while no client is connected. These scans only serve the warnings and the counters of servers.
 const MIN_REFRESH_ALONE: Duration = Duration::from_secs(10);
 
-/// Scans may cost one part in this many of a processor while no client looks, and counts as much again.
+/// While no client is connected, scans may use 1/2000 of one processor, and counting the processes may use another 1/2000.
 const SHARE_ALONE: u32 = 2000;
 
-/// Timers are exact to the millisecond, so that two ticks may be a little less than a second apart.
+/// Timers round to milliseconds, so two ticks may be a little less than a second apart.
 const TOLERANCE: Duration = Duration::from_millis(50);
 
 /// Everything that the observer remembers.
@@ -48,7 +48,7 @@ pub(crate) struct Collector {
     pub(crate) watched: Watched,
     pub(crate) stream_rates: StreamRates,
     pub(crate) server_totals: ServerTotals,
-    /// When the program was started; when this collector was made, if the system does not show that.
+    /// When the program was started. If the system does not show the age of the program: when this collector was created.
     pub(crate) program_started_at_ms: u64,
     asked: Option<Instant>,
     meter: Meter,
@@ -65,8 +65,8 @@ struct Timed {
 }
 
 impl Timed {
-    /// Calls `f` and measures it. The time in which this thread gets no processor does not count: on a busy machine, it may be a hundred times as
-    /// long as `f` computes.
+    /// Calls `f` and measures the processor time that it uses; the elapsed time, if the system does not show the processor time. On a busy
+    /// machine the elapsed time may be a hundred times as long, because it includes the time in which other threads run.
     fn new<T>(f: impl FnOnce() -> T) -> (T, Timed) {
         let (at, before) = (Instant::now(), OwnProcess::thread_time());
         let value = f();
@@ -74,7 +74,8 @@ impl Timed {
         (value, Timed { at, cost: computed.unwrap_or_else(|| at.elapsed()) })
     }
 
-    /// Returns whether it may be done again: `least` has passed, and enough time that it costs at most one part in `share` of a processor.
+    /// Returns whether the work may be repeated now: at least `least` has passed, and at least `share` times the processor time that the
+    /// work took.
     fn is_due(self, least: Duration, share: u32) -> bool {
         self.at.elapsed() + TOLERANCE >= least.max(self.cost * share)
     }
@@ -103,7 +104,7 @@ impl Collector {
         }
     }
 
-    /// Notes that a client has asked for something: for a while, processes are read as often as for a client that looks.
+    /// Records a request of a client. For the next [`CLIENT_LEAVES`], a client counts as connected.
     pub(crate) fn asked(&mut self) {
         self.asked = Some(Instant::now());
     }
@@ -119,7 +120,7 @@ impl Collector {
         let scan = if is_due || self.scan.is_none() { self.scan() } else { self.seen() };
         let share = if has_clients { SHARE_WITH_CLIENTS } else { SHARE_ALONE };
         let totals = self.counted.is_none_or(|counted| counted.is_due(MIN_REFRESH, share)).then(|| self.count());
-        let reading = Reading {
+        let reading = Counters {
             at: Instant::now(),
             statistics: self.inspector.statistics(),
             threads: self.inspector.threads(),
@@ -140,7 +141,8 @@ impl Collector {
         totals
     }
 
-    fn read_crashes(&mut self) {
+    /// Adds the crashes since the last reading to the log.
+    pub(crate) fn read_crashes(&mut self) {
         let new = self.inspector.crashes(self.crashes.total());
         self.crashes.extend(new, &self.clock);
     }
@@ -155,7 +157,7 @@ impl Collector {
         self.meter.threads()
     }
 
-    /// Returns the long polls of this moment, the longest first.
+    /// Returns the long polls that are in progress, the longest first.
     pub(crate) fn long_polls(&self) -> Vec<LongPoll> {
         let mut polls = self.inspector.long_polls();
         let now_ms = self.clock.now_ms();
@@ -172,7 +174,7 @@ impl Collector {
         polls
     }
 
-    /// Returns the last reading of all processes, however old it is; the first one, if there is none.
+    /// Returns the last scan, even if it is old. Makes the first scan if there is none.
     pub(crate) fn seen(&mut self) -> Arc<Scan> {
         match &self.scan {
             Some(scan) => scan.clone(),
@@ -180,7 +182,7 @@ impl Collector {
         }
     }
 
-    /// Returns a reading of all processes that is at most [`refresh`](Collector::refresh) old: the last one, or a new one.
+    /// Returns the last scan if it is at most [`refresh`](Collector::refresh) old, or else makes a new one.
     pub(crate) fn scan(&mut self) -> Arc<Scan> {
         match &self.scan {
             Some(scan) if !self.scanned.is_due(MIN_REFRESH, SHARE_WITH_CLIENTS) => scan.clone(),
@@ -188,13 +190,13 @@ impl Collector {
         }
     }
 
-    /// Reads all processes.
+    /// Makes a new scan: reads all processes.
     pub(crate) fn scan_now(&mut self) -> Arc<Scan> {
         let at_ms = self.clock.now_ms();
         let last = self.scan.take();
         let inspector = &self.inspector;
         let (scan, timed) = Timed::new(|| {
-            // Before the next scan is made, so that there are no two scans in memory, unless an answer is still made of the last one.
+            // Frees the last scan before the next one is made: both would need twice the memory. An answer in progress may still hold it.
             let before = last.map(|scan| scan.before());
             Arc::new(Scan::new(inspector, at_ms, before))
         });
@@ -206,7 +208,7 @@ impl Collector {
         scan
     }
 
-    /// Returns how old a scan may be while a client looks: 1 s, and more if scans are expensive.
+    /// Returns how old a scan may be while a client is connected: 1 s, or more if scans are expensive.
     pub(crate) fn refresh(&self) -> Duration {
         MIN_REFRESH.max(self.scanned.cost * SHARE_WITH_CLIENTS)
     }

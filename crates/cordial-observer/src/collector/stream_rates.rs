@@ -20,8 +20,8 @@ struct StreamReading {
 }
 
 impl StreamRates {
-    /// Returns how many items per second each of these streams has finished since a reading at least [`SHORTEST`] ago, or, at the first reading, since
-    /// the stream was polled first. Forgets all other streams.
+    /// Returns how many items per second each of these streams has finished between its last two readings, which are at least [`SHORTEST`]
+    /// apart; at the first reading, since the first poll of the stream. Forgets all other streams.
     pub(crate) fn update(&mut self, streams: &[StreamInfo]) -> Vec<f64> {
         let at = Instant::now();
         let before = std::mem::take(&mut self.0);

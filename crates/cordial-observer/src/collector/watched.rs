@@ -26,12 +26,23 @@ pub(crate) struct Watched(Vec<WatchedProcess>);
 
 /// What the observer has seen of a process.
 #[derive(Debug, Default)]
-pub(crate) struct Past {
+pub(crate) struct SeenBefore {
     pub(crate) history: DetailColumns,
     /// The events of its life, oldest first.
     pub(crate) moments: Vec<Moment>,
-    /// For how long it was not polled, as far as scans have shown; `None` if it was polled between the last two.
+    /// For how long it was not polled, as far as scans have shown; `None` if it was polled between the last two scans.
     pub(crate) quiet_ms: Option<u64>,
+}
+
+/// What the observer has seen of a process that has ended.
+#[derive(Debug)]
+pub(crate) struct Life {
+    /// The events of its life, oldest first.
+    pub(crate) moments: Vec<Moment>,
+    /// The time of the last scan that has it.
+    pub(crate) alive_at_ms: u64,
+    /// When its end was seen.
+    pub(crate) ended_at_ms: u64,
 }
 
 #[derive(Debug)]
@@ -57,6 +68,7 @@ struct DetailPoint {
 /// The state of a process in the last scan.
 #[derive(Clone, Debug)]
 struct Seen {
+    at_ms: u64,
     state: State,
     polls: u32,
     long_polls: u32,
@@ -68,7 +80,7 @@ struct Seen {
 
 impl Watched {
     /// Returns the past of a process, and watches it from now on.
-    pub(crate) fn past(&mut self, scan: &Scan, index: usize) -> Past {
+    pub(crate) fn past(&mut self, scan: &Scan, index: usize) -> SeenBefore {
         let pid = scan.rows()[index].pid;
         let one = match self.0.iter().position(|one| one.pid == pid) {
             Some(index) => &mut self.0[index],
@@ -83,16 +95,16 @@ impl Watched {
             mailbox: one.points.iter().map(|point| point.mailbox).collect(),
         };
         let quiet_ms = scan.at_ms.checked_sub(one.seen.quiet_since_ms).filter(|quiet_ms| *quiet_ms > 0);
-        Past { history, moments: one.life(), quiet_ms }
+        SeenBefore { history, moments: one.life(), quiet_ms }
     }
 
-    /// Returns what has happened to a process that was watched and has ended, and when its end was seen; `None` if it was not watched.
-    pub(crate) fn life(&mut self, pid: Pid, now_ms: u64) -> Option<(Vec<Moment>, Option<u64>)> {
+    /// Returns what has happened to a process that was watched and has ended; `None` if it was not watched.
+    pub(crate) fn life(&mut self, pid: Pid, now_ms: u64) -> Option<Life> {
         let one = self.0.iter_mut().find(|one| one.pid == pid)?;
         one.asked_at_ms = now_ms;
         // Does nothing if a scan has shown the end.
-        one.end(now_ms);
-        Some((one.life(), one.ended_at_ms))
+        let ended_at_ms = one.end(now_ms);
+        Some(Life { moments: one.life(), alive_at_ms: one.seen.at_ms, ended_at_ms })
     }
 
     fn begin(&mut self, scan: &Scan, index: usize) -> &mut WatchedProcess {
@@ -111,7 +123,9 @@ impl Watched {
                 Some(index) => one.record(scan, index),
                 // A scan does not have all processes if there are too many.
                 None if scan.n_left_out() > 0 => {}
-                None => one.end(scan.at_ms),
+                None => {
+                    one.end(scan.at_ms);
+                }
             }
         }
     }
@@ -126,6 +140,7 @@ impl WatchedProcess {
             detail: Some(scan.places.text(row.place).to_owned()),
         };
         let seen = Seen {
+            at_ms: scan.at_ms,
             state: row.state,
             polls: row.polls,
             long_polls: row.long_polls,
@@ -161,11 +176,12 @@ impl WatchedProcess {
         self.moments.push_back(Moment { at_ms, what: what.to_owned(), detail });
     }
 
-    fn end(&mut self, at_ms: u64) {
+    /// Records the end, unless it was recorded before. Returns when it was seen first.
+    fn end(&mut self, at_ms: u64) -> u64 {
         if self.ended_at_ms.is_none() {
-            self.ended_at_ms = Some(at_ms);
             self.add(at_ms, "ended", None);
         }
+        *self.ended_at_ms.get_or_insert(at_ms)
     }
 
     fn record(&mut self, scan: &Scan, index: usize) {
@@ -174,8 +190,10 @@ impl WatchedProcess {
         let (busy, polls) = (scan.busy_share(index) as f32, scan.polls_per_second(index) as f32);
         self.push(scan.at_ms, DetailPoint { busy, polls, mailbox });
         let before = self.seen.clone();
-        self.seen = Seen { state: row.state, polls: row.polls, long_polls: row.long_polls, ..self.seen };
-        if row.polls != before.polls || row.state == State::Running {
+        let (at_ms, state) = (scan.at_ms, row.state);
+        self.seen = Seen { at_ms, state, polls: row.polls, long_polls: row.long_polls, ..self.seen };
+        // A process that was killed in a poll is not in the state `Running`.
+        if row.polls != before.polls || row.thread.is_some() {
             self.seen.quiet_since_ms = scan.at_ms;
             self.seen.waits = false;
         }

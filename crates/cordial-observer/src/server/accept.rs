@@ -21,8 +21,8 @@ use tokio::time::sleep;
 use tower_service::Service;
 
 use super::client_io::ClientIo;
-use super::places::{Place, Places};
-use super::socket::{Ended, Socket};
+use super::connection_slots::{ConnectionSlot, ConnectionSlots};
+use super::socket::{EndedWhenDropped, Socket};
 use crate::shared::ObserverShared;
 
 /// How many connections of a listener may be open at once. A browser opens up to six of them to one host.
@@ -46,20 +46,20 @@ const MAX_HEADERS: usize = 64;
 pub(super) struct Client {
     /// Its address, as text, for the audit log.
     pub(super) address: Arc<str>,
-    /// One of the [`MAX_CONNECTIONS`] places.
-    pub(super) place: Arc<Place>,
+    /// One of the [`MAX_CONNECTIONS`] slots.
+    pub(super) slot: Arc<ConnectionSlot>,
 }
 
 /// Accepts connections of a TCP listener. Never returns.
-pub(super) async fn tcp(shared: &Arc<ObserverShared>, listener: Ended<TcpListener>, app: &Router) {
-    let places = Places::new(MAX_CONNECTIONS);
+pub(super) async fn tcp(shared: &Arc<ObserverShared>, listener: EndedWhenDropped<TcpListener>, app: &Router) {
+    let slots = ConnectionSlots::new(MAX_CONNECTIONS);
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 // Answers are small: the system must not delay them to wait for more data.
                 let _ = stream.set_nodelay(true);
                 let _ = notice_lost_client(&stream);
-                spawn_connection(shared, app, &places, stream, address.ip().to_string());
+                spawn_connection(shared, app, &slots, stream, address.ip().to_string());
                 yield_now().await;
             }
             Err(error) => pause_after(&error).await,
@@ -69,12 +69,12 @@ pub(super) async fn tcp(shared: &Arc<ObserverShared>, listener: Ended<TcpListene
 
 /// Accepts connections of a UNIX socket. Never returns.
 #[cfg(unix)]
-pub(super) async fn unix(shared: &Arc<ObserverShared>, listener: Ended<UnixListener>, app: &Router) {
-    let places = Places::new(MAX_CONNECTIONS);
+pub(super) async fn unix(shared: &Arc<ObserverShared>, listener: EndedWhenDropped<UnixListener>, app: &Router) {
+    let slots = ConnectionSlots::new(MAX_CONNECTIONS);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                spawn_connection(shared, app, &places, stream, "UNIX socket".to_owned());
+                spawn_connection(shared, app, &slots, stream, "UNIX socket".to_owned());
                 yield_now().await;
             }
             Err(error) => pause_after(&error).await,
@@ -95,7 +95,7 @@ fn notice_lost_client(_: &tokio::net::TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits before the next connection is accepted, unless the error is that of one client.
+/// Waits before the next connection is accepted, unless a client has caused the error.
 async fn pause_after(error: &io::Error) {
     let of_client = [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset];
     if !of_client.contains(&error.kind()) {
@@ -104,27 +104,32 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
-/// Serves one connection in a task of the observer's runtime. Closes the connection if all places are taken by connections that keep them.
+/// Serves one connection in a task of the observer's runtime. Closes the connection if all slots are taken by connections that keep them.
 ///
-/// The caller yields after each call: if many clients connect at once, the request of each is read before its place is given to another one.
-fn spawn_connection<S>(shared: &Arc<ObserverShared>, app: &Router, places: &Arc<Places>, stream: S, client: String)
-where
+/// The caller yields after each call: if many clients connect at once, the request of each is read before its slot is given to another one.
+fn spawn_connection<S>(
+    shared: &Arc<ObserverShared>,
+    app: &Router,
+    slots: &Arc<ConnectionSlots>,
+    stream: S,
+    client: String,
+) where
     S: AsyncRead + AsyncWrite + Socket + Unpin + Send + 'static,
 {
-    let stream = Ended(stream);
-    let taken = places.take();
+    let stream = EndedWhenDropped(stream);
+    let taken = slots.take();
     if taken.as_ref().is_none_or(|(_, has_closed)| *has_closed) {
         shared.n_connections_closed.fetch_add(1, Ordering::Relaxed);
     }
-    let Some((place, _)) = taken else { return };
-    let place = Arc::new(place);
-    let client = Client { address: client.into(), place: place.clone() };
+    let Some((slot, _)) = taken else { return };
+    let slot = Arc::new(slot);
+    let client = Client { address: client.into(), slot: slot.clone() };
     let (own, app) = (shared.clone(), app.clone());
     let task = shared.thread.spawn(async move { serve(own, app, stream, client).await });
-    place.set_task(task.abort_handle());
+    slot.set_task(task.abort_handle());
 }
 
-async fn serve<S>(shared: Arc<ObserverShared>, app: Router, stream: Ended<S>, client: Client)
+async fn serve<S>(shared: Arc<ObserverShared>, app: Router, stream: EndedWhenDropped<S>, client: Client)
 where
     S: AsyncRead + AsyncWrite + Socket + Unpin + Send + 'static,
 {
@@ -139,7 +144,8 @@ where
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     let io = TokioIo::new(ClientIo::new(stream));
-    // Other errors are those of the client, too: it has sent something other than HTTP, was too slow, or has disconnected.
+    // Only a client that does not read is counted. Other errors have other causes: the client has sent something other than HTTP, was too slow,
+    // or has disconnected.
     if let Err(error) = http.serve_connection(io, service).await
         && super::client_io::is_stalled(&error)
     {

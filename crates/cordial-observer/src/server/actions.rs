@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cordial::process::{Ending, Inspector, StopAnswer, Stopped};
-use cordial::{Pid, Shutdown};
+use cordial::process::{Ending, Inspector, RestartError, StopAnswer, Stopped};
+use cordial::{Exit, Pid, Shutdown};
 use http::StatusCode;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
@@ -13,8 +13,9 @@ use super::reply::Refusal;
 use super::session::Caller;
 use crate::clock::in_ms;
 use crate::collector::NewEntry;
+use crate::program_code::ProgramCode;
 use crate::shared::ObserverShared;
-use crate::source::shown_label;
+use crate::source::{bounded_label, shortened, shown_label};
 use crate::view::{ActionAnswer, ActionKind, ActionRequest, ActionResult};
 
 /// The grace time of a shutdown that names none, and the longest one.
@@ -24,6 +25,9 @@ const MAX_GRACE: Duration = Duration::from_secs(60);
 /// How long an answer waits for a child that is started again.
 const RESTART_LIMIT: Duration = Duration::from_secs(10);
 
+/// How many bytes of a result are in an answer and in the audit log. A result contains labels, the text of an error, and the processes that were killed.
+const MAX_RESULT: usize = 2000;
+
 /// The result of an action.
 struct Performed {
     outcome: ActionResult,
@@ -31,7 +35,7 @@ struct Performed {
     left: usize,
 }
 
-/// Does what a client asks for, if the client may ask for that, and answers with what really happened.
+/// Carries out the action that a client requests, if the client may request it, and answers with what really happened.
 pub(super) async fn act(
     shared: Arc<ObserverShared>,
     caller: Caller,
@@ -57,27 +61,31 @@ pub(super) async fn act(
         return Err(Refusal::new(StatusCode::FORBIDDEN, error));
     }
     let Some(target) = pid else {
+        shared.audit(entry(true, "nothing was done: the request does not name a pid"));
         let error = format!("`{}` is not a pid: a pid is written <1.2.3>", request.pid);
         return Err(Refusal::new(StatusCode::BAD_REQUEST, error));
     };
-    let Performed { outcome, result, left } = carry_out(&shared.thread, &inspector, target, &request).await;
+    let Performed { outcome, result, left } = carry_out(&shared, &inspector, target, &request).await;
+    let result = shortened(&result, MAX_RESULT);
     shared.audit(entry(true, &result));
     Ok(ActionAnswer { result, outcome, ended: left == 0, left, took_ms: in_ms(begun.elapsed()) })
 }
 
-async fn carry_out(thread: &Handle, inspector: &Inspector, pid: Pid, request: &ActionRequest) -> Performed {
+async fn carry_out(shared: &ObserverShared, inspector: &Inspector, pid: Pid, request: &ActionRequest) -> Performed {
     let grace = request.grace_ms.map_or(DEFAULT_GRACE, Duration::from_millis).min(MAX_GRACE);
     let answer = match request.kind {
         ActionKind::ShutDown => inspector.stop(pid, Shutdown::After(grace)).await,
         ActionKind::Kill => inspector.stop(pid, Shutdown::BrutalKill).await,
         ActionKind::ShutDownSubtree => inspector.stop_subtree(pid, Shutdown::After(grace)).await,
         ActionKind::KillSubtree => inspector.stop_subtree(pid, Shutdown::BrutalKill).await,
-        ActionKind::Restart => return restart(thread, inspector, pid, RESTART_LIMIT).await,
+        ActionKind::Restart => {
+            return restart(&shared.thread, &shared.program_code, inspector, pid, RESTART_LIMIT).await;
+        }
     };
-    performed(inspector, &answer)
+    performed(&shared.program_code, inspector, answer).await
 }
 
-fn performed(inspector: &Inspector, answer: &StopAnswer) -> Performed {
+async fn performed(program_code: &ProgramCode, inspector: &Inspector, answer: StopAnswer) -> Performed {
     let n_alive = |stopped: &[Stopped]| {
         stopped.iter().filter(|stopped| inspector.info_without_details(stopped.pid).is_some()).count()
     };
@@ -92,13 +100,52 @@ fn performed(inspector: &Inspector, answer: &StopAnswer) -> Performed {
         _ => ActionResult::Ended,
     };
     let left = n_abandoned + n_killed + usize::from(!answer.has_ended());
-    Performed { outcome, result: format!("{answer}."), left }
+    Performed { outcome, result: sentence(program_code, answer).await, left }
+}
+
+/// What an error has in place of its text if its `Display`, which is code of the program, does not return one.
+const DISPLAY: &str = "the `Display` of its error";
+
+/// Returns an answer as a sentence.
+async fn sentence(program_code: &ProgramCode, mut answer: StopAnswer) -> String {
+    let StopAnswer { process, report, .. } = &mut answer;
+    for stopped in process.iter_mut().chain(&mut report.killed).chain(&mut report.abandoned) {
+        stopped.label = stopped.label.as_ref().map(bounded_label);
+    }
+    let (Ending::Ended(Exit::Error(_)), Some(pid)) = (&answer.ending, answer.pid()) else {
+        return format!("{answer}.");
+    };
+    let with_error = answer.clone();
+    // The error is dropped here, so that the thread of the call drops it last: its destructor is code of the program, too.
+    answer.ending = Ending::NoProcess;
+    let text = program_code.errors.call(pid, move || shortened(&format!("{with_error}."), MAX_RESULT)).await;
+    text.unwrap_or_else(|unanswered| {
+        answer.ending = Ending::Ended(Exit::error(unanswered.sentence(DISPLAY)));
+        format!("{answer}.")
+    })
+}
+
+/// Returns the error of a restart as a sentence.
+async fn sentence_of_error(program_code: &ProgramCode, pid: Pid, error: RestartError) -> String {
+    if !matches!(error, RestartError::NotStarted(_)) {
+        return format!("{error}.");
+    }
+    let text = program_code.errors.call(pid, move || shortened(&format!("{error}."), MAX_RESULT)).await;
+    text.unwrap_or_else(|unanswered| {
+        format!("the child was stopped, and was not started again {}.", unanswered.sentence(DISPLAY))
+    })
 }
 
 /// Restarts a child, and waits for its new process at most for `limit`.
-async fn restart(thread: &Handle, inspector: &Inspector, pid: Pid, limit: Duration) -> Performed {
+async fn restart(
+    thread: &Handle,
+    program_code: &ProgramCode,
+    inspector: &Inspector,
+    pid: Pid,
+    limit: Duration,
+) -> Performed {
     let own = inspector.clone();
-    // In a task of its own, which goes on after the limit: a restart whose future is dropped may stop the child and not start it.
+    // In a task of its own, which continues after the limit: a restart whose future is dropped may stop the child and not start it.
     let restarting = thread.spawn(async move { own.restart(pid).await });
     let restarted = match timeout(limit, restarting).await {
         Ok(Ok(restarted)) => Ok(restarted),
@@ -114,10 +161,11 @@ async fn restart(thread: &Handle, inspector: &Inspector, pid: Pid, limit: Durati
             let result = format!("{pid} was stopped, and its supervisor has started the child again as {new}.");
             Performed { outcome: ActionResult::Ended, result, left: 0 }
         }
-        Ok(Err(error)) if inspector.info_without_details(pid).is_none() => {
-            Performed { outcome: ActionResult::Gone, result: format!("{error}."), left: 0 }
+        Ok(Err(error)) => {
+            let is_gone = inspector.info_without_details(pid).is_none();
+            let (outcome, left) = if is_gone { (ActionResult::Gone, 0) } else { (ActionResult::Impossible, 1) };
+            Performed { outcome, result: sentence_of_error(program_code, pid, error).await, left }
         }
-        Ok(Err(error)) => Performed { outcome: ActionResult::Impossible, result: format!("{error}."), left: 1 },
         Err(_) => {
             let limit = limit.as_secs();
             let result = format!(

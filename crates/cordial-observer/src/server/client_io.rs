@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::socket::{Ended, Socket};
+use super::socket::{EndedWhenDropped, Socket};
 
 /// How long a client may accept nothing while a write waits.
 const STALL_LIMIT: Duration = Duration::from_secs(20);
@@ -28,7 +28,7 @@ impl fmt::Display for Stalled {
 
 impl Error for Stalled {}
 
-/// Returns whether an error is that of a client that does not read.
+/// Returns whether a client that does not read has caused the error.
 pub(super) fn is_stalled(error: &(dyn Error + 'static)) -> bool {
     let is = |error: &(dyn Error + 'static)| match error.downcast_ref::<io::Error>() {
         Some(error) => error.get_ref().is_some_and(|inner| inner.is::<Stalled>()),
@@ -40,13 +40,13 @@ pub(super) fn is_stalled(error: &(dyn Error + 'static)) -> bool {
 /// A stream whose writes fail if the client accepts nothing for [`STALL_LIMIT`].
 #[derive(Debug)]
 pub(super) struct ClientIo<S: Socket> {
-    stream: Ended<S>,
+    stream: EndedWhenDropped<S>,
     /// Runs while a write waits.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: AsyncWrite + Socket + Unpin> ClientIo<S> {
-    pub(super) fn new(stream: Ended<S>) -> ClientIo<S> {
+    pub(super) fn new(stream: EndedWhenDropped<S>) -> ClientIo<S> {
         ClientIo { stream, deadline: None }
     }
 

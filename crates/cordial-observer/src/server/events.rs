@@ -38,9 +38,9 @@ pub(super) async fn events(shared: &Arc<ObserverShared>) -> Result<Response, Ref
     Ok((headers, body).into_response())
 }
 
-type State = (Option<Bytes>, watch::Receiver<Bytes>);
+type StreamState = (Option<Bytes>, watch::Receiver<Bytes>);
 
-async fn next((first, mut ticks): State) -> Option<(Result<Bytes, Infallible>, State)> {
+async fn next((first, mut ticks): StreamState) -> Option<(Result<Bytes, Infallible>, StreamState)> {
     if let Some(first) = first {
         return Some((Ok(first), (None, ticks)));
     }

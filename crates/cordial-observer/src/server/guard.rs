@@ -1,4 +1,4 @@
-//! The rules for requests, and the headers that each answer has. A request that breaks a rule is in the audit log.
+//! The rules for requests, and the headers that each answer has. A request that breaks a rule becomes an entry of the audit log.
 //!
 //! | rule | against |
 //! |---|---|
@@ -130,7 +130,7 @@ fn check_origin(parts: &Parts, host: &Authority, hosts: &[String]) -> Result<(),
     let forbidden = |error: String| Err(Refusal::new(StatusCode::FORBIDDEN, error));
     let mut origins = parts.headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else {
-        // A browser may send the password of the site by itself, but no token.
+        // A browser may send a password (`Authorization: Basic`) by itself, but never a bearer token.
         if bearer(&parts.headers).is_some() {
             return Ok(());
         }
@@ -149,8 +149,8 @@ fn check_origin(parts: &Parts, host: &Authority, hosts: &[String]) -> Result<(),
     }
 }
 
-/// Returns whether an origin has the host and port that the client has asked for, or a name that the program has given: a proxy in front of the observer
-/// may ask for the observer by its address, and cannot change the origin.
+/// Returns whether an origin has the host and port that the client has asked for, or a name that the program has given. The names are for a
+/// proxy in front of the observer: it may ask for the observer by its address, and the origin still has the name of the proxy.
 fn is_own(origin: &str, host: &Authority, hosts: &[String]) -> bool {
     let default_port = match origin.split_once("://") {
         Some(("http", _)) => 80,

@@ -14,8 +14,6 @@ use cordial::Pid;
 use http::{HeaderValue, StatusCode, Uri, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
 
 use super::actions::act;
 use super::assets::{self, ASSETS, Asset};
@@ -26,12 +24,11 @@ use super::session::{Caller, authorized, check_token, cookie};
 use crate::answer::{self, Gone, Pattern, TaskQuery, TreeQuery};
 use crate::clock::in_ms;
 use crate::collector::{Collector, Refused};
-use crate::program_code::{LIMIT, NO_DETAILS};
 use crate::shared::{ObserverShared, Unavailable};
 use crate::source::shortened;
 use crate::view::List;
 
-type Answer = Result<Response, Refusal>;
+type RouteResult = Result<Response, Refusal>;
 type Observed = State<Arc<ObserverShared>>;
 type Segment = Result<Path<String>, PathRejection>;
 
@@ -78,7 +75,7 @@ struct IndexQuery {
 
 /// Answers with the page. If clients need a token, and the address has one (`?token=`), exchanges the token for a cookie and removes the
 /// token from the address.
-async fn index(State(shared): Observed, OriginalUri(uri): OriginalUri, request: Request) -> Answer {
+async fn index(State(shared): Observed, OriginalUri(uri): OriginalUri, request: Request) -> RouteResult {
     // Below a prefix, the links of the page and its cookie are relative to the prefix with a slash.
     if !uri.path().ends_with('/') {
         let last = uri.path().rsplit('/').next().unwrap_or_default();
@@ -108,7 +105,7 @@ fn redirect(to: &str) -> Response {
     }
 }
 
-async fn asset(name: Segment) -> Answer {
+async fn asset(name: Segment) -> RouteResult {
     let name = text_of(name)?;
     assets::find(&name).map(file).ok_or_else(|| not_found(&name))
 }
@@ -123,7 +120,7 @@ struct Session {
 }
 
 /// Exchanges a token for a cookie. If an authorizer decides alone, any text is taken for a token, and the cookie has no effect.
-async fn session(State(shared): Observed, request: Request) -> Answer {
+async fn session(State(shared): Observed, request: Request) -> RouteResult {
     let (parts, body) = request.into_parts();
     let Session { token } = read(&shared, &parts, body).await?;
     if shared.options.needs_token {
@@ -138,7 +135,7 @@ struct OverviewQuery {
     history: Option<String>,
 }
 
-async fn overview(State(shared): Observed, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
+async fn overview(State(shared): Observed, Extension(caller): Extension<Caller>, uri: Uri) -> RouteResult {
     let query: OverviewQuery = query(&uri)?;
     let with_history = query.history.as_deref() != Some("none");
     let csrf = shared.options.secret.csrf();
@@ -148,11 +145,11 @@ async fn overview(State(shared): Observed, Extension(caller): Extension<Caller>,
     Ok(json(StatusCode::OK, &answer.await?))
 }
 
-async fn stream_of_events(State(shared): Observed) -> Answer {
+async fn stream_of_events(State(shared): Observed) -> RouteResult {
     events(&shared).await
 }
 
-async fn tree(State(shared): Observed, uri: Uri) -> Answer {
+async fn tree(State(shared): Observed, uri: Uri) -> RouteResult {
     let query: TreeQuery = query(&uri)?;
     let answer = shared.ask(move |_, collector| {
         let scan = collector.scan();
@@ -161,7 +158,7 @@ async fn tree(State(shared): Observed, uri: Uri) -> Answer {
     Ok(json(StatusCode::OK, &answer.await??))
 }
 
-async fn tasks(State(shared): Observed, uri: Uri) -> Answer {
+async fn tasks(State(shared): Observed, uri: Uri) -> RouteResult {
     let query: TaskQuery = query(&uri)?;
     let answer = shared.ask(move |_, collector| {
         let scan = collector.scan();
@@ -170,7 +167,7 @@ async fn tasks(State(shared): Observed, uri: Uri) -> Answer {
     Ok(json(StatusCode::OK, &answer.await??))
 }
 
-async fn task_detail(State(shared): Observed, Extension(caller): Extension<Caller>, pid: Segment) -> Answer {
+async fn task_detail(State(shared): Observed, Extension(caller): Extension<Caller>, pid: Segment) -> RouteResult {
     let pid = text_of(pid)?;
     let unknown = format!("there is no process {pid}: it has ended, or there never was one");
     let Ok(pid) = pid.parse::<Pid>() else { return Err(Refusal::new(StatusCode::NOT_FOUND, unknown)) };
@@ -195,27 +192,31 @@ async fn task_detail(State(shared): Observed, Extension(caller): Extension<Calle
 /// How much of the text of the formatter is sent, in bytes.
 const MAX_NOTE: usize = 16 * 1024;
 
-/// Returns the lines that a process shows about itself, and what the formatter of the program says about it. Both come from code of the program, which
-/// runs without the lock, on a thread of its own, and is not waited for without limit.
+/// Returns the lines that a process shows about itself, and what the formatter of the program says about it. Both come from code of the
+/// program. The code runs without the lock, on a thread of its own, and the answer waits for it for a limited time.
 async fn described(shared: &Arc<ObserverShared>, pid: Pid) -> (Vec<String>, Option<String>) {
-    let ((send_details, details), (send_note, note)) = (oneshot::channel(), oneshot::channel());
-    let own = shared.clone();
-    let call = move || {
-        let inspector = own.collector().inspector.clone();
-        let info = inspector.info(pid);
-        let _ = send_details.send(info.as_ref().map(|info| answer::shown_details(&info.details)).unwrap_or_default());
-        let formatter = own.options.formatter.as_ref();
-        let text = formatter.zip(info).and_then(|(formatter, info)| formatter(&info));
-        let _ = send_note.send(text.map(|text| shortened(&text, MAX_NOTE)));
-    };
     let own = shared.clone();
     // On the thread of the observer: a runtime of the program may have no timers.
     let described = shared.thread.spawn(async move {
-        own.program_code.start(Some(pid), call);
-        let until = Instant::now() + LIMIT;
-        let details = timeout_at(until, details).await.ok().and_then(Result::ok);
-        let note = timeout_at(until, note).await.ok().and_then(Result::ok);
-        (details.unwrap_or_else(|| vec![NO_DETAILS.to_owned()]), note.flatten())
+        let inspector = own.collector().inspector.clone();
+        let info = match own.program_code.details.call(pid, move || inspector.info(pid).map(Arc::new)).await {
+            Ok(Some(info)) => info,
+            // The process has ended meanwhile.
+            Ok(None) => return (Vec::new(), None),
+            Err(unanswered) => return (vec![unanswered.sentence("the closure of set_details")], None),
+        };
+        let details = answer::shown_details(&info.details);
+        if own.options.formatter.is_none() {
+            return (details, None);
+        }
+        let formats = own.clone();
+        let format = move || {
+            let text = formats.options.formatter.as_ref().and_then(|formatter| formatter(&info));
+            text.map(|text| shortened(&text, MAX_NOTE))
+        };
+        let note = own.program_code.notes.call(pid, format).await;
+        let note = note.unwrap_or_else(|unanswered| Some(unanswered.sentence("the function of Builder::describe")));
+        (details, note)
     });
     described.await.unwrap_or_default()
 }
@@ -241,7 +242,7 @@ async fn list<T: serde::Serialize + Send + 'static>(
     shared: &Arc<ObserverShared>,
     uri: &Uri,
     all: impl FnOnce(&mut Collector) -> Vec<T> + Send + 'static,
-) -> Answer {
+) -> RouteResult {
     let query: PartQuery = query(uri)?;
     let answer = shared.ask(move |_, collector| {
         let (rows, at_ms) = (all(collector), collector.clock.now_ms());
@@ -250,15 +251,15 @@ async fn list<T: serde::Serialize + Send + 'static>(
     Ok(json(StatusCode::OK, &answer.await?))
 }
 
-async fn streams(State(shared): Observed, uri: Uri) -> Answer {
+async fn streams(State(shared): Observed, uri: Uri) -> RouteResult {
     list(&shared, &uri, answer::streams).await
 }
 
-async fn task_sets(State(shared): Observed, uri: Uri) -> Answer {
+async fn task_sets(State(shared): Observed, uri: Uri) -> RouteResult {
     list(&shared, &uri, |collector| answer::task_sets(collector)).await
 }
 
-async fn servers(State(shared): Observed, uri: Uri) -> Answer {
+async fn servers(State(shared): Observed, uri: Uri) -> RouteResult {
     let query: PartQuery = query(&uri)?;
     let answer = shared.ask(move |_, collector| {
         let scan = collector.scan();
@@ -267,7 +268,7 @@ async fn servers(State(shared): Observed, uri: Uri) -> Answer {
     Ok(json(StatusCode::OK, &answer.await?))
 }
 
-async fn connections(State(shared): Observed, uri: Uri) -> Answer {
+async fn connections(State(shared): Observed, uri: Uri) -> RouteResult {
     let query: PartQuery = query(&uri)?;
     let answer = shared.ask(move |_, collector| {
         let scan = collector.scan();
@@ -276,7 +277,7 @@ async fn connections(State(shared): Observed, uri: Uri) -> Answer {
     Ok(json(StatusCode::OK, &answer.await?))
 }
 
-async fn long_polls(State(shared): Observed, uri: Uri) -> Answer {
+async fn long_polls(State(shared): Observed, uri: Uri) -> RouteResult {
     list(&shared, &uri, |collector| {
         let scan = collector.seen();
         answer::long_polls(collector, &scan)
@@ -284,15 +285,15 @@ async fn long_polls(State(shared): Observed, uri: Uri) -> Answer {
     .await
 }
 
-async fn warnings(State(shared): Observed, uri: Uri) -> Answer {
+async fn warnings(State(shared): Observed, uri: Uri) -> RouteResult {
     list(&shared, &uri, |collector| collector.warner.current().to_vec()).await
 }
 
-async fn audit(State(shared): Observed, uri: Uri) -> Answer {
+async fn audit(State(shared): Observed, uri: Uri) -> RouteResult {
     list(&shared, &uri, |collector| collector.audit.entries()).await
 }
 
-async fn crashes(State(shared): Observed, uri: Uri) -> Answer {
+async fn crashes(State(shared): Observed, uri: Uri) -> RouteResult {
     let query: PartQuery = query(&uri)?;
     let pattern = Pattern::new(query.text.as_deref())?;
     let answer = shared.ask(move |_, collector| {
@@ -305,7 +306,7 @@ async fn crashes(State(shared): Observed, uri: Uri) -> Answer {
     Ok(json(StatusCode::OK, &answer.await?))
 }
 
-async fn crash(State(shared): Observed, n: Segment) -> Answer {
+async fn crash(State(shared): Observed, n: Segment) -> RouteResult {
     let n = text_of(n)?;
     let unknown = format!("there is no crash {n} in the log: it keeps the most recent 1000");
     let n: u64 = n.parse().map_err(|_| Refusal::new(StatusCode::NOT_FOUND, unknown.clone()))?;
@@ -323,18 +324,18 @@ const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-async fn metrics(State(shared): Observed) -> Answer {
+async fn metrics(State(shared): Observed) -> RouteResult {
     let text = shared.ask(|shared, collector| answer::metrics(collector, shared.dropped())).await?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
 }
 
-async fn dump(State(shared): Observed) -> Answer {
+async fn dump(State(shared): Observed) -> RouteResult {
     let text = shared.ask_dump().await?;
     Ok(([(header::CONTENT_TYPE, PLAIN_TEXT)], text).into_response())
 }
 
 /// Carries out an action, on the thread of the observer.
-async fn action(State(shared): Observed, Extension(caller): Extension<Caller>, request: Request) -> Answer {
+async fn action(State(shared): Observed, Extension(caller): Extension<Caller>, request: Request) -> RouteResult {
     let (parts, body) = request.into_parts();
     let csrf = parts.headers.get("x-cordial-csrf").and_then(|value| value.to_str().ok()).unwrap_or_default();
     if caller.by_cookie && !shared.options.secret.is_csrf(csrf) {

@@ -1,4 +1,4 @@
-//! Decides whether a client may look and what it may do, by the token, the cookie and the authorizer.
+//! Decides by the token, the cookie and the authorizer whether a client has access, and which actions it may request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const WRONG_TOKEN_DELAY: Duration = Duration::from_secs(1);
 /// How much of the name of a client is in the audit log, in bytes. A client may have chosen it.
 const MAX_NAME: usize = 200;
 
-/// A client that may look, with the actions that it may request.
+/// A client that has access, with the actions that it may request.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) rights: Rights,
@@ -35,7 +35,7 @@ pub(super) struct Caller {
     pub(super) by_cookie: bool,
 }
 
-/// Refuses the requests of clients that may not look.
+/// Refuses the requests of clients that have no access.
 pub(super) async fn authorized(State(shared): State<Arc<ObserverShared>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     match caller(&shared, &parts).await {
@@ -78,7 +78,7 @@ async fn caller(shared: &Arc<ObserverShared>, parts: &Parts) -> Result<Caller, R
         None => address(parts),
     };
     if let Some(client) = parts.extensions.get::<Client>() {
-        client.place.set_kept(true);
+        client.slot.set_kept(true);
     }
     Ok(Caller { rights: rights.and(options.allowed), who, by_cookie: bearer.is_none() })
 }
@@ -100,7 +100,7 @@ async fn access(shared: &Arc<ObserverShared>, parts: &Parts) -> Access {
 pub(super) async fn check_token(shared: &Arc<ObserverShared>, parts: &Parts, token: &str) -> Result<(), Refusal> {
     let client = parts.extensions.get::<Client>();
     let check = shared.token_checks.clone().try_acquire_owned().ok();
-    if check.is_none() && client.is_none_or(|client| !client.place.is_kept()) {
+    if check.is_none() && client.is_none_or(|client| !client.slot.is_kept()) {
         let error = "clients send too many wrong tokens, so the token was not checked: try again in a few seconds";
         return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, error));
     }
@@ -116,14 +116,14 @@ pub(super) async fn check_token(shared: &Arc<ObserverShared>, parts: &Parts, tok
     ))
 }
 
-/// Waits on the thread of the observer: a runtime of the program may have no timers. The connection keeps its place, and the check its permit, for all
+/// Waits on the thread of the observer: a runtime of the program may have no timers. The connection keeps its slot, and the check its permit, for all
 /// of that time, so that a client that disconnects and connects again cannot try tokens faster.
 async fn delay(shared: &Arc<ObserverShared>, client: Option<Client>, check: Option<OwnedSemaphorePermit>) {
-    let unauthorized = client.filter(|client| !client.place.is_kept());
-    unauthorized.as_ref().inspect(|client| client.place.set_kept(true));
+    let unauthorized = client.filter(|client| !client.slot.is_kept());
+    unauthorized.as_ref().inspect(|client| client.slot.set_kept(true));
     let waited = shared.thread.spawn(async move {
         sleep(WRONG_TOKEN_DELAY).await;
-        unauthorized.as_ref().inspect(|client| client.place.set_kept(false));
+        unauthorized.as_ref().inspect(|client| client.slot.set_kept(false));
         drop(check);
     });
     // If the thread has ended, the observer answers no request any more.

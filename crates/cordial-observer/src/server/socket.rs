@@ -1,4 +1,4 @@
-//! Sockets that end for their peers although a forked process has copies of them.
+//! Sockets whose peers see the end of the connection even if a forked process has copies of the sockets.
 
 use std::ops::{Deref, DerefMut};
 
@@ -25,9 +25,9 @@ impl<S> Socket for S {
 
 /// A socket that is ended when it is dropped.
 #[derive(Debug)]
-pub(super) struct Ended<S: Socket>(pub(super) S);
+pub(super) struct EndedWhenDropped<S: Socket>(pub(super) S);
 
-impl<S: Socket> Deref for Ended<S> {
+impl<S: Socket> Deref for EndedWhenDropped<S> {
     type Target = S;
 
     fn deref(&self) -> &S {
@@ -35,13 +35,13 @@ impl<S: Socket> Deref for Ended<S> {
     }
 }
 
-impl<S: Socket> DerefMut for Ended<S> {
+impl<S: Socket> DerefMut for EndedWhenDropped<S> {
     fn deref_mut(&mut self) -> &mut S {
         &mut self.0
     }
 }
 
-impl<S: Socket> Drop for Ended<S> {
+impl<S: Socket> Drop for EndedWhenDropped<S> {
     fn drop(&mut self) {
         self.0.end();
     }

@@ -21,7 +21,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::accept;
 use super::routes::router;
 use super::signals::{Signals, dumps};
-use super::socket::Ended;
+use super::socket::EndedWhenDropped;
 use crate::answer::Identity;
 use crate::error::ServeError;
 use crate::secret::random_text;
@@ -94,10 +94,10 @@ impl Drop for OwnRuntime {
 /// What the observer listens on, in the I/O driver of its runtime.
 #[derive(Debug)]
 struct Accepting {
-    tcp: Option<Ended<TcpListener>>,
+    tcp: Option<EndedWhenDropped<TcpListener>>,
     /// The listener, and the path, which is removed after the listener was closed.
     #[cfg(unix)]
-    unix: Option<(Ended<UnixListener>, super::UnixSocket)>,
+    unix: Option<(EndedWhenDropped<UnixListener>, super::UnixSocket)>,
 }
 
 impl Accepting {
@@ -105,7 +105,7 @@ impl Accepting {
     fn new(listeners: Listeners) -> io::Result<Accepting> {
         let tcp = |(listener, _): (StdListener, SocketAddr)| {
             listener.set_nonblocking(true)?;
-            TcpListener::from_std(listener).map(Ended)
+            TcpListener::from_std(listener).map(EndedWhenDropped)
         };
         #[cfg(unix)]
         let unix = |mut socket: super::UnixSocket| Ok::<_, io::Error>((socket.take_listener()?, socket));

@@ -5,7 +5,8 @@
 //! behind.
 //!
 //! The lock file has a text by which observers recognize it. A file without that text belongs to another program: if it is empty, the observer
-//! locks it, but neither changes nor removes it; otherwise the observer does not start.
+//! locks it, but neither changes nor removes it; otherwise the observer does not start. An observer that ends before it has written the text leaves an
+//! empty file, which stays.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -18,7 +19,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::socket::Ended;
+use super::socket::EndedWhenDropped;
 use crate::error::ServeError;
 
 /// How many connections wait to be accepted.
@@ -31,7 +32,7 @@ pub(crate) struct UnixSocket {
     listener: Option<UnixListener>,
     /// An absolute path, because the program may change its directory.
     path: PathBuf,
-    /// The device and the number of the socket in the file system.
+    /// The device and the inode number of the socket.
     id: (u64, u64),
     /// Released after the path was removed.
     _lock: Lock,
@@ -69,10 +70,10 @@ impl UnixSocket {
     }
 
     /// Takes the socket to accept connections from. Needs the context of a tokio runtime.
-    pub(super) fn take_listener(&mut self) -> io::Result<Ended<tokio::net::UnixListener>> {
+    pub(super) fn take_listener(&mut self) -> io::Result<EndedWhenDropped<tokio::net::UnixListener>> {
         let listener = self.listener.take().expect("it is taken once");
         listener.set_nonblocking(true)?;
-        tokio::net::UnixListener::from_std(listener).map(Ended)
+        tokio::net::UnixListener::from_std(listener).map(EndedWhenDropped)
     }
 }
 
@@ -89,7 +90,7 @@ impl Drop for UnixSocket {
 /// Returns whether nothing listens to the socket at this address any more.
 fn is_left_behind(address: &SockAddr) -> io::Result<bool> {
     let client = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // If something listens that accepts no connection, and as many as may wait for it do wait, one more would wait here.
+    // Otherwise `connect` would wait here for a listener that accepts nothing and whose queue is full.
     client.set_nonblocking(true)?;
     Ok(client.connect(address).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused))
 }
@@ -101,12 +102,12 @@ fn refused(path: &Path, error: io::Error) -> ServeError {
 /// The text in the lock file of an observer.
 const MARK: &[u8] = b"the lock of a cordial-observer\n";
 
-/// The lock of the path of a socket, which only one observer at a time has. The system releases it when the program has ended, and each OS process
-/// that was forked from it has ended or executed another program.
+/// The lock of the path of a socket. Only one observer at a time has it. The system releases it when the program has ended, and each OS process that
+/// was forked from the program has ended or executed another program.
 #[derive(Debug)]
 struct Lock {
     path: PathBuf,
-    /// Whether the file is that of an observer, and not of another program.
+    /// Whether the file belongs to an observer, and not to another program.
     is_own: bool,
     /// Unlocked when it is dropped, after the file was removed.
     file: Flock<File>,
@@ -120,7 +121,7 @@ impl Lock {
         let failed = |error| ServeError::Lock { path: path.clone(), error };
         loop {
             let (file, is_new) = open(&path).map_err(|error| {
-                // Without a file in the way, the folder is missing, or nothing can be created there.
+                // If the lock file does not exist, its folder is missing, or no file can be created there.
                 if fs::symlink_metadata(&path).is_ok() { failed(error) } else { refused(socket, error) }
             })?;
             let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
@@ -142,7 +143,7 @@ impl Lock {
         if self.is_own {
             return self.file.write_all(MARK);
         }
-        let foreign = || Err(io::Error::new(ErrorKind::AlreadyExists, "the file is that of another program"));
+        let foreign = || Err(io::Error::new(ErrorKind::AlreadyExists, "the file belongs to another program"));
         if !self.file.metadata()?.is_file() {
             return foreign();
         }

@@ -14,4 +14,4 @@ pub(crate) use places::{PlaceId, Places};
 pub(crate) use polls::PollInProgress;
 pub(crate) use row::{Above, Row};
 pub(crate) use scan::Scan;
-pub(crate) use texts::{cut, name_in_sentence, shortened, shown_label, visible};
+pub(crate) use texts::{bounded_label, cut, name_in_sentence, shortened, shown_label, visible};

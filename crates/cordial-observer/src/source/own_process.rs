@@ -70,7 +70,7 @@ fn thread_time() -> Option<Duration> {
     None
 }
 
-/// How many of the ticks that `/proc` counts in are a second: part of the interface between Linux and its programs.
+/// How many ticks a second has in `/proc`. The number is part of the interface between Linux and its programs.
 const TICKS_PER_SECOND: u32 = 100;
 
 /// Reads from `/proc/self/stat` how long the system had run when this program was started. The name of the program, which is the
@@ -88,7 +88,7 @@ fn seconds(text: &str) -> Option<Duration> {
 
 /// Reads the line `VmRSS:    12345 kB` of `/proc/self/status`, which only Linux has.
 fn resident_memory() -> Option<u64> {
-    // As in `age`: another line has the name of the executable.
+    // As in `age`, the text may not be valid UTF-8: one line has the name of the executable.
     let status = fs::read("/proc/self/status").ok()?;
     let status = String::from_utf8_lossy(&status);
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

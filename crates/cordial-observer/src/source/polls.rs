@@ -1,8 +1,9 @@
 //! When the polls in progress have begun.
 //!
-//! After the monitor thread of the scheduler got no processor for a while, it measures all polls as if they had begun at that moment: otherwise,
-//! every poll of a program that was stopped by a signal would seem to be long. On a busy machine the monitor thread often gets no processor. So
-//! each scan remembers the earliest beginning that was measured of a poll; the counter of polls of the process shows that it is still the same poll.
+//! When the monitor thread of the scheduler runs again after a while without a processor, it measures all polls as if they had begun at that
+//! moment: otherwise, every poll of a program that was stopped by a signal would seem to be long. On a busy machine the monitor thread often gets
+//! no processor. So each scan remembers, for each poll, the earliest beginning that was measured. The process is still in the same poll as long
+//! as its counter of polls stays the same.
 
 use std::collections::HashMap;
 
@@ -13,7 +14,7 @@ use super::Row;
 /// A poll in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PollInProgress {
-    /// How often the process was polled before.
+    /// How often the process was polled before this poll.
     pub(crate) polls: u32,
     pub(crate) since_ms: u64,
 }
@@ -21,8 +22,8 @@ pub(crate) struct PollInProgress {
 /// The polls in progress that one scan has seen, by process. There are at most as many as threads.
 pub(super) type PollsInProgress = HashMap<Pid, PollInProgress>;
 
-/// Returns the polls in progress, and corrects in the rows how long they have lasted. Without those that have lasted for less than about 1 ms, unless
-/// `before` has them.
+/// Returns the polls in progress, and corrects in the rows how long they have lasted. Leaves out polls that have lasted for less than about 1 ms,
+/// unless `before` has them.
 pub(super) fn polls_in_progress(rows: &mut [Row], at_ms: u64, before: &PollsInProgress) -> PollsInProgress {
     let mut in_progress = HashMap::new();
     for row in rows.iter_mut().filter(|row| row.thread.is_some()) {

@@ -26,6 +26,8 @@ pub(crate) struct Row {
     pub(crate) long_polls: u32,
     pub(crate) incarnation: u32,
     pub(crate) thread: Option<u16>,
+    /// Whether it is ready and waits for a worker, in any state.
+    pub(crate) is_queued: bool,
     pub(crate) kind: Kind,
     pub(crate) state: State,
 }
@@ -81,6 +83,7 @@ impl Row {
             long_polls: summary.long_polls,
             incarnation: summary.incarnation,
             thread,
+            is_queued: matches!(summary.activity, Activity::Queued),
             kind: kind_of(summary.kind),
             state: state_of(summary),
         }

@@ -10,7 +10,8 @@ use cordial::process::{Inspector, MailboxInfo, Supervision};
 
 use super::polls::{PollInProgress, PollsInProgress, polls_in_progress};
 use super::{Places, Row};
-use crate::view::{Kind, StateCounts};
+use crate::clock::in_ms;
+use crate::view::{Kind, Reference, StateCounts};
 
 /// How many processes a scan keeps: those with the smallest pids. The others are only counted.
 const MAX_ROWS: usize = 1_000_000;
@@ -45,6 +46,8 @@ struct Earlier {
     busy: Duration,
     polls: u32,
     self_wakes: u32,
+    /// How long the process had waited for a worker, if it was ready.
+    in_queue_ms: Option<u32>,
 }
 
 /// What the next scan needs of this one: a few bytes of each process, so that this scan need not be in memory while the next is made.
@@ -121,10 +124,13 @@ impl Scan {
 
     /// Returns what the next scan needs of this one.
     pub(crate) fn before(&self) -> Before {
-        let of = |row: &Row| Earlier { busy: row.busy(), polls: row.polls, self_wakes: row.self_wakes };
+        let of = |(index, row): (usize, &Row)| {
+            let in_queue_ms = self.in_queue_ms(index).map(|lasted| u32::try_from(lasted).unwrap_or(u32::MAX));
+            (row.pid, Earlier { busy: row.busy(), polls: row.polls, self_wakes: row.self_wakes, in_queue_ms })
+        };
         Before {
             at_ms: self.at_ms,
-            processes: self.rows.iter().map(|row| (row.pid, of(row))).collect(),
+            processes: self.rows.iter().enumerate().map(of).collect(),
             handled: self.mailboxes.iter().map(|(pid, mailbox)| (*pid, mailbox.handled)).collect(),
             polls: self.polls.clone(),
         }
@@ -140,7 +146,7 @@ impl Scan {
         self.n_left_out
     }
 
-    /// Returns whether this scan has no row for a process, if it was alive, because there were too many processes: a new scan would have none either.
+    /// Returns whether a process, if it is alive, has no row because there are too many processes. A new scan would have no row for it either.
     pub(crate) fn leaves_out(&self, pid: Pid) -> bool {
         self.n_left_out > 0 && self.rows.last().is_some_and(|last| last.pid < pid)
     }
@@ -170,6 +176,13 @@ impl Scan {
         self.row(pid)?.label.as_deref().map(str::to_owned)
     }
 
+    /// Returns a reference to a process, which counts as ended if the scan does not have it.
+    pub(crate) fn reference(&self, pid: Pid) -> Reference {
+        let row = self.row(pid);
+        let label = row.map(|row| row.label.as_deref().unwrap_or(self.places.text(row.place)).to_owned());
+        Reference { pid: pid.to_string(), label, alive: row.is_some() }
+    }
+
     /// Returns the name of a server in the metrics: its label, or else the place of its start.
     pub(crate) fn name_of_server(&self, pid: Pid) -> Option<&str> {
         let row = self.row(pid)?;
@@ -197,8 +210,8 @@ impl Scan {
         self.mailboxes.iter().map(|(pid, mailbox)| (*pid, mailbox))
     }
 
-    /// Returns how many messages a server has handled per second in the interval; 0 for a process that is new, because the counter may have those
-    /// of earlier incarnations.
+    /// Returns how many messages a server has handled per second in the interval. 0 for a new process, because its counter may include the
+    /// messages of earlier incarnations.
     pub(crate) fn handled_per_second(&self, pid: Pid) -> f64 {
         let now = self.mailboxes.get(&pid).map_or(0, |mailbox| mailbox.handled);
         let earlier = self.handled_earlier.get(&pid).copied().unwrap_or(now);
@@ -219,6 +232,20 @@ impl Scan {
     pub(crate) fn self_wakes_per_second(&self, index: usize) -> f64 {
         let self_wakes = self.rows[index].self_wakes.wrapping_sub(self.earlier[index].self_wakes);
         if self.interval.is_zero() { 0.0 } else { f64::from(self_wakes) / self.lifetime(index) }
+    }
+
+    /// Returns how long a process has waited for a worker, if it is ready: since its spawn if it was never polled, or else since the first scan in
+    /// which it waited.
+    pub(crate) fn in_queue_ms(&self, index: usize) -> Option<u64> {
+        let (row, earlier) = (&self.rows[index], self.earlier[index]);
+        if !row.is_queued {
+            return None;
+        }
+        if row.polls == 0 {
+            return Some(in_ms(row.age()));
+        }
+        let before = earlier.in_queue_ms.filter(|_| earlier.polls == row.polls);
+        Some(before.map_or(0, |before| u64::from(before) + in_ms(self.interval)))
     }
 
     /// Returns for how many seconds of the interval a process has lived.

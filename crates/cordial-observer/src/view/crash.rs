@@ -34,7 +34,7 @@ pub struct CrashGroup {
     pub exit_kind: String,
     /// The message of the most recent one.
     pub message: String,
-    /// How many crashes that match are in this group.
+    /// How many of the crashes that match are in this group.
     pub count: usize,
     /// When the first of them happened.
     pub first_at_ms: u64,
@@ -62,7 +62,7 @@ pub struct Crash {
     pub spawned_at: String,
     /// `panic`, `error`, `timeout`, `killed`, `lost` or `other`.
     pub exit_kind: String,
-    /// What happened, without the causes; at most 2000 bytes.
+    /// What happened, without the causes; a text of more than 2000 bytes is cut there.
     pub message: String,
     /// The supervisor of the process.
     pub supervisor: Option<String>,

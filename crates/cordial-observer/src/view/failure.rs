@@ -27,7 +27,7 @@ pub struct Ended {
     pub exit: String,
     /// When it ended.
     pub at_ms: u64,
-    /// The number of its crash, for `GET /api/crashes/{n}`; `null` if it did not crash.
+    /// The number of its crash, for `GET /api/crashes/{n}`; `null` if it did not crash, or if its crash is not in the log any more.
     pub crash: Option<u64>,
     /// The events of its life, oldest first, as far as the observer has seen them.
     pub lifeline: Vec<Moment>,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// | `kind` | a [`Kind`](super::Kind) | all |
 /// | `supervisor` | a pid: only the processes directly below that process | all |
 /// | `place` | the place of the spawn, or its beginning | all |
-/// | `sort` | `age`, `busy`, `busy_share`, `polls`, `poll_rate`, `in_poll`, `long_polls`, `self_wakes`, `mailbox`, `restarts`, `label`, `place`, `kind`, `state` or `pid` | `busy_share` |
+/// | `sort` | `age`, `busy`, `busy_share`, `polls`, `poll_rate`, `in_poll`, `in_queue`, `long_polls`, `self_wakes`, `mailbox`, `restarts`, `label`, `place`, `kind`, `state` or `pid` | `busy_share` |
 /// | `descending` | `true` or `false` | `false` for `label`, `place`, `kind`, `state` and `pid`, else `true` |
 /// | `offset`, `limit` | which rows | 0, 100 |
 ///

@@ -20,6 +20,9 @@ pub struct LongPoll {
     pub for_ms: u64,
     /// When it began.
     pub since_at_ms: u64,
+    /// What is usual at its place: of the polls there that have lasted for about 1 ms or more and have returned, 99 of 100 were shorter than
+    /// this. `null` if there were fewer than 100.
+    pub usual_ms: Option<u64>,
     /// The supervisor of the process.
     pub supervisor: Option<String>,
     /// The label of the supervisor.

@@ -16,7 +16,7 @@ pub struct Overview {
     pub csrf: String,
     /// The newest point.
     pub now: Point,
-    /// The points up to this one.
+    /// The points up to `now`.
     pub history: History,
     /// The threads of the scheduler, by index, at most 64.
     pub workers: Vec<Worker>,
@@ -48,13 +48,13 @@ pub struct Program {
     pub os_pid: u32,
     /// A random text, which differs for each start of the observer. If it has changed, the program or its observer was restarted.
     pub start_id: String,
-    /// When the program was started; when the observer was, if the system does not show the former.
+    /// When the program was started. If the system does not show that time: when the observer was started.
     pub started_at_ms: u64,
     /// The number of processors that the program may use.
     pub processors: usize,
     /// The version of `cordial` and of this crate: all crates of the workspace have one version.
     pub cordial_version: String,
-    /// Whether the runtime was shut down. Then no process is left but those that have not ended yet.
+    /// Whether the runtime was shut down or is being shut down. If so, no process can be spawned, and some may not have ended yet.
     pub closed: bool,
 }
 
@@ -94,6 +94,6 @@ pub struct ViewTotals {
     pub servers: usize,
     /// Task sets.
     pub task_sets: usize,
-    /// Processes that are marked as connections, as those of servers of `cordial-http` are.
+    /// Processes that are marked as connections, for example by `cordial-http`.
     pub connections: usize,
 }

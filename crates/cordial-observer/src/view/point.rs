@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What the program does at one moment, or did in the second before it. In a program with very many processes, the processes are counted less
-/// often than once a second: until the next count, the numbers of processes are those of the last one.
+/// often than once a second: until the next count, the numbers of processes come from the last count.
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Point {
@@ -46,7 +46,7 @@ pub struct Point {
 pub struct History {
     /// One point per second, for 10 minutes.
     pub seconds: Columns,
-    /// One point per 10 seconds, for 6 hours. Each is the mean of those of its seconds that were measured; `threads` is that of the last one.
+    /// One point per 10 seconds, for 6 hours. Each point is the mean of the seconds that were measured; its `threads` come from the last second.
     pub ten_seconds: Columns,
 }
 

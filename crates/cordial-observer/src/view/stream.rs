@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A row of `GET /api/streams`: a stream in progress, the oldest first.
+/// A row of `GET /api/streams`: a stream in progress. Those with failures come first, and then the oldest.
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stream {

@@ -16,7 +16,7 @@ pub struct Supervision {
     pub max_children: Option<usize>,
     /// How many restarts it has made.
     pub restarts: u64,
-    /// Its restart limit, if it is known.
+    /// Its restart limit; `null` if it may restart any number of children.
     pub intensity: Option<Intensity>,
     /// In how long the next child is started again, if a restart is scheduled and its time is known.
     pub next_restart_ms: Option<u64>,

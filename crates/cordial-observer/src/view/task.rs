@@ -10,7 +10,8 @@ use super::Mailbox;
 pub struct Task {
     /// Its pid.
     pub pid: String,
-    /// The label that it has set. If it has set none: the label of a supervisor, or the id of a child that is not a task supervisor.
+    /// The label that it has set. If it has set none: for a supervisor, the label that its builder has set; for a child that is not a task
+    /// supervisor, the id of the child.
     pub label: Option<String>,
     /// The id of a child of a supervisor.
     pub child_id: Option<String>,
@@ -22,11 +23,14 @@ pub struct Task {
     pub worker: Option<usize>,
     /// How long its current poll has lasted, if it has been in one for more than about 1 ms.
     pub in_poll_ms: Option<u64>,
+    /// How long it has waited for a worker, if it is ready now: since its spawn if it was never polled, or else since the first scan in
+    /// which it waited.
+    pub in_queue_ms: Option<u64>,
     /// How long ago it was spawned.
     pub age_ms: u64,
     /// How long it has computed or blocked in polls.
     pub busy_ms: f64,
-    /// Share of the last interval in which it computed or blocked.
+    /// Share of the last interval that it spent in polls, where it computed or blocked.
     pub busy_share: f64,
     /// How often it was polled. Wraps after 2^32 polls.
     pub polls: u64,
@@ -79,7 +83,7 @@ pub enum Kind {
     StreamItem,
     /// A task of a task set.
     TaskSet,
-    /// A process that is marked as a connection, as those of servers of `cordial-http` are.
+    /// A process that is marked as a connection, for example by `cordial-http`.
     Connection,
 }
 

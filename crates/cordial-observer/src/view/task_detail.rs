@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Crash, LogLine, Reference, Rights, Supervision, Task, TreeNode};
 
-/// The answer of `GET /api/tasks/{pid}`, where `pid` is `1.2.3` or `<1.2.3>`. For a process whose crash is in the log, or that was
-/// watched when it ended, the status is 410, and for any other pid that is not listed 404, each with a [`Failure`](super::Failure).
+/// The answer of `GET /api/tasks/{pid}`, where `pid` is `1.2.3` or `<1.2.3>`. Errors, each with a [`Failure`](super::Failure): 410 if the
+/// process has ended, and its crash is in the log or it was watched; 404 for any other pid that is not listed.
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskDetail {
@@ -30,7 +30,8 @@ pub struct TaskDetail {
     pub supervision: Option<Supervision>,
     /// The client and the number of requests, if it is a connection that shows them.
     pub connection: Option<Peer>,
-    /// The lines that it shows about itself (`process::set_details`), at most 100. If its closure has not returned after 2 s, one line that says so.
+    /// The lines that it shows about itself (`process::set_details`), at most 100. If the closure that was passed to
+    /// `set_details` has not returned after 2 s, or was not called because others have not returned, one line says so.
     pub details: Vec<String>,
     /// The last lines that it has logged, oldest first, at most 20; `null` if the program keeps none: see
     /// [`LogLines`](crate::LogLines).
@@ -66,8 +67,8 @@ pub struct Peer {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct PollDuration {
-    /// The shortest time that is counted here. The longest is less than twice as long; the entry from 32768 ms on has no upper bound. The entry
-    /// from 1 ms on also has the polls that were measured as shorter.
+    /// The shortest time that is counted here. The longest is less than twice as long; the entry from 32768 ms on has no upper bound. The
+    /// entry of 1 ms also counts polls that were measured as shorter than 1 ms.
     pub at_least_ms: u64,
     /// How many polls have lasted for such a time and have returned.
     pub polls: u64,
@@ -90,14 +91,14 @@ pub struct Moment {
     /// When it happened, or when the observer has seen it.
     pub at_ms: u64,
     /// What: `spawned`, `watched` (a client has asked for its details, and it had been polled before), `first poll`, `waits` (from this moment on, it
-    /// was not polled for ten seconds), `woken` (after it has waited so), `long polls`, `shutdown requested`, `exiting`, `abandoned` or `ended`.
+    /// was not polled for 10 seconds), `woken` (the first poll after `waits`), `long polls`, `shutdown requested`, `exiting`, `abandoned` or `ended`.
     pub what: String,
     /// More about it.
     pub detail: Option<String>,
 }
 
-/// What a process did, one point a second, oldest first. If processes are read less often, a reading is the point of each second since the one
-/// before.
+/// What a process did, one point a second, oldest first. If processes are read less than once a second, each reading is the point of every
+/// second since the previous reading.
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct DetailColumns {
@@ -105,7 +106,7 @@ pub struct DetailColumns {
     pub step_ms: u64,
     /// When the first point was taken.
     pub first_at_ms: u64,
-    /// Share of the last interval in which it computed or blocked.
+    /// Share of the last interval that the process spent in polls, where it computed or blocked.
     pub busy: Vec<f32>,
     /// Polls per second in the last interval.
     pub polls: Vec<f32>,

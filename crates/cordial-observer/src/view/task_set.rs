@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A row of `GET /api/task_sets`: a task set that has spawned a task and was not dropped; the oldest first.
+/// A row of `GET /api/task_sets`: a task set that has spawned a task and was not dropped. Those with failures come first, and
+/// then the oldest.
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskSet {

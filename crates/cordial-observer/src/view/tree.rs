@@ -17,7 +17,7 @@ pub struct TreeNode {
     pub below: usize,
     /// What it supervises, if it is a supervisor.
     pub supervision: Option<Supervision>,
-    /// Processes that look the same, for all of which this row stands; the other fields but `children` and `below` are empty then.
+    /// The processes that this row stands for, if they look the same. The other fields are then empty, except for `children` and `below`.
     pub alike: Option<Alike>,
     /// Whether this is a child without a process.
     pub inactive: bool,
@@ -27,7 +27,7 @@ pub struct TreeNode {
     pub inactive_state: Option<String>,
     /// In how long it is started again, if a restart is scheduled and the time is known.
     pub backoff_ms: Option<u64>,
-    /// How many processes the child without a process has had.
+    /// How many processes the child has had, which has none now.
     pub attempt: Option<u32>,
 }
 

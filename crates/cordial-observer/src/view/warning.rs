@@ -47,7 +47,7 @@ pub enum WarningKind {
     RestartIntensity,
     /// A place at which processes crash again and again.
     CrashLoop,
-    /// Tasks wait although one of the workers is idle beside a busy one.
+    /// Tasks wait while one worker is busy and another worker is idle.
     Imbalance,
 }
 

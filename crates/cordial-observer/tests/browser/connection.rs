@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -55,6 +56,13 @@ fn without_a_token_the_page_asks_for_it() {
         page.reload().await;
         page.wait_text(".token", "asks for a token").await;
         page.press("a wrong token").await;
+        for is_hidden in [true, false] {
+            let hide = "(Object.defineProperty(document, 'hidden', { value: HIDDEN, configurable: true }), document.dispatchEvent(new Event('visibilitychange')), true)";
+            page.value(&hide.replace("HIDDEN", &is_hidden.to_string())).await;
+        }
+        // The page would have asked the program again by then.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(page.value("document.querySelector('.token input').value").await, json!("a wrong token"));
         page.press(thirtyfour::Key::Enter).await;
         page.wait("document.querySelector('.token .filter-error').textContent.includes('wrong')").await;
         let right = program.url().split_once("token=").unwrap().1;

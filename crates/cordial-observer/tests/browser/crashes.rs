@@ -1,5 +1,7 @@
 //! The crash log.
 
+use serde_json::json;
+
 use crate::page::browse;
 
 #[test]
@@ -20,6 +22,21 @@ fn a_crash_appears_with_its_place() {
         page.wait_text(".crash-title", "out of ink").await;
         page.wait_text(".facts", "crasher").await;
         page.wait_text(".facts", "tests/browser/program.rs:").await;
+    });
+}
+
+#[test]
+fn the_focus_stays_in_the_view_of_a_crash_that_is_not_in_the_log() {
+    browse("", async |page, _| {
+        page.go("#/crash/999999").await;
+        page.wait_text(".filter-error", "there is no crash 999999").await;
+        page.value("(document.querySelector('.crash a').focus(), window.link = document.activeElement, window.points = 0, true)").await;
+        page.value(
+            "import('./live.js').then(({ live }) => (live.addEventListener('tick', () => (window.points += 1)), true))",
+        )
+        .await;
+        page.wait("window.points >= 3").await;
+        assert_eq!(page.value("document.activeElement === window.link").await, json!(true));
     });
 }
 

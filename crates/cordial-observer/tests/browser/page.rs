@@ -110,8 +110,10 @@ impl Page {
     pub(crate) async fn resize(&self, width: u32, height: u32, scheme: &str) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.tools("Emulation.setDeviceMetricsOverride", size).await;
-        let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.tools("Emulation.setEmulatedMedia", scheme).await;
+        // A picture does not show a bar on its way to its length.
+        let media = [("prefers-color-scheme", scheme), ("prefers-reduced-motion", "reduce")];
+        let features = media.map(|(name, value)| json!({ "name": name, "value": value }));
+        self.tools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
     /// The page as a picture, as PNG.

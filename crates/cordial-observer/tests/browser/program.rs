@@ -1,6 +1,6 @@
 //! The program that is observed: this test binary again, with commands on its standard input, a line each.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ const MARK: &str = "observer: ";
 /// The token of each start, so that a page stays open across a restart.
 const TOKEN: &str = "a-token-for-tests-of-the-page";
 
-/// Whether the talker is to end.
+/// Whether the talker is to end, and what is held is to be released.
 static HUSH: AtomicBool = AtomicBool::new(false);
 
 /// A running program.
@@ -54,9 +54,11 @@ impl Program {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let url = |line: String| line.strip_prefix(MARK).map(str::to_owned);
-        let url = stdout.lines().map(Result::unwrap).find_map(url).expect("the program prints its address");
+        let url = stdout.by_ref().lines().map(Result::unwrap).find_map(url).expect("the program prints its address");
+        // Stays open: libtest writes a line when a test has run for a minute, and would end if it could not.
+        child.stdout = Some(stdout.into_inner());
         Program { process: Process::Observed(child), url }
     }
 
@@ -64,7 +66,7 @@ impl Program {
     pub(crate) fn start_example() -> Program {
         let example = example("shop");
         let mut guard = Guarded::start(&example, |command| {
-            command.env("SECONDS", "300").env("RUST_BACKTRACE", "0").stdout(Stdio::piped()).stderr(Stdio::null())
+            command.env("SECONDS", "900").env("RUST_BACKTRACE", "0").stdout(Stdio::piped()).stderr(Stdio::null())
         });
         let stdout = BufReader::new(guard.shell().stdout.take().unwrap());
         let url = stdout.lines().map(Result::unwrap).next().unwrap_or_default();
@@ -250,6 +252,36 @@ async fn obey(jobs: &TaskSupervisor, tree: &Supervisor, name: &str, rest: String
             };
             Task::start(task);
         }
+        // N tasks with the labels `held 0`, `held 1` and so on, whose closures of `set_details` do not return until the command `hush`.
+        "hold" => {
+            HUSH.store(false, Ordering::Relaxed);
+            for n in 0..rest.parse::<usize>().unwrap() {
+                Task::start(async move {
+                    process::set_label(format!("held {n}"));
+                    process::set_details(|| {
+                        while !HUSH.load(Ordering::Relaxed) {
+                            std::thread::sleep(Duration::from_millis(10));
+                        }
+                        vec!["it was released".to_owned()]
+                    });
+                    std::future::pending::<()>().await;
+                });
+            }
+        }
+        // Spawns tasks that end at once, as fast as one task can, until the command `hush`.
+        "storm" => {
+            HUSH.store(false, Ordering::Relaxed);
+            Task::start(async {
+                while !HUSH.load(Ordering::Relaxed) {
+                    for _ in 0..1000 {
+                        Task::start(async {});
+                    }
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        // Rows of every kind, for pictures.
+        "load" => crate::load::start(tree).await,
         "hush" => HUSH.store(true, Ordering::Relaxed),
         // A stream of one item, which has failed because of its timeout. Its consumer waits and keeps the stream.
         "late" => {

@@ -77,6 +77,31 @@ fn a_hundred_thousand_tasks_scroll() {
 }
 
 #[test]
+fn the_page_is_live_while_a_hundred_thousand_tasks_live_and_others_are_spawned_without_end() {
+    browse("jobs=100000", async |page, program| {
+        page.go("#/tasks").await;
+        page.wait_text(".summary", "100,0").await;
+        program.tell("storm");
+        page.value(
+            "import('./live.js').then(({ live }) => {
+            window.stormy = 0;
+            live.addEventListener('tick', () => (window.stormy += live.overview.now.spawned > 1000 ? 1 : 0));
+            return true;
+        })",
+        )
+        .await;
+        page.wait("window.stormy >= 5").await;
+        // The table still answers.
+        page.press("/").await;
+        page.press("^job 77777$").await;
+        page.wait(&format!("JSON.stringify({LABELS}) === '[\"job 77777\"]'")).await;
+        assert_eq!(page.value("document.body.dataset.status").await, json!("live"));
+        program.tell("hush");
+        page.wait("import('./live.js').then(({ live }) => live.overview.now.spawned < 1000)").await;
+    });
+}
+
+#[test]
 fn a_task_that_has_ended_meanwhile_is_explained() {
     browse("", async |page, program| {
         program.tell("crash out of paper");

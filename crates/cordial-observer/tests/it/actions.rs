@@ -1,6 +1,6 @@
 //! Actions: who may do what, and what really happened.
 
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use cordial::process::{Activity, ProcessInfo};
@@ -128,6 +128,83 @@ fn a_shutdown_gives_time_and_then_kills() {
     let answer = program.client.act_within(Duration::from_millis(100), "shut_down", stubborn).json();
     assert_eq!(answer["outcome"], "ended", "{answer}");
     assert!(answer["result"].as_str().unwrap().contains("was killed, and has ended"), "{answer}");
+}
+
+/// An error whose `Display` panics or, on the threads of the observer, waits for a lock. (The thread of the program records the crash.)
+#[derive(Debug)]
+struct BadError(Option<Arc<Mutex<()>>>);
+
+impl std::error::Error for BadError {}
+
+impl std::fmt::Display for BadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lock = self.0.as_ref().expect("a bug in Display");
+        if std::thread::current().name().is_some_and(|name| name.starts_with("cordial-observer")) {
+            drop(lock.lock().unwrap());
+        }
+        f.write_str("the disk is full")
+    }
+}
+
+#[test]
+fn an_error_whose_text_does_not_come_stops_neither_the_observer_nor_the_audit_log() {
+    let program = with_actions();
+    let lock = Arc::new(Mutex::new(()));
+    for (error, label, reason) in [(None, "panics", "has panicked"), (Some(lock.clone()), "blocks", "has not returned")]
+    {
+        let pid = program.run(async move {
+            let fails = async move {
+                cordial::shutdown_requested().await;
+                Err::<(), BadError>(BadError(error))
+            };
+            Task::builder().label(label).start(fails)
+        });
+        let is_waiting = |info: ProcessInfo| info.polls > 0 && info.activity == Activity::Waiting;
+        wait_until("the opt-in", || program.runtime.inspector().info(pid).is_some_and(is_waiting));
+        let held = lock.lock().unwrap();
+        let response = program.client.act("shut_down", pid);
+        assert_eq!(response.status, 200, "{response:?}");
+        let sentence = response.json()["result"].as_str().unwrap().to_owned();
+        assert!(sentence.contains("it failed: (the `Display` of its error") && sentence.contains(reason), "{sentence}");
+        let audit = program.client.json("/api/audit");
+        assert_eq!((&audit["rows"][0]["result"], audit["rows"][0]["label"].as_str()), (&sentence.into(), Some(label)));
+        drop(held);
+    }
+}
+
+#[test]
+fn the_result_of_an_action_is_bounded() {
+    let program = with_actions();
+    let label: &'static str = Box::leak("x".repeat(100_000).into_boxed_str());
+    let pid = program.start(label, std::future::pending());
+    let answer = program.client.act("kill", pid);
+    let sentence = answer.json()["result"].as_str().unwrap().to_owned();
+    assert!(sentence.len() < 1000 && sentence.contains("killed"), "{} bytes", sentence.len());
+    let top = program.start("top", async {
+        let stubborn = || {
+            Task::builder().label("y".repeat(300)).spawn(async {
+                let _requests = cordial::shutdown_requested();
+                std::future::pending::<()>().await
+            })
+        };
+        let _tasks: Vec<Task<()>> = (0..30).map(|_| stubborn()).collect();
+        std::future::pending().await
+    });
+    let matched = || program.client.json("/api/tasks?text=yyy&state=waiting")["matched"] == 30;
+    wait_until("the tasks", matched);
+    let answer = program.client.act_within(Duration::from_millis(50), "shut_down_subtree", top);
+    let sentence = answer.json()["result"].as_str().unwrap().to_owned();
+    assert!(sentence.len() < 2100, "{} bytes", sentence.len());
+    assert!(program.client.get("/api/audit").body.len() < 10_000);
+}
+
+#[test]
+fn an_action_on_what_is_no_pid_is_an_entry_of_the_audit_log() {
+    let program = with_actions();
+    assert_eq!(program.client.act("kill", "all").status, 400);
+    let audit = program.client.json("/api/audit");
+    assert_eq!((audit["total"].as_u64(), audit["rows"][0]["action"].as_str()), (Some(1), Some("kill")), "{audit}");
+    assert_eq!(audit["rows"][0]["pid"], serde_json::Value::Null);
 }
 
 #[test]

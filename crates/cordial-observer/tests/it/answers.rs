@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::UNIX_EPOCH;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
-use cordial::{ChildSpec, Strategy, Supervisor, Task};
+use cordial::{ChildSpec, Strategy, Supervisor, Task, TaskSet};
 use serde_json::Value;
 
 use crate::harness::{Program, wait_until};
@@ -217,6 +217,45 @@ fn streams_and_sets_show_their_progress() {
     assert_eq!((stream["total"].as_u64(), stream["failed"].as_u64()), (Some(10), Some(0)), "{stream}");
     assert!(stream["place"].as_str().unwrap().contains("answers.rs:"), "{stream}");
     wait_until("the items in flight", || program.client.json("/api/tasks?kind=stream_item")["matched"] == 2);
+}
+
+/// Many streams and sets may run, and a page shows the first ones.
+#[test]
+fn streams_and_sets_with_failures_come_before_older_ones() {
+    let program = Program::new();
+    for is_late in [false, true] {
+        program.start(if is_late { "fails" } else { "works" }, async move {
+            let items = Task::async_stream(0..2, move |n| async move {
+                if n > 0 || !is_late {
+                    std::future::pending::<()>().await;
+                }
+                panic!("no luck");
+            });
+            let mut items = items.timeout(cordial::Timeout::Infinity);
+            let mut set = TaskSet::new();
+            set.spawn(async move {
+                if !is_late {
+                    std::future::pending::<()>().await;
+                }
+                panic!("no luck");
+            });
+            let _ = items.next().await;
+            std::future::pending::<()>().await;
+        });
+        for path in ["/api/streams", "/api/task_sets"] {
+            let n = 1 + usize::from(is_late);
+            wait_until("the rows", || program.client.json(path)["matched"] == n);
+        }
+    }
+    for path in ["/api/streams", "/api/task_sets"] {
+        wait_until("the failure", || program.client.json(path)["rows"][0]["failed"] == 1);
+        let rows = program.client.json(path);
+        assert_eq!(
+            (rows["rows"][0]["label"].as_str(), rows["rows"][1]["label"].as_str()),
+            (Some("fails"), Some("works")),
+            "{rows}"
+        );
+    }
 }
 
 /// The system counts in steps of 10 ms.

@@ -106,7 +106,7 @@ fn connections_are_limited_and_the_refused_ones_counted() {
     });
 }
 
-/// The pages of a person who has the token go on, and the person can open more.
+/// The open pages of a person who has the token keep working, and the person can open more.
 #[test]
 fn clients_without_the_token_do_not_keep_out_those_that_have_it() {
     let program = Program::new();
@@ -196,7 +196,7 @@ fn a_client_that_does_not_read_is_dropped() {
     #[cfg(unix)]
     socket2::SockRef::from(&deaf).set_recv_buffer_size(4096).unwrap();
     deaf.set_nonblocking(true).unwrap();
-    // Sends requests until the connection ends, because nobody reads the answers. Each write goes on where the last one stopped.
+    // Sends requests until the connection ends, because the answers are not read. Each write continues where the last one stopped.
     let (request, mut sent) = (request.repeat(100), 0);
     wait_until("the end of the connection", || {
         while let Ok(n) = deaf.write(&request.as_bytes()[sent..]) {

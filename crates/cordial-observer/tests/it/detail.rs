@@ -1,11 +1,12 @@
 //! Everything about one process.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use cordial::{ChildSpec, Strategy, Supervisor, Task, process};
-use cordial_observer::LogLines;
+use cordial_observer::{ActionKind, LogLines};
+use serde_json::Value;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::harness::{Program, wait_until};
@@ -65,10 +66,82 @@ fn a_process_that_ended_while_it_was_watched_has_a_life() {
     assert_eq!(gone.status, 410, "{gone:?}");
     assert!(gone.error().contains("has ended: it did not crash"), "{gone:?}");
     let ended = &gone.json()["ended"];
-    assert_eq!(ended["crash"], serde_json::Value::Null);
+    assert_eq!(ended["crash"], Value::Null);
     let life: Vec<&str> =
         ended["lifeline"].as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap()).collect();
     assert_eq!((life.first(), life.last()), (Some(&"spawned"), Some(&"ended")), "{life:?}");
+}
+
+#[test]
+fn a_process_that_has_crashed_a_moment_ago_has_its_crash() {
+    let program = Program::new();
+    for is_watched in [true, false] {
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        let pid = program.start("fails", async {
+            let _ = receiver.await;
+            panic!("out of paper");
+        });
+        wait_until("the reading", || !is_watched || program.client.get(&path(pid)).status == 200);
+        let n_before = program.runtime.inspector().crashes(0).len();
+        drop(sender);
+        wait_until("the crash", || program.runtime.inspector().crashes(0).len() > n_before);
+        let gone = program.client.get(&path(pid));
+        assert_eq!(gone.status, 410, "{gone:?}");
+        assert!(gone.error().contains("out of paper"), "{gone:?}");
+        assert_eq!(gone.json()["ended"]["crash"], n_before + 1, "{gone:?}");
+    }
+}
+
+#[test]
+fn a_process_whose_crash_was_pushed_out_of_the_log_is_not_said_to_have_ended_well() {
+    let program = Program::new();
+    let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+    let pid = program.start("fails", async {
+        let _ = receiver.await;
+        panic!("out of paper");
+    });
+    wait_until("the reading", || program.client.get(&path(pid)).status == 200);
+    drop(sender);
+    wait_until("the crash", || program.client.json("/api/crashes")["total"] == 1);
+    program.run(async {
+        for _ in 0..1000 {
+            Task::builder().start(async { Err::<(), _>("one more") });
+        }
+    });
+    wait_until("the crashes", || program.client.json("/api/crashes")["total"] == 1001);
+    let gone = program.client.get(&path(pid));
+    assert_eq!(gone.status, 410, "{gone:?}");
+    assert!(gone.error().contains("if it crashed, its crash is not in the log any more"), "{gone:?}");
+}
+
+#[test]
+fn a_process_that_was_killed_in_a_poll_is_not_quiet() {
+    let program = Program::with(|builder| builder.allow_actions([ActionKind::Kill]));
+    let (release, released) = mpsc::channel::<()>();
+    let pid = program.start("stuck", async move {
+        let _ = released.recv();
+    });
+    wait_until("the long poll", || program.runtime.inspector().long_polls().iter().any(|poll| poll.pid == pid));
+    assert_eq!(program.client.get(&path(pid)).status, 200);
+    assert_eq!(program.client.act("kill", pid).json()["outcome"], "in_poll");
+    wait_until("two points", || program.client.json(&path(pid))["history"]["busy"].as_array().unwrap().len() >= 3);
+    let detail = program.client.json(&path(pid));
+    assert_eq!((detail["task"]["state"].as_str(), &detail["quiet_ms"]), (Some("abandoned"), &Value::Null));
+    release.send(()).unwrap();
+}
+
+#[test]
+fn a_supervisor_without_a_restart_limit_shows_none() {
+    let program = Program::new();
+    let pid = program.keep(async {
+        let builder = Supervisor::builder(Strategy::OneForOne).max_restarts(usize::MAX, Duration::from_secs(5));
+        let tree = builder.start().await.unwrap();
+        let pid = tree.pid();
+        (tree, pid)
+    });
+    wait_until("the reading", || program.client.get(&path(pid)).status == 200);
+    let supervision = program.client.json(&path(pid))["supervision"].clone();
+    assert_eq!((supervision["strategy"].as_str(), &supervision["intensity"]), (Some("one_for_one"), &Value::Null));
 }
 
 #[test]
@@ -122,7 +195,7 @@ fn the_last_log_lines_are_shown_if_the_program_keeps_them() {
     let without = Program::new();
     let pid = without.start("talks", std::future::pending());
     wait_until("the reading", || without.client.get(&path(pid)).status == 200);
-    assert_eq!(without.client.json(&path(pid))["log"], serde_json::Value::Null, "none are kept");
+    assert_eq!(without.client.json(&path(pid))["log"], Value::Null, "none are kept");
 }
 
 #[test]

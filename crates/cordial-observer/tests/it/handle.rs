@@ -158,7 +158,7 @@ fn a_unix_socket_is_for_the_user_of_the_program() {
 
 #[cfg(unix)]
 #[test]
-fn a_lock_that_is_the_file_of_another_program_is_neither_changed_nor_removed() {
+fn a_lock_file_that_belongs_to_another_program_is_neither_changed_nor_removed() {
     let folder = tempfile::tempdir().unwrap();
     let (path, lock) = (folder.path().join("observer.sock"), folder.path().join("observer.sock.lock"));
     let runtime = cordial::Runtime::builder().workers(1).build().unwrap();
@@ -174,31 +174,31 @@ fn a_lock_that_is_the_file_of_another_program_is_neither_changed_nor_removed() {
         std::error::Error::source(&error).unwrap().to_string()
     };
     std::fs::write(&lock, "4711\n").unwrap();
-    assert_eq!(is_refused(), "the file is that of another program");
+    assert_eq!(is_refused(), "the file belongs to another program");
     assert_eq!(std::fs::read_to_string(&lock).unwrap(), "4711\n");
-    // Not the target of a link either, and no wait for the other end of a pipe.
+    // The target of a symbolic link is not changed either. If the lock file is a FIFO, the start does not wait for its other end.
     std::fs::rename(&lock, folder.path().join("target")).unwrap();
     std::os::unix::fs::symlink("target", &lock).unwrap();
     is_refused();
     assert_eq!(std::fs::read_to_string(&lock).unwrap(), "4711\n");
     std::fs::remove_file(&lock).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, &lock, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
-    assert_eq!(is_refused(), "the file is that of another program");
+    assert_eq!(is_refused(), "the file belongs to another program");
     std::fs::remove_file(&lock).unwrap();
     std::fs::create_dir(&lock).unwrap();
     is_refused();
     std::fs::remove_dir(&lock).unwrap();
     let missing = folder.path().join("missing/observer.sock");
     let missing = Observer::builder().runtime(runtime.inspector()).serve_unix(missing);
-    assert!(matches!(missing.unwrap_err(), ServeError::Bind { .. }), "no file is in the way");
-    // An empty file may be the lock of a program that runs this one: it is locked, and stays.
+    assert!(matches!(missing.unwrap_err(), ServeError::Bind { .. }), "a missing directory is not an error of the lock");
+    // An empty file may be a lock file of the program that starts this one. The observer locks it, and does not remove it.
     std::fs::write(&lock, "").unwrap();
     let observer = start().unwrap();
     assert!(matches!(start().unwrap_err(), ServeError::Bind { .. }));
     observer.stop();
     wait_until("the removal of the socket", || !path.exists());
     assert_eq!(std::fs::read_to_string(&lock).unwrap(), "");
-    // What an observer leaves that was killed is removed by the next one.
+    // The lock file of an observer that was killed is removed by the next observer.
     std::fs::remove_file(&lock).unwrap();
     std::fs::write(&lock, "the lock of a cordial-observer\n").unwrap();
     let observer = start().unwrap();

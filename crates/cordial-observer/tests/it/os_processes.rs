@@ -143,11 +143,23 @@ fn the_memory_of_a_program_whose_name_is_cut_off_is_shown() {
     assert!(now()["rss_bytes"].as_u64() > Some(1 << 20), "{}", now());
 }
 
+/// Whether all other threads of this process wait. A thread that still starts would get no memory for its signal stack.
+#[cfg(target_os = "linux")]
+fn all_other_threads_wait() -> bool {
+    let this = std::fs::read_link("/proc/thread-self").unwrap();
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().map(Result::unwrap);
+    threads.filter(|entry| Some(&*entry.file_name()) != this.file_name()).all(|entry| {
+        let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:") && line.contains("(sleeping)"))
+    })
+}
+
 /// Leaves so little of the address space that the system refuses a thread, but no memory for small values.
 #[cfg(target_os = "linux")]
 fn refuse_threads() {
     use nix::sys::resource::{Resource, setrlimit};
 
+    wait_until("the threads of the runtime", all_other_threads_wait);
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
     let kibibytes: u64 = size.trim().strip_suffix(" kB").unwrap().parse().unwrap();
@@ -163,10 +175,9 @@ fn an_observer_that_gets_no_thread_is_an_error_also_in_a_task_of_tokio() {
     }
     let runtime = Runtime::builder().workers(1).build().unwrap();
     let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let error = tokio.block_on(async {
-        refuse_threads();
-        Observer::builder().runtime(runtime.inspector()).serve("127.0.0.1:0").unwrap_err()
-    });
+    refuse_threads();
+    let error =
+        tokio.block_on(async { Observer::builder().runtime(runtime.inspector()).serve("127.0.0.1:0").unwrap_err() });
     assert!(matches!(error, cordial_observer::ServeError::System { what: "thread", .. }), "{error:?}");
     // Nothing can be started for the end of the runtime either.
     std::mem::forget(runtime);
@@ -298,7 +309,7 @@ fn each_observer_prints_its_program_for_each_sigusr1_and_one_text_after_the_othe
 /// As on a terminal on which Ctrl-S was pressed.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the program must not use the observed runtime to fill the pipe")]
-fn an_observer_answers_although_its_text_waits_for_the_reader_of_standard_error() {
+fn an_observer_answers_even_if_the_reader_of_standard_error_blocks_its_text() {
     const TOKEN: &str = "0123456789abcdef";
     if is_program() {
         let program = Program::with(|builder| builder.token(TOKEN).dump_on_sigusr1());

@@ -7,6 +7,12 @@ use cordial_observer::Observer;
 
 use crate::harness::{Client, Program, wait_until};
 
+/// Starts the thread of a client.
+#[expect(clippy::disallowed_methods, reason = "clients in real time")]
+fn spawn<T: Send + 'static>(client: impl FnOnce() -> T + Send + 'static) -> std::thread::JoinHandle<T> {
+    std::thread::spawn(client)
+}
+
 #[test]
 fn the_observer_answers_while_every_thread_is_stuck() {
     // No stand-ins: two threads, and both block.
@@ -42,6 +48,30 @@ fn the_observer_answers_while_every_thread_is_stuck() {
     wait_until("the end of the polls", || client.json("/api/long_polls")["total"] == 0);
 }
 
+#[test]
+fn a_task_that_waits_for_a_worker_shows_for_how_long() {
+    let program = Program::of(Runtime::builder().workers(1).max_threads(1).build().unwrap(), |builder| builder);
+    let (wake, woken) = tokio::sync::oneshot::channel::<()>();
+    program.start("woken", async move {
+        let _ = woken.await;
+    });
+    let (release, released) = mpsc::channel::<()>();
+    program.start("blocks", async move {
+        // It is never polled meanwhile.
+        Task::start(std::future::pending::<()>());
+        let _ = released.recv();
+    });
+    wait_until("the long poll", || program.client.json("/api/long_polls")["total"] == 1);
+    wake.send(()).unwrap();
+    let queued = || program.client.json("/api/tasks?state=queued&sort=in_queue");
+    wait_until("tasks that wait for a second", || {
+        let rows = queued()["rows"].as_array().unwrap().clone();
+        rows.len() == 2 && rows.iter().all(|row| row["in_queue_ms"].as_u64() >= Some(1000))
+    });
+    release.send(()).unwrap();
+    wait_until("an empty queue", || queued()["matched"] == 0);
+}
+
 /// What a process says about itself is shown on its page and in dumps only. It may need a lock that the process has while it is stuck.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "clients in real time")]
@@ -65,7 +95,7 @@ fn the_observer_does_not_wait_for_the_details_of_a_stuck_process() {
     let asking: Vec<_> = [&*page_of_pool, "/dump"]
         .map(|path| {
             let (client, path) = (program.client.clone(), path.to_owned());
-            std::thread::spawn(move || client.get(&path).body)
+            spawn(move || client.get(&path).body)
         })
         .into();
     assert_eq!(program.client.get("/api/overview").status, 200, "meanwhile");
@@ -73,10 +103,7 @@ fn the_observer_does_not_wait_for_the_details_of_a_stuck_process() {
     for answer in answers.into_iter().chain([program.observer.dump()]) {
         assert!(answer.contains("has not returned") && answer.contains("pool"), "{answer}");
     }
-    // Each of these calls has a thread until the closure returns, so their number is limited, and a further page does not wait.
-    for _ in 0..10 {
-        assert_eq!(program.client.get(&page_of_pool).status, 200);
-    }
+    // There is one call of the closure at a time, so a further page does not wait for it again.
     let begun = std::time::Instant::now();
     for _ in 0..10 {
         assert!(program.client.get(&page_of_pool).body.contains("has not returned"));
@@ -90,6 +117,114 @@ fn the_observer_does_not_wait_for_the_details_of_a_stuck_process() {
     wait_until("the details of another process", || program.client.json(&other)["details"][0] == "all is well");
     drop(release);
     wait_until("the end", || program.runtime.inspector().info_without_details(pid).is_none());
+}
+
+/// Starts a process with this closure of `set_details`, and returns the path of its page.
+fn start_with(
+    program: &Program,
+    label: &'static str,
+    lines: impl Fn() -> Vec<String> + Send + Sync + 'static,
+) -> String {
+    let (sender, receiver) = mpsc::channel();
+    let pid = program.start(label, async move {
+        process::set_details(lines);
+        sender.send(()).unwrap();
+        std::future::pending().await
+    });
+    receiver.recv().unwrap();
+    format!("/api/tasks/{}", pid.to_string().trim_matches(['<', '>']))
+}
+
+/// Starts a process whose closure of `set_details` returns when the lock is released.
+fn start_held(program: &Program, held: &Arc<Mutex<()>>) -> String {
+    let held = held.clone();
+    start_with(program, "held", move || {
+        drop(held.lock().unwrap());
+        vec!["released".to_owned()]
+    })
+}
+
+/// A page asks again each second while the closure is stuck. Those questions used to take up the calls that all processes share.
+#[test]
+fn four_closures_of_details_that_are_stuck_keep_nothing_from_the_pages_of_other_processes() {
+    let program = Program::with(|builder| builder.describe(|info| info.label.as_deref().map(str::to_owned)));
+    let lock = Arc::new(Mutex::new(()));
+    let held = lock.lock().unwrap();
+    let pages: Vec<String> = (0..4).map(|_| start_held(&program, &lock)).collect();
+    let says = start_with(&program, "says", || vec!["all is well".to_owned()]);
+    for page in pages.iter().chain(&pages).chain(&pages).chain(&pages).chain(&pages) {
+        let details = program.client.json(page)["details"][0].as_str().unwrap().to_owned();
+        let begin = "(the closure of set_details has not returned for ";
+        assert!(details.starts_with(begin) && details.ends_with("the observer goes on without it)"), "{details}");
+    }
+    let detail = program.client.json(&says);
+    assert_eq!((&detail["details"][0], &detail["note"]), (&"all is well".into(), &"says".into()));
+    for path in ["/api/overview", "/api/tasks", "/api/tree", "/metrics"] {
+        assert_eq!(program.client.get(path).status, 200, "{path}");
+    }
+    for dump in [program.client.get("/dump").body, program.observer.dump()] {
+        assert!(
+            dump.contains("has not returned within 2 s; a closure may be stuck") && dump.contains("says"),
+            "{dump}"
+        );
+    }
+    drop(held);
+    for page in &pages {
+        wait_until("the details", || program.client.json(page)["details"][0] == "released");
+    }
+    wait_until("the dump", || program.client.get("/dump").body.contains("all is well"));
+}
+
+/// As many processes as may be asked at once.
+#[test]
+fn a_process_that_is_not_asked_because_of_others_says_so() {
+    let program = Program::new();
+    let lock = Arc::new(Mutex::new(()));
+    let held = lock.lock().unwrap();
+    let pages: Vec<String> = (0..16).map(|_| start_held(&program, &lock)).collect();
+    let clients: Vec<_> = pages
+        .iter()
+        .map(|page| {
+            let (client, page) = (program.client.clone(), page.clone());
+            spawn(move || client.json(&page)["details"][0].to_string())
+        })
+        .collect();
+    for client in clients {
+        let details = client.join().unwrap();
+        assert!(details.contains("has not returned"), "{details}");
+    }
+    let other = start_held(&program, &lock);
+    let details = "(the closure of set_details was not called: it has not returned for 16 other processes)";
+    assert_eq!(program.client.json(&other)["details"][0], details);
+    drop(held);
+    wait_until("its details", || program.client.json(&other)["details"][0] == "released");
+}
+
+#[test]
+fn a_text_of_the_program_that_does_not_come_is_a_sentence_on_the_page_of_its_process() {
+    let lock = Arc::new(Mutex::new(()));
+    let held = lock.lock().unwrap();
+    let waits = lock.clone();
+    let program = Program::with(|builder| {
+        builder.describe(move |info| match info.label.as_deref() {
+            Some("stuck") => Some(format!("{:?}", waits.lock())),
+            Some("broken") => panic!("the formatter is broken"),
+            _ => None,
+        })
+    });
+    let start = |label| start_with(&program, label, || vec!["all is well".to_owned()]);
+    let note = |page: &str| {
+        let detail = program.client.json(page);
+        assert_eq!(detail["details"][0], "all is well", "{page}");
+        detail["note"].as_str().map(str::to_owned)
+    };
+    let late = note(&start("stuck")).unwrap();
+    assert!(late.starts_with("(the function of Builder::describe has not returned for "), "{late}");
+    // A busy machine may take more than the 2 s to print a panic.
+    let (broken, panicked) = (start("broken"), "(the function of Builder::describe has panicked");
+    wait_until("the panic", || note(&broken).is_some_and(|note| note.starts_with(panicked)));
+    assert_eq!(note(&start("other")), None);
+    drop(held);
 }
 
 #[test]

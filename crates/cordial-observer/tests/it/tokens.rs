@@ -1,4 +1,4 @@
-//! Who may look: tokens, cookies, and authorizers.
+//! Which clients have access: tokens, cookies, and authorizers.
 
 use std::io::{ErrorKind, Write};
 use std::sync::mpsc;
@@ -56,14 +56,14 @@ fn the_token_in_the_address_becomes_a_strict_cookie() {
     let client = &program.client;
     assert_eq!(program.observer.url().unwrap(), format!("http://{}/?token={}", client.address, client.token));
     let response = client.request("GET", &format!("/?token={}", client.token), &[]);
-    assert_eq!((response.status, response.header("location")), (303, "./"), "the token leaves the address");
+    assert_eq!((response.status, response.header("location")), (303, "./"), "the redirect has no token");
     let cookie = response.header("set-cookie");
     assert!(cookie.ends_with("; HttpOnly; SameSite=Strict"), "{cookie}");
-    assert!(!cookie.contains("Path"), "a browser takes the path of the page: {cookie}");
+    assert!(!cookie.contains("Path"), "without `Path`, the browser uses the path of the page: {cookie}");
     assert!(!cookie.contains(&client.token), "the cookie is not the token");
     assert!(
         cookie.starts_with(&format!("cordial_observer_{}=", client.address.port())),
-        "ports share cookies: {cookie}"
+        "a browser sends the cookies of a host to all its ports: {cookie}"
     );
     let sent = format!("Cookie: other=1; {}", response.cookie());
     assert_eq!(client.request("GET", "/api/overview", &[&sent]).status, 200);
@@ -71,7 +71,7 @@ fn the_token_in_the_address_becomes_a_strict_cookie() {
     assert_eq!(
         client.request("GET", "/api/overview", &[&renamed]).status,
         401,
-        "the name says for which observer it is"
+        "a cookie with another name is ignored"
     );
     let tampered = format!("{sent}x");
     assert_eq!(client.request("GET", "/api/overview", &[&tampered]).status, 401);
@@ -93,12 +93,12 @@ fn a_posted_token_becomes_a_cookie() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the observer runs in real time")]
-fn a_wrong_token_is_slow_and_logged() {
+fn the_answer_to_a_wrong_token_is_delayed_and_logged() {
     let (sender, receiver) = mpsc::channel();
     let program = Program::with(|builder| builder.on_action(move |entry| sender.send(entry.clone()).unwrap()));
     let client = program.client.clone();
-    // More than once, because a machine that has other work to do may need a second for an answer.
-    wait_until("an answer to a request with the token before one with a wrong token", || {
+    // Tried repeatedly: on a busy machine, the answer to the right token may take longer than the delay for a wrong token, one second.
+    wait_until("an answer to the right token before the answer to a wrong token", || {
         let mut wrong = client.connect();
         wrong.write_all(b"GET /api/tasks HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\n\r\n").unwrap();
         assert_eq!(client.get("/api/tasks").status, 200);
@@ -119,7 +119,7 @@ fn a_wrong_token_is_slow_and_logged() {
 }
 
 #[test]
-fn a_wrong_token_is_logged_although_the_client_has_gone() {
+fn a_wrong_token_is_logged_even_if_the_client_has_disconnected() {
     let (sender, receiver) = mpsc::channel();
     let program = Program::with(|builder| builder.on_action(move |entry| sender.send(entry.clone()).unwrap()));
     let mut stream = program.client.connect();
@@ -154,7 +154,7 @@ fn the_cookie_outlives_a_restart_with_the_same_token() {
     assert!(before.observer.url().unwrap().ends_with("/?token=a-token%2Fthat%2Bthe%26program%3Dhas%25set"));
     let other = Program::new();
     let sent = format!("Cookie: cordial_observer_{}={cookie}", other.client.address.port());
-    assert_eq!(other.client.request("GET", "/api/overview", &[&sent]).status, 401, "a random token is another one");
+    assert_eq!(other.client.request("GET", "/api/overview", &[&sent]).status, 401, "a different, random token");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn an_authorizer_decides_about_each_request() {
     let client = &program.client;
     assert_eq!(program.observer.token(), None);
     assert_eq!(client.request("GET", "/api/tasks", &[]).status, 403);
-    assert_eq!(client.request("GET", "/api/tasks", &["X-User: broken"]).status, 403, "a panic denies");
+    assert_eq!(client.request("GET", "/api/tasks", &["X-User: broken"]).status, 403, "a panic denies access");
     assert_eq!(client.request("GET", "/api/tasks", &["X-User: reader"]).status, 200);
     let overview = client.request("GET", "/api/overview?history=none", &["X-User: root"]).json();
     assert_eq!(overview["rights"]["kill"], true);
@@ -196,7 +196,7 @@ fn an_authorizer_decides_about_each_request() {
 fn a_long_name_of_a_client_does_not_hide_its_address() {
     let program = Program::with(|builder| builder.authorize(|_| Access::read_only().named("x".repeat(10_000))));
     let origin = format!("Origin: http://{}", program.client.address);
-    // It lacks the header against forged requests.
+    // The request lacks the header `X-Cordial-Csrf`.
     assert_eq!(program.client.post("/api/actions", &[&origin], "{}").status, 403);
     let log = program.client.request("GET", "/api/audit", &[]).json();
     let who = log["rows"][0]["who"].as_str().unwrap();

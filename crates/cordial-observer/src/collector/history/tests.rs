@@ -74,6 +74,13 @@ fn a_tick_that_is_late_by_nearly_a_second_moves_no_point() {
     }
     let seconds = rings.view().seconds;
     assert_eq!((seconds.first_at_ms, seconds.live.len()), (1000, 4));
+    assert_eq!((seconds.live.iter().flatten().count(), rings.n_dropped()), (4, 0), "no tick was lost");
+
+    let mut rings = Rings::new();
+    for at_ms in [1000, 2990, 3990, 4990] {
+        rings.push(&Point { at_ms, ..Point::default() });
+    }
+    assert_eq!(rings.n_dropped(), 1, "the tick that was due at 2000 was lost");
 }
 
 #[test]

@@ -11,14 +11,14 @@ use crate::view::{Severity, Warning, WarningKind};
 const MIN_CRASHES: usize = 5;
 const MINUTE_MS: u64 = 60_000;
 
-/// How much of the message of a crash is in the sentence, in bytes.
+/// The warning quotes at most this many bytes of the message of the newest crash.
 const MAX_MESSAGE: usize = 120;
 
 pub(super) fn find(crashes: &CrashLog, now_ms: u64) -> Vec<Warning> {
     let mut loops: HashMap<&str, (usize, &Logged)> = HashMap::new();
     let recent = crashes.newest_first().take_while(|logged| logged.at_ms + MINUTE_MS >= now_ms);
     recent.for_each(|logged| loops.entry(&logged.place).or_insert((0, logged)).0 += 1);
-    // The order of a hash map differs from call to call. Sorted warnings do not change places on the page.
+    // Sorted, because the order of a hash map differs from call to call, and the warnings on the page must not change their order.
     let mut loops: Vec<_> = loops.into_iter().filter(|(_, (n, _))| *n >= MIN_CRASHES).collect();
     loops.sort_unstable_by_key(|(place, _)| *place);
     let warning_of = |(place, (n, newest)): (&str, (usize, &Logged))| {

@@ -10,7 +10,7 @@ use crate::view::{Severity, Warning, WarningKind};
 const STEP_MS: u64 = 10_000;
 const COUNTS: usize = 12;
 
-/// Scans are not exact to the millisecond, so that two of them may be a little less than [`STEP_MS`] apart.
+/// Scans are not exact to the millisecond, so two of them may be a little less than [`STEP_MS`] apart.
 const TOLERANCE_MS: u64 = 100;
 
 /// Places with fewer live processes are not checked.
@@ -40,7 +40,7 @@ impl Leaks {
             self.count(scan);
         }
         let mut leaks: Vec<_> = self.counts.iter().filter(|(_, counts)| only_rises(counts)).collect();
-        // As in `restarts`: the order of a hash map differs.
+        // Sorted, because the order of a hash map differs from call to call.
         leaks.sort_unstable_by_key(|(place, _)| *place);
         leaks.into_iter().map(|(place, counts)| leak(place, counts)).collect()
     }

@@ -47,6 +47,9 @@ impl Mailboxes {
                 let advice =
                     "Its senders wait for the server, which waits for something itself or handles messages too slowly.";
                 (Severity::Warning, sentence, advice)
+            } else if length > 1 && length >= capacity {
+                let sentence = format!("The mailbox of {name} is full: {length} of {capacity} messages.");
+                (Severity::Notice, sentence, "The next sender has to wait.")
             } else if length > 1 && length.saturating_mul(5) >= capacity.saturating_mul(4) {
                 let sentence = format!("The mailbox of {name} is nearly full: {length} of {capacity} messages.");
                 (Severity::Notice, sentence, "When it is full, its senders have to wait.")

@@ -6,7 +6,8 @@ use crate::view::{Severity, Warning, WarningKind};
 
 /// Returns a warning for each supervisor that has used two thirds of its restart limit.
 pub(super) fn near_limit(scan: &Scan) -> Vec<Warning> {
-    // The order of a hash map differs between scans. Sorted warnings do not change places on the page, and of too many the same are kept.
+    // Sorted, because the order of a hash map differs between scans. The warnings must not change their places on the page, and if there are
+    // too many, the same ones must be kept each time.
     let mut supervisors: Vec<_> = scan.supervisors().collect();
     supervisors.sort_unstable_by_key(|(pid, _)| *pid);
     let near = supervisors.into_iter().filter_map(|(pid, supervision)| {

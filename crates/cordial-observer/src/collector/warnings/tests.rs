@@ -179,14 +179,18 @@ fn a_mailbox_is_nearly_full_and_then_full() {
         assert!(find(1).is_empty(), "7 of 10");
         server.cast(Message).await.unwrap();
         assert!(find(2)[0].sentence.ends_with("is nearly full: 8 of 10 messages."));
-        let senders: Vec<_> = (0..4)
+        for _ in 0..2 {
+            server.cast(Message).await.unwrap();
+        }
+        assert!(find(3)[0].sentence.ends_with("is full: 10 of 10 messages."), "not nearly full");
+        let senders: Vec<_> = (0..2)
             .map(|_| {
                 let server = server.clone();
                 Task::spawn(async move { drop(server.cast(Message).await) })
             })
             .collect();
         yields(5).await;
-        let found = find(3);
+        let found = find(4);
         assert_eq!(found[0].severity, Severity::Warning);
         assert!(found[0].sentence.ends_with("is full: 2 messages wait for room."), "{found:?}");
         drop(senders);

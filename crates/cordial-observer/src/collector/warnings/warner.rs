@@ -13,7 +13,7 @@ use crate::collector::history::Rings;
 use crate::source::Scan;
 use crate::view::Warning;
 
-/// How many warnings of one kind are kept, in the order of their rule: of a thousand processes with the same problem, a few are enough.
+/// How many warnings of one kind are kept, the first ones of their rule: of a thousand processes with the same problem, a few are enough.
 const MAX_OF_KIND: usize = 20;
 
 /// Finds the warnings, and remembers since when each of them holds.

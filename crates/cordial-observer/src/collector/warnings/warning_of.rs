@@ -20,7 +20,7 @@ pub(super) fn warning_of(
     }
 }
 
-/// Returns a warning about something else. `of` distinguishes it from others of its kind.
+/// Returns a warning without a process and a place. `of` distinguishes it from the other warnings of its kind.
 pub(super) fn warning(
     (kind, severity): (WarningKind, Severity),
     of: String,

@@ -39,9 +39,12 @@ fn the_life_of_a_process_has_its_first_poll_its_waits_and_its_end() {
         task.shutdown(Shutdown::BrutalKill).await;
         last = scan(14, &last);
         watched.record(&last);
-        let (moments, ended_at_ms) = watched.life(pid, 20_000).unwrap();
-        assert_eq!((&*moments.last().unwrap().what, ended_at_ms), ("ended", Some(14_000)));
-        assert_eq!(watched.life("<1.999.1>".parse().unwrap(), 20_000).map(|(moments, _)| moments.len()), None);
+        let life = watched.life(pid, 20_000).unwrap();
+        assert_eq!(
+            (&*life.moments.last().unwrap().what, life.alive_at_ms, life.ended_at_ms),
+            ("ended", 13_000, 14_000)
+        );
+        assert!(watched.life("<1.999.1>".parse().unwrap(), 20_000).is_none());
     });
 }
 

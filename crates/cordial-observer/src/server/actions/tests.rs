@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 use super::restart;
+use crate::program_code::ProgramCode;
 use crate::view::ActionResult;
 
 /// Starts a supervisor whose child ends only once it was asked to and `release` was notified. Returns the pid of each process that the child
@@ -42,7 +43,8 @@ fn a_child_that_ends_after_the_limit_of_a_restart_is_started_again() {
     thread.block_on(async {
         let before = pids.recv().await.unwrap();
         let inspector = runtime.inspector();
-        let late = restart(&Handle::current(), &inspector, before, Duration::from_millis(50)).await;
+        let late =
+            restart(&Handle::current(), &ProgramCode::new(), &inspector, before, Duration::from_millis(50)).await;
         assert_eq!((late.outcome, late.left), (ActionResult::Ending, 1));
         release.notify_one();
         let after = timeout(Duration::from_secs(60), pids.recv()).await.expect("it is started again").unwrap();

@@ -2,6 +2,8 @@ use std::ops::ControlFlow;
 
 use cordial::{ChildSpec, Strategy, Supervisor, Task, process};
 
+use crate::view::State;
+
 use super::{Earlier, ROOT, Row, Scan, count_below};
 
 #[test]
@@ -57,5 +59,39 @@ fn a_scan_knows_which_processes_a_new_one_would_leave_out_too() {
         assert!(scan.leaves_out(tasks[4].pid()) && !scan.leaves_out(scan.rows()[0].pid));
         let whole = Scan::new(&process::inspector(), 0, None);
         assert!(!tasks.iter().any(|task| whole.leaves_out(task.pid())));
+    });
+}
+
+#[test]
+fn a_process_waits_for_a_worker_since_its_spawn_or_since_the_first_scan_that_has_shown_it() {
+    cordial::testing::run(async {
+        let (wake, woken) = tokio::sync::oneshot::channel::<()>();
+        let polled = Task::spawn(woken);
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        // Both wait from here on, because this task does not return from its poll.
+        wake.send(()).unwrap();
+        let new = Task::spawn(async {});
+        let inspector = process::inspector();
+        let first = Scan::new(&inspector, 1000, None);
+        let second = Scan::new(&inspector, 3000, Some(first.before()));
+        let in_queue = |scan: &Scan, pid| scan.in_queue_ms(scan.index_of(pid).unwrap());
+        assert_eq!((in_queue(&first, polled.pid()), in_queue(&second, polled.pid())), (Some(0), Some(2000)));
+        assert_eq!(in_queue(&second, new.pid()), Some(0), "its age");
+        polled.await.unwrap().unwrap();
+        new.await.unwrap();
+    });
+}
+
+#[test]
+fn a_process_that_was_asked_to_shut_down_waits_for_a_worker_like_any_other() {
+    cordial::testing::run(async {
+        let task = Task::spawn(async { cordial::shutdown_requested().await });
+        let pid = task.pid();
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        process::exit(pid, cordial::Exit::Shutdown(None));
+        let scan = Scan::new(&process::inspector(), 1000, None);
+        let index = scan.index_of(pid).unwrap();
+        assert_eq!((scan.rows()[index].state, scan.in_queue_ms(index)), (State::ShutdownRequested, Some(0)));
+        task.await.unwrap();
     });
 }
