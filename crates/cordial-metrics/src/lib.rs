@@ -53,8 +53,8 @@ pub fn record(statistics: &Statistics) {
 /// by the location of its start; servers of one name are counted together.
 ///
 /// A snapshot shows only servers whose process is running, so the gauges of a name without one keep their last values. A server that
-/// is restarted goes on with its counts. The counters of a name never fall: when a server is gone and another one gets its name, they
-/// stand still until the servers of that name have handled more than before.
+/// is restarted keeps its counts. The counters of a name never decrease: when a server is gone and another one gets its name, they do
+/// not change until the servers of that name have handled more messages than before.
 ///
 /// # Examples
 ///
