@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use measure::{Bench, Pair};
 
 fn main() -> ExitCode {
-    // In a worker process of one of these libraries, its line runs the worker and never returns.
+    // In a worker process of one of these libraries, its `init` runs the worker and never returns.
     cordial_isolate::init(rows::isolate::functions());
     procspawn::init();
     if let Some(code) = subprocess::run_without_backtraces() {

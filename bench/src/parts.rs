@@ -78,7 +78,7 @@ pub(crate) fn run(part: &str) -> f64 {
                     Task::spawn(async move { n }).await.expect("the task does not fail");
                 }
             });
-            // Workers and sysmon search for tasks before they sleep.
+            // Workers and sysmon do not sleep as soon as there is no task.
             std::thread::sleep(Duration::from_secs(1));
             let before = context_switches();
             std::thread::sleep(Duration::from_secs(10));

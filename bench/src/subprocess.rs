@@ -33,8 +33,8 @@ pub(crate) fn measure(part: &str) -> f64 {
     String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or(f64::NAN)
 }
 
-/// Runs this program again without `RUST_BACKTRACE`, if that is set: with it, each crash of a task captures a backtrace, and those of the
-/// peers do not. Returns how the new process has ended.
+/// Runs this program again without `RUST_BACKTRACE`, if that is set: with it, each crash of a task of ours captures a backtrace, and a
+/// crash of a peer's task does not. Returns how the new process has ended.
 pub(crate) fn run_without_backtraces() -> Option<ExitCode> {
     const VARIABLE: &str = "RUST_BACKTRACE";
     std::env::var_os(VARIABLE)?;
@@ -57,7 +57,7 @@ impl BusyProgram {
 
 impl Drop for BusyProgram {
     fn drop(&mut self) {
-        // It ends when its input is closed, so even if this program dies.
+        // The busy program ends when its input is closed, and so also if this program dies.
         drop(self.0.stdin.take());
         let _ = self.0.wait();
     }

@@ -83,7 +83,7 @@ pub(crate) fn warm(bench: &Bench) -> Pair {
     Pair { ours, peer: started.elapsed().as_secs_f64() / f64::from(CALLS) }
 }
 
-/// Seconds per call of a warm worker, to Python.
+/// Seconds per call of a warm worker, compared with Python.
 pub(crate) fn warm_to_python(bench: &Bench) -> Pair {
     Pair { ours: warm_call(bench), peer: python(CALLS, 1) }
 }
@@ -127,7 +127,7 @@ pub(crate) fn many(bench: &Bench) -> Pair {
     Pair { ours, peer: f64::from(calls) / started.elapsed().as_secs_f64() }
 }
 
-/// Calls per second, to Python.
+/// Calls per second, compared with Python.
 pub(crate) fn many_to_python(bench: &Bench) -> Pair {
     Pair { ours: many_calls(bench), peer: 1.0 / python(MANY_CALLS / 5, WORKERS) }
 }

@@ -23,7 +23,7 @@ pub(crate) fn block_100(bench: &Bench) -> Pair {
 }
 
 /// The 99th percentile of the lateness of a task that sleeps for 1 ms again and again for 2 s, beside `n` tasks that run `busy` and
-/// were started before. The tasks of [`block_100`] end after the first second.
+/// were started before. The tasks of [`block_100`] block for 1 s each: ours at the same time, on stand-ins, and tokio's two at a time.
 fn beside(bench: &Bench, n: usize, busy: fn()) -> Pair {
     let ours = bench.ours(async move {
         let tasks: Vec<Task<()>> =

@@ -134,6 +134,10 @@ pub(crate) const ALL: &[Row] = &[
         unit: Unit::PerSecond,
         ..Row::new("axum responses, 64 connections, TaskLayer", web::answers_of_tasks, Ratio(0.9, 1.0))
     },
+    Row {
+        unit: Unit::PerSecond,
+        ..Row::new("axum on tokio, sockets on a second runtime", web::answers_of_two_runtimes, NoTarget)
+    },
     Row { pairs: 3, ..Row::new("axum p99 beside 4 computing", web::beside_computing, Ours(5e-3, 2e-3)) },
     Row {
         pairs: 3,
@@ -255,7 +259,7 @@ pub(crate) const ALL: &[Row] = &[
     },
     Row {
         pairs: 3,
-        ..Row::new("fleet: 5000 x true, 2 slots, vs parallel -S", fleet_commands::to_parallel, Ratio(1.0, 0.8))
+        ..Row::new("fleet: 5000 x true, vs 100 with parallel -S", fleet_commands::to_parallel, Ratio(1.0, 0.8))
     },
     Row::new("scale: stream of 1 k items", stream::unordered::<1000, 64>, NoTarget),
     Row { pairs: 5, ..Row::new("scale: stream of 100 k items", stream::unordered::<100_000, 64>, NoTarget) },

@@ -215,7 +215,7 @@ async fn page(address: SocketAddr, token: String) {
     while events.read(&mut buffer).await.is_ok_and(|n| n > 0) {
         let mut table = request(address, &token, "/api/tasks?sort=busy_share&limit=100").await;
         while table.read(&mut buffer).await.is_ok_and(|n| n > 0) {}
-        // An event may arrive in several parts.
+        // An event may arrive in several parts, and the page asks once for each event.
         tokio::time::sleep(Duration::from_millis(900)).await;
     }
 }

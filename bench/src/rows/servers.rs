@@ -1,4 +1,4 @@
-//! What does a message to a process that holds state cost, and what a set of tasks?
+//! What does a message to a process that holds state cost? What does a set of tasks cost?
 //!
 //! Each side has a mailbox for 1024 messages, except ractor, whose mailbox has no bound.
 
@@ -81,7 +81,7 @@ impl kameo::message::Message<Add> for Sum {
     }
 }
 
-/// The same as [`call`], to `ask` of kameo.
+/// The same as [`call`], compared with `ask` of kameo.
 pub(crate) fn call_to_kameo(bench: &Bench) -> Pair {
     let peer = async {
         let actor = Sum::spawn_with_mailbox(Sum(0), kameo::mailbox::bounded(CAPACITY));
@@ -117,7 +117,7 @@ impl ractor::Actor for Adder {
     }
 }
 
-/// The same as [`call`], to `call` of ractor.
+/// The same as [`call`], compared with `call` of ractor.
 pub(crate) fn call_to_ractor(bench: &Bench) -> Pair {
     let peer = async {
         let (actor, _join) = ractor::Actor::spawn(None, Adder, ()).await.expect("the actor starts");

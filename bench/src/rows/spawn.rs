@@ -54,7 +54,7 @@ async fn spawn_million() -> u64 {
 
 const MILLION: u32 = 1_000_000;
 
-/// The cost of inheritance: a million tasks of ours that inherit a value which no task reads, to as many that inherit none.
+/// The cost of inheritance: a million tasks of ours that inherit a value which no task reads, compared with as many that inherit none.
 pub(crate) fn inheriting(bench: &Bench) -> Pair {
     let ours = timed(|| _ = bench.ours(NUMBER.scope(7, spawn_million())));
     let peer = timed(|| _ = bench.ours(spawn_million()));
@@ -62,7 +62,7 @@ pub(crate) fn inheriting(bench: &Bench) -> Pair {
 }
 
 /// The cost of inherited values where they are not used: a million tasks of ours that are spawned outside of any scope, while another
-/// process is in one and after this process has left one, to as many in a program without scopes.
+/// process is in a scope and after this process has left one. Compared with as many tasks while no scope is open.
 pub(crate) fn outside_of_a_scope(bench: &Bench) -> Pair {
     let ours = async {
         let _open = Task::spawn(NUMBER.scope(7, std::future::pending::<()>()));

@@ -59,6 +59,41 @@ pub(crate) fn answers_of_tasks(bench: &Bench) -> Pair {
     Pair { ours: answers_per_second(ours(bench, with_layer)), peer: answers_per_second(peer(bench)) }
 }
 
+/// Two runtimes of tokio: a handler of axum that computes on the second one delays no socket, because the sockets belong to the first one.
+pub(crate) fn answers_of_two_runtimes(bench: &Bench) -> Pair {
+    let sockets = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let sockets = sockets.expect("a runtime can be built");
+    let (listener, address) = sockets.block_on(bind());
+    let listener = OnRuntime { listener, sockets: sockets.handle().clone() };
+    let server = bench.tokio.spawn(async move { axum::serve(listener, app()).await });
+    let pair = Pair { ours: answers_per_second(address), peer: answers_per_second(peer(bench)) };
+    server.abort();
+    sockets.shutdown_background();
+    pair
+}
+
+/// A listener whose connections belong to the runtime `sockets`, and not to the one that accepts them.
+struct OnRuntime {
+    listener: TcpListener,
+    sockets: tokio::runtime::Handle,
+}
+
+impl axum::serve::Listener for OnRuntime {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        let (stream, client) = self.listener.accept().await.expect("the system accepts connections");
+        let stream = stream.into_std().expect("a socket can change its runtime");
+        let _runtime = self.sockets.enter();
+        (TcpStream::from_std(stream).expect("a socket can change its runtime"), client)
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
 /// Whether the requests that are measured share a connection.
 #[derive(Clone, Copy)]
 enum Connections {
