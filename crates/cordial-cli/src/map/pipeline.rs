@@ -190,8 +190,12 @@ where
             launcher
         }
         Err(error) => {
-            // The error of a limit on memory names its own way out.
-            let advice = if error.kind() == ErrorKind::OutOfMemory { "" } else { "; run fewer commands at once (-c)" };
+            let advice = match io_error::advice(&error) {
+                // The error of a limit on memory names its own way out.
+                "" if error.kind() == ErrorKind::OutOfMemory => "",
+                "" => "; run fewer commands at once (-c)",
+                advice => advice,
+            };
             let message = format!("cannot start the threads that run commands: {}{advice}", io_error::describe(&error));
             printer.print_message(&message).await;
             return ExitReason::Error;

@@ -187,7 +187,8 @@ fn every_number_of_files_runs_all_items_or_is_refused() {
 
 #[test]
 fn a_program_with_too_few_files_names_the_limit_to_raise() {
-    for n in [8, 10, 12] {
+    // How many files are open already depends on who starts the test, so each number is tried.
+    for n in 4..=24 {
         let result = crate::harness::shell(&format!(r#"ulimit -n {n}; exec "$0" map -c1 echo ::: 1"#));
         let is_run = result.status == 0;
         assert!(is_run || result.stderr.contains("ulimit -n"), "{n} files: {}", result.stderr);
