@@ -10,7 +10,7 @@
 //!               ├── output    captures what commands write
 //!               ├── records   joblog and results, to resume a run
 //!               └── report    prints outcomes and counts failures
-//!      └► top   what runs in a program that has an observer, in a terminal
+//!      └► top   shows in a terminal what runs in a program that has an observer
 //! ```
 //!
 //! The library `cordial` limits how many items run at once, restores the order of results, and retries. `stop` says how
@@ -48,8 +48,8 @@ use crate::blocking_io::print_message;
 use crate::exit_reason::ExitReason;
 use crate::text::io_error;
 
-/// One heap for all threads. The allocator of glibc keeps several heaps for its threads. Items are
-/// allocated on one thread and freed on another, so all of these heaps would grow.
+/// An allocator with one heap for all threads. The allocator of glibc gives threads several heaps. Items are allocated on one
+/// thread and freed on another, so all of these heaps would grow.
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
@@ -60,10 +60,11 @@ fn main() -> ExitCode {
     if system::main_stack_bytes().is_none_or(|bytes| bytes >= STACK_BYTES as u64) {
         return run();
     }
-    // The stack of the main thread may be small, as after `ulimit -s 64`. This limit does not apply to other threads.
+    // The stack of the main thread may be small, for example after `ulimit -s 64`. This limit does not apply to a thread that is started
+    // with a stack size.
     let builder = thread::Builder::new().name("main".to_owned()).stack_size(STACK_BYTES);
     match system::check_room_for_thread().and_then(|()| builder.spawn(run)) {
-        // A panic has printed its message.
+        // An error means that the thread has panicked, and the panic hook has printed the message.
         Ok(thread) => thread.join().unwrap_or(ExitReason::Error.into()),
         Err(error) => {
             print_message(format_args!(

@@ -90,7 +90,7 @@ impl AttemptRecord {
         AttemptRecord { was_stopped: true, ..AttemptRecord::ended(number, node, started, exit) }
     }
 
-    /// Returns the record of an attempt that has failed or was stopped. `None` if there is none, as after the loss of its node.
+    /// Returns the record of an attempt that has failed or was stopped. `None` if there is none, for example because its node was lost.
     pub(crate) async fn find(
         shared: &ClusterShared,
         id: &JobId,
@@ -212,7 +212,7 @@ impl Cluster {
             let message = match reply {
                 Ok(reply) => reply["message"].clone(),
                 Err(NetError::Api { code: 10037, .. }) => break,
-                // Without the stream, there is no dead letter.
+                // If the stream does not exist, there is no dead letter.
                 Err(failed) if failed.is_no_stream() => break,
                 Err(failed) => return Err(error(failed)),
             };

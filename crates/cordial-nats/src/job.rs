@@ -212,7 +212,7 @@ pub(crate) async fn cancel(shared: &ClusterShared, id: &JobId) -> Result<bool, C
         Err(error) if error.is_second_of_subject() => false,
         Err(error) => return Err(refused(&format!("cancel the job {id}"), error)),
     };
-    // Also done if the job had a result: an earlier `cancel` may have failed after it had written the result.
+    // The rest is done even if the job had a result: an earlier `cancel` may have failed after it had written the result.
     let end = || connection.publish_empty(subjects.of("end", id));
     end();
     let purge = format!("STREAM.PURGE.{}", subjects.jobs_stream(id.group()));
@@ -222,7 +222,7 @@ pub(crate) async fn cancel(shared: &ClusterShared, id: &JobId) -> Result<bool, C
             end();
             Ok(is_first)
         }
-        // Without its stream, there is no job to remove.
+        // If the stream does not exist, there is no job to remove.
         Err(error) if error.is_no_stream() => Ok(is_first),
         Err(error) => Err(refused(&format!("remove the job {id} from its stream"), error)),
     }

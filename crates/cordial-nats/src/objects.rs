@@ -376,7 +376,7 @@ async fn look_up(shared: &ClusterShared, name: &str) -> Result<Option<StoredDesc
     let ClusterShared { connection, subjects, .. } = shared;
     let (stream, subject) = (subjects.files_stream(), subjects.object_description(name));
     let failed = |error| refused(&format!("look the object {name:?} up"), error);
-    // Without a store there is no object, and a direct get of one has no answer.
+    // If there is no store, there is no object, and a direct get gets no answer.
     if !with_tries(|| shared.has_files()).await.map_err(failed)? {
         return Ok(None);
     }

@@ -44,7 +44,7 @@ impl PieceWatch {
         loop {
             let message = self.subscription.next().await?;
             let last = message.subject.as_str().rsplit('.').next().unwrap_or_default();
-            // Without a `-`, it is the record of a failed attempt; without a number after it, a claim.
+            // A last token without a `-` belongs to the record of a failed attempt, and one without a number after the `-` to a claim.
             let Some((attempt, number)) = last.split_once('-') else { continue };
             if let (Ok(attempt), Ok(number)) = (attempt.parse(), number.parse()) {
                 return Some(Piece { attempt, number, bytes: message.payload });

@@ -167,7 +167,7 @@ mod tests {
     fn the_answers_of_many_nodes_all_wait_to_be_read() {
         let waiters = Arc::new(Waiters::default());
         let mut waiter = waiters.add();
-        // As long as that of a node with some hundred functions.
+        // The answer of a node with some hundred functions is as long.
         let answer = message(None, &[b' '; 20_000]);
         for _ in 0..1000 {
             assert!(waiters.deliver(&answer));

@@ -136,7 +136,7 @@ impl ObserverShared {
         let inspector = self.collector().inspector.clone();
         let (sender, receiver) = mpsc::channel();
         let asked = inspector.clone();
-        // Without the lock of the collector.
+        // The lock of the collector is not held meanwhile, because this thread waits for code of the program.
         self.program_code.start_text(move || drop(sender.send(asked.snapshot().to_string())));
         self.dump_of(&inspector, receiver.recv_timeout(LIMIT).ok())
     }

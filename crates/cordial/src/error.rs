@@ -240,7 +240,7 @@ impl fmt::Display for StartError {
                 "the child {id:?} had not finished starting after {timeout:?}; set another limit with `start_timeout`"
             ),
             StartError::Ignored(id) => write!(f, "the child {id:?} is not needed: its `init` returned `Ignore`"),
-            // Without the words "was shut down": the supervisor has not started.
+            // Only the reason is printed: the words "was shut down" would be wrong for a supervisor that has not started.
             StartError::GaveUp(Exit::Shutdown(Some(text))) => f.write_str(text),
             StartError::GaveUp(exit) => exit.fmt(f),
             StartError::Child { id, exit } => {

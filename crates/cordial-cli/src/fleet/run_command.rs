@@ -267,7 +267,7 @@ async fn run_in(
         is_timed_out
     };
     let ended = if is_timed_out {
-        // Not `finish`, which would wait for a process that cannot be killed.
+        // The group is dropped, because `finish` would wait for a process that cannot be killed.
         drop(group);
         CommandEnd::TimedOut
     } else {

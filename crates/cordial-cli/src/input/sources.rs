@@ -94,7 +94,7 @@ impl Sources {
         let mut stdin = Some(stdin);
         let count = Arc::new(RecordCount::default());
         let Grouping { max_records, max_lines, shares, .. } = &self.grouping;
-        // Then the last group is divided among several items, so the number of items does not follow from the number of records.
+        // If the last group is divided among several items, the number of items does not follow from the number of records.
         let is_divided = shares.is_some() && *max_records != Some(1);
         let is_counted =
             self.edit.eof.is_none() && !self.joins_lines && max_records.is_some() && max_lines.is_none() && !is_divided;

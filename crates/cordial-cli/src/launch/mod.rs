@@ -11,10 +11,13 @@
 //! wait here, in the order of the items. Second, starting a command blocks a thread for a fraction of a millisecond, which must
 //! not delay tasks.
 //!
-//! This folder decides neither which items run nor whether a failed item is tried again, with these exceptions. No command may
-//! start after the item that halts the run, so outcomes are counted here. No command may start before the previous item of its
-//! slot is recorded, so the last attempt of an item is recorded here. An attempt is repeated here if the system had too few
-//! processes or open files for it, or if its connection has failed.
+//! The module `map` decides which items run, and whether a failed item is tried again. Three parts of that work are here:
+//!
+//! - Outcomes are counted here, because no command may start after the item that halts the run.
+//! - The last attempt of an item is recorded here, because no command may start in a slot before the previous item of that slot is
+//!   recorded.
+//! - An attempt is repeated here if the system had too few processes or open files for it, or if the connection to its machine has
+//!   failed.
 
 mod child;
 mod feeder;

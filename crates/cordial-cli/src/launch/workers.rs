@@ -326,9 +326,9 @@ impl Workers {
             input.release();
         }
         if !is_unfinished && is_last {
-            // Here rather than in the task of the item, so that an item is recorded before its slot is used again.
+            // The item is recorded here and not in its task, so that it has its record before its slot is used again.
             if config.records.record(&mut outcome).await.is_err() {
-                // The run cannot continue. Running commands may finish.
+                // Without records, the run cannot continue. Running commands may finish.
                 config.stop.raise(StopLevel::Drain);
             }
             config.halt.count(outcome.result.as_ref().map_or_else(ItemFailure::status, |()| 0), &config.stop);

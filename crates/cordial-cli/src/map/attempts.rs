@@ -30,7 +30,7 @@ pub(super) struct ItemRun {
     /// The outcome of the last failed attempt. It is kept here because the exit of a task cannot carry the output of a
     /// command.
     failed_outcome: Mutex<Option<Outcome>>,
-    /// Charges the bytes of the item until the item has succeeded, or its failure has left the stream.
+    /// Charges the bytes of the item to the memory budget until the item has succeeded, or the stream has returned its failure.
     _charge: Charge,
 }
 
@@ -72,7 +72,7 @@ impl ItemRun {
 /// The error of a task whose attempt failed. The outcome is in `ItemRun`.
 #[derive(Debug)]
 pub(super) struct AttemptFailed {
-    /// Whether no further attempt follows.
+    /// Whether this was the last attempt.
     is_final: bool,
 }
 
@@ -150,7 +150,8 @@ impl ItemRunner {
                     Outcome::without_process(Arc::clone(&run.item), 0, 0, failure, &runner.budget)
                 }
             };
-            // An item that is recorded has ended: its command has succeeded, and only its result could not be saved.
+            // The launcher has recorded the outcome if this was the last attempt, or if the command succeeded. A recorded item is not tried again: if
+            // attempts are left, its command has succeeded, and only its result could not be saved.
             let may_retry =
                 !outcome.is_recorded && attempt < runner.max_attempts && runner.stop.level() == StopLevel::Running;
             if may_retry && outcome.result.as_ref().is_err_and(|failure| !failure.is_unfinished()) {
@@ -161,12 +162,12 @@ impl ItemRunner {
         }
     }
 
-    /// Returns the outcome of the last attempt, and records it, unless the launcher has done so or the item is unfinished. The
-    /// launcher does not record an outcome after which it expects a further attempt.
+    /// Returns the outcome of the last attempt. If the item is finished and its outcome has no record, records it first: the launcher
+    /// records only an outcome after which it expects no further attempt.
     async fn finish(&self, run: &ItemRun, mut outcome: Outcome) -> Result<Outcome, AttemptFailed> {
         let is_unfinished = outcome.result.as_ref().is_err_and(ItemFailure::is_unfinished);
         if !is_unfinished && !outcome.is_recorded && self.records.record(&mut outcome).await.is_err() {
-            // The run cannot continue. Running commands may finish.
+            // Without records, the run cannot continue. Running commands may finish.
             self.stop.raise(StopLevel::Drain);
         }
         if outcome.result.is_ok() {
@@ -180,7 +181,7 @@ impl ItemRunner {
 /// Returns the pause before an attempt: 100 ms before the second, doubled each time, at most 30 s, plus a random part
 /// of up to half of that, so that items that failed together are not retried together.
 ///
-/// The pause is here, because a pause of the library's `Retry` would not end early when the run is
+/// `attempt` waits for this pause itself, because a pause of the library's `Retry` would not end early when the run is
 /// stopped.
 fn retry_delay(attempt: u32) -> Duration {
     let delay = Duration::from_millis(100).saturating_mul(1 << attempt.saturating_sub(2).min(20));

@@ -130,7 +130,7 @@ impl Config {
             None => Program::Searched,
         };
         check_machine(&options)?;
-        // Read only once here, because the file of -c may be a pipe.
+        // The limit is read only here, because the file of `-c` may be a pipe, which can be read only once.
         let n_at_once = options.concurrency.number(system::max_concurrency())?;
         if options.remote.is_used() && command.calls_function() {
             return Err(

@@ -444,7 +444,7 @@ where
     E: AsyncWrite + Unpin,
 {
     let Some(lines) = lines else { return Ok(()) };
-    // Not until `lines` is empty: commands that still run may send further lines all the time.
+    // Only the lines that wait now are printed: commands that still run may send further lines all the time, so `lines` may never be empty.
     for _ in 0..lines.len() {
         if let Some(batch) = lines.recv().await {
             printer.print_lines(batch).await?;

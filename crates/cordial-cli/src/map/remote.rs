@@ -53,7 +53,7 @@ pub(super) fn remote(
     for list in &given.hosts {
         for entry in list.split(',').map(str::trim) {
             match entry {
-                // As for GNU parallel.
+                // `..` means the same as for GNU parallel.
                 ".." => entries.extend(from_file(&default_file())?),
                 _ => entries.push(entry.to_owned()),
             }

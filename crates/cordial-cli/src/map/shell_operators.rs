@@ -268,7 +268,7 @@ fn operator_before_blank(word: &[u8], follows_item: bool) -> Option<&'static str
     // `> quoted text` and `> 5` are no redirections.
     let is_file = || next.iter().any(u8::is_ascii_alphabetic) && parts.clone().all(is_operator);
     match first {
-        // Not `| sort | name |`, which is a line of a table.
+        // A word that ends with `|` does not count, because `| sort | name |` is a line of a table.
         b"|" | b"|&" | b"||" | b"&&" if system::is_command(next) && !word.ends_with(b"|") => Some(CONDITION),
         b";" if system::is_command(next) => Some(END),
         _ if COMPLETE.contains(&first) && is_operator(next) => Some(REDIRECTION),

@@ -57,7 +57,7 @@ pub(super) fn pass_blocks(
 /// writing that record.
 fn block_length(file: &SplicedFile, at: u64, size: usize, separator: &Separator) -> Option<usize> {
     let rest = file.length().ok()?.checked_sub(at)?;
-    // Read ahead, so that the thread that starts commands does not wait for the disk.
+    // The block is read ahead, so that the thread that starts commands does not wait for the disk.
     file.read_ahead(at, size);
     if rest <= size as u64 {
         let mut tail = vec![0; TAIL_BYTES];

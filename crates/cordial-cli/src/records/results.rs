@@ -140,7 +140,7 @@ impl ResultsDirectory {
         for entry in entries {
             let directory = entry.map_err(|error| cannot_read(path, error))?.path();
             let Some(number) = directory.file_name().and_then(|name| record_number(name.to_str()?)) else { continue };
-            // Without a status, the item was not finished.
+            // An item whose directory has no status was not finished.
             let Some(status) = read_status(&directory) else { continue };
             let item = fs::read(directory.join("item")).map_err(|_| {
                 format!(

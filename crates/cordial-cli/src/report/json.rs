@@ -30,7 +30,7 @@ pub(super) async fn write_object<W: AsyncWrite + Unpin>(
     outcome: &mut Outcome,
     output: &mut W,
 ) -> Result<(), CopyError> {
-    // Before the status is written, because an output that cannot be read makes the item fail.
+    // The output is read before the status is written, because an output that cannot be read makes the item fail.
     let checked = [is_utf8(&mut outcome.stdout), is_utf8(&mut outcome.stderr)];
     let [is_stdout_text, is_stderr_text] = checked.map(|checked| {
         checked.unwrap_or_else(|error| {

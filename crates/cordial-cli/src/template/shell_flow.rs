@@ -77,7 +77,7 @@ impl Flow {
             let evaluated = self.evaluated.iter().filter(|(other, _)| *other == name);
             checks.extend(evaluated.map(|(_, check)| (placeholder, *check)));
         }
-        // Last, because the messages of the other checks say more about the item.
+        // These checks come last, because the messages of the other checks say more about the item.
         let fallbacks = [(self.expands, Check::Plain), (self.calculates, Check::NoCommand)];
         for (_, check) in fallbacks.into_iter().filter(|(applies, _)| *applies) {
             checks.extend(placeholders.clone().map(|placeholder| (placeholder, check)));

@@ -210,7 +210,7 @@ impl ShellLine {
                 false => return Err(ItemFailure::NotANumber),
             }
         }
-        // Last, because the errors of the other checks say more about the item.
+        // This check comes last, because the errors of the other checks say more about the item.
         self.check_commands(insertion)?;
         let os_string = |bytes| system::os_string(bytes).map_err(|NotUnicode| ItemFailure::NotUnicode);
         let mut variables: Vec<(Cow<'_, str>, Cow<'_, [u8]>)> =

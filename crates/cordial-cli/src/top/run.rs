@@ -115,7 +115,7 @@ fn show(options: TopOptions) -> Result<ExitReason, String> {
 /// for the rest of a key, or in a write to a terminal that accepts no data.
 async fn end_program(signal: StopSignal) {
     let restored = cordial::Task::spawn(async {
-        // First, because it disables the raw mode before it writes. A write may block.
+        // `try_restore` comes first, because it disables the raw mode before it writes. A write may block.
         let _ = ratatui::try_restore();
         let _ = execute!(io::stdout(), Show);
     });
@@ -186,7 +186,7 @@ fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopS
                         ratatui::try_restore()?;
                         execute!(io::stdout(), Show)?;
                         suspend_this_job();
-                        // Also needed if the system has not suspended this program: it does not if no shell could continue it.
+                        // The screen is set up again even if the system has not suspended this program: the system does not if no shell could continue it.
                         enter(terminal)?;
                     }
                     KeyEffect::Quit => return Ok(None),

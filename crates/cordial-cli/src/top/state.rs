@@ -264,7 +264,7 @@ impl TopState {
                 self.select_first();
             }
             KeyCode::Char('/') => {
-                // Only tasks are filtered.
+                // Only the view of the tasks has a filter.
                 if self.wanted.view != View::Tasks {
                     self.show(View::Tasks);
                 }

@@ -67,7 +67,7 @@ impl Connection {
         let setup = async { Ok::<_, BoxError>((handshake.await?, service.await?)) };
         let (stream, service) = tokio::select! {
             biased;
-            // First, so that a request that has arrived before the shutdown is answered.
+            // The setup is polled first, so that a request that has arrived before the shutdown is answered.
             setup = setup => match setup {
                 Ok(setup) => setup,
                 Err(error) => return connection_failed(&error),

@@ -287,7 +287,7 @@ impl Driver {
     /// Waits until a descriptor is readable, the thread is woken, or the time is over.
     fn wait(&mut self, limit: Option<Duration>) -> Vec<Readable> {
         let limit = self.wake_outputs(limit);
-        // Rounded up: a wait that ends too early would be followed by others without a pause.
+        // The limit is rounded up: a wait that ends too early would be followed by others without a pause.
         let limit = limit.map(|limit| limit + Duration::from_micros(100));
         let limit = limit.map(|limit| Timespec {
             tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
@@ -521,7 +521,7 @@ impl Driver {
         let Some(worker) = state.workers.get_mut(&id) else { return };
         let was_ended = worker.was_ended();
         let was_ready = worker.was_ready;
-        // Only if the pool had to kill the worker for its socket: the status of a worker that has died by itself says more.
+        // The reason counts only if the pool had to kill the worker because of its socket: the status of a worker that has died by itself says more.
         let broken = worker.broken.clone().filter(|_| worker.end == End::Killed);
         let died_early = !worker.is_proven && matches!(worker.end, End::None | End::Broken { .. });
         let call: Option<Call> = worker.call.take();

@@ -193,7 +193,8 @@ impl Pool {
         let shared = &self.handle.shared;
         let mut phases = shared.phases.subscribe();
         shared.stop(shared.config.grace);
-        // Not `== Stopped`, because a supervisor may open the pool again at once. The wait does not fail: `shared` has the sender.
+        // The phase may be `Open` at the end of the stop, because a supervisor may open the pool again at once. The wait does not fail: `shared` has
+        // the sender.
         let _ = phases.wait_for(|phase| *phase != Phase::Stopping).await;
     }
 

@@ -6,7 +6,8 @@ use super::clock::now;
 use super::shared::{PoolShared, WorkerState};
 use super::statistics::{PoolStatistics, WorkerActivity, WorkerInfo};
 
-/// Returns the statistics at this moment. In a forked process, the pool has no workers and no calls.
+/// Returns the statistics at this moment. In a forked process, all of them are zero: the workers and the calls belong to the process that has
+/// started the pool.
 pub(super) fn read_statistics(shared: &PoolShared) -> PoolStatistics {
     if shared.is_forked() {
         return PoolStatistics::default();
@@ -29,6 +30,7 @@ pub(super) fn read_statistics(shared: &PoolShared) -> PoolStatistics {
     let mut workers: Vec<WorkerInfo> = workers.collect();
     let counters = state.counters;
     let (queued, running) = (state.queue.len(), state.n_running());
+    // The lock is released first, because calls need it and reading files takes longer.
     drop(state);
     for worker in &mut workers {
         worker.resident_memory = resident_memory(worker.os_pid);
@@ -46,7 +48,7 @@ pub(super) fn read_statistics(shared: &PoolShared) -> PoolStatistics {
     }
 }
 
-/// Reads how much physical memory a process uses, in bytes.
+/// Reads how much physical memory a process uses, in bytes. `None` if `/proc` does not show it.
 fn resident_memory(os_pid: i32) -> Option<u64> {
     let pages: u64 = fs::read_to_string(format!("/proc/{os_pid}/statm")).ok()?.split(' ').nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)

@@ -13,18 +13,20 @@ pub struct PoolStatistics {
     pub queued: usize,
     /// How many calls run.
     pub running: usize,
-    /// How many calls were made since the start of the pool.
+    /// How many calls the pool has accepted since it was started.
     pub calls: u64,
-    /// How many calls were lost with their worker: by a crash, a limit, or a kill from outside.
+    /// How many calls ended with [`Exit::Lost`](cordial::Exit::Lost) because their worker process ended: it crashed, exited, reached a limit, or was
+    /// killed from outside.
     pub lost: u64,
-    /// How many calls were killed with their worker: their task was killed, or did not end in time after it was asked to shut down, as by the
-    /// limit of an await.
+    /// How many calls ended because the pool killed their worker: the task of the call was killed, or the call was asked to shut down and did not
+    /// end in time. A call is asked to shut down, for example, when the limit of its await has passed.
     pub killed: u64,
     /// How many workers were started.
     pub started: u64,
     /// How many workers were asked to exit after as many calls as [`recycle_after`](crate::PoolBuilder::recycle_after) allows.
     pub recycled: u64,
-    /// How many attempts to start a worker have failed, including those whose worker has ended by itself within a second, before its first call.
+    /// How many attempts to start a worker have failed. An attempt has also failed if the worker ends by itself before its first call, less than a
+    /// second after it was ready.
     pub failed_starts: u64,
 }
 
@@ -32,17 +34,17 @@ pub struct PoolStatistics {
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct WorkerInfo {
-    /// Its OS process.
+    /// The id of the OS process.
     pub os_pid: i32,
     /// What the worker does.
     pub activity: WorkerActivity,
-    /// How many calls it was given.
+    /// How many calls the worker was given.
     pub calls: u64,
-    /// How much physical memory it uses, in bytes. `None` where the system does not show it.
+    /// How much physical memory the worker uses, in bytes. `None` if `/proc` does not show it, for example on macOS.
     pub resident_memory: Option<u64>,
-    /// How long ago it was started.
+    /// How long ago the worker was started.
     pub age: Duration,
-    /// How long it has been doing what `activity` says.
+    /// How long the worker has been doing what `activity` says.
     pub active_for: Duration,
 }
 
@@ -79,7 +81,7 @@ impl fmt::Display for WorkerInfo {
 }
 
 impl PoolStatistics {
-    /// Returns what snapshots show below the process of the pool.
+    /// Returns the lines that a snapshot shows below the process of the pool.
     pub(super) fn lines(&self) -> Vec<String> {
         let PoolStatistics { queued, running, calls, lost, killed, .. } = self;
         let first = format!("{running} running, {queued} waiting; {calls} calls, {lost} lost, {killed} killed");

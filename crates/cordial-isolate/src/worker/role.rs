@@ -123,7 +123,7 @@ pub(crate) fn socket_number(socket: impl AsFd) -> io::Result<u64> {
     Ok(metadata.ino())
 }
 
-// Not with `rustix`: a group or session that was made outside the PID namespace has the number 0, which a `Pid` of `rustix` cannot hold.
+// These functions use `nix`: a group or session that was made outside the PID namespace has the number 0, which a `Pid` of `rustix` cannot hold.
 
 fn leads_its_group() -> bool {
     unistd::getpgrp() == unistd::getpid()

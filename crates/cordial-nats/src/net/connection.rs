@@ -64,7 +64,7 @@ pub(crate) struct HandlerSubscription {
 impl HandlerSubscription {
     /// Unsubscribes. What the server has sent before is still handled; then the handler is dropped.
     pub(crate) fn drain(&self) {
-        // Fails after an earlier call, because the channel is full then.
+        // An error means that an earlier call has filled the channel.
         let _ = self.drain.try_send(());
     }
 }

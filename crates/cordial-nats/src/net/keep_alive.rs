@@ -68,7 +68,7 @@ struct Table {
     is_swept: bool,
 }
 
-/// Renews a lease, or sends heartbeats, until it is dropped.
+/// Renews a lease, or sends heartbeats, until this guard is dropped.
 #[derive(Debug)]
 pub(crate) struct KeepAliveGuard {
     key: u64,

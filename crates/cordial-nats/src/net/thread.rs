@@ -95,7 +95,7 @@ pub(super) async fn serve(
     loop {
         tokio::select! {
             biased;
-            // First, so that a thread with much to do still renews leases.
+            // The sweep comes first, so that a thread with much to do still renews leases.
             _ = sweep.tick(), if keep_alives.is_swept() => keep_alives.sweep(&client, &inbox),
             Some(executed) = OptionFuture::from(executing.as_mut()) => {
                 executing = None;
@@ -168,7 +168,7 @@ async fn execute(client: Client, command: Command, confirm_to: Option<String>) -
             Some(subject) => client.subscribe(subject).await.map_or(Executed::Nothing, Executed::Confirmations),
             None => Executed::Nothing,
         },
-        // Not awaited here: it lasts until a server is connected, and further commands have to be executed meanwhile.
+        // The flush runs beside further commands, because it lasts until a server is connected.
         Command::Flush(flushed) => Executed::Running(
             async move {
                 let _ = client.flush().await;

@@ -1,13 +1,13 @@
 //! Workers, which serve the functions of a fleet.
 //!
 //! ```text
-//!                       ┌── a slot each ──► job: lease ─► claim ─► function ─► result ─► acknowledgement
-//!  server ─► pull loop ─┤
-//!           (a process) └── a slot each ──► call: heartbeats ─► function ─► outcome
+//!                                   ┌── a slot for each job ──► lease ─► claim ─► function ─► result ─► acknowledgement
+//!  server ─► process of the worker ─┤
+//!                                   └── a slot for each call ──► heartbeats, function ─► outcome
 //! ```
 //!
-//! The slot of a job is free when its function has ended. The thread of the connection then sends the result and the
-//! acknowledgement.
+//! A job occupies its slot until its function has ended. Then the slot is free, and the thread of the connection sends the result and
+//! the acknowledgement.
 
 mod builder;
 mod claim;

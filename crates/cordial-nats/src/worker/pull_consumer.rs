@@ -78,12 +78,12 @@ impl PullConsumer {
         let inbox = shared.connection.new_inbox();
         let requests = Requests { n_open: 0, n_requests: 0, last_message: Instant::now(), is_in_doubt: false };
         let requests = Arc::new(Mutex::new(requests));
-        // Needs no bound: the server sends no more jobs than were asked for.
+        // The channel needs no bound: the server sends no more jobs than were asked for.
         let (to, events) = mpsc::unbounded_channel();
         let (connection, lease) = (shared.connection.clone(), shared.lease);
         let (received, node) = (requests.clone(), node.clone());
         let handler = move |message| {
-            // Held until the event is sent, so that `ask` counts each job once: as open, or as one of the events.
+            // The lock is held until the event is sent, so that `ask` counts each job once: as open, or as one of the events.
             let mut requests = lock(&received);
             if let Some(event) = receive(&connection, &node, lease, &mut requests, message) {
                 let _ = to.send(event);

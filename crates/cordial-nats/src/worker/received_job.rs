@@ -1,7 +1,7 @@
-//! `ReceivedJob`: a job that has arrived, how old it may be, and its lease.
+//! `ReceivedJob`: a job that has arrived, its lease, and how long it may have been on its way.
 //!
-//! From the arrival on, the thread of the connection renews the lease, and takes requests to end the job: user code may block every
-//! worker of the runtime for longer than the lease before the run begins.
+//! As soon as a job has arrived, the thread of the connection renews its lease and takes requests to end it. User code may block every
+//! thread of the runtime, so the run may begin only after the first lease would have run out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,26 +12,28 @@ use tokio::time::Instant;
 use super::node::RunRegistration;
 use crate::net::{CancellationToken, KeepAliveGuard, ReplySubject};
 
-/// After how long without a message the requests for jobs are taken for lost.
+/// If the server sends no message for this long, the requests for jobs count as lost.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
 
-/// A job that has arrived. Dropping it ends the renewals.
+/// A job that has arrived. Dropping it ends the renewals of the lease.
 pub(super) struct ReceivedJob {
     pub(super) message: Message,
-    /// Whether so little of the lease may be left that another worker has the job, or will have it soon.
+    /// Whether the job may have been on its way for so long that its lease has run out, or soon will. Then another worker may have the job.
     pub(super) is_late: bool,
     /// The server sent the job after this time.
     pub(super) sent_after: Instant,
-    /// Where its acknowledgements go.
+    /// Where the acknowledgements of the job go.
     pub(super) reply: Option<Arc<ReplySubject>>,
+    /// Ends the run before it has a result.
     pub(super) cancellation: Arc<CancellationToken>,
-    /// Its entry in the table of the node. `None` if the message is not a job.
+    /// The entry of the job in the table of the node. `None` if the message is not a job.
     pub(super) registered: Option<RunRegistration>,
-    /// `None` if the job is late, or the message is not a job. The renewals of a late job begin with its run.
+    /// Renews the lease. `None` if the message is not a job, or if the job is late: the lease of a late job is renewed only while the job runs.
     pub(super) lease: Option<KeepAliveGuard>,
 }
 
-/// Returns whether a message that was sent after this time and arrives now is late.
+/// Returns whether a message that arrives now counts as late: the server may have sent it as early as `sent_after`, and more than five seconds, or
+/// half of the lease, have passed since then.
 pub(super) fn is_late(sent_after: Instant, lease: Duration) -> bool {
     sent_after.elapsed() > SILENCE.min(lease / 2)
 }

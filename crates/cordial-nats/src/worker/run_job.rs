@@ -73,7 +73,7 @@ pub(super) async fn run_job(settings: Settings, node: Arc<NodeState>, received: 
     let (Some(id), Some(registered), Some(job), Some(info)) =
         (JobId::of_subject(&subject), registered, JobHeaders::read(&headers), info)
     else {
-        // Not a job of this library, so no program waits for its result.
+        // The message is not a job of this library, so no program waits for its result.
         contain(|| warn!(target: "cordial::fleet", subject = subject.as_str(), "not_a_job"));
         delivery.settle("+TERM");
         return;
@@ -123,7 +123,7 @@ impl JobRun {
             Some(_) => return self.delivery.abandon(),
         }
         if let Some(error) = settings.pool_refusal() {
-            // Without a claim: a pool may be away for long, and each claim would stay in the stream of the results.
+            // The job is not claimed first: a pool may be away for long, and each claim would stay in the stream of the results.
             return self.give_back_without_pool(&error.to_string()).await;
         }
         let arrival = fastrand::u64(1..);
@@ -191,7 +191,7 @@ impl JobRun {
                 record.publish(shared, id);
                 let delay = job.delay_after(number);
                 let JobRun { delivery, lease, .. } = self;
-                // Before the job is given back: a renewal that follows would replace the delay by a whole lease.
+                // The renewals end before the job is given back: a renewal that follows would replace the delay by a whole lease.
                 drop(lease);
                 delivery.give_back_after(delay);
             }
@@ -224,7 +224,7 @@ impl JobRun {
             CancelReason::WorkerStops => {
                 // Code that blocks ends later. Its result is not awaited.
                 let _ = tokio::time::timeout(KILL_LIMIT, end_task(task, Shutdown::BrutalKill)).await;
-                // Before the job is given back: the next worker looks for it.
+                // The record is kept before the job is given back, because the next worker looks for the record.
                 let record = AttemptRecord::stopped(number, &node.name, started);
                 record.keep(shared, id, STOP_RECORD_LIMIT).await;
                 self.delivery.abandon();

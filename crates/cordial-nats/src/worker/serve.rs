@@ -64,7 +64,7 @@ pub(super) async fn serve(
         let subscription = shared.connection.subscribe(shared.subjects.call(function), Some(QUEUE)).await;
         calls.push(subscription.map_err(subscribed)?);
     }
-    // After the subscriptions: its answer shows that the server has these as well, so calls find this worker.
+    // The consumer is ensured after the subscriptions: the answer of the server shows that it has these as well, so calls find this worker.
     let limits = ensure_consumer(&shared.connection, &shared.subjects, &group, shared.lease).await?;
     let consumer = PullConsumer::new(&shared, &node, limits).await.map_err(|error| refused("ask for jobs", error))?;
     process::set_label(format!("worker of the group {group}"));
@@ -233,7 +233,7 @@ impl ServingWorker {
             };
             if let Some(reason) = lost {
                 contain(|| debug!(target: "cordial::fleet", node = &*node.name, reason, "pull_lost"));
-                // Before the wait: a request that the server still has would bring jobs that nothing takes.
+                // The consumer is closed before the wait: a request that the server still has would bring jobs that nothing takes.
                 let limits = consumer.limits();
                 consumer.close(&shared).await;
                 // No slot stays reserved for jobs: none arrives before the restart, which may take long.

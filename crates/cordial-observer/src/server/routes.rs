@@ -119,7 +119,7 @@ struct Session {
     token: String,
 }
 
-/// Exchanges a token for a cookie. If an authorizer decides alone, any text is taken for a token, and the cookie has no effect.
+/// Exchanges a token for a cookie. If only an authorizer decides, every text is accepted as a token, and the cookie has no effect.
 async fn session(State(shared): Observed, request: Request) -> RouteResult {
     let (parts, body) = request.into_parts();
     let Session { token } = read(&shared, &parts, body).await?;

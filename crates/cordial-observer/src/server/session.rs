@@ -83,7 +83,7 @@ async fn caller(shared: &Arc<ObserverShared>, parts: &Parts) -> Result<Caller, R
     Ok(Caller { rights: rights.and(options.allowed), who, by_cookie: bearer.is_none() })
 }
 
-/// Asks the authorizer, if there is one. It is code of the program, and runs in a task of its own: a panic denies the request.
+/// Asks the authorizer, if there is one. The authorizer is code of the program, and runs in a task of its own, so that a panic denies the request.
 async fn access(shared: &Arc<ObserverShared>, parts: &Parts) -> Access {
     if shared.options.authorizer.is_none() {
         return Access::full();

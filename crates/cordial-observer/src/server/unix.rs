@@ -217,7 +217,7 @@ mod tests {
     fn a_socket_that_does_not_listen_yet_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        // As a program that was killed leaves it.
+        // A program that was killed leaves such a socket.
         drop(UnixListener::bind(&path).unwrap());
         let first = UnixSocket::bind_with(&path, || {
             assert!(is_in_use(&UnixSocket::bind(&path).unwrap_err()));

@@ -172,7 +172,7 @@ where
                     [unwound.into_panic(), dropped.err().and_then(Unwound::into_panic)]
                 }
             };
-            // Again: the destructors may have sent messages, and a poll that has panicked has not dropped its spares.
+            // The spares are dropped again: the destructors may have sent messages, and a poll that has panicked has not dropped its spares.
             own_poll.drop_spares();
             lineage = end(runtime, pid, span.as_deref(), &mut exit, panics);
             match value {

@@ -59,7 +59,7 @@ impl Effect {
     /// lock, because it runs user wakers.
     pub(crate) fn act(self) {
         drop(self.unused);
-        // Before the message: a server that traps exits must not see a request as an exit.
+        // The notices are given before the message is delivered: a server that traps exits must not see a request as an exit.
         self.notices.into_iter().flatten().for_each(|notice| notice.give());
         if let Some(message) = self.message {
             for trap in self.traps {

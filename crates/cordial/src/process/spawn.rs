@@ -179,7 +179,7 @@ impl Spawn {
                 Ok(SpawnedTask { pid, join: executor.prepare(reserved, process).start(executor), is_linked })
             }
             Err(refusal) => {
-                // First, because what the future holds may belong to the slot that `clear` frees for another child.
+                // The future is dropped first, because what it holds may belong to the slot that `clear` frees for another child.
                 drop(process);
                 self.clear();
                 Err(refusal)
@@ -212,7 +212,7 @@ impl Spawn {
                 Ok(pid)
             }
             Err(refusal) => {
-                // First, for the same reason as in `start`.
+                // The future is dropped first, for the same reason as in `start`.
                 drop(process);
                 self.refuse(&refusal);
                 Err(refusal)

@@ -280,7 +280,7 @@ where
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
         let shared = &self.server.0;
-        // First, because a thread of the parent process may have held the lock of the mailbox at the fork.
+        // This check comes first, because a thread of the parent process may have held the lock of the mailbox at the fork.
         if let Err(refusal) = shared.runtime.refuse_forked() {
             return self.fail_at(Exit::Refused(refusal), cx);
         }

@@ -174,7 +174,7 @@ where
 
     /// Returns when and by whom the message is sent, and the scope that it carries. Pending if other processes run first.
     fn poll_sender(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(Sent, Option<Scope>), Exit>> {
-        // First, because a thread of the parent process may have held the lock of the mailbox at the fork.
+        // This check comes first, because a thread of the parent process may have held the lock of the mailbox at the fork.
         if let Err(refusal) = self.server.0.runtime.refuse_forked() {
             discard(self.message.take());
             return Poll::Ready(Err(Exit::Refused(refusal)));

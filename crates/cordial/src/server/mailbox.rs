@@ -245,7 +245,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
                     self.is_receiver_waiting.store(true, Ordering::Relaxed);
                     return Poll::Pending;
                 }
-                // Without the exchange, which costs more than it saves.
+                // A single message is taken from the queue itself, because an exchange of the queues would cost more than it saves.
                 1 => &mut state.queue,
                 _ => {
                     std::mem::swap(&mut batch.messages, &mut state.queue);
@@ -343,7 +343,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
                 (None, failed, Unhandled::Keep)
             }
         };
-        // Without the lock, because an exit may hold an error of the user, whose destructor may panic.
+        // Dropped without the lock, because an exit may hold an error of the user, whose destructor may panic.
         discard(replaced);
         if !failed.is_empty() {
             let exit = exit_of_unanswered(exit);

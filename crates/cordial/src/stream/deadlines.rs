@@ -235,7 +235,7 @@ impl SharedDeadlines {
             if let DeadlineAction::Abandon(pid, poll, timed_out) = &action {
                 if !polls.is_stuck(*pid, *poll) {
                     let action = DeadlineAction::Abandon(*pid, polls.of(*pid), timed_out.clone());
-                    // Kept without a time if the process has ended: its reply may not have been taken.
+                    // If the process has ended, the deadline stays, without a time: the reply of the process may not have been taken.
                     let at = if self.runtime.is_alive(*pid) { now.checked_add(ABANDON_AFTER) } else { None };
                     *deadline = Some(SlotDeadline { at, action });
                     continue;

@@ -140,7 +140,7 @@ impl<T: Send + 'static> Future for YieldMany<'_, T> {
         if results.is_pending() {
             self.state = YieldManyState::Waiting(waiting);
         } else if ends_at_this_await(cx) {
-            // As `HeldValues`, which drops each result on its own: two destructors that panic would abort the program.
+            // `HeldValues` drops each result on its own: two destructors that panic in one drop would abort the program.
             drop(results.map(HeldValues::from_iter));
             return Poll::Pending;
         }

@@ -145,7 +145,7 @@ impl GroupTable {
     /// Sends a signal to all running groups.
     pub(crate) fn signal(&self, signal: Signal) {
         for group in &self.lock().running {
-            // Fails only if no process of the group is left, or all of them run as another user, as after `sudo`.
+            // Fails only if no process of the group is left, or all of them run as another user, for example after `sudo`.
             let _ = kill_process_group(*group, signal);
         }
     }

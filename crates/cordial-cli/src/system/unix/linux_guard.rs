@@ -85,7 +85,7 @@ pub(crate) fn run_guard() -> ExitCode {
     let mut running = HashSet::new();
     let is_over = read_messages(&mut running).unwrap_or(false);
     for group in &running {
-        // Fails only if no process of the group is left, or all of them run as another user, as after `sudo`.
+        // Fails only if no process of the group is left, or all of them run as another user, for example after `sudo`.
         let _ = kill_process_group(*group, Signal::KILL);
     }
     if !is_over && !run_name.is_empty() {

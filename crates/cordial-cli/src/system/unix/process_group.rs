@@ -129,7 +129,7 @@ impl ProcessGroup {
             input.write_line();
             return;
         }
-        // Fails only if no process of the group is left, or all of them run as another user, as after `sudo`.
+        // Fails only if no process of the group is left, or all of them run as another user, for example after `sudo`.
         let _ = kill_process_group(self.id, Signal::TERM);
         let _ = kill_process_group(self.id, Signal::CONT);
     }

@@ -38,7 +38,7 @@ pub(crate) fn has_terminal() -> bool {
 /// Returns whether this program runs in the background of the terminal of its standard input. The terminal stops such a program when
 /// it reads a key or changes how keys are read.
 pub(crate) fn is_in_background() -> bool {
-    // Fails if the terminal is not the one that controls this program, and then stops no program.
+    // An error means that the terminal does not control this program. Such a terminal does not stop the program.
     tcgetpgrp(io::stdin()).is_ok_and(|foreground| own_group() != Some(foreground))
 }
 

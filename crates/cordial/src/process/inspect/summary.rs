@@ -47,7 +47,7 @@ pub struct ProcessSummary {
     pub traps_exits: bool,
     /// How often it was polled. Wraps.
     pub polls: u32,
-    /// How often it was woken by its own poll, as by [`yield_now`](tokio::task::yield_now). Wraps.
+    /// How often it was woken by its own poll, for example by [`yield_now`](tokio::task::yield_now). Wraps.
     pub self_wakes: u32,
     /// How many of its polls lasted longer than `stall_after`.
     pub long_polls: u32,

@@ -253,7 +253,7 @@ where
     let ask = || {
         let request = runtime.apply(pid, Signal::Sent { from: None, reason: Exit::Shutdown(None) });
         if request.is_message() {
-            // Before `act`: the root may then call `run` to clean up, and the signal must not ask the root of that run as well.
+            // Marked before `act`: the root may then call `run` to clean up, and the signal must not ask the root of that run as well.
             signals.set_handled();
         }
         request.act();
@@ -295,7 +295,7 @@ where
 
 /// Checks that this thread can start a process, and installs the signal handlers.
 fn listen(runtime: &RuntimeHandle) -> Result<OsSignals, Exit> {
-    // Before tokio is used, which panics where the thread-locals of the thread are gone.
+    // Checked before tokio is used, which panics where the thread-locals of the thread are gone.
     refuse_ending_thread().map_err(Exit::Refused)?;
     runtime.refuse_forked().map_err(Exit::Refused)?;
     OsSignals::listen(runtime, is_in_poll()).map_err(|error| {

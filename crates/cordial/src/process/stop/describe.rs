@@ -17,12 +17,12 @@ pub(in crate::process) fn describe(pid: Pid, entry: &Entry, polls: &Polls) -> St
     }
 }
 
-/// Describes a process. Returns `None` if it has ended. `polls` are the current polls of its runtime.
+/// Describes a process; `None` if the process has ended. `polls` are the current polls of its runtime.
 pub(crate) fn describe_one(runtime: &RuntimeHandle, pid: Pid, polls: &Polls) -> Option<Stopped> {
     runtime.with(pid, |entry| describe(pid, entry, polls))
 }
 
-/// Describes the live processes, or those of `among`, for which `is_member` returns true.
+/// Describes each live process for which `is_member` returns true. With `among`, only the processes with these pids are considered.
 pub(crate) fn describe_all(
     runtime: &RuntimeHandle,
     among: Option<&[Pid]>,

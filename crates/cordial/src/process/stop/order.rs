@@ -40,7 +40,7 @@ pub(crate) async fn collect_in_order(
     let is_plain = |pid, entry: &Entry| is_member(pid, entry) && entry.is_plain();
     report.add(stop_all(runtime, &is_plain, shutdown, LateEnds::Await).await);
     while stop_guardians(report, runtime, &|pid, entry| is_member(pid, entry).then_some(None)).await {
-        // Those that are abandoned are reported already.
+        // Abandoned processes are reported already.
         let is_new = |pid, entry: &Entry| is_plain(pid, entry) && !entry.is_abandoned();
         report.add(stop_all(runtime, &is_new, shutdown, LateEnds::Await).await);
     }

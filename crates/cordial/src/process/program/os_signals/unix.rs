@@ -10,9 +10,11 @@
 //! The thread that called `run` reads the pipe itself. So a signal is noticed at once even if all threads of tokio are
 //! blocked, and no thread is started for it.
 //!
-//! The first thread that polls after a signal clears the flag and numbers the signal; every run takes the signals by their numbers. A
-//! run may take a signal too late to do anything about it, because its root has ended. So a run says which signals it has handled,
-//! and when the last run ends, a signal that none of them has handled does what it would have done without a run.
+//! Several runs may listen at the same time, and each takes every signal. The first thread that polls after a signal clears the flag and
+//! gives the signal the next number; each run knows the number of the last signal that it has taken.
+//!
+//! If the root process of a run has ended, the run takes a signal too late to handle it. So each run marks the signals that it has handled. When the
+//! last run ends, a signal that no run has handled does what it would have done without a run.
 //!
 //! A handler cannot be removed without unsafe code, so the handler of `signal-hook` stays installed after the first run. Between runs it
 //! does what would have happened without it.
@@ -42,18 +44,18 @@ fn number(signal: OsSignal) -> i32 {
     }
 }
 
-/// Receives both signals for one run. Dropping it ends the run: it gives the handlers back.
+/// Receives both signals for one run. Dropping it ends the run: if no other run is left, the signals do again what they did before the first run.
 pub(in crate::process::program) struct OsSignals {
     pipe: Arc<Pipe>,
-    /// The numbers of the signals that the run has taken.
+    /// The number of the last signal of each kind that the run has taken.
     taken: Cell<Numbers>,
-    /// Whether the signals that no run has handled are dropped when this run ends.
+    /// Whether the end of this run marks all signals as handled.
     disregards_rest: Cell<bool>,
-    /// Unregistered when the run ends.
+    /// The actions that wake the thread of the run after a signal.
     _wakes: Vec<Action>,
 }
 
-/// For each of `SIGNALS`, the number of the latest one.
+/// A number for each kind of signal, in the order of `SIGNALS`.
 type Numbers = [u64; SIGNALS.len()];
 
 impl OsSignals {
@@ -70,7 +72,7 @@ impl OsSignals {
             low_level::pipe::register(number(signal), writer).map(Action)
         });
         let wakes = wakes.into_iter().collect::<io::Result<_>>()?;
-        // Until here a signal ends the program. From here on it is received.
+        // If this is the only run, a signal has ended the program before this line. After it, the run receives the signal.
         let taken = Cell::new(lock_program().begin_run(takes_unhandled));
         Ok(OsSignals { pipe, taken, disregards_rest: Cell::new(false), _wakes: wakes })
     }
@@ -88,7 +90,7 @@ impl OsSignals {
         })
     }
 
-    /// Takes the next signal that has a number already. Another run may have noticed it first, and may have handled it.
+    /// Takes the next signal that has a number already: another run has noticed the signal, and may have handled it.
     pub(in crate::process::program) fn take_numbered(&self) -> Option<OsSignal> {
         let mut taken = self.taken.get();
         let signal = lock_program().signals.iter().zip(&mut taken).find_map(|(of_program, taken)| {
@@ -100,12 +102,12 @@ impl OsSignals {
         signal
     }
 
-    /// Marks the signals that the run has taken as handled: they have no effect after the run.
+    /// Marks the signals that the run has taken as handled, so that they have no effect after the run.
     pub(in crate::process::program) fn set_handled(&self) {
         lock_program().set_handled(self.taken.get());
     }
 
-    /// Lets the end of the run mark all signals as handled, also those that the run has not taken.
+    /// Makes the end of the run mark all signals as handled, even those that the run has not taken.
     pub(in crate::process::program) fn disregard_rest(&self) {
         self.disregards_rest.set(true);
     }
@@ -117,7 +119,7 @@ impl Drop for OsSignals {
     }
 }
 
-/// A registered action, until it is dropped.
+/// An action of `signal-hook`. Dropping it unregisters the action.
 struct Action(SigId);
 
 impl Drop for Action {
@@ -174,11 +176,11 @@ struct ProgramSignals {
 #[derive(Debug)]
 struct ProgramSignal {
     signal: OsSignal,
-    /// While it is set, the signal ends the program. `None` if another handler decides, or if the signal is ignored.
+    /// While it is set, the signal ends the program. `None` if the program had a handler for the signal before the first run, or ignored the signal.
     ends_program: Option<Arc<AtomicBool>>,
-    /// Set by the handler.
+    /// Set by the signal handler.
     is_received: Arc<AtomicBool>,
-    /// How often the flag was found set, and cleared: the number of the latest signal.
+    /// The number of the latest signal: how often `is_received` was set when a thread cleared it.
     n_received: u64,
     /// The number of the latest signal that a run has handled.
     handled: u64,
@@ -189,7 +191,7 @@ fn lock_program() -> MutexGuard<'static, ProgramSignals> {
 }
 
 impl ProgramSignals {
-    /// Registers the actions that stay, before the first run.
+    /// Registers, before the first run, the actions that stay registered until the program ends. Does nothing before later runs.
     fn prepare(&mut self) -> io::Result<()> {
         for signal in SIGNALS.into_iter().skip(self.signals.len()) {
             let number = number(signal);
@@ -205,10 +207,10 @@ impl ProgramSignals {
         Ok(())
     }
 
-    /// Returns the numbers of the latest signals that are not for this run.
+    /// Begins a run. Returns, for each kind of signal, the number after which the run takes signals.
     fn begin_run(&mut self, takes_unhandled: bool) -> Numbers {
         if self.n_runs == 0 {
-            // The signals that came between two runs were received by other handlers.
+            // A signal that came between two runs and did not end the program was received by another handler.
             self.set_all_handled();
         }
         self.n_runs += 1;
@@ -220,8 +222,8 @@ impl ProgramSignals {
         numbers
     }
 
-    /// Ends a run. If it was the last one, a signal that no run has handled does now what it does while no run listens, unless the run
-    /// `disregards_rest`.
+    /// Ends a run. If no other run is left, a signal that no run has handled now does what it does while no run listens. With
+    /// `disregards_rest`, all signals count as handled.
     fn end_run(&mut self, disregards_rest: bool) {
         self.n_runs -= 1;
         self.set_flags();
@@ -231,7 +233,7 @@ impl ProgramSignals {
         if self.n_runs > 0 {
             return;
         }
-        // After `set_flags`, so that no signal is missed: one that comes later ends the program at once.
+        // Counted after `set_flags`, so that no signal is missed: a signal that comes after `set_flags` ends the program at once.
         self.number_received();
         let is_unhandled =
             |signal: &&ProgramSignal| signal.n_received > signal.handled && signal.ends_program.is_some();
@@ -240,7 +242,7 @@ impl ProgramSignals {
         }
     }
 
-    /// Numbers the signals that have come since the last call.
+    /// Gives numbers to the signals that have come since the last call.
     fn number_received(&mut self) {
         for signal in &mut self.signals {
             signal.n_received += u64::from(signal.is_received.swap(false, Ordering::SeqCst));
