@@ -37,7 +37,7 @@ pub(crate) struct ItemOptions {
     #[arg(short = 'C', long, aliases = ["col-sep"], value_name = "REGEXP", value_parser = values::colsep, allow_hyphen_values = true)]
     pub(crate) colsep: Option<regex::bytes::Regex>,
 
-    /// The first item of each source is a name: {name} is its value
+    /// The first item of each source has the names of its values: {NAME} is the value with this name
     #[arg(long, value_name = ":", value_parser = values::header, hide = true)]
     pub(crate) header: Option<Header>,
 
@@ -59,7 +59,7 @@ pub(crate) struct ItemOptions {
     #[arg(short = 'e', long = "eof", num_args = 0..=1, require_equals = true, hide = true, overrides_with = "eof", allow_hyphen_values = true)]
     pub(super) optional_eof: Option<Option<OsString>>,
 
-    /// Pass up to N items to each command; 0: run a command for each item without it
+    /// Pass up to N items to each command; 0: one command per item, without the item
     #[arg(short = 'n', long, alias = "maxargs", value_name = "N", value_parser = values::number::<usize>, overrides_with = "max_replace_args")]
     pub(super) max_args: Option<usize>,
 
@@ -67,14 +67,14 @@ pub(crate) struct ItemOptions {
     #[arg(short = 'N', long, alias = "maxreplaceargs", value_name = "N", value_parser = values::number::<usize>, overrides_with = "max_args", hide = true)]
     pub(crate) max_replace_args: Option<usize>,
 
-    /// Pass up to N lines to each command; a line that ends with a blank continues
+    /// Pass up to N lines to each command; a line that ends with a blank is joined with the next one
     #[arg(short = 'L', value_name = "N", value_parser = values::at_least_one, overrides_with = "optional_lines", hide = true)]
     pub(super) max_lines: Option<NonZeroUsize>,
 
     #[arg(short = 'l', long = "max-lines", alias = "maxlines", num_args = 0..=1, require_equals = true, value_parser = values::at_least_one, hide = true, overrides_with = "max_lines")]
     pub(super) optional_lines: Option<Option<NonZeroUsize>>,
 
-    /// Pass as many items to each command as fit; a word with {} is repeated for each
+    /// Pass as many items to each command as fit; repeat a word with {} for each item
     #[arg(short = 'X', overrides_with_all = ["multiple", "xargs"], id = "context")]
     pub(crate) context: bool,
 
@@ -101,7 +101,7 @@ pub(crate) struct ItemOptions {
     #[arg(short = 'i', long = "replace", num_args = 0..=1, require_equals = true, value_parser = values::placeholder, hide = true, overrides_with = "replace")]
     pub(super) optional_replace: Option<Option<OsString>>,
 
-    /// Also replace {..}, {...}, {/..}, {+/}, {+.} and their relatives, as parallel --plus
+    /// Also replace {..}, {...}, {/..}, {/...}, {+/}, {+.}, {+..} and {+...}, as parallel --plus
     #[arg(long, hide = true)]
     pub(crate) plus: bool,
 
@@ -144,7 +144,7 @@ impl ItemOptions {
         self.max_args.or(self.max_replace_args)
     }
 
-    /// Returns the option with which a command may get another number of items than one, in the spelling for messages.
+    /// Returns the option that can give a command more or fewer items than one, as messages write it.
     pub(crate) fn grouping(&self) -> Option<&'static str> {
         let given = [
             (self.max_args.is_some_and(|number| number != 1), "-n"),
@@ -158,8 +158,8 @@ impl ItemOptions {
         given.into_iter().find_map(|(is_given, option)| is_given.then_some(option))
     }
 
-    /// Returns an option that was given without its value, which can only be attached: its spellings, and the spelling to which the value
-    /// is to be attached.
+    /// Returns an option whose value has to be attached to it, as in `-l2`, and that was given without a value. The first text names the
+    /// option by its spellings, and the second is the spelling to which the user can attach the value.
     pub(crate) fn without_value(&self) -> Option<(&'static str, &'static str)> {
         let given = [
             (matches!(self.optional_lines, Some(None)), ("-l or --max-lines", "-l")),
@@ -183,8 +183,8 @@ impl ItemOptions {
         }
     }
 
-    /// Returns the number of lines for each command, if `-L` or `-l` counts. It does not count with `-N`, as for GNU parallel, nor with a
-    /// later `-n`.
+    /// Returns the number of lines for each command, if `-L` or `-l` takes effect. Beside `-N` neither does, as for GNU parallel, and
+    /// neither does before a later `-n`.
     pub(crate) fn max_lines(&self) -> Option<NonZeroUsize> {
         self.given_lines().filter(|_| self.max_records().is_none())
     }

@@ -6,7 +6,7 @@ use super::values;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Items")]
 pub(crate) struct PipeOptions {
-    /// Cut the input into blocks of lines; COMMAND reads one each
+    /// Cut the input into blocks of lines; each command reads one
     #[arg(long, visible_alias = "spreadstdin")]
     pub(crate) pipe: bool,
 

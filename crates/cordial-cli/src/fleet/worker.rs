@@ -26,7 +26,7 @@ pub(crate) fn run(options: WorkerOptions) -> ExitCode {
         return ExitReason::Error.into();
     }
     system::keep_exit_statuses();
-    system::survive_file_limit();
+    system::survive_file_size_limit();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let run_name = format!("worker-{}-{}", std::process::id(), now.as_nanos());
     let (guard, groups) = match system::start_guard(&run_name) {

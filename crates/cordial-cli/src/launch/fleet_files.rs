@@ -40,7 +40,7 @@ pub(crate) struct FleetFilesConfig {
 /// The files of the commands of a run.
 pub(crate) struct FleetFiles {
     config: FleetFilesConfig,
-    /// A name of the run, which is a part of the names of objects, and of directories that belong to one item.
+    /// The name of the run. The names of objects, and of directories that belong to one item, contain it.
     run: String,
     archiver: Archiver,
     /// The objects of the files that are the same for all items, which are sent once. There is a cell for each entry of

@@ -39,9 +39,9 @@ const LAUNCHER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Runs the command, and returns the exit status of the program.
 pub(crate) fn run(options: MapOptions) -> ExitCode {
-    // Before the first child: `Config::new` may start one, such as `ssh` for the slots of a host.
+    // Before the first child process: `Config::new` may start one, such as the `ssh` that asks a host for its number of processors.
     system::keep_exit_statuses();
-    system::survive_file_limit();
+    system::survive_file_size_limit();
     let config = Config::new(options).and_then(|config| {
         if let Some(by) = config.options.nice {
             system::lower_priority(by).map_err(|error| {
@@ -92,7 +92,7 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
     reason.into()
 }
 
-/// Starts the observer, opens the records, and announces that items are read from the terminal, if they are.
+/// Starts the observer, opens the joblog and the directory of results, and says so if the items are read from the terminal.
 fn open(config: Config, runtime: &Runtime) -> Result<Config, String> {
     if let Some(address) = &config.options.observe {
         observe(address, runtime)?;
@@ -168,7 +168,8 @@ async fn root(config: Config, run_name: String, state: RunState) -> ExitReason {
             None => {
                 stop.raise(StopLevel::Kill);
                 groups.kill_all();
-                // The outcomes of the killed commands and the summary are still printed, if the outputs are read.
+                // The outcomes of the killed commands and the summary are still printed, unless the readers of the outputs have stopped
+                // reading.
                 time::timeout(LAST_OUTPUT_TIMEOUT, &mut items).await.ok()
             }
         }
@@ -204,8 +205,8 @@ async fn announce_stop(grace: Duration, is_quiet: bool) {
     let _: Result<io::Result<()>, _> = time::timeout(LAST_OUTPUT_TIMEOUT, write).await;
 }
 
-/// Waits until no command runs, and nothing has been printed for `LAST_OUTPUT_TIMEOUT`: the reader of
-/// the output has then stopped reading.
+/// Waits until no command runs on this machine, and nothing has been printed for `LAST_OUTPUT_TIMEOUT`. Then the reader of the output has
+/// stopped reading, or the server of the fleet does not answer.
 async fn output_stalled(groups: &GroupTable, printed: &AtomicU64) {
     let mut before = None;
     loop {

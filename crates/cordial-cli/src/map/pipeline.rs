@@ -90,7 +90,7 @@ where
     let opened: Result<_, String> = tokio::select! {
         biased;
         opened = opening => opened,
-        // Several sources are read to their ends before the first command, which may take any time.
+        // If there are several sources, they are read to their ends before the first command is started. That may take any time.
         () = stop.wait_for(StopLevel::Drain) => return interrupted(options.dry_run, &state, printer).await,
     };
     let opened = opened.and_then(|(source, shared, fleet)| Ok((source, shared, fleet, records.open(&options)?)));
@@ -191,7 +191,7 @@ where
         }
         Err(error) => {
             let advice = match io_error::advice(&error) {
-                // The error of a limit on memory names its own way out.
+                // If a limit on memory is the cause, the error itself says what to do.
                 "" if error.kind() == ErrorKind::OutOfMemory => "",
                 "" => "; run fewer commands at once (-c)",
                 advice => advice,
@@ -204,7 +204,7 @@ where
     let record_count = source.count();
     let questions = asked_at.map(|terminal| Questions::new(terminal, limit.clone(), stop.clone()));
     let printed = questions.as_ref().map(|questions| questions.printed.clone());
-    // With questions, no request waits: a question is asked only when its command can run.
+    // With `--interactive`, no further commands wait for a slot: the question about a command is asked when a slot is free.
     let max_concurrency = if questions.is_some() { limit.get() } else { Launcher::wanted_requests(&limit) };
     let pending = PendingItems {
         source,
@@ -227,7 +227,7 @@ where
         .zip_input_on_exit();
     printer.begin_progress(ProgressCounts { stream: results.progress(), records: record_count, skipped });
     // Without retries, items that run one at a time finish in order, so printing them in order delays none. An unordered stream could
-    // change their order: the outcomes of short commands arrive together, at tasks that run at the same time.
+    // change their order: if several short commands have ended, their tasks receive the outcomes and run in any order.
     let finish_in_order = limit.get() == 1 && options.retries == 0;
     let is_ordered = match output {
         OutputMode::Grouped(_) => !options.unordered || finish_in_order,
@@ -334,7 +334,7 @@ where
         Flush,
     }
     let records = Arc::clone(&pending.records);
-    // A shell may read the output. A terminal would interpret the control characters of an item.
+    // A terminal would interpret the control characters of an item, so they are escaped there. Other output may be read by any shell.
     let quoting = if io::stdout().is_terminal() { Quoting::OneLine } else { Quoting::AnyShell };
     let mut pending = pin!(pending);
     let mut failed = 0;
@@ -389,8 +389,8 @@ where
     loop {
         let is_buffered = printer.is_buffered();
         let next = poll_fn(|cx| {
-            // Before the lines: a command that writes faster than they are printed always has further lines, and the stream starts
-            // items only when it is polled.
+            // Polled before the lines. The stream starts items only when it is polled, and a command that writes faster than its lines
+            // are printed always has further lines.
             if let Poll::Ready(result) = results.as_mut().poll_next(cx) {
                 return Poll::Ready(Next::Result(result.map(Box::new)));
             }
@@ -434,7 +434,8 @@ where
     printer.flush().await
 }
 
-/// Prints the lines that were sent before this call. Called before a result is printed: the last lines of its command come first.
+/// Prints the lines that were sent before this call. Called before a result is printed, because the last lines of its command come before
+/// the result.
 async fn print_arrived_lines<O, E>(
     lines: &mut Option<Receiver<LineBatch>>,
     printer: &mut Printer<O, E>,
@@ -483,7 +484,7 @@ where
         for advice in runner.records.advice(end == RunEnd::Finished && fatal_error.is_none()) {
             printer.print_advice(&advice).await;
         }
-        // Commands that were terminated have rarely read the whole input, and the summary counts them.
+        // Not printed if commands were terminated: they have rarely read the whole input, and the summary counts them.
         let were_ended = runner.stop.level() > StopLevel::Drain || matches!(end, RunEnd::Interrupted(_));
         if !were_ended && shared.is_some_and(SharedBlocks::has_unread_blocks) {
             printer

@@ -80,7 +80,7 @@ struct BlockPoolState {
 }
 
 impl BlockPool {
-    /// `max_blocks` returns how many blocks may exist at once, which may change.
+    /// `max_blocks` returns how many blocks may exist at once. The number may change.
     pub(super) fn new(max_blocks: impl Fn() -> usize + Send + Sync + 'static) -> BlockPool {
         let max_blocks = Box::new(max_blocks);
         BlockPool(Arc::new(BlockPoolShared { state: Mutex::default(), returned: Condvar::new(), max_blocks }))

@@ -19,8 +19,8 @@ impl BlockSize {
     fn bytes(self) -> Option<usize> {
         match self {
             BlockSize::Bytes(size) => Some(size),
-            // One more than is left, so that `cut_bytes` waits for the end of the input. Otherwise a last record without an end
-            // would become a block of its own.
+            // One byte more than is left, so that `cut_bytes` waits for the end of the input. Otherwise a last record without a
+            // separator after it would become a block of its own.
             BlockSize::Shares { left, n_left: 1, .. } => Some(left.saturating_add(1) as usize),
             BlockSize::Shares { n_left: 0, share, .. } => Some(share.max(1) as usize),
             BlockSize::Shares { left, n_left, .. } => Some(left.div_ceil(n_left).max(1) as usize),
@@ -108,7 +108,7 @@ impl Cutter {
         Some(end)
     }
 
-    /// Returns the first position at which a separator would begin that does not fit into the first `length` bytes of the text.
+    /// Returns the first position that was not searched in a text of `length` bytes: a separator that begins there ends after the text.
     fn unsearched(&self, length: usize) -> usize {
         (length + 1).saturating_sub(self.separator.length())
     }

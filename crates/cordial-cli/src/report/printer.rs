@@ -291,8 +291,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         }
     }
 
-    /// Prints the summary, unless the run is quiet or nothing failed and everything was run. Repeats the messages about failed
-    /// items if they have scrolled away.
+    /// Prints the summary. Prints nothing in a quiet run, nor if all items were run and none has failed. Repeats the messages about
+    /// failed items if they have scrolled away.
     ///
     /// # Cancel safety
     ///

@@ -31,7 +31,7 @@ pub(crate) use platform::{
     Terminal, TerminalStop, are_outputs_the_same, enlarge_pipe, exported_function_texts, exported_functions,
     find_program, has_address_space_limit, has_terminal, interrupt_this_program, is_command, is_in_background,
     is_stdout_pipe, keep_exit_statuses, login_directory, main_stack_bytes, reap_orphans, screen_size,
-    survive_file_limit, suspend_this_job, wait_for_key, was_interrupted,
+    survive_file_size_limit, suspend_this_job, wait_for_key, was_interrupted,
 };
 pub(crate) use program::Program;
 pub(crate) use screen_size::is_stderr_screen;

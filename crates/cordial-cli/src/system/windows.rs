@@ -170,7 +170,7 @@ pub(crate) fn unblock_sigchld() {}
 pub(crate) fn keep_exit_statuses() {}
 
 /// There is no such limit on Windows.
-pub(crate) fn survive_file_limit() {}
+pub(crate) fn survive_file_size_limit() {}
 
 /// There is no such limit on Windows.
 pub(crate) fn has_address_space_limit() -> bool {

@@ -30,7 +30,7 @@ pub(super) enum Context {
     /// A calculation in brackets: `$[…]`, and the index in `${a[…]}` and `a[…]=`.
     Brackets {
         brackets: u32,
-        /// Whether it is the key of an associative array, which is a text.
+        /// Whether the brackets have the key of an associative array: a text, and not a calculation.
         is_key: bool,
     },
     Comment,
@@ -46,7 +46,7 @@ pub(super) enum PlaceholderUse {
     OneWord,
     /// As a calculation: a quote would be an error, and the text would be evaluated.
     Arithmetic,
-    /// As the key of an associative array, which is not split into words.
+    /// As the key of an associative array: the shell does not split it into words.
     Key,
     /// As text of a here-document, or of double quotes.
     Text,

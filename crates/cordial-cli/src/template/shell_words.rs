@@ -273,7 +273,7 @@ pub(super) fn expands(line: &[u8]) -> bool {
         || (has_name(line, b"eval") && builds_a_line(line))
 }
 
-/// Returns whether a line has the name of a shell, which may begin with the file that `ENV` names.
+/// Returns whether a line has the name of a shell: a shell may first run the commands in the file that `ENV` names.
 fn runs_a_shell(line: &[u8]) -> bool {
     line.split(|byte| !byte.is_ascii_alphanumeric()).any(|word| word.ends_with(b"sh"))
 }

@@ -45,7 +45,7 @@ fn an_append_overwrites_what_a_failed_one_has_written() {
         assert!(output.status.success() && text.contains("1 passed"), "{text}");
         return;
     }
-    crate::system::survive_file_limit();
+    crate::system::survive_file_size_limit();
     let unlimited = getrlimit(Resource::Fsize);
     let mut capture = Capture::new(&Budget::default());
     let mut expected = vec![b'a'; MAX_CAPTURE_IN_MEMORY + 1];

@@ -56,7 +56,7 @@ pub(crate) use resources::{
 };
 pub(crate) use signals::{
     JobControl, LimitSignals, ResumeSignals, StopSignals, interrupt_this_program, keep_exit_statuses,
-    survive_file_limit, suspend_this_job,
+    survive_file_size_limit, suspend_this_job,
 };
 pub(crate) use spawner::Spawner;
 pub(crate) use spliced_file::SplicedFile;

@@ -48,7 +48,7 @@ pub(crate) fn has_address_space_limit() -> bool {
 ///
 /// # Errors
 ///
-/// When the room is too small. The error names the limit and the way out.
+/// When the room is too small. The error names the limit and says what to do.
 pub(crate) fn check_room_for_thread() -> io::Result<()> {
     let Some(limit) = getrlimit(Resource::As).current else { return Ok(()) };
     let has_room = match kibibytes("/proc/self/status", "VmSize:") {

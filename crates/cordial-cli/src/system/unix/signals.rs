@@ -101,7 +101,7 @@ pub(crate) fn keep_exit_statuses() {
 
 /// Makes a write beyond `ulimit -f` fail with a message, instead of killing this program. Has to be called before the first file is
 /// written.
-pub(crate) fn survive_file_limit() {
+pub(crate) fn survive_file_size_limit() {
     if !is_ignored(NixSignal::SIGXFSZ) {
         handle_from_now_on(NixSignal::SIGXFSZ);
     }
