@@ -58,11 +58,11 @@ const MAX_WRONG_TOKENS: usize = 16;
 pub(crate) struct ObserverShared {
     pub(crate) options: Options,
     pub(crate) identity: Identity,
-    /// The newest event of the streams, ready to be sent. Made while there are streams; empty before the first one, and when the observer was
-    /// stopped.
+    /// The newest event, ready to be sent to the clients that read `/api/events`. No event is made while no client reads. Empty before the first
+    /// event, and after the observer was stopped.
     pub(crate) ticks: watch::Sender<Bytes>,
-    /// Ends the thread when it is set to true. Not a field of the handle, of which a forked process drops its copy: the drop of a sender takes locks,
-    /// which the thread may have held at the fork.
+    /// Ends the thread when it is set to true. Not a field of the handle `Observer`: a forked process may drop its copy of the handle, and dropping
+    /// a sender takes locks, which the thread may have held at the fork.
     pub(crate) stop: watch::Sender<bool>,
     /// Spawns tasks on the thread of the observer.
     pub(crate) thread: Handle,
@@ -104,7 +104,7 @@ impl ObserverShared {
     /// thread may have held a lock at the fork, so this is called before any lock is taken.
     pub(crate) fn forked(&self) -> Option<String> {
         let os_pid = self.os_pid;
-        // A guard reports a fork once, so a copy is asked.
+        // A guard reports a fork only once, so each call asks a new copy of the guard.
         self.fork_guard.clone().detected_fork().then(|| {
             format!("this OS process was forked from {os_pid}, and the observer has stayed there: start another one after the fork")
         })
@@ -125,7 +125,7 @@ impl ObserverShared {
         let shared = self.clone();
         let asked = self.thread.spawn(async move {
             let mut collector = shared.collector();
-            collector.asked();
+            collector.record_request();
             f(&shared, &mut collector)
         });
         asked.await.map_err(|_| Unavailable)
@@ -145,7 +145,7 @@ impl ObserverShared {
     pub(crate) async fn ask_dump(self: &Arc<ObserverShared>) -> Result<String, Unavailable> {
         let own = self.clone();
         let asked = self.thread.spawn(async move {
-            own.collector().asked();
+            own.collector().record_request();
             let inspector = own.collector().inspector.clone();
             let (sender, receiver) = oneshot::channel();
             let asked = inspector.clone();
@@ -156,13 +156,14 @@ impl ObserverShared {
         asked.await.map_err(|_| Unavailable)
     }
 
-    /// Makes the text with this tree; `None` is a tree without what the processes say about themselves.
+    /// Returns the text with this tree of the processes. If `tree` is `None`, makes a tree that calls no code of the program.
     fn dump_of(&self, inspector: &Inspector, tree: Option<String>) -> String {
         let tree = tree.unwrap_or_else(|| format!("{NO_DETAILS}\n{}", inspector.snapshot_without_details()));
         dump(&self.collector(), &self.identity, &tree)
     }
 
-    /// Returns how many clients were dropped, and how many connections were closed because too many were open. The collector counts the rest.
+    /// Returns how many clients were dropped, and how many connections were closed because too many were open. The other counters of the result
+    /// are 0: the collector has them.
     pub(crate) fn dropped(&self) -> Dropped {
         Dropped {
             clients: self.n_clients_dropped.load(Ordering::Relaxed),
@@ -183,7 +184,7 @@ impl ObserverShared {
         }
     }
 
-    /// Makes an event of the newest point.
+    /// Makes an event from the newest point of the history.
     pub(crate) fn event(&self, collector: &mut Collector) -> Bytes {
         let tick = tick(collector, &self.identity, self.dropped());
         let json = serde_json::to_string(&tick).expect("numbers and texts are valid JSON");

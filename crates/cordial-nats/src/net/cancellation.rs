@@ -39,13 +39,13 @@ impl CancellationToken {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes until when the lease is confirmed.
+    /// Stores the end of the lease that the server has confirmed.
     pub(super) fn extend_lease(&self, end: Instant) {
         *self.lease_end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
     }
 
-    /// Returns whether the lease has run out. It compares times, so the answer is right even if the program was frozen and
-    /// the thread has not yet looked at its leases.
+    /// Returns whether the lease has run out. Reads the clock, so the answer is right even if the program was frozen and the
+    /// thread of the connection has not yet checked the leases.
     pub(crate) fn is_lease_expired(&self) -> bool {
         let end = *self.lease_end.lock().unwrap_or_else(PoisonError::into_inner);
         end.is_some_and(|end| Instant::now() >= end)
@@ -57,7 +57,7 @@ impl CancellationToken {
         end.is_some_and(|end| Instant::now() < end) && self.reason() != Some(CancelReason::LeaseLost)
     }
 
-    /// Waits until the end is requested. Awaited by one future at a time.
+    /// Waits until the end is requested. Only one future may wait at a time: `cancel` wakes only one.
     pub(crate) async fn cancelled(&self) -> CancelReason {
         loop {
             if let Some(reason) = self.reason() {

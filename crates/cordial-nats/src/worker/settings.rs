@@ -16,8 +16,11 @@ pub(crate) struct Settings {
     pub(crate) shared: Arc<ClusterShared>,
     pub(crate) functions: Functions,
     pub(crate) group: Arc<str>,
+    /// How many jobs and calls may run at once.
     pub(crate) slots: usize,
+    /// How long running functions may take to finish when the worker stops.
     pub(crate) grace: Duration,
+    /// How long a cancelled job may take to clean up.
     pub(crate) cancel_grace: Duration,
     pub(crate) mode: RunMode,
 }
@@ -37,7 +40,7 @@ impl Settings {
         self.functions.find(function, fingerprint)
     }
 
-    /// Returns why no function can run now: the pool takes no calls.
+    /// Returns the error of the pool if it takes no calls: no function can run then.
     pub(crate) fn pool_refusal(&self) -> Option<PoolError> {
         match &self.mode {
             RunMode::InProcess => None,
@@ -47,7 +50,7 @@ impl Settings {
 
     /// Returns whether a function has not run, or was ended, because the pool takes no calls.
     pub(crate) fn is_without_pool(&self, exit: &Exit) -> bool {
-        // In a process of this runtime, the error comes from the function, which may use a pool of its own.
+        // If functions run in processes of this runtime, such an error comes from a function that uses a pool of its own.
         matches!(self.mode, RunMode::Isolated(_)) && exit.downcast_ref::<PoolError>().is_some()
     }
 

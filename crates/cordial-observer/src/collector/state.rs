@@ -50,7 +50,8 @@ pub(crate) struct Collector {
     pub(crate) server_totals: ServerTotals,
     /// When the program was started. If the system does not show the age of the program: when this collector was created.
     pub(crate) program_started_at_ms: u64,
-    asked: Option<Instant>,
+    /// When a client has last sent a request.
+    last_request: Option<Instant>,
     meter: Meter,
     scan: Option<Arc<Scan>>,
     scanned: Timed,
@@ -96,7 +97,7 @@ impl Collector {
             watched: Watched::default(),
             stream_rates: StreamRates::default(),
             server_totals: ServerTotals::default(),
-            asked: None,
+            last_request: None,
             meter: Meter::new(),
             scan: None,
             scanned: never,
@@ -105,13 +106,13 @@ impl Collector {
     }
 
     /// Records a request of a client. For the next [`CLIENT_LEAVES`], a client counts as connected.
-    pub(crate) fn asked(&mut self) {
-        self.asked = Some(Instant::now());
+    pub(crate) fn record_request(&mut self) {
+        self.last_request = Some(Instant::now());
     }
 
     /// Reads the counters, reads and counts the processes if that is due, and finds the warnings. Called once a second.
     pub(crate) fn tick(&mut self, has_streams: bool) {
-        let has_clients = has_streams || self.asked.is_some_and(|asked| asked.elapsed() < CLIENT_LEAVES);
+        let has_clients = has_streams || self.last_request.is_some_and(|at| at.elapsed() < CLIENT_LEAVES);
         let is_due = if has_clients {
             self.scanned.is_due(MIN_REFRESH, SHARE_WITH_CLIENTS)
         } else {

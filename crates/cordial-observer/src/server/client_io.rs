@@ -50,6 +50,7 @@ impl<S: AsyncWrite + Socket + Unpin> ClientIo<S> {
         ClientIo { stream, deadline: None }
     }
 
+    /// Passes on the result of a write, a flush or a shutdown. While it waits, a deadline runs; once that has passed, the result is an error.
     fn limited<T>(&mut self, result: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.deadline = None;

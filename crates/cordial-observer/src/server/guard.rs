@@ -108,7 +108,7 @@ fn host_of(parts: &Parts) -> Result<Authority, Refusal> {
     }
 }
 
-/// Parses a host, which has no user, and whose port is a number or missing.
+/// Parses the host of a request. Returns `None` if it contains a user, or a port that is not a number.
 fn valid_host(text: &[u8]) -> Option<Authority> {
     let host = Authority::try_from(text).ok()?;
     let port = host.as_str().strip_prefix(host.host())?;

@@ -73,7 +73,7 @@ async fn caller(shared: &Arc<ObserverShared>, parts: &Parts) -> Result<Caller, R
         return Err(Refusal::new(StatusCode::FORBIDDEN, "the program does not allow this request"));
     };
     let who = match access.name {
-        // Cut here, because the log cuts a long text at its end, which has the address.
+        // The name is cut here: the log cuts a long text at its end, and there it has the address.
         Some(name) => format!("{} ({})", shortened(&name, MAX_NAME), address(parts)),
         None => address(parts),
     };

@@ -95,7 +95,7 @@ impl Drop for OwnRuntime {
 #[derive(Debug)]
 struct Accepting {
     tcp: Option<EndedWhenDropped<TcpListener>>,
-    /// The listener, and the path, which is removed after the listener was closed.
+    /// The listener, and the path of the socket. The path is removed after the listener was closed.
     #[cfg(unix)]
     unix: Option<(EndedWhenDropped<UnixListener>, super::UnixSocket)>,
 }

@@ -27,7 +27,7 @@ pub struct TreeNode {
     pub inactive_state: Option<String>,
     /// In how long it is started again, if a restart is scheduled and the time is known.
     pub backoff_ms: Option<u64>,
-    /// How many processes the child has had, which has none now.
+    /// How many processes the child has had. It has none now.
     pub attempt: Option<u32>,
 }
 
