@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// The duration of the earlier timer. Dropped timers that are due sooner need not be forgotten.
+/// The duration of the earlier timer. A dropped timer that is due even sooner wakes its thread within this time anyway.
 const SHORT_SLEEP: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
+//! Models of the idle protocol, which loom checks: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
 //!
 //! The models run the shipped loops of worker and sysmon (`worker/run_loop.rs`, `sysmon/run_loop.rs`). A worker or a
 //! sysmon that sleeps through what it should see is a deadlock, which loom reports. Each model ends by checking which
@@ -49,9 +49,9 @@ impl Queue {
 
 /// How often each outcome was reached, over all runs of a model.
 #[derive(Default)]
-struct Ways {
+struct Outcomes {
     found_awake: Count,
-    found_at_last: Count,
+    found_by_recheck: Count,
     found_and_woken: Count,
     woken: Count,
     woken_in_vain: Count,
@@ -67,18 +67,18 @@ struct Model {
     queue: Queue,
     sysmon: Parker,
     n_searching: Count,
-    ways: Arc<Ways>,
+    outcomes: Arc<Outcomes>,
 }
 
 impl Model {
-    fn new(ways: &Arc<Ways>) -> loom::sync::Arc<Model> {
+    fn new(outcomes: &Arc<Outcomes>) -> loom::sync::Arc<Model> {
         let sysmon = Parker::new();
         loom::sync::Arc::new(Model {
             idle: Idle::new(sysmon.unparker().clone()),
             queue: Queue::new(),
             sysmon,
             n_searching: Count::new(0),
-            ways: ways.clone(),
+            outcomes: outcomes.clone(),
         })
     }
 
@@ -95,7 +95,7 @@ impl Model {
         assert_eq!(run_loop::run(&worker), LoopEnd::Replaced);
     }
 
-    /// Asserts that `n_sleepers` is the length of the list. Otherwise sysmon would never sleep, or no worker be woken.
+    /// Asserts that `n_sleepers` is the length of the list. Otherwise sysmon would never sleep, or pushes would wake no worker.
     fn assert_counted(&self) {
         assert_eq!(self.idle.n_sleepers(), self.idle.sleepers.lock().len(), "the sleepers are not counted");
     }
@@ -139,7 +139,7 @@ impl WorkerOps for ModelWorker<'_> {
 
     fn poll(&self, (): ()) {
         if !self.has_slept.get() {
-            count(&self.model.ways.found_awake);
+            count(&self.model.outcomes.found_awake);
         }
         self.left.set(self.left.get() - 1);
     }
@@ -179,19 +179,19 @@ impl WorkerOps for ModelWorker<'_> {
 
     fn sleep(&self) -> SleepResult<Option<()>> {
         self.has_slept.set(true);
-        let Model { ways, queue, .. } = self.model;
+        let Model { outcomes, queue, .. } = self.model;
         let slept = run_loop::sleep(self);
         match &slept {
-            SleepResult::Found(_, None) => count(&ways.found_at_last),
+            SleepResult::Found(_, None) => count(&outcomes.found_by_recheck),
             SleepResult::Found(_, Some(_)) => {
-                count(&ways.found_and_woken);
+                count(&outcomes.found_and_woken);
                 self.model.begins_search();
             }
             SleepResult::Woken(_) => {
-                count(if queue.is_empty() { &ways.woken_in_vain } else { &ways.woken });
+                count(if queue.is_empty() { &outcomes.woken_in_vain } else { &outcomes.woken });
                 self.model.begins_search();
             }
-            SleepResult::Spurious => count(&ways.spurious),
+            SleepResult::Spurious => count(&outcomes.spurious),
         }
         slept
     }
@@ -199,10 +199,10 @@ impl WorkerOps for ModelWorker<'_> {
 
 #[test]
 fn a_worker_does_not_sleep_through_a_push() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     loom::model(move || {
-        let model = Model::new(&ways);
+        let model = Model::new(&outcomes);
         let worker = {
             let model = model.clone();
             thread::spawn(move || model.work(0, 1))
@@ -212,7 +212,7 @@ fn a_worker_does_not_sleep_through_a_push() {
     });
     assert_reached([
         ("it did not sleep", &seen.found_awake),
-        ("the recheck found it", &seen.found_at_last),
+        ("the recheck found it", &seen.found_by_recheck),
         ("the recheck found it, and the worker was woken", &seen.found_and_woken),
         ("woken", &seen.woken),
     ]);
@@ -220,10 +220,10 @@ fn a_worker_does_not_sleep_through_a_push() {
 
 #[test]
 fn two_pushes_from_two_threads_reach_a_worker_that_sleeps_in_between() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     check(3, move || {
-        let model = Model::new(&ways);
+        let model = Model::new(&outcomes);
         let worker = {
             let model = model.clone();
             thread::spawn(move || model.work(0, 2))
@@ -237,20 +237,20 @@ fn two_pushes_from_two_threads_reach_a_worker_that_sleeps_in_between() {
         worker.join().unwrap();
     });
     assert_eq!(seen.spurious.load(Relaxed), 0, "a sleep was ended by a token of the one before");
-    assert_reached([("the recheck found it", &seen.found_at_last), ("woken", &seen.woken)]);
+    assert_reached([("the recheck found it", &seen.found_by_recheck), ("woken", &seen.woken)]);
 }
 
 #[test]
 fn a_worker_whose_poll_never_ends_leaves_no_task_beside_a_sleeper() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     check(2, move || {
-        let model = Model::new(&ways);
+        let model = Model::new(&outcomes);
         let workers = [0, 1].map(|index| {
             let model = model.clone();
             thread::spawn(move || model.work(index, 1))
         });
-        // On a thread of its own: if this thread pushed, a run in which a worker comes first would cost a preemption.
+        // On a thread of its own: if this thread pushed, a run in which a worker comes first would use up one of the preemptions.
         let pusher = {
             let model = model.clone();
             thread::spawn(move || {
@@ -264,15 +264,15 @@ fn a_worker_whose_poll_never_ends_leaves_no_task_beside_a_sleeper() {
         }
         model.assert_counted();
     });
-    assert_reached([("the recheck found it", &seen.found_at_last), ("woken", &seen.woken)]);
+    assert_reached([("the recheck found it", &seen.found_by_recheck), ("woken", &seen.woken)]);
 }
 
 #[test]
 fn pushes_from_two_threads_reach_two_workers() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     check(2, move || {
-        let model = Model::new(&ways);
+        let model = Model::new(&outcomes);
         let workers = [0, 1].map(|index| {
             let model = model.clone();
             thread::spawn(move || model.work(index, 1))
@@ -288,7 +288,7 @@ fn pushes_from_two_threads_reach_two_workers() {
         }
         model.assert_counted();
     });
-    assert_reached([("the recheck found it", &seen.found_at_last), ("woken", &seen.woken)]);
+    assert_reached([("the recheck found it", &seen.found_by_recheck), ("woken", &seen.woken)]);
 }
 
 /// A sysmon that sleeps when the one worker does, and ends when the worker has published its poll.
@@ -309,15 +309,15 @@ impl SysmonOps for ModelSysmon<'_> {
     fn should_sleep(&mut self) -> bool {
         let should_sleep = self.is_all_asleep();
         if should_sleep {
-            // Counted until `park` is called.
-            count(&self.model.ways.sysmon_stayed_awake);
+            // `park` takes this back, so what remains are the times when the recheck has kept sysmon awake.
+            count(&self.model.outcomes.sysmon_stayed_awake);
         }
         should_sleep
     }
 
     fn park(&self) {
-        count(&self.model.ways.sysmon_parked);
-        self.model.ways.sysmon_stayed_awake.fetch_sub(1, Relaxed);
+        count(&self.model.outcomes.sysmon_parked);
+        self.model.outcomes.sysmon_stayed_awake.fetch_sub(1, Relaxed);
         self.model.sysmon.park();
     }
 
@@ -340,12 +340,12 @@ impl SysmonOps for ModelSysmon<'_> {
     }
 }
 
-/// The worker takes one task, whose poll never ends. `is_polling` stands for its published progress.
-fn sysmon_sees_a_worker(preemptions: usize, has_token: bool) -> Arc<Ways> {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+/// The worker takes one task, whose poll never ends. `is_polling` stands for the progress that a worker publishes.
+fn sysmon_sees_a_worker(preemptions: usize, has_token: bool) -> Arc<Outcomes> {
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     check(preemptions, move || {
-        let model = Model::new(&ways);
+        let model = Model::new(&outcomes);
         let is_polling = loom::sync::Arc::new(AtomicBool::new(false));
         let worker = {
             let (model, is_polling) = (model.clone(), is_polling.clone());
@@ -380,7 +380,7 @@ fn sysmon_sees_a_worker(preemptions: usize, has_token: bool) -> Arc<Ways> {
 fn sysmon_does_not_sleep_while_a_worker_is_awake() {
     let seen = sysmon_sees_a_worker(3, false);
     assert_reached([
-        ("the recheck found it", &seen.found_at_last),
+        ("the recheck found it", &seen.found_by_recheck),
         ("the recheck found it, and the worker was woken", &seen.found_and_woken),
         ("woken", &seen.woken),
     ]);
@@ -430,7 +430,7 @@ impl SysmonOps for HelpingSysmon<'_> {
     }
 
     fn park(&self) {
-        panic!("it does not sleep");
+        panic!("`should_sleep` returns false");
     }
 
     fn wait(&self) {
@@ -439,7 +439,7 @@ impl SysmonOps for HelpingSysmon<'_> {
         }
     }
 
-    /// The slot is taken out in each round, as if the pusher was in the same poll from the first round on.
+    /// Takes the task out of the slot in each round, as if the pusher was in the same poll from the first round on.
     fn observe(&mut self) -> bool {
         self.n_rounds += 1;
         if self.slot.take().is_some() {
@@ -460,14 +460,14 @@ impl SysmonOps for HelpingSysmon<'_> {
     }
 }
 
-/// The pusher stays in a poll that never ends, so only sysmon can bring the task in its slot to the sleeper. The hint
-/// may be old, or be set at any moment.
+/// The pusher stays in a poll that never ends, so only sysmon can bring the task in its slot to the sleeper. The worker
+/// sets the hint `skips_slot_wakeups` before, during or after the push.
 #[test]
 fn a_push_into_a_slot_that_wakes_no_worker_is_found_by_sysmon() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     check(2, move || {
-        let model = Model::new(&ways);
+        let model = Model::new(&outcomes);
         let slot = loom::sync::Arc::new(Queue::new());
         let worker = {
             let model = model.clone();
@@ -481,7 +481,7 @@ fn a_push_into_a_slot_that_wakes_no_worker_is_found_by_sysmon() {
             thread::spawn(move || {
                 slot.push();
                 if model.idle.skips_slot_wakeups.load(Ordering::Relaxed) {
-                    count(&model.ways.skipped_wakeup);
+                    count(&model.outcomes.skipped_wakeup);
                 }
                 model.idle.notify_slot_push();
             })
@@ -497,14 +497,14 @@ fn a_push_into_a_slot_that_wakes_no_worker_is_found_by_sysmon() {
     ]);
 }
 
-/// A searcher has skipped the pusher because it was quick. Now the pusher stays in a poll. The hint may be old, or be
-/// set at any moment.
+/// A searcher has skipped the queue of the pusher, whose polls were short. Now the pusher stays in a poll. The worker sets
+/// the hint `skips_queue_wakeups` before, during or after the push.
 #[test]
 fn a_push_into_a_queue_that_wakes_no_worker_is_found_by_sysmon() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     check(2, move || {
-        let model = Model::new(&ways);
+        let model = Model::new(&outcomes);
         let worker = {
             let model = model.clone();
             thread::spawn(move || {
@@ -517,7 +517,7 @@ fn a_push_into_a_queue_that_wakes_no_worker_is_found_by_sysmon() {
             thread::spawn(move || {
                 model.queue.push();
                 if model.idle.skips_queue_wakeups.load(Ordering::Relaxed) {
-                    count(&model.ways.skipped_wakeup);
+                    count(&model.outcomes.skipped_wakeup);
                 }
                 model.idle.notify_queue_push();
             })

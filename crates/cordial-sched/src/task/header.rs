@@ -6,8 +6,8 @@ use crate::task::alarm::Alarm;
 use crate::task::join::JoinSlot;
 use crate::task::slot::OwnerSlot;
 
-/// A task's header, at a fixed address and reference-counted: the owner of the task, its wakers, its handle and the layer
-/// above refer to it. Used by one task after another.
+/// A task's header. It is reference-counted: the owner of the task, its wakers, its handle and the layer above refer to it. When
+/// its task is gone, another task uses it.
 ///
 /// `T` is the type that owns a task: `Runnable`.
 pub(crate) struct Header<T> {
@@ -16,15 +16,15 @@ pub(crate) struct Header<T> {
     /// Owns the task from its end until its join handle takes it.
     pub(crate) join: JoinSlot<T>,
     pub(crate) alarm: Alarm,
-    /// The key of the task, and its marks. Relaxed: the key is written before the task is started, and the caller of
-    /// `mark_ending` wakes the task afterwards.
+    /// The key of the task, with marks in the high bits of its index. Relaxed: the key is written before the task is started, and
+    /// the caller of `mark_ending` wakes the task afterwards.
     key: AtomicU64,
 }
 
-/// Set if the task has to end. The highest bit of the index in a key, which no table uses.
+/// Set if the task has to end. This is the highest bit of the index in a key: an index has 26 of the 32 bits.
 const IS_ENDING: u64 = 1 << 31;
 
-/// Set if sysmon has found the task in a poll since the mark was taken. The second highest bit of the index.
+/// Set if sysmon has found the task in a poll since `take_sampled` was last called. The second highest bit of the index.
 const IS_SAMPLED: u64 = 1 << 30;
 
 const MARKS: u64 = IS_ENDING | IS_SAMPLED;
@@ -38,7 +38,7 @@ impl<T> Header<T> {
     ///
     /// # Panics
     ///
-    /// If the index of the key has more than 30 bits: it was not handed out by a table.
+    /// If the index of the key has more than 30 bits: no table has handed out such a key.
     pub(crate) fn reset(&self, key: Key) {
         let bits = key.to_bits();
         assert_eq!(bits & MARKS, 0, "the index of a key has 26 bits");
@@ -58,21 +58,20 @@ impl<T> Header<T> {
         Key::from_bits(bits).expect("the header was reset for a task")
     }
 
-    /// Marks that the task has to end, if it is the task of `key`. Relaxed: the caller wakes the task
-    /// afterwards.
+    /// Marks that the task has to end, if its key is `key`. Relaxed: the caller wakes the task afterwards.
     pub(crate) fn mark_ending(&self, key: Key) {
         self.mark(key, IS_ENDING);
     }
 
-    /// Marks that sysmon has found the task in a poll, if it is the task of `key`. Relaxed: a hint, which may come late.
+    /// Marks that sysmon has found the task in a poll, if its key is `key`. Relaxed: the mark is a hint, and may be set late.
     pub(crate) fn mark_sampled(&self, key: Key) {
         self.mark(key, IS_SAMPLED);
     }
 
     fn mark(&self, key: Key, mark: u64) {
         let bits = key.to_bits();
-        // In one step, since the next task may use the header at any moment. Does nothing if the
-        // next task has it already, or if the mark is set.
+        // Compares and sets in one step, since another task may begin to use the header at any moment. Does nothing if another task
+        // uses the header already, or if the mark is set.
         let marked = |word: u64| (word & !MARKS == bits && word & mark == 0).then_some(word | mark);
         let _ = self.key.fetch_update(Ordering::Relaxed, Ordering::Relaxed, marked);
     }

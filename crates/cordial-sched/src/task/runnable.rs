@@ -27,7 +27,7 @@ pub(crate) struct Runnable(Box<Task>);
 /// The part of a task that does not need a fixed address. Used by one task after another, as the header is.
 struct Task {
     header: Arc<Header<Runnable>>,
-    /// The waker that polls get. Made from `header`.
+    /// The waker with which the task is polled. It refers to `header`.
     waker: Waker,
     scheduler: SchedulerRef,
     /// `None` if no task has used this box, or if the box of the last future was not worth keeping.
@@ -166,8 +166,8 @@ impl Runnable {
 
     /// Returns whether the box has the only waker of the task, which has ended.
     fn has_only_waker(&self) -> bool {
-        // The box has two references: `header` and `waker`. All others are clones of the waker, to which no poll adds
-        // any more, the handle, and references of the layer above.
+        // The box has two references: `header` and `waker`. The others are the handle, references of the layer above, and clones of
+        // the waker; no poll makes another clone any more.
         let has_only_waker = Arc::strong_count(&self.0.header) == 2;
         // Everything that was done through a dropped waker happens before this.
         fence(Ordering::Acquire);

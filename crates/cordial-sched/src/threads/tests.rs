@@ -23,7 +23,7 @@ use crate::worker::run_loop::{self, LoopEnd};
 
 /// How often each outcome was reached, over all runs of a model.
 #[derive(Default)]
-struct Ways {
+struct Outcomes {
     saw_the_flag_awake: Count,
     saw_the_flag_asleep: Count,
     activated_while_parked: Count,
@@ -38,11 +38,11 @@ struct Ways {
 struct Model {
     pool: Pool,
     is_in_second_poll: AtomicBool,
-    ways: Arc<Ways>,
+    outcomes: Arc<Outcomes>,
 }
 
 impl Model {
-    fn new(ways: &Arc<Ways>) -> loom::sync::Arc<Model> {
+    fn new(outcomes: &Arc<Outcomes>) -> loom::sync::Arc<Model> {
         let callbacks = Callbacks {
             spawn_worker: Box::new(|_| panic!("the model starts its threads")),
             on_foreign_thread: Box::new(|_| panic!("no task is left")),
@@ -51,7 +51,7 @@ impl Model {
         let pool = Pool::new(Threads::new(1, 2), Parker::new().unparker().clone(), callbacks);
         assert_eq!(pool.threads().activate(), Activation::Spawn(0));
         [0, 1].into_iter().for_each(|index| pool.queues.open(index));
-        let model = Model { pool, is_in_second_poll: AtomicBool::new(false), ways: ways.clone() };
+        let model = Model { pool, is_in_second_poll: AtomicBool::new(false), outcomes: outcomes.clone() };
         model.remote(0).progress.begin(Key::new(0, NonZeroU32::MIN));
         model.remote(1).progress.begin(Key::new(1, NonZeroU32::MIN));
         model.remote(1).progress.mark_seen_twice(1, 0);
@@ -77,8 +77,8 @@ impl Model {
         };
         let worker = TasklessWorker { index, pool: &self.pool, parker, on_slept: &on_slept };
         assert_eq!(run_loop::run(&worker), LoopEnd::Replaced);
-        let ways = &self.ways;
-        count(if has_slept.get() { &ways.saw_the_flag_asleep } else { &ways.saw_the_flag_awake });
+        let outcomes = &self.outcomes;
+        count(if has_slept.get() { &outcomes.saw_the_flag_asleep } else { &outcomes.saw_the_flag_awake });
         self.pool.resume(index)
     }
 
@@ -96,10 +96,10 @@ impl Model {
 
 #[test]
 fn a_blocked_thread_resumes() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     check(4, move || {
-        let model = Model::new(&ways);
+        let model = Model::new(&outcomes);
         let thread = {
             let model = model.clone();
             thread::spawn(move || {
@@ -127,10 +127,10 @@ fn a_blocked_thread_resumes() {
 /// The stand-in is in no poll when the first thread takes its place back.
 #[test]
 fn a_stand_in_parks_when_the_thread_that_it_replaced_takes_its_place_back() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     check(4, move || {
-        let model = Model::new(&ways);
+        let model = Model::new(&outcomes);
         model.remote(1).progress.end();
         assert_eq!(model.pool.replace_blocked(0), Some(Activation::Spawn(1)));
         let stand_in = {
@@ -171,10 +171,10 @@ fn a_stand_in_that_is_displaced_before_it_has_noticed_its_activation_runs_on_and
 /// The system refuses the stand-in, so the thread that it should replace runs on when it resumes, or is activated after it has parked.
 #[test]
 fn a_thread_whose_stand_in_was_refused_runs_and_can_be_replaced_again() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     check(3, move || {
-        let model = Model::new(&ways);
+        let model = Model::new(&outcomes);
         let thread = {
             let model = model.clone();
             thread::spawn(move || {
@@ -182,9 +182,9 @@ fn a_thread_whose_stand_in_was_refused_runs_and_can_be_replaced_again() {
                 let mut resume = model.end_poll_and_resume(&parker);
                 if resume == Resume::Park {
                     resume = park_until_activated(&model.pool, 0, &parker);
-                    count(&model.ways.activated_while_parked);
+                    count(&model.outcomes.activated_while_parked);
                 } else {
-                    count(&model.ways.stayed_active);
+                    count(&model.outcomes.stayed_active);
                 }
                 assert_eq!(resume, Resume::Run, "no worker is left");
                 model.remote(0).progress.begin(Key::new(1, NonZeroU32::MIN));
@@ -215,10 +215,10 @@ fn a_thread_whose_stand_in_was_refused_runs_and_can_be_replaced_again() {
 /// The stand-in blocks as well, while the first thread is parked and times out.
 #[test]
 fn a_parked_thread_that_times_out_exits_or_is_activated_but_not_both() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     loom::model(move || {
-        let model = Model::new(&ways);
+        let model = Model::new(&outcomes);
         assert_eq!(model.pool.replace_blocked(0), Some(Activation::Spawn(1)));
         assert_eq!(model.pool.resume(0), Resume::Park);
         let thread = {
@@ -235,9 +235,9 @@ fn a_parked_thread_that_times_out_exits_or_is_activated_but_not_both() {
         let stand_in = model.pool.replace_blocked(1);
         let resume = thread.join().unwrap();
         let way = match (resume, stand_in) {
-            (Resume::Run, Some(Activation::Unpark(0))) => &model.ways.activated_while_parked,
-            (Resume::End, Some(Activation::AtLimit)) => &model.ways.exited,
-            (Resume::End, Some(Activation::Spawn(0))) => &model.ways.replaced,
+            (Resume::Run, Some(Activation::Unpark(0))) => &model.outcomes.activated_while_parked,
+            (Resume::End, Some(Activation::AtLimit)) => &model.outcomes.exited,
+            (Resume::End, Some(Activation::Spawn(0))) => &model.outcomes.replaced,
             wrong => panic!("it exited and was activated: {wrong:?}"),
         };
         count(way);
@@ -252,10 +252,10 @@ fn a_parked_thread_that_times_out_exits_or_is_activated_but_not_both() {
 
 #[test]
 fn a_parked_thread_is_activated_when_its_stand_in_blocks() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     loom::model(move || {
-        let model = Model::new(&ways);
+        let model = Model::new(&outcomes);
         assert_eq!(model.pool.replace_blocked(0), Some(Activation::Spawn(1)));
         let thread = {
             let model = model.clone();
@@ -267,7 +267,7 @@ fn a_parked_thread_is_activated_when_its_stand_in_blocks() {
         };
         // At the limit, until the first thread parks.
         while model.pool.replace_blocked(1) == Some(Activation::AtLimit) {
-            count(&model.ways.at_limit);
+            count(&model.outcomes.at_limit);
             thread::yield_now();
         }
         model.remote(0).unparker.unpark();
@@ -280,10 +280,10 @@ fn a_parked_thread_is_activated_when_its_stand_in_blocks() {
 
 #[test]
 fn a_thread_is_deprioritized_before_it_resumes_or_not_at_all() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     loom::model(move || {
-        let model = Model::new(&ways);
+        let model = Model::new(&outcomes);
         assert_eq!(model.pool.replace_blocked(0), Some(Activation::Spawn(1)));
         let thread = {
             let model = model.clone();
@@ -292,7 +292,7 @@ fn a_thread_is_deprioritized_before_it_resumes_or_not_at_all() {
         let is_deprioritized = model.pool.threads().deprioritize(0, || true);
         let resume = thread.join().unwrap();
         assert_eq!(resume, if is_deprioritized { Resume::End } else { Resume::Park });
-        count(if is_deprioritized { &model.ways.exited } else { &model.ways.stayed_active });
+        count(if is_deprioritized { &model.outcomes.exited } else { &model.outcomes.stayed_active });
     });
     assert_reached([("deprioritized", &seen.exited), ("too late for that", &seen.stayed_active)]);
 }
@@ -344,8 +344,8 @@ fn two_stand_ins_that_are_refused_at_once_leave_no_index_active() {
 /// Sysmon tries again after a refusal, while the blocked thread resumes.
 #[test]
 fn sysmon_activates_a_thread_that_is_missing_and_none_beside_one_that_resumes() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     loom::model(move || {
         let threads = Arc::new(Threads::new(1, 2));
         assert_eq!(threads.activate(), Activation::Spawn(0));
@@ -358,9 +358,9 @@ fn sysmon_activates_a_thread_that_is_missing_and_none_beside_one_that_resumes() 
         let activation = threads.activate_if_missing();
         let ResumeOutcome { resume, .. } = resuming.join().unwrap();
         let way = match (activation, resume) {
-            (None, Resume::Run) => &ways.stayed_active,
-            (Some(Activation::Spawn(1)), Resume::Park) => &ways.replaced,
-            (Some(Activation::Unpark(0)), Resume::Park) => &ways.activated_while_parked,
+            (None, Resume::Run) => &outcomes.stayed_active,
+            (Some(Activation::Spawn(1)), Resume::Park) => &outcomes.replaced,
+            (Some(Activation::Unpark(0)), Resume::Park) => &outcomes.activated_while_parked,
             wrong => panic!("one thread too many, or none: {wrong:?}"),
         };
         count(way);

@@ -9,21 +9,21 @@ const ASLEEP: u64 = 2;
 
 #[test]
 fn a_worker_that_a_push_wakes_reads_a_clock_that_goes_on() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     loom::model(move || {
-        let model = Model::new(&ways);
+        let model = Model::new(&outcomes);
         // Sysmon sleeps from the beginning, and takes no part.
         model.idle.is_sysmon_asleep.store(true, Ordering::Relaxed);
         let worker = {
             let model = model.clone();
             thread::spawn(move || {
-                let Model { idle, queue, ways, .. } = &*model;
+                let Model { idle, queue, outcomes, .. } = &*model;
                 let parker = Parker::new();
                 match idle.sleep(0, parker.unparker(), || parker.park(), || queue.take()) {
-                    SleepResult::Found((), None) => count(&ways.found_at_last),
-                    SleepResult::Found((), Some(_)) => count(&ways.found_and_woken),
-                    SleepResult::Woken(_) => count(&ways.woken),
+                    SleepResult::Found((), None) => count(&outcomes.found_by_recheck),
+                    SleepResult::Found((), Some(_)) => count(&outcomes.found_and_woken),
+                    SleepResult::Woken(_) => count(&outcomes.woken),
                     SleepResult::Spurious => panic!("no other thread unparks the worker"),
                 }
                 // loom does not see the accesses to the clock. It sees this store, and therefore also runs the worker
@@ -37,7 +37,7 @@ fn a_worker_that_a_push_wakes_reads_a_clock_that_goes_on() {
         worker.join().unwrap();
     });
     assert_reached([
-        ("the recheck found it", &seen.found_at_last),
+        ("the recheck found it", &seen.found_by_recheck),
         ("the recheck found it, and the worker was woken", &seen.found_and_woken),
         ("woken", &seen.woken),
     ]);

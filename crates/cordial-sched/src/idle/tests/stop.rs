@@ -9,8 +9,8 @@ use crate::worker::models::TasklessWorker;
 /// is stopping.
 #[test]
 fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
+    let outcomes = Arc::new(Outcomes::default());
+    let seen = outcomes.clone();
     check(3, move || {
         let callbacks = Callbacks {
             spawn_worker: Box::new(|_| Ok(true)),
@@ -20,7 +20,7 @@ fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
         let threads = Threads::new(1, 1);
         let pool = loom::sync::Arc::new(Pool::new(threads, Parker::new().unparker().clone(), callbacks));
         let worker = {
-            let (pool, ways) = (pool.clone(), ways.clone());
+            let (pool, outcomes) = (pool.clone(), outcomes.clone());
             // This thread activates the worker and also runs it. A second thread would add a happens-before edge, from its
             // spawn, on which the protocol must not rely.
             thread::spawn(move || {
@@ -30,8 +30,8 @@ fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
                 }
                 let parker = pool.queues.remote(0).take_local().unwrap().parker;
                 let on_slept = |slept: &SleepResult<Option<()>>| match slept {
-                    SleepResult::Found(_, None) => count(&ways.found_at_last),
-                    SleepResult::Spurious => count(&ways.spurious),
+                    SleepResult::Found(_, None) => count(&outcomes.found_by_recheck),
+                    SleepResult::Spurious => count(&outcomes.spurious),
                     SleepResult::Found(_, Some(_)) | SleepResult::Woken(_) => panic!("there is no task"),
                 };
                 let worker = TasklessWorker { index: 0, pool: &pool, parker: &parker, on_slept: &on_slept };
@@ -41,5 +41,5 @@ fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
         pool.begin_stop();
         worker.join().unwrap();
     });
-    assert_reached([("the recheck found it", &seen.found_at_last), ("unparked", &seen.spurious)]);
+    assert_reached([("the recheck found it", &seen.found_by_recheck), ("unparked", &seen.spurious)]);
 }
