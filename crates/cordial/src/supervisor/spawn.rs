@@ -16,13 +16,14 @@ use crate::process::{
 /// The owner of a supervisor that is not the child of another supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OwnedBy {
-    /// The process that starts it, or the runtime if no process of this runtime does. The supervisor stops when that process exits.
+    /// The process that starts the supervisor. The supervisor stops when this process exits. If the calling code is not a process of the
+    /// same runtime, the runtime owns the supervisor.
     Caller,
     /// The runtime.
     Runtime,
 }
 
-/// The parameters of the start of a supervisor's process.
+/// What is needed to start the process of a supervisor.
 pub(super) struct SpawnSupervisor<'a> {
     pub(super) incarnations: &'a Incarnations,
     /// The state of the supervisor, for snapshots, the inspector, and the check for starts that wait for each other.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use cordial::process;
@@ -300,4 +300,36 @@ fn a_simulation_inside_a_process_of_another_runtime_is_isolated() {
         .unwrap();
     assert_ne!(outer, inner);
     assert_eq!(outer, outer_again);
+}
+
+/// Runs a simulation when a process of another runtime drops it, and then sends a message.
+struct SimulateOnDrop(mpsc::Sender<()>);
+
+impl Drop for SimulateOnDrop {
+    fn drop(&mut self) {
+        run(async {
+            let task = Task::spawn(std::future::pending::<()>());
+            process::link(task.pid());
+            // Removes the link, so the exit of the task does not end this process.
+            drop(task);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        });
+        self.0.send(()).unwrap();
+    }
+}
+
+#[test]
+fn a_simulation_inside_a_destructor_of_a_process_is_isolated() {
+    let (sender, receiver) = mpsc::channel();
+    let simulate = SimulateOnDrop(sender);
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let ended = runtime.block_on(async {
+        let task = Task::spawn(async move {
+            let _simulate = simulate;
+            std::future::pending::<()>().await
+        });
+        drop(task.shutdown(Shutdown::BrutalKill).await);
+    });
+    assert_eq!(ended, Ok(()));
+    receiver.recv().expect("the simulation ends as it does elsewhere");
 }

@@ -19,11 +19,12 @@ use crate::process::scope::Scope;
 use crate::process::spares::{SpareCall, SpareCast, Spares};
 use crate::unwind::{self, PanicReports};
 
-// Never destroyed, because destructors of other thread-locals and handlers of `atexit` use it, and because each access to a
-// thread-local with a destructor asks first whether that has run.
+// Never destroyed, because destructors of other thread-locals and handlers of `atexit` use it. Accesses are also cheaper: an access
+// to a thread-local that has a destructor first checks whether the destructor has run.
 thread_local!(static CONTEXT: ManuallyDrop<ProcessContext> = const { ManuallyDrop::new(ProcessContext::new()) });
 
-// Clears `CONTEXT` when the thread ends. Its destructor runs on each thread that has called `refuse_ending_thread` before.
+// Clears `CONTEXT` when the thread ends, on each thread that has called `refuse_ending_thread`: the first access to this thread-local
+// registers its destructor.
 thread_local!(static CLEANUP: Cleanup = const { Cleanup });
 
 struct Cleanup;
@@ -47,7 +48,7 @@ pub(in crate::process) fn refuse_ending_thread() -> Result<(), Refusal> {
 /// Registers the destructor of [`Cleanup`] on this thread, because the thread uses the library. Code that runs after that destructor, such
 /// as later destructors of the thread and handlers of `atexit`, cannot spawn a process.
 #[inline]
-fn uses_library() {
+fn register_cleanup() {
     _ = refuse_ending_thread();
 }
 
@@ -56,25 +57,25 @@ const SENDS_IN_A_POLL: u32 = 64;
 
 /// The runtime and the process that a thread works for.
 struct ProcessContext {
-    /// The runtime that started the thread, if a runtime did. Set once, and borrowed while the thread works for it.
+    /// The runtime that started the thread, if a runtime did. Set once. The cell is borrowed while the thread works for that runtime.
     own: RefCell<Option<RuntimeHandle>>,
     /// The runtime of the current call of `as_thread_of`. Takes precedence over `own`.
     borrowed: RefCell<Option<Rc<RuntimeHandle>>>,
     is_borrowed: Cell<bool>,
     process: Cell<Option<Pid>>,
-    /// The task of that process, which its future lends until `as_process` returns.
+    /// The task of `process`. The future of the process lends it until `as_process` returns.
     task: RefCell<Option<TaskRef>>,
-    /// The address of the data of the waker of that process.
+    /// The address of the data of the waker with which `process` is polled.
     waker: Cell<usize>,
     /// The process that spawned last on this thread, and the lineage of the processes that it spawns.
     lineage: RefCell<Option<(Pid, Arc<Lineage>)>>,
     /// The scope of the running code, which the processes that it spawns inherit.
     scope: RefCell<Option<Scope>>,
-    /// Whether the future of that process is being dropped.
-    is_dropping: Cell<bool>,
+    /// The process whose future this thread drops. A destructor may run a simulation, so `process` may be another one meanwhile.
+    dropping: Cell<Option<Pid>>,
     /// How many messages the process has sent in its current poll. Starts again at 0 when a message has to wait for the next poll.
     sends: Cell<u32>,
-    /// The memory of messages that the process has sent in its current poll.
+    /// The memory of messages that the process has sent in its current poll, for its next messages.
     spares: Spares,
 }
 
@@ -89,7 +90,7 @@ impl ProcessContext {
             waker: Cell::new(0),
             lineage: RefCell::new(None),
             scope: RefCell::new(None),
-            is_dropping: Cell::new(false),
+            dropping: Cell::new(None),
             sends: Cell::new(0),
             spares: Spares::new(),
         }
@@ -109,7 +110,7 @@ impl ProcessContext {
             match &borrowed {
                 Some(borrowed) => borrowed,
                 None => {
-                    uses_library();
+                    register_cleanup();
                     default_runtime()
                 }
             }
@@ -143,7 +144,7 @@ impl ProcessContext {
         (process.runtime() == runtime.number() && self.scope.borrow().is_none()).then_some(process)
     }
 
-    /// Returns whether the thread belongs to no runtime.
+    /// Returns whether the thread uses the default runtime, because it belongs to no runtime.
     fn uses_default_runtime(&self) -> bool {
         !self.is_borrowed.get() && self.own.borrow().is_none()
     }
@@ -186,7 +187,7 @@ fn with_context<R>(f: impl FnOnce(&ProcessContext) -> R) -> R {
 /// ```
 #[must_use]
 pub fn current() -> Option<Pid> {
-    uses_library();
+    register_cleanup();
     with_context(|context| context.process.get())
 }
 
@@ -219,7 +220,7 @@ pub(crate) fn current_runtime() -> RuntimeHandle {
 
 /// Returns the runtime of this thread; `None` on a thread that belongs to none.
 pub(super) fn own_runtime() -> Option<RuntimeHandle> {
-    uses_library();
+    register_cleanup();
     with_context(|context| context.borrowed.borrow().as_deref().cloned().or_else(|| context.own.borrow().clone()))
 }
 
@@ -272,16 +273,15 @@ pub(in crate::process) fn is_exiting() -> bool {
     with_context(ProcessContext::is_exiting)
 }
 
-/// Returns whether this thread polls the future of a process. False while it drops that future.
+/// Returns whether this thread polls the future of a process. Returns `false` while the thread drops that future.
 pub(in crate::process) fn is_in_poll() -> bool {
-    with_context(|context| context.process.get().is_some() && !context.is_dropping.get())
+    with_context(|context| context.process.get().is_some_and(|process| context.dropping.get() != Some(process)))
 }
 
 /// Returns whether the process that this thread polls ends at this await, because it is exiting or its runtime has stopped.
 ///
 /// Such a process must not continue with the failure of a task: that task may have failed only because everything ends. Returns `false` if
-/// `cx` is not that of the poll of the process. Then other code polls the future, with a waker of its own: for example a `block_on` in a
-/// destructor.
+/// `cx` has another waker than the poll of the process: then other code, such as a `block_on` in a destructor, polls the awaited future.
 pub(crate) fn ends_at_this_await(cx: &std::task::Context<'_>) -> bool {
     with_context(|context| {
         context.is_own(cx) && (context.is_exiting() || context.with_runtime(|runtime| runtime.executor().is_closed()))
@@ -321,9 +321,9 @@ pub(crate) struct LongWait {
     pub(crate) process: Pid,
     /// The address of the data of the waker of the process.
     pub(crate) waker: usize,
-    /// The deadline, as a number. The process is woken then at the latest.
+    /// The deadline, as `Deadline::to_bits` returns it. The process is woken then at the latest.
     pub(crate) until: u64,
-    /// The time of the coarse clock.
+    /// The time of the coarse clock, in milliseconds since the start of the runtime.
     pub(crate) now: u64,
 }
 
@@ -377,7 +377,7 @@ pub(crate) fn keep_spare_cast(spare: SpareCast) {
     keep_spare(spare, Spares::keep_cast);
 }
 
-/// Keeps a value, and discards the one that was kept before. Code that is no process keeps nothing.
+/// Keeps a value, and discards the one that was kept before. If the calling code is not a process, discards `spare` instead.
 #[inline]
 fn keep_spare<T>(spare: T, keep: impl FnOnce(&Spares, T) -> Option<T>) {
     let replaced = with_context(|context| match context.process.get() {
@@ -438,16 +438,16 @@ impl OwnPoll<'_> {
         }
     }
 
-    /// Calls `drop_future`, which drops the future of the process.
+    /// Calls `drop_future`, which drops the future of the process. Meanwhile [`is_in_poll`] returns `false` for the process.
     pub(in crate::process) fn while_dropping(self, drop_future: impl FnOnce()) {
-        struct Restore<'a>(&'a Cell<bool>, bool);
+        struct Restore<'a>(&'a Cell<Option<Pid>>, Option<Pid>);
         impl Drop for Restore<'_> {
             fn drop(&mut self) {
                 self.0.set(self.1);
             }
         }
-        let is_dropping = &self.0.is_dropping;
-        let _restore = Restore(is_dropping, is_dropping.replace(true));
+        let ProcessContext { process, dropping, .. } = self.0;
+        let _restore = Restore(dropping, dropping.replace(process.get()));
         drop_future();
     }
 }
@@ -514,7 +514,7 @@ pub(crate) struct Sender {
 
 /// Returns the running code, as the sender of a message.
 pub(crate) fn sender() -> Sender {
-    uses_library();
+    register_cleanup();
     with_context(|context| {
         let scope = context.scope.borrow();
         let carried = scope.as_ref().filter(|scope| scope.is_carried()).cloned();
@@ -523,8 +523,8 @@ pub(crate) fn sender() -> Sender {
 }
 
 /// Counts a message that the running code is about to send without waiting for an answer. Returns `false` if the process has sent many
-/// messages in its current poll: it must then send this message in its next poll, so that other processes run before, such as the
-/// receiver.
+/// messages in its current poll: it must then send this message in its next poll, so that other processes, such as the receiver, run
+/// first.
 pub(crate) fn may_send_in_this_poll() -> bool {
     with_context(|context| {
         let sends = context.sends.get();

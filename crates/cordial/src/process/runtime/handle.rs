@@ -319,7 +319,7 @@ impl RuntimeHandle {
         self.shared.poll_durations(spawned_at.file(), spawned_at.line(), spawned_at.column())
     }
 
-    /// Returns the processes that are in a poll at this moment, and in which.
+    /// Returns the processes that are in a poll at this moment, each with its poll.
     pub(crate) fn current_polls(&self) -> SortedMap<Pid, PollId> {
         self.executor.current_polls().into_iter().map(|(key, poll)| (self.shared.pid(key), poll)).collect()
     }

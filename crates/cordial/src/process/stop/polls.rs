@@ -33,7 +33,7 @@ impl Polls {
         self.current.get(pid).copied()
     }
 
-    /// Returns all processes that are in a poll, and in which.
+    /// Returns all processes that are in a poll, each with its poll.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Pid, PollId)> {
         self.current.iter().map(|(pid, poll)| (pid, *poll))
     }
