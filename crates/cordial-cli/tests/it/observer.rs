@@ -251,7 +251,7 @@ fn a_signal_ends_top_and_the_terminal_is_left_as_it_was() {
 fn top_that_cannot_draw_leaves_the_terminal_as_it_was() {
     let dir = TestDir::new();
     let other =
-        "sh -c 'echo $$ > pid; exec script -qfc \"tty > tty; exec sleep 60\" /dev/null' < /dev/null | sleep 60 &";
+        "sh -c 'echo $$ > pid; exec script -qfc \"tty > tty; exec sleep 600\" /dev/null' < /dev/null | sleep 600 &";
     let fill = "dd if=/dev/zero count=5k oflag=nonblock >&3 2>/dev/null";
     let line = format!(
         "cd {}; {other} until [ -s tty ]; do sleep 0.01; done; exec 3<>$(cat tty); \

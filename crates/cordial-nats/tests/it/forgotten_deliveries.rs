@@ -68,7 +68,8 @@ fn a_job_that_was_left_to_another_worker_runs_when_that_one_has_lost_its_lease()
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("runs");
         let mut busy = Process::worker(&server.url(), "busy", 1);
-        let job = cluster.submit(LINGER, record(&log, Duration::ZERO)).group("g").attempts(2).await.unwrap();
+        // On a busy machine, a lease may run out between its claim and the run, which uses up an attempt.
+        let job = cluster.submit(LINGER, record(&log, Duration::ZERO)).group("g").attempts(5).await.unwrap();
         wait_runs(&log, 1).await;
         let _free = Process::worker(&server.url(), "free", 1);
         forget_deliveries(&server.url()).await;
@@ -76,7 +77,7 @@ fn a_job_that_was_left_to_another_worker_runs_when_that_one_has_lost_its_lease()
         assert_eq!(runs(&log), [(7, 1)], "the first worker still renews its lease");
         busy.kill();
         assert_eq!(job.timeout(LIMIT).await, Ok(7));
-        assert_eq!(runs(&log), [(7, 1), (7, 2)]);
+        assert!(matches!(*runs(&log), [(7, 1), (7, 2..)]), "{:?}", runs(&log));
     });
 }
 

@@ -9,6 +9,9 @@ use cordial::process::Panics;
 use cordial::{
     ChildSpec, Exit, Lost, LostCause, Restart, Runtime, Strategy, Supervisor, Task, TaskSupervisor, process,
 };
+use tracing::Level;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::prelude::*;
 
 /// The `main` of a program.
 type Main = fn() -> ExitCode;
@@ -118,8 +121,13 @@ pub(crate) fn run(case: &str) -> ExitCode {
     let (_, program) = PROGRAMS.iter().find(|(known, _)| *known == name).unwrap();
     if setup.contains("subscriber") {
         // In a program: `tracing_subscriber::fmt().init()`.
-        let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).without_time();
-        subscriber.with_max_level(tracing::Level::INFO).init();
+        let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).without_time();
+        // On a busy machine, polls of the other programs are long as well, and their events would interrupt the text of a backtrace.
+        let shows_long_polls = name == "long-poll";
+        let filter = filter_fn(move |event| {
+            *event.level() <= Level::INFO && (shows_long_polls || !event.name().starts_with("long_poll"))
+        });
+        tracing_subscriber::registry().with(layer.with_filter(filter)).init();
     }
     if setup.contains("events-only") {
         Runtime::builder().panics(Panics::EventOnly).install().unwrap();
