@@ -54,7 +54,7 @@ pub struct PollId {
 /// `LocalCount` of its own, so that these threads do not contend for one counter.
 struct LocalCount {
     core: Arc<dyn HasCore>,
-    /// Also in `core`. From here, it is reached without a virtual call.
+    /// The same as `core` has. Kept here as well, so that it is reached without a virtual call.
     common: Arc<Common>,
 }
 
@@ -77,7 +77,7 @@ pub(super) struct Core {
     pub(super) started: Instant,
     /// Started just before `started`. Not used in a simulation.
     pub(super) tick_clock: TickClock,
-    /// Set before there is a handle.
+    /// Set before the first handle exists.
     pub(super) tokio: OnceLock<tokio::runtime::Handle>,
     /// Taken by `shut_down_tokio`. `None` in a simulation.
     pub(super) tokio_runtime: Mutex<Option<tokio::runtime::Runtime>>,

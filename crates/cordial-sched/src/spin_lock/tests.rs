@@ -1,6 +1,7 @@
 use super::*;
 
-/// The system may give the holder of a lock no processor time for more than a second.
+/// The operating system may suspend the thread that holds a lock for more than a second. That alone does not mean that the lock is never
+/// released.
 #[test]
 fn a_lock_that_is_held_for_more_than_a_second_is_waited_for_if_the_program_has_not_forked() {
     notice_forks();

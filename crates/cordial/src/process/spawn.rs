@@ -27,13 +27,13 @@ pub(crate) struct Spawn {
     /// The location in the user's source code.
     pub(crate) spawned_at: &'static Location<'static>,
     linkage: Linkage,
-    /// Set for a root.
+    /// The notice of the root that the process is; `None` for any other process.
     root_notice: Option<Arc<ShutdownNotice>>,
-    /// The slot in the registry of its parent, if it has a parent.
+    /// The slot of the process in the registry of its parent, if it has a parent.
     pub(crate) child_slot: Option<ChildSlot>,
     pub(crate) ancestry: Ancestry,
     pub(crate) scope: InheritedScope,
-    /// Makes the process a guardian, which traps exits before its first poll.
+    /// Makes the process a guardian. It traps exits from its spawn on, not only from its first poll.
     pub(crate) guardian: Option<Box<(Guardian, ExitSender)>>,
     pub(crate) label: Option<Arc<str>>,
     purpose: Purpose,
@@ -53,8 +53,7 @@ enum Linkage {
 pub(crate) enum Ancestry {
     /// The lineage of the processes that the calling process spawns.
     Caller,
-    /// A known lineage, for example that of an earlier incarnation; `None` for a process without
-    /// callers.
+    /// This lineage, for example that of an earlier incarnation; `None` for a process without callers and without a root.
     Known(Option<Arc<Lineage>>),
 }
 
@@ -62,9 +61,9 @@ pub(crate) enum Ancestry {
 #[derive(Clone, Debug)]
 pub(crate) enum InheritedScope {
     Whole,
-    /// All but the deadline, since the process has no owner within the scope.
+    /// All but the deadline, because the process has no owner within the scope.
     Values,
-    /// A known scope instead, for example that of an earlier incarnation.
+    /// Nothing: it gets this scope instead, for example that of an earlier incarnation.
     Known(Option<Scope>),
 }
 
@@ -87,12 +86,12 @@ pub(crate) struct SpawnedTask<T> {
     pub(crate) is_linked: bool,
 }
 
-/// Futures of more bytes than this are boxed before they are passed on. Each call on the way to the box of a task copies the
-/// future to its stack, which a large future would overflow.
+/// A larger future, in bytes, is boxed where it enters the library. Otherwise each call between that place and the box of the task
+/// would copy the future on the stack, and a large future would overflow the stack.
 pub(crate) const LARGEST_UNBOXED: usize = 2048;
 
-/// Evaluates an expression with a future: in a box if the future is large. For the functions through which futures of users enter
-/// the library.
+/// Boxes a future if it is large, and then evaluates an expression that uses it. Each function through which the future of a user enters
+/// the library calls this.
 macro_rules! box_if_large {
     ($future:ident: $type:ty => $call:expr) => {
         if const { size_of::<$type>() > $crate::process::LARGEST_UNBOXED } {
@@ -179,7 +178,7 @@ impl Spawn {
                 Ok(SpawnedTask { pid, join: executor.prepare(reserved, process).start(executor), is_linked })
             }
             Err(refusal) => {
-                // The future is dropped first, because what it holds may belong to the slot that `clear` frees for another child.
+                // Before `clear` frees the slot for another child, because the child limit also bounds what the futures of children hold.
                 drop(process);
                 self.clear();
                 Err(refusal)
@@ -222,8 +221,8 @@ impl Spawn {
 
     // The rest is not generic, so that it is not compiled again for each future of a user.
 
-    /// Drops the options of the refused process, such as its slot. Must be called before the refusal is reported: the report runs user
-    /// code, which may start another child in that slot.
+    /// Drops the options of the refused process, such as its slot. Must be called before the refusal is reported, because the report
+    /// runs user code, and that code has to find the slot free for another child.
     #[cold]
     fn clear(&mut self) {
         *self = Spawn::new(self.spawned_at);
@@ -237,8 +236,8 @@ impl Spawn {
         telemetry::refused(self.spawned_at, supervisor, refusal);
     }
 
-    /// Reserves a task for the process, determines its lineage and its scope, and puts it into the table. Sets `carried`, the parts that
-    /// the future of the process carries. The process must be started afterwards.
+    /// Enters the process into the table, with a reserved task, its lineage and its scope. Sets `carried`, the parts that the future of
+    /// the process carries. The caller of this function must start the process afterwards.
     fn register(
         &mut self,
         runtime: &RuntimeHandle,
@@ -255,7 +254,8 @@ impl Spawn {
         let (key, pid) = runtime.reserve().ok_or(Refusal::TooManyProcesses)?;
         let caller = caller.filter(|caller| caller.runtime() == pid.runtime());
         let linked_to = caller.filter(|_| self.linkage == Linkage::Link);
-        // The caller cannot end before this function returns, because this thread is polling it.
+        // The entry of the caller stays in the table until this function returns, because this thread is polling the caller, or dropping
+        // its future. So the end of the caller finds the link.
         if let Some(caller) = linked_to {
             runtime.with(caller, |entry| entry.rare().links.insert(pid));
         }

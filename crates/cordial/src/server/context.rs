@@ -1,4 +1,4 @@
-//! `Context`: what a server has besides its state. `handling` has the methods.
+//! `Context`: what a server has besides its state. The methods that handlers call are in the module `handling`.
 
 use std::fmt;
 
@@ -22,10 +22,11 @@ pub struct Context<S> {
     pub(super) timers: Timers<Item<S>>,
     pub(super) exits: Option<Trap<S>>,
     pub(super) requested: Requested,
+    /// About how many messages were handled in the current poll.
     pub(super) handled_in_poll: u32,
-    /// Whether the mailbox has the next turn, because the last message was not in it.
+    /// Whether the mailbox comes before trapped exits and timers in the next turn, because the last message came from one of those.
     pub(super) mail_is_next: bool,
-    /// What the server does next, from `take_turn` or `poll_next` until `take_other` takes it.
+    /// What the server does next. `take_turn` and `poll_next` set it before they return false, and `take_other` takes it.
     pub(super) next: Option<Next<S>>,
 }
 
@@ -55,8 +56,8 @@ impl<S: Send + 'static> Context<S> {
     }
 }
 
-/// Discards `stop`, because an exit may hold an error of the user, whose destructor may panic, and a `Context` may be dropped while a
-/// handler or another destructor unwinds.
+/// Discards `stop`: the exit may hold an error of the user, whose destructor may panic. A `Context` may be dropped while a handler or
+/// another destructor unwinds, and then a second panic would abort the program.
 impl<S> Drop for Context<S> {
     fn drop(&mut self) {
         discard_in_place(&mut self.stop);

@@ -205,7 +205,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     }
 
     /// Turns each failure into a [`Failure`], which has the index and the input of the item. Without this option a failure
-    /// is an [`Exit`], which does not name the item; in an unordered stream, neither does the position of the result.
+    /// is an [`Exit`], which does not name the item. In an unordered stream, the position of the result does not show the item either.
     ///
     /// The stream keeps a copy of each input until its item has a result, so the input has to be `Clone`. An input that cannot be
     /// cloned can be put into an `Arc`.

@@ -1,13 +1,13 @@
 //! The root process of a program: it handles the signals of the operating system and shuts the program down.
 //!
 //! ```text
-//!  first signal    the root process is asked to shut down, without a limit
-//!  root has ended  the processes that descend from it are stopped in order: supervisors first, then all others in 5 s
+//!  first signal    the root process is asked to shut down, and may take any time
+//!  root has ended  the processes that descend from it are stopped in order, see `collect_in_order`
 //!  second signal   the root and every process that descends from it are killed; `run` returns within 100 ms
 //! ```
 //!
-//! If the first signal comes when the root has ended, no process can be asked. The signal then ends the program when `run` is about
-//! to return. In `main` it does not: the program ends anyway, with the status of the root.
+//! A first signal that comes after the root has ended cannot change the value that `run` returns. So `run` stops the other processes,
+//! and then lets the signal end the program. `main` ignores such a signal: the program is about to end with the status of the root.
 
 use std::io::{self, Write};
 use std::panic::Location;
@@ -33,13 +33,13 @@ use crate::unwind;
 /// How a run ended.
 pub(super) struct RunOutcome<T> {
     pub(super) result: Result<T, Exit>,
-    /// Whether the root was asked to shut down before it ended.
+    /// Whether this root, or another one that ran beside it, was asked to shut down before this one ended.
     was_asked: bool,
     /// The second signal, if there was one.
     cut_short_by: Option<OsSignal>,
     /// The processes that did not end when they were asked to.
     report: StopReport,
-    /// Dropped when the result is passed on: a signal that no run has handled may end the program then.
+    /// Its destructor ends the program if a signal has come that no run has handled. So it is kept until the result is passed on.
     signals: Option<OsSignals>,
 }
 
@@ -60,17 +60,25 @@ impl<T> RunOutcome<T> {
 /// Runs a future as the root process of a program, on the default runtime. Blocks until the
 /// process, and every process that descends from it, has ended or is abandoned.
 ///
-/// Use it for a part of a program, or where the exit is needed. For the whole of a program there is [`main`]: after Ctrl-C a
-/// root process that has not opted in to graceful shutdown has no value, and `run` returns `Err(Exit::Shutdown(None))`.
-/// If `fn main` passes that on with `?`, Rust prints `Error: was shut down`, and the status is 1.
+/// Use it for a part of a program, or where the exit is needed. Use [`main`] for a whole program: a root process that Ctrl-C ends,
+/// because it has not opted in to graceful shutdown, returns no value, so `run` returns `Err(Exit::Shutdown(None))`. If `fn main` passes
+/// that on with `?`, Rust prints `Error: was shut down`, and the status is 1.
 ///
-/// The first SIGINT or SIGTERM (on Windows: Ctrl-C) asks the root process to shut down, without a limit: if it has opted in to
-/// graceful shutdown, for example by a call of [`shutdown_requested`](crate::shutdown_requested), it ends itself; otherwise its
-/// future is dropped. When the root process has ended, for whatever reason, the processes that descend from it are stopped in order: first
-/// the supervisors, which give each child the grace time of its [`ChildSpec::shutdown`](crate::ChildSpec::shutdown); then the
-/// other processes, which are killed after 5 s. Then `run` returns; the runtime can be used again. A second signal kills all of
-/// these processes, and `run` returns [`Exit::Killed`] within 100 ms. Some programs, such as `timeout`, signal a process
-/// and then its process group, which counts as two signals: start `timeout` with `--foreground`.
+/// The first SIGINT or SIGTERM (on Windows: Ctrl-C) asks the root process to shut down. A root process that has opted in to graceful
+/// shutdown, for example by a call of [`shutdown_requested`](crate::shutdown_requested), ends itself, and may take any time; the future of
+/// any other root process is dropped. A second signal kills the root process and all processes that descend from it, and `run` returns
+/// [`Exit::Killed`] within 100 ms. Some programs, such as `timeout`, signal a process and then its process group, which counts as two
+/// signals: start `timeout` with `--foreground`.
+///
+/// When the root process has ended, for whatever reason, the processes that descend from it are stopped in this order:
+///
+/// 1. the supervisors without a live owner, such as those of the root process; they give each child the grace time of its
+///    [`ChildSpec::shutdown`](crate::ChildSpec::shutdown);
+/// 2. all processes without a supervisor; those that have not ended after 5 s are killed;
+/// 3. the supervisors that these processes owned;
+/// 4. the processes that the children of these supervisors have started meanwhile, in the same order.
+///
+/// Then `run` returns, and the runtime can be used again.
 ///
 /// To finish work after Ctrl-C, await `shutdown_requested` in a `select!` with the work, or pass it to the server:
 /// `axum::serve(listener, app).with_graceful_shutdown(cordial::shutdown_requested())`. Listening to `tokio::signal` does not
@@ -78,19 +86,19 @@ impl<T> RunOutcome<T> {
 ///
 /// A first signal that comes after the root process has ended takes effect when the other processes have been stopped: it then ends
 /// the program, as it would have without `run`. On Windows, such a Ctrl-C has no effect. If several runs are in progress, a signal
-/// asks all of their roots. If a process calls `run` shortly after a signal that no root has handled yet, the signal asks the new root
-/// too, unless the destructor of a process made the call.
+/// asks all of their roots. If a process calls `run` after a signal that no root has handled yet, the signal asks the root of that `run`
+/// too, unless a destructor makes the call while the future of the process is dropped.
 ///
 /// The signals are noticed even while all threads of tokio are blocked. While no `run` is in progress, a signal does what it did
-/// before the first `run`: it ends the program, or only calls the handler that was there, or is ignored, as in the background of a
-/// shell. During `run`, a handler that was there is called as well. Only Linux shows what was there before the first `run`;
-/// elsewhere a signal between two runs ends the program. Code that handles these signals beyond the end of `run`, for example
+/// before the first `run`: it calls the handler that the program had installed; or it is ignored, as in the background of a shell; or
+/// else it ends the program. During `run`, a handler that was installed before is called as well. Only Linux shows whether there was one;
+/// elsewhere a signal between two runs ends the program. So code that handles these signals beyond the end of `run`, for example
 /// with `tokio::signal`, has to begin before the first `run`.
 ///
 /// The value is the output of the future. If that is a `Result` itself, `run(..)?` returns the inner `Result`.
 ///
-/// Processes that do not descend from the root, because other threads or `tokio::spawn` spawned them, are left alone, and so
-/// are unlinked supervisors.
+/// `run` does not stop processes that do not descend from the root: those that were spawned outside of any process, by other threads
+/// or in `tokio::spawn`, and unlinked supervisors.
 ///
 /// # Errors
 ///
@@ -132,17 +140,17 @@ where
 ///
 /// | end of the root process | status | standard error |
 /// |---|---|---|
-/// | a value, or an orderly shutdown | 0 | |
+/// | a value, [`Exit::Normal`], or an orderly shutdown | 0 | |
 /// | an [`ExitCode`], or an `Ok` of one | that | |
 /// | any other exit | 1 | the exit; for a panic, the backtrace as well, if `RUST_BACKTRACE` enables it |
 /// | none: the default runtime cannot start | 1 | the reason |
 /// | a second signal | 130 (SIGINT) or 143 (SIGTERM) | |
 ///
-/// Processes that did not end when they were asked to are listed on standard error as well; after a second signal, only those
-/// that are stuck in a poll.
+/// Processes that did not end when they were asked to are listed on standard error as well. A process that a second signal has killed
+/// is listed only if it is stuck in a poll.
 ///
-/// An orderly shutdown is an [`Exit::Shutdown`] of the root process: one that was requested, with which the process ended itself, or
-/// that came over a link. After a request, an error of the root process that has such an exit in its chain is orderly too. The
+/// An orderly shutdown is an [`Exit::Shutdown`] of the root process, whether it was requested, came over a link, or was the exit that
+/// the process chose. After a request to shut down, an error of the root process that has such an exit in its chain is orderly too. The
 /// exit of a supervisor that exceeded its restart limit is a `Shutdown`, but not orderly: if the root process ends with it, the
 /// child and its last exit are printed and the status is 1, so that a service manager restarts the program.
 ///
@@ -190,8 +198,8 @@ where
     if let Some(signal) = outcome.cut_short_by {
         return ExitCode::from(signal.status());
     }
-    // The conversion, the source, the text and the destructor of an error are user code. A panic in them, which the panic hook has
-    // reported, does not change the status.
+    // The conversion, the source, the text and the destructor of an error are user code. If one of them panics, the panic hook reports
+    // that, and the status is that of the error.
     let Ok(result) = unwind::catch_cold(|| outcome.result.and_then(ProgramOutcome::into_status)) else {
         return ExitCode::FAILURE;
     };
@@ -221,8 +229,8 @@ fn print_failure(exit: &Exit) {
     }
 }
 
-/// Returns whether an exit of a root process is an orderly shutdown. Code that was asked to shut down may have put the exit of one
-/// of its tasks into an error of its own.
+/// Returns whether an exit of a root process is an orderly shutdown. After a request, the chain of the exit is searched as well, because
+/// the root may return an error that wraps the `Shutdown` of one of its tasks.
 fn is_orderly(runtime: &RuntimeHandle, exit: &Exit, was_asked: bool) -> bool {
     let is_shutdown = |exit: &&Exit| matches!(exit, Exit::Shutdown(_));
     let inner = exit.causes().filter_map(|error| error.downcast_ref()).find(is_shutdown).filter(|_| was_asked);
@@ -275,7 +283,7 @@ where
         if matches!(result, Err(Exit::Shutdown(_))) {
             signals.set_handled();
         }
-        // A run within the root may have handled a signal, and ended the root, before this thread noticed the signal.
+        // A `run` that the root has called may have handled a signal and made the root end, before this thread noticed the signal.
         is_signaled = is_signaled || signals.take_numbered().is_some();
         let was_asked = is_signaled || live.notice.is_given();
         // Gives the notice, if this is the last root, so that code outside of any process stops together with the descendants.
@@ -304,8 +312,8 @@ fn listen(runtime: &RuntimeHandle) -> Result<OsSignals, Exit> {
     })
 }
 
-/// Stops the processes that descend from a root that has ended. Returns the second signal if it comes before they have ended.
-/// `is_signaled`: whether the first one has come.
+/// Stops the processes that descend from a root that has ended. Returns the second signal if it comes before these processes have ended.
+/// `is_signaled`: whether the first signal has come.
 async fn stop_descendants(
     runtime: &RuntimeHandle,
     root: Pid,
@@ -313,17 +321,17 @@ async fn stop_descendants(
     mut is_signaled: bool,
     report: &mut ReportBuilder,
 ) -> Option<OsSignal> {
-    // Guardians that belong to the runtime outlive the run.
+    // A guardian without an owner belongs to the runtime, and outlives the run; or it is a child, and its supervisor stops it.
     let is_member = |_, entry: &Entry| {
-        let belongs_to_runtime = entry.guardian().is_some_and(|guardian| guardian.owner.is_none());
-        entry.root() == Some(root) && !belongs_to_runtime
+        let has_no_owner = entry.guardian().is_some_and(|guardian| guardian.owner.is_none());
+        entry.root() == Some(root) && !has_no_owner
     };
     let mut stopped = pin!(collect_in_order(report, runtime, &is_member, Shutdown::default()));
     loop {
         match select(&mut stopped, pin!(signals.next())).await {
             Either::Left(((), _)) => return None,
             Either::Right((signal, _)) if is_signaled => return Some(signal),
-            // The first signal requests what is happening already.
+            // The first signal asks for a shutdown, which is in progress already.
             Either::Right(_) => is_signaled = true,
         }
     }

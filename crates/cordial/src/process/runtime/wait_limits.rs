@@ -22,14 +22,15 @@ fn capped_in_scope(limit: Timeout) -> Timeout {
     }
 }
 
-/// Returns the deadline of the scope in which the running code is, and how long it is until then.
+/// Returns the deadline of the scope in which the running code is, and the time that is left until the deadline.
 fn left_of_scope() -> Option<(ScopeDeadline, Duration)> {
     let deadline = current_scope()?.deadline()?;
     let now = with_current_runtime(|runtime| runtime.executor().now());
     Some((deadline, deadline.at.saturating_duration_since(now)))
 }
 
-/// Returns the limit that the error of an elapsed wait names: that of the deadline of the scope, if this deadline has passed.
+/// Returns the limit that the error of an elapsed wait names: the limit of the scope if the deadline of the scope has passed, or else
+/// `limit`, the limit of the wait.
 pub(crate) fn named_limit(limit: Timeout) -> NamedLimit {
     let of_wait = as_duration(limit);
     match left_of_scope() {
@@ -38,8 +39,8 @@ pub(crate) fn named_limit(limit: Timeout) -> NamedLimit {
     }
 }
 
-/// Returns the limit of a wait that begins now, capped by the deadline of the scope, and the limit that the error of the wait will
-/// name: that of the deadline if it comes first.
+/// Returns two limits for a wait that begins now: `limit`, capped by the deadline of the scope, and the limit that the error of the wait
+/// will name. The error names the limit of the scope if the deadline of the scope comes first, or else `limit`.
 #[inline]
 pub(crate) fn limits_of_new_wait(limit: Timeout) -> (Timeout, NamedLimit) {
     if is_in_scope() { limits_in_scope(limit) } else { (limit, as_duration(limit).into()) }

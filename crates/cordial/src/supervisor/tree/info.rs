@@ -12,8 +12,9 @@ use crate::supervisor::restart::Restart;
 pub struct ChildInfo {
     /// The id of the child.
     pub id: Arc<str>,
-    /// The process of the child, if there is one. It may be an abandoned process that has not exited yet. `None` while the
-    /// child is being started again, since that may still fail.
+    /// The process of the child. If the child has only abandoned processes that have not exited yet, one of them: if the child is a
+    /// supervisor, that may be a process below it. `None` if there is no process, and while the process of a restart is starting,
+    /// because the restart may still fail.
     pub pid: Option<Pid>,
     /// Whether the child is a supervisor.
     pub kind: ChildKind,
@@ -25,7 +26,7 @@ pub struct ChildInfo {
     pub is_significant: bool,
     /// What the child is doing.
     pub state: ChildState,
-    /// How many incarnations the child has had, failed starts and the current one included.
+    /// How many incarnations the child has had, including the current one and those that failed to start.
     pub incarnation: u32,
 }
 
@@ -42,15 +43,16 @@ pub enum ChildKind {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildState {
-    /// It is being started for the first time, or by `restart_child`: its process has not finished starting.
+    /// Its process has not finished starting, and this is not a restart: no earlier process of the child has finished starting, or
+    /// `restart_child` was called.
     Starting,
     /// It is running.
     Running,
-    /// It is being started again, or will be: at once, after its backoff, or when a process that is stuck in a poll has
-    /// exited.
+    /// The supervisor is restarting it, or will restart it: at once, after the delay of a backoff, or when a process that is stuck in a
+    /// poll has exited. Under a strategy other than `OneForOne`, the child may wait for the restart of an earlier child.
     Restarting,
-    /// It was killed, its process is stuck in a poll, and its supervisor no longer waits for the exit. No restart is
-    /// scheduled.
+    /// It was stopped, but a process that was killed is stuck in a poll: that of the child or, if the child is a supervisor, one below
+    /// it. The supervisor of the child does not wait for that process any more, and no restart is scheduled.
     Abandoned,
     /// It has no process, and no restart is scheduled: it exited, was terminated, failed to start, is [not needed](crate::Ignore), or
     /// has not been started yet.
