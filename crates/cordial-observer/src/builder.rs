@@ -118,9 +118,9 @@ impl Builder {
     }
 
     /// Sets a function that is called with entries of the audit log: with each action, allowed or not, with each wrong token, and with
-    /// requests that were refused for another reason, such as a foreign `Origin`. Of the latter, the first, second, fourth, eighth and so on of
-    /// one client are passed on. The function runs on the thread of the observer and must not block. What is passed on is also a `tracing`
-    /// event of target `cordial::observer`.
+    /// requests that were refused for another reason, such as a foreign `Origin`: for each client, the first, second, fourth, eighth and so on
+    /// of these requests. The function runs on the thread of the observer and must not block. Each entry with which it is called is also a
+    /// `tracing` event of target `cordial::observer`, with or without this function.
     pub fn on_action(mut self, callback: impl Fn(&AuditEntry) + Send + Sync + 'static) -> Builder {
         self.audit = Some(Box::new(callback));
         self

@@ -18,6 +18,6 @@ pub(crate) use groups::{streams, task_sets};
 pub(crate) use long_polls::long_polls;
 pub(crate) use metrics::metrics;
 pub(crate) use overview::{Identity, overview, tick};
-pub(crate) use task_detail::{Gone, shown_details, task_detail};
+pub(crate) use task_detail::{NoDetail, shown_details, task_detail};
 pub(crate) use tasks::{TaskQuery, connections, limit, servers, tasks};
 pub(crate) use tree::{TreeQuery, tree};

@@ -21,42 +21,43 @@ const MAX_CRASHES: usize = 10;
 /// The answer contains at most this many bytes of the text of an exit.
 const MAX_EXIT: usize = 2000;
 
-/// The answer contains at most this many of the lines that a process shows about itself.
+/// The answer contains at most this many of the lines that a process shows about itself with `set_details`.
 const MAX_DETAILS: usize = 100;
 
-/// The answer contains at most this many bytes of one such line, and of the address of a peer.
+/// The answer contains at most this many bytes of each of these lines, and of the address of a peer.
 const MAX_DETAIL: usize = 1000;
 
-/// Why there is no detail.
+/// Why the details of a process cannot be shown.
 #[derive(Debug)]
-pub(crate) enum Gone {
+pub(crate) enum NoDetail {
     /// There is no process with this pid, and the observer knows nothing about its end.
     Unknown,
     /// The process is alive, but no scan has it: there are more processes than a scan keeps.
     LeftOut,
-    /// The process has ended, and its crash is in the log, or the observer has watched the process.
-    Seen(Ended),
+    /// The process has ended. The observer knows more about that: it has watched the process, or has a crash of it in its log.
+    Ended(Ended),
 }
 
-/// Returns the lines that a process shows about itself, as they are sent.
+/// Returns the lines that a process shows about itself, cut to the limits of the answer.
 pub(crate) fn shown_details(lines: &[String]) -> Vec<String> {
     lines.iter().take(MAX_DETAILS).map(|line| shortened(line, MAX_DETAIL)).collect()
 }
 
-/// Returns everything about a process except its details and its note, which code of the program returns.
+/// Returns everything about a process except `details` and `note`, which stay empty. The caller has to fill them: both come from code of
+/// the program, which must not run while the collector is locked.
 pub(crate) fn task_detail(
     collector: &mut Collector,
     pid: Pid,
     can: Rights,
     lines: Option<&LogLines>,
-) -> Result<Box<TaskDetail>, Gone> {
+) -> Result<Box<TaskDetail>, NoDetail> {
     let mut scan = collector.scan();
-    let Some(info) = collector.inspector.info_without_details(pid) else { return Err(gone(collector, pid)) };
+    let Some(info) = collector.inspector.info_without_details(pid) else { return Err(no_detail(collector, pid)) };
     if scan.index_of(pid).is_none() && !scan.leaves_out(pid) {
-        // The process has probably started after this scan.
+        // The process was probably started after this scan.
         scan = collector.scan_now();
     }
-    let Some(index) = scan.index_of(pid) else { return Err(gone(collector, pid)) };
+    let Some(index) = scan.index_of(pid) else { return Err(no_detail(collector, pid)) };
     let past = collector.watched.past(&scan, index);
     let below = scan.directly_below(Some(index));
     let inspector = &collector.inspector;
@@ -66,7 +67,7 @@ pub(crate) fn task_detail(
         crash.spawned_at == info.spawned_at && crash.supervisor == info.supervisor && crash.child_id == info.child_id
     };
     let mut task = task(&scan, inspector, index);
-    // `info` may be newer than the scan.
+    // Replaces the mailbox of the scan, because `info` may be newer.
     task.mailbox = info.mailbox.as_ref().map(mailbox);
     Ok(Box::new(TaskDetail {
         task,
@@ -92,34 +93,35 @@ pub(crate) fn task_detail(
     }))
 }
 
-/// Returns why there is no detail of a process.
-fn gone(collector: &mut Collector, pid: Pid) -> Gone {
+/// Returns why the details of a process cannot be shown.
+fn no_detail(collector: &mut Collector, pid: Pid) -> NoDetail {
     if collector.inspector.info_without_details(pid).is_some() {
-        return Gone::LeftOut;
+        return NoDetail::LeftOut;
     }
-    // The last reading may be older than the end of the process.
+    // The process may have crashed after the log was read last.
     collector.read_crashes();
     let life = collector.watched.life(pid, collector.clock.now_ms());
     match (collector.crashes.of_pid(pid), life) {
         (Some(logged), life) => {
             let exit = shortened(&logged.crash.exit.to_string(), MAX_EXIT);
             let lifeline = life.map(|life| life.moments).unwrap_or_default();
-            Gone::Seen(Ended { exit, at_ms: logged.at_ms, crash: Some(logged.crash.number), lifeline })
+            NoDetail::Ended(Ended { exit, at_ms: logged.at_ms, crash: Some(logged.crash.number), lifeline })
         }
         (None, Some(Life { moments, alive_at_ms, ended_at_ms })) => {
             let is_known = collector.crashes.has_all_since(alive_at_ms);
             let exit =
                 if is_known { "it did not crash" } else { "if it crashed, its crash is not in the log any more" };
-            Gone::Seen(Ended { exit: exit.to_owned(), at_ms: ended_at_ms, crash: None, lifeline: moments })
+            NoDetail::Ended(Ended { exit: exit.to_owned(), at_ms: ended_at_ms, crash: None, lifeline: moments })
         }
-        (None, None) => Gone::Unknown,
+        (None, None) => NoDetail::Unknown,
     }
 }
 
 /// Returns the process above this one in the tree, the process above that one, and so on.
 fn ancestors(scan: &Scan, pid: Pid) -> Vec<Reference> {
     let above = |pid: &Pid| scan.row(*pid)?.above.pid();
-    // There is no cycle, because a process is younger than the one above it. The limit bounds the answer.
+    // The limit bounds the answer. It also ends the cycle that exists if a task supervisor was handed over to a supervisor that belongs to
+    // one of its own children.
     let alive = std::iter::successors(above(&pid), above).take_while(|pid| scan.row(*pid).is_some());
     alive.take(100).map(|pid| scan.reference(pid)).collect()
 }

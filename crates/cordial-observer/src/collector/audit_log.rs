@@ -11,7 +11,7 @@ const MAX_ACTIONS: usize = 1000;
 /// How many entries of refused requests are kept. They have room of their own, because every client can cause such entries.
 const MAX_REFUSALS: usize = 200;
 
-/// How much of a text of a client is kept, in bytes.
+/// How many bytes of each text that a client has sent are kept.
 const MAX_TEXT: usize = 300;
 
 /// An entry without its number and time.
@@ -29,17 +29,19 @@ pub(crate) struct NewEntry {
 #[derive(Clone, Debug)]
 pub(crate) enum Refused {
     WrongToken,
-    /// The request has broken another rule. With the sentence that the client gets.
+    /// The request breaks another rule. Contains the sentence with which the client is answered.
     Request(String),
 }
 
-/// Actions and refusals, each up to a limit, oldest first.
+/// The latest actions, and the latest entries of refused requests.
 #[derive(Debug, Default)]
 pub(crate) struct AuditLog {
+    /// Oldest first.
     actions: VecDeque<AuditEntry>,
-    /// Each entry with the number of refusals that it counts.
+    /// Each entry with the number of refusals that it counts, in the order of the latest of these refusals.
     refusals: VecDeque<(AuditEntry, u64)>,
-    n: u64,
+    /// The number of the newest entry.
+    last_number: u64,
 }
 
 impl AuditLog {
@@ -53,8 +55,8 @@ impl AuditLog {
         self.actions.back().expect("an entry was pushed")
     }
 
-    /// Adds a refused request. All refusals of one client and one kind share one entry while that entry is in the log. Returns the entry,
-    /// and how many refusals it counts.
+    /// Adds a refused request: to the entry for the same client and the same kind of refusal, if the log still has it, or else as a new
+    /// entry. Returns the entry, and how many refusals it counts.
     pub(crate) fn push_refusal(&mut self, who: String, refused: Refused, at_ms: u64) -> (&AuditEntry, u64) {
         let who = text(&who);
         let action = match refused {
@@ -86,10 +88,10 @@ impl AuditLog {
     }
 
     fn entry(&mut self, new: NewEntry, at_ms: u64) -> AuditEntry {
-        self.n += 1;
+        self.last_number += 1;
         let NewEntry { who, action, pid, label, allowed, result } = new;
         let (label, result) = (label.as_deref().map(visible), visible(&result));
-        AuditEntry { n: self.n, at_ms, who, action, pid, label, allowed, result }
+        AuditEntry { n: self.last_number, at_ms, who, action, pid, label, allowed, result }
     }
 
     /// Returns the entries, newest first.
@@ -101,7 +103,8 @@ impl AuditLog {
     }
 }
 
-/// Returns a text of a client as it is kept. The program may print an entry: it is one line, without commands for a terminal.
+/// Returns what the log keeps of a text that a client has sent: its beginning, with escapes for line ends and for the control characters
+/// of a terminal, because the program may print it.
 fn text(text: &str) -> String {
     visible(&shortened(text, MAX_TEXT))
 }

@@ -21,7 +21,7 @@ use super::events::events;
 use super::guard::guard;
 use super::reply::{Refusal, json};
 use super::session::{Caller, authorized, check_token, cookie};
-use crate::answer::{self, Gone, Pattern, TaskQuery, TreeQuery};
+use crate::answer::{self, NoDetail, Pattern, TaskQuery, TreeQuery};
 use crate::clock::in_ms;
 use crate::collector::{Collector, Refused};
 use crate::shared::{ObserverShared, Unavailable};
@@ -180,9 +180,11 @@ async fn task_detail(State(shared): Observed, Extension(caller): Extension<Calle
             (detail.details, detail.note) = described(&shared, pid).await;
             Ok(json(StatusCode::OK, &detail))
         }
-        Err(Gone::Seen(ended)) => Err(Refusal::ended(format!("the process {pid} has ended: {}", ended.exit), ended)),
-        Err(Gone::Unknown) => Err(Refusal::new(StatusCode::NOT_FOUND, unknown)),
-        Err(Gone::LeftOut) => {
+        Err(NoDetail::Ended(ended)) => {
+            Err(Refusal::ended(format!("the process {pid} has ended: {}", ended.exit), ended))
+        }
+        Err(NoDetail::Unknown) => Err(Refusal::new(StatusCode::NOT_FOUND, unknown)),
+        Err(NoDetail::LeftOut) => {
             let error = format!("the process {pid} lives, but the program has more processes than the observer lists");
             Err(Refusal::new(StatusCode::NOT_FOUND, error))
         }
