@@ -5,8 +5,8 @@ use std::time::Duration;
 /// How long the outputs are read after the process has exited, if other processes hold them open.
 pub(crate) const PIPE_LINGER: Duration = Duration::from_millis(100);
 
-/// How long to wait for a process that was killed. A process in an uninterruptible system call may never exit; its command is then
-/// reported without waiting longer.
+/// How long to wait for the exit of a process that was killed. A process in an uninterruptible system call may never exit, so the outcome
+/// of its command is reported after this time.
 pub(crate) const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long to wait for the exit of a command before its outputs are read. Most commands exit sooner and write little. Reading
@@ -14,5 +14,5 @@ pub(crate) const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) const READ_DELAY: Duration = Duration::from_millis(4);
 
 /// How long to wait, after the exit of a command, for its pipes to be closed by a child that another thread starts. Between `fork`
-/// and `exec`, that child holds copies of all file descriptors of `cordial`. If it takes longer, the outputs are read.
+/// and `exec`, that child holds copies of all file descriptors of `cordial`. If a pipe is still open after this time, the outputs are read.
 pub(crate) const FORK_TO_EXEC: Duration = Duration::from_millis(1);

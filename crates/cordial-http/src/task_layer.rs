@@ -77,8 +77,8 @@ impl TaskLayer {
     /// [`max_children`](cordial::TaskSupervisorBuilder::max_children) to limit how many requests run at once.
     ///
     /// The supervisor has to live as long as the server. Start it in the process that awaits the server: when that process is
-    /// asked to shut down, the server answers what is in flight before the supervisor ends with that process. A supervisor of
-    /// another process, such as the parent, ends with that one, and the requests in flight are answered with 503.
+    /// asked to shut down, the server answers what is in flight before the supervisor ends with that process. If the supervisor belongs to
+    /// another process, such as the parent, it ends with that process, and the requests in flight are answered with 503.
     pub fn new(tasks: TaskSupervisor) -> TaskLayer {
         TaskLayer { tasks, limit: Timeout::After(DEFAULT_LIMIT) }
     }

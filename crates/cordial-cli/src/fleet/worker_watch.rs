@@ -13,7 +13,7 @@ use super::silence::MayBeSilence;
 /// The time between two questions to the workers.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// The same while commands wait and no worker takes them.
+/// The time between two questions to the workers while commands wait and no worker takes them.
 const SHORT_PERIOD: Duration = Duration::from_millis(250);
 
 /// How long no worker takes commands before the run reports that. A busy machine may delay an answer for almost as long.

@@ -191,7 +191,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// The same as those of `ConfigRecords::open`.
+    /// The errors of `ConfigRecords::open`.
     pub(super) fn open_records(mut self) -> Result<Config, String> {
         if self.fleet_files.is_none() {
             self.records = ConfigRecords::Open(Box::new(self.records.open(&self.options)?));

@@ -3,11 +3,12 @@
 //! ```text
 //! input ──► reader thread: a buffer, cut after its last whole record ──► Blocks ──► one item per block
 //!                 ▲                                                        └──► with --round-robin, one item per slot
-//!                 └── pool: buffers of blocks that were read to their end
+//!                 └── pool: buffers of blocks that were dropped
 //! ```
 //!
-//! A record is never cut, so a record that is longer than a block makes its block longer. The number of blocks that exist
-//! at once is limited, and so is their memory.
+//! A record is never cut, so a record that is longer than a block makes its block longer. The number of blocks that exist at once is
+//! limited. So their memory is limited as well, unless records are long, or a block is a number of records (`-N`). On Linux, most blocks
+//! of a regular file stay in the file (`file_blocks`).
 
 mod block;
 mod cutter;

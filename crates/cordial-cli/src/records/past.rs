@@ -89,9 +89,9 @@ impl PastRun {
         self.records.is_empty() && self.occupied.is_empty()
     }
 
-    /// Claims a record for an item, and returns it. No other item gets it then. Of several records, the one with the number of the
-    /// item is preferred. With `is_exact`, only that one is claimed. Returns `None` if the item has no unclaimed record, or if its
-    /// records are kept for later occurrences of it.
+    /// Claims a record for an item, and returns it. No other item gets that record then. Of several records, the one with the number of the
+    /// item is preferred. With `is_exact`, no record with another number is claimed. Returns `None` if the item has no unclaimed record, or
+    /// if its records are kept for later occurrences of the item.
     pub(super) fn claim(&mut self, index: u64, key: ItemKey, is_exact: bool) -> Option<PastRecord> {
         self.greatest = self.greatest.max(index);
         let position = |record: &PastRecord, number| (record.key, record.number).cmp(&(key, number));

@@ -31,11 +31,11 @@ const BUFFER_BYTES: usize = 64 * 1024;
 pub(crate) enum Format {
     /// As the command wrote it.
     Plain,
-    /// With the item at the start of each line.
+    /// As the command wrote it, with the item at the start of each line.
     Tagged,
     /// As a JSON object.
     Json,
-    /// Not at all: the command has written to the outputs of `cordial` directly.
+    /// Nothing is printed, because the command has written to the outputs of `cordial` directly.
     Direct,
 }
 

@@ -1,4 +1,4 @@
-//! Quotes words so that a shell reads them back: for the joblog, for `--dry-run`, and for pasting.
+//! Quotes texts so that a shell reads each as one word with the same bytes: for the joblog, for `--dry-run`, and for pasting.
 
 use std::borrow::Cow;
 
@@ -51,7 +51,7 @@ pub(crate) fn quote(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(quoted)
 }
 
-/// Returns the bytes in single quotes, in which only a single quote has a meaning.
+/// Returns the bytes in single quotes. A shell takes every byte in these quotes as it is, except a single quote, which ends them.
 fn in_quotes(bytes: &[u8]) -> Vec<u8> {
     let mut quoted = Vec::with_capacity(bytes.len() + 2);
     quoted.push(b'\'');

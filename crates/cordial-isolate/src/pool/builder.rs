@@ -44,8 +44,8 @@ impl PoolBuilder {
     /// Sets how much processor time each call may use, on all threads together. Default: no limit. On macOS it is
     /// rounded up to whole seconds.
     ///
-    /// A call that uses more is lost with [`LostCause::CpuLimit`](cordial::LostCause::CpuLimit). Time in which it sleeps or waits does not
-    /// count, and neither does the time of processes that it starts.
+    /// A call that uses more is lost with [`LostCause::CpuLimit`](cordial::LostCause::CpuLimit). The time in which the call sleeps or waits
+    /// is not counted. The processor time of OS processes that it starts is not counted either.
     pub fn cpu_time(mut self, limit: Duration) -> PoolBuilder {
         self.config.cpu_time = Some(limit);
         self

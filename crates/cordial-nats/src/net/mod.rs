@@ -1,16 +1,20 @@
 //! The connection to the servers, on a thread of its own.
 //!
 //! ```text
-//!  tasks ── requests ───────────────► client of async-nats ◄──► server
-//!    ▲ └─── commands ──► thread ──────────┘ lives on the thread
-//!    │                    ├ leases and heartbeats, by its own timer
-//!    │                    ├ results that are handed over, and cancellations
-//!    └───── messages ◄────┴ subscriptions
+//!  tasks ── publish ────────────────────► client of async-nats ◄──► server
+//!    ▲ │                                    ▲
+//!    │ └─── commands, futures ──► thread ───┘
+//!    │                              ├ requests, and the waits for their answers
+//!    │                              ├ leases and heartbeats, by its own timer
+//!    │                              ├ results that are handed over, and cancellations
+//!    └───── messages ◄──────────────┴ subscriptions
 //! ```
 //!
-//! The thread runs no user code, except wakers, and the subscriber of `tracing` when a result is handed over or credentials cannot be read. So user
-//! code that blocks every worker of the runtime, or every thread of tokio, neither breaks the connection nor loses the lease of a job. This does
-//! not hold for a client that the user has connected: that one lives on the user's runtime.
+//! The client reads and writes its socket on this thread. The only user code that runs on the thread is wakers, and the subscriber of `tracing`:
+//! when a result is handed over, and when credentials cannot be read. So user code that blocks every worker of the runtime, or every thread of
+//! tokio, neither breaks the connection nor loses the lease of a job.
+//!
+//! A client that the user has connected uses its socket on the user's runtime instead, and is not protected from such code.
 
 mod api;
 mod cancellation;

@@ -118,8 +118,8 @@ async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectErr
     Ok(Connection { client, commands, futures, client_thread, connects, permission_errors, keep_alives })
 }
 
-/// Runs a future to its end, on a thread with a runtime of its own: not as a task of the calling runtime, because it renews leases while user code
-/// occupies every thread of that runtime.
+/// Runs a future to its end, on a thread with a runtime of its own. Not as a task of the calling runtime: the future has to renew leases even while
+/// user code occupies every thread of that runtime.
 fn start_thread(future: impl Future<Output = ()> + Send + 'static) -> Result<ThreadId, ConnectError> {
     let (give_runtime, runtime) = std::sync::mpsc::channel::<Runtime>();
     let run = move || {

@@ -1,5 +1,5 @@
-//! What the server reports about messages and subscriptions of this client, for example a missing permission. Such an error names a subject, and no
-//! request.
+//! What the server reports about messages and subscriptions of this client, for example a missing permission. Such an error names the subject, but
+//! not the request, so a request waits for an error that names its subject.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -49,14 +49,15 @@ pub(super) enum Command {
         subject: String,
         queue: Option<String>,
         handler: MessageHandler,
-        /// Requests to unsubscribe, and to pass on what the server has sent before. Ends the subscription when its sender is dropped.
+        /// Receives a request to unsubscribe and to pass on what the server has sent before. If its sender is dropped, the subscription ends at
+        /// once.
         drain: mpsc::Receiver<()>,
         subscribed: oneshot::Sender<Result<(), NetError>>,
     },
     OnRequest {
         subject: String,
         handler: RequestHandler,
-        /// Ends the subscription when its sender is dropped.
+        /// If its sender is dropped, the subscription ends.
         until: oneshot::Receiver<()>,
         subscribed: oneshot::Sender<Result<(), NetError>>,
     },

@@ -35,8 +35,8 @@ const IDLE_HEARTBEAT: Duration = Duration::from_secs(2);
 /// How long a worker waits, after it has unsubscribed, for what the server had sent before.
 pub(super) const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 
-/// How many requests of one worker are open at most. If the requests of all workers together exceed the limit of the consumer, it refuses one, and
-/// the worker of that one loses all of its requests.
+/// How many requests of one worker are open at most. If the requests of all workers together exceed the limit of the consumer, the server refuses
+/// a request, and the worker that has sent it loses all of its requests.
 const MAX_REQUESTS: usize = 64;
 
 pub(super) struct PullConsumer {

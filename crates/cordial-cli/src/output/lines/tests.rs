@@ -11,7 +11,7 @@ use crate::output::StdStream;
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => panic!("it waits"),
+        Poll::Pending => panic!("the future waits"),
     }
 }
 
@@ -21,7 +21,7 @@ fn printed(lines: &mut Receiver<LineBatch>) -> String {
 }
 
 #[test]
-fn a_line_that_is_printed_in_part_ends_before_the_output_of_the_next_run() {
+fn a_line_that_is_printed_in_part_ends_before_the_output_of_the_next_attempt() {
     let (channel, mut lines) = LineChannel::new(true, None);
     let item = Item { index: 1, values: vec![Value::Whole(b"a".to_vec())], input: None };
     let mut writer = channel.writer(StdStream::Stdout, &item);
@@ -33,7 +33,7 @@ fn a_line_that_is_printed_in_part_ends_before_the_output_of_the_next_run() {
         ready(writer.push(b"b\n")).unwrap();
         assert_eq!(printed(&mut lines), format!("a\t{long}\na\tb\n"), "{rest}");
     }
-    // A short part of a line was not printed, and neither is it after a restart.
+    // A line without an end is kept until it is too long. If it is still kept at a restart, it is never printed.
     ready(writer.push(b"c")).unwrap();
     writer.restart();
     ready(writer.push(b"d")).unwrap();

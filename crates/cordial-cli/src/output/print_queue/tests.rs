@@ -16,7 +16,7 @@ fn texts(held: Option<HeldLines>) -> Option<(String, String)> {
 #[test]
 fn only_the_lines_of_the_first_item_are_printed_at_once() {
     let queue = PrintQueue::new(Budget::default());
-    // The order of printing is that of the calls, not of the numbers.
+    // Items are printed in the order of these calls, not in the order of their numbers.
     [7, 9, 8].into_iter().for_each(|index| queue.append(index));
     let hold = |index, stream, lines: &str| queue.hold(index, stream, lines.as_bytes()).unwrap();
     assert_eq!(hold(7, StdStream::Stdout, "a\n"), Turn::Now);

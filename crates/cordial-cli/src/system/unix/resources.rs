@@ -11,7 +11,7 @@ use rustix::process::{Resource, getrlimit, nice};
 /// How many files may be open besides those of the commands.
 const OWN_FILES: u64 = 64;
 
-/// The same where few files may be open: commands are few then, and so are the threads.
+/// As `OWN_FILES`, on a system where few files may be open. Then few commands run at once, on few threads.
 const FEWEST_OWN_FILES: u64 = 25;
 
 /// The number of files for each command without `--pipe`: the read ends of two pipes, one file that reports its exit, and two
