@@ -23,7 +23,8 @@ pub(crate) enum ItemFailure {
     NotUnicode,
     /// The shell would calculate with the item, which is not a number.
     NotANumber,
-    /// The line of the shell uses the item as the name of a variable, and the item is not a name.
+    /// The line of the shell uses the item as the name of a variable. The item is not a name, or the shell could evaluate the value of
+    /// that variable.
     NotAName,
     /// The line of the shell calculates with a variable that may hold the item. An array index in the calculation could run a command.
     IsIndex,
@@ -116,7 +117,7 @@ impl fmt::Display for ItemFailure {
                 "the item is in a calculation, and is not a number; to let the shell evaluate it anyway, write \"$1\" in the place of the item",
             ),
             ItemFailure::NotAName => f.write_str(
-                "the line uses the item as the name of a variable, and it is not a name; to let the shell evaluate it anyway, write \"$1\" in the place of the item",
+                "the line uses the item as the name of a variable, and it is not a name, or the shell could run a command that is in the value of that variable; to let the shell evaluate it anyway, write \"$1\" in the place of the item",
             ),
             ItemFailure::IsIndex => f.write_str(
                 "the line calculates with a variable and has an index (a [ in the item or in the line), so the shell could run a command that is in the item after a $ or a backquote; to let the shell evaluate it anyway, write \"$1\" in the place of the item",

@@ -7,13 +7,21 @@ pub(super) enum Check {
     /// A text that may be a part of a calculation, or become one in a variable. Shells run a command in it only as the index of an
     /// array: `a[$(id)]`. `ShellLine` checks all such texts of an item together, so `accepts` returns true for each of them.
     NoCommand,
-    /// The name of a variable, or of an element of an array by its number.
+    /// The name of a variable, or of an element of an array by its number. Not the name of a variable whose value bash evaluates: the line
+    /// may assign another item to it.
     Name,
-    /// The same as `Name`, or `NAME=VALUE`.
+    /// The name of a variable, or of an element of an array by its number, or `NAME=VALUE` with a value that bash does not evaluate.
     Declaration,
     /// A text without `$`, backquotes and backslashes.
     Plain,
 }
+
+/// Variables in whose values bash performs the substitutions: `set -x` prints `PS4` before each command, and bash begins with the file that
+/// `BASH_ENV` names.
+pub(super) const EXPANDED: [&[u8]; 2] = [b"PS4", b"BASH_ENV"];
+
+/// Variables that are numbers for bash, without a declaration.
+pub(super) const NUMBERS: [&[u8]; 6] = [b"RANDOM", b"SRANDOM", b"SECONDS", b"OPTIND", b"HISTCMD", b"BASHPID"];
 
 impl Check {
     /// Returns whether a text has this form. A shell might evaluate any other text: where bash expects a number or a name,
@@ -22,11 +30,46 @@ impl Check {
         match self {
             Check::Number => is_number(text),
             Check::NoCommand => true,
-            Check::Name => is_name(text),
-            Check::Plain => !text.iter().any(|byte| b"$`\\".contains(byte)),
-            Check::Declaration => is_name(text.split(|&byte| byte == b'=').next().unwrap_or_default()),
+            Check::Name => is_name(text) && !is_expanded(text) && !is_calculated(text),
+            Check::Plain => is_plain(text),
+            Check::Declaration => is_declaration(text),
         }
     }
+}
+
+fn is_plain(text: &[u8]) -> bool {
+    !text.iter().any(|byte| b"$`\\".contains(byte))
+}
+
+/// Returns whether a text is a name, or `NAME=VALUE` with a value in which bash runs no command.
+fn is_declaration(text: &[u8]) -> bool {
+    let Some(at) = text.iter().position(|&byte| byte == b'=') else { return is_name(text) };
+    let (name, value) = (&text[..at], &text[at + 1..]);
+    is_name(name)
+        && match value {
+            // bash looks up a word in a calculation, and calculates with the value that it finds.
+            _ if is_calculated(name) => is_number(value),
+            _ if is_expanded(name) => is_plain(value),
+            // A list, if the variable is an array. It may calculate an index.
+            [b'(', ..] => is_plain(value) && !value.contains(&b'['),
+            _ => true,
+        }
+}
+
+/// Returns whether bash, or a shell that the line starts, performs the substitutions in the value of this variable.
+fn is_expanded(name: &[u8]) -> bool {
+    let name = without_index(name);
+    EXPANDED.contains(&name) || name == b"ENV"
+}
+
+/// Returns whether bash calculates with each value that is assigned to this variable.
+fn is_calculated(name: &[u8]) -> bool {
+    NUMBERS.contains(&without_index(name))
+}
+
+/// Returns the name of a variable without the index of an array: `PS4[0]` is `PS4`.
+fn without_index(name: &[u8]) -> &[u8] {
+    name.split(|&byte| byte == b'[').next().unwrap_or_default()
 }
 
 /// Returns whether a text is one number, in which no shell evaluates anything. Shells refuse some of these, such as 08.

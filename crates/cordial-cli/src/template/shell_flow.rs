@@ -1,27 +1,28 @@
 //! Follows items through the variables of a shell line, to the places where the shell evaluates a variable.
 //!
-//! `x={}; y=$x; echo $((y))` calculates with the item. Other ways that an item can take (a pipe, the arguments of a function or
-//! of `set`, a file) are not followed. Instead, if the line calculates with any variable, no item may contain a command that
-//! a calculation would run; and if the line performs the substitutions in any variable, no item may contain a substitution.
+//! `x={}; y=$x; echo $((y))` calculates with the item. An item can also get into a variable through a pipe, a file, or the arguments of
+//! a function or of `set`, and these ways are not followed. Instead, if the line calculates with any variable, no item may contain a
+//! command that a calculation would run; and if the line performs the substitutions that the value of any variable contains, as
+//! `${x@P}` does, no item may contain a substitution.
 
 use super::placeholder::Placeholder;
 use super::shell_check::Check;
 use super::shell_words;
 
-/// The variables of a line, as far as they matter for items.
+/// Which variables of a line may contain an item, and which of them the shell evaluates.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
-    /// Variables that the shell evaluates, and what they have to be.
+    /// Variables that the shell evaluates, and what their values have to be.
     evaluated: Vec<(Vec<u8>, Check)>,
     /// Variables that get an item.
     assigned: Vec<(Vec<u8>, Placeholder)>,
-    /// Pairs of a variable and another one that gets its value.
+    /// Assignments such as `y=$x`: the variable whose value is copied, and the variable that gets it.
     copied: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether the line calculates with a variable, with an argument, or with the output of a command.
     calculates: bool,
-    /// Whether the line performs the substitutions in the value of a variable or of an argument.
+    /// Whether the line performs the substitutions that the value of a variable or of an argument contains.
     expands: bool,
-    /// Whether the line may print its commands after `PS4`, whose name the line may compute.
+    /// Whether the line may trace its commands, as `set -x` does. bash prints `PS4` before each of them, and performs the substitutions in it.
     traces: bool,
 }
 
@@ -41,6 +42,7 @@ impl Flow {
     /// Notes that the shell evaluates a variable at one place.
     pub(super) fn evaluate(&mut self, name: Vec<u8>, check: Check) {
         self.calculates |= matches!(check, Check::NoCommand | Check::Name);
+        // A variable that contains a name may contain the name `PS4`.
         self.expands |= check == Check::Plain || (check == Check::Name && self.traces);
         self.evaluated.push((name, check));
     }
@@ -60,7 +62,7 @@ impl Flow {
         self.copied.extend(names.into_iter().map(|name| (from.to_vec(), name)));
     }
 
-    /// Returns what the placeholders of the line have to be because of variables.
+    /// Returns the checks of placeholders whose items the shell may evaluate after a variable has passed them on.
     pub(super) fn checks(
         mut self,
         placeholders: impl Iterator<Item = Placeholder> + Clone,

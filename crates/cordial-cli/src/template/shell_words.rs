@@ -1,7 +1,7 @@
 //! How a command of a shell line reads the word in which a placeholder or a variable is: as a text, or as something that the
 //! shell evaluates. Where bash expects a number or a name, the text `a[$(id)]` runs a command.
 
-use super::shell_check::Check;
+use super::shell_check::{Check, EXPANDED, NUMBERS};
 use super::shell_context::{Opening, opening};
 
 /// How a word is read.
@@ -31,13 +31,6 @@ pub(super) enum WordUse {
 /// Commands that declare the variables which are their arguments.
 const DECLARING: [&[u8]; 8] =
     [b"declare", b"typeset", b"local", b"readonly", b"export", b"integer", b"float", b"nameref"];
-
-/// Variables in whose values bash performs the substitutions: `set -x` prints `PS4` before each command, and bash begins with the file that
-/// `BASH_ENV` names.
-const EXPANDED: [&[u8]; 2] = [b"PS4", b"BASH_ENV"];
-
-/// Variables that are numbers for bash, without a declaration.
-const NUMBERS: [&[u8]; 5] = [b"RANDOM", b"SRANDOM", b"OPTIND", b"HISTCMD", b"BASHPID"];
 
 /// What stands for a substitution whose end was found, in the text of a command.
 pub(super) const SUBSTITUTION: &[u8] = b"$_";
@@ -178,7 +171,11 @@ fn known_reading(words: &[Vec<u8>], word: &[u8]) -> WordUse {
             WordUse::Value(names.cloned().collect())
         }
         command if DECLARING.contains(&command) => declaration(command, &arguments, word),
-        b"read" if !word.starts_with(b"-") => match option_of_read(last) {
+        b"mapfile" | b"readarray" if !is_text && !word.starts_with(b"-") => match option_with(last, b"dnOsuCc") {
+            Some(_) => WordUse::Text,
+            None => WordUse::Name,
+        },
+        b"read" if !word.starts_with(b"-") => match option_with(last, b"Naditpnu") {
             Some(b'p' | b'd' | b'i') => WordUse::Text,
             Some(b't' | b'n' | b'N' | b'u') => WordUse::Number,
             _ => WordUse::Name,
@@ -210,10 +207,10 @@ fn is_computed(word: &[u8]) -> bool {
     !is_test && word != b"{" && word.iter().any(|byte| b"$`{*?[".contains(byte))
 }
 
-/// Returns the option of `read` that takes the next word, if this word ends with one.
-fn option_of_read(word: &[u8]) -> Option<u8> {
+/// Returns the option that takes the next word, if this word ends with one. `with_word` are all options of the command that take a word.
+fn option_with(word: &[u8], with_word: &[u8]) -> Option<u8> {
     let letters = word.strip_prefix(b"-")?;
-    let at = letters.iter().position(|letter| b"Naditpnu".contains(letter))?;
+    let at = letters.iter().position(|letter| with_word.contains(letter))?;
     // Otherwise the rest of the word belongs to the option.
     (at + 1 == letters.len()).then_some(letters[at])
 }

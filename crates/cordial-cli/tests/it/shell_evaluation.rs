@@ -176,6 +176,57 @@ fn an_item_that_names_a_variable_has_to_be_a_name() {
     ]);
 }
 
+/// Bash evaluates the values of some variables, and a list that is declared as the value of an array.
+#[test]
+fn an_item_that_names_a_variable_does_not_run_a_command_in_its_value() {
+    let dir = TestDir::new();
+    if !has_bash() {
+        crate::harness::skip("bash is not installed");
+        return;
+    }
+    let run = |words: &[&str]| {
+        let mut command = cordial();
+        command.args(["map", "--shell-path", "bash"]).args(words).current_dir(dir.text()).stdin(Stdio::null());
+        finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    };
+    let substitution = "$(touch ran)";
+    for words in [
+        &["set -x; export {}; :", ":::", "PS4=$(touch ran)"][..],
+        &["set -x; export {}; :", ":::", "PS4=`touch ran`"],
+        &["export {}; bash -c :", ":::", "BASH_ENV=$(touch ran)"],
+        &["export {}", ":::", "RANDOM=a[$(touch ran)]"],
+        &["readonly {}", ":::", "OPTIND=a[$(touch ran)]"],
+        &["declare {}", ":::", "SECONDS=a[$(touch ran)]"],
+        &["declare SECONDS={}", ":::", EVIL],
+        &["a=(1); declare {}", ":::", "a=($(touch ran))"],
+        &["declare {}", ":::", "DIRSTACK=($(touch ran))"],
+        &["set -x; read {1} <<< {2}; :", ":::", "PS4", ":::", substitution],
+        &["set -x; printf -v {1} %s {2}; :", ":::", "PS4[0]", ":::", substitution],
+        &["read {1} <<< {2}", ":::", "RANDOM", ":::", EVIL],
+        &["y={1}; printf -v \"$y\" %s {2}", ":::", "SRANDOM", ":::", EVIL],
+        &["mapfile {1} <<< {2}", ":::", "RANDOM", ":::", EVIL],
+        &["x={2}; export {1}", ":::", "RANDOM=x", ":::", EVIL],
+        &["x={2}; a=(1); declare {1}", ":::", "a=([x]=1)", ":::", EVIL],
+    ] {
+        let result = run(words);
+        assert!(!dir.path("ran").exists(), "{words:?} has evaluated the item");
+        let message = "to let the shell evaluate it anyway, write \"$1\" in the place of the item";
+        assert!(result.status != 0 && result.stderr.contains(message), "{words:?}: {}", result.stderr);
+    }
+    for (words, stdout) in [
+        (&["export {}; env | grep ^ENV=", ":::", "ENV=test"][..], "ENV=test\n"),
+        (&["export {}; echo $OPTIND", ":::", "OPTIND=5"], "5\n"),
+        (&["a=(1); declare {}; echo ${a[1]}", ":::", "a=(p q)"], "q\n"),
+        (&["export {}; echo \"$x\"", ":::", "x=$y"], "$y\n"),
+        (&["mapfile -t {} <<< b; echo $x", ":::", "x"], "b\n"),
+        (&["mapfile -tn {} x <<< b; echo $x", ":::", "1"], "b\n"),
+    ] {
+        let result = run(words);
+        let found = (result.status, String::from_utf8(result.stdout).unwrap(), result.stderr.as_str());
+        assert_eq!(found, (0, stdout.to_owned(), ""), "{words:?}");
+    }
+}
+
 /// What a shell allows before the name of a command, and what a line can do with the item before the shell evaluates it.
 #[test]
 fn no_way_to_a_builtin_or_a_substitution_runs_a_command_of_the_item() {

@@ -109,6 +109,11 @@ fn a_word_is_read_as_its_command_says() {
         ("read -dp ", WordUse::Name),
         ("read -pp ", WordUse::Name),
         ("read -ra ", WordUse::Name),
+        ("mapfile -t ", WordUse::Name),
+        ("readarray -n 1 ", WordUse::Name),
+        ("mapfile -tn ", WordUse::Text),
+        ("mapfile -C ", WordUse::Text),
+        ("mapfile -t x <<< ", WordUse::Text),
         ("\"${x}\" -a ", WordUse::Unknown),
     ] {
         assert_eq!(reading(before.as_bytes()), expected, "{before}");
