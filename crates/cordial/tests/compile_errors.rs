@@ -26,7 +26,10 @@ const CASES: &[Case] = &[
     (
         "start_with_a_wrong_error",
         "Task::start(async { Err::<(), _>(NoError) });",
-        &["the error `NoError` cannot become an `Exit`", "needs an error that converts into a boxed error"],
+        &[
+            "the error `NoError` cannot become an `Exit`",
+            "`NoError` does not convert into `Box<dyn Error + Send + Sync>`",
+        ],
     ),
     (
         "zip_without_clone",

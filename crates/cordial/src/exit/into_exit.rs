@@ -5,13 +5,16 @@ use std::error::Error;
 /// An error that can become an [`Exit`](crate::Exit): every type that converts into a boxed error, such as types that implement
 /// [`Error`], text, and `anyhow::Error`.
 ///
-/// The trait exists only for the compiler's message about a type that does not convert.
+/// The trait exists only so that the compiler prints a helpful message about a type that does not convert.
 #[diagnostic::on_unimplemented(
     message = "the error `{Self}` cannot become an `Exit`",
-    label = "needs an error that converts into a boxed error",
+    label = "`{Self}` does not convert into `Box<dyn Error + Send + Sync>`",
     note = "implement `std::error::Error` for it, or turn it into text or into another error with `map_err`"
 )]
-#[expect(unnameable_types, reason = "users write a bound on the conversion into a boxed error, or no bound")]
+#[expect(
+    unnameable_types,
+    reason = "generic code does not name it: the bound `Into<Box<dyn Error + Send + Sync>>` implies it"
+)]
 pub trait IntoExit {
     #[doc(hidden)]
     fn into_boxed(self) -> Box<dyn Error + Send + Sync>;
