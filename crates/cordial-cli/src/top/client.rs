@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use super::address::Address;
 use crate::text::io_error;
 
-/// How long an answer may take.
+/// How long the answer to a request may take, unless it is an action.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the answer to an action may take: children may use up their grace times one after the other.
@@ -29,39 +29,44 @@ const MAX_ANSWER: usize = 64 << 20;
 ///
 /// # Errors
 ///
-/// A sentence.
+/// Returns a sentence for the user.
 pub(super) async fn get<T: DeserializeOwned>(address: &Address, path: &str) -> Result<T, String> {
-    let answer = get_bytes(address, path).await?;
-    serde_json::from_slice(&answer).map_err(|error| {
-        format!("the answer to {path} is not understood: {error}; the program may use another version")
-    })
+    decode(&get_bytes(address, path).await?, path)
 }
 
 /// Fetches an endpoint.
 ///
 /// # Errors
 ///
-/// A sentence.
+/// Returns a sentence for the user.
 pub(super) async fn get_bytes(address: &Address, path: &str) -> Result<Bytes, String> {
     within(TIMEOUT, address, send(address, Request::get(uri(address, path)), Bytes::new())).await
 }
 
 /// Asks the program to act on a process, and returns a sentence that says what has happened. `csrf` is the value that the
-/// program puts into its pages. The program checks it in a request that has no token in a header.
+/// program puts into its pages: the program requires it in a request whose headers have no token.
 ///
 /// # Errors
 ///
-/// A sentence.
+/// Returns a sentence for the user.
 pub(super) async fn act(address: &Address, kind: ActionKind, pid: &str, csrf: &str) -> Result<String, String> {
     let body = serde_json::json!({ "kind": kind.name(), "pid": pid }).to_string();
-    let request = Request::post(uri(address, "/api/actions"))
+    let path = "/api/actions";
+    let request = Request::post(uri(address, path))
         .header(CONTENT_TYPE, "application/json")
         .header(ORIGIN, format!("http://{}", address.authority))
         .header("x-cordial-csrf", csrf);
     let answer = within(ACTION_TIMEOUT, address, send(address, request, body.into())).await?;
-    let answer: ActionAnswer =
-        serde_json::from_slice(&answer).map_err(|error| format!("the answer cannot be read: {error}"))?;
+    let answer: ActionAnswer = decode(&answer, path)?;
     Ok(answer.result)
+}
+
+fn decode<T: DeserializeOwned>(answer: &[u8], path: &str) -> Result<T, String> {
+    serde_json::from_slice(answer).map_err(|error| {
+        format!(
+            "the answer to {path} cannot be decoded: {error}; the program may have another version of cordial-observer"
+        )
+    })
 }
 
 fn uri(address: &Address, path: &str) -> String {
@@ -99,7 +104,7 @@ async fn send(address: &Address, request: Builder, body: Bytes) -> Result<Bytes,
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
         let body = body.map_err(|error| match error.is::<LengthLimitError>() {
             true => format!(
-                "the answer of {} is longer than {} MiB; is it an observer?",
+                "the answer of {} is longer than {} MiB; is an observer listening there?",
                 address.authority,
                 MAX_ANSWER >> 20
             ),
@@ -107,7 +112,7 @@ async fn send(address: &Address, request: Builder, body: Bytes) -> Result<Bytes,
         })?;
         Ok::<(StatusCode, Bytes), String>((status, body.to_bytes()))
     };
-    // The connection moves the bytes, and ends with the answer.
+    // The future of the connection reads and writes the bytes. It ends after the answer, because the request asks to close the connection.
     let (answer, _) = join(answer, connection).await;
     let (status, body) = answer?;
     match status {
