@@ -88,7 +88,7 @@ impl Cluster {
     /// # Errors
     ///
     /// If an option is invalid, a file cannot be read, or the operating system refuses the thread of the connection; if no server answers
-    /// within 2.5 s; if the server refuses the login, offers no safe connection, is too old, or keeps no streams; if JetStream does not answer
+    /// within 2.5 s for each address; if the server refuses the login, offers no safe connection, is too old, or keeps no streams; if JetStream does not answer
     /// within 2.8 s.
     ///
     /// # Cancel safety

@@ -1,4 +1,4 @@
-//! Opens a connection: checks the options, starts the thread, connects, and looks at the version of the server.
+//! Opens a connection: checks the options, starts the thread of the connection, connects, and checks the version of the server.
 
 use std::io;
 use std::sync::Arc;
@@ -20,16 +20,16 @@ use super::thread::serve;
 use crate::connect_error::{ConnectError, without_codes, without_secrets};
 use crate::options::{Login, Options, Transport};
 
-/// How long the first connection may take, with its login.
+/// How long an attempt to connect to an address may take, including the login. Also how long `open` waits for a client of the user.
 const CONNECT_LIMIT: Duration = Duration::from_millis(2500);
 
-/// How often the thread checks whether the client of a user has connected again.
+/// How often the thread checks whether a client that the user has connected has connected again.
 const WATCH_PERIOD: Duration = Duration::from_millis(500);
 
-/// The longest pause between two attempts to connect again, before up to a quarter of it is added or subtracted at random.
+/// The longest delay before an attempt to connect again. Each delay is multiplied by a random factor from 0.75 to 1.25.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
-/// Connects, on a thread of its own, or uses the user's client.
+/// Connects a new client, or uses the one that the user has connected. Both get a thread, but only a new client lives on it.
 pub(crate) async fn open(options: &Options, name: &str) -> Result<Connection, ConnectError> {
     match &options.client {
         Some(client) => adopt(client.clone(), &options.servers).await,
@@ -37,7 +37,8 @@ pub(crate) async fn open(options: &Options, name: &str) -> Result<Connection, Co
     }
 }
 
-/// Uses a client that the user has connected. Its events go to the user's callback.
+/// Uses a client that the user has connected. Such a client reports its events to the callback of the user. So the thread reads the counter of
+/// connects instead, and errors of permissions stay unknown here.
 async fn adopt(client: Client, servers: &str) -> Result<Connection, ConnectError> {
     let deadline = Instant::now() + CONNECT_LIMIT;
     while client.connection_state() != State::Connected {
@@ -74,16 +75,19 @@ async fn adopt(client: Client, servers: &str) -> Result<Connection, ConnectError
 
 async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectError> {
     let addresses = addresses(options)?;
+    // The client tries the addresses one after the other, in any order, so that each of them may be the only one that answers.
+    let limit = CONNECT_LIMIT.saturating_mul(u32::try_from(addresses.len()).unwrap_or(u32::MAX));
     let (connected, connects) = watch::channel(0);
     let (denied, permission_errors) = watch::channel(LatestErrors::default());
-    let client_options = client_options(options, name, &addresses).await?.event_callback(move |event| {
-        match event {
-            Event::Connected => connected.send_modify(|n| *n += 1),
-            Event::ServerError(error) => denied.send_modify(|errors| errors.add(error.to_string().into())),
-            _ => {}
-        }
-        async {}
-    });
+    let client_options =
+        client_options(options, name, &addresses, connects.clone()).await?.event_callback(move |event| {
+            match event {
+                Event::Connected => connected.send_modify(|n| *n += 1),
+                Event::ServerError(error) => denied.send_modify(|errors| errors.add(error.to_string().into())),
+                _ => {}
+            }
+            async {}
+        });
     let servers: Arc<str> = without_secrets(&options.servers).into();
     let (commands, receiver) = mpsc::unbounded_channel();
     let (futures, received_futures) = mpsc::unbounded_channel();
@@ -91,7 +95,7 @@ async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectErr
     let renewed = keep_alives.clone();
     let (result, wait) = oneshot::channel();
     let thread = start_thread(async move {
-        match tokio::time::timeout(CONNECT_LIMIT, client_options.connect(addresses)).await {
+        match tokio::time::timeout(limit, client_options.connect(addresses)).await {
             Ok(Ok(client)) => {
                 if result.send(Ok(client.clone())).is_ok() {
                     serve(client, receiver, received_futures, renewed).await;
@@ -102,36 +106,32 @@ async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectErr
         }
     })?;
     let client_thread = Some(thread);
-    let is_tls_needed = options.transport == Transport::Safe;
+    let is_safe = options.transport == Transport::Safe;
     let client = match wait.await {
         Ok(Ok(client)) => client,
-        Ok(Err(Some(error))) => return Err(refused(&error, servers, is_tls_needed)),
-        Ok(Err(None)) => {
-            return Err(ConnectError::NoServer {
-                servers,
-                reason: format!("no answer within {CONNECT_LIMIT:?}").into(),
-            });
-        }
+        Ok(Err(Some(error))) => return Err(connect_error(&error, servers, is_safe)),
+        Ok(Err(None)) => return Err(no_answer(servers)),
         Err(_) => return Err(ConnectError::Thread(Arc::new(io::Error::other("the thread has ended")))),
     };
     check_version(&client)?;
     Ok(Connection { client, commands, futures, client_thread, connects, permission_errors, keep_alives })
 }
 
-/// Runs a future to its end, on a thread with a runtime of its own. Not as a task of the calling runtime: the future has to renew leases even while
-/// user code occupies every thread of that runtime.
+/// Starts a thread with a tokio runtime of its own, which runs a future to its end. The future is not a task of the calling runtime, because it has
+/// to renew leases even while user code occupies every thread of that runtime.
 fn start_thread(future: impl Future<Output = ()> + Send + 'static) -> Result<ThreadId, ConnectError> {
     let (give_runtime, runtime) = std::sync::mpsc::channel::<Runtime>();
     let run = move || {
         if let Ok(runtime) = runtime.recv() {
-            // As a task: to wake the future of `block_on`, tokio writes to a file descriptor, even from its own thread. Fails if the future panics,
-            // which the panic hook has reported.
+            // The future runs as a task, because each wake-up of the future of `block_on` writes to a file descriptor, even on the same thread. An
+            // error means that the future has panicked, which the panic hook has reported.
             let _ = runtime.block_on(runtime.spawn(future));
         }
     };
     let failed = |error| ConnectError::Thread(Arc::new(error));
     let started = thread::Builder::new().name("cordial-nats".to_owned()).spawn(run).map_err(failed)?;
-    // Only now: if no thread has started, the caller would have to drop the runtime, and a task of tokio must not do that.
+    // The runtime is built after the thread has started. If it were built before, and no thread started, this function would drop it, which panics
+    // in a task of tokio.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let _ = give_runtime.send(runtime);
     Ok(started.thread().id())
@@ -163,6 +163,7 @@ async fn client_options(
     options: &Options,
     name: &str,
     addresses: &[ServerAddr],
+    connects: watch::Receiver<u64>,
 ) -> Result<ConnectOptions, ConnectError> {
     let file = |path: &std::path::Path, error: &dyn std::fmt::Display| ConnectError::File {
         path: path.display().to_string().into(),
@@ -171,7 +172,7 @@ async fn client_options(
     let client = match &options.login {
         Login::Anonymous => ConnectOptions::new(),
         Login::CredentialsFile(path) => {
-            // The client would report an unreadable file as a refused login.
+            // The file is read once before the client reads it, because the client would report an unreadable file as a refused login.
             log_in(path, b"").await?;
             with_credentials_file(path.clone())
         }
@@ -183,9 +184,13 @@ async fn client_options(
     let mut client = client
         .name(name)
         .connection_timeout(CONNECT_LIMIT)
-        // A partition does not close the connection. The client closes it when the next ping is due after two pings without an answer.
+        // A network partition does not close the connection, so the client has to: it does so when a third ping is due and two have no answer.
         .ping_interval(Duration::from_secs(2))
-        .reconnect_delay_callback(|attempts| {
+        .reconnect_delay_callback(move |attempts| {
+            // Called before the first connection as well, which needs no delay.
+            if *connects.borrow() == 0 {
+                return Duration::ZERO;
+            }
             let delay = Duration::from_millis(50) * u32::try_from(attempts.min(6)).map_or(64, |n| 1 << n);
             delay.min(MAX_RECONNECT_DELAY).mul_f64(0.75 + fastrand::f64() / 2.0)
         });
@@ -202,13 +207,14 @@ async fn client_options(
     let is_remote = addresses.iter().any(|address| !is_loopback(address.host()));
     let is_safe = options.transport == Transport::Safe;
     if is_safe && !is_remote {
-        // Servers announce the addresses of others, which may be on other machines: the client would connect there without TLS.
+        // A server announces the addresses of the other servers of its cluster. They may be on other machines, and the client would connect to
+        // them without TLS.
         client = client.ignore_discovered_servers();
     }
     Ok(client.require_tls(is_safe && is_remote))
 }
 
-fn refused(error: &async_nats::ConnectError, servers: Arc<str>, is_tls_needed: bool) -> ConnectError {
+fn connect_error(error: &async_nats::ConnectError, servers: Arc<str>, is_safe: bool) -> ConnectError {
     let mut reason = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
@@ -218,22 +224,25 @@ fn refused(error: &async_nats::ConnectError, servers: Arc<str>, is_tls_needed: b
         }
         source = inner.source();
     }
-    // If a server of another kind has answered, the text contains its answer, with line ends.
+    // A server that does not speak the protocol of NATS has its answer in the text, including line ends.
     reason.retain(|c| !c.is_control());
     let reason: Arc<str> = without_codes(&reason).into();
     match error.kind() {
         ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => ConnectError::Login { servers },
         ConnectErrorKind::Tls => ConnectError::Tls { servers, reason },
+        ConnectErrorKind::TimedOut => no_answer(servers),
         ConnectErrorKind::ServerParse => ConnectError::Address { address: servers, reason },
-        // A server without TLS answers a handshake with bytes that are not TLS.
-        _ if is_tls_needed
-            && ["corrupt message", "tls", "TLS", "ertificate"].iter().any(|word| reason.contains(word)) =>
-        {
+        // A server without TLS answers a handshake with bytes that are not TLS. The client does not report that as an error of TLS.
+        _ if is_safe && ["corrupt message", "tls", "TLS", "ertificate"].iter().any(|word| reason.contains(word)) => {
             ConnectError::Tls { servers, reason }
         }
         _ if reason.contains("uthorization") => ConnectError::Login { servers },
         _ => ConnectError::NoServer { servers, reason },
     }
+}
+
+fn no_answer(servers: Arc<str>) -> ConnectError {
+    ConnectError::NoServer { servers, reason: format!("no answer within {CONNECT_LIMIT:?}").into() }
 }
 
 fn check_version(client: &Client) -> Result<(), ConnectError> {

@@ -63,6 +63,19 @@ fn a_silent_server_is_given_up_within_three_seconds() {
 }
 
 #[test]
+fn a_silent_server_of_a_list_does_not_use_up_the_time_for_the_others() {
+    with_server(|server| async move {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let servers = format!("nats://{},{}", silent.local_addr().unwrap(), server.url());
+        // The client tries the servers in a random order, so several clients connect at the same time.
+        let connects = (0..6).map(|_| Cluster::connect(&*servers));
+        for connected in futures_util::future::join_all(connects).await {
+            connected.unwrap();
+        }
+    });
+}
+
+#[test]
 fn a_plain_connection_to_another_machine_needs_insecure() {
     // All addresses of 127.0.0.0/8 are loopback ones, so the address of an interface is needed.
     let Some(address) = address_of_this_machine() else { return };
