@@ -1,4 +1,4 @@
-//! Text filters.
+//! Filters of text.
 
 use regex::{Regex, RegexBuilder};
 
@@ -27,14 +27,9 @@ impl Pattern {
             return Err(BadRequest { field: "text", error });
         }
         let built = RegexBuilder::new(text).case_insensitive(true).size_limit(MAX_SIZE).build();
-        let no_pattern = |error| {
-            let reason = reason(&error);
-            let error = format!(
-                "`{text}` is not a valid pattern: {reason}. Write \\ before a character that is meant literally."
-            );
-            BadRequest { field: "text", error }
-        };
-        built.map(|regex| Pattern(Some(regex))).map_err(no_pattern)
+        built
+            .map(|regex| Pattern(Some(regex)))
+            .map_err(|error| BadRequest { field: "text", error: describe(text, &error) })
     }
 
     pub(crate) fn matches(&self, text: &str) -> bool {
@@ -42,9 +37,17 @@ impl Pattern {
     }
 }
 
-/// Returns what is wrong with a pattern, without the drawing that the error prints for a terminal.
-fn reason(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let last = text.lines().last().unwrap_or_default();
-    last.strip_prefix("error: ").unwrap_or(last).trim_end_matches('.').to_owned()
+/// Returns what is wrong with a pattern, and what to do about it.
+fn describe(text: &str, error: &regex::Error) -> String {
+    if let regex::Error::CompiledTooBig(_) = error {
+        let limit = MAX_SIZE >> 10;
+        return format!(
+            "`{text}` is not a valid pattern: it needs more than {limit} KiB of memory. Use smaller repetitions."
+        );
+    }
+    // The lines before the last one show the pattern again, with marks below the mistake.
+    let message = error.to_string();
+    let last = message.lines().last().unwrap_or_default();
+    let reason = last.strip_prefix("error: ").unwrap_or(last).trim_end_matches('.');
+    format!("`{text}` is not a valid pattern: {reason}. Write \\ before a character that is meant literally.")
 }
