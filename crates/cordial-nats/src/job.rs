@@ -251,7 +251,7 @@ async fn wait_result(shared: &Arc<ClusterShared>, id: &JobId, source: ResultSour
                 None => return Err(broken(refused("wait for a result", NetError::Ended))),
             },
             Ok(()) = connects.changed() => {
-                // At random, because all clients connect again at the same moment.
+                // The delay is random, because all clients connect again at the same moment.
                 delay = Duration::from_millis(fastrand::u64(0..500));
                 continue;
             }

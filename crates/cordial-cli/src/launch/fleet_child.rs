@@ -121,7 +121,8 @@ async fn run_sent(
         stderr,
         received,
         attempts: attempt,
-        // By the clock of this machine, because the clock of the worker may be wrong. The time is late by as long as the reply took to arrive.
+        // Measured by the clock of this machine, because the clock of the worker may be wrong. The time is late by as long as the reply took to
+        // arrive.
         started: Some(started + clock.elapsed().saturating_sub(duration)),
         duration,
         slot,

@@ -327,7 +327,7 @@ fn records(options: &MapOptions, template: CommandTemplate) -> Result<RunRecords
         None => None,
     };
     let open_joblog = || -> Result<_, String> {
-        // Before the joblog is created, because the results may be refused.
+        // The results are read before the joblog is created, because they may be refused.
         let earlier = read_results()?;
         let Some(path) = &options.joblog else { return Ok((None, PastJoblog { run: earlier, is_cut: false })) };
         let (joblog, mut past) = Joblog::open(path, resume, &template)?;

@@ -103,7 +103,7 @@ impl ResultsDirectory {
     /// Removes the directory if this run has created it. Called if the run does not begin.
     pub(crate) fn remove_if_new(self) {
         if self.is_new {
-            // It is empty, unless another program has written into it.
+            // Fails if another program has written into the directory.
             let _ = fs::remove_dir(&self.path);
         }
     }
@@ -196,7 +196,7 @@ fn is_taken(path: &Path) -> String {
 fn cannot_create(path: &Path, error: io::Error) -> String {
     let error = match (error.kind(), path.symlink_metadata()) {
         (io::ErrorKind::AlreadyExists, Ok(_)) => return is_taken(path),
-        // One of its parents is a file.
+        // One of the parents of the directory is a file.
         (io::ErrorKind::AlreadyExists, Err(error)) => error,
         _ => error,
     };

@@ -43,7 +43,7 @@ impl<F: Future + Unpin> Future for PolledWhenWoken<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         match &self.waker {
             Some((flag, _)) if flag.task.will_wake(cx.waker()) => {
-                // Before the poll, so that a wake-up during the poll is not lost.
+                // The flag is cleared before the poll, so that a wake-up during the poll is not lost.
                 if !flag.was_woken.swap(false, Ordering::SeqCst) {
                     return Poll::Pending;
                 }

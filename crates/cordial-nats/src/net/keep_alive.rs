@@ -123,7 +123,7 @@ impl KeepAlives {
                 let Some(at) = renewed.unconfirmed.iter().position(|(unconfirmed, _)| *unconfirmed == number) else {
                     return;
                 };
-                // Those before it were answered with "no responders", or their answers were lost.
+                // The earlier renewals were answered with "no responders", or their answers were lost.
                 if let Some((_, sent)) = renewed.unconfirmed.drain(..=at).next_back() {
                     renewed.confirmed = sent;
                     renewed.cancellation.extend_lease(sent + lease);

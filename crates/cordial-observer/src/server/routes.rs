@@ -198,7 +198,7 @@ const MAX_NOTE: usize = 16 * 1024;
 /// program. The code runs without the lock, on a thread of its own, and the answer waits for it for a limited time.
 async fn described(shared: &Arc<ObserverShared>, pid: Pid) -> (Vec<String>, Option<String>) {
     let own = shared.clone();
-    // On the thread of the observer: a runtime of the program may have no timers.
+    // The wait is on the thread of the observer, because a runtime of the program may have no timers.
     let described = shared.thread.spawn(async move {
         let inspector = own.collector().inspector.clone();
         let info = match own.program_code.details.call(pid, move || inspector.info(pid).map(Arc::new)).await {

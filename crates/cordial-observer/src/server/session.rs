@@ -107,7 +107,7 @@ pub(super) async fn check_token(shared: &Arc<ObserverShared>, parts: &Parts, tok
     if shared.options.secret.is_token(token) {
         return Ok(());
     }
-    // Before the delay, because this future is dropped if the client disconnects.
+    // The refusal is recorded before the delay, because this future is dropped if the client disconnects.
     shared.audit_refusal(address(parts), Refused::WrongToken);
     delay(shared, client.cloned(), check).await;
     Err(Refusal::new(

@@ -33,8 +33,8 @@ pub(super) async fn dumps(shared: &Arc<ObserverShared>, signals: Signals) {
     while signals.recv().await.is_some() {
         let Ok(text) = shared.ask_dump().await else { continue };
         let (printed, is_printed) = oneshot::channel();
-        // On a thread of its own: the reader of standard error may be slow, or a terminal on which Ctrl-S was pressed. Standard error may also
-        // be closed. The limits of `program_code` do not apply: a text is also printed while all calls that they allow are stuck.
+        // The text is written on a thread of its own: the reader of standard error may be slow, or a terminal on which Ctrl-S was pressed. Standard
+        // error may also be closed. The limits of `program_code` do not apply: a text is also printed while all calls that they allow are stuck.
         on_own_thread(move || drop(printed.send(io::stderr().write_all(text.as_bytes()))));
         let _ = is_printed.await;
     }

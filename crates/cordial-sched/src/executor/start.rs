@@ -192,7 +192,7 @@ fn build_tokio(
     let build: Arc<OnceLock<Build>> = Arc::default();
     let n_started: Arc<AtomicUsize> = Arc::default();
     let (outcome, n_starting) = (build.clone(), n_started.clone());
-    // One thread after the other where the address space is limited, for the reason that `thread::spawn` gives.
+    // Where the address space is limited, the threads start one after the other, for the reason that `thread::spawn` gives.
     let is_limited = thread_limit::is_address_space_limited();
     let (is_built, n_running, n_named) = (build.clone(), n_started.clone(), AtomicUsize::new(0));
     let name_of_next = move || {
@@ -218,7 +218,7 @@ fn build_tokio(
         .on_thread_start(on_thread_start)
         .on_thread_park(disable_preemption_once)
         .on_thread_unpark(move || io_watch.thread_woke_up());
-    // On a thread of its own, since the calling thread may be in async code already.
+    // The runtime is built on another thread, since the calling thread may be in async code already.
     let built = reservation::on_own_thread(|| {
         let async_code = tokio::runtime::Builder::new_current_thread().build().map_err(TokioError::System)?;
         let built = async_code.block_on(async { unwind::catch(|| builder.build()) });

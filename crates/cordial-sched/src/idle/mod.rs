@@ -99,7 +99,7 @@ impl Idle {
             woken
         };
         if let Some(Sleeper { unparker, .. }) = woken {
-            // Before the worker runs, because the coarse clock stands still while sysmon sleeps.
+            // Sysmon is woken before the worker, because the coarse clock stands still while sysmon sleeps.
             self.wake_sysmon();
             unparker.unpark();
         }

@@ -70,7 +70,7 @@ pub(crate) fn search(
     crowd: &Crowd,
 ) -> Option<Runnable> {
     let current = |remote: &Remote| remote.progress.current().map(|(poll, _)| poll);
-    // By the index of the worker.
+    // Each poll is at the index of its worker.
     let mut last: Vec<Option<u64>> = Vec::new();
     for (index, remote) in pool.queues.remotes() {
         last.resize(index, None);

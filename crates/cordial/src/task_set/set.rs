@@ -186,7 +186,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
     #[track_caller]
     pub fn max_concurrency(mut self, n: usize) -> TaskSet<T, O> {
         assert!(n > 0, "`max_concurrency(0)` would run no task; use at least 1");
-        // Those that no task has.
+        // Permits that no task has are dropped.
         self.permits.retain(|permits| Arc::strong_count(permits) > 1);
         self.permits.push(Arc::new(Semaphore::new(n.min(Semaphore::MAX_PERMITS))));
         self.max_concurrency = Some(n);
@@ -342,7 +342,7 @@ impl<T, O> TaskSet<T, O> {
             return;
         }
         for permits in &self.permits {
-            // Before any task ends: otherwise the permit of that task would let a waiting task begin that was not asked yet.
+            // Closed before any task ends: otherwise the permit of that task would let a waiting task begin that was not asked yet.
             permits.close();
         }
         if let Some(runtime) = &self.runtime {

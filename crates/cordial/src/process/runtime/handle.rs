@@ -277,11 +277,11 @@ impl RuntimeHandle {
         }
     }
 
-    /// Returns the live processes, or those of `among`, for which `is_member` returns true. Each follows its callers, as far as they are
-    /// known: up to 32. Processes that are signaled in this order get their signals before they see the end of a process that they have
-    /// spawned.
+    /// Returns the live processes for which `is_member` returns true. With `among`, only the processes with these pids are considered. Each
+    /// process follows its callers, as far as they are known: up to 32. Processes that are signaled in this order get their signals before
+    /// they see the end of a process that they have spawned.
     pub(crate) fn members(&self, among: Option<&[Pid]>, is_member: &dyn Fn(Pid, &Entry) -> bool) -> Vec<Pid> {
-        // By the number of callers, which is 32 at most.
+        // Grouped by the number of their callers, which is 32 at most.
         let mut members: Vec<Vec<Pid>> = Vec::new();
         self.for_each_of(among, &mut |pid, entry| {
             if is_member(pid, entry) {

@@ -152,7 +152,7 @@ async fn until_gone(runtime: &RuntimeHandle, group: StopGroup<'_>, step: Step, l
         let signal = |pid: &Pid| Some(runtime.apply(*pid, step.signal(from)?));
         let effects: Vec<Effect> = members.iter().filter_map(signal).collect();
         effects.into_iter().for_each(Effect::act);
-        // One after the other: the caller is woken once for many ends, and most have ended when their turn comes.
+        // The ends are awaited one after the other: the caller is woken once for many ends, and most processes have ended when their turn comes.
         let all_ended = async {
             for pid in members {
                 if runtime.is_alive(pid) {
