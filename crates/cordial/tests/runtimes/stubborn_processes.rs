@@ -53,7 +53,8 @@ fn only_a_process_in_a_poll_is_abandoned_and_processes_that_wait_for_a_thread_ar
 
 /// Shuts a runtime down in which `n` processes ignore requests, and returns how long it takes until all of them have ended.
 fn shut_down(n: usize) -> Duration {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    const WORKERS: usize = 2;
+    let runtime = Runtime::builder().workers(WORKERS).build().unwrap();
     let monitors: Vec<process::Monitor> = runtime
         .block_on(async move {
             let mut monitors = Vec::new();
@@ -65,7 +66,9 @@ fn shut_down(n: usize) -> Duration {
         .unwrap();
     let began = Instant::now();
     let report = runtime.shutdown(Duration::ZERO);
-    assert_eq!((report.killed.len(), report.abandoned.len()), (n, 0));
+    assert_eq!(report.killed.len() + report.abandoned.len(), n);
+    // On a busy machine, a thread may get no processor for 100 ms while it is in the last poll of a process.
+    assert!(report.abandoned.len() <= WORKERS, "{report}");
     for monitor in monitors {
         assert_eq!(futures::executor::block_on(monitor), Exit::Killed);
     }
@@ -74,7 +77,7 @@ fn shut_down(n: usize) -> Duration {
 
 /// There are more processes than the threads can end within 100 ms in a debug build.
 #[test]
-fn a_shutdown_of_many_processes_that_ignore_it_abandons_none_and_takes_linear_time() {
+fn a_shutdown_of_many_processes_that_ignore_it_abandons_none_that_waits_and_takes_linear_time() {
     const FEW: usize = 3000;
     const FACTOR: u32 = 16;
     let few = (0..5).map(|_| shut_down(FEW)).min().unwrap();
