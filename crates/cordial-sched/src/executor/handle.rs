@@ -18,6 +18,7 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::table::Key;
 use crate::task::allocator::TaskAllocator;
 use crate::task::schedule;
+use crate::thread_limit::FilledRoom;
 use crate::threads::ThreadState;
 use crate::tick_clock::TickClock;
 use crate::timeout::{Instant, Timeouts};
@@ -81,6 +82,8 @@ pub(super) struct Core {
     pub(super) tokio: OnceLock<tokio::runtime::Handle>,
     /// Taken by `shut_down_tokio`. `None` in a simulation.
     pub(super) tokio_runtime: Mutex<Option<tokio::runtime::Runtime>>,
+    /// Freed with the executor: as long as its threads run, the heap of one of them would leave too little to the others.
+    pub(super) _filled: FilledRoom,
 }
 
 impl Common {

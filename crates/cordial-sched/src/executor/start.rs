@@ -17,7 +17,7 @@ use crate::simulation::queue::SeededQueue;
 use crate::sync::{AtomicUsize, Mutex, Ordering, Parker};
 use crate::task::allocator::TaskAllocator;
 use crate::task::schedule::{self, HeaderReuse};
-use crate::thread_limit::{self, ThreadsRefused};
+use crate::thread_limit::{self, FilledRoom, ThreadsRefused};
 use crate::tick_clock::TickClock;
 use crate::timeout::{Instant, Timeouts};
 use crate::{priority, reservation, spin_lock, unwind};
@@ -56,6 +56,7 @@ impl Executor {
         let _starting = reservation::STARTING.lock_for_a_second();
         // The threads of the pool and of tokio, sysmon, and the timer thread.
         let n_threads = options.workers.saturating_mul(2).saturating_add(2);
+        let filled = thread_limit::fill_room_for_heap(n_threads);
         if options.check_threads {
             reservation::check_threads(n_threads)?;
         }
@@ -77,6 +78,7 @@ impl Executor {
                 started: real_now(),
                 tokio: OnceLock::new(),
                 tokio_runtime: Mutex::new(None),
+                _filled: filled,
             }
         });
         let io_watch = Arc::new(IoWatch::new(timer.unparker().clone()));
@@ -138,6 +140,7 @@ impl Executor {
                 started,
                 tokio: OnceLock::from(runtime.handle().clone()),
                 tokio_runtime: Mutex::new(None),
+                _filled: FilledRoom::default(),
             }
         });
         later.set(Arc::downgrade(&core)).expect("set once");

@@ -2,12 +2,14 @@
 //!
 //! A refusal does not say which limit was the reason. So the limits are compared with what is in use,
 //! from that of the program to that of the system. Nothing counts the threads of a user, so the limit
-//! of the user, if there is one, is named when no other limit is reached.
+//! of the user is named when no other limit is reached, unless it cannot have been the reason.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::process::{Resource, geteuid, getrlimit};
+use rustix::process::{Resource, getrlimit, getuid};
 
 use super::ThreadLimit;
 
@@ -31,8 +33,14 @@ const BYTES_OF_MAPPING: u64 = BYTES_OF_HEAP + 1;
 const MOUNTS: [(&str, &str); 3] =
     [("", "/sys/fs/cgroup"), ("", "/sys/fs/cgroup/unified"), ("pids", "/sys/fs/cgroup/pids")];
 
+/// The kernel hands out the numbers below this once, and never again.
+const RESERVED_IDS: u64 = 300;
+
+/// The capabilities that lift the limit of the user: `CAP_SYS_ADMIN` and `CAP_SYS_RESOURCE`.
+const CAPABILITIES: u64 = 1 << 21 | 1 << 24;
+
 pub(super) fn reached_limit() -> Option<ThreadLimit> {
-    address_space().or_else(control_group).or_else(whole_system).or_else(user)
+    address_space().or_else(mappings).or_else(control_group).or_else(whole_system).or_else(process_ids).or_else(user)
 }
 
 /// Returns the limit of the address space, if there is one.
@@ -48,6 +56,21 @@ fn address_space() -> Option<ThreadLimit> {
 /// Returns whether the address space has room for one more thread of an executor that starts.
 pub(super) fn has_room_for_first_threads() -> bool {
     getrlimit(Resource::As).current.is_none_or(|max| has_room_within(max, BYTES_OF_THREAD + BYTES_OF_START))
+}
+
+/// Returns memory that leaves the address space too little room for the heap of a thread, if the heap and this many threads together do
+/// not fit, and the threads alone do. A thread that starts without a heap maps memory for each of its allocations until there is room.
+pub(super) fn fill_room_for_heap(n_threads: usize) -> Vec<u8> {
+    let mut memory = Vec::new();
+    let left = getrlimit(Resource::As).current.and_then(|max| max.checked_sub(address_space_in_use()?));
+    let needed = BYTES_OF_THREAD.saturating_mul(n_threads as u64).saturating_add(BYTES_OF_START);
+    // Less than the heap, so that the stack of the first thread does not have to be known.
+    let beside_heap = left.and_then(|left| left.checked_sub(BYTES_OF_HEAP)).filter(|bytes| *bytes < needed);
+    if let Some(beside_heap) = beside_heap.filter(|_| needed < BYTES_OF_HEAP) {
+        // If it fails, there is no room for the heap either.
+        let _ = memory.try_reserve_exact((beside_heap + 1) as usize);
+    }
+    memory
 }
 
 /// Returns whether one more thread leaves an eighth of the address space free. Heaps that may not be in use yet are counted: that of the
@@ -70,9 +93,8 @@ fn has_room_within(max_bytes: u64, bytes: u64) -> bool {
 
 /// Returns the bytes of address space that this program uses.
 fn address_space_in_use() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?.trim().strip_suffix("kB")?;
-    kilobytes.trim().parse::<u64>().ok().map(|kilobytes| kilobytes.saturating_mul(1024))
+    let size = own_status("VmSize:")?;
+    size.strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes.saturating_mul(1024))
 }
 
 /// Returns the innermost control group of this program that is full, of the first hierarchy that has one.
@@ -93,22 +115,69 @@ fn full_group(mount: &Path, group: &str) -> Option<ThreadLimit> {
     Path::new(group).ancestors().find_map(|group| {
         let folder = mount.join(group.strip_prefix("/").unwrap_or(group));
         // Instead of a number, the file may say `max`: there is no limit.
-        let read = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
-        let max = read("pids.max")?;
-        (read("pids.current")? >= max).then(|| ThreadLimit::ControlGroup { max, group: group.display().to_string() })
+        let max = number_in(folder.join("pids.max"))?;
+        (number_in(folder.join("pids.current"))? >= max)
+            .then(|| ThreadLimit::ControlGroup { max, group: group.display().to_string() })
     })
 }
 
 fn whole_system() -> Option<ThreadLimit> {
-    let max = fs::read_to_string("/proc/sys/kernel/threads-max").ok()?.trim().parse().ok()?;
-    // The fourth field: how many threads run, and how many exist.
-    let load = fs::read_to_string("/proc/loadavg").ok()?;
-    let existing: u64 = load.split(' ').nth(3)?.split_once('/')?.1.parse().ok()?;
-    (existing >= max).then_some(ThreadLimit::System { max })
+    let max = number_in("/proc/sys/kernel/threads-max")?;
+    (n_existing()? >= max).then_some(ThreadLimit::System { max })
+}
+
+fn process_ids() -> Option<ThreadLimit> {
+    let max = number_in("/proc/sys/kernel/pid_max")?;
+    // Process groups and sessions without processes hold numbers too, but few.
+    let is_reached = |n: u64| n.saturating_add(RESERVED_IDS).saturating_add(max / 64) >= max;
+    // The first count is quick, but it is that of the system: a PID namespace may have a limit of its own.
+    (is_reached(n_existing()?) && is_reached(n_of_namespace()?)).then_some(ThreadLimit::ProcessIds { max })
+}
+
+fn mappings() -> Option<ThreadLimit> {
+    let max = number_in("/proc/sys/vm/max_map_count")?;
+    // Line by line, because nothing large can be allocated now. A thread needs a mapping for its stack, and one for the guard page.
+    let n_mappings = BufReader::new(File::open("/proc/self/maps").ok()?).split(b'\n').count() as u64;
+    (n_mappings.saturating_add(2) >= max).then_some(ThreadLimit::Mappings { max })
 }
 
 fn user() -> Option<ThreadLimit> {
-    // The limit does not hold for the superuser.
-    let max = getrlimit(Resource::Nproc).current.filter(|_| !geteuid().is_root())?;
-    Some(ThreadLimit::User { max })
+    let max = getrlimit(Resource::Nproc).current.filter(|_| !is_exempt_from_limit_of_user())?;
+    // A user has no more threads than the system.
+    n_existing().is_none_or(|existing| existing >= max).then_some(ThreadLimit::User { max })
+}
+
+/// Returns whether the limit of the user does not hold for this program: it is run by the superuser, or has a capability that
+/// lifts the limit. In a user namespace neither counts.
+fn is_exempt_from_limit_of_user() -> bool {
+    let of_all = |map: String| map.split_whitespace().eq(["0", "0", "4294967295"]);
+    if !fs::read_to_string("/proc/self/uid_map").map_or(true, of_all) {
+        return false;
+    }
+    let capabilities = own_status("CapEff:").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+    getuid().is_root() || capabilities.is_some_and(|mask| mask & CAPABILITIES != 0)
+}
+
+/// Returns how many threads exist in the whole system.
+fn n_existing() -> Option<u64> {
+    // The fourth field: how many threads run, and how many exist.
+    fs::read_to_string("/proc/loadavg").ok()?.split(' ').nth(3)?.split_once('/')?.1.parse().ok()
+}
+
+/// Returns how many threads exist in the PID namespace of this program, as far as it may see them.
+fn n_of_namespace() -> Option<u64> {
+    let entries = fs::read_dir("/proc").ok()?.flatten();
+    // The folder has two links of its own, and one for each thread. Entries that are not processes have no such folder.
+    Some(entries.filter_map(|entry| Some(fs::metadata(entry.path().join("task")).ok()?.nlink() - 2)).sum())
+}
+
+/// Returns the number in a file. `None` if there is no such file, or something else in it.
+fn number_in(path: impl AsRef<Path>) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// Returns a field of `/proc/self/status`.
+fn own_status(field: &str) -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    Some(status.lines().find_map(|line| line.strip_prefix(field))?.trim().to_owned())
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::hint::black_box;
 use std::io;
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
@@ -48,6 +49,16 @@ pub enum ThreadLimit {
         /// The number of threads.
         max: u64,
     },
+    /// `kernel.pid_max`: the numbers of processes and threads. A PID namespace, as that of a container, may have a limit of its own.
+    ProcessIds {
+        /// All numbers are below this.
+        max: u64,
+    },
+    /// `vm.max_map_count`: the memory mappings of the program. Each thread needs some for its stack.
+    Mappings {
+        /// The number of mappings.
+        max: u64,
+    },
 }
 
 /// Returns the limit that was reached when a thread was refused with this error, or `None` if the system does not show it.
@@ -62,6 +73,17 @@ pub(crate) fn reached_limit(refusal: &io::Error) -> Option<ThreadLimit> {
 /// Returns whether the system limits the address space of this program (`ulimit -v`).
 pub(crate) fn is_address_space_limited() -> bool {
     system::limit_of_address_space().is_some()
+}
+
+/// Memory that keeps glibc from taking most of the address space for the heap of one thread, which would leave too little for the other
+/// threads: they would be refused, or an allocation of theirs would end the program. The memory is never written to.
+#[derive(Default)]
+pub(crate) struct FilledRoom(#[expect(dead_code, reason = "held until the threads have ended")] Vec<u8>);
+
+/// Must be called before this many threads are started where the address space is limited.
+pub(crate) fn fill_room_for_heap(n_threads: usize) -> FilledRoom {
+    // The compiler may leave out an allocation that nothing reads.
+    FilledRoom(black_box(system::fill_room_for_heap(n_threads)))
 }
 
 /// A thread that is about to be started.
@@ -123,6 +145,10 @@ impl fmt::Display for ThreadLimit {
                 write!(f, "`ulimit -v` (RLIMIT_AS) allows {} KiB of address space", max_bytes / 1024)
             }
             ThreadLimit::System { max } => write!(f, "`kernel.threads-max` allows the system {max} {}", threads(*max)),
+            ThreadLimit::ProcessIds { max } => {
+                write!(f, "`kernel.pid_max` allows the system or the container fewer than {max} processes and threads")
+            }
+            ThreadLimit::Mappings { max } => write!(f, "`vm.max_map_count` allows the program {max} memory mappings"),
         }
     }
 }

@@ -14,6 +14,10 @@ pub(super) fn has_room_for_first_threads() -> bool {
     true
 }
 
+pub(super) fn fill_room_for_heap(_: usize) -> Vec<u8> {
+    Vec::new()
+}
+
 pub(super) fn has_room_for_stand_in(_: usize) -> bool {
     true
 }

@@ -33,4 +33,6 @@ mod stubborn_processes;
 mod stuck_io_threads;
 #[cfg(target_os = "linux")]
 mod system_limits;
+#[cfg(target_os = "linux")]
+mod thread_limits;
 mod tokio_interop;
