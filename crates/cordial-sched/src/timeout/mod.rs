@@ -52,17 +52,18 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
-use slab::Slab;
 
 pub use tokio::time::Instant;
 
 use self::after_close::{AfterClose, Need};
+use self::paged_slab::PagedSlab;
 use crate::free_list::shard_of_this_thread;
 use crate::sync::{Mutex, Parker, Unparker, sleep};
 use crate::task::task_ref::TaskRef;
 use crate::{thread, unwind};
 
 mod after_close;
+mod paged_slab;
 
 /// After a sweep, the timer thread sleeps for at least this long unless it is notified, because each sweep may go through all armed
 /// timeouts.
@@ -113,7 +114,7 @@ enum SweeperWaker {
 
 #[derive(Default)]
 struct Shard {
-    armed: Slab<Armed>,
+    armed: PagedSlab<Armed>,
     /// Not later than the earliest deadline in `armed` that has not elapsed.
     earliest: Option<Instant>,
     /// Whether a timeout with the deadline `earliest` was disarmed.
@@ -169,7 +170,7 @@ impl Elapsed {
 
 impl Shard {
     fn remove(&mut self, key: usize) -> Option<Armed> {
-        let removed = self.armed.try_remove(key)?;
+        let removed = self.armed.remove(key)?;
         self.is_stale |= self.earliest == Some(removed.deadline);
         Some(removed)
     }
@@ -250,7 +251,7 @@ impl Timeouts {
             let mut shard = shard.lock();
             let Shard { armed, earliest: of_shard, is_stale } = &mut *shard;
             if of_shard.is_some_and(|of_shard| of_shard <= now) {
-                armed.retain(|_, armed| armed.deadline > now || elapsed.take(armed));
+                armed.retain(|armed| armed.deadline > now || elapsed.take(armed));
                 *of_shard = earliest(armed);
                 *is_stale = false;
             }
@@ -359,7 +360,7 @@ impl Timeouts {
 
     /// Returns whether an armed timeout has not elapsed yet.
     fn has_armed(&self) -> bool {
-        let is_left = |(_, armed): (usize, &Armed)| !matches!(armed.target, WakeTarget::Elapsed);
+        let is_left = |armed: &Armed| !matches!(armed.target, WakeTarget::Elapsed);
         self.shards.iter().any(|shard| shard.lock().armed.iter().any(is_left))
     }
 
@@ -386,9 +387,9 @@ impl Timeouts {
 }
 
 /// Returns the earliest deadline of a timeout that has not elapsed.
-fn earliest(armed: &Slab<Armed>) -> Option<Instant> {
-    let armed = armed.iter().filter(|(_, armed)| !matches!(armed.target, WakeTarget::Elapsed));
-    armed.map(|(_, armed)| armed.deadline).min()
+fn earliest(armed: &PagedSlab<Armed>) -> Option<Instant> {
+    let armed = armed.iter().filter(|armed| !matches!(armed.target, WakeTarget::Elapsed));
+    armed.map(|armed| armed.deadline).min()
 }
 
 /// Returns the earlier of two deadlines. `None` is later than any deadline.
