@@ -8,6 +8,8 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
+use slab::Slab;
+
 use crate::idle::Idle;
 use crate::remote::queues::Queues;
 use crate::statistics::Statistics;
@@ -23,8 +25,8 @@ pub(crate) struct Pool {
     /// Polls that lasted for `stall_after`. Written by sysmon.
     pub(crate) long_polls: AtomicU64,
     running: RunningThreads,
-    /// The threads that wait, or have waited, in `stop` for the workers to end.
-    stop_waiters: Mutex<Vec<Unparker>>,
+    /// The threads that wait in `stop` for the workers to end.
+    stop_waiters: Mutex<Slab<Unparker>>,
     /// How many of the threads that wait now are workers of this pool.
     n_waiting_workers: AtomicUsize,
     callbacks: Callbacks,
@@ -61,7 +63,7 @@ impl Pool {
             idle: Idle::new(sysmon),
             long_polls: AtomicU64::new(0),
             running: RunningThreads::new(),
-            stop_waiters: Mutex::new(Vec::new()),
+            stop_waiters: Mutex::new(Slab::new()),
             n_waiting_workers: AtomicUsize::new(0),
             callbacks,
         }
@@ -166,7 +168,7 @@ impl Pool {
     pub(crate) fn stop(&self, limit: Duration, stopped_by: StoppedBy) -> usize {
         // Not `std::thread::park`, which panics in a handler of `atexit`.
         let parker = Parker::new();
-        self.stop_waiters.lock().push(parker.unparker().clone());
+        let waiter = self.stop_waiters.lock().insert(parker.unparker().clone());
         if stopped_by == StoppedBy::OwnWorker {
             // SeqCst, as the read below: of two workers that come at the same time, the later one sees both, and wakes the other.
             self.n_waiting_workers.fetch_add(1, Ordering::SeqCst);
@@ -190,6 +192,7 @@ impl Pool {
         if stopped_by == StoppedBy::OwnWorker {
             self.n_waiting_workers.fetch_sub(1, Ordering::SeqCst);
         }
+        self.stop_waiters.lock().remove(waiter);
         left
     }
 
@@ -226,7 +229,7 @@ impl Pool {
     }
 
     fn wake_stop_waiters(&self) {
-        self.stop_waiters.lock().iter().for_each(Unparker::unpark);
+        self.stop_waiters.lock().iter().for_each(|(_, waiter)| waiter.unpark());
     }
 
     /// Runs all queued tasks on this thread, because no worker is left. The layer above has cancelled each of them, so a

@@ -1,4 +1,4 @@
-//! Operations that allocate nothing. These tests are a binary of their own, because they count with a global allocator.
+//! Operations that allocate nothing, or leave nothing allocated. These tests are a binary of their own, because they count with a global allocator.
 
 use std::future::poll_fn;
 use std::num::NonZeroU32;
@@ -28,8 +28,7 @@ impl Hooks for NoHooks {
     fn threads_refused(&self, _: &std::io::Error, _: Option<&cordial_sched::ThreadLimit>) {}
 }
 
-#[test]
-fn a_wake_up_of_a_running_task_allocates_nothing() {
+fn start() -> Executor {
     let options = Options {
         workers: 1,
         stall_after: Duration::from_millis(4),
@@ -37,7 +36,24 @@ fn a_wake_up_of_a_running_task_allocates_nothing() {
         deprioritize_long_polls: false,
         check_threads: true,
     };
-    let executor = Executor::start(options, Arc::new(NoHooks)).unwrap();
+    Executor::start(options, Arc::new(NoHooks)).unwrap()
+}
+
+#[test]
+fn a_close_leaves_no_memory_behind() {
+    let executor = start();
+    executor.close(Duration::MAX);
+    let info = allocation_counter::measure(|| {
+        for _ in 0..1000 {
+            executor.close(Duration::ZERO);
+        }
+    });
+    assert_eq!(info.bytes_current, 0);
+}
+
+#[test]
+fn a_wake_up_of_a_running_task_allocates_nothing() {
+    let executor = start();
     let (wakers, waker) = mpsc::channel::<Waker>();
     let (end, may_end) = mpsc::channel::<()>();
     let task = executor.reserve(Key::new(0, NonZeroU32::MIN));
