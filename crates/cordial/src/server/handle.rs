@@ -167,15 +167,18 @@ impl<S: Server> ServerRef<S> {
     ///
     /// Dropping the future loses nothing.
     pub async fn ended(&self) -> Exit {
+        let mut awaited = None;
         loop {
             if let Err(refusal) = self.0.runtime.refuse_forked() {
                 return Exit::Refused(refusal);
             }
             let (pid, is_running, last_exit) =
                 self.0.mailbox.with(|state| (state.pid, state.is_running, state.last_exit.clone()));
-            if !is_running {
+            // If another process runs by now, the awaited one has ended before it was monitored.
+            if !is_running || awaited.is_some_and(|awaited| awaited != pid) {
                 return last_exit.unwrap_or(Exit::NoProcess);
             }
+            awaited = Some(pid);
             match monitor_on(&self.0.runtime, pid).await {
                 // The process has left the table, and its exit is about to be recorded.
                 Exit::NoProcess => tokio::task::yield_now().await,

@@ -34,6 +34,16 @@ struct Current {
     pid: Pid,
     /// `None` while it runs.
     exit: Option<Exit>,
+    /// The exit of the incarnation before.
+    previous_exit: Option<Exit>,
+}
+
+impl Current {
+    /// Replaces the incarnation. Returns what has to be discarded outside of the lock: an exit may hold an error of the user.
+    fn replace(&mut self, incarnation: &Incarnation, pid: Pid, exit: Option<Exit>) -> Current {
+        let previous_exit = self.exit.take();
+        std::mem::replace(self, Current { incarnation: incarnation.clone(), pid, exit, previous_exit })
+    }
 }
 
 impl Incarnation {
@@ -44,7 +54,12 @@ impl Incarnation {
 
 impl Incarnations {
     pub(super) fn new(runtime: RuntimeHandle) -> Incarnations {
-        let none = Current { incarnation: Incarnation::new(0), pid: Pid::NO_PROCESS, exit: Some(Exit::NoProcess) };
+        let none = Current {
+            incarnation: Incarnation::new(0),
+            pid: Pid::NO_PROCESS,
+            exit: Some(Exit::NoProcess),
+            previous_exit: None,
+        };
         Incarnations { runtime, current: Mutex::new(none) }
     }
 
@@ -77,15 +92,17 @@ impl Incarnations {
     /// Makes an incarnation the current one: its process has started. That process and the code that starts it both
     /// call this, since either may be first.
     pub(super) fn started(&self, incarnation: &Incarnation, pid: Pid) {
-        let mut current = self.lock();
-        if current.incarnation.number < incarnation.number {
-            *current = Current { incarnation: incarnation.clone(), pid, exit: None };
-        }
+        let replaced = {
+            let mut current = self.lock();
+            (current.incarnation.number < incarnation.number).then(|| current.replace(incarnation, pid, None))
+        };
+        discard(replaced);
     }
 
     /// Records that no process could be started for an incarnation.
     pub(super) fn start_refused(&self, incarnation: &Incarnation, exit: Exit) {
-        *self.lock() = Current { incarnation: incarnation.clone(), pid: Pid::NO_PROCESS, exit: Some(exit) };
+        let replaced = self.lock().replace(incarnation, Pid::NO_PROCESS, Some(exit));
+        discard(replaced);
     }
 
     /// Returns why the current incarnation has no process, if the runtime has refused it.
@@ -99,7 +116,8 @@ impl Incarnations {
 
     /// Records the exit of the current incarnation, whose process is about to exit with it.
     pub(super) fn exiting(&self, exit: Exit) {
-        self.lock().exit = Some(exit);
+        let replaced = self.lock().exit.replace(exit);
+        discard(replaced);
     }
 
     /// Waits until the current incarnation has exited, and returns its exit.
@@ -113,9 +131,10 @@ impl Incarnations {
                 Exit::NoProcess => {
                     let current = self.lock();
                     // If the pids differ, the next incarnation has started in the meantime.
-                    if current.pid == pid {
+                    let exit = if current.pid == pid { &current.exit } else { &current.previous_exit };
+                    if current.pid == pid || pid != Pid::NO_PROCESS {
                         // A process whose future was dropped early has recorded no exit.
-                        return current.exit.clone().unwrap_or(Exit::NoProcess);
+                        return exit.clone().unwrap_or(Exit::NoProcess);
                     }
                 }
                 exit => return exit,
