@@ -2,6 +2,7 @@
 
 use std::any::{Any, type_name};
 use std::future::poll_fn;
+use std::mem::needs_drop;
 
 use futures_util::future::BoxFuture;
 
@@ -16,7 +17,7 @@ use super::reply::{Later, Reply, Resolved};
 use super::unanswered::exit_of_refused_later;
 use crate::inherited::InScope;
 use crate::pid::Pid;
-use crate::process::{Recipient, Scope, Spawn, current_scope};
+use crate::process::{Recipient, Scope, Spawn, current_scope, discard};
 
 /// A message whose sender waits for no answer.
 pub(super) struct Message<M> {
@@ -121,7 +122,8 @@ where
     P: Polling,
 {
     match P::polled(|| state.handle(message, ctx)).await.resolve() {
-        Resolved::Now(reply) => drop(reply),
+        Resolved::Now(reply) if const { needs_drop::<<S::Reply as Reply>::Value>() } => discard(reply),
+        Resolved::Now(_) => {}
         Resolved::Later(later) => _ = start_later(ctx, later, Ignored, None),
     }
 }

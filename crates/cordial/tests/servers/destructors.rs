@@ -184,6 +184,16 @@ fn an_answer_whose_destructor_panics_does_not_affect_a_caller_that_has_given_up(
     });
 }
 
+/// The caller of a call would get the reply; nothing takes that of a cast.
+#[test]
+fn a_reply_to_a_cast_whose_destructor_panics_does_not_end_the_server() {
+    testing::run(async {
+        let server = ServerRef::start(|| Plain);
+        server.cast(Arm).await.unwrap();
+        assert!(server.call(Link(None)).await.is_ok());
+    });
+}
+
 #[test]
 fn a_long_chain_of_answers_that_hold_calls_is_dropped_without_a_deep_stack() {
     const LENGTH: usize = 50_000;
