@@ -15,6 +15,7 @@ use super::polling::{Boxed, HandlerSize, InPlace, Polling};
 use super::reply::{Reply, Resolved};
 use crate::exit::Exit;
 use crate::inherited::InScope;
+use crate::pid::Pid;
 use crate::process::{ProcessReply, Recipient};
 
 /// Holds a call while its message is handled. If this value is dropped before the call is taken out, the process is ending, and the exit of
@@ -25,6 +26,8 @@ where
     M: Send + 'static,
 {
     cell: Option<Arc<CallCell<S, M>>>,
+    /// The process that handles it.
+    own: Pid,
 }
 
 impl<S, M> Drop for HeldCall<S, M>
@@ -35,7 +38,7 @@ where
     fn drop(&mut self) {
         if let Some(cell) = self.cell.take() {
             let server = cell.server.clone();
-            server.0.mailbox.not_answered(Item::Call(cell));
+            server.0.mailbox.not_answered(self.own, Item::Call(cell));
         }
     }
 }
@@ -116,7 +119,7 @@ where
     M: Send + 'static,
     P: Polling,
 {
-    let mut in_hand = HeldCall { cell: Some(cell) };
+    let mut in_hand = HeldCall { cell: Some(cell), own: ctx.own };
     let reply = P::polled(|| server.handle(message, ctx)).await.resolve();
     let Some(cell) = &in_hand.cell else { unreachable!("taken only below") };
     match reply {

@@ -61,8 +61,9 @@ pub(super) struct MailboxState<T> {
     next_ticket: u64,
     /// The process that runs, once it has waited.
     receiver: Option<TaskRef>,
-    /// The call in hand of a process that is about to end: its handler has unwound, or was dropped.
-    failed: Vec<T>,
+    /// The call in hand of each process that is about to end: its handler has unwound, or was dropped. There may be several such
+    /// processes, because a later one may begin while one that was abandoned has not ended.
+    failed: Vec<(Pid, T)>,
     pub(super) factory_owner: FactoryOwner,
     /// The process that runs, or the last one.
     pub(super) pid: Pid,
@@ -291,9 +292,9 @@ impl<T: Envelope + 'static> Mailbox<T> {
         batch.in_hand = HandledMessage { name: Some(name), caller: None };
     }
 
-    /// Keeps a call that its handler has not answered, until the process has ended: the exit is then the answer.
-    pub(super) fn not_answered(&self, envelope: T) {
-        self.lock().failed.push(envelope);
+    /// Keeps a call that its handler has not answered, until the process `pid` has ended: the exit is then the answer.
+    pub(super) fn not_answered(&self, pid: Pid, envelope: T) {
+        self.lock().failed.push((pid, envelope));
     }
 
     /// Makes `pid` the process that runs, and that gets the messages in the mailbox. Does nothing if that incarnation has begun already.
@@ -325,7 +326,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
     pub(super) fn end(&self, pid: Pid, exit: &Exit, next: NextIncarnation) -> usize {
         let (replaced, failed, unhandled) = {
             let mut state = self.lock();
-            let failed = std::mem::take(&mut state.failed);
+            let failed: Vec<_> = state.failed.extract_if(.., |(of, _)| *of == pid).collect();
             if state.pid == pid {
                 self.receiving.lock_and_count().in_hand.name = None;
                 state.is_running = false;
@@ -347,7 +348,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
         discard(replaced);
         if !failed.is_empty() {
             let exit = exit_of_unanswered(exit);
-            failed.into_iter().for_each(|envelope| envelope.fail(&exit));
+            failed.into_iter().for_each(|(_, envelope)| envelope.fail(&exit));
         }
         match unhandled {
             Unhandled::Keep => 0,

@@ -5,6 +5,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod abandoned;
 mod bad_input;
 mod calls;
 mod destructors;

@@ -6,7 +6,8 @@ use crate::supervisor::server_child::Adopted;
 
 impl TaskSupervisor {
     /// Moves the restartable child to the slot of another supervisor, and stops this supervisor. If no process of the child is
-    /// running, the slot is returned, and no further process is started.
+    /// running, the slot is returned, and no further process is started. A process that was abandoned does not count as running: it may
+    /// never end its poll.
     pub(crate) fn hand_over_child(&self, slot: ChildSlot) -> Adopted {
         let shared = self.shared();
         let Some(children) = shared.children() else { return Adopted::NotRunning(slot) };
@@ -20,7 +21,8 @@ impl TaskSupervisor {
         for pid in children.pids() {
             let runtime = shared.runtime();
             // If the process has ended in the meantime, the slot is not taken.
-            let left = runtime.with(pid, |entry| slot.take().and_then(|slot| entry.move_to(slot)));
+            let left =
+                runtime.with(pid, |entry| slot.take_if(|_| !entry.is_abandoned()).and_then(|slot| entry.move_to(slot)));
             if let Some(left) = left.flatten() {
                 children.restartable.remove_handed_over(left.vacate());
                 adopted = Some(Adopted::Running(pid));
