@@ -31,13 +31,18 @@ pub(crate) struct Parent {
 /// ends a child.
 pub(crate) trait ChildRegistry: fmt::Debug + Send + Sync {
     /// Records that the child in slot `index` is in the process table from now on.
-    fn registered(&self, index: u32, pid: Pid) -> Admission;
+    fn registered(&self, index: u64, pid: Pid) -> Admission;
+
+    /// Returns whether the parent was handed over, so that a child which has registered may descend from another root than its slot says.
+    fn is_handed_over(&self) -> bool {
+        false
+    }
 
     /// Records that the child in slot `index` has ended. `exit` is `None` for a child that was never started.
-    fn exited(&self, index: u32, exit: Option<&Exit>);
+    fn exited(&self, index: u64, exit: Option<&Exit>);
 
     /// Returns whether the child in slot `index`, whose end was recorded, is started again.
-    fn next_incarnation(&self, index: u32) -> NextIncarnation;
+    fn next_incarnation(&self, index: u64) -> NextIncarnation;
 }
 
 /// Whether a parent admits new children.
@@ -54,22 +59,22 @@ pub(crate) enum Admission {
 #[derive(Debug)]
 pub(crate) struct ChildSlot {
     parent: Arc<Parent>,
-    index: u32,
-    is_occupied: bool,
+    /// Twice the index, plus one while the slot is occupied: with a field of its own, that flag would take eight bytes in each entry.
+    index_and_flag: u64,
 }
 
 impl ChildSlot {
-    /// Creates the slot `index`, which `parent` has reserved.
-    pub(crate) fn new(parent: Arc<Parent>, index: u32) -> ChildSlot {
-        ChildSlot { parent, index, is_occupied: true }
+    /// Creates the slot `index`, less than 2^63, which `parent` has reserved.
+    pub(crate) fn new(parent: Arc<Parent>, index: u64) -> ChildSlot {
+        ChildSlot { parent, index_and_flag: index << 1 | 1 }
     }
 
     pub(crate) fn parent(&self) -> &Arc<Parent> {
         &self.parent
     }
 
-    pub(crate) fn index(&self) -> u32 {
-        self.index
+    pub(crate) fn index(&self) -> u64 {
+        self.index_and_flag >> 1
     }
 
     /// Sets the root process that the parent descends from, because the parent was handed over.
@@ -80,23 +85,23 @@ impl ChildSlot {
     }
 
     /// Releases the slot: the child has ended with `exit`. Returns the parent and the index.
-    pub(crate) fn release(mut self, exit: &Exit) -> (Arc<Parent>, u32) {
-        self.is_occupied = false;
-        self.parent.children.exited(self.index, Some(exit));
-        (self.parent.clone(), self.index)
+    pub(crate) fn release(mut self, exit: &Exit) -> (Arc<Parent>, u64) {
+        self.index_and_flag &= !1;
+        self.parent.children.exited(self.index(), Some(exit));
+        (self.parent.clone(), self.index())
     }
 
     /// Gives up the slot without notifying the parent, which hands the child over to another parent. Returns the index.
-    pub(crate) fn vacate(mut self) -> u32 {
-        self.is_occupied = false;
-        self.index
+    pub(crate) fn vacate(mut self) -> u64 {
+        self.index_and_flag &= !1;
+        self.index()
     }
 }
 
 impl Drop for ChildSlot {
     fn drop(&mut self) {
-        if self.is_occupied {
-            self.parent.children.exited(self.index, None);
+        if self.index_and_flag & 1 == 1 {
+            self.parent.children.exited(self.index(), None);
         }
     }
 }

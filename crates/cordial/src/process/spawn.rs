@@ -277,7 +277,12 @@ impl Spawn {
         runtime.occupy(key, || Entry::new(task, spawned_at, spawn_info, lineage, child_slot, rare));
         let child_of = parent.as_ref().map(|(parent, _)| (parent.pid, parent.incarnation));
         if let Some((parent, index)) = parent {
-            match parent.children.registered(index, pid) {
+            let admission = parent.children.registered(index, pid);
+            if parent.children.is_handed_over() {
+                let root = runtime.root_of(parent.pid);
+                runtime.with(pid, |entry| entry.set_root(root));
+            }
+            match admission {
                 Admission::Open => {}
                 Admission::Closed => runtime.signal(pid, Signal::first_of(parent.shutdown)),
                 Admission::Killed => runtime.kill(pid),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::pid::Pid;
 
 /// The time at which a child is due, its key, and its process, or [`Pid::NO_PROCESS`] if the process does not matter.
-pub(super) type DueChild = (Duration, u32, Pid);
+pub(super) type DueChild = (Duration, u64, Pid);
 
 /// Children, ordered by the times at which they are due, and then by their keys.
 #[derive(Debug, Default)]
@@ -16,17 +16,17 @@ pub(super) struct DueChildren(BTreeSet<DueChild>);
 
 impl DueChildren {
     /// Adds a child whose process does not matter. Returns whether it was not there before.
-    pub(super) fn insert(&mut self, at: Duration, key: u32) -> bool {
+    pub(super) fn insert(&mut self, at: Duration, key: u64) -> bool {
         self.0.insert((at, key, Pid::NO_PROCESS))
     }
 
     /// Adds a child with its process.
-    pub(super) fn insert_process(&mut self, at: Duration, key: u32, pid: Pid) {
+    pub(super) fn insert_process(&mut self, at: Duration, key: u64, pid: Pid) {
         self.0.insert((at, key, pid));
     }
 
     /// Removes a child whose process does not matter.
-    pub(super) fn remove(&mut self, at: Duration, key: u32) {
+    pub(super) fn remove(&mut self, at: Duration, key: u64) {
         self.0.remove(&(at, key, Pid::NO_PROCESS));
     }
 
@@ -35,7 +35,7 @@ impl DueChildren {
     }
 
     /// Returns whether this child, whose process does not matter, is the first one.
-    pub(super) fn is_first(&self, at: Duration, key: u32) -> bool {
+    pub(super) fn is_first(&self, at: Duration, key: u64) -> bool {
         self.first() == Some((at, key, Pid::NO_PROCESS))
     }
 

@@ -44,12 +44,12 @@ pub struct ChildPosition {
 /// refuses may succeed later.
 pub(super) trait WillRestart: fmt::Debug + Send + Sync {
     /// Returns whether the child with this key, which is exiting or has exited, will be started again.
-    fn will_restart(&self, key: u32) -> bool;
+    fn will_restart(&self, key: u64) -> bool;
 
     /// Keeps the factory of a server whose supervisor, the child with this key, is being restarted: until the supervisor has started
     /// again, or is not to be started again. While there is a factory, the messages of the server wait for its next process. The next
     /// incarnation of the supervisor may have the same server as a child; if not, the messages are answered when the factory is dropped.
-    fn keep_server(&self, key: u32, server: Factory);
+    fn keep_server(&self, key: u64, server: Factory);
 }
 
 /// A supervisor that has been started as a child.

@@ -27,7 +27,7 @@ const WAIT_AFTER_KILL: Duration = Duration::from_secs(1);
 struct StopTarget {
     stopped: Stopped,
     /// The parent, if there is one, and the slot of the process there.
-    parent: Option<(Arc<Parent>, u32)>,
+    parent: Option<(Arc<Parent>, u64)>,
     /// The report of a supervisor.
     report: Option<ReportSlot>,
 }

@@ -14,6 +14,7 @@
 //! A slot is taken while its shard is open, and freed when the process has exited. So a list that is empty after its
 //! shard was closed stays empty.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cordial_sched::shard_of_this_thread;
@@ -27,6 +28,9 @@ use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{Admission, ChildRegistry, ChildSlot, NextIncarnation, Parent, RuntimeHandle, Shutdown};
 use crate::supervisor::child_counts::ChildCounts;
+
+/// A list that has become empty keeps its memory for this many children.
+const KEPT: usize = 1024;
 
 /// The children of one incarnation.
 #[derive(Debug)]
@@ -52,6 +56,8 @@ struct TemporaryChildren {
     list: Mutex<List>,
     limit: Arc<ChildLimit>,
     drained: Arc<Notify>,
+    /// Whether `set_root` was called.
+    is_handed_over: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -73,7 +79,8 @@ impl TaskChildren {
         let restartable = Arc::new(RestartableChildren::new(limit.clone(), exits, drained.clone(), runtime));
         let temporary = || {
             let list = Mutex::new(List { pids: Slab::new(), admission: Admission::Open });
-            Arc::new(TemporaryChildren { list, limit: limit.clone(), drained: drained.clone() })
+            let (limit, drained) = (limit.clone(), drained.clone());
+            Arc::new(TemporaryChildren { list, limit, drained, is_handed_over: AtomicBool::new(false) })
         };
         let shard = || CachePadded::new(Shard { parent: Mutex::default(), temporary: temporary() });
         let shards = (0..n_shards.max(1)).map(|_| shard()).collect();
@@ -93,9 +100,13 @@ impl TaskChildren {
     }
 
     /// Sets the root process of the present and later children, after the supervisor was handed over. The processes that a child has
-    /// already spawned keep their root, and so does a child that another thread is starting right now.
+    /// already spawned keep their root.
     pub(super) fn set_root(&self, runtime: &RuntimeHandle, root: Option<Pid>) {
+        // A child that another thread is starting is in the list below, or its thread sees the flag: it registers after this thread has
+        // read the list, and so takes the lock of the list after this thread. For that, Relaxed is enough.
+        self.restartable.is_handed_over.store(true, Ordering::Relaxed);
         for shard in &self.shards {
+            shard.temporary.is_handed_over.store(true, Ordering::Relaxed);
             if let Some(parent) = &mut *lock(&shard.parent) {
                 Arc::make_mut(parent).root = root;
             }
@@ -111,8 +122,7 @@ impl TaskChildren {
         let parent = lock(&shard.parent);
         let parent = parent.as_ref().ok_or(Refusal::SupervisorStopped)?;
         let index = shard.temporary.lock().pids.insert(Pid::NO_PROCESS);
-        let index = u32::try_from(index).expect("a runtime has fewer than 2^32 processes");
-        Ok(ChildSlot::new(parent.clone(), index))
+        Ok(ChildSlot::new(parent.clone(), index as u64))
     }
 
     /// Refuses all further children. A child whose slot is taken is stopped when its process is registered, as
@@ -196,20 +206,27 @@ impl TemporaryChildren {
 }
 
 impl ChildRegistry for TemporaryChildren {
-    fn next_incarnation(&self, _: u32) -> NextIncarnation {
+    fn next_incarnation(&self, _: u64) -> NextIncarnation {
         NextIncarnation::Never
     }
 
-    fn registered(&self, index: u32, pid: Pid) -> Admission {
+    fn registered(&self, index: u64, pid: Pid) -> Admission {
         let mut list = self.lock();
         list.pids[index as usize] = pid;
         list.admission
     }
 
-    fn exited(&self, index: u32, _: Option<&Exit>) {
+    fn is_handed_over(&self) -> bool {
+        self.is_handed_over.load(Ordering::Relaxed)
+    }
+
+    fn exited(&self, index: u64, _: Option<&Exit>) {
         let is_drained = {
             let mut list = self.lock();
             list.pids.remove(index as usize);
+            if list.pids.is_empty() && list.pids.capacity() > KEPT {
+                list.pids = Slab::new();
+            }
             list.admission != Admission::Open && list.pids.is_empty()
         };
         self.limit.release();

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,12 +51,14 @@ pub(super) struct RestartableChildren {
     settle: Settle,
     /// Notified when the first child of `RestartableTable::starting` has changed.
     watch_changed: Notify,
+    /// Whether the supervisor was handed over.
+    pub(super) is_handed_over: AtomicBool,
 }
 
 /// The exit of a child that calls for a restart.
 #[derive(Debug)]
 pub(super) struct RestartableExit {
-    pub(super) index: u32,
+    pub(super) index: u64,
     /// The process that has exited. The index alone may name another child by now.
     pub(super) pid: Pid,
     pub(super) exit: Exit,
@@ -65,7 +68,7 @@ pub(super) struct RestartableExit {
 struct RestartableTable {
     children: Slab<RestartableChild>,
     /// The children by the processes that name them: `pid` and `known_pid`.
-    by_pid: BTreeMap<Pid, u32>,
+    by_pid: BTreeMap<Pid, u64>,
     /// The children that have not finished starting, by the time of the next step of their watch. If a step is due while the process
     /// is not in the process table yet, the child is left out until the process is there.
     starting: DueChildren,
@@ -161,18 +164,18 @@ impl RestartableChildren {
             admission: Admission::Open,
         };
         let (settle, watch_changed) = (Settle::new(runtime), Notify::new());
-        RestartableChildren { table: Mutex::new(table), exits, drained, limit, settle, watch_changed }
+        let (table, is_handed_over) = (Mutex::new(table), AtomicBool::new(false));
+        RestartableChildren { table, exits, drained, limit, settle, watch_changed, is_handed_over }
     }
 
     /// Adds a child that is about to start, and returns its index. Returns `None` if the supervisor stops.
-    pub(super) fn add(&self, child: RestartableChild) -> Option<u32> {
+    pub(super) fn add(&self, child: RestartableChild) -> Option<u64> {
         let (mut refused, now) = (Some(child), self.settle.clock().now());
         let index = {
             let mut table = self.lock();
             match table.admission {
                 Admission::Open => refused.take().map(|child| {
-                    let index = table.children.insert(child);
-                    let index = u32::try_from(index).expect("a runtime has fewer than 2^32 processes");
+                    let index = table.children.insert(child) as u64;
                     (index, table.watch_start(index, now))
                 }),
                 Admission::Closed | Admission::Killed => None,
@@ -188,7 +191,7 @@ impl RestartableChildren {
 
     /// Prepares the next incarnation of the child whose last process was `last`. Calls `f` with the child under the lock, as
     /// [`with`](RestartableChildren::with) does. Returns `None` if the child has been terminated or removed.
-    pub(super) fn begin_restart<R>(&self, index: u32, last: Pid, f: impl FnOnce(&RestartableChild) -> R) -> Option<R> {
+    pub(super) fn begin_restart<R>(&self, index: u64, last: Pid, f: impl FnOnce(&RestartableChild) -> R) -> Option<R> {
         let now = self.settle.clock().now();
         let mut table = self.lock();
         let child = table.children.get_mut(index as usize)?;
@@ -211,7 +214,7 @@ impl RestartableChildren {
     /// child may have its index by now.
     pub(super) fn restart_refused<R>(
         &self,
-        index: u32,
+        index: u64,
         last: Pid,
         f: impl FnOnce(&RestartableChild) -> R,
     ) -> Option<R> {
@@ -265,18 +268,18 @@ impl RestartableChildren {
 
     /// Reads or changes a child, if it has not been removed. `f` runs under the lock, so it must neither run user code
     /// nor drop user values.
-    pub(super) fn with<R>(&self, index: u32, f: impl FnOnce(&mut RestartableChild) -> R) -> Option<R> {
+    pub(super) fn with<R>(&self, index: u64, f: impl FnOnce(&mut RestartableChild) -> R) -> Option<R> {
         self.lock().children.get_mut(index as usize).map(f)
     }
 
     /// Removes a child whose process now belongs to another parent.
-    pub(super) fn remove_handed_over(&self, index: u32) {
+    pub(super) fn remove_handed_over(&self, index: u64) {
         let removed = self.lock().remove(index);
         self.release(removed);
     }
 
     /// Prevents the restart of a running child.
-    pub(super) fn terminate_running(&self, index: u32, pid: Pid) {
+    pub(super) fn terminate_running(&self, index: u64, pid: Pid) {
         self.with(index, |child| {
             if child.pid == Some(pid) && child.state == RestartableState::Running {
                 child.state = RestartableState::Terminated;
@@ -307,7 +310,7 @@ impl RestartableChildren {
     }
 
     /// Handles the acknowledgment of a child: its process has finished starting, or says that it is not needed.
-    pub(super) fn acknowledged(&self, index: u32, result: InitResult) {
+    pub(super) fn acknowledged(&self, index: u64, result: InitResult) {
         let now = self.settle.clock().now();
         {
             let mut table = self.lock();
@@ -331,7 +334,7 @@ impl RestartableChildren {
     }
 
     /// Prevents the restart of a child that has never finished starting, unless it has a backoff.
-    pub(super) fn not_started(&self, index: u32) {
+    pub(super) fn not_started(&self, index: u64) {
         self.with(index, RestartableChild::prevent_restart_if_never_started);
     }
 
@@ -341,7 +344,7 @@ impl RestartableChildren {
             let mut table = self.lock();
             table.admission = admission;
             let waiting = table.children.iter().filter(|(_, child)| child.state == RestartableState::Waiting);
-            let waiting: Vec<u32> = waiting.filter_map(|(index, _)| u32::try_from(index).ok()).collect();
+            let waiting: Vec<u64> = waiting.map(|(index, _)| index as u64).collect();
             waiting.into_iter().filter_map(|index| table.remove(index)).collect::<Vec<RestartableChild>>()
         };
         self.release(removed);
@@ -369,7 +372,7 @@ impl RestartableChildren {
 
     /// Records that the restart of the child whose last process was `last` is delayed, so that queries do not wait for it. Another child
     /// may have the index by now.
-    pub(super) fn delayed(&self, index: u32, last: Pid) {
+    pub(super) fn delayed(&self, index: u64, last: Pid) {
         self.with(index, |child| {
             if child.is_waiting_after(last) {
                 child.restart_progress = RestartProgress::Later;
@@ -455,7 +458,7 @@ impl RestartableChildren {
 
 impl RestartableTable {
     /// Removes a child, if it has not been removed.
-    fn remove(&mut self, index: u32) -> Option<RestartableChild> {
+    fn remove(&mut self, index: u64) -> Option<RestartableChild> {
         self.unwatch(index);
         let removed = self.children.try_remove(index as usize)?;
         for pid in [removed.pid, removed.known_pid].into_iter().flatten() {
@@ -465,7 +468,7 @@ impl RestartableTable {
     }
 
     /// Begins to watch the start of a child. Returns whether its step is the next one that is due.
-    fn watch_start(&mut self, index: u32, now: Duration) -> bool {
+    fn watch_start(&mut self, index: u64, now: Duration) -> bool {
         let Some(child) = self.children.get_mut(index as usize) else { return false };
         let watch = child.watch.insert(StartWatch::new(child.start_timeout, now));
         let due = watch.due();
@@ -474,7 +477,7 @@ impl RestartableTable {
     }
 
     /// Ends the watch of a child, if it is watched.
-    fn unwatch(&mut self, index: u32) {
+    fn unwatch(&mut self, index: u64) {
         if let Some(watch) = self.children.get_mut(index as usize).and_then(|child| child.watch.take()) {
             self.starting.remove(watch.due(), index);
         }
@@ -482,7 +485,7 @@ impl RestartableTable {
 }
 
 impl ChildRegistry for RestartableChildren {
-    fn next_incarnation(&self, index: u32) -> NextIncarnation {
+    fn next_incarnation(&self, index: u64) -> NextIncarnation {
         // Another child may have the index by now. Then the mailbox of the removed child is closed when its factory is dropped.
         match self.lock().children.get(index as usize) {
             Some(_) => NextIncarnation::Expected,
@@ -490,7 +493,7 @@ impl ChildRegistry for RestartableChildren {
         }
     }
 
-    fn registered(&self, index: u32, pid: Pid) -> Admission {
+    fn registered(&self, index: u64, pid: Pid) -> Admission {
         let (admission, state, is_watched_again) = {
             let mut table = self.lock();
             let RestartableTable { children, by_pid, starting, admission } = &mut *table;
@@ -511,7 +514,11 @@ impl ChildRegistry for RestartableChildren {
         }
     }
 
-    fn exited(&self, index: u32, exit: Option<&Exit>) {
+    fn is_handed_over(&self) -> bool {
+        self.is_handed_over.load(Ordering::Relaxed)
+    }
+
+    fn exited(&self, index: u64, exit: Option<&Exit>) {
         let now = self.settle.clock().now();
         let (removed, is_drained) = {
             let mut table = self.lock();

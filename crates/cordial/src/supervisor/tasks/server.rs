@@ -176,7 +176,7 @@ impl Restarter<'_> {
     }
 
     /// Starts the next incarnation of the child whose last process was `last`, unless it has been terminated.
-    fn start(&mut self, index: u32, last: Pid, now: Duration) -> Result<(), StopReason> {
+    fn start(&mut self, index: u64, last: Pid, now: Duration) -> Result<(), StopReason> {
         let start = self.children.restartable.begin_restart(index, last, RestartableStart::of);
         let Some(start) = start else { return Ok(()) };
         let (runtime, children) = (self.shared.runtime(), &self.children.restartable);
@@ -224,7 +224,7 @@ impl Restarter<'_> {
 
     /// Schedules another attempt to start a child that the runtime has refused. Each attempt counts towards the
     /// restart intensity, or as a failure of the backoff of the child.
-    fn start_refused(&mut self, index: u32, last: Pid, refusal: Refusal, now: Duration) -> Result<(), StopReason> {
+    fn start_refused(&mut self, index: u64, last: Pid, refusal: Refusal, now: Duration) -> Result<(), StopReason> {
         let describe = |child: &RestartableChild| (child.id.clone(), child.spawned_at, child.incarnation);
         // Restores the last process, by which `schedule_restart` and `start` find the child.
         let child = self.children.restartable.restart_refused(index, last, describe);

@@ -41,7 +41,7 @@ pub(super) struct TasksShared {
 pub(super) struct TreeParent {
     pub(super) pid: Pid,
     /// The key of the task supervisor among the children of the parent.
-    pub(super) key: u32,
+    pub(super) key: u64,
     pub(super) will_restart: Weak<dyn WillRestart>,
 }
 

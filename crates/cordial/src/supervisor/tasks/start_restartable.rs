@@ -30,7 +30,7 @@ pub(super) struct RestartableStart {
 /// restarted as its policy says.
 struct FirstStart {
     children: Arc<RestartableChildren>,
-    index: u32,
+    index: u64,
 }
 
 impl Drop for FirstStart {
@@ -62,7 +62,7 @@ impl RestartableStart {
         runtime: &RuntimeHandle,
         children: &Arc<RestartableChildren>,
         supervisor: Pid,
-        index: u32,
+        index: u64,
     ) -> Result<Pid, Refusal> {
         let acknowledge = {
             let children = children.clone();

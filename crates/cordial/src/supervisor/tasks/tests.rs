@@ -4,11 +4,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::child_limit::ChildLimit;
+use super::children::TaskChildren;
 use super::handle::terminate_exited;
 use super::restartable::{
     RestartProgress, RestartableChild, RestartableChildren, RestartableExit, RestartableState, Terminated,
 };
-use crate::process::{self, Admission, ChildRegistry, ProcessState, Runtime, Shutdown, current_runtime};
+use crate::process::{self, Admission, ChildRegistry, ProcessState, Runtime, Shutdown, Spawn, current_runtime};
 use crate::supervisor::factory::{Factory, InitResult};
 use crate::supervisor::restart::Restart;
 use crate::timeout::Timeout;
@@ -111,7 +112,7 @@ fn a_start_that_is_due_before_its_process_is_registered_is_waited_for() {
 }
 
 /// Returns a table with one child, whose process `last` has exited and which is about to be restarted, with its index and the queue of exits.
-fn exited_child(last: Pid) -> (RestartableChildren, u32, tokio::sync::mpsc::UnboundedReceiver<RestartableExit>) {
+fn exited_child(last: Pid) -> (RestartableChildren, u64, tokio::sync::mpsc::UnboundedReceiver<RestartableExit>) {
     let (exits, received) = tokio::sync::mpsc::unbounded_channel();
     let children = RestartableChildren::new(ChildLimit::new(None), exits, Arc::default(), &current_runtime());
     let index = children.add(permanent_child(Duration::from_secs(1))).unwrap();
@@ -166,5 +167,26 @@ fn a_delayed_restart_does_not_change_the_child_that_has_its_index_now() {
         children.acknowledged(index, InitResult::Started);
         children.delayed(index, last);
         assert_eq!((children.running(), children.counts()), (vec![other], (1, 0)));
+    });
+}
+
+/// Another thread has taken the slot of the child before the supervisor was handed over, and enters the child into the process table after
+/// that.
+#[test]
+fn a_child_that_is_started_during_a_hand_over_has_the_root_of_the_new_parent() {
+    testing::run(async {
+        let (runtime, (exits, _received)) = (current_runtime(), tokio::sync::mpsc::unbounded_channel());
+        let [supervisor, last_root] = [(); 2].map(|()| Task::start(std::future::pending::<()>()));
+        let children = TaskChildren::new(1, None, exits, &runtime);
+        children.open(supervisor, Some(last_root), Shutdown::BrutalKill);
+        let slot = children.slot().unwrap();
+        let root = runtime.root_of(supervisor);
+        assert_ne!(root, Some(last_root));
+        children.set_root(&runtime, root);
+        let spawn = Spawn::new(Location::caller()).child_slot(slot);
+        let Ok(child) = { spawn }.start(&runtime, std::future::pending::<Result<(), Exit>>(), |result| result) else {
+            panic!("refused")
+        };
+        assert_eq!(runtime.root_of(child.pid), root);
     });
 }

@@ -108,7 +108,7 @@ impl SupervisorBuilder {
     /// Checks what the types cannot: the ids and the significant children.
     pub(super) fn check(&self) -> Result<(), StartError> {
         // A map and not a set, because `BTreeMap` is compiled for these types anyway.
-        let mut ids: BTreeMap<Arc<str>, u32> = BTreeMap::new();
+        let mut ids: BTreeMap<Arc<str>, u64> = BTreeMap::new();
         for child in &self.children {
             check_significance(child, self.auto_shutdown)?;
             if ids.insert(child.id.clone(), 0).is_some() {

@@ -31,7 +31,7 @@ use crate::supervisor::settle::Settle;
 /// The children of one supervisor, by their keys, which are in start order.
 #[derive(Debug)]
 pub(super) struct ChildInfos {
-    children: Mutex<SortedMap<u32, PublishedChild>>,
+    children: Mutex<SortedMap<u64, PublishedChild>>,
     settle: Settle,
 }
 
@@ -68,7 +68,7 @@ impl ChildInfos {
     }
 
     /// Publishes the present state of a child.
-    pub(super) fn publish(&self, key: u32, child: &TreeChild) {
+    pub(super) fn publish(&self, key: u64, child: &TreeChild) {
         let (info, process, after_exit) = (child.info(), child.pid(), child.after_exit);
         let (restart_at, failures) =
             (child.restart_at(), child.restart_backoff.as_ref().map(RestartBackoff::n_failures));
@@ -89,13 +89,13 @@ impl ChildInfos {
         self.settle.changed();
     }
 
-    pub(super) fn remove(&self, key: u32) {
+    pub(super) fn remove(&self, key: u64) {
         self.lock().remove(key);
         self.settle.changed();
     }
 
     /// Records that an incarnation of a child has exited at this time.
-    pub(super) fn exited(&self, key: u32, incarnation: u32, is_abnormal: bool, at: Duration) {
+    pub(super) fn exited(&self, key: u64, incarnation: u32, is_abnormal: bool, at: Duration) {
         if let Some(child) = self.lock().get_mut(key)
             && child.last_exit.is_none_or(|last| last.incarnation <= incarnation)
         {
@@ -192,12 +192,12 @@ impl ChildInfos {
     }
 
     /// Returns whether the present incarnation of a child is later than this one.
-    pub(super) fn is_later(&self, key: u32, incarnation: u32) -> bool {
+    pub(super) fn is_later(&self, key: u64, incarnation: u32) -> bool {
         self.lock().get(key).is_some_and(|child| child.info.incarnation > incarnation)
     }
 
     /// Returns whether a child that is exiting or has exited will be started again, whatever its exit is.
-    pub(super) fn will_restart(&self, key: u32) -> bool {
+    pub(super) fn will_restart(&self, key: u64) -> bool {
         self.lock().get(key).is_some_and(|child| match child.shown().map(|info| info.state) {
             Some(ChildState::Restarting) => true,
             Some(ChildState::Starting | ChildState::Running) => match child.after_exit {
@@ -209,7 +209,7 @@ impl ChildInfos {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, SortedMap<u32, PublishedChild>> {
+    fn lock(&self) -> MutexGuard<'_, SortedMap<u64, PublishedChild>> {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,10 +17,10 @@ use crate::supervisor::spec::{ChildSpec, ChildStart};
 /// [`remove`](ChildTable::remove), and none after that; later children have greater keys.
 pub(super) struct ChildTable {
     shared: Arc<TreeShared>,
-    children: SortedMap<u32, TreeChild>,
+    children: SortedMap<u64, TreeChild>,
     /// The keys by id, which is unique.
-    keys: BTreeMap<Arc<str>, u32>,
-    next_key: u32,
+    keys: BTreeMap<Arc<str>, u64>,
+    next_key: u64,
     /// The children whose status is `Starting`, in start order.
     starting: DueChildren,
     /// The children whose status is `RestartAt`, in start order.
@@ -30,7 +30,7 @@ pub(super) struct ChildTable {
     /// The children of `restarting` whose next attempt is a further one, by the time of their restart.
     retries: DueChildren,
     /// The children that calls have started while an earlier child waited for its restart, under a strategy that restarts them with it.
-    pub(super) started_early: BTreeSet<u32>,
+    pub(super) started_early: BTreeSet<u64>,
     /// Processes of removed children that were abandoned and may not have exited yet.
     abandoned: Vec<Pid>,
 }
@@ -62,9 +62,9 @@ impl ChildTable {
     }
 
     /// Adds a child after all others, without a process, and returns its key.
-    pub(super) fn insert(&mut self, spec: ChildSpec) -> u32 {
+    pub(super) fn insert(&mut self, spec: ChildSpec) -> u64 {
         let key = self.next_key;
-        self.next_key = key.checked_add(1).expect("a supervisor has had fewer than 2^32 children");
+        self.next_key += 1;
         self.keys.insert(spec.id.clone(), key);
         self.children.insert(key, TreeChild::new(spec));
         self.publish(key);
@@ -72,7 +72,7 @@ impl ChildTable {
     }
 
     /// Removes a child. Its abandoned processes that are still alive move to `self.abandoned`.
-    pub(super) fn remove(&mut self, key: u32) {
+    pub(super) fn remove(&mut self, key: u64) {
         self.shared.children.remove(key);
         self.starting.remove(ANY_TIME, key);
         self.restarting.remove(ANY_TIME, key);
@@ -92,7 +92,7 @@ impl ChildTable {
     }
 
     /// Gives up the servers that are kept for a child, and the child itself if it is a server.
-    fn give_up_servers(&self, key: u32, child: &TreeChild) {
+    fn give_up_servers(&self, key: u64, child: &TreeChild) {
         self.shared.give_up_servers_of(key);
         if let (Some(_), ChildStart::Worker(factory)) = (&child.spec.server, &child.spec.start) {
             self.shared.give_up_server(factory.clone());
@@ -100,27 +100,27 @@ impl ChildTable {
     }
 
     /// Returns the key of the child with this id.
-    pub(super) fn key(&self, id: &str) -> Option<u32> {
+    pub(super) fn key(&self, id: &str) -> Option<u64> {
         self.keys.get(id).copied()
     }
 
     /// Returns a child if it has not been removed.
-    pub(super) fn get(&self, key: u32) -> Option<&TreeChild> {
+    pub(super) fn get(&self, key: u64) -> Option<&TreeChild> {
         self.children.get(key)
     }
 
     /// Returns the keys of all children, in start order.
-    pub(super) fn keys(&self) -> Vec<u32> {
+    pub(super) fn keys(&self) -> Vec<u64> {
         self.children.iter().map(|(key, _)| key).collect()
     }
 
     /// Returns the children with these keys, in start order.
-    pub(super) fn range(&self, keys: impl RangeBounds<u32>) -> impl Iterator<Item = (u32, &TreeChild)> {
+    pub(super) fn range(&self, keys: impl RangeBounds<u64>) -> impl Iterator<Item = (u64, &TreeChild)> {
         self.children.range(keys)
     }
 
     /// Sets the status of a child, and publishes it.
-    pub(super) fn set_status(&mut self, key: u32, status: ChildStatus) {
+    pub(super) fn set_status(&mut self, key: u64, status: ChildStatus) {
         if let ChildStatus::RestartAt(at) = std::mem::replace(&mut self[key].status, status) {
             self.forget_restart(at, key);
         }
@@ -152,30 +152,30 @@ impl ChildTable {
     }
 
     /// Returns the children whose status is `RestartAt`, in start order.
-    pub(super) fn restarting(&self) -> impl Iterator<Item = (u32, &TreeChild)> {
+    pub(super) fn restarting(&self) -> impl Iterator<Item = (u64, &TreeChild)> {
         self.restarting.iter().map(|(_, key, _)| (key, &self[key]))
     }
 
     /// Returns the first child whose status is `RestartAt`, and the time of its restart.
-    pub(super) fn first_restart(&self) -> Option<(Duration, u32)> {
+    pub(super) fn first_restart(&self) -> Option<(Duration, u64)> {
         let (key, child) = self.restarting().next()?;
         Some((child.restart_at().expect("the status of a child in `restarting` is `RestartAt`"), key))
     }
 
     /// Returns the first child whose status is `Starting`.
-    pub(super) fn first_starting(&self) -> Option<u32> {
+    pub(super) fn first_starting(&self) -> Option<u64> {
         self.starting.first().map(|(_, key, _)| key)
     }
 
     /// Returns whether a child before this one waits for its restart, or is starting again.
-    pub(super) fn is_restarting_before(&self, key: u32) -> bool {
+    pub(super) fn is_restarting_before(&self, key: u64) -> bool {
         let waits = self.restarting.first().is_some_and(|(_, first, _)| first < key);
         waits || self.starting.iter().any(|(_, starting, _)| starting < key && self[starting].is_restarting())
     }
 
     /// Returns the children whose status is `RestartAt` and whose next attempt is this one, in the order of the times of their
     /// restarts.
-    pub(super) fn restarts(&self, attempt: RestartAttempt) -> impl Iterator<Item = (Duration, u32)> {
+    pub(super) fn restarts(&self, attempt: RestartAttempt) -> impl Iterator<Item = (Duration, u64)> {
         let restarts = match attempt {
             RestartAttempt::First => &self.first_attempts,
             RestartAttempt::Retry => &self.retries,
@@ -184,13 +184,13 @@ impl ChildTable {
     }
 
     /// Removes the time of a restart. The attempt of the child may have changed since that time was set.
-    fn forget_restart(&mut self, at: Duration, key: u32) {
+    fn forget_restart(&mut self, at: Duration, key: u64) {
         self.first_attempts.remove(at, key);
         self.retries.remove(at, key);
     }
 
     /// Shows the present state of a child to the handles.
-    pub(super) fn publish(&mut self, key: u32) {
+    pub(super) fn publish(&mut self, key: u64) {
         let ChildTable { shared, children, .. } = self;
         let child = children.get_mut(key).expect(KEY_IS_VALID);
         child.prune_abandoned(shared.incarnations.runtime());
@@ -213,16 +213,19 @@ impl Drop for ChildTable {
     }
 }
 
-impl Index<u32> for ChildTable {
+impl Index<u64> for ChildTable {
     type Output = TreeChild;
 
-    fn index(&self, key: u32) -> &TreeChild {
+    fn index(&self, key: u64) -> &TreeChild {
         self.children.get(key).expect(KEY_IS_VALID)
     }
 }
 
-impl IndexMut<u32> for ChildTable {
-    fn index_mut(&mut self, key: u32) -> &mut TreeChild {
+impl IndexMut<u64> for ChildTable {
+    fn index_mut(&mut self, key: u64) -> &mut TreeChild {
         self.children.get_mut(key).expect(KEY_IS_VALID)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,7 @@ impl TreeState {
     }
 
     /// Returns whether the start of this child is delayed.
-    pub(super) fn is_start_delayed(&self, key: u32) -> bool {
+    pub(super) fn is_start_delayed(&self, key: u64) -> bool {
         // A start that is not delayed ends before the supervisor does other work.
         self.children.get(key).is_some_and(|child| matches!(child.status, ChildStatus::Starting(_)))
     }
@@ -56,7 +56,7 @@ impl TreeState {
     /// Records the delayed starts that have succeeded, and returns the keys of their children. Must be called after an exit was read and
     /// before it is handled: the child may have started and then exited.
     #[must_use = "later siblings that a call has started early have to be restarted after these children"]
-    pub(super) fn record_delayed_starts(&mut self) -> Vec<u32> {
+    pub(super) fn record_delayed_starts(&mut self) -> Vec<u64> {
         let (mut due, mut started) = (Vec::new(), Vec::new());
         while let Some((start, input)) = self.delayed_starts.next().now_or_never() {
             let DelayedStart { key, pid, .. } = start;
@@ -116,7 +116,7 @@ impl TreeState {
     /// Handles the failure of a delayed start. The child now has no process, or only an abandoned process.
     pub(super) async fn delayed_start_failed(
         &mut self,
-        key: u32,
+        key: u64,
         error: StartError,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
@@ -135,7 +135,7 @@ impl TreeState {
     }
 
     /// Sends the result of a start to the caller that waits for it, if there is one.
-    pub(super) fn reply_to_starter(&mut self, key: u32, result: Result<Pid, StartError>) {
+    pub(super) fn reply_to_starter(&mut self, key: u64, result: Result<Pid, StartError>) {
         if let Some((_, pid_reply)) = self.children[key].waiting_call.take() {
             reply(pid_reply, result);
         }

@@ -28,7 +28,7 @@ pub(super) struct DelayedStarts(FuturesUnordered<BoxFuture<'static, (DelayedStar
 
 /// One delayed start.
 pub(super) struct DelayedStart {
-    pub(super) key: u32,
+    pub(super) key: u64,
     pub(super) pid: Pid,
     pub(super) watch: StartWatch,
     pub(super) pending: PendingStart,

@@ -15,7 +15,7 @@ use crate::supervisor::startable::WillRestart;
 /// The exit of one incarnation of a child.
 #[derive(Debug)]
 pub(super) struct ChildExit {
-    pub(super) key: u32,
+    pub(super) key: u64,
     pub(super) incarnation: u32,
     pub(super) exit: Exit,
     /// When the process exited, on the clock of the supervisor. The exit may be handled later.
@@ -56,18 +56,18 @@ impl ChildExits {
     }
 
     /// Waits for the exit of this incarnation of a child, and defers the exits that arrive before it. Cancel safe.
-    pub(super) async fn next_of(&mut self, key: u32, incarnation: u32) -> Exit {
+    pub(super) async fn next_of(&mut self, key: u64, incarnation: u32) -> Exit {
         self.inbox.next_where(|exit| exit.is_of(key, incarnation)).await.exit
     }
 
     /// Returns the exit of this incarnation of a child, if it has arrived. It stays in the queue.
-    pub(super) fn peek_of(&mut self, key: u32, incarnation: u32) -> Option<&Exit> {
+    pub(super) fn peek_of(&mut self, key: u64, incarnation: u32) -> Option<&Exit> {
         self.inbox.peek_where(|exit| exit.is_of(key, incarnation)).map(|exit| &exit.exit)
     }
 }
 
 impl ChildExit {
-    fn is_of(&self, key: u32, incarnation: u32) -> bool {
+    fn is_of(&self, key: u64, incarnation: u32) -> bool {
         self.key == key && self.incarnation == incarnation
     }
 }
@@ -81,18 +81,18 @@ struct ChildExitSender {
 }
 
 impl ChildRegistry for ChildExitSender {
-    fn next_incarnation(&self, key: u32) -> NextIncarnation {
+    fn next_incarnation(&self, key: u64) -> NextIncarnation {
         // The supervisor may have started the next incarnation already.
         let has_started = self.shared.children.is_later(key, self.incarnation);
         if has_started || self.shared.will_restart(key) { NextIncarnation::Expected } else { NextIncarnation::Never }
     }
 
-    fn registered(&self, _: u32, _: Pid) -> Admission {
+    fn registered(&self, _: u64, _: Pid) -> Admission {
         // The supervisor starts its children itself, and does not begin to stop while it spawns a process, so it refuses none.
         Admission::Open
     }
 
-    fn exited(&self, key: u32, exit: Option<&Exit>) {
+    fn exited(&self, key: u64, exit: Option<&Exit>) {
         if let Some(exit) = exit {
             let (incarnation, at) = (self.incarnation, self.shared.children.clock().now());
             self.shared.children.exited(key, incarnation, exit.is_abnormal(), at);

@@ -70,7 +70,7 @@ impl TreeState {
 
     /// Starts a child for the first time. A child with a backoff is tried again until it has started, or until
     /// [`schedule_next_attempt`](TreeState::schedule_next_attempt) schedules no further attempt.
-    async fn start_first(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StartFailure> {
+    async fn start_first(&mut self, key: u64, signals: &mut ExitSignals) -> Result<(), StartFailure> {
         loop {
             let error = match self.start_child(key, StartCause::First, signals).await.map_err(stopped)? {
                 StartOutcome::Started(_) => return Ok(()),
@@ -109,7 +109,7 @@ impl TreeState {
     }
 
     /// Schedules the next attempt to start a child for the first time. Returns `false` if there is none.
-    fn schedule_next_attempt(&mut self, key: u32, error: &StartError, supervisor: Pid) -> bool {
+    fn schedule_next_attempt(&mut self, key: u64, error: &StartError, supervisor: Pid) -> bool {
         let (now, seed) = (self.clock.now(), self.runtime.executor().random());
         // Any other error, such as a duplicate id in a nested supervisor, would occur again.
         let can_heal = matches!(error, StartError::Child { .. } | StartError::TimedOut { .. });
@@ -129,7 +129,7 @@ impl TreeState {
 
     /// Waits for the child `key`, which has failed to start or whose start is delayed: until it is to be started again, until its
     /// delayed start has ended, or until it was stopped. Meanwhile the children that have started are restarted as usual.
-    async fn wait_for_child(&mut self, key: u32, signals: &mut ExitSignals) -> Result<Waited, StopReason> {
+    async fn wait_for_child(&mut self, key: u64, signals: &mut ExitSignals) -> Result<Waited, StopReason> {
         if let Some(start_is_delayed) = self.start_is_delayed.take() {
             unwind::ignore_panic(|| start_is_delayed.send(()));
         }
@@ -197,7 +197,7 @@ impl TreeState {
     }
 
     /// Returns the error of the delayed start of this child, if `exit` ends it.
-    fn failed_start(&mut self, key: u32, exit: &ChildExit) -> Option<StartError> {
+    fn failed_start(&mut self, key: u64, exit: &ChildExit) -> Option<StartError> {
         let is_of_start = exit.key == key && exit.incarnation == self.children[key].incarnation;
         if !is_of_start || !self.is_start_delayed(key) {
             return None;

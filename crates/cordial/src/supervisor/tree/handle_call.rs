@@ -44,7 +44,7 @@ impl TreeState {
     /// that the child has to be restarted after it.
     async fn start_by_call(
         &mut self,
-        key: u32,
+        key: u64,
         cause: StartCause,
         signals: &mut ExitSignals,
     ) -> Result<StartOutcome, StopReason> {
@@ -55,7 +55,7 @@ impl TreeState {
     }
 
     /// Adds a child, and returns its key.
-    fn insert_new(&mut self, spec: ChildSpec) -> Result<u32, StartError> {
+    fn insert_new(&mut self, spec: ChildSpec) -> Result<u64, StartError> {
         let present = self.children.key(&spec.id).map(|key| match self.children[key].status {
             _ if self.children[key].is_restarting() => StartError::Restarting(spec.id.clone()),
             ChildStatus::Starting(pid) | ChildStatus::Running(pid) => {
@@ -74,7 +74,7 @@ impl TreeState {
     }
 
     /// Returns the key of a child that has no process and is not to be restarted.
-    fn find_stopped(&self, id: Arc<str>) -> Result<u32, StartError> {
+    fn find_stopped(&self, id: Arc<str>) -> Result<u64, StartError> {
         let Some(key) = self.children.key(&id) else { return Err(NotFound.into()) };
         let child = &self.children[key];
         match (child.status, child.abandoned_pid(&self.runtime)) {
@@ -87,7 +87,7 @@ impl TreeState {
 
     /// Replies to the call that has started a child. If the start is delayed, keeps the channel and replies later. Removes a child that
     /// the call has added, unless the child has started or may be started later.
-    fn reply_start(&mut self, key: u32, outcome: StartOutcome, pid_reply: PidReply) {
+    fn reply_start(&mut self, key: u64, outcome: StartOutcome, pid_reply: PidReply) {
         let child = &mut self.children[key];
         let is_temporary = child.spec.restart == Restart::Temporary;
         let id = || child.spec.id.clone();

@@ -28,7 +28,7 @@ use crate::{telemetry, unwind};
 /// Whether a restart can take place now.
 pub(super) enum NextRestart {
     /// Start the child with this key.
-    Now(u32, RestartAttempt),
+    Now(u64, RestartAttempt),
     After(RestartWait),
 }
 
@@ -111,7 +111,7 @@ impl TreeState {
     /// restarts with it. Returns an error if the restart would exceed a limit.
     async fn schedule_restart(
         &mut self,
-        key: u32,
+        key: u64,
         reason: &Exit,
         attempt: RestartAttempt,
         signals: &mut ExitSignals,
@@ -139,7 +139,7 @@ impl TreeState {
     /// Sets the time of the restart of a child and of the siblings that the strategy restarts with it, and stops these siblings.
     async fn restart_group(
         &mut self,
-        key: u32,
+        key: u64,
         restart_at: Duration,
         attempt: RestartAttempt,
         signals: &mut ExitSignals,
@@ -150,10 +150,10 @@ impl TreeState {
         // been started are left to the start of the supervisor, which is not over.
         let group = match self.shared.strategy {
             Strategy::OneForOne => key..=key,
-            Strategy::OneForAll => 0..=u32::MAX,
-            Strategy::RestForOne => key..=u32::MAX,
+            Strategy::OneForAll => 0..=u64::MAX,
+            Strategy::RestForOne => key..=u64::MAX,
         };
-        let (keys, restarts): (Vec<u32>, Vec<Restart>) = self
+        let (keys, restarts): (Vec<u64>, Vec<Restart>) = self
             .children
             .range(group)
             .filter(|(_, child)| child.incarnation > 0)
@@ -183,7 +183,7 @@ impl TreeState {
     /// Stops a child, if it has a process, because it is to be started again together with a sibling. A temporary child is removed.
     async fn stop_for_restart(
         &mut self,
-        key: u32,
+        key: u64,
         restart_at: Duration,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
@@ -199,12 +199,12 @@ impl TreeState {
     /// Does what [`stop_started_early`](TreeState::stop_started_early) does, after the delayed starts of these children have succeeded.
     pub(super) async fn restart_started_early(
         &mut self,
-        started: &[u32],
+        started: &[u64],
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
         // A child that a call has started restarts no other one.
         let is_restart =
-            |key: &u32| self.children.get(*key).is_some_and(|child| child.start_cause() == StartCause::Restart);
+            |key: &u64| self.children.get(*key).is_some_and(|child| child.start_cause() == StartCause::Restart);
         match started.iter().copied().filter(is_restart).min() {
             Some(first) => self.stop_started_early(first, RestartAttempt::Retry, signals).await,
             None => Ok(()),
@@ -215,7 +215,7 @@ impl TreeState {
     /// those that have ended by themselves. `attempt` is the priority of these starts.
     async fn stop_started_early(
         &mut self,
-        key: u32,
+        key: u64,
         attempt: RestartAttempt,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
@@ -265,10 +265,10 @@ impl TreeState {
     /// conditions of the wait.
     fn first_due(
         &self,
-        restarts: impl Iterator<Item = (Duration, u32)>,
+        restarts: impl Iterator<Item = (Duration, u64)>,
         now: Duration,
         wait: &mut RestartWait,
-    ) -> Option<u32> {
+    ) -> Option<u64> {
         for (at, key) in restarts {
             if at > now {
                 let delay = at - now;
@@ -284,7 +284,7 @@ impl TreeState {
     }
 
     /// Starts a child again. If it fails to start, schedules the next attempt.
-    pub(super) async fn restart_child(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StopReason> {
+    pub(super) async fn restart_child(&mut self, key: u64, signals: &mut ExitSignals) -> Result<(), StopReason> {
         let attempt = self.children[key].attempt;
         self.stop_started_early(key, attempt, signals).await?;
         match self.start_child(key, StartCause::Restart, signals).await? {
@@ -298,7 +298,7 @@ impl TreeState {
     /// Schedules the next attempt to start a child that has failed to start again.
     pub(super) async fn restart_failed(
         &mut self,
-        key: u32,
+        key: u64,
         error: StartError,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {

@@ -28,9 +28,9 @@ pub(super) struct TreeShared {
     pub(super) n_restarts: AtomicU64,
     pub(super) intensity: SharedIntensity,
     /// The supervisor of which this one is a child, and its key there.
-    parent: Option<(Weak<dyn WillRestart>, u32)>,
+    parent: Option<(Weak<dyn WillRestart>, u64)>,
     /// The factories of servers that were children of a child, by the key of that child: see [`WillRestart::keep_server`].
-    kept_servers: Mutex<BTreeMap<u32, Vec<Factory>>>,
+    kept_servers: Mutex<BTreeMap<u64, Vec<Factory>>>,
 }
 
 impl TreeShared {
@@ -39,7 +39,7 @@ impl TreeShared {
         strategy: Strategy,
         limit: RestartLimit,
         calls: mpsc::UnboundedSender<TreeCall>,
-        parent: Option<(Weak<dyn WillRestart>, u32)>,
+        parent: Option<(Weak<dyn WillRestart>, u64)>,
     ) -> TreeShared {
         TreeShared {
             strategy,
@@ -67,7 +67,7 @@ impl TreeShared {
     }
 
     /// Returns the parent, and the key there, if this supervisor stops or has stopped and the parent will start it again.
-    fn rebuilt_by(&self) -> Option<(Arc<dyn WillRestart>, u32)> {
+    fn rebuilt_by(&self) -> Option<(Arc<dyn WillRestart>, u64)> {
         // The channel is open until the supervisor begins to stop.
         let (parent, key) = self.parent.as_ref().filter(|_| self.calls.is_closed())?;
         let parent = parent.upgrade()?;
@@ -88,22 +88,22 @@ impl TreeShared {
     }
 
     /// Gives up the servers that are kept for the child with this key.
-    pub(super) fn give_up_servers_of(&self, key: u32) {
+    pub(super) fn give_up_servers_of(&self, key: u64) {
         let servers = self.kept_servers().remove(&key);
         servers.into_iter().flatten().for_each(|server| self.give_up_server(server));
     }
 
-    fn kept_servers(&self) -> MutexGuard<'_, BTreeMap<u32, Vec<Factory>>> {
+    fn kept_servers(&self) -> MutexGuard<'_, BTreeMap<u64, Vec<Factory>>> {
         self.kept_servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl WillRestart for TreeShared {
-    fn will_restart(&self, key: u32) -> bool {
+    fn will_restart(&self, key: u64) -> bool {
         if self.calls.is_closed() { self.is_rebuilt() } else { self.children.will_restart(key) }
     }
 
-    fn keep_server(&self, key: u32, server: Factory) {
+    fn keep_server(&self, key: u64, server: Factory) {
         if self.calls.is_closed() {
             // The child may have been removed from the table already, so a server that is kept now might never be given up.
             return self.give_up_server(server);

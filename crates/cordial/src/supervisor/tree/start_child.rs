@@ -88,7 +88,7 @@ impl TreeState {
     /// if it comes from this start. A child that has failed to start has no process, or an abandoned process.
     pub(super) async fn start_child(
         &mut self,
-        key: u32,
+        key: u64,
         cause: StartCause,
         signals: &mut ExitSignals,
     ) -> Result<StartOutcome, StopReason> {
@@ -157,7 +157,7 @@ impl TreeState {
     }
 
     /// Waits for the exit of a child whose start has ended, and forgets its process.
-    async fn exit_of_start(&mut self, key: u32, signals: &mut ExitSignals) -> Result<Exit, StopReason> {
+    async fn exit_of_start(&mut self, key: u64, signals: &mut ExitSignals) -> Result<Exit, StopReason> {
         let incarnation = self.children[key].incarnation;
         let exit = signals.run_until_stopped(self.exits.next_of(key, incarnation)).await?;
         self.forget_process(key, self.clock.now());
@@ -165,7 +165,7 @@ impl TreeState {
     }
 
     /// Marks a child as started, and replies to the call that waits for its start.
-    pub(super) fn child_started(&mut self, key: u32, pid: Pid) {
+    pub(super) fn child_started(&mut self, key: u64, pid: Pid) {
         let now = self.clock.now();
         self.children[key].started(now);
         self.children.set_status(key, ChildStatus::Running(pid));
@@ -173,7 +173,7 @@ impl TreeState {
     }
 
     /// Sets the status of a child that has failed to start.
-    pub(super) fn not_started(&mut self, key: u32, cause: StartCause) {
+    pub(super) fn not_started(&mut self, key: u64, cause: StartCause) {
         let status = match cause {
             // The next attempt is about to be scheduled.
             StartCause::Restart => ChildStatus::RestartAt(self.clock.now()),
@@ -187,7 +187,7 @@ impl TreeState {
     /// process, or one that is starting below it, is the caller; a termination must not wait for an `init` that hangs.
     async fn handle_call_during_start(
         &mut self,
-        key: u32,
+        key: u64,
         starting: Pid,
         call: TreeCall,
         signals: &mut ExitSignals,
@@ -228,7 +228,7 @@ impl TreeState {
         caller.is_some()
     }
 
-    fn start_process(&mut self, key: u32, supervisor: Pid) -> Result<StartedProcess, StartError> {
+    fn start_process(&mut self, key: u64, supervisor: Pid) -> Result<StartedProcess, StartError> {
         let _entered = self.children[key].spec.scope.clone().map(enter_scope);
         let child = &mut self.children[key];
         let (incarnation, spec) = (child.incarnation, &mut child.spec);

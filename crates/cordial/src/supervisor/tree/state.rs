@@ -90,13 +90,13 @@ impl TreeState {
     }
 
     /// Emits the event of a child that failed to start.
-    pub(super) fn emit_start_failed(&self, supervisor: Pid, key: u32, error: &StartError) {
+    pub(super) fn emit_start_failed(&self, supervisor: Pid, key: u64, error: &StartError) {
         let subject = self.subject(supervisor, &self.children[key], EventIncarnation::Present);
         unwind::ignore_panic(|| telemetry::start_failed(&subject, error));
     }
 
     /// Emits the event of a child, with the process `pid`, that has not finished starting after this time.
-    pub(super) fn emit_slow_start(&self, supervisor: Pid, key: u32, pid: Pid, lasted: Duration) {
+    pub(super) fn emit_slow_start(&self, supervisor: Pid, key: u64, pid: Pid, lasted: Duration) {
         let child = &self.children[key];
         let subject = self.subject(supervisor, child, EventIncarnation::Present);
         unwind::ignore_panic(|| telemetry::slow_start(&subject, pid, lasted, child.spec.start_timeout));
@@ -104,7 +104,7 @@ impl TreeState {
 
     /// Records that a child has had no process since the time `at`, because its process has exited or was abandoned. Adds the report of
     /// the stop of that process to `report`.
-    pub(super) fn forget_process(&mut self, key: u32, at: Duration) {
+    pub(super) fn forget_process(&mut self, key: u64, at: Duration) {
         self.report.add(self.children[key].forget_process(at));
     }
 }

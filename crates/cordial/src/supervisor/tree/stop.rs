@@ -24,7 +24,7 @@ impl TreeState {
     /// process, or an abandoned process.
     pub(super) async fn stop_child(
         &mut self,
-        key: u32,
+        key: u64,
         status: ChildStatus,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
@@ -50,7 +50,7 @@ impl TreeState {
     /// Stops the process of a child. Afterwards the child has no process, or an abandoned process.
     async fn stop_process(
         &mut self,
-        key: u32,
+        key: u64,
         pid: Pid,
         shutdown: Shutdown,
         signals: &mut ExitSignals,
@@ -72,7 +72,7 @@ impl TreeState {
     /// After any other start, the caller emits `start_failed`.
     pub(super) async fn end_start(
         &mut self,
-        key: u32,
+        key: u64,
         pid: Pid,
         error: &StartError,
         signals: &mut ExitSignals,
@@ -111,7 +111,7 @@ impl TreeState {
     /// handled yet, since another child is starting.
     pub(super) async fn terminate_during_start(
         &mut self,
-        key: u32,
+        key: u64,
         signals: &mut ExitSignals,
     ) -> Result<Result<(), NotFound>, StopReason> {
         let child = &self.children[key];
@@ -167,7 +167,7 @@ impl TreeState {
             let waiting_call = self.children[key].waiting_call.take();
             unwind::ignore_panic(|| drop(waiting_call));
         }
-        let restarting: Vec<u32> = self.children.restarting().map(|(key, _)| key).collect();
+        let restarting: Vec<u64> = self.children.restarting().map(|(key, _)| key).collect();
         restarting.into_iter().for_each(|key| self.children.set_status(key, ChildStatus::Stopped));
         // A supervisor that was killed before the stop kills its children and does not report the kills, as with
         // `BrutalKill`. If a kill interrupts the stop, the remaining children are killed and reported, as with a grace
@@ -181,7 +181,7 @@ impl TreeState {
             self.forget_process(key, self.clock.now());
             self.children.publish(key);
         }
-        let remaining: Vec<(u32, Pid)> =
+        let remaining: Vec<(u64, Pid)> =
             self.children.range(..).filter_map(|(key, child)| Some((key, child.pid()?))).collect();
         let kills = remaining.iter().map(|(_, pid)| stop_one(&self.runtime, *pid, shutdown_after_kill));
         let outcomes = join_all(kills).await;
@@ -198,14 +198,14 @@ impl TreeState {
     }
 
     /// Returns the process of a child, if there is one, and how to stop it.
-    fn how_to_stop(&self, key: u32) -> Option<(Pid, Shutdown)> {
+    fn how_to_stop(&self, key: u64) -> Option<(Pid, Shutdown)> {
         let child = &self.children[key];
         Some((child.pid()?, child.spec.shutdown))
     }
 
     /// Adds the outcome of a child's stop to the report, and emits `forced` if the process was killed or abandoned.
     /// Returns whether the process has exited; if not, it was abandoned.
-    fn add_to_report(&mut self, key: u32, outcome: StopOutcome, supervisor: Pid) -> bool {
+    fn add_to_report(&mut self, key: u64, outcome: StopOutcome, supervisor: Pid) -> bool {
         let mut report = StopReport::default();
         let is_gone = match outcome {
             StopOutcome::AsRequested => true,
