@@ -92,7 +92,12 @@ fn show(options: TopOptions) -> Result<ExitReason, String> {
         cordial::Task::start(fetch(address, wanted, sender));
         Ok(())
     });
-    let refused = |error: io::Error| format!("cannot use the terminal: {}", io_error::describe(&error));
+    let refused = |error: io::Error| match error.kind() {
+        io::ErrorKind::WouldBlock => {
+            "cannot use the terminal: it takes no more text; press Ctrl-Q there if Ctrl-S has stopped it".to_owned()
+        }
+        _ => format!("cannot use the terminal: {}", io_error::describe(&error)),
+    };
     started.map_err(|exit| exit.to_string())?.map_err(refused)?;
     let mut terminal = ratatui::try_init().map_err(|error| {
         // The raw mode may be on already. Disabled first, before a write that fails again.
@@ -168,7 +173,9 @@ fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopS
         }
         let area = terminal.size()?;
         state.set_height(list_height(area.height));
-        terminal.draw(|frame| draw(frame, &state, screenful.as_deref(), error.as_deref()))?;
+        let mut scrolled = 0;
+        terminal.draw(|frame| scrolled = draw(frame, &state, screenful.as_deref(), error.as_deref()))?;
+        state.scrolled = scrolled;
         // `crossterm` must not wait: if the terminal is gone, it reads the end of the file in a loop and does not return.
         let mut wait = match wait_for_key(TICK) {
             Ok(left) => left,

@@ -144,7 +144,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "map/pipeline",
         "map/adjust",
         "map/lifecycle", "map",
-        "top/address top/question top/words", "top/client top/state", "top/fetch", "top/draw/styles top/draw/width", "top/draw/help top/draw/overview top/draw/tasks",
+        "top/address top/question top/words", "top/client top/state", "top/fetch", "top/draw/scrolled top/draw/styles top/draw/width", "top/draw/help top/draw/overview top/draw/tasks",
         "top/draw/crashes top/draw/detail top/draw/question top/draw/streams top/draw/tree", "top/draw/screen", "top/draw", "top/run", "top",
     ] },
 ];

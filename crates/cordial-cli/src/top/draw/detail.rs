@@ -4,21 +4,23 @@ use cordial_observer::view::{CrashDetail, Reference, TaskDetail};
 use ratatui::Frame;
 use ratatui::layout::Margin;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
+use ratatui::widgets::Block;
 
+use super::scrolled;
 use super::styles::{ALARM, BOLD, DIM};
 use super::tasks::{name, state_of};
 use crate::top::fetch::Full;
 use crate::top::state::Detail;
 use crate::top::words::{clean, count, duration, share};
 
-pub(super) fn draw(frame: &mut Frame<'_>, wanted: &Detail, full: &Result<Full, String>, scrolled: u16) {
+/// Draws a detail. Returns how far it is scrolled.
+pub(super) fn draw(frame: &mut Frame<'_>, wanted: &Detail, full: &Result<Full, String>, scrolled: u16) -> u16 {
     let (title, lines) = match full {
         Ok(Full::Process(detail)) => (format!(" {} {} ", name(&detail.task), clean(&detail.task.pid)), process(detail)),
         Ok(Full::Crash(detail)) => (format!(" crash {} ", detail.crash.n), crash(detail)),
         Err(sentence) => (" not there ".to_owned(), vec![Line::styled(clean(sentence), ALARM)]),
     };
-    draw_lines(frame, wanted, title, lines, scrolled);
+    draw_lines(frame, wanted, title, lines, scrolled)
 }
 
 /// Draws that a detail has not been fetched yet. `error` says why nothing is fetched.
@@ -34,15 +36,14 @@ pub(super) fn draw_awaited(frame: &mut Frame<'_>, wanted: &Detail, error: Option
     draw_lines(frame, wanted, title, vec![line], 0);
 }
 
-fn draw_lines(frame: &mut Frame<'_>, wanted: &Detail, title: String, lines: Vec<Line<'_>>, scrolled: u16) {
+fn draw_lines(frame: &mut Frame<'_>, wanted: &Detail, title: String, lines: Vec<Line<'_>>, scrolled: u16) -> u16 {
     let area = frame.area().inner(Margin::new(2, 1));
     let keys = match wanted {
         Detail::Process(_) => " Esc back   ↑↓ scroll   x end it ",
         Detail::Crash(_) => " Esc back   ↑↓ scroll ",
     };
     let block = Block::bordered().title(title).title_bottom(keys);
-    frame.render_widget(Clear, area);
-    frame.render_widget(Paragraph::new(lines).block(block).wrap(Wrap { trim: false }).scroll((scrolled, 0)), area);
+    scrolled::draw(frame, area, block, lines.into(), scrolled)
 }
 
 /// Returns a line with a name and a value.

@@ -2,7 +2,9 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Flex, Layout};
-use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
+use ratatui::widgets::Block;
+
+use super::scrolled;
 
 const KEYS: &str = "\
 1 2 3 4, Tab    tasks, tree, streams, crashes
@@ -22,11 +24,11 @@ busy   share of time in which the threads were in polls: one bar per thread,
        ! for a thread that is blocked in a poll
 queue  tasks that are ready and wait for a thread";
 
-pub(super) fn draw(frame: &mut Frame<'_>, scrolled: u16) {
+/// Draws the help. Returns how far it is scrolled.
+pub(super) fn draw(frame: &mut Frame<'_>, wanted: u16) -> u16 {
     let height = u16::try_from(KEYS.lines().count()).unwrap_or(u16::MAX).saturating_add(2);
     let [area] = Layout::vertical([Constraint::Length(height)]).flex(Flex::Center).areas(frame.area());
     let [area] = Layout::horizontal([Constraint::Length(78)]).flex(Flex::Center).areas(area);
     let block = Block::bordered().title(" Keys ").title_bottom(" ↑↓ scroll   any other key: back ");
-    frame.render_widget(Clear, area);
-    frame.render_widget(Paragraph::new(KEYS).block(block).wrap(Wrap { trim: false }).scroll((scrolled, 0)), area);
+    scrolled::draw(frame, area, block, KEYS.into(), wanted)
 }

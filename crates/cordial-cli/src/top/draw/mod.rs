@@ -18,6 +18,7 @@ mod help;
 mod overview;
 mod question;
 mod screen;
+mod scrolled;
 mod streams;
 mod styles;
 mod tasks;

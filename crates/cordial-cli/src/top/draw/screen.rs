@@ -25,8 +25,10 @@ pub(crate) fn list_height(height: u16) -> usize {
     usize::from(height.saturating_sub(OTHER_LINES).max(1))
 }
 
-/// Draws the screen. `error` says why nothing new is fetched.
-pub(crate) fn draw(frame: &mut Frame<'_>, state: &TopState, screenful: Option<&Screenful>, error: Option<&str>) {
+/// Draws the screen. `error` says why nothing new is fetched. Returns how far the detail or the help is scrolled, which is less than
+/// `TopState::scrolled` if the text ends before.
+#[must_use]
+pub(crate) fn draw(frame: &mut Frame<'_>, state: &TopState, screenful: Option<&Screenful>, error: Option<&str>) -> u16 {
     let parts = [1, 2, 2, 1].map(Constraint::Length);
     let [title, lines, problems, tabs, list, footer] =
         Layout::vertical(parts.into_iter().chain([Constraint::Min(2), Constraint::Length(1)]).collect::<Vec<_>>())
@@ -46,20 +48,22 @@ pub(crate) fn draw(frame: &mut Frame<'_>, state: &TopState, screenful: Option<&S
     }
     draw_tabs(frame, tabs, state);
     draw_footer(frame, footer, state);
+    let mut scrolled = state.scrolled;
     if let Some(wanted) = &state.wanted.detail {
         // What was fetched last may be the detail of another process.
         let fetched = screenful.filter(|screenful| screenful.wanted.detail.as_ref() == Some(wanted));
         match fetched.and_then(|screenful| screenful.detail.as_ref()) {
-            Some(full) => detail::draw(frame, wanted, full, state.scrolled),
+            Some(full) => scrolled = detail::draw(frame, wanted, full, state.scrolled),
             None => detail::draw_awaited(frame, wanted, error),
         }
     }
     if state.shows_help {
-        help::draw(frame, state.scrolled);
+        scrolled = help::draw(frame, state.scrolled);
     }
     if let Some(asked) = &state.question {
         question::draw(frame, asked, screenful.and_then(|screenful| name_of(screenful, &asked.pid)).as_deref());
     }
+    scrolled
 }
 
 /// Returns the name of a process, if the detail, the tasks or the tree that were fetched have it.

@@ -9,9 +9,9 @@ use crate::top::question::Question;
 use crate::top::state::{Detail, TopState, Wanted};
 
 /// Draws on a screen of this size, and returns its lines.
-fn lines(width: u16, height: u16, draw: impl FnOnce(&mut ratatui::Frame<'_>)) -> Vec<String> {
+fn lines<T>(width: u16, height: u16, draw: impl FnOnce(&mut ratatui::Frame<'_>) -> T) -> Vec<String> {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(draw).unwrap();
+    terminal.draw(|frame| drop(draw(frame))).unwrap();
     let cells = terminal.backend().buffer().content();
     cells.chunks(usize::from(width)).map(|line| line.iter().map(ratatui::buffer::Cell::symbol).collect()).collect()
 }
@@ -226,6 +226,30 @@ fn a_process_is_not_shown_under_the_name_of_another_one() {
     assert!(!other.contains("<1.4.1>") && other.contains("<1.5.1>") && other.contains("asking the program"), "{other}");
     let unreachable = shown("<1.5.1>", Some("the program does not answer"));
     assert!(!unreachable.contains("<1.4.1>") && unreachable.contains("│the program does not answer"), "{unreachable}");
+}
+
+/// The text of the detail is wrapped into several lines, and the screen has room for few of them.
+#[test]
+fn a_detail_and_the_help_are_scrolled_to_their_last_line_and_no_further() {
+    let mut state = TopState::new();
+    let words: Vec<String> = (0..200).map(|n| format!("word{n}")).collect();
+    let fetched = screenful("<1.4.1>", &words.join(" "));
+    let mut shown_at = |state: &mut TopState, scrolled| {
+        state.scrolled = scrolled;
+        let mut end = 0;
+        let shown = lines(40, 12, |frame| end = super::screen::draw(frame, state, Some(&fetched), None));
+        (shown.join("\n"), end)
+    };
+    state.wanted.detail = Some(Detail::Process("<1.4.1>".to_owned()));
+    let (first, at) = shown_at(&mut state, 0);
+    assert!(at == 0 && first.contains("word0 ") && !first.contains("word199"), "{first}");
+    let (last, end) = shown_at(&mut state, u16::MAX);
+    assert!(last.contains("word199") && last.contains("word180"), "{last}");
+    assert_eq!(shown_at(&mut state, end), (last, end));
+    assert!(!shown_at(&mut state, end - 1).0.contains("word199"));
+    state.shows_help = true;
+    let (last, end) = shown_at(&mut state, u16::MAX);
+    assert!((1..30).contains(&end) && last.contains("wait for a thread"), "{end}: {last}");
 }
 
 /// `spawn 0/` would be another number than `spawn 0/s`.
