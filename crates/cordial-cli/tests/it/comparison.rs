@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::harness::{at_once, file, has_parallel, run};
+use crate::harness::{at_once, file, has_parallel, run, temporary_directory};
 
 struct ProgramOutput {
     status: i32,
@@ -130,7 +130,7 @@ fn gnu_parallel_resumes_from_our_joblog() {
     if !has_parallel() {
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temporary_directory();
     let log = dir.path().join("log");
     let log = log.to_str().unwrap();
     let result = run(&["map", "--joblog", log, "--shell", "test {} != 2"], b"1\n2\n");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::free_port::free_port;
-use crate::harness::{RunOutput, cordial, finish, is_progress, run, send, skip, wait_until};
+use crate::harness::{RunOutput, cordial, finish, is_progress, run, send, skip, temporary_directory, wait_until};
 
 /// Returns the path of the server; `CORDIAL_NATS_SERVER` names another one. Says so if there is none.
 pub(crate) fn server_program() -> Option<PathBuf> {
@@ -40,7 +40,7 @@ impl Fleet {
     /// Starts a server with this configuration.
     pub(crate) fn start_with(config: &str) -> Option<Fleet> {
         let program = server_program()?;
-        let dir = tempfile::tempdir().unwrap();
+        let dir = temporary_directory();
         let port = free_port();
         let file = dir.path().join("server.conf");
         std::fs::write(&file, config).unwrap();
@@ -496,7 +496,7 @@ fn the_help_of_a_worker_shows_how_to_connect() {
 
 #[test]
 fn a_run_that_cannot_begin_leaves_no_records() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temporary_directory();
     let [joblog, results] = ["joblog", "results"].map(|name| dir.path().join(name).display().to_string());
     let records = ["--joblog", &joblog, "--results", &results];
     let output = run(&[&["map", "--nats", "nats://127.0.0.1:1"], &records[..], &["true", ":::", "1"]].concat(), b"");
@@ -519,7 +519,7 @@ fn a_group_without_workers_and_a_directory_that_is_not_there_are_named() {
     assert_eq!(output.status, 255);
     assert!(output.stderr.contains("no worker serves the group \"build\""), "{}", output.stderr);
     fleet.worker("one");
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temporary_directory();
     let missing = dir.path().join("missing").display().to_string();
     let output = fleet.map(&["--workdir", &missing, "true", ":::", "1"], b"");
     assert_eq!(output.status, 1);

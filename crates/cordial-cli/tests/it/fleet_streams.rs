@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::fleet::{Fleet, WatchedRun, numbers, server_program};
 use crate::free_port::free_port;
-use crate::harness::{run, wait_until};
+use crate::harness::{run, temporary_directory, wait_until};
 
 /// A server of a cluster. Killed when it is dropped.
 struct Server {
@@ -38,7 +38,7 @@ impl Drop for Server {
 /// Starts three servers, and returns when they have a leader.
 fn three_servers() -> Option<(Fleet, Vec<Server>)> {
     let program = server_program()?;
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temporary_directory();
     let [ports, routes, monitors] = [(); 3].map(|()| [(); 3].map(|()| free_port()));
     let all = routes.map(|port| format!("nats://127.0.0.1:{port}")).join(",");
     let servers = (0..3).map(|n| {

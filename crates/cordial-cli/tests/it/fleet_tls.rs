@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::fleet::Fleet;
-use crate::harness::{run, skip};
+use crate::harness::{run, skip, temporary_directory};
 
 /// Makes a certificate that signs others, one for the server, and one for its clients. `None` without `openssl`.
 fn certificates(dir: &Path) -> Option<()> {
@@ -25,7 +25,7 @@ fn certificates(dir: &Path) -> Option<()> {
 
 #[test]
 fn a_worker_and_a_run_connect_with_certificates_and_name_the_options_that_are_missing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temporary_directory();
     if certificates(dir.path()).is_none() {
         skip("a test of TLS: openssl is not installed");
         return;

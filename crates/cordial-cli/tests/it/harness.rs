@@ -2,10 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{Seek, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, Once};
 use std::thread;
 use std::time::Duration;
 
@@ -34,8 +35,37 @@ impl RunOutput {
     }
 }
 
+/// Makes the programs that tests start handle signals as they do by default, if the parent of the tests ignores some, as `nohup` or the `&`
+/// of a script does. They would inherit that.
+pub(crate) fn reset_ignored_signals() {
+    static RESET: Once = Once::new();
+    RESET.call_once(|| {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+        let signals = [
+            Signal::HUP,
+            Signal::INT,
+            Signal::QUIT,
+            Signal::TERM,
+            Signal::CHILD,
+            Signal::TSTP,
+            Signal::TTIN,
+            Signal::TTOU,
+            Signal::USR1,
+            Signal::USR2,
+            Signal::XFSZ,
+        ];
+        for signal in signals.map(Signal::as_raw).into_iter().filter(|signal| ignored & 1 << (signal - 1) != 0) {
+            // A signal with a handler, here without an effect, has its default in a program that this process starts.
+            signal_hook::flag::register(signal, Arc::default()).unwrap();
+        }
+    });
+}
+
 /// Returns a command that starts the binary.
 pub(crate) fn cordial() -> Command {
+    reset_ignored_signals();
     Command::new(env!("CARGO_BIN_EXE_cordial"))
 }
 
@@ -59,6 +89,7 @@ pub(crate) fn start(args: &[&str]) -> Child {
 
 /// Runs a shell script in which `$0` is the binary.
 pub(crate) fn shell(script: &str) -> RunOutput {
+    reset_ignored_signals();
     let mut command = Command::new("sh");
     command.args(["-c", script, env!("CARGO_BIN_EXE_cordial")]).stdin(Stdio::null());
     finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
@@ -156,6 +187,14 @@ pub(crate) fn has_parallel() -> bool {
     is_installed
 }
 
+/// Creates a directory whose path needs no quotes in a script, also if TMPDIR has a blank, for example.
+pub(crate) fn temporary_directory() -> tempfile::TempDir {
+    let place = std::env::temp_dir();
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
+    let place = if place.as_os_str().as_bytes().iter().all(is_plain) { place } else { PathBuf::from("/tmp") };
+    tempfile::tempdir_in(place).unwrap()
+}
+
 /// A directory in which commands create files for the test.
 pub(crate) struct TestDir {
     directory: tempfile::TempDir,
@@ -163,7 +202,8 @@ pub(crate) struct TestDir {
 
 impl TestDir {
     pub(crate) fn new() -> Self {
-        TestDir { directory: tempfile::tempdir().unwrap() }
+        reset_ignored_signals();
+        TestDir { directory: temporary_directory() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

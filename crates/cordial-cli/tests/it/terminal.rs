@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{TestDir, at_once, wait_until};
+use crate::harness::{TestDir, at_once, reset_ignored_signals, wait_until};
 
 /// A shell command that runs at a terminal.
 pub(crate) struct Session {
@@ -20,6 +20,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn start(line: &str) -> Session {
+        reset_ignored_signals();
         let line = line.replace("cordial", env!("CARGO_BIN_EXE_cordial"));
         let mut child = Command::new("script")
             .args(["-qefc", &line, "/dev/null"])

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sys::signal::Signal as NixSignal;
 use rustix::process::Signal as RawSignal;
+use signal_hook::flag;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::group_table::GroupTable;
@@ -14,7 +16,8 @@ use crate::system::stop_signal::StopSignal;
 
 /// Receives the signals that ask the run to stop, from the call of `listen` on.
 pub(crate) struct StopSignals {
-    interrupt: Signal,
+    /// `None` if SIGINT is known to have been ignored when `cordial` was started, as by a script that has started it with `&`.
+    interrupt: Option<Signal>,
     terminate: Signal,
     /// `None` if SIGHUP is known to have been ignored when `cordial` was started, as under `nohup`.
     hangup: Option<Signal>,
@@ -29,7 +32,7 @@ impl StopSignals {
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(StopSignals {
             hangup: unless_ignored(NixSignal::SIGHUP)?,
-            interrupt: signal(SignalKind::interrupt())?,
+            interrupt: unless_ignored(NixSignal::SIGINT)?,
             terminate: signal(SignalKind::terminate())?,
         })
     }
@@ -42,7 +45,7 @@ impl StopSignals {
     pub(crate) async fn next(&mut self) -> StopSignal {
         tokio::select! {
             biased;
-            _ = self.interrupt.recv() => StopSignal::Interrupt,
+            () = receive(&mut self.interrupt) => StopSignal::Interrupt,
             _ = self.terminate.recv() => StopSignal::Terminate,
             () = receive(&mut self.hangup) => StopSignal::Hangup,
         }
@@ -111,7 +114,7 @@ pub(crate) fn survive_file_size_limit() {
 /// tokio would open files for it, and panic if the system refuses them.
 fn handle_from_now_on(which: NixSignal) {
     // Fails only for signals that no program may handle.
-    let _ = signal_hook::flag::register(which as i32, Arc::default());
+    let _ = flag::register(which as i32, Arc::default());
 }
 
 /// Returns whether this process is known to ignore a signal.
@@ -176,7 +179,14 @@ pub(crate) struct JobControl {
     /// `None` if SIGTSTP is known to have been ignored when `cordial` was started.
     suspend: Option<Signal>,
     resume: Signal,
+    /// Which of the two signals was delivered last: `SUSPENDED` or `RESUMED`. Signals that come together are received in any order, and to
+    /// suspend this process after its SIGCONT would suspend it for good.
+    last: Arc<AtomicUsize>,
 }
+
+/// The values of `JobControl::last`.
+const RESUMED: usize = 0;
+const SUSPENDED: usize = 1;
 
 impl JobControl {
     /// Installs the signal handlers.
@@ -185,7 +195,13 @@ impl JobControl {
     ///
     /// When the system refuses to install a handler.
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(JobControl { suspend: unless_ignored(NixSignal::SIGTSTP)?, resume: signal(kind(RawSignal::CONT))? })
+        let last = Arc::new(AtomicUsize::new(RESUMED));
+        // Before the handlers that wake `forward`, which reads `last`.
+        if !is_ignored(NixSignal::SIGTSTP) {
+            flag::register_usize(NixSignal::SIGTSTP as i32, Arc::clone(&last), SUSPENDED)?;
+        }
+        flag::register_usize(NixSignal::SIGCONT as i32, Arc::clone(&last), RESUMED)?;
+        Ok(JobControl { suspend: unless_ignored(NixSignal::SIGTSTP)?, resume: signal(kind(RawSignal::CONT))?, last })
     }
 
     /// Forwards these signals to the groups for as long as the future is polled. Ctrl-Z also suspends this process, unless no shell could
@@ -198,24 +214,29 @@ impl JobControl {
     pub(crate) async fn forward(&mut self, groups: &GroupTable) {
         let mut paused = None;
         loop {
-            tokio::select! {
-                () = receive(&mut self.suspend) => {
-                    if !can_be_continued() {
-                        // A command that has the terminal was suspended.
-                        groups.signal(RawSignal::CONT);
-                        continue;
-                    }
-                    if paused.is_none() {
-                        paused = groups.pause_starts().await;
-                    }
-                    groups.signal(RawSignal::TSTP);
+            let is_suspend = tokio::select! {
+                () = receive(&mut self.suspend) => true,
+                _ = self.resume.recv() => false,
+            };
+            if is_suspend && !can_be_continued() {
+                // A command that has the terminal was suspended.
+                groups.signal(RawSignal::CONT);
+                continue;
+            }
+            if is_suspend && self.last.load(Ordering::SeqCst) == SUSPENDED {
+                if paused.is_none() {
+                    paused = groups.pause_starts().await;
+                }
+                groups.signal(RawSignal::TSTP);
+                if self.last.load(Ordering::SeqCst) == SUSPENDED {
                     // Starts stay paused until SIGCONT: a thread of this process may run for a moment after the signal.
                     let _ = rustix::process::kill_process(rustix::process::getpid(), RawSignal::STOP);
                 }
-                _ = self.resume.recv() => {
-                    groups.signal(RawSignal::CONT);
-                    paused = None;
-                }
+            }
+            // Otherwise SIGTSTP came after the SIGCONT that was received, and is received next, or this process is suspended.
+            if self.last.load(Ordering::SeqCst) == RESUMED {
+                groups.signal(RawSignal::CONT);
+                paused = None;
             }
         }
     }
