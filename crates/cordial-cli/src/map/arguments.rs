@@ -121,9 +121,9 @@ fn open(path: &Path) -> Result<Origin, String> {
     }
     let cannot_read = |error| {
         format!(
-            "cannot read items from {}: {}; name a file that exists and that you may read",
+            "cannot read items from {}: {}",
             path.display(),
-            io_error::describe(&error)
+            io_error::describe_or(&error, "name a file that exists and that you may read")
         )
     };
     let file = File::open(path).map_err(cannot_read)?;
@@ -273,6 +273,12 @@ pub(super) fn sources(
     check_words(options, &sources)?;
     let Counts { max_records, max_lines } = Counts::new(options);
     let local = SizeLimit { size: template.size(), max_bytes: MAX_COMMAND_BYTES, ends_input: false };
+    let system_limit = SizeLimit {
+        // The system counts a pointer for each word as well.
+        size: CommandSize { per_value: local.size.per_value + local.size.copies * size_of::<usize>(), ..local.size },
+        max_bytes: system::max_words_bytes(),
+        ends_input: false,
+    };
     let given = options.max_chars.map(|max_chars| SizeLimit {
         size: template.line_size(),
         max_bytes: MAX_COMMAND_BYTES.min(max_chars.into()),
@@ -292,7 +298,7 @@ pub(super) fn sources(
         grouping: Grouping {
             max_records,
             max_lines,
-            limits: [given, Some(local), remote].into_iter().flatten().collect(),
+            limits: [given, Some(local), Some(system_limit), remote].into_iter().flatten().collect(),
             shares: (options.context || options.multiple).then_some(shares),
             // `-N` and placeholders such as `{2}` count positions. If a value failed alone, the values after it would move.
             keeps_tuples: options.max_chars.is_none()

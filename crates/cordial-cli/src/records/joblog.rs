@@ -70,10 +70,10 @@ impl Joblog {
                 path.display()
             ));
         }
-        let mut file =
-            OpenOptions::new().read(!is_special).append(!is_special).write(true).create(true).open(path).map_err(
-                |error| format!("{}; name a file that you may write, in a directory that exists", cannot_write(error)),
-            )?;
+        let cannot_open = |error: io::Error| {
+            let reason = io_error::describe_or(&error, "name a file that you may write, in a directory that exists");
+            format!("cannot write the joblog {}: {reason}", path.display())
+        };
         if is_special {
             if resume != Resume::No {
                 return Err(format!(
@@ -81,10 +81,17 @@ impl Joblog {
                     path.display()
                 ));
             }
+            let mut file = system::open_special_file(path).map_err(cannot_open)?.ok_or_else(|| {
+                format!(
+                    "the joblog {} is a named pipe, and no program reads it: start its reader first, or name a file",
+                    path.display()
+                )
+            })?;
             file.write_all(HEADER).map_err(cannot_write)?;
             let joblog = Joblog { path: path.to_owned(), file: Mutex::new(file), can_be_resumed: false };
             return Ok((joblog, PastJoblog::default()));
         }
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(cannot_open)?;
         if !system::try_lock(&file) {
             return Err(format!(
                 "the joblog {} is used by another run of cordial: wait for its end, or name another file",
@@ -160,7 +167,7 @@ impl Joblog {
         })
         .map_err(|error| match error {
             ReadError::Io(error) => {
-                format!("cannot read the joblog {shown}: {}; name a file that you may read", io_error::describe(&error))
+                format!("cannot read the joblog {shown}: {}", io_error::describe_or(&error, "name a file that you may read"))
             }
             ReadError::Refused(what) => format!("the joblog {shown} {what}; name another file"),
         })?;

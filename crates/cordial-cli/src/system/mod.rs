@@ -22,9 +22,9 @@ pub(crate) use platform::{
     Descriptor, GroupTable, InputPipe, JobControl, KILLED, LimitSignals, MAX_ARGUMENT_BYTES, PipeEnd, ProcessGroup,
     ResumeSignals, Spawner, SplicedFile, StandardError, StandardInput, StandardOutput, StopSignals, argument_bytes,
     block_sigchld, capture_advice, check_room_for_thread, describe_exit, exit_status, free_memory,
-    is_resource_shortage, load_average, lower_priority, max_concurrency, may_have_data, os_string, read_available,
-    run_guard, share_stdin, start_advice, start_guard, take_stdin, termination, total_memory, try_lock,
-    unblock_sigchld, wait_until_readable, wait_until_writable, was_killed,
+    is_resource_shortage, load_average, lower_priority, max_concurrency, max_words_bytes, may_have_data,
+    open_special_file, os_string, read_available, run_guard, share_stdin, start_advice, start_guard, take_stdin,
+    termination, total_memory, try_lock, unblock_sigchld, wait_until_readable, wait_until_writable, was_killed,
 };
 // How commands are started, and the terminal.
 pub(crate) use platform::{

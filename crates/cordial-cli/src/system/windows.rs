@@ -160,6 +160,11 @@ pub(crate) fn try_lock(_: &File) -> bool {
     true
 }
 
+/// Opens a file that is not a regular file, for writing.
+pub(crate) fn open_special_file(path: &Path) -> io::Result<Option<File>> {
+    File::options().write(true).open(path).map(Some)
+}
+
 /// Does nothing: there is no SIGCHLD.
 pub(crate) fn block_sigchld() {}
 
@@ -192,6 +197,11 @@ pub(crate) fn max_concurrency() -> usize {
     1000
 }
 
+/// Returns how many bytes the words of a command may have.
+pub(crate) fn max_words_bytes() -> usize {
+    MAX_ARGUMENT_BYTES
+}
+
 /// Returns `None`.
 pub(crate) fn login_directory() -> Option<std::path::PathBuf> {
     None
@@ -209,23 +219,17 @@ pub(crate) fn lower_priority(_: i32) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 
-/// # Errors
-///
-/// Always.
+/// Fails always: the value is not known.
 pub(crate) fn load_average() -> io::Result<f64> {
     Err(ErrorKind::Unsupported.into())
 }
 
-/// # Errors
-///
-/// Always.
+/// Fails always: the value is not known.
 pub(crate) fn free_memory() -> io::Result<u64> {
     Err(ErrorKind::Unsupported.into())
 }
 
-/// # Errors
-///
-/// Always.
+/// Fails always: the value is not known.
 pub(crate) fn total_memory() -> io::Result<u64> {
     Err(ErrorKind::Unsupported.into())
 }
@@ -270,19 +274,14 @@ pub(crate) fn exit_status(termination: Termination) -> ExitStatus {
 
 /// Describes how a process ended, as the end of the sentence "the command …".
 pub(crate) fn describe_exit(status: ExitStatus) -> String {
-    match status.code() {
-        Some(code) => format!("exited with status {code}"),
-        None => format!("ended in a way that cordial does not know ({status})"),
-    }
+    let unknown = || format!("ended in a way that cordial does not know ({status})");
+    status.code().map_or_else(unknown, |code| format!("exited with status {code}"))
 }
 
 /// Returns what to do about a command that cannot be started, or `None` if the text of the error says enough.
 pub(crate) fn start_advice(program: &OsStr, _: bool, error: &io::Error) -> Option<String> {
-    let shown = display::quoted(program.as_encoded_bytes());
-    match error.kind() {
-        ErrorKind::NotFound => Some(format!("check that {shown} is installed and in PATH")),
-        _ => None,
-    }
+    let advice = || format!("check that {} is installed and in PATH", display::quoted(program.as_encoded_bytes()));
+    (error.kind() == ErrorKind::NotFound).then(advice)
 }
 
 /// Returns what to do about output that cannot be read, or stored in a temporary file.

@@ -56,6 +56,20 @@ fn starts_wait_while_too_many_files_are_open() {
     assert_eq!((result.status, String::from_utf8(result.stdout).unwrap(), result.stderr), (0, expected, String::new()));
 }
 
+/// The system counts the environment and a pointer for each word as well. The stack limits all of that together.
+#[cfg(target_os = "linux")]
+#[test]
+fn as_many_items_as_the_system_accepts_are_passed_to_a_command() {
+    let large =
+        r#"v=$(head -c 100000 /dev/zero | tr '\0' x); for n in 0 1 2 3 4 5 6 7 8; do export v1$n=$v v2$n=$v; done"#;
+    for before in ["ulimit -s 256", "ulimit -s 8192", &format!("ulimit -s 8192; {large}")] {
+        for options in ["-X", "-n 40000", "-X --shell"] {
+            let result = shell(&format!("{before}; seq 40000 | \"$0\" map {options} echo | wc -w"));
+            assert_eq!((result.text().trim(), &*result.stderr), ("40000", ""), "{before}, {options}");
+        }
+    }
+}
+
 #[test]
 fn too_many_arguments_fail_only_their_command() {
     // An item of 100 kB that is inserted 60 times; Linux allows a quarter of the limit of the stack, or 6 MB.

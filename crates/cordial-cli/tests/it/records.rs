@@ -573,6 +573,18 @@ fn a_pipe_for_the_joblog_that_its_reader_has_closed_ends_the_run() {
 }
 
 #[test]
+fn a_pipe_for_the_joblog_without_a_reader_is_refused() {
+    let dir = TestDir::new();
+    let path = dir.path("log");
+    let result = shell(&format!("mkfifo {0}; \"$0\" map --joblog {0} echo ::: a", path.display()));
+    let expected = format!(
+        "cordial: the joblog {} is a named pipe, and no program reads it: start its reader first, or name a file\n",
+        path.display()
+    );
+    assert_eq!((result.status, result.text(), &*result.stderr), (255, "", &*expected));
+}
+
+#[test]
 fn every_shell_reads_the_command_of_the_joblog() {
     let dir = TestDir::new();
     let path = dir.path("log");

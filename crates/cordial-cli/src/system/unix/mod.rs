@@ -7,6 +7,7 @@ mod exit;
 mod file_lock;
 mod find_program;
 mod input_pipe;
+mod named_pipe;
 mod pipe;
 mod resources;
 
@@ -47,12 +48,13 @@ pub(crate) use find_program::{exported_function_texts, exported_functions, find_
 pub(crate) use group_table::GroupTable;
 pub(crate) use guard::{run_guard, start_guard};
 pub(crate) use input_pipe::{InputPipe, enlarge_pipe};
+pub(crate) use named_pipe::open_special_file;
 pub(crate) use orphans::reap_orphans;
 pub(crate) use pipe::{PipeEnd, may_have_data, read_available};
 pub(crate) use process_group::ProcessGroup;
 pub(crate) use resources::{
     check_room_for_thread, free_memory, has_address_space_limit, load_average, login_directory, lower_priority,
-    main_stack_bytes, max_concurrency, total_memory,
+    main_stack_bytes, max_concurrency, max_words_bytes, total_memory,
 };
 pub(crate) use signals::{
     JobControl, LimitSignals, ResumeSignals, StopSignals, interrupt_this_program, keep_exit_statuses,

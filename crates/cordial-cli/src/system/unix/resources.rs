@@ -76,6 +76,32 @@ fn is_room_for_thread(free: u64) -> bool {
     rest.checked_sub(BYTES_OF_HEAP).unwrap_or(rest) >= BYTES_OF_ALLOCATIONS
 }
 
+/// The bytes that are left for the variables that each command gets in addition, for the path of its program, and for the first line of a
+/// script, which names another program.
+const ROOM_FOR_OTHER_WORDS: u64 = 8 << 10;
+
+/// Returns how many bytes the words of a command may have, beside its environment, if each word counts with the byte that ends it and with
+/// a pointer. A command with more may be refused by the system.
+pub(crate) fn max_words_bytes() -> usize {
+    let variables = std::env::vars_os().map(|(name, value)| name.len() + value.len() + 2 + size_of::<usize>());
+    let environment: usize = variables.sum();
+    let room = max_start_bytes().saturating_sub(ROOM_FOR_OTHER_WORDS).saturating_sub(environment as u64);
+    usize::try_from(room).unwrap_or(usize::MAX)
+}
+
+/// Returns how many bytes the words and the environment of a command may have together: on Linux, a quarter of the stack, but at least
+/// 128 KiB and at most 6 MiB.
+#[cfg(target_os = "linux")]
+fn max_start_bytes() -> u64 {
+    (getrlimit(Resource::Stack).current.unwrap_or(u64::MAX) / 4).clamp(128 << 10, 6 << 20)
+}
+
+/// Returns how many bytes the words and the environment of a command may have together: the smallest limit of macOS and the BSDs.
+#[cfg(not(target_os = "linux"))]
+fn max_start_bytes() -> u64 {
+    512 << 10
+}
+
 /// Returns how large the stack of the main thread may become, in bytes; `None` without a limit.
 pub(crate) fn main_stack_bytes() -> Option<u64> {
     getrlimit(Resource::Stack).current
