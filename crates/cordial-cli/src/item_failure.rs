@@ -133,7 +133,7 @@ impl fmt::Display for ItemFailure {
                 write!(f, "cannot be started: {}", io_error::describe(error))
             }
             ItemFailure::NotStarted { error, advice: Some(advice) } => {
-                write!(f, "cannot be started: {}; {advice}", io_error::describe(error))
+                write!(f, "cannot be started: {}; {advice}", io_error::text(error))
             }
             ItemFailure::Unsuccessful(status) => f.write_str(&system::describe_exit(*status)),
             ItemFailure::TimedOut(limit) => {
@@ -157,7 +157,7 @@ impl fmt::Display for ItemFailure {
                     f,
                     "cannot read its output, or store it in a temporary file in {}: {}; {advice}",
                     directory.display(),
-                    io_error::describe(error)
+                    io_error::text(error)
                 )
             }
             ItemFailure::InputFailed(error) => {

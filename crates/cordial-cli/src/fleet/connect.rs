@@ -117,9 +117,12 @@ fn check_creds(server: &ServerOptions) -> Result<(), String> {
     let Some(creds) = &server.creds else { return Ok(()) };
     std::fs::File::open(creds).map(|_| ()).map_err(|error| {
         format!(
-            "cannot read --creds {}: {}; name the .creds file that was made for your user of the NATS server (nsc generate creds makes one)",
+            "cannot read --creds {}: {}",
             creds.display(),
-            io_error::describe(&error)
+            io_error::describe_or(
+                &error,
+                "name the .creds file that was made for your user of the NATS server (nsc generate creds makes one)"
+            )
         )
     })
 }

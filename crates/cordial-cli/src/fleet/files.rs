@@ -69,8 +69,9 @@ pub(super) async fn fetch(
     directory: &Path,
 ) -> Result<(), String> {
     fs::create_dir_all(directory).map_err(|error| {
-        let (directory, node, why) = (directory.display(), cluster.name(), io_error::describe(&error));
-        format!("cannot make the directory {directory} on {node}: {why}; use --workdir DIR")
+        let (directory, node, why) =
+            (directory.display(), cluster.name(), io_error::describe_or(&error, "use --workdir DIR"));
+        format!("cannot make the directory {directory} on {node}: {why}")
     })?;
     let not_sent = |name: &[u8], why| format!("cannot send the file {} to {}: {why}", shown(name), cluster.name());
     for SentFile { name, object } in &files.common {

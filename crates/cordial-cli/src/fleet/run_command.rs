@@ -180,9 +180,10 @@ async fn run_in(
     let mut group = match ProcessGroup::start(&spawner, &words, &variables, &runner.groups).await {
         Ok(group) => group,
         Err(error) => {
-            let advice =
-                system::start_advice(&words[0], false, &error).map(|advice| format!("; {advice}")).unwrap_or_default();
-            let reason = format!("{}{advice}", io_error::describe(&error));
+            let reason = match system::start_advice(&words[0], false, &error) {
+                Some(advice) => format!("{}; {advice}", io_error::text(&error)),
+                None => io_error::describe(&error),
+            };
             return Ok(reply(CommandEnd::NotStarted(reason), empty(), empty()));
         }
     };

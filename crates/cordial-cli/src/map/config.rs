@@ -257,8 +257,8 @@ fn terminal_to_ask(sources: &[Source]) -> Result<Terminal, String> {
     }
     Terminal::open().map_err(|error| {
         format!(
-            "-p asks at the terminal, and there is none: /dev/tty: {}; --dry-run prints the commands without running them",
-            io_error::describe(&error)
+            "-p asks at the terminal, and there is none: /dev/tty: {}",
+            io_error::describe_or(&error, "--dry-run prints the commands without running them")
         )
     })
 }

@@ -6,7 +6,7 @@
 //! stopped; standard output was closed; the input, the output or the records have an error.
 
 use std::future::poll_fn;
-use std::io::{self, ErrorKind, IsTerminal};
+use std::io::{self, IsTerminal};
 use std::pin::pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -190,13 +190,8 @@ where
             launcher
         }
         Err(error) => {
-            let advice = match io_error::advice(&error) {
-                // If a limit on memory is the cause, the error itself says what to do.
-                "" if error.kind() == ErrorKind::OutOfMemory => "",
-                "" => "; run fewer commands at once (-c)",
-                advice => advice,
-            };
-            let message = format!("cannot start the threads that run commands: {}{advice}", io_error::describe(&error));
+            let reason = io_error::describe_or(&error, "run fewer commands at once (-c)");
+            let message = format!("cannot start the threads that run commands: {reason}");
             printer.print_message(&message).await;
             return ExitReason::Error;
         }
@@ -288,7 +283,7 @@ async fn open(
     stop: &StopToken,
 ) -> Result<(RunSource, Option<Arc<SharedBlocks>>), String> {
     let stdin = system::take_stdin()
-        .map_err(|error| format!("cannot take over standard input: {}", io_error::with_advice(&error)))?;
+        .map_err(|error| format!("cannot take over standard input: {}", io_error::describe(&error)))?;
     match input {
         Input::Items(sources) => Ok((RunSource::Items(Box::new(sources.open(stdin, stop.clone()).await?)), None)),
         Input::Blocks(origin, options) => {

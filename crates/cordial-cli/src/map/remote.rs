@@ -154,8 +154,8 @@ fn default_file() -> PathBuf {
 /// Returns the hosts in a file: one a line, without comments.
 fn from_file(path: &Path) -> Result<Vec<String>, String> {
     let text = fs::read_to_string(path).map_err(|error| {
-        let reason = io_error::describe(&error);
-        format!("cannot read the hosts in {}: {reason}; name a file that exists and that you may read", path.display())
+        let reason = io_error::describe_or(&error, "name a file that exists and that you may read");
+        format!("cannot read the hosts in {}: {reason}", path.display())
     })?;
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
     Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())

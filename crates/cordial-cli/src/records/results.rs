@@ -127,9 +127,9 @@ impl ResultsDirectory {
     pub(crate) fn read(path: &Path) -> Result<PastRun, String> {
         let cannot_read = |path: &Path, error: io::Error| {
             format!(
-                "cannot read the results of the earlier run, {}: {}; name a directory that you may read",
+                "cannot read the results of the earlier run, {}: {}",
                 path.display(),
-                io_error::describe(&error)
+                io_error::describe_or(&error, "name a directory that you may read")
             )
         };
         let entries = match fs::read_dir(path) {
@@ -201,9 +201,9 @@ fn cannot_create(path: &Path, error: io::Error) -> String {
         _ => error,
     };
     format!(
-        "cannot create the results directory {}: {}; name a directory that you may create and write",
+        "cannot create the results directory {}: {}",
         path.display(),
-        io_error::describe(&error)
+        io_error::describe_or(&error, "name a directory that you may create and write")
     )
 }
 

@@ -78,8 +78,10 @@ impl RemoteCommands {
     /// commands is not known.
     pub(crate) fn new(config: RemoteConfig, mut left_out: impl FnMut(&str)) -> Result<RemoteCommands, String> {
         let hosts = config.hosts()?;
-        let logs = TempDir::with_prefix("cordial-ssh-")
-            .map_err(|error| format!("cannot create a temporary directory for -S: {}", io_error::describe(&error)))?;
+        let logs = TempDir::with_prefix("cordial-ssh-").map_err(|error| {
+            let reason = io_error::describe_or(&error, "set TMPDIR to a directory that you may write");
+            format!("cannot create a temporary directory for -S: {reason}")
+        })?;
         let cores = probe_all(&hosts.iter().collect::<Vec<_>>(), logs.path());
         let mut machines = Vec::new();
         for (host, cores) in hosts.into_iter().zip(cores) {

@@ -8,10 +8,11 @@ use super::io_error;
 /// Returns why the runtime did not start, and what to do.
 pub(crate) fn describe(error: &BuildError) -> String {
     let BuildError::ThreadsRefused { needed, granted, limit, error } = error else {
-        let advice = match error {
-            BuildError::System(error) => io_error::advice(error),
-            _ => "",
+        let limit = match error {
+            BuildError::System(error) => io_error::limit_advice(error),
+            _ => None,
         };
+        let advice = limit.map(|advice| format!("; {advice}")).unwrap_or_default();
         return format!("{}{advice}", io_error::without_number(&error.to_string()));
     };
     let advice = match limit {
@@ -20,6 +21,6 @@ pub(crate) fn describe(error: &BuildError) -> String {
     };
     format!(
         "the operating system started {granted} of the {needed} threads of cordial: {}; {advice}",
-        io_error::describe(error)
+        io_error::text(error)
     )
 }

@@ -1,35 +1,56 @@
-//! The text of a system error.
+//! The text of a system error, and what a person can do about it.
 
-use std::io;
+use std::io::{self, ErrorKind};
 
 #[cfg(unix)]
 use rustix::io::Errno;
 
-/// Returns the text of an error without the number that the standard library appends: "No such file or directory".
+/// Returns the text of an error, without the number that the standard library appends: "No such file or directory". If the error is a
+/// limit of the system, the text also says how to raise it: "Too many open files; allow more open files (ulimit -n)".
 pub(crate) fn describe(error: &io::Error) -> String {
+    join(error, limit_advice(error))
+}
+
+/// Returns the text of an error, and what to do about it: how to raise the limit, if the error is a limit of the system, or else `otherwise`.
+pub(crate) fn describe_or(error: &io::Error, otherwise: &str) -> String {
+    join(error, limit_advice(error).or(Some(otherwise)))
+}
+
+/// Returns the text of an error alone, for a message with advice of its own.
+pub(crate) fn text(error: &io::Error) -> String {
     without_number(&error.to_string())
 }
 
-/// Returns the text of an error of a file that the program itself needs, and what to do about it.
-pub(crate) fn with_advice(error: &io::Error) -> String {
-    format!("{}{}", describe(error), advice(error))
-}
-
-/// Returns what to do about an error of a file that the program itself needs, after a semicolon; nothing if the text of the error
-/// says enough.
-#[cfg(unix)]
-pub(crate) fn advice(error: &io::Error) -> &'static str {
-    match Errno::from_io_error(error) {
-        Some(Errno::MFILE) => "; allow more open files (ulimit -n)",
-        Some(Errno::NFILE) => "; the system has no further open file: end other programs",
-        _ => "",
+fn join(error: &io::Error, advice: Option<&str>) -> String {
+    match advice {
+        // The text of an error that this program has made, `system::check_room_for_thread`, says what to do.
+        Some(_) if error.kind() == ErrorKind::OutOfMemory && error.raw_os_error().is_none() => text(error),
+        Some(advice) => format!("{}; {advice}", text(error)),
+        None => text(error),
     }
 }
 
-/// Returns no advice: the texts of the errors say enough.
-#[cfg(not(unix))]
-pub(crate) fn advice(_: &io::Error) -> &'static str {
-    ""
+/// Returns how to raise the limit of the system that an error reports, or how to make room below it; `None` for another error.
+pub(crate) fn limit_advice(error: &io::Error) -> Option<&'static str> {
+    #[cfg(unix)]
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE) => return Some("allow more open files (ulimit -n)"),
+        Some(Errno::NFILE) => return Some("no program on this machine can open a further file: end other programs"),
+        _ => {}
+    }
+    match error.kind() {
+        // The system starts no further thread or process. Where a read or a write may find nothing to do, the program waits instead.
+        ErrorKind::WouldBlock => {
+            Some("end other programs, or allow more threads and processes (ulimit -u, or the limit of the container)")
+        }
+        ErrorKind::OutOfMemory => {
+            Some("end other programs, or allow more memory (ulimit -v, or the limit of the container)")
+        }
+        ErrorKind::StorageFull => Some("free space on that disk, or use another"),
+        ErrorKind::QuotaExceeded => Some("delete files of this user on that disk, or use another"),
+        ErrorKind::FileTooLarge => Some("allow larger files (ulimit -f)"),
+        _ => None,
+    }
 }
 
 /// Returns the text of an error without the number of a system error, if the text contains one.

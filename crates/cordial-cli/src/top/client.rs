@@ -89,7 +89,9 @@ async fn send(address: &Address, request: Builder, body: Bytes) -> Result<Bytes,
         let reason = io_error::without_number(&error.to_string());
         format!("cannot reach {}: {reason}; is the program running?", address.authority)
     };
-    let stream = TcpStream::connect(&address.authority).await.map_err(|error| unreachable(&error))?;
+    let stream = TcpStream::connect(&address.authority).await.map_err(|error| {
+        format!("cannot reach {}: {}", address.authority, io_error::describe_or(&error, "is the program running?"))
+    })?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| unreachable(&error))?;
     let mut request = request.header(HOST, &address.authority).header(CONNECTION, "close");

@@ -62,6 +62,9 @@ fn a_joblog_that_no_byte_fits_into_is_reported() {
     let log = dir.path("log");
     let run = "ulimit -f 0; env --default-signal=XFSZ \"$0\" map --joblog";
     let result = shell(&format!("({run} {} echo ::: a; echo $? >&2) | cat", log.display()));
-    let expected = format!("cordial: cannot write the joblog {}: File too large\n255\n", log.display());
+    let expected = format!(
+        "cordial: cannot write the joblog {}: File too large; allow larger files (ulimit -f)\n255\n",
+        log.display()
+    );
     assert_eq!((result.text(), &result.stderr), ("", &expected));
 }

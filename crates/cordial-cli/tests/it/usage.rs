@@ -200,7 +200,10 @@ fn a_manual_that_cannot_be_written_is_reported() {
         let result = finish(child);
         assert_eq!(
             (result.status, result.stderr.as_str()),
-            (255, "cordial: cannot write to standard output: No space left on device\n")
+            (
+                255,
+                "cordial: cannot write to standard output: No space left on device; free space on that disk, or use another\n"
+            )
         );
     }
 }
@@ -232,7 +235,7 @@ fn closed_outputs_do_not_make_help_panic() {
 fn help_that_cannot_be_written_is_an_error() {
     for args in ["--help", "--version", "map --help", "map --help all", "top --help", "manual", "completions bash"] {
         let result = shell(&format!("\"$0\" {args} > /dev/full"));
-        let expected = "cordial: cannot write to standard output: No space left on device\n";
+        let expected = "cordial: cannot write to standard output: No space left on device; free space on that disk, or use another\n";
         assert_eq!((result.status, &*result.stderr), (255, expected), "{args}");
     }
 }

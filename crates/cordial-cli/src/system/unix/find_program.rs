@@ -174,7 +174,7 @@ pub(super) fn file_of(word: &OsStr, workdir: Option<&Path>) -> PathBuf {
 /// file of the format ELF.
 fn check(path: &Path, shown: &str) -> Result<(), String> {
     let cannot_start = |error: &std::io::Error| {
-        format!("cannot start the program {shown}: {}; check its path", io_error::describe(error))
+        format!("cannot start the program {shown}: {}", io_error::describe_or(error, "check its path"))
     };
     let kind = path.metadata().map_err(|error| cannot_start(&error))?;
     if kind.is_dir() {

@@ -234,7 +234,7 @@ fn a_detail_and_the_help_are_scrolled_to_their_last_line_and_no_further() {
     let mut state = TopState::new();
     let words: Vec<String> = (0..200).map(|n| format!("word{n}")).collect();
     let fetched = screenful("<1.4.1>", &words.join(" "));
-    let mut shown_at = |state: &mut TopState, scrolled| {
+    let shown_at = |state: &mut TopState, scrolled| {
         state.scrolled = scrolled;
         let mut end = 0;
         let shown = lines(40, 12, |frame| end = super::screen::draw(frame, state, Some(&fetched), None));
