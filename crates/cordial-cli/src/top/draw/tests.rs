@@ -249,7 +249,7 @@ fn a_detail_and_the_help_are_scrolled_to_their_last_line_and_no_further() {
     assert!(!shown_at(&mut state, end - 1).0.contains("word199"));
     state.shows_help = true;
     let (last, end) = shown_at(&mut state, u16::MAX);
-    assert!((1..30).contains(&end) && last.contains("wait for a thread"), "{end}: {last}");
+    assert!((1..30).contains(&end) && last.contains("queue  tasks that are ready"), "{end}: {last}");
 }
 
 /// `spawn 0/` would be another number than `spawn 0/s`.
