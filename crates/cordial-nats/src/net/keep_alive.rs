@@ -54,6 +54,25 @@ struct KeepAlive {
     confirmed: Instant,
 }
 
+impl KeepAlive {
+    /// Returns whether the time of the next renewal has come.
+    fn is_due(&self, now: Instant) -> bool {
+        let every = match self.kind {
+            KeepAliveKind::Lease(lease) => lease / 3,
+            KeepAliveKind::Caller => HEARTBEAT_PERIOD,
+        };
+        now.duration_since(self.sent) >= every
+    }
+}
+
+/// Whether a sweep has sent all renewals whose time had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Swept {
+    All,
+    /// The queue of the client was full.
+    InPart,
+}
+
 /// The renewals of this program. Shared by the thread of the connection and the runs.
 #[derive(Debug, Default)]
 pub(super) struct KeepAlives {
@@ -133,8 +152,9 @@ impl KeepAlives {
         }
     }
 
-    /// Ends the runs whose leases have run out, and sends the renewals whose time has come. Confirmations go to `inbox`.
-    pub(super) fn sweep(&self, client: &Client, inbox: &str) {
+    /// Ends the runs whose leases have run out, and sends the renewals whose time has come, until the queue of the client is full. Confirmations go to
+    /// `inbox`.
+    pub(super) fn sweep(&self, client: &Client, inbox: &str) -> Swept {
         let now = Instant::now();
         let mut table = self.lock();
         table.is_swept = !table.by_key.is_empty();
@@ -145,28 +165,30 @@ impl KeepAlives {
             }
             KeepAliveKind::Lease(_) | KeepAliveKind::Caller => true,
         });
-        for (key, renewed) in &mut table.by_key {
-            let (every, payload) = match renewed.kind {
-                KeepAliveKind::Lease(lease) => (lease / 3, Bytes::from_static(b"+WPI")),
-                KeepAliveKind::Caller => (HEARTBEAT_PERIOD, Bytes::from_static(HEARTBEAT)),
+        let mut due: Vec<_> = table.by_key.iter_mut().filter(|(_, renewed)| renewed.is_due(now)).collect();
+        // Those that were not sent by the last sweep come first.
+        due.sort_unstable_by_key(|(_, renewed)| renewed.sent);
+        for (key, renewed) in due {
+            let Some(subject) = renewed.subject.current() else { continue };
+            let payload = match renewed.kind {
+                KeepAliveKind::Lease(_) => Bytes::from_static(b"+WPI"),
+                KeepAliveKind::Caller => Bytes::from_static(HEARTBEAT),
             };
-            if now.duration_since(renewed.sent) >= every
-                && let Some(subject) = renewed.subject.current()
-            {
-                let number = renewed.n_sent + 1;
-                let reply = format!("{inbox}.{key}.{number}");
-                let renewal = client.publish_with_reply(subject, reply, payload);
-                // While the client connects again, its queue may be full. The thread does not wait for room in it, because it has to
-                // see which leases run out. `unconstrained`: tokio would report the queue as full after 128 messages of one poll.
-                if unconstrained(renewal).now_or_never().is_some() {
-                    renewed.sent = now;
-                    renewed.n_sent = number;
-                    if let KeepAliveKind::Lease(_) = renewed.kind {
-                        renewed.unconfirmed.push_back((number, now));
-                    }
-                }
+            let number = renewed.n_sent + 1;
+            let reply = format!("{inbox}.{key}.{number}");
+            let renewal = client.publish_with_reply(subject, reply, payload);
+            // The thread does not wait for room in the queue of the client, because it has to see which leases run out, also while the client connects
+            // again. `unconstrained`: tokio would report the queue as full after 128 messages of one poll.
+            if unconstrained(renewal).now_or_never().is_none() {
+                return Swept::InPart;
+            }
+            renewed.sent = now;
+            renewed.n_sent = number;
+            if let KeepAliveKind::Lease(_) = renewed.kind {
+                renewed.unconfirmed.push_back((number, now));
             }
         }
+        Swept::All
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {

@@ -14,11 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::unconstrained;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::keep_alive::KeepAlives;
+use super::keep_alive::{KeepAlives, Swept};
 use super::net_error::NetError;
 
 /// How often the thread looks at leases and heartbeats.
 const SWEEP: Duration = Duration::from_millis(100);
+
+/// When it looks again if the queue of the client had no room for all that it had to send.
+const NEXT_SWEEP: Duration = Duration::from_millis(10);
 
 /// Computes the answer to a request. Runs on the thread of the connection, so it must not block.
 pub(crate) type RequestHandler = Arc<dyn Fn(&Message) -> Option<Bytes> + Send + Sync>;
@@ -97,7 +100,11 @@ pub(super) async fn serve(
         tokio::select! {
             biased;
             // The sweep comes first, so that a thread with much to do still renews leases.
-            _ = sweep.tick(), if keep_alives.is_swept() => keep_alives.sweep(&client, &inbox),
+            _ = sweep.tick(), if keep_alives.is_swept() => {
+                if keep_alives.sweep(&client, &inbox) == Swept::InPart {
+                    sweep.reset_after(NEXT_SWEEP);
+                }
+            }
             Some(executed) = OptionFuture::from(executing.as_mut()) => {
                 executing = None;
                 match executed {

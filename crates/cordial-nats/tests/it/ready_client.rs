@@ -34,6 +34,22 @@ fn a_ready_client_serves_workers_callers_and_submitters() {
 }
 
 #[test]
+fn each_of_many_calls_has_its_heartbeats_although_the_queue_of_the_client_is_short() {
+    const N_CALLS: usize = 600;
+    with_server(|server| async move {
+        let client = async_nats::ConnectOptions::new().client_capacity(16).connect(server.url()).await.unwrap();
+        let worker = Cluster::connect(client).await.unwrap();
+        let tree = start_worker(&worker, "g", N_CALLS).await;
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let calls: Vec<_> = (0..N_CALLS).map(|_| cluster.call(SLEEP, 6000).timeout(LIMIT)).collect();
+        for call in calls {
+            assert_eq!(call.await, Ok(6000));
+        }
+        tree.stop().await;
+    });
+}
+
+#[test]
 fn a_client_that_is_not_connected_is_named_within_three_seconds() {
     with_server(|_server| async move {
         let options = async_nats::ConnectOptions::new().retry_on_initial_connect();
