@@ -52,10 +52,10 @@ pub(crate) fn dead_lettered(exit: &Exit, id: &JobId, attempts: Option<&str>) -> 
             }
             dead.build().into()
         }
-        Exit::Error(error) => Exit::Error(Arc::new(DeadLettered { last: error.clone(), note })),
+        Exit::Error(error) => Exit::Error(Arc::new(DeadLettered { last: error.clone(), attempt })),
         exit => {
             let last: Arc<dyn Error + Send + Sync> = Arc::from(Box::<dyn Error + Send + Sync>::from(exit.to_string()));
-            Exit::Error(Arc::new(DeadLettered { last, note }))
+            Exit::Error(Arc::new(DeadLettered { last, attempt }))
         }
     }
 }
@@ -65,21 +65,21 @@ pub(crate) fn last_attempt_lost(function: &str, attempts: u32, node: &str) -> Ex
     Lost::builder(LostCause::NodeDown { node: node.into() }).function(function).attempt(attempts).build().into()
 }
 
-/// The error of the last attempt, with a note that the job is among the dead letters.
+/// Says that the job is among the dead letters. Its source is the error of the last attempt.
 #[derive(Debug)]
 struct DeadLettered {
     last: Arc<dyn Error + Send + Sync>,
-    note: String,
+    attempt: String,
 }
 
 impl fmt::Display for DeadLettered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.last, self.note)
+        write!(f, "{} failed: {}", self.attempt, self.last)
     }
 }
 
 impl Error for DeadLettered {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.last.source()
+        Some(&*self.last)
     }
 }

@@ -1,5 +1,6 @@
 //! Jobs and calls, in one program.
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
 use cordial::{Exit, Strategy, Supervisor};
@@ -37,7 +38,10 @@ fn a_failed_job_is_tried_again_and_then_a_dead_letter_with_its_history() {
         assert_eq!(job.timeout(10 * SECOND).await, Ok(3));
         let job = cluster.submit(ATTEMPT, 9).group("g").key("never").attempts(2).await.unwrap();
         let exit = job.timeout(10 * SECOND).await.unwrap_err();
-        assert!(exit.to_string().starts_with("attempt 2 is not 9 (this was the last of 2 attempts"), "{exit}");
+        assert!(exit.to_string().starts_with("the last of 2 attempts of the job"), "{exit}");
+        assert!(exit.to_string().ends_with("failed: attempt 2 is not 9"), "{exit}");
+        assert_eq!(exit.source().unwrap().to_string(), "attempt 2 is not 9");
+        assert_eq!(format!("{exit:#}"), exit.to_string(), "the source is not printed twice");
         let letters = cluster.dead_letters("g").await.unwrap();
         assert_eq!(letters.len(), 1);
         assert_eq!(letters[0].id.key().as_deref(), Some("never"));
@@ -76,6 +80,34 @@ fn a_failed_job_waits_for_its_backoff_before_it_is_tried_again() {
         assert_eq!(job.await.unwrap().timeout(20 * SECOND).await, Ok(3));
         // One second, then two, and each up to twice as long.
         assert!(started.elapsed() >= 3 * SECOND, "{:?}", started.elapsed());
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn jobs_that_failed_together_are_not_tried_again_together() {
+    const N_JOBS: usize = 16;
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", N_JOBS).await;
+        let mut jobs = Vec::new();
+        for _ in 0..N_JOBS {
+            let job = cluster.submit(ATTEMPT, 9).group("g").attempts(2).backoff(SECOND, 4 * SECOND);
+            jobs.push(job.await.unwrap().timeout(20 * SECOND));
+        }
+        for job in jobs {
+            job.await.unwrap_err();
+        }
+        let letters = cluster.dead_letters("g").await.unwrap();
+        let delays = letters.iter().map(|letter| {
+            let [first, second] = &*letter.attempts else { panic!("{:?}", letter.attempts) };
+            second.started.unwrap().duration_since(first.started.unwrap()).unwrap()
+        });
+        let delays: Vec<Duration> = delays.collect();
+        let (shortest, longest) = (*delays.iter().min().unwrap(), *delays.iter().max().unwrap());
+        assert_eq!(delays.len(), N_JOBS);
+        assert!(shortest >= SECOND, "{delays:?}");
+        assert!(longest - shortest >= SECOND / 4, "{delays:?}");
         tree.stop().await;
     });
 }
