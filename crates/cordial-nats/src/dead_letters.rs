@@ -43,8 +43,8 @@ pub struct AttemptRecord {
     pub ran_for: Option<Duration>,
     /// How it ended.
     pub reason: String,
-    /// Whether it was ended because its worker, or the pool of its worker, was stopped, or has not run because that pool took no calls. Such an
-    /// attempt does not count against the limit of the job.
+    /// Whether it was ended because its worker, or the pool of its worker, was stopped, or has not run because that pool took no calls or its lease
+    /// ran out before. Such an attempt does not count against the limit of the job.
     #[serde(default)]
     pub was_stopped: bool,
 }
@@ -65,6 +65,8 @@ pub struct DeadLetter {
     pub attempts: Vec<AttemptRecord>,
     /// Its argument, encoded.
     pub input: Bytes,
+    /// The sequence number of its message.
+    number: u64,
 }
 
 impl AttemptRecord {
@@ -82,11 +84,11 @@ impl AttemptRecord {
     /// Returns the record of an attempt that is ended because its worker stops.
     pub(crate) fn stopped(number: u32, node: &str, started: SystemTime) -> AttemptRecord {
         let exit = Exit::from("its worker was stopped");
-        AttemptRecord { was_stopped: true, ..AttemptRecord::ended(number, node, started, &exit) }
+        AttemptRecord::uncounted(number, node, started, &exit)
     }
 
-    /// Returns the record of an attempt that did not run, or was ended, because the pool of its worker took no calls any more.
-    pub(crate) fn without_pool(number: u32, node: &str, started: SystemTime, exit: &Exit) -> AttemptRecord {
+    /// Returns the record of an attempt that does not count.
+    pub(crate) fn uncounted(number: u32, node: &str, started: SystemTime, exit: &Exit) -> AttemptRecord {
         AttemptRecord { was_stopped: true, ..AttemptRecord::ended(number, node, started, exit) }
     }
 
@@ -188,7 +190,8 @@ pub(crate) async fn add_dead_letter(
 }
 
 impl Cluster {
-    /// Returns the dead letters of a group, the oldest first, up to 1000.
+    /// Returns the dead letters of a group, the oldest first: at most 1000, and no more after their arguments have 32 MiB together.
+    /// [`dead_letters_after`](Cluster::dead_letters_after) returns the following ones.
     ///
     /// # Errors
     ///
@@ -198,26 +201,48 @@ impl Cluster {
     ///
     /// Dropping the future loses nothing.
     pub async fn dead_letters(&self, group: &str) -> Result<Vec<DeadLetter>, ConnectError> {
+        self.dead_letters_from(&checked("group", group)?, 1).await
+    }
+
+    /// Returns the dead letters of the same group that were added after this one, within the limits of [`dead_letters`](Cluster::dead_letters). The
+    /// result is empty after the last one. The letter itself may have been removed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`dead_letters`](Cluster::dead_letters).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn dead_letters_after(&self, letter: &DeadLetter) -> Result<Vec<DeadLetter>, ConnectError> {
+        self.dead_letters_from(letter.id.group(), letter.number + 1).await
+    }
+
+    async fn dead_letters_from(&self, group: &str, first: u64) -> Result<Vec<DeadLetter>, ConnectError> {
         const MAX: usize = 1000;
+        const MAX_BYTES: usize = 32 * 1024 * 1024;
         let shared = &self.shared;
-        let group = checked("group", group)?;
         let stream = shared.subjects.dead_stream();
         let error = |error| refused("read the dead letters", error);
-        let mut letters = Vec::new();
-        let mut sequence = 1;
-        while letters.len() < MAX {
+        let (mut letters, mut n_bytes) = (Vec::new(), 0);
+        let mut number = first;
+        while letters.len() < MAX && n_bytes < MAX_BYTES {
             // Gets the first message of these subjects from this sequence number on.
-            let get = json!({ "seq": sequence, "next_by_subj": shared.subjects.of_group("dead", &group) });
+            let get = json!({ "seq": number, "next_by_subj": shared.subjects.of_group("dead", group) });
             let reply = request_api(&shared.connection, &format!("STREAM.MSG.GET.{stream}"), &get).await;
             let message = match reply {
-                Ok(reply) => reply["message"].clone(),
+                Ok(mut reply) => reply["message"].take(),
                 Err(NetError::Api { code: 10037, .. }) => break,
                 // If the stream does not exist, there is no dead letter.
                 Err(failed) if failed.is_no_stream() => break,
                 Err(failed) => return Err(error(failed)),
             };
-            sequence = message["seq"].as_u64().unwrap_or(u64::MAX - 1) + 1;
-            letters.extend(read(&message));
+            let found = message["seq"].as_u64().unwrap_or(u64::MAX - 1);
+            number = found + 1;
+            if let Some(letter) = read(&message, found) {
+                n_bytes += letter.input.len();
+                letters.push(letter);
+            }
         }
         Ok(letters)
     }
@@ -244,7 +269,7 @@ impl Cluster {
 }
 
 /// Reads a message in the form in which the API returns it: headers and payload are base64.
-fn read(message: &Value) -> Option<DeadLetter> {
+fn read(message: &Value, number: u64) -> Option<DeadLetter> {
     let decode = |field: &str| STANDARD.decode(message[field].as_str().unwrap_or_default()).ok();
     let headers = String::from_utf8_lossy(&decode("hdrs")?).into_owned();
     let value = |name: &str| {
@@ -258,5 +283,6 @@ fn read(message: &Value) -> Option<DeadLetter> {
         reason: value(REASON),
         attempts: serde_json::from_str(&value(HISTORY)).unwrap_or_default(),
         input: decode("data")?.into(),
+        number,
     })
 }

@@ -268,20 +268,34 @@ fn has_leader(info: &ApiReply) -> bool {
     cluster.is_null() || cluster["leader"].as_str().is_some_and(|leader| !leader.is_empty())
 }
 
-/// Returns the subjects that match a filter and have messages, and how long the stream keeps a message; `None` if it has no limit for that.
-pub(crate) async fn subjects_of(
+/// Calls a function for each subject that matches a filter and has messages. Returns how long the stream keeps a message; `None` if it has no limit
+/// for that.
+pub(crate) async fn for_each_subject(
     connection: &Connection,
     stream: &str,
     filter: &str,
-) -> Result<(Vec<String>, Option<Duration>), NetError> {
-    let filter = json!({ "subjects_filter": filter });
-    let info = request_api(connection, &format!("STREAM.INFO.{stream}"), &filter).await?;
-    if !has_leader(&info) {
-        return Err(NetError::Silent);
+    mut visit: impl FnMut(&str),
+) -> Result<Option<Duration>, NetError> {
+    /// The server sorts all subjects before it answers.
+    const LIMIT: Duration = Duration::from_secs(30);
+    let mut n_visited = 0;
+    loop {
+        let filter = json!({ "subjects_filter": filter, "offset": n_visited });
+        let info = request_api_within(connection, &format!("STREAM.INFO.{stream}"), &filter, LIMIT).await?;
+        if !has_leader(&info) {
+            return Err(NetError::Silent);
+        }
+        // An answer has at most 100,000 of them.
+        let subjects = info["state"]["subjects"].as_object();
+        for (subject, _) in subjects.into_iter().flatten() {
+            visit(subject);
+        }
+        let n_subjects = subjects.map_or(0, serde_json::Map::len);
+        n_visited += n_subjects;
+        if n_subjects == 0 || n_visited as u64 >= info["total"].as_u64().unwrap_or(0) {
+            return Ok(info["config"]["max_age"].as_u64().filter(|age| *age > 0).map(Duration::from_nanos));
+        }
     }
-    let subjects = info["state"]["subjects"].as_object().into_iter().flat_map(|subjects| subjects.keys().cloned());
-    let max_age = info["config"]["max_age"].as_u64().filter(|age| *age > 0).map(Duration::from_nanos);
-    Ok((subjects.collect(), max_age))
 }
 
 async fn ensure_stream(connection: &Connection, config: Value, options: StreamOptions) -> Result<(), ConnectError> {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cordial_isolate::Signature;
 use cordial_isolate::dispatch::Carried;
 
-use crate::names::{function_token, text_of, token};
+use crate::names::{JobId, function_token, text_of, token};
 
 /// The standard header of JetStream for message ids.
 pub(crate) const MESSAGE_ID: &str = "Nats-Msg-Id";
@@ -167,6 +167,21 @@ pub(crate) const HEARTBEAT: &[u8] = b"beat";
 pub(crate) fn end_of_call(inbox: &str) -> Bytes {
     Bytes::from(format!("end {inbox}"))
 }
+
+/// Returns the question to a node whether the delivery of a job that has this random number still has its lease there.
+pub(crate) fn question_of_lease(id: &JobId, arrival: u64) -> Bytes {
+    Bytes::from(format!("holds {arrival} {id}"))
+}
+
+/// Reads the question to a node whether a delivery has its lease there. `None` if this is another request.
+pub(crate) fn lease_asked_for(request: &[u8]) -> Option<(JobId, u64)> {
+    let (arrival, id) = std::str::from_utf8(request).ok()?.strip_prefix("holds ")?.split_once(' ')?;
+    Some((id.parse().ok()?, arrival.parse().ok()?))
+}
+
+/// The answers of the worker of the group.
+pub(crate) const HOLDS: &[u8] = b"holds";
+pub(crate) const HOLDS_NOT: &[u8] = b"holds not";
 
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).map(async_nats::HeaderValue::as_str)

@@ -35,8 +35,8 @@ pub(crate) struct Connection {
     pub(super) futures: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
     /// The thread, if the client lives there as well. `None` for a client that the user has connected.
     pub(super) client_thread: Option<ThreadId>,
-    /// How often the client has connected.
-    pub(super) connects: watch::Receiver<u64>,
+    /// When the client has connected last. `None` before the first connection.
+    pub(super) connects: watch::Receiver<Option<Instant>>,
     /// What the server has reported, for example a missing permission. Never changes with a client that the user has connected.
     pub(super) permission_errors: watch::Receiver<LatestErrors>,
     pub(super) keep_alives: Arc<KeepAlives>,
@@ -91,9 +91,14 @@ impl Connection {
         self.client.max_payload()
     }
 
-    /// Returns a counter of connects. It changes when the client has connected again, to this or to another server.
-    pub(crate) fn connects(&self) -> watch::Receiver<u64> {
+    /// Returns a receiver of the time of the last connect. It changes when the client has connected again, to this or to another server.
+    pub(crate) fn connects(&self) -> watch::Receiver<Option<Instant>> {
         self.connects.clone()
+    }
+
+    /// Returns for how long the client has been connected to its server, as far as it knows.
+    pub(crate) fn connected_for(&self) -> Duration {
+        self.connects.borrow().map_or(Duration::ZERO, |last| last.elapsed())
     }
 
     /// Returns a receiver of the errors that the server reports from now on.

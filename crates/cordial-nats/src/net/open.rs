@@ -49,7 +49,8 @@ async fn adopt(client: Client, servers: &str) -> Result<Connection, ConnectError
         tokio::time::sleep(WATCH_PERIOD / 20).await;
     }
     check_version(&client)?;
-    let (connected, connects) = watch::channel(client.statistics().connects.load(Ordering::Relaxed));
+    let mut n_seen = client.statistics().connects.load(Ordering::Relaxed);
+    let (connected, connects) = watch::channel(Some(Instant::now()));
     let (_, permission_errors) = watch::channel(LatestErrors::default());
     let (commands, receiver) = mpsc::unbounded_channel();
     let (futures, received_futures) = mpsc::unbounded_channel();
@@ -61,7 +62,10 @@ async fn adopt(client: Client, servers: &str) -> Result<Connection, ConnectError
         let watch = async move {
             loop {
                 let n_connects = watched.statistics().connects.load(Ordering::Relaxed);
-                connected.send_if_modified(|n| std::mem::replace(n, n_connects) != n_connects);
+                if n_connects != n_seen {
+                    n_seen = n_connects;
+                    connected.send_replace(Some(Instant::now()));
+                }
                 tokio::time::sleep(WATCH_PERIOD).await;
             }
         };
@@ -77,12 +81,12 @@ async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectErr
     let addresses = addresses(options)?;
     // The client tries the addresses one after the other, in any order, so that each of them may be the only one that answers.
     let limit = CONNECT_LIMIT.saturating_mul(u32::try_from(addresses.len()).unwrap_or(u32::MAX));
-    let (connected, connects) = watch::channel(0);
+    let (connected, connects) = watch::channel(None);
     let (denied, permission_errors) = watch::channel(LatestErrors::default());
     let client_options =
         client_options(options, name, &addresses, connects.clone()).await?.event_callback(move |event| {
             match event {
-                Event::Connected => connected.send_modify(|n| *n += 1),
+                Event::Connected => drop(connected.send_replace(Some(Instant::now()))),
                 Event::ServerError(error) => denied.send_modify(|errors| errors.add(error.to_string().into())),
                 _ => {}
             }
@@ -163,7 +167,7 @@ async fn client_options(
     options: &Options,
     name: &str,
     addresses: &[ServerAddr],
-    connects: watch::Receiver<u64>,
+    connects: watch::Receiver<Option<Instant>>,
 ) -> Result<ConnectOptions, ConnectError> {
     let file = |path: &std::path::Path, error: &dyn std::fmt::Display| ConnectError::File {
         path: path.display().to_string().into(),
@@ -188,7 +192,7 @@ async fn client_options(
         .ping_interval(Duration::from_secs(2))
         .reconnect_delay_callback(move |attempts| {
             // Called before the first connection as well, which needs no delay.
-            if *connects.borrow() == 0 {
+            if connects.borrow().is_none() {
                 return Duration::ZERO;
             }
             let delay = Duration::from_millis(50) * u32::try_from(attempts.min(6)).map_or(64, |n| 1 << n);

@@ -9,9 +9,16 @@
 //! in the record of the run. The second are the earlier runs of a job that the server has lost and that was submitted again with its key: the
 //! numbers go on, and the attempts begin anew. A worker whose pool takes no calls claims nothing.
 //!
-//! A server that is killed forgets its last deliveries, and delivers those jobs again, with a number that a claim already has. The run of that
-//! claim may go on, so the new delivery is left alone: the server takes the renewals and the acknowledgement of the run for it, and delivers the
-//! job again when the lease runs out. If the record of the run says that it has failed or was stopped, the job runs at once.
+//! A delivery does not show that the lease of the last run has run out:
+//!
+//! - A server that is killed forgets its last deliveries, and delivers those jobs again, with a number that a claim already has.
+//! - For a delivery that it does not forget, it stores the time at which the job was submitted, until the first renewal. So when it is back,
+//!   or another server becomes the leader, leases that have just begun count as old ones, and those jobs are delivered again.
+//! - A worker may give the second delivery of a job back, and so bring about a third one.
+//!
+//! So unless the record of the last run says that it has failed or was stopped, the worker asks the node that has claimed it. If that node holds the
+//! lease, or the server has forgotten the delivery, the new delivery is left alone: the server takes the renewals and the acknowledgement of
+//! the run for it, and delivers the job again when the lease runs out.
 //!
 //! Claims are kept as long as results. The last claim that is left says how many runs there were. If none is left, and the job is older than
 //! claims are kept, they may have expired: if a delay between attempts or the lease is at least half as long as claims are kept, each delivery counts
@@ -28,8 +35,14 @@ use crate::dead_letters::AttemptRecord;
 use crate::job::look_up;
 use crate::names::JobId;
 use crate::net::{API_LIMIT, NetError, direct_get, publish_to_stream};
-use crate::streams::subjects_of;
-use crate::wire::JobHeaders;
+use crate::streams::for_each_subject;
+use crate::wire::{HOLDS, JobHeaders, question_of_lease};
+
+/// How long a node may take to answer whether it has the lease of a job. Its thread of the connection answers, whatever user code does.
+const ANSWER_LIMIT: Duration = Duration::from_secs(1);
+
+/// After a server was started again, all nodes have connected within this time after the first one. A node that is missing after it is gone.
+const RECONNECT_LIMIT: Duration = Duration::from_secs(3);
 
 /// What the worker has to do with a delivered job.
 pub(super) enum Claim {
@@ -39,7 +52,7 @@ pub(super) enum Claim {
     UsedUp { n_runs: u32 },
     /// The job has a result.
     Done,
-    /// An earlier delivery, which the server has forgotten, may run, and has the lease of the job then.
+    /// An earlier run goes on, or may go on, and has the lease of the job.
     Held,
 }
 
@@ -54,6 +67,8 @@ struct ClaimRecord {
     submitted: String,
     /// How many of the runs before it use up no attempt.
     n_stopped: u32,
+    /// The node that has published the claim. Empty in the claim of a program that does not write it.
+    node: String,
     /// A random number of the delivery: a server that has forgotten a delivery gives the next one the same number. 0 in the claim of a program that
     /// writes none.
     arrival: u64,
@@ -86,11 +101,18 @@ pub(super) async fn claim(
                     return Ok(Claim::Done);
                 }
                 if kept.submitted == *submitted {
-                    let record = AttemptRecord::find(shared, id, last).await?;
+                    let mut record = AttemptRecord::find(shared, id, last).await?;
                     // A delivery has a larger number than all earlier ones that the server remembers.
                     let is_forgotten = kept.delivery >= *delivery;
-                    if is_forgotten && record.is_none() {
-                        return Ok(Claim::Held);
+                    if record.is_none() {
+                        if is_forgotten || is_held(shared, id, kept).await? {
+                            return Ok(Claim::Held);
+                        }
+                        // The run may have ended before its node was asked.
+                        if look_up(shared, id).await?.is_some() {
+                            return Ok(Claim::Done);
+                        }
+                        record = AttemptRecord::find(shared, id, last).await?;
                     }
                     let was_stopped = record.is_some_and(|record| record.was_stopped);
                     (kept.n_stopped + u32::from(was_stopped), is_forgotten)
@@ -110,6 +132,7 @@ pub(super) async fn claim(
             delivery: *delivery,
             submitted: submitted.clone(),
             n_stopped,
+            node: shared.name.to_string(),
             arrival,
         };
         let subject = shared.subjects.claim(id, number);
@@ -122,6 +145,26 @@ pub(super) async fn claim(
         // The replica that answers may not have the claim yet.
         let first = find_claim(shared, id, number).await?.ok_or(NetError::Silent)?;
         (last, kept) = (number, Some(first));
+    }
+}
+
+/// Returns whether the run of this claim has its lease. A node that does not answer in time does not have it, because it is frozen or cut off; nor does
+/// one whose login may not be asked by this one.
+async fn is_held(shared: &ClusterShared, id: &JobId, claim: &ClaimRecord) -> Result<bool, NetError> {
+    if claim.node.is_empty() {
+        return Ok(false);
+    }
+    let (connection, subject) = (&shared.connection, shared.subjects.node(&claim.node));
+    let question = question_of_lease(id, claim.arrival);
+    loop {
+        match connection.request(&subject, HeaderMap::new(), question.clone(), ANSWER_LIMIT).await {
+            Ok(answer) => return Ok(answer.payload.as_ref() == HOLDS),
+            Err(error) if !connection.is_connected() => return Err(error),
+            Err(NetError::NoResponders) if connection.connected_for() < RECONNECT_LIMIT.min(shared.lease) => {
+                tokio::time::sleep(ANSWER_LIMIT / 10).await;
+            }
+            Err(_) => return Ok(false),
+        }
     }
 }
 
@@ -138,9 +181,11 @@ async fn last_claim(
         return Ok((before, Some(claim)));
     }
     let (stream, filter) = (shared.subjects.results_stream(), shared.subjects.attempts(id));
-    let (subjects, max_age) = subjects_of(&shared.connection, &stream, &filter).await?;
-    let number = |subject: &String| subject.rsplit('.').next()?.strip_suffix("-claim")?.parse::<u32>().ok();
-    match subjects.iter().filter_map(number).max() {
+    let number = |subject: &str| subject.rsplit('.').next()?.strip_suffix("-claim")?.parse::<u32>().ok();
+    let mut last = None;
+    let max_age =
+        for_each_subject(&shared.connection, &stream, &filter, |subject| last = last.max(number(subject))).await?;
+    match last {
         Some(last) => Ok((last, Some(find_claim(shared, id, last).await?.ok_or(NetError::Silent)?))),
         // The claims may have expired. Then each delivery counts as a run, if a pause between two runs may have been about as long as claims are
         // kept.

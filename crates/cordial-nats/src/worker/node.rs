@@ -51,6 +51,8 @@ struct EntryDelivery {
     /// When the server has stored the job.
     submitted: String,
     reply: Arc<ReplySubject>,
+    /// A random number of the delivery, which is not 0.
+    arrival: u64,
 }
 
 /// A run that is in the table of a node. Dropping it removes the run from the table.
@@ -88,15 +90,17 @@ impl NodeState {
         self.insert(key, cancellation, None)
     }
 
-    /// Adds a job that has arrived to the table. `submitted` is when the server has stored it, and `reply` where its acknowledgements go.
+    /// Adds a job that has arrived to the table. `submitted` is when the server has stored it, `reply` where its acknowledgements go, and `arrival` a
+    /// random number.
     pub(crate) fn register_job(
         self: &Arc<NodeState>,
         id: JobId,
         cancellation: Arc<CancellationToken>,
         submitted: String,
         reply: Arc<ReplySubject>,
+        arrival: u64,
     ) -> RunRegistration {
-        self.insert(RunKey::Job(id), cancellation, Some(EntryDelivery { submitted, reply }))
+        self.insert(RunKey::Job(id), cancellation, Some(EntryDelivery { submitted, reply, arrival }))
     }
 
     fn insert(
@@ -117,6 +121,15 @@ impl NodeState {
             return false;
         };
         delivery.submitted == submitted && cancellation.holds_lease() && delivery.reply.replace(reply)
+    }
+
+    /// Returns whether the delivery of a job with this random number has its lease here, and no answer to it was sent.
+    pub(crate) fn holds(&self, id: &JobId, arrival: u64) -> bool {
+        let running = self.lock();
+        let Some(Entry { cancellation, delivery: Some(delivery), .. }) = running.get(&RunKey::Job(id.clone())) else {
+            return false;
+        };
+        delivery.arrival == arrival && cancellation.holds_lease() && delivery.reply.current().is_some()
     }
 
     /// Requests the end of a run, if it is here.

@@ -206,15 +206,17 @@ fn receive(
                 return Some(PullEvent::Nothing);
             }
             let reply = subject.map(|subject| Arc::new(ReplySubject::new(subject)));
-            let registered = id
-                .zip(reply.clone())
-                .map(|(id, reply)| node.register_job(id, cancellation.clone(), submitted.unwrap_or_default(), reply));
+            let arrival = fastrand::u64(1..);
+            let registered = id.zip(reply.clone()).map(|(id, reply)| {
+                node.register_job(id, cancellation.clone(), submitted.unwrap_or_default(), reply, arrival)
+            });
             let renewed = reply.clone().filter(|_| !is_late && registered.is_some());
             let lease = renewed.map(|reply| {
                 let kind = KeepAliveKind::Lease(lease);
                 connection.keep_alive(kind, reply, cancellation.clone(), sent_after)
             });
-            let received = ReceivedJob { message, is_late, sent_after, reply, cancellation, registered, lease };
+            let received =
+                ReceivedJob { message, is_late, sent_after, reply, arrival, cancellation, registered, lease };
             Some(PullEvent::Job(Box::new(received)))
         }
         // If messages were late, this wakes `next`, which reports that.

@@ -24,6 +24,8 @@ pub(super) struct ReceivedJob {
     pub(super) sent_after: Instant,
     /// Where the acknowledgements of the job go.
     pub(super) reply: Option<Arc<ReplySubject>>,
+    /// A random number of the delivery, which is not 0.
+    pub(super) arrival: u64,
     /// Ends the run before it has a result.
     pub(super) cancellation: Arc<CancellationToken>,
     /// The entry of the job in the table of the node. `None` if the message is not a job.

@@ -7,8 +7,8 @@
 //!      ├─ the pool takes no calls ─────► given back after a second
 //!      ▼
 //!    claim ─── all attempts have begun before ─► dead letter ─► result ─► acknowledged
-//!      │   ├── the server has forgotten a delivery that may run ────────► left alone: that run renews its lease
-//!      │   └── submitted again, and the result is there already ────────► acknowledged
+//!      │   ├── an earlier run has its lease ────────────────────────────► left alone: that run renews its lease
+//!      │   └── the result is there already ─────────────────────────────► acknowledged
 //!      ▼
 //!   running ── lease lost ─────────► killed; the server delivers the job again
 //!      │    ── cancelled ──────────► shut down ──────────────────────► acknowledged
@@ -58,13 +58,13 @@ const REQUEST_RETRY_DELAY: Duration = Duration::from_millis(200);
 /// How long a worker keeps a job that it cannot run because its pool takes no calls.
 const POOL_DELAY: Duration = Duration::from_secs(1);
 
-/// How long a stop waits until the server has kept the record of a run that the stop has ended.
+/// How long a worker waits until the server has kept the record of a run that a stop has ended, or that has not begun in time.
 const STOP_RECORD_LIMIT: Duration = Duration::from_millis(300);
 
 /// Runs a delivered job, and settles the delivery.
 pub(super) async fn run_job(settings: Settings, node: Arc<NodeState>, received: ReceivedJob) {
     let shared = settings.shared.clone();
-    let ReceivedJob { message, is_late, sent_after, reply, cancellation, registered, lease } = received;
+    let ReceivedJob { message, is_late, sent_after, reply, arrival, cancellation, registered, lease } = received;
     let Message { subject, payload, headers, .. } = message;
     let Some(reply) = reply else { return };
     let headers = headers.unwrap_or_default();
@@ -82,7 +82,7 @@ pub(super) async fn run_job(settings: Settings, node: Arc<NodeState>, received: 
         || shared.connection.keep_alive(KeepAliveKind::Lease(shared.lease), reply, cancellation.clone(), sent_after);
     let lease = lease.unwrap_or_else(renew);
     let run = JobRun { shared, node, id, job, headers, input: payload, cancellation, delivery, registered, lease };
-    run.run(&settings, &info, is_late).await;
+    run.run(&settings, &info, arrival, is_late).await;
 }
 
 /// A delivered job, and what each way to end the delivery needs. Holds no value of the user, because the thread of the connection may drop it.
@@ -101,7 +101,7 @@ struct JobRun {
 }
 
 impl JobRun {
-    async fn run(self, settings: &Settings, info: &DeliveryInfo, is_late: bool) {
+    async fn run(self, settings: &Settings, info: &DeliveryInfo, arrival: u64, is_late: bool) {
         let JobRun { shared, node, id, job, cancellation, registered, .. } = &self;
         // At its first delivery, a job without a key has no result, unless it was on its way for long. A cancellation writes a result too, but also
         // removes the job from its stream, and requests its end.
@@ -126,7 +126,6 @@ impl JobRun {
             // The job is not claimed first: a pool may be away for long, and each claim would stay in the stream of the results.
             return self.give_back_without_pool(&error.to_string()).await;
         }
-        let arrival = fastrand::u64(1..);
         let (number, limit) = loop {
             match claim(shared, id, job, info, arrival).await {
                 Ok(Claim::Run { number, limit }) => {
@@ -152,11 +151,17 @@ impl JobRun {
                 }
             }
         };
-        if cancellation.reason() == Some(CancelReason::Cancelled) {
-            // The job was cancelled during the claim.
-            return self.delivery.settle("+ACK");
-        }
         let started = SystemTime::now();
+        // During the claim, which may have lasted long.
+        match cancellation.reason().or(cancellation.is_lease_expired().then_some(CancelReason::LeaseLost)) {
+            None => {}
+            Some(CancelReason::Cancelled) => return self.delivery.settle("+ACK"),
+            Some(_) => {
+                let exit = Exit::from("its lease ran out, or its worker was stopped, before it began");
+                AttemptRecord::uncounted(number, &node.name, started, &exit).keep(shared, id, STOP_RECORD_LIMIT).await;
+                return self.delivery.abandon();
+            }
+        }
         let runner = match settings.find(&job.function, job.fingerprint) {
             Ok(runner) => runner,
             Err(unserved) => {
@@ -176,7 +181,7 @@ impl JobRun {
         if let Err(exit) = &result
             && settings.is_without_pool(exit)
         {
-            let record = AttemptRecord::without_pool(number, &node.name, started, exit);
+            let record = AttemptRecord::uncounted(number, &node.name, started, exit);
             record.keep(shared, id, RESULT_LIMIT).await;
             return self.give_back_without_pool(&record.reason).await;
         }

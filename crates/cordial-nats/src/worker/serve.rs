@@ -23,6 +23,7 @@ use crate::names::JobId;
 use crate::net::{CancelReason, NetError, RequestHandler, Subscription};
 use crate::streams::{PullLimits, ensure_consumer, refused};
 use crate::unwind::contain;
+use crate::wire::{HOLDS, HOLDS_NOT, lease_asked_for};
 
 /// The queue group of all workers: a call goes to one of them.
 const QUEUE: &str = "cordial";
@@ -80,7 +81,7 @@ fn request_handlers(settings: &Settings, node: &Arc<NodeState>) -> Vec<(String, 
         Arc::new(move |_| serde_json::to_vec(&node.describe()).ok().map(Bytes::from))
     };
     let requested: RequestHandler = {
-        let node = node.clone();
+        let (node, group) = (node.clone(), settings.group.clone());
         Arc::new(move |message| {
             match message.payload.as_ref() {
                 b"drain" => node.start_draining(),
@@ -89,7 +90,13 @@ fn request_handlers(settings: &Settings, node: &Arc<NodeState>) -> Vec<(String, 
                     let inbox = String::from_utf8_lossy(&end[4..]).into_owned();
                     node.cancel(&RunKey::Call(inbox), CancelReason::CallerGone);
                 }
-                _ => {}
+                question => {
+                    if let Some((id, arrival)) = lease_asked_for(question) {
+                        // A program may serve several groups with one name. The worker of the group answers.
+                        let answer: &[u8] = if node.holds(&id, arrival) { HOLDS } else { HOLDS_NOT };
+                        return (*id.group() == *group).then(|| Bytes::from_static(answer));
+                    }
+                }
             }
             Some(Bytes::from_static(b"ok"))
         })

@@ -54,7 +54,7 @@ fn runs_are_counted_after_the_server_has_dropped_their_claims() {
                 assert_eq!(result, Ok(3));
             } else {
                 let exit = result.unwrap_err().to_string();
-                assert!(exit.starts_with("attempt 3 is not 9 (this was the last of 3 attempts"), "{exit}");
+                assert!(exit.ends_with("failed: attempt 3 is not 9"), "{exit}");
             }
         }
         tree.stop().await;
@@ -88,6 +88,25 @@ async fn give_back(url: &str) {
     let delivered = deliveries.next().await.unwrap();
     client.publish(delivered.reply.unwrap(), "-NAK".into()).await.unwrap();
     client.flush().await.unwrap();
+}
+
+#[test]
+fn the_last_claim_is_found_beside_more_pieces_than_the_server_lists_at_once() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        start_worker(&cluster, "g", 1).await.stop().await;
+        let job = cluster.submit(ATTEMPT, 4).group("g").key("k").attempts(1).await.unwrap();
+        give_back(&server.url()).await;
+        let client = async_nats::connect(server.url()).await.unwrap();
+        for n in 0..100_001 {
+            client.publish(format!("cordial.attempt.g.key.k.1-{n}"), "".into()).await.unwrap();
+        }
+        // The claims of an earlier job with the same key. The first two have expired.
+        client.request("cordial.attempt.g.key.k.3-claim", "{}".into()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 1).await;
+        assert_eq!(job.timeout(LIMIT).await, Ok(4));
+        tree.stop().await;
+    });
 }
 
 #[test]

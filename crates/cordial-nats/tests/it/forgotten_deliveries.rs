@@ -81,6 +81,30 @@ fn a_job_that_was_left_to_another_worker_runs_when_that_one_has_lost_its_lease()
     });
 }
 
+/// A server that was killed counts the lease of a delivery from the submit of the job. So the job is delivered again early, with the next
+/// number. `-NAK` brings about the same.
+#[test]
+fn a_job_that_is_delivered_again_early_is_left_to_the_worker_that_runs_it() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("runs");
+        let _busy = Process::worker(&server.url(), "busy", 1);
+        let job = cluster.submit(RECORD, record(&log, LEASE * 3)).group("g").attempts(2).await.unwrap();
+        wait_runs(&log, 1).await;
+        let _free = Process::worker(&server.url(), "free", 1);
+        for n in 2..5 {
+            client.publish("$JS.ACK.cordial-jobs-g.workers.1.1.1.0.0", "-NAK".into()).await.unwrap();
+            while consumer_info(&client).await["delivered"]["consumer_seq"] != n {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        assert_eq!(job.timeout(LIMIT).await, Ok(7));
+        assert_eq!(runs(&log), [(7, 1)]);
+    });
+}
+
 #[test]
 fn a_job_that_its_worker_has_got_again_is_given_back_at_once_when_the_worker_stops() {
     with_server(|server| async move {

@@ -9,6 +9,7 @@
 mod attempts;
 mod boundaries;
 mod credentials;
+mod dead_letters;
 mod dropped;
 mod errors;
 mod faults;
