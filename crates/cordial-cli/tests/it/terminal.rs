@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::fleet::Fleet;
 use crate::harness::{TestDir, at_once, reset_ignored_signals, wait_until};
 
 /// A shell command that runs at a terminal.
@@ -90,6 +91,25 @@ fn a_terminal_shows_a_bar_and_ctrl_c_stops_the_run() {
     dir.wait_until_processes_exit("one");
     dir.wait_until_processes_exit("two");
     assert!(!dir.path("three").exists());
+}
+
+#[test]
+fn a_run_on_a_fleet_shows_a_bar_and_ctrl_c_stops_its_commands() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    fleet.worker("one");
+    let dir = TestDir::new();
+    let script = format!("case {{}} in bad) exit 1;; *) echo $$ $$ > {}/{{}}; exec sleep 1000;; esac", dir.text());
+    let options = format!("--bar --nats {} --group build", fleet.url);
+    let mut session = Session::start(&format!("cordial map {options} --shell '{script}' ::: bad one two"));
+    dir.wait_for("one");
+    dir.wait_for("two");
+    session.wait_for("] 1/3  1 failed");
+    session.type_in(&[3]);
+    let (status, text) = session.end();
+    assert_eq!(status, 130, "{text}");
+    assert!(text.contains("stopped by SIGINT: 1 item finished (1 failed), 2 stopped early"), "{text}");
+    dir.wait_until_processes_exit("one");
+    dir.wait_until_processes_exit("two");
 }
 
 #[test]
