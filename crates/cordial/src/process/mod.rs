@@ -15,7 +15,7 @@
 //! ```
 //!
 //! A process ends at an await point, at a [`checkpoint`](crate::checkpoint), or when its current poll returns. If a process
-//! that has to end awaits a task, and the task fails, the process ends at that await: it does not see the failure. All
+//! has to end while it awaits a task, it ends at that await, even if the task has just failed: it does not see the failure. All
 //! destructors of a process have run before any other process is notified of its end.
 //!
 //! A process *opts in to graceful shutdown* for the rest of its life by calling [`shutdown_requested`] or by trapping exits,
@@ -24,9 +24,9 @@
 //! | signal | process that does not trap exits | process that traps exits |
 //! |---|---|---|
 //! | `Killed`, sent | ends with `Killed` | ends with `Killed` |
-//! | `Shutdown`, sent: a request | ends with `Shutdown`; is notified instead if it has opted in | is notified, and receives it as a value |
-//! | `Normal`, not sent by itself | ignored | receives it as a value |
-//! | `Normal`, sent by itself | ends with `Normal` | receives it as a value |
+//! | `Shutdown`, sent (a request to shut down) | ends with `Shutdown`; is notified instead if it has opted in | is notified, and receives it as a value |
+//! | `Normal`, sent by other code | ignored | receives it as a value |
+//! | `Normal`, sent by the process to itself | ends with `Normal` | receives it as a value |
 //! | any other exit, sent | ends with the same exit | receives it as a value |
 //! | a linked process ended with `Normal` | ignored | receives it as a value |
 //! | a linked process ended with any other exit, `Killed` included | ends with the same exit | receives it as a value |
@@ -38,7 +38,7 @@
 //! guardian kills the processes that it owns, and then ends. It acts on kills, on requests to shut down, and on exits of its
 //! own owner, and ignores all other exits.
 //
-// The modules in reading order. Each imports only modules above it; the test `tidy` holds the order.
+// The modules in reading order. Each imports only modules above it, as the test `tidy` checks.
 
 mod discard;
 

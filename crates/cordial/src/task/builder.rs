@@ -38,17 +38,17 @@ impl Task<()> {
 }
 
 impl TaskBuilder {
-    /// Sets the label of the process. Unlike a label that the process itself sets with [`set_label`](crate::process::set_label), this one
-    /// is also in the `start` event, and in the event of a crash before that call. Default: none.
+    /// Sets the label of the process: its events have the label from the `start` event on. If the process instead sets its label with
+    /// [`set_label`](crate::process::set_label), the events before that call have none. Default: none.
     pub fn label(self, label: impl Into<Arc<str>>) -> TaskBuilder {
         TaskBuilder { label: Some(label.into()), ..self }
     }
 
-    /// Sets the span in which the process is polled and in which its end is emitted as an event. Default: the span that is current when
-    /// the task is started.
+    /// Sets the span of the process: the process is polled in this span, and the event of its end is emitted in it. Default: the span that is
+    /// current when the task is started.
     ///
-    /// A span that the future enters itself, as `tracing`'s `instrument` does, contains the event of a panic, but not that of a kill or of
-    /// an `Err`: the library does not know that span when the process ends.
+    /// A future may also enter a span by itself, as with `instrument` of `tracing`. The event of a panic is then in that span. The event of
+    /// a kill or of an `Err` is not, because it is emitted after the future has left that span, and the library does not know the span.
     ///
     /// # Examples
     ///
