@@ -174,10 +174,10 @@ impl ObserverShared {
 
     /// Reads the counters, and sends an event to the streams, if there are any. Called once a second.
     pub(crate) fn tick(&self) {
-        let has_clients = self.ticks.receiver_count() > 0;
+        let has_streams = self.ticks.receiver_count() > 0;
         let mut collector = self.collector();
-        collector.tick(has_clients);
-        if has_clients {
+        collector.tick(has_streams);
+        if has_streams {
             let event = self.event(&mut collector);
             drop(collector);
             self.ticks.send_replace(event);

@@ -50,7 +50,7 @@ pub(crate) struct Collector {
     pub(crate) server_totals: ServerTotals,
     /// When the program was started. If the system does not show the age of the program: when this collector was created.
     pub(crate) program_started_at_ms: u64,
-    /// When a client has last sent a request.
+    /// When the last request of a client arrived.
     last_request: Option<Instant>,
     meter: Meter,
     scan: Option<Arc<Scan>>,
@@ -58,7 +58,7 @@ pub(crate) struct Collector {
     counted: Option<Timed>,
 }
 
-/// When something was done last, and how much processor time it took.
+/// When some work was last begun, and how much processor time it took.
 #[derive(Clone, Copy, Debug)]
 struct Timed {
     at: Instant,
@@ -66,8 +66,8 @@ struct Timed {
 }
 
 impl Timed {
-    /// Calls `f` and measures the processor time that it uses; the elapsed time, if the system does not show the processor time. On a busy
-    /// machine the elapsed time may be a hundred times as long, because it includes the time in which other threads run.
+    /// Calls `f`, and measures the processor time that `f` uses. If the system does not show the processor time of a thread, measures the
+    /// elapsed time instead. That may be a hundred times as long on a busy machine, because it includes the time in which other threads run.
     fn new<T>(f: impl FnOnce() -> T) -> (T, Timed) {
         let (at, before) = (Instant::now(), OwnProcess::thread_time());
         let value = f();
@@ -75,8 +75,8 @@ impl Timed {
         (value, Timed { at, cost: computed.unwrap_or_else(|| at.elapsed()) })
     }
 
-    /// Returns whether the work may be repeated now: at least `least` has passed, and at least `share` times the processor time that the
-    /// work took.
+    /// Returns whether the work may be repeated now: since it was begun, at least `least` has passed, and at least `share` times the
+    /// processor time that it took.
     fn is_due(self, least: Duration, share: u32) -> bool {
         self.at.elapsed() + TOLERANCE >= least.max(self.cost * share)
     }
@@ -105,12 +105,13 @@ impl Collector {
         }
     }
 
-    /// Records a request of a client. For the next [`CLIENT_LEAVES`], a client counts as connected.
+    /// Records that a client has sent a request. A client then counts as connected for [`CLIENT_LEAVES`].
     pub(crate) fn record_request(&mut self) {
         self.last_request = Some(Instant::now());
     }
 
-    /// Reads the counters, reads and counts the processes if that is due, and finds the warnings. Called once a second.
+    /// Reads the counters, scans and counts the processes if these are due, and updates the warnings. Called once a second. `has_streams`
+    /// says whether a client reads the stream of events.
     pub(crate) fn tick(&mut self, has_streams: bool) {
         let has_clients = has_streams || self.last_request.is_some_and(|at| at.elapsed() < CLIENT_LEAVES);
         let is_due = if has_clients {
@@ -148,7 +149,7 @@ impl Collector {
         self.crashes.extend(new, &self.clock);
     }
 
-    /// Returns the newest point; zeros before the first one.
+    /// Returns the newest point. Before there is one, all of its numbers are 0.
     pub(crate) fn now(&self) -> Point {
         self.history.newest().cloned().unwrap_or_default()
     }
@@ -163,6 +164,7 @@ impl Collector {
         let mut polls = self.inspector.long_polls();
         let now_ms = self.clock.now_ms();
         for poll in &mut polls {
+            // The scan may have seen the poll begin earlier than the scheduler measures now: see `source::polls`.
             let seen = self.scan.as_ref().and_then(|scan| scan.poll_in_progress(poll.pid));
             let is_same = |seen: &PollInProgress| {
                 self.inspector.info_without_details(poll.pid).is_some_and(|info| info.polls == seen.polls)
@@ -183,7 +185,7 @@ impl Collector {
         }
     }
 
-    /// Returns the last scan if it is at most [`refresh`](Collector::refresh) old, or else makes a new one.
+    /// Returns the last scan. If there is none, or the last one is older than [`refresh`](Collector::refresh), makes a new one.
     pub(crate) fn scan(&mut self) -> Arc<Scan> {
         match &self.scan {
             Some(scan) if !self.scanned.is_due(MIN_REFRESH, SHARE_WITH_CLIENTS) => scan.clone(),
@@ -197,7 +199,8 @@ impl Collector {
         let last = self.scan.take();
         let inspector = &self.inspector;
         let (scan, timed) = Timed::new(|| {
-            // Frees the last scan before the next one is made: both would need twice the memory. An answer in progress may still hold it.
+            // Frees the last scan before the next one is made, because the two would need twice the memory. If an answer in progress
+            // still holds the last scan, its memory is freed later.
             let before = last.map(|scan| scan.before());
             Arc::new(Scan::new(inspector, at_ms, before))
         });
@@ -225,7 +228,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn the_time_in_which_a_reading_gets_no_processor_does_not_put_off_the_next_one() {
+    fn the_cost_of_work_does_not_include_the_time_without_a_processor() {
         let ((), timed) = Timed::new(|| std::thread::sleep(Duration::from_millis(20)));
         assert!(timed.cost < Duration::from_millis(10), "{timed:?}");
     }
