@@ -209,7 +209,7 @@ async fn connection_failure(
     let is_reachable = match RemoteCommand::answer(code) {
         ConnectionAnswer::CommandExited => return None,
         ConnectionAnswer::ConnectionFailed => true,
-        ConnectionAnswer::None => false,
+        ConnectionAnswer::NoAnswer => false,
     };
     Some(ItemFailure::ConnectionFailed { host: host.host.name.to_string(), reason: command.reason(), is_reachable })
 }

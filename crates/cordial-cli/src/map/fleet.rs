@@ -7,7 +7,7 @@ use super::remote::{refuse_placeholder, templates, variable};
 use crate::args::{Concurrency, MapOptions};
 use crate::fleet::check_url;
 use crate::launch::{FleetDirectory, FleetFilesConfig, SlotLimit};
-use crate::remote::same_directory;
+use crate::remote::remote_directory;
 use crate::system;
 use crate::template::{CommandTemplate, Syntax};
 use crate::text::io_error;
@@ -80,7 +80,7 @@ pub(super) fn files(options: &MapOptions, syntax: &Syntax) -> Result<FleetFilesC
             FleetDirectory::Shared(shared_directory(workdir)?)
         }
         None => FleetDirectory::Made(Vec::new()),
-        Some(path) => FleetDirectory::Made(same_directory(path.to_owned())?),
+        Some(path) => FleetDirectory::Made(remote_directory(path.to_owned())?),
     };
     let variables = given.env.iter().map(|name| {
         let (name, value) = variable(name)?;

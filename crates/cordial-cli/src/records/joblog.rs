@@ -1,7 +1,7 @@
 //! The joblog: a line per finished item, with the columns of GNU parallel and one more, for the item.
 //!
-//! A line is written when its item is finished, and its results are saved, whatever the order in which outputs are printed.
-//! So after `cordial` was killed, the file lists the finished items, except for those whose lines were just being written.
+//! As soon as an item is finished and its results are saved, its line is written, even if its output is printed later.
+//! So after `cordial` was killed, the file lists all finished items, except for those whose lines were just being written.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
@@ -19,7 +19,7 @@ use crate::text::{display, io_error};
 
 const HEADER: &[u8] = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\tItem\n";
 
-/// The header of GNU parallel, whose last column, the command, may not contain the item.
+/// The header of GNU parallel. Its last column is the command, from which the item cannot always be read.
 const HEADER_WITHOUT_ITEM: &[u8] = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 
 /// Begins the last column. GNU parallel reads this column as a part of the command, and a shell that runs that command reads it
@@ -31,7 +31,7 @@ const ITEM_MARK: &[u8] = b"\t# ";
 pub(crate) struct Joblog {
     path: PathBuf,
     file: Mutex<File>,
-    /// Whether a later run can read the file and continue it: a pipe or a terminal keeps nothing.
+    /// Whether a later run can read the file and continue it. `false` for a pipe or a terminal, which keeps nothing.
     can_be_resumed: bool,
 }
 
@@ -94,7 +94,7 @@ impl Joblog {
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(cannot_open)?;
         if !system::try_lock(&file) {
             return Err(format!(
-                "the joblog {} is used by another run of cordial: wait for its end, or name another file",
+                "the joblog {} is used by another run of cordial: wait until that run has ended, or name another file",
                 path.display()
             ));
         }
@@ -143,7 +143,7 @@ impl Joblog {
                 if number == 1 && !HEADER.starts_with(line) {
                     return not_a_joblog(line);
                 }
-                // Only a part of the line was written: its item is run again.
+                // Only a part of the line was written, so the item of this line is run again.
                 is_cut = true;
                 return Ok(());
             };
@@ -187,7 +187,7 @@ impl Joblog {
         read.ok().and(found)
     }
 
-    /// Writes the line of a finished item. `number` is the number of the record.
+    /// Writes the line of a finished item. `number` is what the column `Seq` contains.
     ///
     /// # Errors
     ///
@@ -229,7 +229,7 @@ impl Joblog {
     }
 }
 
-/// Refuses the names that GNU parallel does not use as the name of a file: `-`, which is standard output, and `+FILE`, which appends to FILE.
+/// Refuses two names that have another meaning for GNU parallel: `-` means standard output, and `+FILE` means to append to FILE.
 ///
 /// # Errors
 ///
@@ -240,33 +240,33 @@ fn check_name(path: &Path) -> Result<(), String> {
             Err("--joblog - would mix the joblog with the output: name a file (./- for a file of that name)".to_owned())
         }
         [b'+', name @ ..] => Err(format!(
-            "--joblog +FILE is not supported: --joblog {} --resume continues a joblog (./ before the name means a file that begins with +)",
+            "--joblog +FILE is not supported: --joblog {} --resume continues a joblog (write ./+FILE for a file whose name begins with +)",
             String::from_utf8_lossy(name)
         )),
         _ => Ok(()),
     }
 }
 
-/// Returns whether a file is the standard output or the standard error, as far as the system has names for them.
+/// Returns whether standard output or standard error is this file. Always `false` on systems without `/dev/stdout` and `/dev/stderr`.
 fn is_output(path: &Path) -> bool {
     let is_same =
         |name| matches!((fs::canonicalize(path), fs::canonicalize(name)), (Ok(path), Ok(name)) if path == name);
     is_same("/dev/stdout") || is_same("/dev/stderr")
 }
 
-/// Appends a line, with one `write` if the system takes all of it. A part whose rest cannot be written is removed.
+/// Appends a line, with one `write` if the system takes all of it. If only a part can be written, that part is removed.
 fn append(file: &mut File, line: &[u8]) -> io::Result<()> {
     let written = file.write(line)?;
     if written < line.len() {
         file.write_all(&line[written..]).inspect_err(|_| {
-            // Otherwise the next line would continue this one. Fails for a file that is not a regular file.
+            // If the part stayed, the next line would continue it. A pipe or a terminal keeps nothing, so there the removal fails.
             let _ = cut_unfinished_line(file);
         })?;
     }
     Ok(())
 }
 
-/// Removes the bytes after the last newline, which are the part of a line that was written.
+/// Removes the bytes after the last newline: the last line was only written in part.
 fn cut_unfinished_line(file: &mut File) -> io::Result<()> {
     let mut end = file.metadata()?.len();
     let mut byte = [0];
@@ -291,8 +291,8 @@ enum ReadError {
     Refused(String),
 }
 
-/// Calls `take` with the number of each line, from 1, and the line with its newline, which the last line may lack. Stops at the
-/// first error. A file that does not exist has no lines.
+/// Calls `take` for each line, with the number of the line, counted from 1, and with the line itself. A line includes its newline, which
+/// only the last line may lack. Stops at the first error. A file that does not exist has no lines.
 fn for_each_line(path: &Path, mut take: impl FnMut(u64, &[u8]) -> Result<(), String>) -> Result<(), ReadError> {
     let mut reader = match File::open(path) {
         Ok(file) => BufReader::new(file),
@@ -310,13 +310,14 @@ fn for_each_line(path: &Path, mut take: impl FnMut(u64, &[u8]) -> Result<(), Str
     Ok(())
 }
 
-/// Splits a line into the other columns and the item, which contains no tab. `None` if there is no column for the item.
+/// Returns the columns before the item, and the item, which is the last column and contains no tab. `None` if the line has no column for
+/// the item.
 fn split_item(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let tab = line.iter().rposition(|&byte| byte == b'\t')?;
     Some((&line[..tab], line[tab..].strip_prefix(ITEM_MARK)?))
 }
 
-/// Returns a hash of a command. A NUL byte counts as a line break, because a joblog has the same byte for the two.
+/// Returns a hash of a command. A NUL byte counts as a line break, because a joblog contains a NUL byte for either of them.
 pub(super) fn command_hash(command: &[u8]) -> u64 {
     let command: Vec<u8> = command.iter().map(|&byte| if byte == 0 { b'\n' } else { byte }).collect();
     item_text::hash(0, &command)

@@ -112,7 +112,7 @@ impl ResultsDirectory {
         let lock = File::open(path).ok();
         if lock.as_ref().is_some_and(|directory| !system::try_lock(directory)) {
             return Err(format!(
-                "the results directory {} is used by another run of cordial: wait for its end, or name another directory",
+                "the results directory {} is used by another run of cordial: wait until that run has ended, or name another directory",
                 path.display()
             ));
         }

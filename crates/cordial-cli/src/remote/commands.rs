@@ -23,14 +23,17 @@ use crate::text::io_error;
 #[derive(Debug)]
 pub(crate) struct RemoteCommands {
     pub(super) pool: Arc<HostPool>,
-    /// The number of slots on all machines.
+    /// The sum of the slots of all machines.
     pub(crate) slots: usize,
     script: Script,
     directory: Directory,
+    /// The files to copy to the machine before the command of an item.
     sent: Vec<CommandTemplate>,
+    /// The files to copy back after the command.
     returned: Vec<CommandTemplate>,
+    /// Whether the files on the machine are removed in the end.
     is_cleaned: bool,
-    /// The names and values of variables of the environment that are copied.
+    /// The environment variables to copy, each as its name and its value.
     variables: Vec<(Vec<u8>, Vec<u8>)>,
     /// Holds the messages of `ssh`: a file for each slot and each probe.
     logs: TempDir,
@@ -42,7 +45,7 @@ pub(crate) struct RemoteConfig {
     pub(crate) entries: Vec<String>,
     /// The command that connects.
     pub(crate) ssh: String,
-    /// The number of slots on each machine; `None` for the number that its entry gives, or else one per core.
+    /// The number of slots on each machine. If `None`, a machine has as many slots as its entry says, or else one per core.
     pub(crate) slots: Option<usize>,
     pub(crate) grace: Duration,
     pub(crate) nice: Option<i32>,
@@ -50,7 +53,7 @@ pub(crate) struct RemoteConfig {
     pub(crate) sent: Vec<CommandTemplate>,
     pub(crate) returned: Vec<CommandTemplate>,
     pub(crate) is_cleaned: bool,
-    /// The names and values of variables of the environment that are copied.
+    /// The environment variables to copy, each as its name and its value.
     pub(crate) variables: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -70,12 +73,13 @@ impl RemoteConfig {
 }
 
 impl RemoteCommands {
-    /// Asks the machines for their cores. Calls `left_out` with a sentence about each machine that cannot be reached.
+    /// Asks each machine for its number of cores. Calls `left_out` with a sentence about each machine that cannot be reached. Blocks the
+    /// thread until all machines have answered.
     ///
     /// # Errors
     ///
-    /// A message, when an entry is wrong, no machine can be reached, a temporary directory cannot be created, or the directory of the
-    /// commands is not known.
+    /// A message, when an entry is wrong, no machine can be reached, a temporary directory cannot be created, or `remote_directory`
+    /// fails.
     pub(crate) fn new(config: RemoteConfig, mut left_out: impl FnMut(&str)) -> Result<RemoteCommands, String> {
         let hosts = config.hosts()?;
         let logs = TempDir::with_prefix("cordial-ssh-").map_err(|error| {
@@ -108,7 +112,7 @@ impl RemoteCommands {
             directory: match config.workdir {
                 None => Directory::Fixed(Vec::new()),
                 Some(path) if path.as_os_str() == "..." => Directory::Own(own.into_bytes()),
-                Some(path) => Directory::Fixed(same_directory(path)?),
+                Some(path) => Directory::Fixed(remote_directory(path)?),
             },
             sent: config.sent,
             returned: config.returned,
@@ -128,12 +132,12 @@ impl RemoteCommands {
         self.pool.take().await
     }
 
-    /// Returns the local command that runs the words of an item on a machine; `None` for this machine.
+    /// Returns the local command that runs the words of an item on a machine. `None` if that machine is this one.
     ///
     /// # Errors
     ///
-    /// When the command is too long, an argument or a name is not Unicode where it has to be, the name of a file cannot be filled
-    /// in, or a file that is to be sent does not exist.
+    /// When the command is too long, an argument or a name is not Unicode where it has to be, a placeholder in the name of a file cannot
+    /// be filled in, or a file that is to be sent does not exist.
     pub(crate) fn command(
         &self,
         host: &HostSlot,
@@ -184,7 +188,7 @@ impl RemoteCommands {
     ///
     /// # Errors
     ///
-    /// When an argument or a name is not Unicode where it has to be, or the name of a file cannot be filled in.
+    /// When an argument or a name is not Unicode where it has to be, or a placeholder in the name of a file cannot be filled in.
     pub(super) fn connection(
         &self,
         host: &Host,
@@ -226,25 +230,26 @@ impl RemoteCommands {
     }
 }
 
-/// What runs a command on a machine, and copies its files.
+/// The local commands and the local script that run a command on a machine and copy its files.
 pub(super) struct Connection {
     /// The length of the line for the login shell.
     pub(super) line_bytes: usize,
-    /// The words of the local command that passes the line on.
+    /// The words of the local command that passes the line to the login shell.
     run: Vec<OsString>,
+    /// As in [`RemoteCommand`].
     question: Vec<OsString>,
-    /// The local script around that command; `None` if there are no files to copy and no directory to remove.
+    /// The local script that runs `run` and copies the files. `None` if there are no files to copy and no directory to remove.
     pub(super) script: Option<Vec<u8>>,
-    /// The files that have to exist here.
+    /// The names of the local files to send, which have to exist.
     sent: Vec<Vec<u8>>,
 }
 
-/// Where commands run.
+/// The directory on the machine in which a command runs.
 #[derive(Debug)]
 enum Directory {
-    /// Empty for the login directory.
+    /// The same directory for all items. Empty for the login directory.
     Fixed(Vec<u8>),
-    /// The start of the name of a directory for each item; the number of the item follows.
+    /// A directory for each item. Its name is this text, followed by the number of the item.
     Own(Vec<u8>),
 }
 
@@ -259,7 +264,7 @@ pub(crate) struct RemoteCommand {
     log: PathBuf,
 }
 
-/// What the machine answers to the question of a `RemoteCommand`.
+/// What is known about an exit with 255 after the question of a `RemoteCommand`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnectionAnswer {
     /// The command has exited with the status that `ssh` has for a failed connection.
@@ -267,34 +272,34 @@ pub(crate) enum ConnectionAnswer {
     /// The connection has failed, and the machine can be reached again.
     ConnectionFailed,
     /// The machine has not answered.
-    None,
+    NoAnswer,
 }
 
 impl RemoteCommand {
-    /// Returns the answer that an exit code of the question stands for. `code` is `None` if the question could not be started, did
-    /// not end in time, or was ended by a signal.
+    /// Returns the answer of the machine. `code` is the exit code of the question: `None` if the question could not be started, did not
+    /// end in time, or was ended by a signal.
     pub(crate) fn answer(code: Option<i32>) -> ConnectionAnswer {
         match code {
             Some(MARKED) => ConnectionAnswer::CommandExited,
             Some(0) => ConnectionAnswer::ConnectionFailed,
-            _ => ConnectionAnswer::None,
+            _ => ConnectionAnswer::NoAnswer,
         }
     }
 
-    /// Returns why the connection has failed, in the words of `ssh` if there are any.
+    /// Returns why the connection has failed: the message of `ssh`, if there is one.
     pub(crate) fn reason(&self) -> String {
         reason(&self.log).unwrap_or_else(|| "the connection was closed".to_owned())
     }
 }
 
-/// Returns the directory on other machines for the value of `--workdir`. `.` stands for the current directory; if that is below the
-/// login directory, the result is relative to the login directory. A leading `~/` is removed, because a relative path begins in the
-/// login directory.
+/// Returns the directory on other machines that a value of `--workdir` means. `.` means the current directory of `cordial`: as a path
+/// relative to the login directory if it is below that, and as an absolute path otherwise. A leading `~/` is removed, because a relative
+/// path begins in the login directory.
 ///
 /// # Errors
 ///
 /// A message, when the current directory is not known, or the path is not Unicode where it has to be.
-pub(crate) fn same_directory(path: PathBuf) -> Result<Vec<u8>, String> {
+pub(crate) fn remote_directory(path: PathBuf) -> Result<Vec<u8>, String> {
     let path = match path.as_os_str() == "." {
         false => path.strip_prefix("~").map(Path::to_owned).unwrap_or(path),
         true => {
@@ -308,8 +313,7 @@ pub(crate) fn same_directory(path: PathBuf) -> Result<Vec<u8>, String> {
     system::argument_bytes(path.into_os_string())
 }
 
-/// Fills in the names of files. A name without a placeholder is the same for all items. A name for which the item has no value is left
-/// out.
+/// Fills in the placeholders in the names of files. Leaves out a name if the item has no value for it.
 pub(crate) fn fill(names: &[CommandTemplate], item: &Item, slot: usize) -> Result<Vec<Vec<u8>>, ItemFailure> {
     let mut files = Vec::new();
     for name in names {

@@ -18,7 +18,7 @@ mod probe;
 mod script;
 
 pub(crate) use commands::{
-    ConnectionAnswer, RemoteCommand, RemoteCommands, RemoteConfig, fill, path_of, same_directory,
+    ConnectionAnswer, RemoteCommand, RemoteCommands, RemoteConfig, fill, path_of, remote_directory,
 };
 pub(crate) use files::split_base;
 pub(crate) use pool::HostSlot;

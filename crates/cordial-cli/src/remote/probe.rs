@@ -13,8 +13,9 @@ use crate::text::io_error;
 /// A line for the shell that prints the number of cores.
 const LINE: &str = "nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1";
 
-/// Asks all machines at once, and returns the number of cores of each, or why it cannot be reached. `directory` is for the messages
-/// of `ssh`. Blocks the thread until all commands have ended; `ssh` gives up when a machine does not answer.
+/// Asks all machines at once. Returns for each machine its number of cores, or why it cannot be reached. The messages of `ssh` are written
+/// to files in `directory`. Blocks the thread until all commands have ended. `ssh` gives up if a machine does not answer; another
+/// command that connects has to do so by itself.
 pub(super) fn probe_all(hosts: &[&Host], directory: &Path) -> Vec<Result<usize, String>> {
     let started: Vec<_> = hosts
         .iter()
@@ -38,7 +39,7 @@ fn start(host: &Host, log: &Path) -> io::Result<Child> {
 fn finish(child: io::Result<Child>, log: &Path) -> Result<usize, String> {
     let output = child.and_then(Child::wait_with_output).map_err(|error| io_error::describe(&error))?;
     let printed = String::from_utf8_lossy(&output.stdout);
-    // A login script may print something before.
+    // The number comes last, because a login script may print something before it.
     match printed.split_whitespace().last().map(str::parse::<usize>) {
         Some(Ok(cores)) if output.status.success() => Ok(cores.max(1)),
         _ => Err(reason(log).unwrap_or_else(|| {

@@ -6,8 +6,8 @@
 //! ls {//}              ──►   sh -c 'ls "${CORDIAL_PARENT_1}" "${CORDIAL_PARENT_2}"' sh VALUE VALUE, if an item may have several values
 //! ```
 //!
-//! A calculation such as `$(({} + 1))` is the exception: the shell would evaluate the item, so the item has to be a number. Other
-//! places of this kind are in `shell_words`.
+//! A calculation such as `$(({} + 1))` is the exception: the shell would evaluate the item, so the item has to be a number. `shell_words`
+//! finds other places where the shell evaluates text.
 
 use std::borrow::Cow;
 use std::mem;
@@ -37,9 +37,9 @@ pub(crate) struct ShellLine {
     /// The placeholders whose text the script takes from variables, and the names of these variables. `CORDIAL_INDEX` and
     /// `CORDIAL_SLOT`, which all commands have, are not among them.
     variables: Vec<(Placeholder, String)>,
-    /// The placeholders that the shell evaluates, and what they have to be.
+    /// The placeholders whose text the shell evaluates, and the form that this text has to have.
     checks: Vec<(Placeholder, Check)>,
-    /// Whether the line may put an item into the index of an array.
+    /// Whether the text of an item may become the index of an array.
     has_index: bool,
 }
 
@@ -49,13 +49,13 @@ enum ScriptPart {
     Text(Vec<u8>),
     /// This part of each value, as a word of its own.
     Each(Part),
-    /// The word for a value, unless the item does not have it.
+    /// The word for a value. Left out for an item that does not have the value.
     Optional(Placeholder, String),
 }
 
 impl ShellLine {
-    /// Parses a line. Without a placeholder and without a reference to the arguments, the item is appended, unless `-I`
-    /// is given.
+    /// Parses a line. If the line has neither a placeholder nor a reference to its arguments, appends the item, unless an option such as
+    /// `-I` forbids that.
     ///
     /// # Errors
     ///
@@ -66,8 +66,9 @@ impl ShellLine {
         let mut arguments_change_at = scanned.arguments.change_at();
         let has_placeholder = scanned.pieces.iter().any(|piece| matches!(piece, ShellPiece::Placeholder(..)));
         if !has_placeholder && !scanned.arguments.refers(line) && syntax.appends_item() {
-            // The appended item is outside of every function, so no function changes its arguments; `set` and `shift` of the
-            // line do. An item with one value is in a variable in both cases.
+            // The appended item is outside of all functions, and a function cannot change the arguments of the code around it. So for an
+            // item with several values, only `set` and `shift` outside of functions count. An item with one value is in a variable if there
+            // is either of these or a function.
             let is_affected = !syntax.has_many_values() || scanned.arguments.changes(line);
             arguments_change_at = arguments_change_at.filter(|_| is_affected);
             scanned = scan_with_item(line, syntax)?;
@@ -92,7 +93,7 @@ impl ShellLine {
                 display::quoted(line)
             ));
         }
-        // Where "$1" is not always the item, an item with one value is in a variable instead.
+        // In a function, and after `set` or `shift`, "$1" may not be the item. A line with these takes an item with one value from a variable.
         let has_arguments = arguments_change_at.is_none() || syntax.has_many_values();
         let (mut script, mut text, mut variables) = (Vec::new(), Vec::new(), Vec::new());
         for piece in &pieces {
@@ -108,7 +109,7 @@ impl ShellLine {
                     let reference = reference(*placeholder, has_arguments, &mut variables);
                     let reference = match (&reference[..], place) {
                         ("*", PlaceholderUse::Words) => r#""$@""#.to_owned(),
-                        // If the item has no such value, there is no word, as with GNU parallel.
+                        // As with GNU parallel, an item without this value gets no word.
                         (number, PlaceholderUse::Words)
                             if number.parse::<i32>().is_ok() && syntax.has_many_values() =>
                         {
@@ -151,7 +152,7 @@ impl ShellLine {
         })
     }
 
-    /// Returns how long the command line of an item becomes: each word and each variable counts with the byte that ends it.
+    /// Returns how long the command line of an item becomes. The length of a word or a variable includes the byte that ends it.
     pub(super) fn size(&self) -> CommandSize {
         let mut size = CommandSize { copies: 1 + self.variables.len(), ..CommandSize::default() };
         size.fixed = [self.shell.program(), b"-c", b"", self.shell.name()].iter().map(|word| word.len() + 1).sum();
@@ -172,8 +173,8 @@ impl ShellLine {
         size
     }
 
-    /// Returns how long the line of `render` becomes, with the byte that ends it. A number that `{#}` or `{%}`
-    /// inserts counts as if it were a value.
+    /// Returns how long the line that `render` returns becomes, including the byte that ends it. The number for `{#}` or `{%}` counts as if
+    /// it were a value.
     pub(super) fn line_size(&self) -> CommandSize {
         let mut size = CommandSize { fixed: 1, is_quoted: true, ..CommandSize::default() };
         for piece in &self.pieces {
@@ -274,7 +275,7 @@ impl ShellLine {
                 ShellPiece::Placeholder(placeholder, PlaceholderUse::Text) => {
                     line.extend_from_slice(&placeholder.text(insertion))
                 }
-                // There is no word for it.
+                // The item does not have this value, so there is no word.
                 ShellPiece::Placeholder(placeholder, PlaceholderUse::Words) if placeholder.is_missing(insertion) => {}
                 ShellPiece::Placeholder(Placeholder::Values(part), _) => {
                     let quoted = insertion.values.iter().map(|value| quoting.quote(part.of(value)));
@@ -289,7 +290,7 @@ impl ShellLine {
     }
 }
 
-/// Appends the item to a line, and scans the result: the command that gets the item determines the checks of the item.
+/// Appends the item to a line, and scans the result, because the checks of the item depend on the command that gets it as an argument.
 fn scan_with_item(line: &[u8], syntax: &Syntax) -> Result<Scanned, String> {
     let reason = "the item is added at the end of the line, which has no placeholder";
     let mut scanned =
@@ -311,7 +312,8 @@ fn scan_with_item(line: &[u8], syntax: &Syntax) -> Result<Scanned, String> {
     }
 }
 
-/// Returns the word that stands for a part of the value with this number, and the name of its variable.
+/// Returns a word of the script that inserts a part of one value, and the name of the variable that holds this part. `number` is the number
+/// of the value, from 1.
 fn each(part: Part, number: usize) -> (String, String) {
     let name = format!("CORDIAL_{}_{number}", part.variable());
     (format!("\"${{{name}}}\""), name)
@@ -336,8 +338,8 @@ fn reference(placeholder: Placeholder, has_arguments: bool, variables: &mut Vec<
     name
 }
 
-/// Returns whether a line has a bracket that may begin the index of an array, and an item may be in that index: `b[$i]`, or
-/// `printf -v x 'b[%s]' {}`, but not `[ $i -gt 1 ]`, `b[0]` and `*.[ch]`.
+/// Returns whether a line may put an item into the index of an array. `b[$i]` and `printf -v x 'b[%s]' {}` may; `[ $i -gt 1 ]`, `b[0]` and
+/// `*.[ch]` do not.
 fn has_index(pieces: &[ShellPiece]) -> bool {
     let texts = pieces.iter().map(|piece| match piece {
         ShellPiece::Text(text) => &text[..],

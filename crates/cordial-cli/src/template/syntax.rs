@@ -6,15 +6,15 @@ use crate::text::display;
 
 /// The message for a placeholder that is a program in Perl.
 const COMPUTED: &str = "{= … =} is not supported, because it would need Perl: a line for the shell can compute the text, as in \
-     --shell 'f={}; echo ${f%.*}', or with sed instead of {= s/A/B/ =}, as in --shell 'f=$(echo {} | sed s/A/B/); echo \"$f\"'; or \
-     pass it as text in a variable of the environment";
+     --shell 'f={}; echo ${f%.*}', or sed can replace {= s/A/B/ =}, as in --shell 'f=$(echo {} | sed s/A/B/); echo \"$f\"'; to \
+     pass {= … =} as text, put it into an environment variable";
 
 /// The placeholders of a command.
 #[derive(Clone, Debug)]
 pub(crate) struct Syntax {
-    /// The text of `-I`, if there is one. If it is not `{}`, `{1}` is text, as it is for `xargs` and for GNU parallel.
+    /// The text of `-I`, if `-I` is given. Then `{1}` is no placeholder, as for `xargs` and for GNU parallel; with `-I {}`, it is an error.
     replace: Option<Vec<u8>>,
-    /// Other texts for `{.}`, `{/}` and so on.
+    /// Other texts that stand for `{.}`, `{/}` and so on.
     renamed: Vec<(Vec<u8>, Placeholder)>,
     /// Whether `{..}`, `{+.}` and so on are placeholders.
     is_plus: bool,
@@ -23,9 +23,9 @@ pub(crate) struct Syntax {
     /// The largest number of values in an item; `None` if it is not known before they are read.
     max_values: Option<usize>,
     beside_text: BesideText,
-    /// Whether the item is inserted at all: not with `-n 0`.
+    /// Whether the item is inserted at all. `false` with `-n 0`.
     inserts_items: bool,
-    /// Whether the item is appended to a command without a placeholder: not with `-I`, as with `xargs`, and not with `--pipe`.
+    /// Whether the item is appended to a command without a placeholder. `false` with `--pipe`, and with `-I`, as in `xargs`.
     appends_items: bool,
 }
 
@@ -57,7 +57,7 @@ impl Default for Syntax {
 }
 
 impl Syntax {
-    /// Sets the text that stands for the item, which is then not appended.
+    /// Sets the text that stands for the item. The item is then never appended to the command.
     pub(crate) fn replace(self, text: Vec<u8>) -> Syntax {
         Syntax { replace: Some(text), appends_items: false, ..self }
     }
@@ -90,7 +90,7 @@ impl Syntax {
         Syntax { appends_items: false, ..self }
     }
 
-    /// Sets that the item is not inserted.
+    /// Sets that the item is not inserted at all.
     pub(crate) fn without_items(self) -> Syntax {
         Syntax { inserts_items: false, ..self }
     }
@@ -124,11 +124,11 @@ impl Syntax {
         (0..text.len()).any(|at| matches!(self.parse_prefix(&text[at..]), Ok(Some(_))))
     }
 
-    /// Checks that no word has a `{=` with a `=}` in the same or a later word.
+    /// Refuses a `{=` that has a `=}` in the same word or in a later one.
     ///
     /// # Errors
     ///
-    /// A message, when there are such words.
+    /// A message that says what to write instead.
     pub(super) fn check_computed(words: &[Vec<u8>]) -> Result<(), String> {
         let has = |word: &[u8], brace: &[u8]| word.windows(2).any(|part| part == brace);
         let start = words.iter().position(|word| has(word, b"{="));
@@ -142,8 +142,8 @@ impl Syntax {
     ///
     /// # Errors
     ///
-    /// A message, when the text begins with a placeholder that is not supported, that stands for a value that no item has, or, with
-    /// `-n 0`, that stands for a value.
+    /// A message, when the text begins with a placeholder that is not supported, or with one for a value that no item has. With `-n 0`,
+    /// also when it begins with a placeholder for any value.
     pub(super) fn parse_prefix(&self, text: &[u8]) -> Result<Option<(Placeholder, usize)>, String> {
         match self.find(text)? {
             Some((Placeholder::Values(_) | Placeholder::Value(..), length)) if !self.inserts_items => Err(format!(
@@ -169,10 +169,10 @@ impl Syntax {
         let Some(end) = inner.iter().position(|&byte| byte == b'}') else { return Ok(None) };
         let (inner, length) = (&inner[..end], end + 2);
         let is_built_in = matches!(inner, b"#" | b"%") || Part::written(inner, self.is_plus).is_some();
-        // As for GNU parallel, a column `#` of a table is `{#}`.
+        // As for GNU parallel, `{#}` stands for the column that is named `#`, if there is one.
         let named = self.names.iter().position(|name| is_built_in && name == inner);
         let placeholder = match (inner, named) {
-            // `{}` is text when `-I` has chosen another text.
+            // With another text for `-I`, `{}` is no placeholder.
             (b"", _) => None,
             (_, Some(n)) => Some(Placeholder::Value(Position::of_name(n), Part::Whole)),
             (b"#", None) => Some(Placeholder::Index),
@@ -216,11 +216,11 @@ impl Syntax {
         match &self.replace {
             // For GNU parallel `-I {}` changes nothing, but for `xargs` it makes `{1}` a text.
             Some(replace) if replace == b"{}" && position.0 != 0 => {
-                // With `-I @`, `{1.}` would be a value, too.
+                // Not for `{1.}`, which would stand for a value even with `-I @`.
                 let as_text = if part == Part::Whole {
-                    format!(", or choose another placeholder for the item, such as -I @, and {{{shown}}} is text")
+                    "; for the text, choose another placeholder for the item, such as -I @"
                 } else {
-                    String::new()
+                    ""
                 };
                 Err(format!(
                     "with -I {{}}, {{{shown}}} is text for xargs and a value for GNU parallel: leave out -I {{}} for the \

@@ -1,5 +1,5 @@
-//! The tasks that send requests to the observer. One fetches what the screen shows: a second after the last answer, and at once when a
-//! key asks for something else. Others ask for actions.
+//! The tasks that send requests to the observer. One task fetches what the screen shows, in rounds: the next round begins a second
+//! after the last one has ended, or as soon as a key asks for something else. For each action, another task sends the request.
 
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -14,17 +14,17 @@ use super::address::{Address, encoded};
 use super::client::{act, get};
 use super::state::{Detail, SORTS, View, Wanted};
 
-/// The time between the end of one round and the next, unless something else is wanted before.
+/// The time from the end of one round to the start of the next. A key that asks for something else ends it early.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// How many points of the past are kept. There is one for each second.
+/// How many points of the past are kept. The observer makes one for each second.
 const PAST: usize = 300;
 
-/// How many children of one process, and how many roots, the tree shows.
-const CHILDREN: usize = 100;
+/// How many children of one process the tree shows at most, and how many roots.
+const MAX_CHILDREN: usize = 100;
 
-/// How many requests one round sends for the tree: one for the roots, and one for each expanded process.
-const MAX_BRANCHES: usize = 60;
+/// How many requests one round sends for the tree at most: one for the roots, and one for each expanded process.
+const MAX_TREE_REQUESTS: usize = 60;
 
 /// The result of one round.
 pub(super) type ScreenUpdate = Result<Box<Screenful>, String>;
@@ -67,7 +67,7 @@ pub(super) enum Full {
     Crash(Box<CrashDetail>),
 }
 
-/// The last minutes: one value per second, the newest one last.
+/// The values of the last minutes, about one for each second, the newest last.
 #[derive(Clone, Default)]
 pub(super) struct RecentValues {
     pub(super) utilization: Vec<f64>,
@@ -112,19 +112,19 @@ impl RecentValues {
 pub(super) struct ConfirmedAction {
     pub(super) kind: ActionKind,
     pub(super) pid: String,
-    /// From the last overview.
+    /// The token of the last overview, without which the observer refuses the request.
     pub(super) csrf: String,
 }
 
-/// The result of this action on this process.
+/// The result of an action on a process.
 pub(super) struct ActionOutcome {
     pub(super) kind: ActionKind,
     pub(super) pid: String,
     pub(super) result: Result<String, String>,
 }
 
-/// Carries out actions until the main thread has ended. Each action has a task of its own. The program may answer late, for example
-/// because the children of a supervisor use up their grace times, and the next action does not wait for that.
+/// Carries out actions until the main thread has ended. Each action has a task of its own, so that no action waits for the answer to an
+/// earlier one: the program may answer late, for example because the children of a supervisor use up their grace times.
 pub(super) async fn carry_out(
     address: Address,
     mut confirmed: UnboundedReceiver<ConfirmedAction>,
@@ -140,9 +140,9 @@ pub(super) async fn carry_out(
     }
 }
 
-/// Fetches until the main thread has ended.
+/// Fetches what the screen shows, round by round, until the main thread has ended.
 pub(super) async fn fetch(address: Address, mut wanted: watch::Receiver<Wanted>, updates: Sender<ScreenUpdate>) {
-    // The id of the start of the observed program, and its past.
+    // The `start_id` of the observed program, and the past since that start.
     let mut known: Option<(String, RecentValues)> = None;
     loop {
         let now = wanted.borrow_and_update().clone();
@@ -165,11 +165,11 @@ async fn screenful(
     wanted: Wanted,
     known: &mut Option<(String, RecentValues)>,
 ) -> Result<Screenful, String> {
-    // The past is fetched once for each start of the program, and after an error. Other rounds add a point.
+    // The past is fetched in the first round, after a restart of the program, and after an error. Other rounds only add a point.
     let path = if known.is_some() { "/api/overview?history=none" } else { "/api/overview" };
     let mut overview: Overview = get(address, path).await?;
     if known.as_ref().is_some_and(|(start, _)| *start != overview.program.start_id) {
-        // The program was started again since the last round, and the past that is known is not that of this start.
+        // The program was started again since the last round, so the known past is that of the earlier start.
         *known = None;
         overview = get(address, "/api/overview").await?;
     }
@@ -218,12 +218,12 @@ async fn rows(address: &Address, wanted: &Wanted) -> Result<Rows, String> {
     })
 }
 
-/// Fetches the roots of the tree, and then the children of the expanded processes from the first row on, in up to `MAX_BRANCHES`
-/// requests.
+/// Fetches the rows of the tree: the roots, and the children of each expanded process. After `MAX_TREE_REQUESTS` requests, the
+/// expanded processes further down are shown without their children.
 async fn tree(address: &Address, wanted: &Wanted) -> Result<Vec<Branch>, String> {
     let mut rows = Vec::new();
     let mut n_fetched = 1;
-    let roots: List<TreeNode> = get(address, &format!("/api/tree?limit={CHILDREN}")).await?;
+    let roots: List<TreeNode> = get(address, &format!("/api/tree?limit={MAX_CHILDREN}")).await?;
     let mut open = branches(roots, 0);
     while let Some(branch) = open.pop() {
         let pid = match &branch.node {
@@ -233,18 +233,18 @@ async fn tree(address: &Address, wanted: &Wanted) -> Result<Vec<Branch>, String>
         let depth = branch.depth;
         rows.push(branch);
         if let Some(pid) = pid.filter(|pid| wanted.expanded.contains(pid))
-            && n_fetched < MAX_BRANCHES
+            && n_fetched < MAX_TREE_REQUESTS
         {
             n_fetched += 1;
-            let children = get(address, &format!("/api/tree?parent={}&limit={CHILDREN}", encoded(&pid))).await;
-            // The process may have ended meanwhile.
+            let children = get(address, &format!("/api/tree?parent={}&limit={MAX_CHILDREN}", encoded(&pid))).await;
+            // The request fails if the process has ended meanwhile: the row then has no children.
             open.extend(children.map(|children| branches(children, depth + 1)).unwrap_or_default());
         }
     }
     Ok(rows)
 }
 
-/// Returns the rows for the children of one process or for the roots, the first row last.
+/// Returns the rows for the children of one process, or for the roots, in reverse order: `tree` takes the next row from the end.
 fn branches(list: List<TreeNode>, depth: usize) -> Vec<Branch> {
     let n_more = list.matched.saturating_sub(list.rows.len());
     let nodes = list.rows.into_iter().map(|node| BranchNode::Process(Box::new(node)));

@@ -11,26 +11,26 @@ use tokio::io::unix::AsyncFd;
 use super::spliced_file::SplicedFile;
 use super::std_streams::Descriptor;
 
-/// The number of bytes that an enlarged pipe should hold: by default, the most that Linux allows to every user. The writer can be
-/// that far ahead of the reader.
+/// The number of bytes that an enlarged pipe should hold. Without another setting of the system, Linux allows this size, and no larger
+/// one, to every user. The writer can be this many bytes ahead of the reader.
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1024 * 1024;
 
-/// The size of a page on most machines. A pipe holds a number of pages, whether they are full or not.
+/// The size of a page on most machines. The room of a pipe is counted in pages, and a page that is partly filled counts as a full one.
 #[cfg(target_os = "linux")]
 const PAGE_BYTES: usize = 4096;
 
 /// The number of bytes that a pipe most often holds, unless it is enlarged.
 const DEFAULT_BYTES: usize = 64 * 1024;
 
-/// The most bytes of one write, after which the thread attends to its other commands.
+/// The most bytes that one call writes. Between two calls, the thread can serve other commands.
 const MAX_WRITE_BYTES: usize = 1024 * 1024;
 
 /// The write end of the pipe from which a command reads. Dropping it ends the input of the command.
 #[derive(Debug)]
 pub(crate) struct InputPipe {
     pipe: Arc<OwnedFd>,
-    /// The size of the largest block for which the pipe was enlarged; at first, and always on systems other than Linux, the default.
+    /// The size of the largest block for which the pipe was enlarged. The default size until then, and on systems other than Linux.
     capacity: usize,
     /// Registered with tokio when the pipe is full for the first time.
     registered: Option<AsyncFd<Arc<OwnedFd>>>,
@@ -47,23 +47,23 @@ impl InputPipe {
         Ok(InputPipe { pipe: Arc::new(pipe), capacity: DEFAULT_BYTES, registered: None })
     }
 
-    /// Writes an empty line to the pipe, to which nothing else is written.
+    /// Writes an empty line to a pipe that was not written to before.
     pub(super) fn write_line(&self) {
         // The pipe has room, so this fails only if the command has closed its input.
         let _ = retry_on_intr(|| rustix::io::write(&self.pipe, b"\n"));
     }
 
     /// Makes the pipe hold a block of this many bytes, up to a limit. A block that fits is written without a switch to the
-    /// reader. `is_spliced` says whether the block comes from a file. It may then begin in the middle of a page, and take one page
-    /// more.
+    /// reader. `is_spliced` says whether the block is spliced from a file. Such a block may begin in the middle of a page, and then
+    /// takes one page more.
     pub(crate) fn enlarge(&mut self, bytes: usize, is_spliced: bool) {
         #[cfg(target_os = "linux")]
         {
             let bytes = if is_spliced { bytes.saturating_add(PAGE_BYTES) } else { bytes };
             if bytes > self.capacity {
                 let limit = if bytes <= PIPE_BYTES + PAGE_BYTES { bytes } else { PIPE_BYTES };
-                // The system refuses a size above its limit, and any larger size if the user has used up the memory for pipes. Then
-                // the block is written in parts.
+                // The system refuses a size above its limit. It refuses to enlarge a pipe at all if the user has used up the memory for
+                // pipes. The block is then written in parts.
                 let set = |size| rustix::pipe::fcntl_setpipe_size(&self.pipe, size);
                 let _ = set(limit).or_else(|_| set(limit.min(PIPE_BYTES)));
                 self.capacity = bytes;
@@ -102,7 +102,7 @@ impl InputPipe {
         self.when_writable(|pipe| file.splice(pipe, at, length)).await
     }
 
-    /// Repeats `attempt` while the pipe has no room, and returns the first other result.
+    /// Calls `attempt` again each time that the pipe gets room, until `attempt` no longer fails because the pipe is full.
     async fn when_writable(
         &mut self,
         mut attempt: impl FnMut(&OwnedFd) -> rustix::io::Result<usize>,
@@ -154,7 +154,7 @@ mod tests {
             pipe.enlarge(bytes, false);
             rustix::pipe::fcntl_getpipe_size(&pipe.pipe).unwrap()
         };
-        // The system refuses it to a user who has used up the memory for pipes.
+        // The system refuses to enlarge a pipe of a user who has used up the memory for pipes.
         if size_for(100 * 1024) >= 100 * 1024 {
             assert!(size_for(500 * 1024) >= 500 * 1024);
         }

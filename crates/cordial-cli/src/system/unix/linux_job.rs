@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use super::processes::{Process, Processes};
 
-/// Returns whether the signal of Ctrl-Z may suspend this program. It may not in the foreground of a terminal without a shell that could
-/// continue this program, as in a new terminal or a container whose first program is this one: there, no process outside of this
-/// process group, in its session, has started one of its processes. The system ignores Ctrl-Z for such programs, too. Outside of the
-/// foreground, the signal comes from a program, which can also send SIGCONT. Returns `true` if `/proc` does not show all that.
+/// Returns whether Ctrl-Z may suspend this program, because a shell or another program can continue it.
+///
+/// A shell that can continue this program is in the same session, in another process group, and is the parent of a process of this
+/// group. There is no such shell if this program is the first one of a new terminal or of a container. The function then returns
+/// `false`, and the system itself ignores Ctrl-Z for such a process group, too. If this program is not in the foreground of its terminal,
+/// another program has sent the signal, and can also send SIGCONT. Returns `true` if `/proc` does not show enough to decide.
 pub(super) fn can_be_continued() -> bool {
     let Some(own) = Processes::own() else { return true };
-    // 0: the session was made outside of the PID namespace, and its shell is not shown.
+    // The session is 0 if it was made outside of the PID namespace. `/proc` then does not show its shell.
     if own.session == 0 || own.foreground != own.group {
         return true;
     }
