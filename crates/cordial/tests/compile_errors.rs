@@ -1,4 +1,4 @@
-//! What the compiler says about the first mistakes with this crate. Each case is a small program that must not compile.
+//! What the compiler says about the first mistakes with this crate, and with `cordial-http`. Each case is a small program that must not compile.
 //!
 //! The programs are one package, which this test writes below the target directory, and checks with cargo.
 
@@ -79,6 +79,11 @@ const CASES: &[Case] = &[
         &["a process without a handle cannot output `{integer}`"],
     ),
     (
+        "a_service_that_is_none",
+        "async fn run<L: cordial_http::Listener>(l: L) { let _ = cordial_http::serve(l, cordial_http::shared(NoError)).await; }",
+        &["the trait bound `NoError: tower_service::Service<", "required by a bound in `serve`"],
+    ),
+    (
         "a_dropped_task",
         "#![deny(unused_must_use)] Task::spawn(async {});",
         &["dropping a Task shuts it down; use Task::start for fire-and-forget"],
@@ -91,7 +96,9 @@ fn the_first_mistakes_get_a_plain_message() {
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_errors");
     fs::create_dir_all(package.join("src/bin")).unwrap();
     let manifest = format!(
-        "[package]\nname = \"compile-errors\"\nedition = \"2024\"\n[dependencies]\ncordial = {{ path = {root:?} }}\n[workspace]\n"
+        "[package]\nname = \"compile-errors\"\nedition = \"2024\"\n[dependencies]\ncordial = {{ path = {root:?} }}\n\
+         cordial-http = {{ path = {:?} }}\n[workspace]\n",
+        root.join("../cordial-http")
     );
     fs::write(package.join("Cargo.toml"), manifest).unwrap();
     fs::copy(root.join("../../Cargo.lock"), package.join("Cargo.lock")).unwrap();

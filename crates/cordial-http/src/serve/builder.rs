@@ -52,7 +52,20 @@ use crate::listener::Listener;
 /// # Ok(())
 /// # }
 /// ```
-pub fn serve<L: Listener, M>(listener: L, make_service: M) -> Serve<L, M> {
+pub fn serve<L, M, S, B>(listener: L, make_service: M) -> Serve<L, M>
+where
+    // The bounds of `IntoFuture`. Without them here, the compiler would say of an unfit service that a server is not a future.
+    L: Listener,
+    M: Service<L::Addr, Response = S> + Send + 'static,
+    M::Error: Into<Box<dyn Error + Send + Sync>>,
+    M::Future: Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     Serve { listener, make_service, handshake: |stream| ready(Ok(stream)), tasks: None, options: Options::default() }
 }
 
