@@ -77,7 +77,8 @@
 //! 1. closes its listener, so that further clients are refused;
 //! 2. closes the connections that have no request in flight, and gives a client that has begun to send headers 500 ms for the
 //!    rest of them;
-//! 3. answers what is in flight, in HTTP/1 with `connection: close`, for up to the [grace time](Serve::grace) of 4 s;
+//! 3. answers what is in flight, in HTTP/1 with `connection: close`, for up to the [grace time](Serve::grace) of 4 s. A handler that
+//!    runs in the process of a connection or of an HTTP/2 stream is notified, and may answer early;
 //! 4. closes the other connections, and returns `Ok(())`.
 //!
 //! A request that has arrived on an accepted connection is in flight, even if the process of the connection has not run yet. A
@@ -88,6 +89,26 @@
 //! [`shutdown`](cordial::ChildSpec::shutdown) that is longer than its grace time. Under a `TaskSupervisor` that outlives the
 //! server ([`under`](Serve::under)), connections answer what is in flight even if the process that accepts them crashes,
 //! within the grace time.
+//!
+//! # Responses without an end
+//!
+//! A stream of events (SSE), or a streaming response of tonic, has to end by itself when the server stops. Otherwise it is cut off
+//! after the grace time. Let its body call `shutdown_requested` when it is polled:
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use axum::body::Body;
+//! use futures::{Stream, StreamExt};
+//!
+//! fn until_shutdown(events: impl Stream<Item = Result<String, Infallible>> + Send + 'static) -> Body {
+//!     Body::from_stream(events.take_until(async { cordial::shutdown_requested().await }))
+//! }
+//! ```
+//!
+//! The `async` block matters: it makes the call in the process that polls the body, which is that of the connection or of the HTTP/2
+//! stream. A call in the handler belongs to the task of the request if there is a [`TaskLayer`]. That task ends with the headers of the
+//! response, and then its future is ready, so that the body would end at once.
 //!
 //! # Clients that misbehave
 //!

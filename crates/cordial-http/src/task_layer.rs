@@ -37,7 +37,8 @@ const LONGEST_METHOD: usize = 20;
 ///
 /// The label of a task is the method and the path of the request, at most 20 bytes of the method and 100 of the path, and without
 /// the query, so that crashes and snapshots show which request it is. The task polls the handler and all that is below the layer; the process of the
-/// connection, or of the HTTP/2 stream, polls the body of the response.
+/// connection, or of the HTTP/2 stream, polls the body of the response. A body without an end must not use a `shutdown_requested()` of the
+/// handler: see [the crate page](crate#responses-without-an-end).
 ///
 /// Put the layer around the handlers that compute, and inside the layers that have to see its responses, such as a trace layer. The service
 /// below the layer has to be [`Clone`]. To give one route another limit, give it a layer of its own.

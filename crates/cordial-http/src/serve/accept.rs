@@ -18,9 +18,9 @@ use tokio::time::sleep;
 use tower_service::Service;
 
 use super::connection::Connection;
-use super::connections::Connections;
 use super::events::{AcceptFailures, connection_failed};
 use super::options::Options;
+use super::process_list::ProcessList;
 use crate::listener::Listener;
 
 /// The first and the longest wait after an error of `accept`, such as too many open files. A connection that ends may make
@@ -38,7 +38,7 @@ pub(super) struct Acceptor<L, M, F> {
     pub(super) handshake: F,
     pub(super) options: Options,
     pub(super) tasks: TaskSupervisor,
-    pub(super) connections: Arc<Connections>,
+    pub(super) connections: Arc<ProcessList>,
     /// Cloned for each connection.
     pub(super) open: mpsc::Sender<Infallible>,
 }
@@ -76,9 +76,10 @@ where
                 continue;
             }
             let service = self.make_service.call(address);
-            let (handshake, entry) = ((self.handshake)(stream), self.connections.add(&self.open));
+            let (handshake, entry) = ((self.handshake)(stream), self.connections.add());
             let key = entry.key();
-            let connection = Connection { label, options: self.options, entry, permit };
+            let open = self.open.clone();
+            let connection = Connection { label, options: self.options, entry, open, permit };
             let run = async move { connection.run(handshake, async { service.await.map_err(Into::into) }).await };
             match start(&self.tasks, run).await {
                 Ok(pid) => {

@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 use tower_service::Service;
 
 use super::accept::Acceptor;
-use super::connections::Connections;
 use super::options::Options;
+use super::process_list::ProcessList;
 use super::serving::{OpenConnections, Serving};
 use crate::listener::Listener;
 
@@ -256,7 +256,7 @@ where
         };
         let tasks =
             tasks.or_else(|| own_tasks.clone()).expect("without a supervisor of the caller, one was just started");
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(ProcessList::default());
         let (open, ended) = mpsc::channel::<Infallible>(1);
         let open_connections = OpenConnections { connections: connections.clone(), own_tasks, ended };
         let acceptor = Acceptor { listener, make_service, handshake, options, tasks, connections, open };

@@ -1,5 +1,6 @@
 //! The process of one connection.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::pin::pin;
@@ -15,16 +16,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
 use super::client_io::ClientIo;
 use super::client_limits::{ClientLimits, ExceededLimit, HeaderTimer};
-use super::connections::ConnectionEntry;
 use super::events::{client_too_slow, connection_cut_off, connection_failed};
 use super::options::Options;
 use super::polled_when_woken::PolledWhenWoken;
+use super::process_list::ProcessEntry;
 use super::stream_executor::{MAX_STREAMS, StreamExecutor};
 
 /// A connection before its process runs.
@@ -32,7 +33,9 @@ pub(super) struct Connection {
     /// The address of the client.
     pub(super) label: Arc<str>,
     pub(super) options: Options,
-    pub(super) entry: ConnectionEntry,
+    pub(super) entry: ProcessEntry,
+    /// Nothing is sent: the server waits until all senders are gone.
+    pub(super) open: mpsc::Sender<Infallible>,
     pub(super) permit: OwnedSemaphorePermit,
 }
 
@@ -53,7 +56,7 @@ impl Connection {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let Connection { label, options, entry, permit } = self;
+        let Connection { label, options, entry, open: _open, permit } = self;
         let shutdown = pin!(cordial::shutdown_requested());
         let mut shutdown = PolledWhenWoken::new(shutdown);
         entry.opted_in();
@@ -76,7 +79,8 @@ impl Connection {
             limit = &mut exceeded => return client_too_slow(limit),
         };
 
-        let builder = builder(&options, label, &limits);
+        let streams = StreamExecutor::new(label, limits.clone());
+        let builder = builder(&options, streams.clone(), &limits);
         let io = TokioIo::new(ClientIo::new(stream, limits.clone(), permit));
         let service = LimitedService { service: TowerToHyperService::new(service), limits: limits.clone(), requests };
         let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
@@ -104,6 +108,7 @@ impl Connection {
                 _ = limits.exceeded() => return,
             }
         }
+        streams.shut_down();
         limits.shorten_header_limit(REST_OF_HEADERS);
         tokio::select! {
             biased;
@@ -135,8 +140,8 @@ fn is_cancelled(error: &BoxError) -> bool {
 }
 
 /// Returns the settings of one connection. Its first bytes decide between HTTP/1 and HTTP/2.
-fn builder(options: &Options, label: Arc<str>, limits: &Arc<ClientLimits>) -> auto::Builder<StreamExecutor> {
-    let mut builder = auto::Builder::new(StreamExecutor::new(label, limits.clone()));
+fn builder(options: &Options, streams: StreamExecutor, limits: &Arc<ClientLimits>) -> auto::Builder<StreamExecutor> {
+    let mut builder = auto::Builder::new(streams);
     let mut http1 = builder.http1();
     http1.timer(HeaderTimer(limits.clone())).header_read_timeout(ANY_LIMIT);
     http1.max_buf_size(options.max_header_bytes.max(SMALLEST_BUFFER));

@@ -12,7 +12,7 @@
 //!
 //! - `builder` has the options, and `serving` the future that runs the server.
 //! - `accept` is the loop that accepts connections, and `connection` the process of one of them.
-//! - `connections` is the list of those processes.
+//! - `process_list` is a list of those processes, or of the streams of one of them.
 //! - `client_limits` and `client_io` limit the time that a client may take.
 //! - `polled_when_woken` saves polls of the timer and of the request to shut down.
 //! - `stream_executor` starts the streams of HTTP/2.
@@ -23,10 +23,10 @@ mod builder;
 mod client_io;
 mod client_limits;
 mod connection;
-mod connections;
 mod events;
 mod options;
 mod polled_when_woken;
+mod process_list;
 mod serving;
 mod stream_executor;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use cordial::{StartError, Task, TaskSupervisor};
 use tokio::sync::mpsc;
 
-use super::connections::Connections;
+use super::process_list::ProcessList;
 
 /// How long a server waits for connections that cut themselves off after the grace time, and then for those that it has killed.
 const END_LIMIT: Duration = Duration::from_millis(200);
@@ -50,7 +50,7 @@ impl fmt::Debug for Serving {
 
 /// The connections of a server. Dropping this value asks them to shut down.
 pub(super) struct OpenConnections {
-    pub(super) connections: Arc<Connections>,
+    pub(super) connections: Arc<ProcessList>,
     /// The task supervisor that the server started for its connections.
     pub(super) own_tasks: Option<TaskSupervisor>,
     /// Ready with `None` when all senders, one for each connection, are gone.

@@ -7,6 +7,7 @@ use hyper::rt::Executor;
 use tokio::sync::Semaphore;
 
 use super::client_limits::ClientLimits;
+use super::process_list::ProcessList;
 
 /// How many streams of one connection there may be at once. hyper stops counting a stream that the client has reset, but its
 /// process runs until its next await.
@@ -14,6 +15,10 @@ pub(super) const MAX_STREAMS: u32 = 200;
 
 /// Runs each stream of one connection as a child of a task supervisor that belongs to the process of the connection: when
 /// that process exits, its streams are shut down. A connection of HTTP/1 has no such supervisor.
+///
+/// A stream is a request in flight: its process has opted in to graceful shutdown, as that of a connection has, and is notified when
+/// the connection is asked to shut down. So a handler, or a body without an end, sees the request in HTTP/2 as it does in HTTP/1. When
+/// the connection ends, hyper ends its streams.
 ///
 /// hyper also runs the sending half of a stream that was upgraded (extended CONNECT) in this way. The process of the stream starts
 /// that half in its last poll, so the stream has two processes for a moment. Upgraded streams have permits of their own: otherwise
@@ -26,6 +31,7 @@ pub(super) struct StreamExecutor {
     label: Arc<str>,
     limits: Arc<ClientLimits>,
     streams: Arc<OnceLock<TaskSupervisor>>,
+    processes: Arc<ProcessList>,
     permits: Arc<Semaphore>,
     upgrade_permits: Arc<Semaphore>,
 }
@@ -39,9 +45,15 @@ impl StreamExecutor {
             label,
             limits,
             streams: Arc::default(),
+            processes: Arc::default(),
             permits: permits(),
             upgrade_permits: permits(),
         }
+    }
+
+    /// Notifies the streams that are open, and those that begin later, of a request to shut down.
+    pub(super) fn shut_down(&self) {
+        self.processes.shut_down();
     }
 }
 
@@ -57,12 +69,15 @@ where
         let Ok(permit) = permits.clone().try_acquire_owned() else { return };
         // The first call comes from the connection, so the supervisor belongs to that process.
         let streams = self.streams.get_or_init(|| TaskSupervisor::builder().label("HTTP/2 streams").start());
-        let (open, label) = (self.limits.stream_begins(), self.label.clone());
+        let (open, label, entry) = (self.limits.stream_begins(), self.label.clone(), self.processes.add());
         // A stream that is refused is dropped as well, and `start_child` has emitted the event `refused`.
         let _ = streams.start_child(async move {
+            // The call opts in.
+            drop(cordial::shutdown_requested());
+            entry.opted_in();
             process::set_label(label);
             stream.await;
-            drop((open, permit));
+            drop((open, permit, entry));
         });
     }
 }

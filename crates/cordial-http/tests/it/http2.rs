@@ -44,7 +44,7 @@ fn request(path: &str) -> Request<Body> {
     Request::get(format!("http://test{path}")).body(Body::empty()).unwrap()
 }
 
-async fn get_text(mut client: SendRequest<Body>, path: &str) -> Result<(StatusCode, String), hyper::Error> {
+pub(crate) async fn get_text(mut client: SendRequest<Body>, path: &str) -> Result<(StatusCode, String), hyper::Error> {
     let response = client.send_request(request(path)).await?;
     let status = response.status();
     let body = response.into_body().collect().await?.to_bytes();

@@ -2,6 +2,7 @@
 //! the others use real sockets.
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests")]
 
+mod endless_responses;
 mod harness;
 
 mod http2;

@@ -65,7 +65,7 @@ pub(crate) const ORDERS: &[Order] = &[
     ] },
     Order { folder: "cordial-http/src", rows: &["hyper_service listener make task_layer", "serve"] },
     Order { folder: "cordial-http/src/serve", rows: &[
-        "options polled_when_woken client_limits connections", "client_io events stream_executor", "connection serving", "accept", "builder",
+        "options polled_when_woken client_limits process_list", "client_io events stream_executor", "connection serving", "accept", "builder",
     ] },
     Order { folder: "cordial-isolate/src", rows: &["codec kernel unwind", "descendants function", "dispatch", "frame functions", "worker", "init", "pool"] },
     Order { folder: "cordial-isolate/src/worker", rows: &["limits none role", "serve"] },
