@@ -11,7 +11,7 @@ use cordial::Task;
 
 use crate::bare_commands::{self, Calls};
 use crate::measure::{Bench, in_tokio};
-use crate::rows::{consume_ours, consume_peer, memory_of};
+use crate::rows::{Side, bytes_per_idle_connection, consume_ours, consume_peer, memory_of};
 use crate::subprocess::Bursts;
 use crate::usage::{context_switches, peak_growth, resident_bytes};
 
@@ -72,6 +72,8 @@ pub(crate) fn run(part: &str) -> f64 {
             drop(tasks);
             per_task
         }),
+        "connections ours" => bytes_per_idle_connection(&bench, Side::Ours),
+        "connections peer" => bytes_per_idle_connection(&bench, Side::Peer),
         "idle" => {
             bench.ours(async {
                 for n in 0..1000 {

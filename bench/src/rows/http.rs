@@ -11,7 +11,7 @@ use crate::measure::{Bench, Pair, in_tokio, now};
 
 const CONNECTIONS: usize = 64;
 const LENGTH: Duration = Duration::from_millis(700);
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n";
+pub(super) const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
 /// Answers per second over 64 persistent connections. The client runs on one thread and is the same for both sides.

@@ -24,6 +24,7 @@ use crate::measure::{Bench, Pair, Row, Unit};
 
 pub(crate) use fleet::memory_of;
 pub(crate) use stream::{consume_ours, consume_peer};
+pub(crate) use web::{Side, bytes_per_idle_connection};
 
 const M: u32 = 1_000_000;
 
@@ -146,6 +147,11 @@ pub(crate) const ALL: &[Row] = &[
     Row {
         pairs: 3,
         ..Row::new("axum p99 beside 4 computing, new connections", web::connect_beside_computing, Ours(5e-3, 2e-3))
+    },
+    Row {
+        unit: Unit::Bytes,
+        pairs: 3,
+        ..Row::new("axum memory per idle connection", web::memory_of_idle, Ratio(1.2, 1.0))
     },
     Row { unit: Unit::Bytes, pairs: 3, ..Row::new("memory per idle task", resources::memory, Ours(500.0, 330.0)) },
     Row {

@@ -1,5 +1,6 @@
 //! What does a server of axum cost under `cordial-http`, and how late are its answers while handlers compute?
 
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -7,11 +8,14 @@ use axum::Router;
 use axum::routing::get;
 use cordial::{Task, TaskSupervisor};
 use cordial_http::TaskLayer;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::http::{Persistent, answers_per_second};
+use super::http::{Persistent, REQUEST, answers_per_second};
 use crate::measure::{Bench, Pair, in_tokio, now, spin};
+use crate::subprocess;
+use crate::usage::resident_bytes;
 
 /// How many handlers compute beside the requests that are measured.
 const COMPUTING: usize = 4;
@@ -47,6 +51,51 @@ fn peer(bench: &Bench) -> SocketAddr {
 
 fn with_layer() -> Router {
     app().layer(TaskLayer::new(TaskSupervisor::builder().unlinked().start()))
+}
+
+/// Bytes of memory per connection whose client has made a request and then makes none.
+pub(crate) fn memory_of_idle(_: &Bench) -> Pair {
+    Pair { ours: subprocess::measure("connections ours"), peer: subprocess::measure("connections peer") }
+}
+
+/// Which server a part of this program measures.
+#[derive(Clone, Copy)]
+pub(crate) enum Side {
+    Ours,
+    Peer,
+}
+
+/// Returns how many bytes this program grows by for each of 10 000 idle connections, or as many as it may open. Both ends of a connection
+/// are in this program; that of the client is only a number.
+pub(crate) fn bytes_per_idle_connection(bench: &Bench, side: Side) -> f64 {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("a program may raise its own limit");
+    let n = limit.maximum.map_or(IDLE, |files| IDLE.min(files.saturating_sub(RESERVED_FILES) / 2));
+    let address = match side {
+        Side::Ours => ours(bench, app),
+        Side::Peer => peer(bench),
+    };
+    let mut clients = Vec::with_capacity(n as usize + 1);
+    clients.push(idle_connection(address));
+    let before = resident_bytes();
+    clients.extend((0..n).map(|_| idle_connection(address)));
+    (resident_bytes() - before) / n as f64
+}
+
+const IDLE: u64 = 10_000;
+
+/// Open files of this program that are not connections.
+const RESERVED_FILES: u64 = 100;
+
+/// Connects, makes a request and reads the answer.
+fn idle_connection(address: SocketAddr) -> std::net::TcpStream {
+    let mut stream = std::net::TcpStream::connect(address).expect("the server listens");
+    stream.write_all(REQUEST).expect("the server reads");
+    let (mut answer, mut n) = ([0; 512], 0);
+    while !answer[..n].ends_with(b"hello") {
+        n += stream.read(&mut answer[n..]).expect("the server answers");
+    }
+    stream
 }
 
 /// Answers per second over 64 persistent connections.
