@@ -344,7 +344,7 @@ impl<'a, R: AsyncRead + PipeEnd + Unpin> Reader<'a, R> {
             let is_last = tokio::select! {
                 // First: a background process may write without a pause.
                 biased;
-                // Fails only when the sender is gone, and the caller holds it.
+                // The wait fails only when the sender is gone, and the caller holds the sender.
                 _ = is_over.wait_for(|is_over| *is_over) => {
                     let buffer = &mut self.buffer;
                     system::read_available(pipe, |bytes| {

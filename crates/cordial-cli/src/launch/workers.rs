@@ -188,7 +188,7 @@ impl Workers {
                     }
                     request = next, if is_open && running.len() < n_slots => request,
                     () = time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => continue,
-                    // Fails only when the sender is gone, and `config` holds it.
+                    // The wait fails only when the sender is gone, and `config` holds the sender.
                     _ = limit.changed() => continue,
                     // A thread without a free slot does not ask for requests, so it does not see their end.
                     _ = ended.wait_for(|ended| *ended), if is_open => None,
@@ -360,6 +360,6 @@ async fn leave_out(launch: &RemoteLaunch, host: &HostSlot, reason: &str) {
     }
     let message =
         format!("cordial: the host {} is left out from now on: {reason}; its items run on others\n", host.host.name);
-    // Fails only if the printer is gone: the run is over.
+    // Without a printer the run is over: this message is then lost.
     let _ = launch.messages.send(LineBatch { stream: StdStream::Stderr, bytes: message.into_bytes() }).await;
 }

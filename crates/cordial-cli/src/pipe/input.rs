@@ -79,7 +79,7 @@ impl SharedBlocks {
     }
 
     async fn next(&self) -> Option<Block> {
-        // Fails only when the sender is gone, and `self` holds it.
+        // The wait fails only when the sender is gone, and `self` holds the sender.
         let _ = self.is_open.subscribe().wait_for(|is_open| *is_open).await;
         match self.blocks.lock().await.as_mut()?.recv().await? {
             Ok(block) => Some(block),

@@ -59,7 +59,7 @@ impl StopToken {
     ///
     /// Dropping the future loses nothing.
     pub(crate) async fn wait_for(&self, level: StopLevel) {
-        // Fails only when the sender is gone, and `self` holds it.
+        // The wait fails only when the sender is gone, and `self` holds the sender.
         let _ = self.level.subscribe().wait_for(|current| *current >= level).await;
     }
 }

@@ -84,7 +84,7 @@ impl Placeholder {
         matches!(self, Placeholder::Value(position, _) if !position.is_within(insertion.values.len()))
     }
 
-    /// Returns the text that replaces the placeholder, as one text: several values have a space between two of them.
+    /// Returns the text that replaces the placeholder, as one text: several values are joined with spaces.
     pub(super) fn text<'v>(self, insertion: &Insertion<'v>) -> Cow<'v, [u8]> {
         match self {
             Placeholder::Values(part) => match insertion.values[..] {

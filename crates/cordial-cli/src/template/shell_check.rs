@@ -1,14 +1,14 @@
 //! What an item has to be where the shell evaluates it, instead of taking it as a text.
 
-/// What an item has to be.
+/// The form that an item has to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
     Number,
-    /// A text that may be a part of a calculation, or become one in a variable. Shells run a command in it only as the index of an
-    /// array: `a[$(id)]`. `ShellLine` checks all such texts of an item together, so `accepts` returns true for each of them.
+    /// A text that may become a part of a calculation, also through a variable. In a calculation, shells run a command only in the index of
+    /// an array, as in `a[$(id)]`. `ShellLine` checks all such texts of an item together, so `accepts` returns true for each of them.
     NoCommand,
-    /// The name of a variable, or of an element of an array by its number. Not the name of a variable whose value bash evaluates: the line
-    /// may assign another item to it.
+    /// The name of a variable, or of an element of an array by its number. The name of a variable whose value bash evaluates is refused,
+    /// because the line may assign another item to that variable.
     Name,
     /// The name of a variable, or of an element of an array by its number, or `NAME=VALUE` with a value that bash does not evaluate.
     Declaration,

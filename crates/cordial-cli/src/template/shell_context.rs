@@ -11,7 +11,7 @@ pub(super) enum Context {
         start: usize,
         parentheses: u32,
         cases: u32,
-        /// Whether it begins with `((`, and the shell may read it as a calculation.
+        /// Whether the text begins with `((`, so that the shell may read it as a calculation.
         is_ambiguous: bool,
     },
     SingleQuotes,
@@ -21,7 +21,7 @@ pub(super) enum Context {
     /// `${…}`
     Parameter {
         part: ParameterPart,
-        /// Whether it is inside double quotes or a here-document.
+        /// Whether the reference is inside double quotes or a here-document.
         is_quoted: bool,
     },
     Arithmetic {
@@ -152,7 +152,7 @@ pub(super) enum Opening {
     Ambiguous,
 }
 
-/// Returns what a `((` begins; `text` is what follows it. It is a calculation if two parentheses close it together.
+/// Returns what a `((` begins. `text` is the text after the `((`. A `((` begins a calculation if a `))` closes it.
 pub(super) fn opening(text: &[u8]) -> Opening {
     let at = closing(text.iter().copied().enumerate());
     let Some(at) = at.filter(|_| at == closing_outside_quotes(text)) else { return Opening::Ambiguous };
@@ -164,8 +164,8 @@ pub(super) fn opening(text: &[u8]) -> Opening {
     }
 }
 
-/// Returns the position of the first parenthesis of a text that closes none of the text, and is not in quotes. `None` also if a quote is
-/// not closed before.
+/// Returns the position of the first `)` outside quotes whose `(` is before the text. `None` if there is none, or if a quote before it is
+/// not closed.
 pub(super) fn closing_outside_quotes(text: &[u8]) -> Option<usize> {
     let mut quote = None;
     let mut bytes = text.iter().copied().enumerate();
@@ -183,7 +183,7 @@ pub(super) fn closing_outside_quotes(text: &[u8]) -> Option<usize> {
     }))
 }
 
-/// Returns the position of the first parenthesis that closes none of these bytes.
+/// Returns the position of the first `)` whose `(` is before these bytes.
 fn closing(mut bytes: impl Iterator<Item = (usize, u8)>) -> Option<usize> {
     let mut parentheses = 0_u32;
     let found = bytes.find(|(_, byte)| {

@@ -154,7 +154,7 @@ fn reading_after(words: &[Vec<u8>], word: &[u8]) -> WordUse {
     if is_uncertain { WordUse::Unknown } else { reading }
 }
 
-/// Returns the same, if no option of the command is computed.
+/// Returns how the shell reads the word if no option of the command is computed.
 fn known_reading(words: &[Vec<u8>], word: &[u8]) -> WordUse {
     let Some((command, arguments)) = words.split_first() else {
         return match assigned_name(word) {
@@ -258,8 +258,8 @@ pub(super) fn changes_arguments(text: &[u8]) -> bool {
     }
 }
 
-/// Returns whether a line may perform the substitutions in the value of a variable or of an argument, as in `${x@P}`. Each text that is
-/// necessary for that counts, wherever it is: a variable can get its value in many ways.
+/// Returns whether a line may perform the substitutions in the value of a variable or of an argument, as in `${x@P}`. A line that contains
+/// one of the texts below anywhere counts as such a line, because a variable can get its value in many ways.
 pub(super) fn expands(line: &[u8]) -> bool {
     let has = |text: &[u8]| line.windows(text.len()).any(|part| part == text);
     EXPANDED.iter().any(|name| has(name))

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct AuditEntry {
     /// The number of the entry, from 1.
     pub n: u64,
-    /// When it happened; for several refusals, when the last of them happened.
+    /// When the action was asked for. In an entry of several refusals: when the last one happened.
     pub at_ms: u64,
     /// Who asked: the address of the client, after the name that the authorizer returned, if any: `operator (127.0.0.1)`.
     pub who: String,
@@ -20,7 +20,7 @@ pub struct AuditEntry {
     pub pid: Option<String>,
     /// The label of the process at that moment.
     pub label: Option<String>,
-    /// Whether the server allowed it.
+    /// Whether the server allowed the request.
     pub allowed: bool,
     /// The result, as a sentence.
     pub result: String,

@@ -23,12 +23,12 @@ pub struct Failure {
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ended {
-    /// Its exit, as a sentence.
+    /// The exit of the process, as a sentence.
     pub exit: String,
-    /// When it ended.
+    /// When the process ended.
     pub at_ms: u64,
-    /// The number of its crash, for `GET /api/crashes/{n}`; `null` if it did not crash, or if its crash is not in the log any more.
+    /// The number of the crash, for `GET /api/crashes/{n}`. `null` if the process did not crash, or if the log no longer has the crash.
     pub crash: Option<u64>,
-    /// The events of its life, oldest first, as far as the observer has seen them.
+    /// The events of the life of the process, oldest first, as far as the observer has seen them.
     pub lifeline: Vec<Moment>,
 }

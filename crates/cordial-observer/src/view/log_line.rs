@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LogLine {
-    /// When it was emitted.
+    /// When the event was emitted.
     pub at_ms: u64,
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: String,

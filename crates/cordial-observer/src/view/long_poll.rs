@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct LongPoll {
     /// The process.
     pub pid: String,
-    /// Its label.
+    /// The label of the process.
     pub label: Option<String>,
-    /// Where it was spawned.
+    /// Where the process was spawned.
     pub place: String,
     /// The index of the thread that is in the poll, if it is known.
     pub worker: Option<usize>,
@@ -18,10 +18,10 @@ pub struct LongPoll {
     pub thread: Option<String>,
     /// How long the poll has lasted.
     pub for_ms: u64,
-    /// When it began.
+    /// When the poll began.
     pub since_at_ms: u64,
-    /// What is usual at its place: of the polls there that have lasted for about 1 ms or more and have returned, 99 of 100 were shorter than
-    /// this. `null` if there were fewer than 100.
+    /// How long polls usually last for processes that were spawned at `place`: 99 of 100 of their polls were shorter than this. Counts only
+    /// polls that have returned after about 1 ms or more. `null` if there were fewer than 100 of them.
     pub usual_ms: Option<u64>,
     /// The supervisor of the process.
     pub supervisor: Option<String>,

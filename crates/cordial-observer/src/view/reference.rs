@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reference {
-    /// Its pid.
+    /// The pid of the process.
     pub pid: String,
-    /// Its label, or else the place where it was spawned; `null` if it has ended.
+    /// The label of the process. Without a label, the place where the process was spawned. `null` if the process has ended.
     pub label: Option<String>,
-    /// Whether it is alive.
+    /// Whether the process is alive.
     pub alive: bool,
 }

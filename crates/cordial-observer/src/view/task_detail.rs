@@ -13,7 +13,7 @@ pub struct TaskDetail {
     pub task: Task,
     /// What this client may do with it.
     pub can: Rights,
-    /// The processes that spawned it, nearest first, up to 32.
+    /// The process that spawned this one, the process that spawned that one, and so on: nearest first, at most 32.
     pub callers: Vec<Reference>,
     /// The process above it in the tree, the process above that one, and so on, nearest first, up to 100. Above a process is its supervisor; or
     /// else its owner; or else the process that spawned it.
@@ -30,23 +30,23 @@ pub struct TaskDetail {
     pub supervision: Option<Supervision>,
     /// The client and the number of requests, if it is a connection that shows them.
     pub connection: Option<Peer>,
-    /// The lines that it shows about itself (`process::set_details`), at most 100. If the closure that was passed to
+    /// The lines that the process shows about itself (`process::set_details`), at most 100. If the closure that was passed to
     /// `set_details` has not returned after 2 s, or was not called because others have not returned, one line says so.
     pub details: Vec<String>,
-    /// The last lines that it has logged, oldest first, at most 20; `null` if the program keeps none: see
+    /// The last 20 lines that the process has logged, oldest first. `null` if the program does not use
     /// [`LogLines`](crate::LogLines).
     pub log: Option<Vec<LogLine>>,
-    /// How long the polls of all processes that were spawned at its place have lasted, including those that have ended.
+    /// How long polls lasted for all processes that were spawned at the same place, including processes that have ended.
     pub poll_durations: Vec<PollDuration>,
-    /// For how long it has not been polled, as far as the observer has seen; `null` if it was polled in the last interval, or was not watched
-    /// before.
+    /// For how long the process has not been polled, as far as the observer has seen. `null` if the process was polled in the last interval,
+    /// or was not watched before.
     pub quiet_ms: Option<u64>,
     /// The text that the formatter of the program ([`Builder::describe`](crate::Builder::describe)) has returned for this process; `null` if there
     /// is none.
     pub note: Option<String>,
-    /// The events of its life, oldest first, as far as the observer has seen them.
+    /// The events of the life of the process, oldest first, as far as the observer has seen them.
     pub lifeline: Vec<Moment>,
-    /// Its activity since it is watched, for at most 10 minutes. The observer watches the 16 processes for whose details clients have asked last.
+    /// The activity of the process since the observer began to watch it, or that of the last 10 minutes if that is shorter. The observer watches the 16 processes for whose details clients have asked last.
     pub history: DetailColumns,
     /// The most recent crashes of processes that were spawned at the same place and have the same supervisor and the same id of a child, newest
     /// first, at most 10.
@@ -78,7 +78,7 @@ pub struct PollDuration {
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Children {
-    /// How many there are.
+    /// How many processes are directly below the other one.
     pub total: usize,
     /// The first of them.
     pub rows: Vec<TreeNode>,
@@ -88,12 +88,12 @@ pub struct Children {
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Moment {
-    /// When it happened, or when the observer has seen it.
+    /// When the event happened. If that is not known, when the observer noticed the event.
     pub at_ms: u64,
-    /// What: `spawned`, `watched` (a client has asked for its details, and it had been polled before), `first poll`, `waits` (from this moment on, it
-    /// was not polled for 10 seconds), `woken` (the first poll after `waits`), `long polls`, `shutdown requested`, `exiting`, `abandoned` or `ended`.
+    /// The kind of the event: `spawned`, `watched` (a client has asked for its details, and it had been polled before), `first poll`, `waits` (from this moment on, the
+    /// process was not polled for 10 seconds), `woken` (the first poll after `waits`), `long polls`, `shutdown requested`, `exiting`, `abandoned` or `ended`.
     pub what: String,
-    /// More about it.
+    /// More about the event.
     pub detail: Option<String>,
 }
 

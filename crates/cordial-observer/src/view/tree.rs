@@ -25,9 +25,9 @@ pub struct TreeNode {
     pub inactive_id: Option<String>,
     /// `restarting` (its supervisor is going to start it again) or `stopped`.
     pub inactive_state: Option<String>,
-    /// In how long it is started again, if a restart is scheduled and the time is known.
+    /// After how long the child is started again, if a restart is scheduled and its time is known.
     pub backoff_ms: Option<u64>,
-    /// How many processes the child has had. It has none now.
+    /// How many processes the child has had, before it had none.
     pub attempt: Option<u32>,
 }
 
@@ -35,10 +35,10 @@ pub struct TreeNode {
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Alike {
-    /// Where they were spawned.
+    /// Where the processes were spawned.
     pub place: String,
-    /// The kind of the first of them.
+    /// The kind of the first process.
     pub kind: Kind,
-    /// How many there are.
+    /// How many processes there are.
     pub count: usize,
 }

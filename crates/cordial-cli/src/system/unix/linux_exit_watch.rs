@@ -24,7 +24,7 @@ use tokio::time;
 /// for that thread. If a child exits meanwhile, the kernel wakes another thread of the program, only to discard the
 /// signal. With many commands at once, this happens for one child in three.
 pub(crate) fn block_sigchld() {
-    // Fails only for a signal number that does not exist.
+    // `thread_block` fails only for a signal number that does not exist.
     let _ = SigSet::from(Signal::SIGCHLD).thread_block();
 }
 

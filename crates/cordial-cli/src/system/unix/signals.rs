@@ -54,7 +54,7 @@ impl StopSignals {
 
 /// Sends this program the signal of Ctrl-C.
 pub(crate) fn interrupt_this_program() {
-    // Fails only for a process that does not exist.
+    // `kill_process` fails only if the process does not exist, and this program does.
     let _ = rustix::process::kill_process(rustix::process::getpid(), RawSignal::INT);
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn survive_file_size_limit() {
 /// Installs a handler without an effect, for the rest of the program. Commands do not inherit it. The handler is not tokio's, because
 /// tokio would open files for it, and panic if the system refuses them.
 fn handle_from_now_on(which: NixSignal) {
-    // Fails only for signals that no program may handle.
+    // `register` fails only for signals that no program may handle, such as SIGKILL.
     let _ = flag::register(which as i32, Arc::default());
 }
 

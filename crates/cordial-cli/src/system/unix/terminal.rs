@@ -102,8 +102,8 @@ impl Terminal {
         let signal = SigSet::from(NixSignal::SIGTTOU);
         let was_blocked = SigSet::thread_get_mask().is_ok_and(|mask| mask.contains(NixSignal::SIGTTOU));
         let _ = signal.thread_block();
-        // Fails only if the terminal is gone.
         if let Some(own) = own_group() {
+            // `tcsetpgrp` fails only if the terminal is gone.
             let _ = tcsetpgrp(&self.0, own);
         }
         if !was_blocked {
