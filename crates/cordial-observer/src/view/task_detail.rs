@@ -46,7 +46,8 @@ pub struct TaskDetail {
     pub note: Option<String>,
     /// The events of the life of the process, oldest first, as far as the observer has seen them.
     pub lifeline: Vec<Moment>,
-    /// The activity of the process since the observer began to watch it, or that of the last 10 minutes if that is shorter. The observer watches the 16 processes for whose details clients have asked last.
+    /// The activity of the process since the observer began to watch it, or that of the last 10 minutes if that is shorter. The
+    /// observer watches the 16 processes for whose details clients have asked last.
     pub history: DetailColumns,
     /// The most recent crashes of processes that were spawned at the same place and have the same supervisor and the same id of a child, newest
     /// first, at most 10.
@@ -90,8 +91,8 @@ pub struct Children {
 pub struct Moment {
     /// When the event happened. If that is not known, when the observer noticed the event.
     pub at_ms: u64,
-    /// The kind of the event: `spawned`, `watched` (a client has asked for its details, and it had been polled before), `first poll`, `waits` (from this moment on, the
-    /// process was not polled for 10 seconds), `woken` (the first poll after `waits`), `long polls`, `shutdown requested`, `exiting`, `abandoned` or `ended`.
+    /// The kind of the event: `spawned`, `watched` (a client has asked for the details of the process, which had been polled before),
+    /// `first poll`, `waits` (from this moment on, the process was not polled for 10 seconds), `woken` (the first poll after `waits`), `long polls`, `shutdown requested`, `exiting`, `abandoned` or `ended`.
     pub what: String,
     /// More about the event.
     pub detail: Option<String>,
