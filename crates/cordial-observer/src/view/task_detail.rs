@@ -92,7 +92,8 @@ pub struct Moment {
     /// When the event happened. If that is not known, when the observer noticed the event.
     pub at_ms: u64,
     /// The kind of the event: `spawned`, `watched` (a client has asked for the details of the process, which had been polled before),
-    /// `first poll`, `waits` (from this moment on, the process was not polled for 10 seconds), `woken` (the first poll after `waits`), `long polls`, `shutdown requested`, `exiting`, `abandoned` or `ended`.
+    /// `first poll`, `waits` (from this moment on, the process was not polled for 10 seconds), `woken` (the
+    /// first poll after `waits`), `long polls`, `shutdown requested`, `exiting`, `abandoned` or `ended`.
     pub what: String,
     /// More about the event.
     pub detail: Option<String>,
