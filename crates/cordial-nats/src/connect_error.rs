@@ -127,6 +127,8 @@ impl fmt::Display for ConnectError {
                 write!(f, "the request to {what} failed: {reason}")?;
                 if reason.contains("ermission") {
                     f.write_str("; docs/fleet.md lists the permissions that each role needs")?;
+                } else if reason.contains("subjects overlap") {
+                    f.write_str("; set another `prefix`, or delete that stream")?;
                 }
                 Ok(())
             }

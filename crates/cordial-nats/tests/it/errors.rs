@@ -204,6 +204,18 @@ fn a_stream_with_other_settings_is_not_used() {
 }
 
 #[test]
+fn the_error_says_what_to_do_about_another_stream_with_the_same_subjects() {
+    with_server(|server| async move {
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let other = r#"{ "name": "other", "subjects": ["cordial.result.>"] }"#;
+        client.request("$JS.API.STREAM.CREATE.other", other.into()).await.unwrap();
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let error = cluster.submit(DOUBLE, 1).group("g").await.unwrap_err().to_string();
+        assert!(error.contains("\"cordial-results\"") && error.contains("set another `prefix`"), "{error}");
+    });
+}
+
+#[test]
 fn a_full_stream_refuses_and_loses_nothing() {
     with_server(|server| async move {
         let cluster = Cluster::connect(Options::new(server.url()).max_jobs(3)).await.unwrap();
