@@ -168,7 +168,9 @@ fn n_existing() -> Option<u64> {
 fn n_of_namespace() -> Option<u64> {
     let entries = fs::read_dir("/proc").ok()?.flatten();
     // The folder has two links of its own, and one for each thread. Entries that are not processes have no such folder.
-    Some(entries.filter_map(|entry| Some(fs::metadata(entry.path().join("task")).ok()?.nlink() - 2)).sum())
+    Some(
+        entries.filter_map(|entry| Some(fs::metadata(entry.path().join("task")).ok()?.nlink().saturating_sub(2))).sum(),
+    )
 }
 
 /// Returns the number in a file. `None` if there is no such file, or something else in it.
