@@ -45,7 +45,7 @@ impl Drop for CancelOnDrop {
         let (over_for_process, is_over) = oneshot::channel::<()>();
         let (over_for_drop, is_over_blocking) = mpsc::channel::<()>();
         // Runs on the thread of the connection, which begins at once: the calling process, and its runtime, may be ending.
-        self.shared.connection.run(async move {
+        self.shared.connection.run(move || async move {
             let tries = async {
                 while cancel(&shared, &id).await.is_err_and(|error| error.is_temporary()) {
                     sleep(PAUSE).await;

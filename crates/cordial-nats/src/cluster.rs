@@ -166,7 +166,8 @@ impl ClusterShared {
     /// Makes or checks the streams that all groups share, unless that was done before.
     pub(crate) async fn ensure_common_streams(&self) -> Result<(), ConnectError> {
         if !self.is_known(&Known::CommonStreams) {
-            ensure_common(&self.connection, &self.subjects, self.streams).await?;
+            // Boxed here and below: seldom done, and larger than the rest of the futures of a job.
+            Box::pin(ensure_common(&self.connection, &self.subjects, self.streams)).await?;
             self.lock_known().insert(Known::CommonStreams);
         }
         Ok(())
@@ -177,7 +178,7 @@ impl ClusterShared {
         self.ensure_common_streams().await?;
         let jobs = Known::JobsOf(group.clone());
         if !self.is_known(&jobs) {
-            ensure_jobs(&self.connection, &self.subjects, group, self.streams).await?;
+            Box::pin(ensure_jobs(&self.connection, &self.subjects, group, self.streams)).await?;
             self.lock_known().insert(jobs);
         }
         Ok(())
@@ -225,10 +226,13 @@ impl ClusterShared {
 
     /// Subscribes to the results of the jobs of this program that have no key, once.
     pub(crate) async fn subscribe_results(&self) -> Result<(), ConnectError> {
+        if self.results_subscription.initialized() {
+            return Ok(());
+        }
         let subject = self.subjects.done_of(&self.instance);
         let waiters = self.results.clone();
         let answer: RequestHandler = Arc::new(move |message| {
-            waiters.deliver(message);
+            drop(waiters.deliver(message));
             None
         });
         self.subscribe(&self.results_subscription, subject, answer, "subscribe to the results").await
@@ -239,10 +243,8 @@ impl ClusterShared {
         let subject = format!("{}.*", self.call_inbox);
         let waiters = self.calls.clone();
         let answer: RequestHandler = Arc::new(move |message| {
-            if waiters.deliver(message) {
-                return None;
-            }
-            // The caller has dropped the call before this message has arrived. `Accepted` is answered with a request to end the call.
+            // The caller may have dropped the call before this message has arrived. `Accepted` is answered with a request to end the call then.
+            let message = waiters.deliver(message)?;
             let state = message.headers.as_ref().and_then(State::of);
             (state == Some(State::Accepted)).then(|| end_of_call(&message.subject))
         });

@@ -179,18 +179,21 @@ impl<In: 'static, Out: DeserializeOwned + Send + 'static> Submit<In, Out> {
             }
         };
         let signature = function.signature();
-        let mut headers = HeaderMap::new();
         let job = JobHeaders {
             function: signature.name().to_owned(),
             fingerprint: signature.fingerprint(),
             attempts,
             backoff,
         };
-        job.write(&mut headers);
-        headers.insert(MESSAGE_ID, &*id.tokens());
-        headers.insert(SUBMITTER, &*shared.name);
-        headers.insert(SPAWNED_AT, &*spawned_at.to_string());
-        write_carried(&mut headers, &carried).map_err(|size| SubmitError::Carried { size })?;
+        // Made anew for each try: usually there is one, and a copy takes as long.
+        let headers = || {
+            let mut headers = HeaderMap::new();
+            job.write(&mut headers);
+            headers.insert(SUBMITTER, &*shared.name);
+            headers.insert(SPAWNED_AT, &*spawned_at.to_string());
+            write_carried(&mut headers, &carried).map_err(|size| SubmitError::Carried { size })?;
+            Ok(headers)
+        };
         // If this future is dropped, a job without a key is cancelled, because no program would know its id. A job with a key may have another
         // submitter as well.
         let unfinished = (!id.is_keyed()).then(|| CancelOnDrop::new(shared.clone(), id.clone()));
@@ -210,21 +213,23 @@ async fn publish(
     cluster: &Cluster,
     group: &Arc<str>,
     id: &JobId,
-    mut headers: HeaderMap,
+    headers: impl Fn() -> Result<HeaderMap, SubmitError>,
     payload: Bytes,
     limit: Duration,
 ) -> Result<bool, SubmitError> {
     let shared = &cluster.shared;
     let subject = shared.subjects.of("job", id);
+    let mut message_id = id.tokens();
     let deadline = Instant::now() + limit;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let sent =
-            publish_to_stream(&shared.connection, &subject, headers.clone(), payload.clone(), left.min(TRY_LIMIT));
+        let mut headers = headers()?;
+        headers.insert(MESSAGE_ID, &*message_id);
+        let sent = publish_to_stream(&shared.connection, &subject, headers, payload.clone(), left.min(TRY_LIMIT));
         let error = match sent.await {
             // The stream has lost the job, but recognizes its message id. With another id, it keeps the job.
             Ok(true) if id.is_keyed() && is_lost(shared, id).await.unwrap_or(false) => {
-                headers.insert(MESSAGE_ID, &*format!("{}.{:x}", id.tokens(), fastrand::u64(..)));
+                message_id = format!("{}.{:x}", id.tokens(), fastrand::u64(..));
                 continue;
             }
             Ok(is_known) => return Ok(is_known),

@@ -54,13 +54,13 @@ impl Waiters {
         Waiter { number, unread, waiters: self.clone() }
     }
 
-    /// Passes a message on to its wait. Returns whether the wait still exists.
-    pub(crate) fn deliver(&self, message: &Message) -> bool {
+    /// Passes a message on to its wait. Returns the message if its wait does not exist any more.
+    pub(crate) fn deliver(&self, message: Message) -> Option<Message> {
         let number = message.subject.as_str().rsplit('.').next().and_then(|number| number.parse().ok());
-        let Some(number) = number else { return false };
+        let Some(number) = number else { return Some(message) };
         // Delivered under the lock: after `close`, no message is on its way.
         let waiters = self.lock();
-        let Some(unread) = waiters.get(&number).cloned() else { return false };
+        let Some(unread) = waiters.get(&number).cloned() else { return Some(message) };
         // A heartbeat is kept only if no other message is unread, because each message shows that the node is alive. So a program whose threads
         // are blocked does not collect heartbeats.
         // An outcome may have the payload of a heartbeat, but has a state.
@@ -72,7 +72,7 @@ impl Waiters {
             // Runs a user waker, which may drop the wait, or panic.
             contain(|| unread.delivered.notify_one());
         }
-        true
+        None
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Unread>>> {
@@ -88,11 +88,15 @@ impl Unread {
 
 impl Queue {
     /// Adds a message, unless there is no room for it or there are `limit` messages. Returns whether it was added.
-    fn push(&mut self, message: &Message, limit: usize) -> bool {
+    fn push(&mut self, message: Message, limit: usize) -> bool {
         let bytes = self.bytes + message.payload.len();
         let has_room = self.messages.is_empty() || bytes <= MAX_BYTES && self.messages.len() < limit;
         if has_room {
-            self.messages.push_back(message.clone());
+            if self.messages.is_empty() {
+                // A job gets one message, and a queue that grows by itself has room for four.
+                self.messages.reserve_exact(1);
+            }
+            self.messages.push_back(message);
             self.bytes = bytes;
         }
         has_room
@@ -152,15 +156,15 @@ mod tests {
         let waiters = Arc::new(Waiters::default());
         let mut waiter = waiters.add();
         for _ in 0..1000 {
-            assert!(waiters.deliver(&message(None, HEARTBEAT)));
+            assert!(waiters.deliver(message(None, HEARTBEAT)).is_none());
         }
         let mut done = HeaderMap::new();
         done.insert(STATE, State::Done.as_str());
-        assert!(waiters.deliver(&message(Some(done), HEARTBEAT)));
+        assert!(waiters.deliver(message(Some(done), HEARTBEAT)).is_none());
         let mut unread = waiter.close();
         assert_eq!(unread.len(), 2);
         assert_eq!(State::of(&unread.pop_back().unwrap().headers.unwrap()), Some(State::Done));
-        assert!(!waiters.deliver(&message(None, HEARTBEAT)));
+        assert!(waiters.deliver(message(None, HEARTBEAT)).is_some());
     }
 
     #[test]
@@ -170,7 +174,7 @@ mod tests {
         // The answer of a node with some hundred functions is as long.
         let answer = message(None, &[b' '; 20_000]);
         for _ in 0..1000 {
-            assert!(waiters.deliver(&answer));
+            assert!(waiters.deliver(answer.clone()).is_none());
         }
         assert_eq!(waiter.close().len(), 1000);
     }
@@ -181,10 +185,10 @@ mod tests {
         let waiters = Arc::new(Waiters::default());
         let mut waiter = waiters.add();
         for _ in 0..100 {
-            assert!(waiters.deliver(&message(None, LARGE)));
+            assert!(waiters.deliver(message(None, LARGE)).is_none());
         }
         assert_eq!(waiter.next().now_or_never().map(|message| message.payload.len()), Some(LARGE.len()));
-        assert!(waiters.deliver(&message(None, LARGE)), "there is room again");
+        assert!(waiters.deliver(message(None, LARGE)).is_none(), "there is room again");
         assert_eq!(waiter.close().len(), MAX_BYTES / LARGE.len());
     }
 }

@@ -9,7 +9,7 @@ use async_nats::client::{PublishErrorKind, RequestErrorKind};
 use async_nats::connection::State;
 use async_nats::{Client, HeaderMap, Message, Request};
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
@@ -18,7 +18,7 @@ use super::keep_alive::{KeepAliveGuard, KeepAliveKind, KeepAlives};
 use super::net_error::NetError;
 use super::permission_errors::{LatestErrors, PermissionErrors};
 use super::reply_subject::ReplySubject;
-use super::thread::{Command, MessageHandler, OutgoingMessage, RequestHandler};
+use super::thread::{Command, MessageHandler, OutgoingMessage, RequestHandler, StartFuture};
 
 /// How long a message or a subscription waits for room in the queue of the client, which may be full while the client connects again.
 const SEND_LIMIT: Duration = Duration::from_millis(2500);
@@ -32,7 +32,7 @@ pub(crate) struct Connection {
     pub(super) client: Client,
     pub(super) commands: mpsc::UnboundedSender<Command>,
     /// What the thread runs beside the commands.
-    pub(super) futures: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
+    pub(super) starts: mpsc::UnboundedSender<StartFuture>,
     /// The thread, if the client lives there as well. `None` for a client that the user has connected.
     pub(super) client_thread: Option<ThreadId>,
     /// When the client has connected last. `None` before the first connection.
@@ -143,43 +143,16 @@ impl Connection {
         payload: Bytes,
         limit: Duration,
     ) -> Result<Message, NetError> {
+        let (client, permission_errors, subject) = (self.client.clone(), self.permission_errors(), subject.to_owned());
+        let request = move || send_request(client, permission_errors, subject, headers, payload, limit);
         if self.client_thread.is_none_or(|client| client == thread::current().id()) {
-            return self.request_here(subject, headers, payload, limit).await;
+            return request().await;
         }
         let (answered, answer) = oneshot::channel();
-        let (connection, subject) = (self.clone(), subject.to_owned());
-        self.run(async move {
-            let _ = answered.send(connection.request_here(&subject, headers, payload, limit).await);
+        self.run(move || async move {
+            let _ = answered.send(request().await);
         });
         answer.await.unwrap_or(Err(NetError::Ended))
-    }
-
-    async fn request_here(
-        &self,
-        subject: &str,
-        headers: HeaderMap,
-        payload: Bytes,
-        limit: Duration,
-    ) -> Result<Message, NetError> {
-        let mut permission_errors = self.permission_errors();
-        let size = message_size(&headers, &payload);
-        let mut request = Request::new().payload(payload).timeout(None);
-        if !headers.is_empty() {
-            request = request.headers(headers);
-        }
-        // The limit of the client itself would not include the wait for room in its queue, which may be full while it connects again.
-        let answer = timeout(limit, self.client.send_request(subject.to_owned(), request));
-        let answer = tokio::select! {
-            answer = answer => answer.map_err(|_| NetError::Silent)?,
-            error = permission_errors.next_about(subject) => return Err(NetError::Denied(error)),
-        };
-        answer.map_err(|error| match error.kind() {
-            RequestErrorKind::NoResponders => NetError::NoResponders,
-            RequestErrorKind::MaxPayloadExceeded => NetError::TooLarge { size, limit: self.max_payload() },
-            // The request has no limit in the client, so this error means that the client has ended.
-            RequestErrorKind::Other => NetError::Ended,
-            _ => NetError::Broken(error.to_string().into()),
-        })
     }
 
     /// Publishes with a subject for answers.
@@ -266,8 +239,13 @@ impl Connection {
     }
 
     /// Runs a future on the thread of the connection, to its end or to that of the connection. The future must not block, nor run user code.
-    pub(crate) fn run(&self, future: impl Future<Output = ()> + Send + 'static) {
-        let _ = self.futures.send(Box::pin(future));
+    ///
+    /// The thread calls `start`, and so allocates the future that it later frees: the allocator takes a lock to free memory of another thread.
+    pub(crate) fn run<F>(&self, start: impl FnOnce() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let _ = self.starts.send(Box::new(move || start().boxed()));
     }
 
     /// Renews a lease, or sends heartbeats, to `subject`, until the guard is dropped. Requests the end of the run through `cancellation` if
@@ -283,10 +261,39 @@ impl Connection {
         if has_to_wake {
             let _ = self.commands.send(Command::KeepAlive);
             // The thread may have to wait for room in the queue of the client before it takes a command, but looks at the table now.
-            self.run(std::future::ready(()));
+            self.run(|| std::future::ready(()));
         }
         guard
     }
+}
+
+/// Sends a request from the thread of the client.
+async fn send_request(
+    client: Client,
+    mut permission_errors: PermissionErrors,
+    subject: String,
+    headers: HeaderMap,
+    payload: Bytes,
+    limit: Duration,
+) -> Result<Message, NetError> {
+    let size = message_size(&headers, &payload);
+    let mut request = Request::new().payload(payload).timeout(None);
+    if !headers.is_empty() {
+        request = request.headers(headers);
+    }
+    // The limit of the client itself would not include the wait for room in its queue, which may be full while it connects again.
+    let answer = timeout(limit, client.send_request(subject.clone(), request));
+    let answer = tokio::select! {
+        answer = answer => answer.map_err(|_| NetError::Silent)?,
+        error = permission_errors.next_about(&subject) => return Err(NetError::Denied(error)),
+    };
+    answer.map_err(|error| match error.kind() {
+        RequestErrorKind::NoResponders => NetError::NoResponders,
+        RequestErrorKind::MaxPayloadExceeded => NetError::TooLarge { size, limit: client.max_payload() },
+        // The request has no limit in the client, so this error means that the client has ended.
+        RequestErrorKind::Other => NetError::Ended,
+        _ => NetError::Broken(error.to_string().into()),
+    })
 }
 
 /// Returns the size of a message as the server counts it: that of the payload, and of the headers in the form in which they are sent.

@@ -53,7 +53,7 @@ async fn adopt(client: Client, servers: &str) -> Result<Connection, ConnectError
     let (connected, connects) = watch::channel(Some(Instant::now()));
     let (_, permission_errors) = watch::channel(LatestErrors::default());
     let (commands, receiver) = mpsc::unbounded_channel();
-    let (futures, received_futures) = mpsc::unbounded_channel();
+    let (starts, received_starts) = mpsc::unbounded_channel();
     let keep_alives = Arc::<KeepAlives>::default();
     let renewed = keep_alives.clone();
     let served = client.clone();
@@ -70,11 +70,11 @@ async fn adopt(client: Client, servers: &str) -> Result<Connection, ConnectError
             }
         };
         tokio::select! {
-            () = serve(served, receiver, received_futures, renewed) => {}
+            () = serve(served, receiver, received_starts, renewed) => {}
             () = watch => {}
         }
     })?;
-    Ok(Connection { client, commands, futures, client_thread: None, connects, permission_errors, keep_alives })
+    Ok(Connection { client, commands, starts, client_thread: None, connects, permission_errors, keep_alives })
 }
 
 async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectError> {
@@ -94,7 +94,7 @@ async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectErr
         });
     let servers: Arc<str> = without_secrets(&options.servers).into();
     let (commands, receiver) = mpsc::unbounded_channel();
-    let (futures, received_futures) = mpsc::unbounded_channel();
+    let (starts, received_starts) = mpsc::unbounded_channel();
     let keep_alives = Arc::<KeepAlives>::default();
     let renewed = keep_alives.clone();
     let (result, wait) = oneshot::channel();
@@ -102,7 +102,7 @@ async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectErr
         match tokio::time::timeout(limit, client_options.connect(addresses)).await {
             Ok(Ok(client)) => {
                 if result.send(Ok(client.clone())).is_ok() {
-                    serve(client, receiver, received_futures, renewed).await;
+                    serve(client, receiver, received_starts, renewed).await;
                 }
             }
             Ok(Err(error)) => drop(result.send(Err(Some(error)))),
@@ -118,7 +118,7 @@ async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectErr
         Err(_) => return Err(ConnectError::Thread(Arc::new(io::Error::other("the thread has ended")))),
     };
     check_version(&client)?;
-    Ok(Connection { client, commands, futures, client_thread, connects, permission_errors, keep_alives })
+    Ok(Connection { client, commands, starts, client_thread, connects, permission_errors, keep_alives })
 }
 
 /// Starts a thread with a tokio runtime of its own, which runs a future to its end. The future is not a task of the calling runtime, because it has

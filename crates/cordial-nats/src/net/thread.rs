@@ -24,7 +24,7 @@ const SWEEP: Duration = Duration::from_millis(100);
 const NEXT_SWEEP: Duration = Duration::from_millis(10);
 
 /// Computes the answer to a request. Runs on the thread of the connection, so it must not block.
-pub(crate) type RequestHandler = Arc<dyn Fn(&Message) -> Option<Bytes> + Send + Sync>;
+pub(crate) type RequestHandler = Arc<dyn Fn(Message) -> Option<Bytes> + Send + Sync>;
 
 /// Takes each message of a subscription. Runs on the thread of the connection, so it must not block.
 pub(crate) type MessageHandler = Box<dyn FnMut(Message) + Send>;
@@ -69,6 +69,9 @@ pub(super) enum Command {
     Flush(oneshot::Sender<()>),
 }
 
+/// Makes a future that the thread runs. Called on the thread.
+pub(super) type StartFuture = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
+
 /// What the thread does at the same time: a future for each subscription and each flush, and those of `Connection::run`.
 type RunningFutures = FuturesUnordered<BoxFuture<'static, ()>>;
 
@@ -85,7 +88,7 @@ enum Executed {
 pub(super) async fn serve(
     client: Client,
     mut commands: mpsc::UnboundedReceiver<Command>,
-    mut futures: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
+    mut starts: mpsc::UnboundedReceiver<StartFuture>,
     keep_alives: Arc<KeepAlives>,
 ) {
     let inbox = client.new_inbox();
@@ -116,9 +119,9 @@ pub(super) async fn serve(
             command = commands.recv(), if executing.is_none() => {
                 let Some(command) = command else { break };
                 let confirm_to = confirmations.is_none().then(|| format!("{inbox}.>"));
-                executing = Some(execute(client.clone(), command, confirm_to).boxed());
+                executing = Some(execute(client.clone(), command, confirm_to));
             }
-            Some(future) = futures.recv() => running.push(future),
+            Some(start) = starts.recv() => running.push(start()),
             Some(confirmation) = next(&mut confirmations) => keep_alives.confirm(&confirmation),
             Some(()) = running.next() => {}
         }
@@ -135,18 +138,12 @@ async fn next(subscriber: &mut Option<Subscriber>) -> Option<Message> {
 }
 
 /// `confirm_to` is the subject of the confirmations of renewals; `None` if there is a subscription to it.
-async fn execute(client: Client, command: Command, confirm_to: Option<String>) -> Executed {
+///
+/// Each command has a future of its own, because that of `Publish` is the most frequent one, and smaller than the others.
+fn execute(client: Client, command: Command, confirm_to: Option<String>) -> BoxFuture<'static, Executed> {
     match command {
-        Command::Publish(OutgoingMessage { subject, reply, headers, payload }) => {
-            // An error means that the client has ended, or that the message is too large, which the caller has checked.
-            let _ = match reply {
-                Some(reply) => client.publish_with_reply_and_headers(subject, reply, headers, payload).await,
-                None if headers.is_empty() => client.publish(subject, payload).await,
-                None => client.publish_with_headers(subject, headers, payload).await,
-            };
-            Executed::Nothing
-        }
-        Command::Subscribe { subject, queue, handler, drain, subscribed } => {
+        Command::Publish(message) => publish(client, message).boxed(),
+        Command::Subscribe { subject, queue, handler, drain, subscribed } => async move {
             let subscriber = match queue {
                 Some(queue) => client.queue_subscribe(subject, queue).await,
                 None => client.subscribe(subject).await,
@@ -162,29 +159,47 @@ async fn execute(client: Client, command: Command, confirm_to: Option<String>) -
                 }
             }
         }
-        Command::OnRequest { subject, handler, until, subscribed } => match client.subscribe(subject).await {
-            Ok(subscriber) => {
-                let _ = subscribed.send(Ok(()));
-                Executed::Running(answer_requests(client, subscriber, handler, until).boxed())
+        .boxed(),
+        Command::OnRequest { subject, handler, until, subscribed } => async move {
+            match client.subscribe(subject).await {
+                Ok(subscriber) => {
+                    let _ = subscribed.send(Ok(()));
+                    Executed::Running(answer_requests(client, subscriber, handler, until).boxed())
+                }
+                Err(error) => {
+                    let _ = subscribed.send(Err(not_subscribed(&error)));
+                    Executed::Nothing
+                }
             }
-            Err(error) => {
-                let _ = subscribed.send(Err(not_subscribed(&error)));
-                Executed::Nothing
+        }
+        .boxed(),
+        Command::KeepAlive => async move {
+            match confirm_to {
+                Some(subject) => client.subscribe(subject).await.map_or(Executed::Nothing, Executed::Confirmations),
+                None => Executed::Nothing,
             }
-        },
-        Command::KeepAlive => match confirm_to {
-            Some(subject) => client.subscribe(subject).await.map_or(Executed::Nothing, Executed::Confirmations),
-            None => Executed::Nothing,
-        },
-        // The flush runs beside further commands, because it lasts until a server is connected.
-        Command::Flush(flushed) => Executed::Running(
-            async move {
+        }
+        .boxed(),
+        // Not awaited here: it lasts until a server is connected, and further commands have to be executed meanwhile.
+        Command::Flush(flushed) => {
+            let flush = async move {
                 let _ = client.flush().await;
                 let _ = flushed.send(());
-            }
-            .boxed(),
-        ),
+            };
+            std::future::ready(Executed::Running(flush.boxed())).boxed()
+        }
     }
+}
+
+async fn publish(client: Client, message: OutgoingMessage) -> Executed {
+    let OutgoingMessage { subject, reply, headers, payload } = message;
+    // An error means that the client has ended, or that the message is too large, which the caller has checked.
+    let _ = match reply {
+        Some(reply) => client.publish_with_reply_and_headers(subject, reply, headers, payload).await,
+        None if headers.is_empty() => client.publish(subject, payload).await,
+        None => client.publish_with_headers(subject, headers, payload).await,
+    };
+    Executed::Nothing
 }
 
 fn not_subscribed(error: &SubscribeError) -> NetError {
@@ -255,7 +270,8 @@ async fn answer_requests(
             _ = &mut until => return,
             message = subscriber.next() => {
                 let Some(message) = message else { return };
-                if let Some(payload) = handler(&message) && let Some(reply) = message.reply {
+                let reply = message.reply.clone();
+                if let Some(payload) = handler(message) && let Some(reply) = reply {
                     let _ = client.publish(reply, payload).await;
                 }
             }

@@ -13,8 +13,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::Message;
-use bytes::Bytes;
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
@@ -123,12 +121,9 @@ impl PullConsumer {
         while n_missing > 0 {
             let batch = n_missing.min(self.limits.batch);
             n_missing -= batch;
-            let request = json!({
-                "batch": batch,
-                "expires": u64::try_from(expires.as_nanos()).unwrap_or(u64::MAX),
-                "idle_heartbeat": u64::try_from(heartbeat.as_nanos()).unwrap_or(u64::MAX),
-            });
-            let request = Bytes::from(request.to_string());
+            // Written by hand: there is a request for each job, and a value of `serde_json` has an allocation for each field.
+            let (expires, heartbeat) = (expires.as_nanos(), heartbeat.as_nanos());
+            let request = format!(r#"{{"batch":{batch},"expires":{expires},"idle_heartbeat":{heartbeat}}}"#).into();
             shared.connection.publish_with_reply(subject.clone(), self.inbox.clone(), request).await?;
         }
         Ok(())

@@ -188,7 +188,7 @@ impl JobRun {
         match result.map_err(without_values) {
             Ok(bytes) => {
                 let outcome = fitting(shared, Outcome::from_result(Ok(bytes)));
-                self.go_on_in_thread(|run| run.hand_over(number, State::Done, outcome));
+                self.go_on_in_thread(move |run| run.hand_over(number, State::Done, outcome));
             }
             Err(exit) if number < limit => {
                 contain(|| debug!(target: "cordial::fleet", job = %id, attempt = number, %exit, "attempt_failed"));
@@ -263,15 +263,14 @@ impl JobRun {
 
     /// Does the rest on the thread of the connection, so that the slot is free when the caller returns. No user code runs any more, and on
     /// a worker of the runtime, each answer of the server would have to wake another thread.
-    fn go_on_in_thread<F>(self, rest: impl FnOnce(JobRun) -> F)
+    fn go_on_in_thread<F>(self, rest: impl FnOnce(JobRun) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let hand_over = self.node.begin_hand_over();
         let connection = self.shared.connection.clone();
-        let rest = rest(self);
-        connection.run(async move {
-            rest.await;
+        connection.run(move || async move {
+            rest(self).await;
             drop(hand_over);
         });
     }
@@ -283,7 +282,7 @@ impl JobRun {
             || warn!(target: "cordial::fleet", job = %id, function = job.function, attempts = number, reason, "dead_letter"),
         );
         let outcome = fitting(&self.shared, outcome);
-        self.go_on_in_thread(|run| async move {
+        self.go_on_in_thread(move |run| async move {
             let JobRun { shared, id, headers, input, cancellation, .. } = &run;
             let mut state = State::Dead;
             while let Err(error) = add_dead_letter(shared, id, headers, input, number, last.as_ref(), &reason).await {
@@ -306,14 +305,18 @@ impl JobRun {
     async fn hand_over(self, number: u32, state: State, mut outcome: Bytes) {
         let JobRun { shared, node, id, job, cancellation, delivery, registered, lease, .. } = self;
         let subject = shared.subjects.of("result", &id);
-        let mut headers = HeaderMap::new();
-        headers.insert(STATE, state.as_str());
-        headers.insert(NODE, &*node.name);
-        headers.insert(ATTEMPT_HEADER, &*number.to_string());
-        write_maker(&mut headers, &job);
+        // Made anew for each try: usually there is one, and a copy takes as long.
+        let headers = || {
+            let mut headers = HeaderMap::new();
+            headers.insert(STATE, state.as_str());
+            headers.insert(NODE, &*node.name);
+            headers.insert(ATTEMPT_HEADER, &*number.to_string());
+            write_maker(&mut headers, &job);
+            headers
+        };
         let mut is_replaced = false;
         loop {
-            let sent = publish_to_stream(&shared.connection, &subject, headers.clone(), outcome.clone(), RESULT_LIMIT);
+            let sent = publish_to_stream(&shared.connection, &subject, headers(), outcome.clone(), RESULT_LIMIT);
             match sent.await {
                 Ok(_) => break,
                 Err(error) if error.is_second_of_subject() => {
