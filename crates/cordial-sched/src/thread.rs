@@ -12,6 +12,18 @@ pub(crate) use kernel_id::{KernelId, kernel_id};
 #[cfg(target_os = "linux")]
 mod kernel_id;
 
+/// A value with a destructor.
+struct Destructible;
+
+impl Drop for Destructible {
+    fn drop(&mut self) {}
+}
+
+thread_local! {
+    /// Its first use in a thread registers the destructors of the thread, for which glibc allocates.
+    static REGISTERS_DESTRUCTORS: Destructible = const { Destructible };
+}
+
 /// Starts a thread that calls `body`.
 ///
 /// `body` is boxed, so that the code of the standard library that starts a thread is compiled once, and not for each closure.
@@ -41,6 +53,8 @@ pub(crate) fn spawn<T: Send + 'static>(
     }
     let (running, runs) = channel::<()>();
     let thread = builder.spawn(move || {
+        // Nothing in the thread maps as much after this.
+        REGISTERS_DESTRUCTORS.with(|_| {});
         drop(running);
         body()
     })?;

@@ -24,6 +24,9 @@ pub(crate) fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> 
     system::check_room_for_thread()?;
     let (running, runs) = channel::<()>();
     builder.spawn(move || {
+        // Its first use in a thread registers destructors, for which glibc maps up to 128 MiB for a moment. Nothing maps as much later.
+        thread_local!(static DESTRUCTIBLE: Vec<u8> = const { Vec::new() });
+        DESTRUCTIBLE.with(|_| {});
         drop(running);
         body();
     })?;
