@@ -200,11 +200,11 @@ fn a_program_with_too_few_files_names_the_limit_to_raise() {
 #[test]
 fn every_size_of_the_address_space_runs_all_items_or_is_refused() {
     limit_processors(2);
-    // Below the first number, there is no room for the program and the C library, and no code of the program runs.
+    // Below the first number, there is no room for the program, the C library and the options of `map`.
     let starts = |mib: &u32| {
         let kib = mib * 1024;
-        let mut version = shell(&format!(r#"ulimit -v {kib}; exec "$0" --version"#));
-        version.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+        let mut help = shell(&format!(r#"ulimit -v {kib}; exec "$0" map --help"#));
+        help.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
     };
     let first = (16..=64).step_by(2).find(starts).expect("64 MiB have room for the program");
     for mib in (first..=64).step_by(2).chain((72..=256).step_by(8)) {
