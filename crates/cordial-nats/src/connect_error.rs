@@ -150,7 +150,8 @@ impl fmt::Display for ConnectError {
             ),
             ConnectError::NoLeader { what } => write!(
                 f,
-                "the request to {what} failed: no server of JetStream answers, or the servers have no leader at the moment"
+                "the request to {what} failed: no server of JetStream answers, or the servers have no leader at the moment; \
+                 check that more than half of the servers run, and that JetStream is enabled on them"
             ),
             ConnectError::Ended { what } => write!(f, "the request to {what} failed: {CONNECTION_ENDED}"),
             ConnectError::Thread(error) => {

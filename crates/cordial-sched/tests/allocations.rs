@@ -1,4 +1,5 @@
 //! Operations that allocate nothing, or leave nothing allocated. These tests are a binary of their own, because they count with a global allocator.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 use std::future::poll_fn;
 use std::num::NonZeroU32;

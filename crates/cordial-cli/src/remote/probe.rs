@@ -22,22 +22,28 @@ pub(super) fn probe_all(hosts: &[&Host], directory: &Path) -> Vec<Result<usize, 
         .enumerate()
         .map(|(n, host)| {
             let log = directory.join(format!("probe{n}"));
-            (start(host, &log), log)
+            let (program, child) = start(host, &log);
+            (program, child, log)
         })
         .collect();
-    started.into_iter().map(|(child, log)| finish(child, &log)).collect()
+    started.into_iter().map(|(program, child, log)| finish(&program, child, &log)).collect()
 }
 
-fn start(host: &Host, log: &Path) -> io::Result<Child> {
+/// Starts the command that asks a machine. Returns the name of its program as well.
+fn start(host: &Host, log: &Path) -> (String, io::Result<Child>) {
     let words: Vec<OsString> = match host.connect(log, &in_sh(LINE.as_bytes())) {
         Some(Ok(words)) => words,
         _ => ["sh", "-c", LINE].map(OsString::from).to_vec(),
     };
-    Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    (words[0].to_string_lossy().into_owned(), command.spawn())
 }
 
-fn finish(child: io::Result<Child>, log: &Path) -> Result<usize, String> {
-    let output = child.and_then(Child::wait_with_output).map_err(|error| io_error::describe(&error))?;
+fn finish(program: &str, child: io::Result<Child>, log: &Path) -> Result<usize, String> {
+    let output = child
+        .and_then(Child::wait_with_output)
+        .map_err(|error| format!("cannot start {program}: {}", io_error::describe(&error)))?;
     let printed = String::from_utf8_lossy(&output.stdout);
     // The number comes last, because a login script may print something before it.
     match printed.split_whitespace().last().map(str::parse::<usize>) {
@@ -45,7 +51,7 @@ fn finish(child: io::Result<Child>, log: &Path) -> Result<usize, String> {
         _ => Err(reason(log).unwrap_or_else(|| {
             let stderr = String::from_utf8_lossy(&output.stderr);
             let line = stderr.lines().rfind(|line| !line.trim().is_empty());
-            line.map_or_else(|| format!("ssh: {}", output.status), |line| line.trim().to_owned())
+            line.map_or_else(|| format!("{program}: {}", output.status), |line| line.trim().to_owned())
         })),
     }
 }

@@ -66,14 +66,6 @@ impl Placeholder {
         }
     }
 
-    /// Returns the part of the values for which the placeholder stands; `None` if it stands for no value.
-    pub(super) fn part(self) -> Option<Part> {
-        match self {
-            Placeholder::Values(part) | Placeholder::Value(_, part) => Some(part),
-            Placeholder::Index | Placeholder::Slot => None,
-        }
-    }
-
     /// Returns whether the placeholder stands for a number of its own, and not for a value.
     pub(super) fn is_number(self) -> bool {
         matches!(self, Placeholder::Index | Placeholder::Slot)

@@ -84,7 +84,12 @@ impl ShellLine {
                 display::quoted(line)
             ));
         }
-        let is_argument = |piece: &ShellPiece| matches!(piece, ShellPiece::Placeholder(placeholder, _) if placeholder.part() == Some(Part::Whole));
+        // A position from the end, such as {-1}, is a variable in any case.
+        let is_argument = |piece: &ShellPiece| match piece {
+            ShellPiece::Placeholder(Placeholder::Values(part), _) => *part == Part::Whole,
+            ShellPiece::Placeholder(Placeholder::Value(position, part), _) => position.0 > 0 && *part == Part::Whole,
+            _ => false,
+        };
         let changed = &pieces[arguments_change_at.unwrap_or(pieces.len()).min(pieces.len())..];
         if syntax.has_many_values() && changed.iter().any(is_argument) {
             return Err(format!(

@@ -31,6 +31,11 @@ fn a_value_that_an_item_does_not_have_is_no_word() {
     ]);
 }
 
+#[test]
+fn a_position_from_the_end_may_follow_a_change_of_the_arguments() {
+    check_outputs(&[(&["--shell", "set -- a; echo {-1} {-2} $1", ":::", "x", ":::", "y"], b"", b"y x a\n")]);
+}
+
 /// As for GNU parallel. A value would get quotes of its own there, but a number needs none.
 #[test]
 fn a_number_may_be_inside_quotes() {

@@ -184,6 +184,15 @@ fn a_host_that_cannot_be_reached_is_left_out() {
 }
 
 #[test]
+fn a_program_for_ssh_that_cannot_be_started_is_named() {
+    let dir = TestDir::new();
+    let program = dir.path("no-ssh").display().to_string();
+    let result = crate::harness::run(&["map", "-S", "there", "--ssh", &program, "echo", ":::", "1"], b"");
+    let message = format!("the host there is left out: cannot start {program}: No such file or directory\n");
+    assert!(result.status == 255 && result.stderr.contains(&message), "{}", result.stderr);
+}
+
+#[test]
 fn the_items_of_a_host_that_fails_run_on_others() {
     let Some(mut servers) = Servers::start(2) else { return };
     let script = r#"touch "$2/$1.$PPID"; while [ ! -e "$2/go" ]; do sleep 0.05; done; echo $1"#;

@@ -226,7 +226,7 @@ fn a_writer_whose_write_has_failed_or_was_dropped_writes_no_more() {
         failed.write(&[7; 300_000]).await.unwrap_err();
         limit_stream(&client, "OBJ_cordial-files", "max_msg_size", -1).await;
         let mut dropped = cluster.create_object("a").await.unwrap();
-        assert!(dropped.write(&[7; 300_000]).now_or_never().is_none(), "it waits for the server");
+        assert!(dropped.write(&vec![7; 32 << 20]).now_or_never().is_none(), "it waits for the server");
         for mut writer in [failed, dropped] {
             let error = writer.write(b"x").await.unwrap_err().to_string();
             assert!(error.contains("an earlier write of it failed or was dropped"), "{error}");

@@ -58,17 +58,18 @@ pub(super) fn has_room_for_first_threads() -> bool {
     getrlimit(Resource::As).current.is_none_or(|max| has_room_within(max, BYTES_OF_THREAD + BYTES_OF_START))
 }
 
-/// Returns memory that leaves the address space too little room for the heap of a thread, if the heap and this many threads together do
-/// not fit, and the threads alone do. A thread that starts without a heap maps memory for each of its allocations until there is room.
+/// Returns memory that leaves the address space too little room for the heap of one more thread, if the heaps that fit into it would leave
+/// too little for this many threads. A thread that starts without a heap maps memory for each of its allocations until there is room.
 pub(super) fn fill_room_for_heap(n_threads: usize) -> Vec<u8> {
     let mut memory = Vec::new();
     let left = getrlimit(Resource::As).current.and_then(|max| max.checked_sub(address_space_in_use()?));
     let needed = BYTES_OF_THREAD.saturating_mul(n_threads as u64).saturating_add(BYTES_OF_START);
-    // Less than the heap, so that the stack of the first thread does not have to be known.
-    let beside_heap = left.and_then(|left| left.checked_sub(BYTES_OF_HEAP)).filter(|bytes| *bytes < needed);
-    if let Some(beside_heap) = beside_heap.filter(|_| needed < BYTES_OF_HEAP) {
-        // If it fails, there is no room for the heap either.
-        let _ = memory.try_reserve_exact((beside_heap + 1) as usize);
+    let Some(left) = left.filter(|_| needed < BYTES_OF_HEAP) else { return memory };
+    // Less than a heap, so that the stacks that are mapped before the heaps do not have to be known.
+    let beside_heaps = left % BYTES_OF_HEAP;
+    if (1..=n_threads as u64).contains(&(left / BYTES_OF_HEAP)) && beside_heaps < needed {
+        // If it fails, there is no room for that many heaps either.
+        let _ = memory.try_reserve_exact((beside_heaps + 1) as usize);
     }
     memory
 }
