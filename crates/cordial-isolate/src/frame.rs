@@ -7,8 +7,8 @@
 //!  worker ──► pool    Ready: no body      Done: outcome      Stuck: no body
 //! ```
 //!
-//! The length is checked before memory for the body is allocated. Arguments and results stand first in their bodies, so that they are
-//! taken out without a copy.
+//! The length is checked before memory for the body is allocated. The argument or the result is the first part of a body: cutting off
+//! what follows it needs no copy.
 
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
@@ -23,7 +23,7 @@ use crate::kernel::NO_SIGNAL;
 /// The length of a header.
 pub(crate) const HEADER: usize = 13;
 
-/// How many bytes a frame may have in addition to its argument or result.
+/// How many bytes the body of a frame may have in addition to the argument or the result.
 pub(crate) const MAX_EXTRA: usize = 64 << 10;
 
 /// How much is read at once while the length of a frame is not known.
@@ -38,7 +38,7 @@ pub(crate) enum Kind {
     Stop = 2,
     /// Exit: no call will come.
     Retire = 3,
-    /// The worker takes calls.
+    /// The worker is ready for calls.
     Ready = 4,
     /// A call has ended.
     Done = 5,
@@ -59,7 +59,7 @@ impl Kind {
 pub(crate) struct Preface {
     pub(crate) name: String,
     pub(crate) fingerprint: u64,
-    /// The values of the caller that travel with the call.
+    /// The values and the trace context that the caller sends along with the argument.
     pub(crate) carried: Carried,
 }
 
@@ -94,14 +94,14 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Returns a frame. The caller limits the length of the body.
+    /// Returns a frame. The length of the body must fit into a `u32`: the caller limits it.
     pub(crate) fn new(kind: Kind, call: u64, body: Vec<u8>) -> Outgoing {
         Outgoing::with_tail(kind, call, body, Vec::new())
     }
 
     /// Returns the frame of a call.
     pub(crate) fn call(call: u64, input: Vec<u8>, preface: &Preface) -> Outgoing {
-        // A preface holds names, numbers and bytes, and has no `Serialize` that fails.
+        // Serializing a preface cannot fail, because it consists of texts, numbers and bytes.
         let mut tail = postcard::to_stdvec(preface).unwrap_or_default();
         let length = u32::try_from(tail.len()).unwrap_or(u32::MAX);
         tail.extend_from_slice(&length.to_le_bytes());
@@ -117,8 +117,8 @@ impl Outgoing {
         Outgoing { head, body, tail, sent: 0 }
     }
 
-    /// Sends as much as the socket takes, and returns whether the whole frame is sent. With [`SendFlags::DONTWAIT`], the frame may be
-    /// sent in several calls.
+    /// Sends as much as the socket accepts, and returns whether the whole frame is sent. With [`SendFlags::DONTWAIT`], one `send` may
+    /// send only a part of the frame: the next `send` continues after that part.
     pub(crate) fn send(&mut self, socket: impl AsFd, flags: SendFlags) -> io::Result<bool> {
         let total = HEADER + self.body.len() + self.tail.len();
         while self.sent < total {
@@ -187,18 +187,18 @@ pub(crate) enum Received {
 pub(crate) struct Incoming {
     /// The largest body.
     max: usize,
-    /// The bytes that were read and belong to no frame yet, from `start` to `end`.
+    /// A buffer. Its bytes from `start` to `end` were read and are not yet part of a frame.
     chunk: Box<[u8; CHUNK]>,
     start: usize,
     end: usize,
-    /// Whether the last read has taken all that the socket had: then a read right after it would find nothing.
+    /// Whether the last read has emptied the socket. A read right after it would find nothing.
     is_drained: bool,
-    /// The header of a frame whose body is incomplete, and the part of the body that was read.
+    /// A frame with the part of its body that was read so far, and the length of the whole body.
     partial: Option<(Frame, usize)>,
 }
 
 impl Incoming {
-    /// `max` is the largest argument or result.
+    /// `max` is the length in bytes of the largest argument or result.
     pub(crate) fn new(max: usize) -> Incoming {
         let max = max.saturating_add(MAX_EXTRA);
         Incoming { max, chunk: Box::new([0; CHUNK]), start: 0, end: 0, is_drained: false, partial: None }
@@ -252,7 +252,7 @@ impl Incoming {
         }
     }
 
-    /// Returns whether the next frame was read already, with the last one.
+    /// Returns whether all bytes of the next frame were read already, so that [`receive`](Incoming::receive) returns it without a read.
     pub(crate) fn has_frame(&self) -> bool {
         let read = &self.chunk[self.start..self.end];
         let length = |header: &[u8; HEADER]| u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;

@@ -5,16 +5,17 @@ use std::io::{self, ErrorKind};
 use crate::pipe::{Block, BlockBytes, ItemInput};
 use crate::system::InputPipe;
 
-/// Writes the blocks of a command to its input, and closes the input. It is not an error if the command closes its input first.
+/// Writes all blocks of a command to the input of the command, and closes the input. A command that closes its input before it has read
+/// all blocks is not an error.
 ///
 /// # Errors
 ///
-/// When the pipe cannot be written for another reason, or the file of a block cannot be read; `UnexpectedEof` when that file has
+/// When the pipe cannot be written for another reason, or the file of a block cannot be read. The kind is `UnexpectedEof` if that file has
 /// become shorter.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future closes the input. A part of the blocks may have been written by then.
+/// Dropping the future closes the input. Some of the blocks may have been written before.
 pub(super) async fn feed(pipe: Option<InputPipe>, input: Option<&ItemInput>) -> io::Result<()> {
     let (Some(mut pipe), Some(input)) = (pipe, input) else { return Ok(()) };
     if let Some(block) = input.block()

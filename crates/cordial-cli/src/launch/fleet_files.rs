@@ -1,4 +1,4 @@
-//! Where the commands on a fleet run, and the files that are sent there and come back.
+//! The directories of the commands on a fleet, the files that are sent to them, and the files that are fetched from them.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,9 +18,9 @@ const DELETE_LIMIT: Duration = Duration::from_secs(2);
 /// The directory in which commands run, on the machines of the workers.
 #[derive(Debug)]
 pub(crate) enum FleetDirectory {
-    /// It has to exist there.
+    /// A directory that has to exist on each machine.
     Shared(Vec<u8>),
-    /// It is made there if it is missing. A relative path begins in the login directory.
+    /// A directory that a worker creates if it is missing. A relative path is relative to the login directory.
     Made(Vec<u8>),
     /// Each item has a directory of its own.
     Own,
@@ -33,7 +33,7 @@ pub(crate) struct FleetFilesConfig {
     pub(crate) sent: Vec<CommandTemplate>,
     pub(crate) returned: Vec<CommandTemplate>,
     pub(crate) is_cleaned: bool,
-    /// The names and values of variables of the environment that are copied.
+    /// The names and the values of the environment variables that the commands get from this machine.
     pub(crate) variables: Vec<(String, Vec<u8>)>,
 }
 
@@ -43,8 +43,8 @@ pub(crate) struct FleetFiles {
     /// The name of the run. The names of objects, and of directories that belong to one item, contain it.
     run: String,
     archiver: Archiver,
-    /// The objects of the files that are the same for all items, which are sent once. There is a cell for each entry of
-    /// `config.sent`. The cell of an entry that depends on the item or the slot stays empty.
+    /// The files that are the same for all items. Each of them is sent once. There is a cell for each entry of `config.sent`. The cell
+    /// of an entry that depends on the item or the slot stays empty.
     common: Vec<OnceCell<Vec<SentFile>>>,
 }
 
@@ -59,7 +59,7 @@ impl FleetFiles {
         }
     }
 
-    /// Returns the directory of an item, and the variables that are copied.
+    /// Returns the directory in which the command of an item runs, and the environment variables that it gets from this machine.
     pub(super) fn place(&self, item: &Item) -> (Vec<u8>, &[(String, Vec<u8>)]) {
         let directory = match &self.config.directory {
             FleetDirectory::Shared(directory) | FleetDirectory::Made(directory) => directory.clone(),
@@ -68,12 +68,12 @@ impl FleetFiles {
         (directory, &self.config.variables)
     }
 
-    /// Sends the files of an item. `None` if the directory is shared.
+    /// Sends the files of an item. Sends nothing and returns `None` if the directory is shared.
     ///
     /// # Errors
     ///
-    /// When the name of a file cannot be filled in, the file is not there or cannot be packed, or the server does not keep it.
-    /// Objects that were sent before stay on the server until they expire.
+    /// When the placeholders in the name of a file cannot be replaced, the file does not exist or cannot be packed, or the server does
+    /// not store it. Objects that were stored before the error stay on the server until they expire.
     ///
     /// # Cancel safety
     ///
@@ -128,11 +128,12 @@ impl FleetFiles {
         Ok(sent)
     }
 
-    /// Fetches the files that come back, and deletes their objects. The object of a file that cannot be unpacked stays.
+    /// Fetches the files that a worker has sent back, and deletes their objects. The object of a file that cannot be unpacked stays on the
+    /// server until it expires.
     ///
     /// # Errors
     ///
-    /// When a file that has come back cannot be unpacked, or a file of a successful command has not come back.
+    /// When a file that was sent back cannot be unpacked, or the worker could not send back a file of a successful command.
     pub(super) async fn fetch(
         &self,
         fleet: &Fleet,
@@ -149,7 +150,7 @@ impl FleetFiles {
                     let unpacked = self.archiver.unpack(&fleet.cluster, object, &base).await;
                     unpacked.map_err(|why| format!("cannot return the file {}: {why}", path_of(file).display()))
                 }
-                // A command that has failed may not have made its files.
+                // It is no error if a failed command has not written its files.
                 Err(_) if reply.ended != CommandEnd::Exited(0) => Ok(()),
                 Err(why) => Err(why.clone()),
             };
@@ -162,14 +163,14 @@ impl FleetFiles {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Deletes the files that were sent for one item.
+    /// Deletes the objects that were sent for one item.
     pub(super) async fn delete_sent(&self, fleet: &Fleet, files: &CommandFiles) {
         for file in &files.sent {
             self.delete(fleet, &file.object).await;
         }
     }
 
-    /// Deletes the files that were sent for all items.
+    /// Deletes the objects that were sent once for all items.
     pub(crate) async fn delete_common(&self, fleet: &Fleet) {
         for file in self.common.iter().filter_map(OnceCell::get).flatten() {
             self.delete(fleet, &file.object).await;

@@ -12,7 +12,7 @@ use crate::text::io_error;
 /// The default of `--block`, in bytes, as in GNU parallel.
 const DEFAULT_BLOCK_BYTES: usize = 1024 * 1024;
 
-/// Checks that the options of `--pipe` are given only with it.
+/// Checks that a run without `--pipe` has no option that only `--pipe` uses.
 ///
 /// # Errors
 ///
@@ -29,8 +29,8 @@ pub(super) fn check_without_pipe(options: &MapOptions) -> Result<(), String> {
     }
 }
 
-/// Returns the syntax of the command: it may have `{#}` and `{%}`, and no item is appended. The placeholders of items are
-/// recognized only to be refused.
+/// Returns the syntax of a command with `--pipe`: the command may contain `{#}` and `{%}`, and no item is appended to it. The syntax knows the
+/// placeholders for items too, so that [`block_options`] can refuse them.
 ///
 /// # Errors
 ///
@@ -46,7 +46,7 @@ pub(super) fn block_syntax(options: &MapOptions) -> Result<Syntax, String> {
     Ok(syntax)
 }
 
-/// Checks the options of `--pipe`, and returns where the input is, and how it is cut.
+/// Checks the options of a run with `--pipe`, and returns where the input comes from, and how it is cut into blocks.
 ///
 /// # Errors
 ///

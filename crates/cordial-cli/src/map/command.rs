@@ -17,13 +17,13 @@ pub(super) struct GivenCommand {
     kind: CommandKind,
     /// Whether words that look like operators of a shell are arguments (`-q`).
     is_quoted: bool,
-    /// The option that gives a command several items, such as `-n`, if `-I` is given as well.
+    /// The option, such as `-n`, that gives a command several items. Set only if `-I` is given as well.
     grouped_without_append: Option<&'static str>,
 }
 
 enum CommandKind {
     Words,
-    /// The words, with a space between two of them, are a line for this shell.
+    /// The words, joined by spaces, are a line for this shell.
     Line(Shell),
     /// There are no words: each item is a line for this shell.
     ItemIsLine(Shell),
@@ -34,7 +34,7 @@ impl GivenCommand {
     ///
     /// # Errors
     ///
-    /// A message, when `--shell-path` names no shell that can be used, or when an option for several items is given without words.
+    /// A message, when the shell of `--shell-path` cannot be used, or when there is no command and an option gives several items to a command.
     pub(super) fn new(words: Vec<Vec<u8>>, options: &MapOptions) -> Result<GivenCommand, String> {
         let given_shell = match &options.launch.shell_path {
             Some(path) => Some(Shell::new(system::argument_bytes(path.clone())?)?),
@@ -45,7 +45,7 @@ impl GivenCommand {
             || matches!(&words[..], [only] if !options.other.quote && is_line(only, options));
         let shell_for = |calls_function: &dyn Fn(&[u8]) -> bool| match &given_shell {
             Some(shell) => shell.clone(),
-            // Functions are exported in a form that only bash reads.
+            // Bash exports functions in a form that only bash reads.
             None if system::exported_functions().iter().any(|name| calls_function(name)) => Shell::bash(),
             None if options.remote.is_used() || options.fleet.nats.is_some() => Shell::sh(),
             None => Shell::default_sh(),
@@ -72,8 +72,8 @@ impl GivenCommand {
     ///
     /// # Errors
     ///
-    /// A message, when a placeholder is not supported or stands where it cannot be replaced, when a word was meant for a shell, or
-    /// when a line needs bash.
+    /// A message, when a placeholder is not supported or is at a place where it cannot be replaced, when a word looks like an operator of a
+    /// shell, or when a line needs bash and the default shell is another one.
     pub(super) fn template(&self, syntax: &Syntax) -> Result<CommandTemplate, String> {
         let takes_no_item = || !self.words.iter().any(|word| syntax.has_placeholder(word) || word.contains(&b'$'));
         if let Some(option) = self.grouped_without_append.filter(|_| takes_no_item()) {
@@ -139,7 +139,8 @@ fn is_line(word: &[u8], options: &MapOptions) -> bool {
         options.workdir.as_deref().unwrap_or(Path::new("")).join(name)
     };
     if word.contains(&b'/') {
-        // The path of a program may contain a blank. So may the directory in a word such as `my tools/{}`, where the item is the program.
+        // The path of a program may contain a blank. In a word such as `my tools/{}`, the item names the program, and the directory may
+        // contain a blank.
         let fixed = word.iter().position(|&byte| byte == b'{').map_or(word, |at| &word[..at]);
         let directory = fixed.iter().rposition(|&byte| byte == b'/').map_or(&b""[..], |at| &fixed[..at]);
         !(path(word).is_file() || has_line_bytes(directory) && path(directory).is_dir())
@@ -148,7 +149,7 @@ fn is_line(word: &[u8], options: &MapOptions) -> bool {
     }
 }
 
-/// Returns whether a text has this name as a word.
+/// Returns whether `text` contains `name` as a whole word.
 fn has_word(text: &[u8], name: &[u8]) -> bool {
     let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte));
     let starts = text.windows(name.len()).enumerate().filter(|(_, part)| *part == name).map(|(start, _)| start);

@@ -1,4 +1,4 @@
-//! The options for other machines, checked against the other options.
+//! Checks the options for other machines, and that they agree with the rest of the options.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::system;
 use crate::template::{CommandTemplate, Syntax};
 use crate::text::io_error;
 
-/// Connects to the machines, if there are any. For a dry run that needs no machine, only the options are checked.
+/// Connects to the machines, if any are given. With `needs_hosts` false, as for a dry run that needs no machine, only checks the options.
 ///
 /// # Errors
 ///
@@ -24,7 +24,7 @@ pub(super) fn remote(
 ) -> Result<Option<RemoteCommands>, String> {
     let given = &options.remote;
     if !given.is_used() {
-        // The other options need no check: files are here already, and commands inherit all variables.
+        // Without -S, the options for files and variables need no check: the files are on this machine, and commands inherit all variables.
         return Ok(None);
     }
     let refused = [
@@ -92,7 +92,7 @@ pub(super) fn remote(
     if !needs_hosts {
         return config.check_hosts().map(|()| None);
     }
-    // The run has not begun, so nothing else prints.
+    // The run has not begun, so nothing else prints at the same time.
     RemoteCommands::new(config, |message| print_message(format_args!("{message}"))).map(Some)
 }
 
@@ -118,11 +118,11 @@ pub(super) fn refuse_placeholder(workdir: &Path, syntax: &Syntax) -> Result<(), 
     }
 }
 
-/// Returns the name and the value of a variable that is copied.
+/// Returns the name and the value of a variable that `--env` copies to the other machines.
 ///
 /// # Errors
 ///
-/// A message, when it is not the name of a variable, or when the environment has no such variable.
+/// A message, when `name` is not the name of a variable, is that of a function of bash, or when the environment has no such variable.
 pub(super) fn variable(name: &OsString) -> Result<(Vec<u8>, Vec<u8>), String> {
     let shown = name.to_string_lossy();
     let bytes = system::argument_bytes(name.clone())?;
@@ -146,7 +146,7 @@ fn is_name(name: &[u8]) -> bool {
         && name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Returns the file with the hosts that GNU parallel reads for `..`.
+/// Returns the path of the file from which GNU parallel reads the hosts of `..`.
 fn default_file() -> PathBuf {
     system::login_directory().unwrap_or_default().join(".parallel/sshloginfile")
 }

@@ -1,4 +1,4 @@
-//! Prints outcomes in the order of the calls, and counts them.
+//! Prints outcomes in the order in which `print` is called, and counts them.
 //!
 //! If standard output cannot be written, the run ends. If standard error cannot be written, the run continues: the exit
 //! status still counts failures, and there is nowhere to report the error.
@@ -23,7 +23,7 @@ use crate::stop::halt::HaltCounter;
 use crate::system;
 use crate::text::display::ERASE_BAR;
 
-/// The size of the buffer of standard output in bytes. Small outputs are written together while further ones are ready.
+/// The size of the buffer of standard output in bytes. While further outputs are ready, small ones are collected in it and written together.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// How the output of a finished item is printed.
@@ -46,7 +46,7 @@ pub(crate) struct Printer<O, E> {
     is_quiet: bool,
     /// Whether both outputs are the same terminal or file.
     has_one_screen: bool,
-    /// What was written last where the bar is drawn.
+    /// The last byte that was written to the terminal or file on which the bar is drawn. The bytes of the bar do not count.
     last: LastByte,
     progress: ProgressDisplay,
     summary: Summary,
@@ -54,7 +54,7 @@ pub(crate) struct Printer<O, E> {
     /// caller can see whether the outputs are being read.
     printed: Arc<AtomicU64>,
     failures: FailureLines,
-    /// The error if the held lines of the item that is printed next could not be read.
+    /// Why the held lines of an item could not be read. The outcome of this item is printed next.
     held_error: Option<io::Error>,
 }
 
@@ -92,7 +92,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         self.summary.exit_reason(end, halt)
     }
 
-    /// Prints the output of a finished item, and a message if the item failed, unless the item was not run or the run is quiet.
+    /// Prints the output of a finished item. If the item was run and failed, also prints a message, except in a quiet run.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
             if self.has_one_screen {
                 self.failures.add_capture(&mut outcome.stdout);
             }
-            // An object is printed to standard output.
+            // A JSON object contains the standard error of the item, and is printed to standard output.
             if self.has_one_screen || format != Format::Json {
                 self.failures.add_capture(&mut outcome.stderr);
             }
@@ -132,7 +132,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
             };
             fail_if_unreadable(printed, &mut outcome)?;
             if outcome.stderr.length() > 0 {
-                // On a terminal, standard output appears before standard error.
+                // So that standard output appears before standard error on a terminal.
                 self.flush().await?;
                 let printed = match &tag {
                     Some(tag) => copy_tagged(&mut outcome.stderr, tag, &mut self.stderr).await,
@@ -215,7 +215,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         Ok(())
     }
 
-    /// Prints a command to standard output, and a newline. The tag is printed before each line of the command.
+    /// Prints a command and a newline to standard output. The tag is printed before each line of the command.
     ///
     /// # Errors
     ///
@@ -269,7 +269,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         }
     }
 
-    /// Prints a part of the bar to standard error. If that cannot be written, no bar is visible.
+    /// Prints the bar, or the text that erases it, to standard error. Ignores an error: then no bar is visible.
     async fn draw(&mut self, text: &str) {
         let stderr = self.stderr.uncounted();
         if stderr.write_all(text.as_bytes()).await.is_ok() {
@@ -291,8 +291,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         }
     }
 
-    /// Prints the summary. Prints nothing in a quiet run, nor if all items were run and none has failed. Repeats the messages about
-    /// failed items if they have scrolled away.
+    /// Prints the summary, unless the run is quiet, or all items were run and succeeded. Repeats the messages about failed items if they
+    /// have scrolled away.
     ///
     /// # Cancel safety
     ///
@@ -320,7 +320,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     }
 }
 
-/// Returns an error of the output, which ends the run. An error of the capture only makes the item fail, if it had succeeded.
+/// Returns the error if an output of this program cannot be written: it ends the run. If the captured output of the item cannot be read,
+/// makes the item fail, and the run continues. An item that has failed already keeps its failure.
 fn fail_if_unreadable(printed: Result<(), CopyError>, outcome: &mut Outcome) -> io::Result<()> {
     match printed {
         Ok(()) => {}

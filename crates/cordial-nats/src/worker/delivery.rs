@@ -1,7 +1,7 @@
 //! `Delivery`: a job that the server has delivered, until it is acknowledged or given back.
 //!
 //! The answers are JetStream's: `+ACK` removes the job, `-NAK` gives it back at once or after a delay, `+TERM` removes a
-//! message that is not a job. Without an answer, and without renewals of the lease, the server delivers the job again.
+//! message that is not a job. If there is no answer before the lease runs out, the server delivers the job again.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,13 +15,14 @@ use crate::net::{CancelReason, CancellationToken, OutgoingMessage, ReplySubject}
 /// A delivery that was neither acknowledged nor given back. Dropping it gives the job back at once, unless its lease has run out or the client
 /// is not connected.
 ///
-/// A server takes `-NAK` of any delivery of a job, also of an earlier one. So a job is not given back after its lease has run
-/// out: another worker may have it then, and a third one would get it as well.
+/// The server accepts `-NAK` for every delivery of a job, not only for the latest one. So a delivery whose lease has run out is not given
+/// back: another worker may have the job by then, and the `-NAK` would deliver it to a third one.
 pub(super) struct Delivery {
     shared: Arc<ClusterShared>,
-    /// Where the answer goes. Taken when the delivery ends, so that no other delivery of the job is taken over afterwards.
+    /// The subject of the answer. It is taken when this delivery ends. Then a later delivery of the same job cannot replace the subject any
+    /// more, and is handled as a delivery of its own.
     reply: Arc<ReplySubject>,
-    /// Says whether the lease is over.
+    /// Knows whether the lease has run out, and why the run was ended.
     cancellation: Arc<CancellationToken>,
 }
 
@@ -34,12 +35,12 @@ impl Delivery {
         Delivery { shared, reply, cancellation }
     }
 
-    /// Acknowledges or ends the delivery with one of JetStream's answers.
+    /// Ends the delivery with one of JetStream's answers.
     pub(super) fn settle(self, answer: &'static str) {
         self.answer(Bytes::from_static(answer.as_bytes()));
     }
 
-    /// Gives the job back, to be delivered again after a delay, under the same conditions as a drop.
+    /// Gives the job back, so that the server delivers it again after a delay. Sends nothing if a drop would not give the job back.
     pub(super) fn give_back_after(self, delay: Duration) {
         if self.may_give_back() {
             self.answer(nak(delay));
@@ -48,20 +49,21 @@ impl Delivery {
         }
     }
 
-    /// Ends the delivery of a run that was ended before it had a result. If the worker stops, the job is given back at once. Otherwise nothing is
-    /// sent: the lease has run out, or the job is cancelled.
+    /// Ends a delivery whose run was ended before it had a result. If the reason is that the worker stops, the job is given back at once.
+    /// Otherwise nothing is sent, because the lease has run out or the job is cancelled.
     pub(super) fn abandon(self) {
         if self.cancellation.reason() != Some(CancelReason::WorkerStops) {
             self.leave();
         }
     }
 
-    /// Sends nothing for the delivery.
+    /// Ends the delivery without an answer.
     pub(super) fn leave(self) {
         drop(self.reply.take());
     }
 
-    /// Returns whether the job may be given back. Without a connection, the answer would arrive when the lease may have run out.
+    /// Returns whether the job may be given back. While the client is not connected, it may not: the lease may have run out before the answer
+    /// reaches the server.
     fn may_give_back(&self) -> bool {
         !self.cancellation.is_lease_expired() && self.shared.connection.is_connected()
     }
@@ -83,10 +85,10 @@ impl Drop for Delivery {
     }
 }
 
-/// Gives a delivered job back at once. A late one is left to its lease.
+/// Gives a received job back at once. Sends nothing for a late job: its lease may have run out already.
 pub(super) fn give_back(shared: &Arc<ClusterShared>, received: ReceivedJob) {
     let ReceivedJob { reply, is_late, cancellation, lease, .. } = received;
-    // Renewals end before the job is given back: the next worker has the lease then.
+    // The renewals have to end first: after the job is given back, the lease belongs to the next worker.
     drop(lease);
     if let Some(reply) = reply
         && !is_late
@@ -100,17 +102,17 @@ fn nak(delay: Duration) -> Bytes {
     Bytes::from(format!("-NAK {{\"delay\": {}}}", delay.as_nanos()))
 }
 
-/// What the subject for acknowledgements says of a delivery.
+/// What is read from the acknowledgement subject of a delivery.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct DeliveryInfo {
-    /// How often the message was delivered, with this one.
+    /// How many times the message was delivered, this delivery included.
     pub(super) delivery: u32,
-    /// When the server has stored the message: the same in each delivery.
+    /// When the server stored the message, in nanoseconds since 1970. The same for all deliveries of the message.
     pub(super) submitted: String,
 }
 
 impl DeliveryInfo {
-    /// Returns whether the server has stored the message longer ago than this, by the clocks of both machines.
+    /// Returns whether the server stored the message more than `age` ago. Compares the clock of the server with that of this machine.
     pub(super) fn is_older_than(&self, age: Duration) -> bool {
         let Ok(submitted) = self.submitted.parse() else { return false };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -118,9 +120,9 @@ impl DeliveryInfo {
     }
 }
 
-/// Reads the subject for acknowledgements. `None` if it is another subject.
+/// Reads an acknowledgement subject. `None` if `ack` is another subject.
 ///
-/// It is `$JS.ACK.STREAM.CONSUMER.DELIVERED.NUMBER.NUMBER.TIME.…`, with nine tokens, or has `DOMAIN.ACCOUNT` before the stream.
+/// The form is `$JS.ACK.STREAM.CONSUMER.DELIVERED.NUMBER.NUMBER.TIME.…`, with nine tokens, or has `DOMAIN.ACCOUNT` before the stream.
 pub(super) fn delivery_info(ack: &str) -> Option<DeliveryInfo> {
     let tokens: Vec<&str> = ack.split('.').collect();
     let at = if tokens.len() == 9 { 4 } else { 6 };

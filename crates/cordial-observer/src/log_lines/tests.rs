@@ -4,7 +4,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use super::{LogLines, MAX_BYTES, MAX_LINE};
 use crate::clock::Clock;
 
-/// Runs a future in a simulation, with a subscriber that has the layer.
+/// Runs a future in a simulation whose tracing subscriber has `LogLines` as a layer. Returns that layer and the output of the future.
 fn logged<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> (LogLines, T) {
     let lines = LogLines::new();
     let subscriber = tracing_subscriber::registry().with(lines.clone());

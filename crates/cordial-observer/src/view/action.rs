@@ -11,13 +11,13 @@ pub struct ActionRequest {
     pub kind: ActionKind,
     /// The process.
     pub pid: String,
-    /// How long a process that has opted in to graceful shutdown gets before it is killed: 5000 by default, and 60000 for any larger number.
-    /// The kinds that kill, and the restart, ignore it.
+    /// The grace time in milliseconds: a process that has opted in to graceful shutdown and has not ended after this time is killed. 5000 by
+    /// default. A number above 60000 counts as 60000. Only [`ActionKind::ShutDown`] and [`ActionKind::ShutDownSubtree`] use the grace time.
     #[serde(default)]
     pub grace_ms: Option<u64>,
 }
 
-/// What an action does. Each is a right of its own.
+/// What an action does. The program allows each kind separately.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,11 +43,11 @@ pub struct ActionAnswer {
     pub result: String,
     /// The result, for programs.
     pub outcome: ActionResult,
-    /// Whether every process of the action has ended.
+    /// Whether every process that the action was to end has ended.
     pub ended: bool,
-    /// How many processes of the action have not ended yet.
+    /// How many of the processes that the action was to end have not ended yet.
     pub left: usize,
-    /// How long the action has taken, until this answer.
+    /// How long the action has taken until this answer, in milliseconds.
     pub took_ms: u64,
 }
 
@@ -56,13 +56,13 @@ pub struct ActionAnswer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionResult {
-    /// Every process of the action has ended.
+    /// Every process that the action was to end has ended.
     Ended,
     /// A process has not ended yet: it was killed and waits for a thread or for its children, or the restart of a child takes longer than 10 s.
     Ending,
     /// A process is in a poll that does not return: it ends when the poll returns.
     InPoll,
-    /// There is no process with this pid: it had ended before, or a restart has ended it and could not start the child again.
+    /// There is no process with this pid: it had ended before the action, or the restart has ended it and could not start the child again.
     Gone,
     /// The action is not possible with this process.
     Impossible,
@@ -78,7 +78,7 @@ impl ActionKind {
         ActionKind::Restart,
     ];
 
-    /// Returns its name in the JSON.
+    /// Returns the name of the kind in the JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -49,9 +49,9 @@ impl<S: Server> ServerRef<S> {
     /// |---|---|
     /// | the reply | the handler, or the task of a [`Later`](crate::server::Later), has returned it |
     /// | [`Exit::Timeout`] | the limit has passed. Its text says what the server was doing: this message or another one, its `Later`, its start, or the wait for a restart |
-    /// | [`Exit::Refused`] | the message was not handled: the server had ended before the call and is not restarted, stops before it gets to the message, or was refused by the runtime; or the program has forked |
-    /// | an [`Exit::Error`] that says so | the server ended without a crash, after it had begun to handle the message |
-    /// | an [`Exit::Error`] that says so | the server calls itself |
+    /// | [`Exit::Refused`] | the message was not handled: the server had ended before the call and is not restarted, stops before it gets to the message, or was refused by the runtime; or this process was forked from the program |
+    /// | an [`Exit::Error`] with this reason | the server ended without a crash, after it had begun to handle the message |
+    /// | an [`Exit::Error`] with this reason | the server calls itself |
     /// | the exit of the server | the server crashed after it had begun to handle the message, or crashed while the message waited and is not restarted |
     /// | the exit of the task | the task of a `Later` has ended without a value |
     ///
@@ -107,8 +107,8 @@ impl<S: Server> ServerRef<S> {
         }
     }
 
-    /// Stops the server, and waits for the end of its process, whose exit is [`Exit::Normal`] unless it has to be killed. The message in
-    /// hand is finished, [`stopping`](Server::stopping) runs, and messages that are still in the mailbox are answered with
+    /// Stops the server, and waits for the end of its process, whose exit is [`Exit::Normal`] unless it has to be killed. The message
+    /// that is being handled is finished, [`stopping`](Server::stopping) runs, and messages that are still in the mailbox are answered with
     /// [`Refusal::ServerStopped`](crate::Refusal::ServerStopped). When the grace time of the server is over, the process is killed; the
     /// report then names it.
     ///
@@ -124,12 +124,13 @@ impl<S: Server> ServerRef<S> {
     ///
     /// # Elixir
     ///
-    /// `GenServer.stop/1`. There, the messages that were sent before are handled first. Here, casts that are still in the mailbox are
-    /// dropped: await a [`call`](ServerRef::call) before the stop, which is answered after all messages that were sent before it.
+    /// `GenServer.stop/1`. There, the messages that were sent before the stop are handled first. Here, casts that are still in the mailbox
+    /// are dropped. To have them handled, await a [`call`](ServerRef::call) first: the server handles it after all casts that were sent
+    /// before it.
     pub async fn stop(&self) -> StopReport {
         let shared = &self.0;
         if shared.runtime.is_forked() {
-            // The process of the server has stayed in the parent process of the fork.
+            // The server runs only in the program from which this process was forked.
             return StopReport::default();
         }
         let own_supervisor = shared.own_supervisor().clone();
@@ -153,15 +154,15 @@ impl<S: Server> ServerRef<S> {
         report
     }
 
-    /// Returns the pid of the process that is running, or else of the last one. If none was started, or in a process that was forked
-    /// from the program, returns a pid that no process has.
+    /// Returns the pid of the running process of the server, or of the last one if none is running. If no process was started yet, and in
+    /// a process that was forked from the program, returns a pid that no process has.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.0.pid()
     }
 
-    /// Waits until the process that is running has ended, and returns its exit. If none is running, returns the exit of the last
-    /// one, or why none was started.
+    /// Waits until the running process of the server has ended, and returns its exit. If none is running, returns the exit of the last
+    /// one, or the reason why none was started.
     ///
     /// # Cancel safety
     ///

@@ -14,12 +14,12 @@
 //! - `try_source`: a source that can fail.
 //! - `window`: which item may start, and which result is next. Pure: no tasks, no time.
 //! - `spawner`: starts the processes of items. Task supervisors have a spawner of their own.
-//! - `item_future`: the future of an item, which is polled only once if the timeout is zero.
+//! - `item_future`: wraps the future of an item, and polls it only once if the timeout is zero.
 //! - `completions`: the queue in which processes deliver their results to the consumer.
 //! - `deadlines`: timeouts of attempts, and delays before retries. Kills and abandons processes.
 //! - `in_flight`: the items without a result, each in a slot: queued, running, or in a backoff.
 //! - `active`: the items, the results and the counters of a stream that was polled and has not ended.
-//! - `async_stream`: the public type. `setters` has its options, `constructors` the functions of `Task` that return one.
+//! - `async_stream`: the public type. `setters`: its methods that set options. `constructors`: the functions of `Task` that return a stream.
 //! - `poll`: one poll of the stream. `consume`: `next`, `collect`, `partition`.
 
 mod failure;

@@ -8,13 +8,13 @@ use crate::process::{Recipient, RuntimeHandle, Spawn};
 
 /// Starts the processes of a stream.
 pub(crate) trait Spawner {
-    /// The room for one process. Dropping it leaves the room to others.
+    /// The room for one process. Dropping the permit makes the room free for others.
     type Permit;
 
-    /// Returns `Ready` when one more process may start.
+    /// Returns `Ready`, with a permit, when there is room for one more process.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Self::Permit>;
 
-    /// Ends the wait of `poll_ready`, if there is one, because no process is to start.
+    /// Gives up a wait that `poll_ready` has begun. Called when no process is to start any more, so that others can have the room.
     fn stop_waiting(&mut self);
 
     /// Starts a process on `runtime`. `spawn` has the location where the stream was created, and the label of the item. `recipient`

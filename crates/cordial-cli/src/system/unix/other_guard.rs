@@ -1,9 +1,11 @@
-//! There is no guard: commands keep running when `cordial` is killed by SIGKILL.
+//! The guard on a Unix other than Linux, where there is none: commands keep running when `cordial` is killed by SIGKILL.
 
 use std::fs::File;
 use std::io;
 use std::process::{Child, ExitCode};
 
+/// Fails, because this system has no guard.
+///
 /// # Errors
 ///
 /// Always.

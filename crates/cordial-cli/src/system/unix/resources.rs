@@ -1,5 +1,4 @@
-//! Resources of the machine and the user: load, free memory, priority, the number of commands that may run at once, and the login
-//! directory.
+//! The load, the memory and the limits of the machine, the priority of programs, and the login directory of the user.
 
 use std::fs;
 use std::io;
@@ -8,10 +7,10 @@ use std::path::PathBuf;
 use nix::unistd::{User, getuid};
 use rustix::process::{Resource, getrlimit, nice};
 
-/// How many files may be open besides those of the commands.
+/// How many files this program may have open in addition to the files of the commands.
 const OWN_FILES: u64 = 64;
 
-/// As `OWN_FILES`, on a system where few files may be open. Then few commands run at once, on few threads.
+/// The least number that takes the place of `OWN_FILES` if the limit on open files is low. Then few commands run at once, on few threads.
 const FEWEST_OWN_FILES: u64 = 25;
 
 /// The number of files for each command without `--pipe`: the read ends of two pipes, one file that reports its exit, and two
@@ -24,7 +23,7 @@ const BYTES_OF_THREAD: u64 = 3 << 20;
 /// The address space that glibc takes for the heap of a thread.
 const BYTES_OF_HEAP: u64 = 64 << 20;
 
-/// The address space that is kept for allocations: one that fails ends the program.
+/// The address space that is kept free for allocations. An allocation that fails ends the program.
 const BYTES_OF_ALLOCATIONS: u64 = 8 << 20;
 
 /// Returns the largest number of commands that may run at once within the limit on open files, and within half of the limit on
@@ -53,7 +52,7 @@ pub(crate) fn check_room_for_thread() -> io::Result<()> {
     let Some(limit) = getrlimit(Resource::As).current else { return Ok(()) };
     let has_room = match kibibytes("/proc/self/status", "VmSize:") {
         Ok(used) => is_room_for_thread(limit.saturating_sub(used << 10)),
-        // Without `/proc`, this many bytes are allocated and freed again.
+        // Without `/proc`, the check is whether an allocation of this size succeeds. It is freed at once.
         Err(_) => {
             let wanted = usize::try_from(BYTES_OF_THREAD + BYTES_OF_HEAP + BYTES_OF_ALLOCATIONS);
             wanted.is_ok_and(|wanted| Vec::<u8>::new().try_reserve_exact(wanted).is_ok())
@@ -69,19 +68,19 @@ pub(crate) fn check_room_for_thread() -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::OutOfMemory, message))
 }
 
-/// Returns whether this many free bytes of address space are enough for a thread, and for allocations afterwards.
+/// Returns whether `free` bytes of address space are enough for a thread, and for allocations after its start.
 fn is_room_for_thread(free: u64) -> bool {
     let Some(rest) = free.checked_sub(BYTES_OF_THREAD) else { return false };
-    // The thread takes a heap before its last stack, and does without one if there is no room.
+    // The heap of the thread is mapped before the stack of its signal handlers. If there is no room for the heap, the thread runs without it.
     rest.checked_sub(BYTES_OF_HEAP).unwrap_or(rest) >= BYTES_OF_ALLOCATIONS
 }
 
-/// The bytes that are left for the variables that each command gets in addition, for the path of its program, and for the first line of a
-/// script, which names another program.
+/// The bytes that are reserved for what `max_words_bytes` cannot count: the variables that only the commands get, the path of the program,
+/// and the program that the first line of a script names.
 const ROOM_FOR_OTHER_WORDS: u64 = 8 << 10;
 
-/// Returns how many bytes the words of a command may have, beside its environment, if each word counts with the byte that ends it and with
-/// a pointer. A command with more may be refused by the system.
+/// Returns how many bytes the words of a command may have. Each word counts with its NUL byte and a pointer, and the environment of this
+/// program is already subtracted. The system may refuse a command with more bytes.
 pub(crate) fn max_words_bytes() -> usize {
     let variables = std::env::vars_os().map(|(name, value)| name.len() + value.len() + 2 + size_of::<usize>());
     let environment: usize = variables.sum();
@@ -146,14 +145,14 @@ pub(crate) fn total_memory() -> io::Result<u64> {
     kibibytes("/proc/meminfo", "MemTotal:").map(|kib| kib << 10)
 }
 
-/// Returns the number of the line of a file that begins with a name.
+/// Finds the line that begins with `name` in a file, and returns the number in this line, which is in KiB.
 fn kibibytes(path: &str, name: &str) -> io::Result<u64> {
     let text = fs::read_to_string(path)?;
     let number = text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));
     number.and_then(|number| number.trim().parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// Returns the login directory of the user of this program, as the user database names it. `None` if the user is not there.
+/// Returns the login directory of the user of this program from the user database. `None` if the database does not contain the user.
 pub(crate) fn login_directory() -> Option<PathBuf> {
     Some(User::from_uid(getuid()).ok()??.dir)
 }

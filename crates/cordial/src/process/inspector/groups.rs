@@ -12,9 +12,9 @@ use crate::process::runtime::RuntimeHandle;
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct StreamInfo {
-    /// Its number among the streams of its runtime, from 1. No other stream gets it.
+    /// The number of the stream, from 1. No other stream of the runtime has the same number, not even later.
     pub number: u64,
-    /// The process that polled it first, if a process did.
+    /// The process that polled the stream first. `None` if it was polled outside of a process.
     pub consumer: Option<Pid>,
     /// The label of that process, if it is alive and has one.
     pub label: Option<Arc<str>>,
@@ -22,7 +22,7 @@ pub struct StreamInfo {
     pub created_at: Location,
     /// How many items may run at once.
     pub max_concurrency: usize,
-    /// How many items it has, if its source says so.
+    /// How many items the source had at the first poll, if its `size_hint` is exact.
     pub n_items: Option<usize>,
     /// How many items have started.
     pub started: usize,
@@ -38,9 +38,9 @@ pub struct StreamInfo {
     pub retried: usize,
     /// How many attempts were abandoned: killed, and still in the same poll 100 ms later.
     pub abandoned: usize,
-    /// How many results have arrived and were not taken: they wait for the consumer or for an older item.
+    /// How many results have arrived and were not taken: they wait for the consumer, or for the result of an earlier item.
     pub buffered: usize,
-    /// How long ago it was first polled, on the clock of its runtime.
+    /// How long ago the stream was first polled, on the clock of its runtime.
     pub age: Duration,
 }
 
@@ -48,27 +48,27 @@ pub struct StreamInfo {
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct TaskSetInfo {
-    /// Its number among the sets of its runtime, from 1. No other set gets it.
+    /// The number of the set, from 1. No other set of the runtime has the same number, not even later.
     pub number: u64,
-    /// The process that has spawned its first task, if a process has.
+    /// The process that spawned the first task of the set. `None` if that task was spawned outside of a process.
     pub owner: Option<Pid>,
     /// The label of that process, if it is alive and has one.
     pub label: Option<Arc<str>>,
-    /// Where its first task was spawned.
+    /// Where the first task of the set was spawned.
     pub created_at: Location,
     /// How many tasks may run at once; `None` is no limit.
     pub max_concurrency: Option<usize>,
-    /// How many tasks it has spawned.
+    /// How many tasks the set has spawned.
     pub spawned: usize,
-    /// How many of them have not ended.
+    /// How many of these tasks have not ended.
     pub running: usize,
-    /// How many have ended with a value. An inner `Err` counts as one.
+    /// How many tasks have ended with a value. If the value is a `Result`, an `Err` counts as well.
     pub succeeded: usize,
-    /// How many have ended without a value.
+    /// How many tasks have ended without a value.
     pub failed: usize,
     /// How many results have arrived and were not taken.
     pub buffered: usize,
-    /// How long ago its first task was spawned, on the clock of its runtime.
+    /// How long ago the first task of the set was spawned, on the clock of its runtime.
     pub age: Duration,
 }
 

@@ -32,7 +32,7 @@ struct StartedProcess {
     report: Option<ReportSlot>,
 }
 
-/// Receives how the start of the child has ended.
+/// What the supervisor waits for until the start of a child has ended.
 enum Ready {
     Worker(oneshot::Receiver<InitResult>),
     Supervisor(PendingStart),
@@ -60,12 +60,12 @@ enum DuringStart {
     /// The start may take long.
     Delayed,
     Call(TreeCall),
-    /// A step of the watch is due.
+    /// The next step of the [`StartWatch`] is due.
     WatchDue,
 }
 
 impl Ready {
-    /// Waits until the child has started or failed to, or until its start is delayed. Cancel safe.
+    /// Waits until the child has started or has failed to start, or until its start is delayed. Cancel safe.
     async fn wait(&mut self) -> DuringStart {
         match self {
             Ready::Worker(ready) => DuringStart::Ended(ready.await.ok()),
@@ -83,9 +83,10 @@ impl Ready {
 }
 
 impl TreeState {
-    /// Starts the next incarnation of a child and waits until it has started, until its timeout is over, or until its start is
-    /// delayed. Meanwhile, calls may terminate this child or another, or delete another. A call that starts a child waits, or is refused
-    /// if it comes from this start. A child that has failed to start has no process, or an abandoned process.
+    /// Starts the next incarnation of a child, and waits until the start has ended, has exceeded its timeout, or is delayed. During the
+    /// wait, the supervisor handles calls that terminate this child or another one, and calls that delete another one, unless an
+    /// earlier call about that child is deferred. A call that starts or restarts a child is deferred until this wait is over, or refused
+    /// if this start waits for the caller. A child that has failed to start has no process, or only an abandoned one.
     pub(super) async fn start_child(
         &mut self,
         key: u64,
@@ -156,7 +157,7 @@ impl TreeState {
         }
     }
 
-    /// Waits for the exit of a child whose start has ended, and forgets its process.
+    /// Waits for the exit of a child that has failed to start or is not needed, and then records that the child has no process.
     async fn exit_of_start(&mut self, key: u64, signals: &mut ExitSignals) -> Result<Exit, StopReason> {
         let incarnation = self.children[key].incarnation;
         let exit = signals.run_until_stopped(self.exits.next_of(key, incarnation)).await?;
@@ -183,8 +184,9 @@ impl TreeState {
         self.children.set_status(key, status);
     }
 
-    /// Handles a call while the child `key` is starting as the process `starting`. A call for another start would deadlock if that
-    /// process, or one that is starting below it, is the caller; a termination must not wait for an `init` that hangs.
+    /// Handles a call while the child `key` is starting as the process `starting`. A call that starts or restarts a child is refused if
+    /// `starting` waits for the caller: deferring the call until `starting` has started would be a deadlock. A call that terminates a child
+    /// is handled at once, because the `init` of `starting` may hang.
     async fn handle_call_during_start(
         &mut self,
         key: u64,
@@ -214,8 +216,8 @@ impl TreeState {
         Ok(())
     }
 
-    /// Returns whether `caller` is the process `starting`, or a process that is being started below
-    /// it. The start of `starting` then cannot end before `caller` has received its reply.
+    /// Returns whether `caller` is the process `starting`, or a process that is being started below `starting`. The start of `starting`
+    /// then cannot end before `caller` has received its reply.
     fn waits_for(&self, caller: Caller, starting: Pid) -> bool {
         let mut caller = caller;
         while let Some(pid) = caller.filter(|pid| *pid != starting) {
