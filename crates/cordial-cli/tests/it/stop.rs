@@ -204,7 +204,7 @@ fn sigtstp_and_sigcont_are_forwarded() {
 }
 
 /// Signals that come together are received in any order. The last one decides, unless the thread that handles SIGTSTP gets no processor
-/// until another thread has handled SIGCONT. That is rare; without a rule, one of 14 runs stayed suspended.
+/// until another thread has handled SIGCONT. That is rare; where the order of receipt decides, the run stays suspended within 20 rounds.
 #[test]
 fn sigcont_right_after_sigtstp_leaves_the_run_running() {
     const MOST_SUSPENDED: usize = 2;
