@@ -1,4 +1,4 @@
-//! `Options`: which servers, with which rights, and the limits of the streams.
+//! `Options`: the servers, the login and the encryption of a connection, and the settings of the streams.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,14 +8,14 @@ use cordial_isolate::Functions;
 
 use crate::connect_error::without_secrets;
 
-/// The longest lease. The sum of an `Instant` and a longer one might overflow.
+/// The longest lease. The sum of an `Instant` and a much longer lease might overflow.
 const MAX_LEASE: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// How to reach the servers, and how the streams of the fleet are made. Give all programs of a fleet the same options for streams: the first
-/// one that needs a stream makes it with its own.
+/// How to reach the servers, and how to create the streams of the fleet. Give all programs of a fleet the same options for streams: the
+/// first program that needs a stream creates it with the options of that program.
 ///
-/// A text is the address of a server, or of several with commas between them: `nats://host:4222` or `tls://host:4222`. A ready
-/// [`async_nats::Client`] is turned into options as well; see [`Cluster::connect`](crate::Cluster::connect).
+/// Options are created from a string with the addresses of one or more servers, separated by commas, such as `nats://host:4222` or
+/// `tls://host:4222`; or from a connected [`async_nats::Client`], see [`Cluster::connect`](crate::Cluster::connect).
 ///
 /// # Examples
 ///
@@ -34,7 +34,7 @@ pub struct Options {
     pub(crate) servers: String,
     /// A client that the user has connected.
     pub(crate) client: Option<async_nats::Client>,
-    /// The table that says what calls and jobs carry. `None`: that of [`cordial_isolate::main`].
+    /// The table whose settings decide which values calls and jobs carry. `None`: the table of [`cordial_isolate::main`].
     pub(crate) travels: Option<Functions>,
     pub(crate) name: Option<String>,
     pub(crate) prefix: String,
@@ -64,7 +64,7 @@ pub(crate) enum Login {
     UserAndPassword(String, String),
 }
 
-/// The settings of the streams that this program makes if they are missing.
+/// The settings with which this program creates the streams that do not exist yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StreamOptions {
     /// `None`: not set by the user.
@@ -101,13 +101,13 @@ impl Options {
         }
     }
 
-    /// Sets the name of this program: the server lists it, and it is the name of the node if this program has a worker. Give each node
-    /// a name of its own: nothing checks that. Default: the name of the machine and a random number.
+    /// Sets the name of this program. The server lists its connection under this name, and a worker in this program uses it as the name
+    /// of its node. Give each node a different name: nothing checks that. Default: the name of the machine and a random number.
     pub fn name(self, name: impl Into<String>) -> Options {
         Options { name: Some(name.into()), ..self }
     }
 
-    /// Sets the word with which all subjects and streams of the fleet begin. Fleets with different prefixes can share a
+    /// Sets the word with which the names of all subjects and streams of the fleet begin. Fleets with different prefixes can share a
     /// server. Default: `cordial`.
     pub fn prefix(self, prefix: impl Into<String>) -> Options {
         Options { prefix: prefix.into(), ..self }
@@ -130,58 +130,61 @@ impl Options {
         Options { login: Login::UserAndPassword(user.into(), password.into()), ..self }
     }
 
-    /// Trusts the certificates in this PEM file besides those of the operating system. A second call replaces the file: write all certificates
-    /// into one. Default: those of the operating system.
+    /// Trusts the certificates in this PEM file in addition to those of the operating system. A second call replaces the path, so write all
+    /// certificates into one file. Default: only those of the operating system.
     pub fn root_certificates(self, path: impl Into<PathBuf>) -> Options {
         Options { root_certificates: Some(path.into()), ..self }
     }
 
-    /// Shows this certificate to the server. Both files are PEM. Default: none.
+    /// Sets the certificate, and its private key, with which the client identifies itself to the server. Both are paths of PEM files.
+    /// Default: none.
     pub fn client_certificate(self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Options {
         Options { client_certificate: Some((certificate.into(), key.into())), ..self }
     }
 
-    /// Allows connections without TLS to other machines. Default: if one of the addresses is not a loopback one, each connection needs TLS;
-    /// if all of them are, TLS is not needed, and the client does not connect to other addresses that the server announces.
+    /// Allows connections without TLS to other machines. Default: if all addresses are loopback addresses, TLS is not required, and the
+    /// client connects only to these addresses, not to others that the server announces. Otherwise, each connection requires TLS.
     pub fn insecure(self) -> Options {
         Options { transport: Transport::Plain, ..self }
     }
 
-    /// Sets the table of functions that says what travels with calls and jobs of this program: which values of
-    /// [inherited keys](Functions::travels), and whether the [trace context](Functions::trace_context). The table of the worker needs the same.
-    /// Default: the table that was passed to [`cordial_isolate::main`]; otherwise nothing travels.
+    /// Sets the table whose settings decide what the calls and jobs of this program carry in addition to their arguments: the values of the
+    /// [inherited keys](Functions::travels) of the table, and the [trace context](Functions::trace_context) if the table defines one. The
+    /// table of the worker needs the same settings. Default: the table that was passed to [`cordial_isolate::main`]; without one, calls and
+    /// jobs carry only their arguments.
     pub fn travels(self, functions: &Functions) -> Options {
         Options { travels: Some(functions.clone()), ..self }
     }
 
-    /// Sets how long a job stays with a worker that does not renew its lease. A worker renews it after each third of that time. A job of a
-    /// node that is gone is delivered to another worker after at most this long. Must be the same in all workers of a group, because it is a setting
-    /// of their consumer. At least 1 s, and at most 30 days. Default: 10 s.
+    /// Sets the lease of a job: how long the job stays assigned to a worker that does not renew the lease. A worker renews it after each third
+    /// of that time. If a node is gone, the server offers its jobs to other workers after at most that time. Set the same lease in all workers
+    /// of a group, because it is a setting of their common consumer. At least 1 s, and at most 30 days. Default: 10 s.
     pub fn lease(self, lease: Duration) -> Options {
         Options { lease: lease.clamp(Duration::from_secs(1), MAX_LEASE), ..self }
     }
 
-    /// Sets on how many servers each stream is kept. Default: 1. With 3, the fleet survives the loss of a server.
+    /// Sets on how many servers each stream is stored. Default: 1. With 3, the fleet survives the loss of a server.
     pub fn replicas(mut self, n: usize) -> Options {
         self.streams.replicas = Some(n.max(1));
         self
     }
 
-    /// Sets how many jobs of a group may wait or run. A submit beyond that is refused, and nothing is lost. At least 1. Default: no limit.
+    /// Sets how many jobs of a group may wait or run in total. The server refuses a submit that would exceed this number, and loses no job
+    /// that it has accepted. At least 1. Default: no limit.
     pub fn max_jobs(mut self, n: u64) -> Options {
         self.streams.max_jobs = Some(in_stream(n));
         self
     }
 
-    /// Sets how many bytes the jobs of a group may have together. A submit beyond that is refused. At least 1. Default: no limit but those of the
-    /// server.
+    /// Sets how many bytes the jobs of a group may have together. The server refuses a submit that would exceed this number. At least 1.
+    /// Default: only the limits of the server.
     pub fn max_bytes(mut self, bytes: u64) -> Options {
         self.streams.max_bytes = Some(in_stream(bytes));
         self
     }
 
-    /// Sets how long a result is kept. As long as it is kept, another submit with the same key gets it instead of a second
-    /// run. At least 1 s. Default: a day.
+    /// Sets how long a result is kept. During that time, another submit with the same key gets this result, and the job does not run
+    /// again. At least 1 s. Default: a day.
     pub fn keep_results(mut self, time: Duration) -> Options {
         self.streams.keep_results = time.max(Duration::from_secs(1));
         self
@@ -193,16 +196,17 @@ impl Options {
         self
     }
 
-    /// Sets for how long the server recognizes the message id of a submit. Independent of it, a key is recognized while its job
-    /// waits or runs, and while its result is kept. At least 100 ms, and at most as long as [results](Options::keep_results) are kept. Default: 2
-    /// minutes.
+    /// Sets for how long the server recognizes the message id of a submit, so that a submit that is sent twice creates one job. The key of a
+    /// job does not depend on this time: it is recognized while the job waits or runs, and while its result is kept. At least 100 ms, and at
+    /// most as long as [results](Options::keep_results) are kept. Default: 2 minutes.
     pub fn duplicate_window(mut self, time: Duration) -> Options {
         self.streams.duplicate_window = time.max(Duration::from_millis(100));
         self
     }
 }
 
-/// Returns a limit for the configuration of a stream: a stream has signed limits, and takes 0 for no limit.
+/// Returns a limit in the range that the configuration of a stream accepts: at least 1, because JetStream takes 0 for "no limit", and at
+/// most `i64::MAX`, because its limits are signed.
 fn in_stream(limit: u64) -> u64 {
     limit.clamp(1, i64::MAX as u64)
 }
@@ -226,7 +230,7 @@ impl From<String> for Options {
     }
 }
 
-/// Without secrets.
+/// Shows no secrets.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")

@@ -11,15 +11,15 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::thread::start_thread;
 use crate::system::{self, Descriptor};
 
-/// The most bytes that one request holds.
+/// The maximum number of bytes in a request.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
-/// Writes to a standard stream, such that a slow reader of the stream blocks no task.
+/// Writes to a standard stream on a thread of its own, so that a slow reader of the stream blocks no task.
 ///
-/// The first write starts the thread. If the system refuses the thread, each write blocks its caller instead: a program that
+/// The first write starts the thread. If the system refuses the thread, each write blocks its caller instead, so that a program that
 /// can start no more threads still prints its last messages.
 pub(crate) struct Writer<W> {
-    /// Returns the stream. Each thread that writes calls it once.
+    /// Returns the stream. Called once: by the thread that writes, or if the system refuses this thread, by the first write.
     stream: fn() -> W,
     state: WriterState<W>,
 }
@@ -34,7 +34,7 @@ enum WriterState<W> {
 /// The channels to the thread that writes.
 struct WriterThread {
     requests: Sender<Vec<u8>>,
-    /// One reply for each request, with its buffer.
+    /// One reply for each request. If the write succeeded, the reply returns the buffer of the request, emptied.
     replies: UnboundedReceiver<io::Result<Vec<u8>>>,
     in_flight: InFlight,
 }
@@ -63,14 +63,14 @@ impl<W: Write + Descriptor + 'static> Writer<W> {
 impl WriterThread {
     fn start<W: Write + Descriptor + 'static>(stream: fn() -> W) -> io::Result<WriterThread> {
         let (requests, received) = channel();
-        // Both channels are unbounded, but a request is sent only after the reply to the last one.
+        // Both channels are unbounded, but hold at most one item, because a request is sent only after the reply to the previous one.
         let (replied, replies) = unbounded_channel();
         start_thread("cordial-output", move || serve(stream(), &received, &replied))?;
         Ok(WriterThread { requests, replies, in_flight: InFlight::None })
     }
 
-    /// Waits for the reply to the last request, if there is one. Returns an empty buffer for the next request: that of the request in
-    /// flight, or else a new one.
+    /// Waits for the reply to the request in flight, if there is one. Returns an empty buffer for the next request: the buffer from this reply,
+    /// or a new one if no request was in flight.
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
         if self.in_flight == InFlight::None {
             return Poll::Ready(Ok(Vec::new()));
@@ -100,7 +100,7 @@ fn serve(
     }
 }
 
-/// Writes and flushes everything, and waits for room.
+/// Writes all bytes and flushes the stream. Blocks while the stream has no room.
 ///
 /// # Errors
 ///
@@ -111,7 +111,7 @@ pub(crate) fn write_all(stream: &mut (impl Write + Descriptor), mut bytes: &[u8]
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(n) => bytes = &bytes[n..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // The program may inherit a nonblocking file.
+            // The program may have inherited a stream that is in nonblocking mode.
             Err(error) if error.kind() == ErrorKind::WouldBlock => system::wait_until_writable(stream)?,
             Err(error) => return Err(error),
         }

@@ -1,4 +1,4 @@
-//! `cordial worker`.
+//! The subcommand `cordial worker`.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -67,14 +67,14 @@ async fn serve(options: WorkerOptions, groups: GroupTable, run_name: String) -> 
     let runner = Arc::new(Runner::new(cluster.clone(), groups, run_name));
     let functions = Functions::new().add_fallible(COMMAND, move |request| run_command(runner.clone(), request));
     let worker = cluster.worker(functions).group(&options.group).grace(options.grace);
-    // No limit here: `run_command` gives a cancelled command the grace period of its request.
+    // The worker sets no limit of its own: `run_command` gives a cancelled command the grace period that the request of the command sets.
     let mut worker = worker.cancel_grace(Duration::MAX);
     if let Some(slots) = options.slots {
         worker = worker.slots(slots.into());
     }
     let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await;
     let tree = tree.map_err(|error| match &error {
-        // The command has no children for its user.
+        // The message leaves out the child, because the users of `cordial worker` do not know its supervision tree.
         StartError::Child { exit, .. } => with_option_names(exit),
         error => with_option_names(error),
     })?;

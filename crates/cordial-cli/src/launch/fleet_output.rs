@@ -1,5 +1,5 @@
-//! The outputs of a command on a fleet. Short ones are in the reply, and long ones in pieces that are fetched after the reply. With
-//! `--line-buffer`, each piece is taken when the server has kept it.
+//! The outputs of a command on a fleet. The reply contains a short output. A long output is stored on the server in pieces, which are
+//! fetched after the reply. With `--line-buffer`, each piece is received as soon as the server has stored it.
 
 use cordial_nats::{JobId, Piece};
 
@@ -15,9 +15,9 @@ pub(super) struct FleetOutput<'a> {
     fleet: &'a Fleet,
     job: JobId,
     sinks: [Sink; 2],
-    /// The runs of the job whose pieces were taken. The pieces of the last one are taken now.
+    /// The runs of the job from which outputs were written to the sinks. The last one is the current run.
     runs: Vec<u32>,
-    /// How many pieces of each output of the last run were taken.
+    /// How many pieces of each output of the current run were written to its sink.
     n_taken: [u32; 2],
 }
 
@@ -28,11 +28,12 @@ impl<'a> FleetOutput<'a> {
         FleetOutput { fleet, job, sinks, runs: Vec::new(), n_taken: [0, 0] }
     }
 
-    /// Takes a piece that was just kept. First fetches the pieces before it that were not taken.
+    /// Writes to its sink a piece that the server has just stored. First fetches and writes the earlier pieces of the same output that the
+    /// sink does not have yet.
     ///
     /// # Errors
     ///
-    /// A message, if a piece before it cannot be fetched, or bytes cannot be stored.
+    /// A message, if an earlier piece cannot be fetched, or bytes cannot be stored.
     pub(super) async fn add(&mut self, piece: &Piece) -> Result<(), String> {
         let is_last = self.runs.last() == Some(&piece.attempt);
         if !is_last && self.runs.contains(&piece.attempt) {
@@ -49,7 +50,7 @@ impl<'a> FleetOutput<'a> {
         Ok(())
     }
 
-    /// Takes the rest of the outputs of the run that has ended.
+    /// Writes the rest of both outputs to their sinks, after the run has ended.
     ///
     /// # Errors
     ///
@@ -66,8 +67,8 @@ impl<'a> FleetOutput<'a> {
         Ok(())
     }
 
-    /// Switches to the outputs of a run of the job, unless `add` has done so. Each run writes all of its output, so another run begins at its
-    /// first piece.
+    /// Makes `run` the current run, unless it is that already. Each run of the job produces its output from the start, so the counts of pieces
+    /// begin at 0 again.
     fn begin(&mut self, run: u32) {
         if self.runs.last() != Some(&run) {
             self.runs.push(run);
@@ -76,7 +77,7 @@ impl<'a> FleetOutput<'a> {
         }
     }
 
-    /// Fetches the pieces of an output of the last run that come before piece `n` of that output and were not taken.
+    /// Fetches the pieces of an output of the current run until the first `n` of them are written to its sink.
     async fn take_until(&mut self, output: usize, n: u32) -> Result<(), String> {
         while self.n_taken[output] < n {
             let number = 2 * self.n_taken[output] + u32::from(output == 1);
@@ -93,12 +94,12 @@ impl<'a> FleetOutput<'a> {
         self.sinks[output].write(bytes).await.map_err(|error| not_stored(&error))
     }
 
-    /// Returns the number of bytes of the standard output of the last run.
+    /// Returns the number of bytes of standard output that were received from the current run.
     pub(super) fn received(&self) -> u64 {
         self.sinks[0].length()
     }
 
-    /// Returns the captured outputs.
+    /// Returns the captured outputs. The capture of an output that was printed line by line is empty.
     pub(super) fn into_captures(self, budget: &Budget) -> [Capture; 2] {
         self.sinks.map(|sink| match sink {
             Sink::Capture(capture) => capture,

@@ -16,8 +16,8 @@ pub(crate) fn functions_mention_parallel_names() -> bool {
     system::exported_function_texts().iter().any(|text| mentions_parallel_names(text))
 }
 
-/// Returns the variables that the command of an item gets in addition to those of its placeholders. The variables of GNU parallel are left
-/// out unless the command or an exported function mentions them, because each variable costs time.
+/// Returns the variables that the command of an item gets in addition to those of its placeholders. Those of GNU parallel are added only if
+/// the command or an exported function mentions them, because each variable takes time when a command is started.
 pub(super) fn item_variables<'a>(
     config: &'a LaunchConfig,
     item: &Item,

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::block::Block;
 
-/// The input of one command: a block, and with `--round-robin` further blocks, which it takes from those that all commands share.
+/// The input of one command: a block of its own, and with `--round-robin` also blocks that all commands share.
 #[derive(Debug)]
 pub(crate) struct ItemInput {
     /// `None` after the last attempt of the item.
@@ -33,7 +33,8 @@ impl ItemInput {
         *self.block.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Returns the next block that no command has taken; `None` at the end of the input, and without `--round-robin`.
+    /// Returns the next shared block that no command has taken. `None` at the end of the input, after an error of the input, and without
+    /// `--round-robin`.
     ///
     /// # Cancel safety
     ///
@@ -53,10 +54,10 @@ impl ItemInput {
     }
 }
 
-/// The blocks that the commands of `--round-robin` share. A command gets the next one when the previous one was written to its input.
+/// The blocks that the commands of `--round-robin` share. A command gets another block when its previous block was written.
 #[derive(Debug)]
 pub(crate) struct SharedBlocks {
-    /// The blocks after those with which the commands were started. `None` until `open`.
+    /// The rest of the input, after the first block of each command. `None` until `open`.
     blocks: tokio::sync::Mutex<Option<mpsc::Receiver<io::Result<Block>>>>,
     is_open: watch::Sender<bool>,
     error: Mutex<Option<io::Error>>,
@@ -71,15 +72,15 @@ impl SharedBlocks {
         })
     }
 
-    /// Lets the commands take blocks from the rest of the input. Called once: when the last command gets its first block, or when
-    /// the input or the run ends before.
+    /// Lets the commands take blocks from the rest of the input. Called once: when the last command has got its first block, or
+    /// earlier if the input or the run ends earlier.
     pub(super) fn open(&self, rest: mpsc::Receiver<io::Result<Block>>) {
         *self.blocks.try_lock().expect("commands take the lock only after this") = Some(rest);
         self.is_open.send_replace(true);
     }
 
     async fn next(&self) -> Option<Block> {
-        // The wait fails only when the sender is gone, and `self` holds the sender.
+        // Cannot fail: a wait fails only after its sender was dropped, and `self` holds the sender.
         let _ = self.is_open.subscribe().wait_for(|is_open| *is_open).await;
         match self.blocks.lock().await.as_mut()?.recv().await? {
             Ok(block) => Some(block),
@@ -95,7 +96,7 @@ impl SharedBlocks {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Returns whether the input has blocks that no command has taken. Called when all commands have ended.
+    /// Returns whether the input may have blocks that no command has taken. Called when all commands have ended.
     pub(crate) fn has_unread_blocks(&self) -> bool {
         let Ok(mut blocks) = self.blocks.try_lock() else { return false };
         let next = blocks.as_mut().map(mpsc::Receiver::try_recv);

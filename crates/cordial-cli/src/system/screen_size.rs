@@ -11,7 +11,8 @@ pub(crate) struct ScreenSize {
 }
 
 /// Returns whether standard error is a terminal that understands escape sequences. A terminal whose name (`TERM`) is missing or `dumb`
-/// may not understand them. On Windows, the name is not set.
+/// may not understand them, so the function returns false for it. A missing name counts against the terminal only on Unix, because
+/// Windows does not set `TERM`.
 pub(crate) fn is_stderr_screen() -> bool {
     io::stderr().is_terminal() && env::var_os("TERM").map_or(cfg!(windows), |name| name != "dumb")
 }

@@ -5,7 +5,7 @@
 //!      └──► deadline: the earliest of all scopes
 //! ```
 //!
-//! A spawn copies the pointer to the open `Scope` into the new process. Without an open scope there is none.
+//! A spawn copies the pointer to the open `Scope` into the new process. If no scope is open, the new process starts without a scope.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use cordial_sched::Instant;
 
 use super::discard::discard_in_place;
 
-/// The values and the deadline that are visible at one place.
+/// The values and the deadline that the code in the scope can read.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope(Arc<Inner>);
 
@@ -32,7 +32,8 @@ pub(crate) struct ScopeDeadline {
     pub(crate) limit: Duration,
 }
 
-/// Whether a message to a server carries the value to the handler.
+/// Where a value can be read outside of the process that set it: only in processes that are spawned in its scope, or also in the handlers
+/// of messages that are sent in its scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     Spawns,
@@ -52,7 +53,7 @@ struct ValueNode {
     outer: Option<Arc<ValueNode>>,
 }
 
-/// Discards the value: the last owner of the node may drop it at a place where a panic must not unwind.
+/// Catches a panic of the destructor of the value, because the last owner of the node may drop the node in code that must not unwind.
 impl Drop for ValueNode {
     fn drop(&mut self) {
         discard_in_place(&mut self.value);
@@ -60,8 +61,8 @@ impl Drop for ValueNode {
 }
 
 impl ValueNode {
-    /// Returns the list without the value of `key`, which a new value is about to hide. If hidden values stayed in the list, it would
-    /// grow with each task of a chain in which each task starts the next one in a scope of its own.
+    /// Returns the list without the value of `key`, because a new value of this key is about to replace it. If replaced values stayed in
+    /// the list, the list would grow with each task of a chain in which each task opens a scope and starts the next task in it.
     fn without(values: &Arc<ValueNode>, key: usize) -> Option<Arc<ValueNode>> {
         if values.key == key {
             return values.outer.clone();
@@ -79,7 +80,7 @@ impl Scope {
         Scope(Arc::new(Inner { values, deadline }))
     }
 
-    /// Opens a scope with one more value inside of another one.
+    /// Creates a scope within `outer`, with one more value.
     pub(crate) fn with_value(outer: Option<&Scope>, key: usize, value: Value, reach: Reach) -> Scope {
         let values = outer.and_then(|outer| outer.0.values.as_ref());
         let value = Some(value);
@@ -87,14 +88,14 @@ impl Scope {
         Scope::new(Some(Arc::new(node)), outer.and_then(Scope::deadline))
     }
 
-    /// Opens a scope with a deadline inside of another scope. If the deadline of the outer scope is earlier, it stays.
+    /// Creates a scope within `outer`, with a deadline: `deadline`, or that of `outer` if it is not later.
     pub(crate) fn with_deadline(outer: Option<&Scope>, deadline: ScopeDeadline) -> Scope {
         let earlier = outer.and_then(Scope::deadline).filter(|outer| outer.at <= deadline.at);
         Scope::new(outer.and_then(|outer| outer.0.values.clone()), Some(earlier.unwrap_or(deadline)))
     }
 
-    /// Returns this scope for a process that has no owner within the scope: the values without the deadline. `None` if there are
-    /// no values.
+    /// Returns a scope with the values of this scope but without its deadline, for a process that may outlive the code in this scope.
+    /// `None` if there are no values.
     pub(crate) fn without_deadline(self) -> Option<Scope> {
         match (&self.0.values, self.0.deadline) {
             (None, _) => None,
@@ -103,8 +104,8 @@ impl Scope {
         }
     }
 
-    /// Returns the scope in which a server handles a message that was sent in this scope: the values that messages carry, inside of
-    /// the scope of the server. `None` if there are no such values.
+    /// Returns the scope in which a server handles a message that was sent in this scope. It is within the scope of the server, and adds
+    /// the values of this scope that messages carry. `None` if this scope has no such values.
     pub(crate) fn in_server(&self, server: Option<&Scope>) -> Option<Scope> {
         let nodes = std::iter::successors(self.0.values.as_ref(), |node| node.outer.as_ref());
         let carried: Vec<&Arc<ValueNode>> = nodes.filter(|node| node.reach == Reach::SpawnsAndCalls).collect();
@@ -120,7 +121,7 @@ impl Scope {
         Some(open(scope.as_ref(), innermost))
     }
 
-    /// Returns whether messages carry a value of this scope.
+    /// Returns whether this scope has a value that messages carry.
     pub(crate) fn is_carried(&self) -> bool {
         let mut nodes = std::iter::successors(self.0.values.as_ref(), |node| node.outer.as_ref());
         nodes.any(|node| node.reach == Reach::SpawnsAndCalls)

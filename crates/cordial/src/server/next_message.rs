@@ -13,10 +13,11 @@ use super::envelope::{Item, Next};
 use super::lanes::Unboxed;
 use crate::exit::Exit;
 
-/// About how many messages are handled in one poll at most. Then other processes get their turn.
+/// The approximate maximum number of messages that are handled in one poll. After them, the process yields to others.
 const MESSAGES_IN_A_POLL: u32 = 64;
 
-/// Stands for the message type in a poll that takes every message boxed. It has no values, since no message has this type.
+/// The type `U` for a call of [`poll_next`] that takes every message as a boxed envelope. It has no values, because no message has this
+/// type.
 enum NoMessage {}
 
 impl<S: 'static> Unboxed<Item<S>> for NoMessage {
@@ -37,7 +38,8 @@ pub(super) async fn next<S: Server>(ctx: &mut Context<S>) -> Next<S> {
     take_other(ctx)
 }
 
-/// Lets other processes run if this one has handled many messages. Returns false if the server stops: then [`take_other`] says so.
+/// Lets other processes run if this one has handled many messages. Returns false if the server stops: then [`take_other`] returns
+/// [`Next::Stop`].
 pub(super) async fn take_turn<S: Server>(ctx: &mut Context<S>) -> bool {
     if let Some(exit) = ctx.stop.take() {
         ctx.next = Some(Next::Stop(exit));
@@ -56,10 +58,10 @@ pub(super) fn take_other<S>(ctx: &mut Context<S>) -> Next<S> {
     ctx.next.take().expect("set before false is returned")
 }
 
-/// Polls for the next message, after [`take_turn`]. Ready with true if the message is of type `U` and was sent without a box: it was then
-/// moved to `unboxed`. Ready with false otherwise: [`take_other`] returns what comes next.
+/// Polls for the next message, after [`take_turn`] has returned true. Ready with true if the message is of type `U` and was sent without a
+/// box: it is then in `unboxed`. Otherwise ready with false: [`take_other`] then returns a boxed message, or the end of the server.
 ///
-/// The message is not the return value, because each function on the way would copy it.
+/// The message is not returned but moved to `unboxed`, because each function that returned it would copy it.
 #[inline(always)]
 pub(super) fn poll_next<S, U>(ctx: &mut Context<S>, cx: &mut TaskContext<'_>, unboxed: &mut Option<U>) -> Poll<bool>
 where
@@ -67,8 +69,8 @@ where
     U: Unboxed<Item<S>>,
 {
     if ctx.task.as_ref().is_some_and(TaskRef::is_ending) {
-        // The process was killed, or a linked one has ended it, during this poll. The process ends when this poll returns: the
-        // messages that wait are for the next incarnation.
+        // During this poll, the process was killed, or the exit of a linked process has ended it. It ends when this poll returns,
+        // and leaves the queued messages to the next incarnation.
         return Poll::Pending;
     }
     if ctx.requested.is_given(cx) {
@@ -77,14 +79,14 @@ where
         return Poll::Ready(false);
     }
     if ctx.server.0.awaits_request.load(Ordering::Relaxed) {
-        // The server has stopped itself, and waits for the request of its supervisor. If it ended now, the supervisor might see the end first,
-        // and start another process.
+        // The server has called `stop`, and waits until its supervisor requests the shutdown. If the process ended now, the
+        // supervisor might see this end before it is asked to stop the server, and restart the server.
         return Poll::Pending;
     }
     if ctx.timers.has_idle() && !ctx.server.0.mailbox.is_empty() {
         ctx.timers.touch();
     }
-    // The mailbox takes turns with trapped exits and timers, so that neither side keeps the other waiting.
+    // The mailbox on one side, and trapped exits and timers on the other, take turns, so that neither side starves.
     if !std::mem::take(&mut ctx.mail_is_next)
         && let Poll::Ready(item) = poll_other(ctx, cx)
     {

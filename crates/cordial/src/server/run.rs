@@ -29,10 +29,10 @@ pub(super) struct Running<S: Server> {
     ctx: Context<S>,
 }
 
-/// The state of a server. Boxed, because this value is passed on several times, and the state may be large.
+/// The state of a server. It is boxed because it may be large, and this value is moved several times.
 ///
-/// The destructor of the state may panic while a handler, or the destructor of its future, unwinds. That second panic is caught,
-/// because it would abort the program.
+/// While a panic of a handler, or of the destructor of its future, unwinds, the destructor of the state may panic as well. This second
+/// panic is caught, because it would abort the program.
 struct ServerState<S>(Option<Box<S>>);
 
 impl<S> ServerState<S> {
@@ -49,7 +49,7 @@ impl<S> Drop for ServerState<S> {
     }
 }
 
-/// Begins an incarnation in its process, which [`ServerShared::attach`] has recorded.
+/// Begins an incarnation in the current process. [`ServerShared::attach`] was called for this process before.
 pub(super) async fn start<S: Server>(shared: Arc<ServerShared<S>>) -> Result<Running<S>, Exit> {
     let own = current().expect("a server is polled as a process");
     let mut ctx = Context::new(ServerRef(shared.clone()), own);
@@ -72,7 +72,8 @@ impl<S: Server> Running<S> {
         match ended {
             Ok(exit) => {
                 self.ctx.server.0.mailbox.finish(self.ctx.own);
-                // A `HeldValue`, because `stopping` may panic, and so may the destructor of an error of the user in the exit.
+                // `HeldValue` catches a panic of the destructor of the exit, which may contain an error of the user: if `stopping`
+                // panics, a second panic would abort the program.
                 let mut exit = HeldValue::new(Some(exit));
                 self.stopping(exit.get_mut().as_ref().expect("taken below")).await;
                 Err(exit.get_mut().take().expect("set above"))
@@ -136,7 +137,8 @@ impl<S: Server> Running<S> {
     }
 }
 
-/// Calls a method of the user, whose future may be large, in a frame of its own.
+/// Calls a method of the user, and boxes the future that it returns. Not inlined, so that this future, which may be large, takes no room in
+/// the frame of the caller.
 #[inline(never)]
 fn boxed<F: Future>(method: impl FnOnce() -> F) -> Pin<Box<F>> {
     Box::pin(method())

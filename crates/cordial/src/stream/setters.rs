@@ -15,7 +15,7 @@ use crate::exit::{Exit, IntoExit};
 use crate::timeout::Timeout;
 
 impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
-    /// Sets how many items run at once at most. Default: the number of workers of the runtime that polls the stream; 4 in
+    /// Sets the maximum number of items that run at once. Default: the number of workers of the runtime that polls the stream; 4 in
     /// simulation. With 1, items run one after the other.
     ///
     /// An item that waits for its [retry](AsyncStream::retry) counts as running.
@@ -136,7 +136,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
         self
     }
 
-    /// Sets the label of the process of each item, which events, snapshots and exits show. Default: no label.
+    /// Labels the process of each item. Events, snapshots and exits show the label. Default: no label.
     ///
     /// The closure runs where the stream is polled, before each attempt. If the source [can fail](crate::Task::try_async_stream_from),
     /// the closure gets `Some(item)`.
@@ -168,10 +168,10 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     /// retried.
     ///
     /// Each attempt runs in a new process, with a new timeout. An item that waits for its next attempt counts toward
-    /// [`max_concurrency`](AsyncStream::max_concurrency). Only the failure of an attempt that is not retried is a result.
+    /// [`max_concurrency`](AsyncStream::max_concurrency). The stream does not deliver the failure of an attempt that is retried.
     ///
-    /// Like a first attempt, a retry starts when the stream is polled, because the filter and the closure run there. So a
-    /// consumer that is busy when an item fails, or when a backoff is over, delays the retry. To avoid the delay, let
+    /// Like a first attempt, a retry starts only while the stream is polled, because this poll calls the filter and the closure.
+    /// So a consumer that is busy when an item fails, or when a backoff is over, delays the retry. To avoid the delay, let
     /// another task process the results, so that the consumer can always poll the stream.
     ///
     /// A consumer that drains the stream after a request to shut down also waits for retries. To stop retrying then, use the
@@ -288,8 +288,8 @@ where
     S: Stream,
 {
     /// Turns an inner `Err` into an `Err` of the stream, and so into a failure for [`retry`](AsyncStream::retry),
-    /// [`zip_input_on_exit`](AsyncStream::zip_input_on_exit) and [`partition`](AsyncStream::partition). The exit is an
-    /// [`Exit::Error`]; if the error is itself an [`Exit`], boxed or not, it is that exit. Without this option an inner
+    /// [`zip_input_on_exit`](AsyncStream::zip_input_on_exit) and [`partition`](AsyncStream::partition). If the error is an [`Exit`],
+    /// boxed or not, this exit is the failure; any other error becomes an [`Exit::Error`]. Without this option an inner
     /// `Err` is part of the value.
     ///
     /// # Examples

@@ -1,7 +1,8 @@
 //! The processes that `/proc` shows, with their numbers in the pid namespace of this program.
 //!
-//! `/proc` may show an outer namespace, as in a container that has the `/proc` of its host. A process then has one number in `/proc`, and
-//! another one in the system calls of this program, where the number from `/proc` may be that of another process.
+//! `/proc` may show an outer namespace, as in a container that has the `/proc` of its host. A process then has two numbers: one in `/proc`,
+//! and one for the system calls of this program. A system call must not get the number from `/proc`, because for the system call it may be
+//! the number of a different process.
 
 use std::fs;
 
@@ -9,22 +10,23 @@ use rustix::process::Pid;
 
 /// The processes that `/proc` shows.
 pub(super) struct Processes {
-    /// How many namespaces are between that of `/proc` and that of this program.
+    /// How many levels the namespace of this program is below that of `/proc`: 0 if they are the same.
     depth: usize,
 }
 
 /// One process.
 #[derive(Debug)]
 pub(super) struct Process {
-    /// Its folder in `/proc`, and its number there.
+    /// The name of its folder in `/proc`, which is its number there.
     name: String,
     /// `R`, `S`, `T` and others.
     pub(super) state: char,
-    /// The parent. This number and the two below come from `/proc`. They are 0 for a process that `/proc` does not show.
+    /// The number of the parent. Like the numbers below, it is valid in the namespace of `/proc`, and is 0 if this namespace does not contain
+    /// the parent, the group or the session.
     pub(super) parent: i32,
     pub(super) group: i32,
     pub(super) session: i32,
-    /// The foreground group of its terminal; -1 without a terminal.
+    /// The number of the foreground group of its terminal; -1 without a terminal.
     pub(super) foreground: i32,
 }
 
@@ -54,7 +56,7 @@ impl Processes {
 }
 
 impl Process {
-    /// Reads a process. Returns `None` if there is no such process, or no longer.
+    /// Reads a process. Returns `None` if `/proc` does not show it, for example because it has ended.
     fn read(name: &str) -> Option<Process> {
         if !name.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
@@ -80,16 +82,17 @@ impl Process {
     }
 }
 
-/// Reads a file that contains the name of a program. The system cuts the name off after 15 bytes, even within a character.
+/// Reads a file that contains the name of a program. Bytes that are not UTF-8 are replaced, because the system cuts the name off after 15
+/// bytes, even within a character.
 fn read(path: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
 }
 
-/// Returns the numbers of a process in each namespace from that of `/proc` to that of the process: at least one.
+/// Returns the number of a process in each namespace from that of `/proc` down to that of the process: at least one number.
 fn numbers(process: &str) -> Option<Vec<i32>> {
     let status = read(&format!("/proc/{process}/status"))?;
     let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
-    // A kernel without namespaces has no such line.
+    // A kernel without namespaces has no line `NSpid:`.
     let numbers = line("NSpid:").or_else(|| line("Pid:"))?.split_whitespace();
     let numbers: Vec<i32> = numbers.map_while(|number| number.parse().ok()).collect();
     (!numbers.is_empty()).then_some(numbers)

@@ -1,12 +1,13 @@
-//! The exits of supervisors that exceeded their restart limit: each is a `Shutdown`, but not an
-//! orderly end of a program.
+//! The exits of supervisors that exceeded their restart limit. Each is an [`Exit::Shutdown`], but a
+//! program that ends with it reports a failure, unlike one that was shut down in an orderly way.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::exit::Exit;
 
-/// The texts of these exits, as far as they are still referenced. An exit that is passed on, over
-/// links or by `?`, keeps the same `Arc`, and is recognized by the address of its text.
+/// The texts of these exits. A text that no exit references any more is removed when the next exit is
+/// created. A clone of an exit, such as one that a link or `?` passes on, shares the text of the
+/// original. So the address of its text shows whether an exit was created here.
 #[derive(Debug, Default)]
 pub(crate) struct RestartLimitExits(Mutex<Vec<Weak<str>>>);
 

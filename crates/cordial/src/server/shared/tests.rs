@@ -10,8 +10,8 @@ struct Idle;
 
 impl Server for Idle {}
 
-/// Ends the process of a server whose supervisor decides `first` before the end, and `second` during it. Returns whether the mailbox is
-/// closed.
+/// Ends the process of a server. The supervisor returns `first` when the server asks for the next incarnation for the first time, and
+/// `second` after that. Returns whether the mailbox is closed.
 fn is_closed_after(first: NextIncarnation, second: NextIncarnation) -> bool {
     testing::run(async move {
         let server = ServerRef::builder(|| Idle).unlinked().start();
@@ -25,7 +25,7 @@ fn is_closed_after(first: NextIncarnation, second: NextIncarnation) -> bool {
     })
 }
 
-/// The bug was that the mailbox stayed open without a process, so that calls waited for their whole limit.
+/// The bug was that the mailbox stayed open although no process followed, so that each call waited until its timeout.
 #[test]
 fn a_mailbox_is_closed_although_the_decision_not_to_restart_was_made_during_the_end_of_the_process() {
     assert!(is_closed_after(NextIncarnation::Expected, NextIncarnation::Never));
