@@ -52,7 +52,7 @@ impl Functions {
         Functions::default()
     }
 
-    /// Adds an async function. Its output is the result of the call: if it is a `Result`, the caller gets that `Result`.
+    /// Adds an async function. Its output is the result of the call: if the output is a `Result`, the caller gets that `Result`.
     ///
     /// # Panics
     ///
@@ -71,7 +71,8 @@ impl Functions {
         })
     }
 
-    /// Adds a function that computes or blocks. It runs in a process of `cordial`, like an async function, because such a process may block.
+    /// Adds a function that is not async. It may compute for long, and it may block its thread: it runs in a process of `cordial`, which may do
+    /// both.
     ///
     /// # Panics
     ///
@@ -90,9 +91,11 @@ impl Functions {
         })
     }
 
-    /// Adds an async function that can fail. The caller gets its `Ok` value; an `Err` is an [`Exit::Error`] with the text of the
-    /// error and the texts of its first 20 sources, or, if the error is an `Exit`, that exit. An [`Exit::Timeout`],
-    /// [`Exit::Refused`] or [`Exit::NoProcess`] describes a process in the worker, so the caller gets an [`Exit::Error`] with the same text.
+    /// Adds an async function that can fail. If it returns `Ok`, the caller gets the value. If it returns `Err`, the caller gets an
+    /// [`Exit::Error`] with the text of the error and the texts of its first 20 sources.
+    ///
+    /// If the error is an [`Exit`], the caller gets that exit. There is an exception: an [`Exit::Timeout`], [`Exit::Refused`] or
+    /// [`Exit::NoProcess`] describes a process in the worker, so the caller gets an [`Exit::Error`] with the same text instead.
     ///
     /// # Panics
     ///
@@ -143,9 +146,9 @@ impl Functions {
         self
     }
 
-    /// Lets the values of a key travel: a call carries the value that is in scope at the caller, and the function sees it. Caller and worker
-    /// need the same key and the same name. Keys that were not added here do not travel. If a value cannot be encoded or decoded, the call fails,
-    /// and the function does not run.
+    /// Lets the values of a key travel: a call carries the value that is in scope at the caller, and the function sees that value. The table of
+    /// the caller and the table of the worker must both have the key, under the same name. The values of other keys do not travel. If a
+    /// value cannot be encoded or decoded, the call fails, and the function does not run.
     ///
     /// # Examples
     ///
@@ -176,12 +179,12 @@ impl Functions {
         self
     }
 
-    /// Lets the trace context travel, in the format of W3C (`traceparent`): `current` returns the trace context of the caller, and `span`
-    /// makes the span in which the worker runs the function. If `span` panics, the function runs in no span. Default: the context does not
-    /// travel.
+    /// Lets the trace context travel, in the format of W3C (`traceparent`). At the caller, `current` returns the trace context. At the worker,
+    /// `span` gets it, and makes the span in which the function runs. If `span` panics, the function runs in no span. Default: the
+    /// trace context does not travel.
     ///
-    /// With `tracing-opentelemetry`, `current` injects the context of `Span::current().context()` into a map and returns its
-    /// `traceparent`, and `span` extracts a context from it and sets it as the parent of a new span.
+    /// With `tracing-opentelemetry`, `current` injects `Span::current().context()` into a map, and returns the entry `traceparent` of the map.
+    /// `span` extracts a context from that text, and sets the context as the parent of a new span.
     ///
     /// # Examples
     ///
@@ -204,7 +207,7 @@ impl Functions {
         self
     }
 
-    /// Returns the values and the trace context that the calling process sends with a call.
+    /// Returns the values and the trace context that a call of the calling process carries.
     #[must_use]
     pub fn carried(&self) -> Carried {
         let traceparent = self.travels.trace_context.as_ref().and_then(|context| (context.current)());
@@ -229,11 +232,11 @@ impl Functions {
         self.by_name.values().map(|entry| entry.signature)
     }
 
-    /// Finds the code for a call that names a function and its [fingerprint](Signature::fingerprint).
+    /// Finds the code of a function by its name and its [fingerprint](Signature::fingerprint), which a call carries.
     ///
     /// # Errors
     ///
-    /// If there is no function of this name, or its types or its version differ.
+    /// If there is no function of this name, or if the types or the version of the function differ.
     pub fn find(&self, name: &str, fingerprint: u64) -> Result<Runner, Unserved> {
         let Some(entry) = self.by_name.get(name) else {
             let known = self.names().map(str::to_owned).collect();

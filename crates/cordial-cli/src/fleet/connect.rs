@@ -16,7 +16,7 @@ use crate::text::{io_error, shell_quote};
 #[derive(Clone)]
 pub(crate) struct Fleet {
     pub(crate) cluster: Cluster,
-    /// The address of its server, as the user wrote it.
+    /// The address of the server of the fleet, as the user wrote it.
     pub(crate) url: String,
     pub(crate) group: String,
     pub(crate) sent: SentCommands,
@@ -26,7 +26,7 @@ pub(crate) struct Fleet {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SentCommands(Arc<AtomicUsize>);
 
-/// Counts one sent command while this value exists. It is dropped when the command has a reply, or the reply is no longer awaited.
+/// Counts one sent command while this value exists. The value is dropped when the command has a reply, or when the reply is no longer awaited.
 #[derive(Debug)]
 pub(crate) struct SentCommand(SentCommands);
 
@@ -47,7 +47,7 @@ impl Drop for SentCommand {
     }
 }
 
-/// The workers of a group that answer now.
+/// The workers of a group that have answered a question about their state.
 #[derive(Debug, Default)]
 pub(super) struct AnsweringWorkers {
     /// The name of a worker that takes commands.
@@ -60,20 +60,20 @@ pub(super) struct AnsweringWorkers {
     pub(super) n_ending: usize,
 }
 
-/// How long a run waits at its start for a worker of its group.
+/// How long a run waits at its start until a worker serves its group.
 const WORKER_WAIT: Duration = Duration::from_millis(1500);
 
 /// How long `connect` waits for a server that does not listen yet.
 const SERVER_WAIT: Duration = Duration::from_millis(1500);
 
-/// The pause of `connect` between two tries.
+/// How long `connect` waits between two tries.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Checks an address of a NATS server, or several with commas between them.
+/// Checks the address of a NATS server, or several addresses that are separated by commas.
 ///
 /// # Errors
 ///
-/// A message, if an address is invalid, or if there is an `@`, which would follow credentials.
+/// A message, if an address is invalid, or if it contains an `@`: the part before the `@` would be credentials.
 pub(crate) fn check_url(url: &str) -> Result<(), String> {
     if url.contains('@') {
         return Err(
@@ -90,7 +90,7 @@ pub(crate) fn check_url(url: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns what is wrong with an address, as an error.
+/// Checks one address. The error says what is wrong with it.
 fn check_address(address: &str) -> Result<(), String> {
     let (scheme, rest) = address.split_once("://").unwrap_or(("nats", address));
     if !["nats", "tls"].contains(&scheme) {
@@ -112,7 +112,7 @@ fn check_address(address: &str) -> Result<(), String> {
     }
 }
 
-/// Checks that the file of `--creds` can be read.
+/// Checks that the file of `--creds` can be opened.
 fn check_creds(server: &ServerOptions) -> Result<(), String> {
     let Some(creds) = &server.creds else { return Ok(()) };
     std::fs::File::open(creds).map(|_| ()).map_err(|error| {
@@ -154,7 +154,7 @@ pub(crate) async fn connect(url: &str, server: &ServerOptions, name: Option<&str
     let started = Instant::now();
     let connected = loop {
         match Cluster::connect(options.clone()).await {
-            // A script may have started the server in the background a moment before, so that it does not listen yet.
+            // A script may have started the server in the background just before, so that the server does not listen yet.
             Err(ConnectError::NoServer { .. }) if started.elapsed() < SERVER_WAIT => sleep(RETRY_DELAY).await,
             connected => break connected,
         }
@@ -162,14 +162,14 @@ pub(crate) async fn connect(url: &str, server: &ServerOptions, name: Option<&str
     connected.map_err(|error| with_option_names(&error))
 }
 
-/// Returns the text of an error, with the options of the command instead of those of the library.
+/// Returns the text of an error, in which the options of the command replace those of the library.
 pub(crate) fn with_option_names(error: &impl Display) -> String {
     let text = error.to_string();
     text.replace("`credentials_file`, `token` or `user_and_password`", "--creds")
         .replace("`root_certificates`", "--tls-ca")
         .replace("`client_certificate`", "--tls-cert and --tls-key")
         .replace("`insecure`", "--insecure")
-        // The command has no option for it.
+        // The command has no option for the prefix.
         .replace("set another `prefix`, or ", "")
 }
 
@@ -192,7 +192,7 @@ impl Fleet {
         }
     }
 
-    /// Returns the workers of the group that answer now; none if the connection has ended.
+    /// Asks the workers of the group, and returns those that answer. Returns none if the connection has ended.
     pub(super) async fn answering_workers(&self) -> AnsweringWorkers {
         let mut workers = AnsweringWorkers::default();
         let nodes = self.cluster.nodes().await.unwrap_or_default();

@@ -1,5 +1,5 @@
-//! An output that counts the writes that it accepts. The count shows whether a reader is slow or has stopped reading. The last byte shows
-//! whether a line has not ended.
+//! An output that counts the writes that it accepts, and records the last byte. If the count grows, the reader reads, even if slowly; if
+//! it does not grow, the reader has stopped. If the last byte is not a newline, the last line is incomplete.
 
 use std::io;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-/// The last byte that an output has accepted. Clones share it. At first a newline.
+/// The last byte that an output has accepted, or a newline if it has accepted none. Clones share the byte.
 #[derive(Clone)]
 pub(super) struct LastByte(Arc<AtomicU8>);
 
@@ -18,13 +18,13 @@ impl LastByte {
         LastByte(Arc::new(b'\n'.into()))
     }
 
-    /// Returns whether the byte is not a newline, and sets it to a newline.
+    /// Returns whether the last line is incomplete, which means that the byte is not a newline. Then sets the byte to a newline.
     pub(super) fn take_open_line(&self) -> bool {
         self.0.swap(b'\n', Ordering::Relaxed) != b'\n'
     }
 }
 
-/// Increments a counter when the output accepts bytes.
+/// An output that increments a counter each time it accepts bytes, and records the last one.
 pub(super) struct CountedOutput<W> {
     output: W,
     n_accepted: Arc<AtomicU64>,
@@ -36,7 +36,7 @@ impl<W> CountedOutput<W> {
         CountedOutput { output, n_accepted: Arc::clone(n_accepted), last }
     }
 
-    /// Returns the output itself, for bytes that are not counted.
+    /// Returns the output itself, for bytes that are neither counted nor recorded.
     pub(super) fn uncounted(&mut self) -> &mut W {
         &mut self.output
     }

@@ -6,13 +6,13 @@ use crate::outcome::Outcome;
 use crate::stop::halt::HaltCounter;
 use crate::system::StopSignal;
 
-/// The number of messages that are kept, to be repeated in the summary.
+/// How many messages about failed items are kept at most, to be repeated in the summary.
 const MAX_KEPT_FAILURES: usize = 50;
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunEnd {
-    /// All items were run; or an error has ended the run, and is reported separately.
+    /// All items were run, or the run was ended by an error, which is reported separately.
     Finished,
     /// Enough items have failed, succeeded or ended (`cause` says which), or all hosts have failed.
     Halted {
@@ -31,7 +31,7 @@ pub(super) struct Summary {
     /// Items that were running when the run had to end at once.
     killed: u64,
     not_run: u64,
-    /// Items that were not run because all machines had failed.
+    /// Items that were not run because all hosts had failed.
     no_host: u64,
     failures: Vec<String>,
 }
@@ -71,7 +71,7 @@ impl Summary {
         let by = match end {
             RunEnd::Finished if self.failed == 0 => return None,
             RunEnd::Finished => return Some(format!("{} of {finished} {items} failed", self.failed)),
-            // The last item has halted the run.
+            // The item that has halted the run was the last one, so every item was run.
             RunEnd::Halted { .. }
                 if self.no_host == 0
                     && self.failed == 0
@@ -95,7 +95,7 @@ impl Summary {
         ))
     }
 
-    /// Returns the messages about failed items, and the number of those that were not kept.
+    /// Returns the messages about failed items, and one that counts the messages that were not kept.
     pub(super) fn failures(&self) -> Vec<String> {
         let omitted =
             (self.failed + self.stopped + self.killed + self.no_host).saturating_sub(self.failures.len() as u64);

@@ -1,10 +1,10 @@
-//! Syntax that bash has and `dash` does not, in a line or a script that `sh` is to run.
+//! Finds syntax that bash has and `dash` does not have, in a line or a script that `sh` is to run.
 //!
-//! People write such lines for GNU parallel, which runs them by the shell of its user. Where `sh` is `dash`, some are errors, and some
-//! do something else in silence: `&>file` runs the command in the background, `{1..3}` is one word, `$RANDOM` is empty.
+//! People write such lines for GNU parallel, which runs them with the shell of its user. If `sh` is `dash`, some of the lines fail. Others
+//! do something else, without an error: `&>file` runs the command in the background, `{1..3}` is one word, `$RANDOM` is empty.
 //!
-//! A line in which such syntax is found is refused. The search therefore leaves out what may be right for `dash` as well, such as the
-//! text of a here-document.
+//! A line in which such syntax is found is refused. So the search skips text that may be correct for `dash` as well, such as the text of a
+//! here-document.
 
 use super::shell_context::{Opening, closing_outside_quotes, opening};
 
@@ -43,14 +43,14 @@ const VARIABLES: [&[u8]; 16] = [
     b"UID",
 ];
 
-/// Words before a command.
+/// Words after which a command begins.
 const KEYWORDS: [&[u8]; 10] = [b"then", b"do", b"else", b"if", b"elif", b"while", b"until", b"time", b"command", b"{"];
 
-/// Returns the first part of a script that only bash knows. `has_variable` says whether the environment has a variable. The search
-/// ends at a here-document, and at a backquote in double quotes.
+/// Returns the first piece of syntax in a script that bash has and `dash` does not have. `has_variable` returns whether the environment has
+/// a variable. The search ends at a here-document, and at a backquote in double quotes.
 pub(super) fn only_in_bash(script: &[u8], has_variable: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
     let mut is_quoted = false;
-    // For each open parenthesis, whether it is inside double quotes. The quotes that it encloses are independent of those.
+    // For each open parenthesis, whether it is inside double quotes. A quote after the parenthesis does not end those double quotes.
     let mut open = Vec::new();
     let mut at = 0;
     while let Some(&byte) = script.get(at) {
@@ -72,7 +72,7 @@ pub(super) fn only_in_bash(script: &[u8], has_variable: impl Fn(&[u8]) -> bool) 
                     _ => 0,
                 };
             }
-            // Shells differ in what a double quote means in there.
+            // Shells differ in what a double quote inside the backquotes means.
             b'`' if is_quoted => return None,
             _ if is_quoted => {}
             b')' => is_quoted = open.pop().unwrap_or_default(),
@@ -99,25 +99,25 @@ pub(super) fn only_in_bash(script: &[u8], has_variable: impl Fn(&[u8]) -> bool) 
     None
 }
 
-/// Returns the position of the last parenthesis of a calculation. `text` begins after its first two parentheses.
+/// Returns the position of the last parenthesis of a calculation. `text` begins after the two parentheses that open the calculation.
 fn end_of_calculation(text: &[u8]) -> Option<usize> {
     closing_outside_quotes(text).map(|at| at + 1).filter(|&at| text.get(at) == Some(&b')'))
 }
 
-/// Returns the length of an operator of bash at the start of a text. `before` is the byte before the text.
+/// Returns the length of the operator at the start of a text, if only bash has it. `before` is the byte before the text.
 fn operator(text: &[u8], before: u8) -> Option<usize> {
     let operators: [&[u8]; 4] = [b"<<<", b"<(", b">(", b"|&"];
     let found = operators.iter().find(|operator| text.starts_with(operator)).map(|operator| operator.len());
     found.or_else(|| (text.starts_with(b"&>") && !b"&<>|".contains(&before)).then_some(2))
 }
 
-/// Returns the length of the expansion that begins with the `$` of a text, if only bash knows it. Of `$'…'`, it is the length of the
-/// opening.
+/// Returns the length of the expansion at the start of a text, if only bash has it. The text begins with the `$`. For `$'…'`, returns the
+/// length of `$'`.
 fn expansion(script: &[u8], text: &[u8], is_quoted: bool, has_variable: impl Fn(&[u8]) -> bool) -> Option<usize> {
     if text.starts_with(b"$'") && !is_quoted {
         return Some(2);
     }
-    // A calculation.
+    // A calculation in brackets.
     if text.starts_with(b"$[")
         && let Some(end) = text.iter().position(|&byte| byte == b']')
         && text[2..end].trim_ascii_start().first().is_some_and(|first| first.is_ascii_digit() || *first == b'$')
@@ -161,7 +161,7 @@ fn brace_expansion(text: &[u8]) -> Option<usize> {
     (is_list || is_range).then_some(end + 1)
 }
 
-/// Returns the length of the syntax at the start of a command that only bash knows.
+/// Returns the length of the start of a command, up to and including the syntax that only bash has. `None` if there is no such syntax.
 fn command(text: &[u8]) -> Option<usize> {
     let word = &text[..text.iter().take_while(|byte| is_name(byte)).count()];
     let after = &text[word.len()..];
@@ -193,7 +193,7 @@ fn command(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Returns the length of a `[ … ]` or a `test` up to and including its `==`.
+/// Returns the length of a `[` or `test` command up to the end of its `==`. `None` if it has no `==`, or if that is uncertain.
 fn comparison(text: &[u8]) -> Option<usize> {
     let mut quote = None;
     let mut at = 0;
@@ -204,7 +204,7 @@ fn comparison(text: &[u8]) -> Option<usize> {
             (None | Some(b'"'), b'$') if rest.starts_with(b"$((") => {
                 at += rest.windows(2).position(|pair| pair == b"))")?;
             }
-            // A command substitution may have an `==` of its own.
+            // A command substitution may contain another `==`, so the search ends here.
             (None | Some(b'"'), b'`') => return None,
             (None | Some(b'"'), b'$') if rest.starts_with(b"$(") => return None,
             (Some(opened), _) if opened == byte => quote = None,
@@ -224,7 +224,7 @@ fn is_name(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || *byte == b'_'
 }
 
-/// Returns whether a script has an assignment to a variable, or a text that looks like one.
+/// Returns whether a script has an assignment to a variable, or text that looks like an assignment.
 fn assigns(script: &[u8], name: &[u8]) -> bool {
     let assignment = [name, b"="].concat();
     script.windows(assignment.len()).any(|part| part == assignment)
@@ -234,7 +234,7 @@ fn begins_word(script: &[u8], at: usize) -> bool {
     at == 0 || script[at - 1].is_ascii_whitespace() || b";&|()`".contains(&script[at - 1])
 }
 
-/// Returns whether the word at a position is the first of a command.
+/// Returns whether the word at a position is the first word of a command.
 fn begins_command(script: &[u8], at: usize) -> bool {
     let before = &script[..at];
     let blanks = before.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();

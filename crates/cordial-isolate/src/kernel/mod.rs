@@ -1,8 +1,8 @@
-//! What differs between the operating systems that have workers.
+//! What differs between the operating systems on which workers run.
 
 use rustix::event::Timespec;
 
-/// The pause between two reads of a state whose changes the system does not report.
+/// The pause before a state is read again. The operating system does not report when such a state changes.
 pub(crate) const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]

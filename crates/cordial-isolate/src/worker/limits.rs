@@ -1,4 +1,4 @@
-//! The limits of a worker: memory for its whole life, processor time for each call.
+//! The limits of a worker: one on its memory, for its whole life, and one on the processor time of each call.
 
 use std::fs;
 use std::io;
@@ -10,18 +10,18 @@ use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// How much address space a worker may map beyond its memory limit, for mapped files and reservations of the allocator. The limit for the
-/// address space also bounds shared memory, which the limit for data does not count.
+/// How much more address space than memory a worker may use, for mapped files and for what its allocator reserves. The address space is
+/// limited as well, because the limit on data (`RLIMIT_DATA`) does not count shared memory.
 const SPARE_ADDRESS_SPACE: u64 = 1 << 30;
 
-/// Lets the process allocate this many bytes beyond what it has.
+/// Lets the process allocate this many bytes in addition to what it uses now.
 pub(super) fn limit_memory(bytes: u64) -> io::Result<()> {
     let status = fs::read_to_string("/proc/self/status")?;
     lower(Resource::Data, used(&status, "VmData:")?.saturating_add(bytes))?;
     lower(Resource::As, used(&status, "VmSize:")?.saturating_add(bytes).saturating_add(SPARE_ADDRESS_SPACE))
 }
 
-/// Sets a limit, unless a lower one is set already.
+/// Sets a limit. If a lower limit is set already, that one stays.
 fn lower(resource: Resource, bytes: u64) -> io::Result<()> {
     let Rlimit { current, maximum } = getrlimit(resource);
     let bytes = bytes.min(current.unwrap_or(u64::MAX)).min(maximum.unwrap_or(u64::MAX));
@@ -37,7 +37,7 @@ fn used(status: &str, name: &str) -> io::Result<u64> {
         .ok_or_else(|| io::Error::other(format!("/proc/self/status has no {name}")))
 }
 
-/// Sends SIGXCPU, which ends the process, when a call has used its processor time.
+/// When a call has used up its processor time, sends SIGXCPU to the process, which ends the process.
 pub(super) struct CpuTimer {
     timer: Timer,
     limit: Duration,
@@ -50,7 +50,7 @@ impl CpuTimer {
         Ok(CpuTimer { timer, limit })
     }
 
-    /// Gives the next call its whole time.
+    /// Starts the timer again, so that the next call has the whole processor time of the limit.
     pub(super) fn restart(&mut self) -> io::Result<()> {
         let limit = Expiration::OneShot(TimeSpec::from_duration(self.limit));
         Ok(self.timer.set(limit, TimerSetTimeFlags::empty())?)

@@ -1,14 +1,16 @@
 //! `Turns`: whether a job or a call gets the next free slot while both wait.
 //!
-//! Without turns, one kind of work would starve the other. A waiting job arrives within a millisecond after a slot is freed, long before a
-//! refused caller asks again. With very many callers, one of their calls arrives even before the job. So if the last work to begin was a
-//! job, a refused call reserves one slot for calls; if it was a call, a job that was given back reserves one slot for jobs.
+//! Without turns, one kind of work would starve the other. With few callers, jobs would take every slot: a waiting job arrives within a
+//! millisecond after a slot is freed, long before a refused caller asks again. With very many callers, calls would take every slot: one of
+//! the callers asks again even before the job arrives. So jobs and calls alternate. If a job began last, a refused call reserves one slot for
+//! calls. If a call began last, a job that was given back reserves one slot for jobs.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a free slot stays reserved. Within 150 ms, one of the refused callers asks again, and the server sends a waiting job at once.
+/// How long a free slot stays reserved. This is long enough for either kind of work: one of the refused callers asks again within 150 ms, and
+/// the server sends a waiting job at once.
 const RESERVED: Duration = Duration::from_millis(250);
 
 /// The kinds of work that need a slot.
@@ -29,17 +31,17 @@ pub(super) struct Turns {
 #[derive(Debug)]
 struct ReservedSlot {
     work: Work,
-    /// `None` while no slot is free.
+    /// When the reservation expires. `None` if no slot has been free since the reservation was made.
     until: Option<Instant>,
 }
 
 impl Turns {
-    /// Returns how many slots are reserved for this work.
+    /// Returns how many slots are reserved for this kind of work.
     pub(super) fn n_reserved(&self, work: Work) -> usize {
         usize::from(self.reserved.as_ref().is_some_and(|reserved| reserved.work == work))
     }
 
-    /// Notes that there was no slot for this work.
+    /// Notes that this kind of work found no free slot.
     pub(super) fn note_refused(&mut self, work: Work) {
         if self.last.is_some_and(|last| last != work) {
             self.reserved = Some(ReservedSlot { work, until: None });
@@ -50,7 +52,7 @@ impl Turns {
         *self = Turns { last: Some(work), reserved: None };
     }
 
-    /// Notes how many slots are free. The time of a reservation begins when a slot is free.
+    /// Notes how many slots are free. The time of a reservation begins to run when a slot is free for the first time.
     pub(super) fn note_free(&mut self, n_slots: usize) {
         if let Some(reserved) = &mut self.reserved
             && n_slots > 0
@@ -59,8 +61,8 @@ impl Turns {
         }
     }
 
-    /// Waits until the reservation expires, because its work went to another worker. Is never ready without a reservation, or while no slot
-    /// is free.
+    /// Waits until the reservation expires, and removes it. A reservation expires if the work that it waits for went to another worker.
+    /// Never ready if there is no reservation, or if its time has not begun.
     pub(super) async fn wait_end(&mut self) {
         match self.reserved.as_ref().and_then(|reserved| reserved.until) {
             Some(time) => tokio::time::sleep_until(time).await,

@@ -18,14 +18,15 @@ use crate::shared::ObserverShared;
 use crate::source::{bounded_label, shortened, shown_label};
 use crate::view::{ActionAnswer, ActionKind, ActionRequest, ActionResult};
 
-/// The grace time of a shutdown that names none, and the longest one.
+/// The grace time of a request that names none, and the longest grace time of any request.
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 const MAX_GRACE: Duration = Duration::from_secs(60);
 
-/// How long an answer waits for a child that is started again.
+/// How long an answer waits until a child was started again.
 const RESTART_LIMIT: Duration = Duration::from_secs(10);
 
-/// How many bytes of a result are in an answer and in the audit log. A result contains labels, the text of an error, and the processes that were killed.
+/// How many bytes of a result an answer and the audit log contain at most. A result contains labels, the text of an error, and
+/// the processes that were killed.
 const MAX_RESULT: usize = 2000;
 
 /// The result of an action.
@@ -49,7 +50,7 @@ pub(super) async fn act(
     let entry = |allowed, result: &str| NewEntry {
         who: caller.who.clone(),
         action: request.kind.name().to_owned(),
-        // A text that is not a pid is not logged.
+        // Only a pid is logged, and not any other text that a client has sent in its place.
         pid: pid.map(|pid| pid.to_string()),
         label: label.clone(),
         allowed,
@@ -93,7 +94,7 @@ async fn performed(program_code: &ProgramCode, inspector: &Inspector, answer: St
     let outcome = match answer.ending {
         Ending::InPoll(_) => ActionResult::InPoll,
         _ if !answer.has_ended() => ActionResult::Ending,
-        // The process itself has ended, but others below it have not.
+        // The process itself has ended, but some of its descendants have not.
         _ if n_abandoned > 0 => ActionResult::InPoll,
         _ if n_killed > 0 => ActionResult::Ending,
         Ending::NoProcess => ActionResult::Gone,
@@ -103,7 +104,8 @@ async fn performed(program_code: &ProgramCode, inspector: &Inspector, answer: St
     Performed { outcome, result: sentence(program_code, answer).await, left }
 }
 
-/// What an error has in place of its text if its `Display`, which is code of the program, does not return one.
+/// Names the code of the program that returns the text of an error. If that code does not return, a sentence with this name takes the place
+/// of the text.
 const DISPLAY: &str = "the `Display` of its error";
 
 /// Returns an answer as a sentence.
@@ -116,7 +118,8 @@ async fn sentence(program_code: &ProgramCode, mut answer: StopAnswer) -> String 
         return format!("{answer}.");
     };
     let with_error = answer.clone();
-    // The error is dropped here, so that the thread of the call drops it last: its destructor is code of the program, too.
+    // The destructor of the error is code of the program, too. The reference in `answer` is dropped here, so that the thread of the call
+    // drops the last one.
     answer.ending = Ending::NoProcess;
     let text = program_code.errors.call(pid, move || shortened(&format!("{with_error}."), MAX_RESULT)).await;
     text.unwrap_or_else(|unanswered| {
@@ -136,7 +139,7 @@ async fn sentence_of_error(program_code: &ProgramCode, pid: Pid, error: RestartE
     })
 }
 
-/// Restarts a child, and waits for its new process at most for `limit`.
+/// Restarts a child, and waits until its new process has started, but not longer than `limit`.
 async fn restart(
     thread: &Handle,
     program_code: &ProgramCode,
@@ -145,7 +148,8 @@ async fn restart(
     limit: Duration,
 ) -> Performed {
     let own = inspector.clone();
-    // In a task of its own, which continues after the limit: a restart whose future is dropped may stop the child and not start it.
+    // The restart is a task of its own, which continues after the limit: if its future were dropped, the child might be stopped and not
+    // started again.
     let restarting = thread.spawn(async move { own.restart(pid).await });
     let restarted = match timeout(limit, restarting).await {
         Ok(Ok(restarted)) => Ok(restarted),

@@ -35,15 +35,15 @@ use crate::pid::Pid;
 use crate::telemetry::{self, Subject};
 use crate::unwind::{self, Caught, Unwound};
 
-/// A poll that has lasted for this long or longer is reported at its end, unless another one was reported shortly before.
+/// A poll that has lasted for this long or longer is reported at its end, unless a poll of a process with the same spawn
+/// location was reported shortly before.
 const LONG_POLL: Duration = Duration::from_millis(100);
 
-/// The result of a process, on its way to the recipient.
+/// The result of a process, which is passed to the recipient.
 pub(crate) struct ProcessReply<T> {
     /// `None` only while `take` or `drop` consumes the reply. The exit is boxed, so that the reply is small: it is moved several times.
     result: Option<Result<T, Box<Exit>>>,
-    /// Kept here so that it is usually dropped by the thread that spawned the process, which has the
-    /// reference count in its cache.
+    /// Kept here so that the thread that has spawned the process usually drops it: the cache of that thread has the reference count.
     _lineage: Option<Arc<Lineage>>,
 }
 
@@ -60,7 +60,7 @@ impl<T> ProcessReply<T> {
     }
 }
 
-/// Discards a result that was not taken. Its destructor may be user code.
+/// Discards a result that was not taken. The destructor of the result may be user code.
 impl<T> Drop for ProcessReply<T> {
     fn drop(&mut self) {
         if self.result.is_some() {
@@ -71,7 +71,7 @@ impl<T> Drop for ProcessReply<T> {
 
 /// Receives the result of a process, after its links and monitors have been notified.
 pub(crate) trait Recipient<T> {
-    /// What the task outputs to its join handle.
+    /// What the scheduler passes to the join handle of the process.
     type Output;
 
     /// Receives the result. Must not panic.
@@ -92,12 +92,12 @@ impl<T> Recipient<T> for ToJoinHandle {
 /// The parts of a process that its registration sets.
 #[derive(Default)]
 pub(super) struct RegisteredParts {
-    /// `None` before the process is registered and after its end. During a poll, `as_process` exchanges it with the task of the outer
-    /// process.
+    /// `None` before the process is registered and after its end. During a poll, it is that of the outer process: `as_process` exchanges
+    /// the two.
     pub(super) task: Option<TaskRef>,
     /// Boxed, because most processes have none.
     pub(super) span: Option<Box<TaskSpan>>,
-    /// `None` for a process without a scope. During a poll, `as_process` exchanges it with the scope of the outer code.
+    /// `None` for a process without a scope. During a poll, it is that of the outer code: `as_process` exchanges the two.
     pub(super) scope: Option<Scope>,
 }
 
@@ -141,7 +141,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Output> {
         let mut this = self.project();
         let RegisteredParts { task, span, scope } = this.carried;
-        // Three variables: a single one would be moved as a whole right after its parts were stored, which stalls the processor.
+        // These are three variables: a tuple would be moved as a whole right after its parts were stored, which stalls the processor.
         let (mut value, mut failure, mut lineage) = (None, None, None);
         let is_exiting = task.as_ref().is_some_and(TaskRef::is_ending);
         let has_ended = as_process(task, scope, cx.waker(), |runtime, pid, own_poll| {
@@ -164,7 +164,7 @@ where
                 Ok(Poll::Pending) => return false,
                 Ok(Poll::Ready(())) => [None, None],
                 Err(unwound) => {
-                    // The future is `None` already if its destructor has panicked.
+                    // If the destructor of the future has panicked, `future` is `None` already.
                     let dropped = unwind::catch_cold(|| {
                         let _entered = span.as_deref().map(TaskSpan::enter);
                         own_poll.while_dropping(|| this.future.set(None));
@@ -172,14 +172,15 @@ where
                     [unwound.into_panic(), dropped.err().and_then(Unwound::into_panic)]
                 }
             };
-            // The spares are dropped again: the destructors may have sent messages, and a poll that has panicked has not dropped its spares.
+            // The spares are dropped here, too: the destructors of the future may have sent messages, and a poll that has panicked has not
+            // dropped its spares.
             own_poll.drop_spares();
             lineage = end(runtime, pid, span.as_deref(), &mut exit, panics);
             match value {
                 Some(_) => discard_exit(exit),
                 None => failure = Some(Box::new(exit)),
             }
-            // Dropping the last reference to a span runs a user's subscriber.
+            // Dropping the last reference to a span calls the subscriber, which may be user code.
             if let Some(span) = span.take() {
                 unwind::ignore_panic(|| drop(span));
             }
@@ -196,8 +197,8 @@ where
             None => value.map(Ok),
         };
         let reply = ProcessReply { result, _lineage: lineage };
-        // Called outside of `as_process`: values that the recipient drops and tasks that it wakes
-        // do not see the ended process as the current process.
+        // Called outside of `as_process`, so that the destructors and wakers that the recipient calls do not see the ended process as the
+        // current process.
         let output = this.recipient.take().expect("a future is not polled again once it was ready").receive(reply);
         if let Some(task) = task.take() {
             task.leave();
@@ -206,8 +207,8 @@ where
     }
 }
 
-/// Kills the process if its runtime has stopped, and returns whether it ends. The runtime kills all processes, but not at one
-/// moment: without this check, a process could handle the exit of another, as if only the other had been killed.
+/// Kills the process if its runtime has stopped. Returns whether the process ends then. A runtime that stops kills its processes one after
+/// another: without this check, a process could handle the exit of one that was killed earlier, as if only that one had been killed.
 #[inline]
 fn ends_with_runtime(runtime: &RuntimeHandle, pid: Pid) -> bool {
     runtime.executor().is_closed() && is_killed_with_runtime(runtime, pid)
@@ -216,12 +217,13 @@ fn ends_with_runtime(runtime: &RuntimeHandle, pid: Pid) -> bool {
 #[cold]
 fn is_killed_with_runtime(runtime: &RuntimeHandle, pid: Pid) -> bool {
     runtime.kill(pid);
-    // A guardian is only notified.
+    // A kill only notifies a guardian, which ends later.
     is_exiting()
 }
 
-/// Ends a process whose future was dropped: removes it from the table, and notifies its links and monitors. Returns its lineage. Changes
-/// `exit` from the exit of the future to the exit of the process. Not generic, so that it is not compiled again for each future of a user.
+/// Ends a process whose future was dropped: removes the process from the table, and notifies its links and monitors. Returns its lineage.
+/// `exit` is the exit of the future before the call, and that of the process after it. This function is not generic, so that it is not
+/// compiled again for each future of a user.
 fn end(
     runtime: &RuntimeHandle,
     pid: Pid,
@@ -232,7 +234,7 @@ fn end(
     let mut entry = runtime.remove(pid).expect("a process is removed from the table only here, after its last poll");
     let (panic, lost_panic) = if first.is_some() { (first, second) } else { (second, None) };
     let signaled = std::mem::replace(&mut entry.shutdown, ShutdownState::Running).into_exit();
-    // A panic is never lost: it takes precedence over the exit that a signal has decided.
+    // A panic takes precedence over the exit of a signal, so that no panic is lost.
     let mut span_of_panic = None;
     if let Some(mut caught) = panic {
         span_of_panic = caught.span.take().filter(|span| !span.is_none());
@@ -254,7 +256,7 @@ fn end(
     if telemetry::is_enabled(Level::ERROR) {
         // A subscriber that panics must not keep the links and monitors from being notified.
         unwind::ignore_panic(|| {
-            // A panic is reported in the span in which it happened, which may be one that the process has entered itself.
+            // A panic is reported in the span in which it happened. That may be a span that the code of the process has entered.
             let span_of_panic = span_of_panic.take();
             let _entered = (span.map(TaskSpan::enter), span_of_panic.as_ref().map(Span::enter));
             let (subject, age) = (EventSubject::of(&entry), age(runtime, &entry));
@@ -280,8 +282,8 @@ fn end(
     entry.lineage.take()
 }
 
-/// Notifies the links, guardians and monitors of a process that has ended. Each notification may run a user waker: if that panics,
-/// the remaining ones are still sent.
+/// Notifies the links, guardians and monitors of a process that has ended. Each notification may call a waker of the user: if that waker
+/// panics, the remaining notifications are still sent.
 fn notify_of_end(runtime: &RuntimeHandle, pid: Pid, rare: Rare, exit: &Exit) {
     order_by_start(runtime, pid, &rare.guardians);
     for peer in rare.links.into_iter().chain(rare.guardians.into_values()) {
@@ -292,14 +294,14 @@ fn notify_of_end(runtime: &RuntimeHandle, pid: Pid, rare: Rare, exit: &Exit) {
         unwind::ignore_panic(|| monitor.send(exit.clone()).is_ok());
     }
     for trap in rare.traps.into_values() {
-        // Ends a stream that outlives the process.
+        // Ends the stream of trapped exits, which may outlive the process.
         unwind::ignore_panic(|| drop(trap));
     }
-    // The futures that wait for a request and outlive the process become ready.
+    // Futures that wait for a request to shut down may outlive the process. They become ready.
     rare.shutdown_notice.iter().for_each(|notice| notice.give());
 }
 
-/// Counts the poll that is about to return, and reports it if it has lasted for `LONG_POLL`. The process has not ended.
+/// Counts the poll that is about to return, and reports it if it has lasted for `LONG_POLL` or longer. For a process that has not ended.
 #[cold]
 fn report_long_poll(task: &Option<TaskRef>, span: Option<&TaskSpan>) {
     let Some(task) = task else { return };
@@ -311,7 +313,7 @@ fn report_long_poll(task: &Option<TaskRef>, span: Option<&TaskSpan>) {
     });
 }
 
-/// Counts the poll that is about to return, and emits its event in the span of the process if it has lasted for `LONG_POLL`.
+/// Counts the poll that is about to return. If it has lasted for `LONG_POLL` or longer, emits an event about it in the span of the process.
 #[cold]
 fn count_and_emit_if_long(runtime: &RuntimeHandle, subject: &Subject<'_>, span: Option<&TaskSpan>) {
     let Some(lasted) = runtime.executor().own_poll_lasted() else { return };
@@ -343,7 +345,7 @@ fn crash(runtime: &RuntimeHandle, pid: Pid, entry: &Entry, exit: &Exit) -> Crash
     }
 }
 
-/// Returns whether `start_failed` reports this exit, because it is the end of a start that took too long.
+/// Returns whether the event `start_failed` has reported this exit already, because the start of the process took too long.
 fn is_reported_start(entry: &Entry, exit: &Exit) -> bool {
     let is_reported = entry.rare.as_ref().is_some_and(|rare| rare.start_failed_is_emitted);
     is_reported && matches!(exit, Exit::Error(error) if error.is::<StartError>())

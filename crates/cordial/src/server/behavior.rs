@@ -40,26 +40,26 @@ use crate::pid::Pid;
 /// });
 /// ```
 pub trait Server: Sized + Send + 'static {
-    /// Runs before the first message of each incarnation. With `Err`, the server has failed to start. While `started` runs, messages
-    /// wait in the mailbox, and [`ChildSpec::start_timeout`](crate::ChildSpec::start_timeout) limits its time. For the errors of a
-    /// client, such as that of a database, write `.map_err(Exit::error)?`.
+    /// Runs before the first message of each incarnation. If it returns `Err`, the server has failed to start. Until it returns, messages
+    /// wait in the mailbox. [`ChildSpec::start_timeout`](crate::ChildSpec::start_timeout) limits how long it may take. To return the error of
+    /// a library, such as the client of a database, write `.map_err(Exit::error)?`.
     ///
     /// # Cancel safety
     ///
-    /// The future is dropped unfinished only when the process ends meanwhile: it is killed, an exit signal other than a request to shut
-    /// down ends it, or it calls [`exit`](crate::exit()).
+    /// The future is dropped before it is ready only if the process ends: because the process is killed, because it gets an exit signal that
+    /// ends it and is not a request to shut down, or because it calls [`exit`](crate::exit()).
     fn started(&mut self, ctx: &mut Context<Self>) -> impl Future<Output = Result<(), Exit>> + Send {
         let _ = ctx;
         async { Ok(()) }
     }
 
-    /// Runs after the last message, for at most the grace time of the server, even after a panic in a handler. `exit`
-    /// is the exit with which the process is about to end. Does not run after a kill, after an exit signal that ends the process, such
-    /// as that of a linked process, after the server has called [`exit`](crate::exit()), or after a `started` that has failed.
+    /// Runs after the last message, for at most the grace time of the server, even after a panic in a handler. `exit` is the exit with
+    /// which the process is about to end. Does not run if the process is killed, if an exit signal such as that of a linked process ends
+    /// it, if it calls [`exit`](crate::exit()), or if `started` has failed.
     ///
     /// # Cancel safety
     ///
-    /// The process drops the future when the grace time is over, or when the process is killed or ended by an exit signal.
+    /// The future is dropped before it is ready if the grace time is over, or if the process is killed or ended by an exit signal.
     fn stopping(&mut self, exit: &Exit) -> impl Future<Output = ()> + Send {
         let _ = exit;
         async {}
@@ -69,28 +69,29 @@ pub trait Server: Sized + Send + 'static {
 /// How a server handles one type of message.
 ///
 /// A message that is sent with [`call`](crate::server::ServerRef::call) is answered with the reply; the reply to a
-/// [`cast`](crate::server::ServerRef::cast) is dropped. A panic ends the incarnation, and the call fails with its exit.
+/// [`cast`](crate::server::ServerRef::cast) is dropped. A panic in the handler ends the incarnation, and the call fails with the exit of the
+/// incarnation.
 ///
 /// # Elixir
 ///
-/// One clause of `handle_call`, `handle_cast` or `handle_info`. A handler does not say which of them it is: the sender does.
+/// One clause of `handle_call`, `handle_cast` or `handle_info`. The sender, and not the handler, chooses between a call and a cast.
 #[diagnostic::on_unimplemented(
     message = "the server `{Self}` does not handle the message `{M}`",
     note = "implement `Handle<{M}>` for `{Self}`"
 )]
 pub trait Handle<M>: Server {
-    /// The answer to the message. [`Later`](crate::server::Later) for a handler that answers after it has returned.
+    /// The type of the answer to the message: [`Later`](crate::server::Later), if the server answers after the handler has returned.
     type Reply: Reply;
 
     /// Handles one message. Later messages wait until the future is ready.
     ///
     /// # Cancel safety
     ///
-    /// As that of [`started`](Server::started).
+    /// The same as that of [`started`](Server::started).
     fn handle(&mut self, message: M, ctx: &mut Context<Self>) -> impl Future<Output = Self::Reply> + Send;
 }
 
-/// The message for a trapped exit, see [`Context::trap_exits`](crate::server::Context::trap_exits): the process was linked to
-/// the server and has ended with this exit, or has sent this exit to the server.
+/// The message about a trapped exit, see [`Context::trap_exits`](crate::server::Context::trap_exits). The process with this pid was
+/// linked to the server and has ended with this exit, or it has sent this exit to the server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExitOf(pub Pid, pub Exit);

@@ -6,10 +6,10 @@
 //!                          └── limit, or the future is dropped ──► Gone: the server skips it, or drops the answer
 //! ```
 //!
-//! `Unsent` and `Sent` are one phase, `Pending`. The future distinguishes them by `progress`, which it reads without the lock.
+//! In the code, `Unsent` and `Sent` are one phase, `Pending`. The future distinguishes them by `progress`, which it reads without the lock.
 //!
-//! A call in `Sent`, `InHand` or `Later` is answered with an exit, if its message will not be handled, or if its handler or task ends
-//! without a reply.
+//! A call in `Sent`, `InHand` or `Later` is answered with an exit if its message will not be handled, if its handler ends without a
+//! reply, or if the task of its `Later` ends without one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -33,12 +33,12 @@ use crate::process::{
 };
 use crate::timeout::{CompactTimeout, Timeout};
 
-/// A call whose types of server and message are erased.
+/// A call, with the types of its server and its message erased.
 pub(super) trait AnyCall<R>: Send + Sync {
     fn limit(&self) -> Timeout;
     fn set_limit(&self, limit: Timeout);
     fn is_sent(&self) -> bool;
-    /// Polls the call. The future has taken `self` from `holder`. `poll` puts it back there, or keeps it for the next call.
+    /// Polls the call. The future has taken `self` from `holder`. `poll` puts `self` back there, or keeps it for the next call.
     fn poll(
         self: Arc<Self>,
         holder: &mut Option<Arc<dyn AnyCall<R>>>,
@@ -54,14 +54,14 @@ where
     S: Handle<M>,
 {
     pub(super) server: ServerRef<S>,
-    /// A `CompactTimeout`. Relaxed, like the next three fields: only the future of the call uses them.
+    /// A `CompactTimeout`. Only the future of the call uses this field and the next three, so their accesses are relaxed.
     limit: AtomicU64,
     progress: AtomicU8,
-    /// The `WaitLimit` as a number, if it needs no timer, or else 0: then `state` has the `WaitLimit`.
+    /// The `WaitLimit` as a number, if it needs no timer. Otherwise 0, and the `WaitLimit` is in `state`.
     wait_limit: AtomicU64,
-    /// The address of the data of `state.waker`, if that is [`CallWaker::Process`], or else 0.
+    /// The address of the data of `state.waker`, if that waker is a [`CallWaker::Process`]. Otherwise 0.
     woken: AtomicUsize,
-    /// Not held while user code runs: a destructor, a waker.
+    /// Not locked while user code runs, such as a destructor or a waker.
     state: SpinLock<CallState<M, <S::Reply as Reply>::Value>>,
 }
 
@@ -77,7 +77,7 @@ struct CallState<M, R> {
     /// The scope in which the message was sent, if it carries values.
     scope: Option<Scope>,
     wait_limit: WaitLimit,
-    /// Set if the message had to wait for room.
+    /// The number that withdraws the message while it waits for room. `None` if it did not have to wait.
     ticket: Option<u64>,
 }
 
@@ -86,16 +86,16 @@ const UNSENT: u8 = 0;
 const SENT: u8 = 1;
 const READY: u8 = 2;
 
-/// The phase of a call. It holds neither the message nor the answer, so exchanging it copies little.
+/// The phase of a call. It contains neither the message nor the answer, so that replacing it copies little.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The message is not sent, waits for room, or is in the mailbox.
+    /// The message was not sent yet, waits for room, or is in the mailbox.
     Pending,
     InHand,
     /// A task answers the call.
     Later(Pid),
     Answered,
-    /// Answered and taken, or given up.
+    /// The answer was taken, or the call was given up.
     Gone,
 }
 
@@ -125,7 +125,7 @@ where
         }
     }
 
-    /// Returns the finished call that this process has kept in its current poll for reuse, if that call has the same types.
+    /// Returns a finished call of the same types, which this process has kept for reuse during its current poll. `None` if there is none.
     #[inline]
     pub(super) fn spare() -> Option<Arc<CallCell<S, M>>> {
         match take_spare_call()?.downcast() {
@@ -137,12 +137,12 @@ where
         }
     }
 
-    /// Prepares a call that was answered with a value, and that no other thread refers to, for the next message. The waker stays.
+    /// Prepares this call for the next message. The call was answered with a value, and no other thread refers to it. The waker stays.
     #[inline]
     pub(super) fn renew(&self, limit: u64, message: M) {
         self.limit.store(limit, Ordering::Relaxed);
         self.progress.store(UNSENT, Ordering::Relaxed);
-        // Dropped outside of the lock, because a timer holds a waker, which may run user code.
+        // The last limit is dropped after the lock was released: it may hold a timer with a waker, and dropping a waker may run user code.
         let _last_limit = {
             let mut state = self.state.lock();
             state.phase = Phase::Pending;
@@ -156,8 +156,8 @@ where
     /// Answers the call with a value, unless it was answered before or given up.
     #[inline]
     pub(super) fn answer(&self, value: <S::Reply as Reply>::Value) {
-        // The value is moved only once, straight into the cell: a second move would load it right after it was stored in parts, which
-        // stalls the processor.
+        // The value is moved only once, straight into the cell. A second move would load the value as a whole right after its parts were
+        // stored, which stalls the processor.
         let woken = {
             let mut state = self.state.lock();
             match state.phase {
@@ -226,7 +226,7 @@ where
             *holder = Some(self);
             return polled;
         }
-        // `take_value` is inlined, because a function call would copy the value that it returns.
+        // `take_value` is inlined: if it were not, its result would be copied once more.
         let answered = self.take_value();
         match answered {
             Some(value) => {
@@ -254,7 +254,7 @@ where
     S: Handle<M>,
     M: Send + 'static,
 {
-    /// Begins the wait, and sends the message. `envelope` is the reference to `self` for the mailbox.
+    /// Begins the wait, and sends the message. `envelope` is a second reference to this call, which goes to the mailbox.
     #[inline]
     fn send(
         &self,
@@ -272,7 +272,7 @@ where
         self.send_at(Sent { at: wait.now, sender: Some(wait.process) }, envelope, cx)
     }
 
-    /// Like [`send`](CallCell::send), for every caller and every limit: also outside of a process, in a scope, and below a second.
+    /// Does the same as [`send`](CallCell::send), also for a caller outside of a process or in a scope, and for a limit below a second.
     #[inline(never)]
     fn send_after_checks(
         &self,
@@ -336,7 +336,7 @@ where
         state.value.take()
     }
 
-    /// Waits for the answer, after the message was sent.
+    /// Polls a call whose message was sent and whose answer is not a value: takes an exit, if there is one, or waits.
     #[cold]
     fn poll_unanswered(&self, cx: &mut TaskContext<'_>) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
         if let Err(refusal) = self.server.0.runtime.refuse_forked() {
@@ -361,7 +361,7 @@ where
     /// Records the waker of the caller, the scope of the message, and the limit, if the limit needs a timer.
     #[inline]
     fn begin_wait(&self, wait_limit: Option<WaitLimit>, scope: Option<Scope>, cx: &TaskContext<'_>) {
-        // Usually the process has called before, and its waker is here already.
+        // A renewed call may still have the waker of the process.
         let is_known = own_waker_address(cx) == Some(self.woken.load(Ordering::Relaxed));
         if is_known && wait_limit.is_none() && scope.is_none() {
             return;
@@ -384,7 +384,8 @@ where
         if self.progress.load(Ordering::Relaxed) == READY {
             return Poll::Ready(Err(Exit::NoProcess));
         }
-        // Cloned and dropped outside of the lock, because a waker may run user code, and a timer holds a waker.
+        // Outside of the lock, the waker is cloned, and the replaced waker and the limit are dropped. Each of these may run user code, because
+        // the timer of a limit has a waker, too.
         let (waker, address) = CallWaker::of(cx);
         let (_replaced, mut wait_limit) = {
             let mut state = self.state.lock();
@@ -404,7 +405,7 @@ where
             self.state.lock().wait_limit = wait_limit;
             return Poll::Pending;
         }
-        // An answer that has arrived never times out.
+        // A call whose answer has arrived returns it, even if the limit has passed.
         let phase = self.state.lock().phase;
         match self.take_answer() {
             Some(Ok(value)) => {
@@ -416,7 +417,7 @@ where
         }
     }
 
-    /// Polls again, because the answer has come since the poll began.
+    /// Takes the answer, which has arrived since the poll began.
     #[cold]
     fn answered_meanwhile(&self, cx: &mut TaskContext<'_>) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
         match self.take_value() {
@@ -425,7 +426,7 @@ where
         }
     }
 
-    /// Makes the future ready with `exit`, unless its process ends at this await.
+    /// Makes the future ready with `exit`, unless the process that polls it ends at this await.
     #[cold]
     fn fail_at(&self, exit: Exit, cx: &TaskContext<'_>) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
         self.progress.store(READY, Ordering::Relaxed);
@@ -436,11 +437,11 @@ where
         Poll::Ready(Err(exit))
     }
 
-    /// Gives the call up. Returns its answer, if that has arrived.
+    /// Gives the call up. Returns the answer, if it has arrived.
     fn take_answer(&self) -> Option<Result<<S::Reply as Reply>::Value, Exit>> {
         let runtime = &self.server.0.runtime;
         if runtime.is_forked() {
-            // The server has stayed in the parent process, and may have held the lock at the fork.
+            // The server exists only in the parent process, where a thread may have held the lock at the fork.
             return None;
         }
         self.woken.store(0, Ordering::Relaxed);
@@ -449,7 +450,7 @@ where
             let state = &mut *state;
             let last = std::mem::replace(&mut state.phase, Phase::Gone);
             let (value, exit) = (state.value.take(), state.exit.take());
-            // Everything is taken out, because the mailbox keeps the cell until it skips the call.
+            // Everything is taken out of the cell now, because the mailbox keeps the cell until it skips the call.
             let wait_limit = std::mem::replace(&mut state.wait_limit, WaitLimit::Never);
             let given = (state.message.take(), state.scope.take());
             (last, value, exit, (state.waker.take(), wait_limit), given, state.ticket.take())
@@ -470,7 +471,7 @@ where
         value.map(Ok).or(exit.map(Err))
     }
 
-    /// Returns the exit of a call whose limit has passed in this phase.
+    /// Returns the exit of a call that was in this phase when its limit passed.
     fn timed_out(&self, phase: Phase) -> Exit {
         let shared = &self.server.0;
         let limit = named_limit(self.limit());
@@ -501,7 +502,7 @@ where
         self.state.lock().phase == Phase::Gone
     }
 
-    /// Takes the message, to handle it. `None` if the caller has given up, or the call was answered with an exit.
+    /// Takes the message, to handle it. `None` if the caller has given the call up, or if the call was answered with an exit.
     pub(super) fn take_message(&self) -> Option<(M, Option<Scope>)> {
         let mut state = self.state.lock();
         if state.phase != Phase::Pending {
@@ -511,7 +512,7 @@ where
         Some((state.message.take()?, state.scope.take()))
     }
 
-    /// Records the task that answers. If the caller has given up, the task is asked to shut down.
+    /// Records the task that answers the call. If the caller has given the call up, asks the task to shut down.
     pub(super) fn set_later_task(&self, task: Pid) {
         let is_gone = {
             let mut state = self.state.lock();
@@ -520,7 +521,8 @@ where
                     state.phase = Phase::Later(task);
                     false
                 }
-                // The caller has given up or has taken the answer. After an answer the task has ended, so the request has no effect.
+                // The caller has given the call up, or has taken the answer. In the second case, the task has ended, and the request has no
+                // effect.
                 Phase::Gone => true,
                 _ => false,
             }

@@ -1,4 +1,4 @@
-//! Calls that wait for themselves: a server that calls itself, and servers that call each other in a cycle.
+//! Calls by which servers wait for themselves: a server calls itself, or servers call each other in a cycle.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,8 @@ use crate::pid::Pid;
 use crate::process::{RuntimeHandle, current};
 use crate::{telemetry, unwind};
 
-/// Returns the error of a call or cast that a server has sent to itself and would have to wait for.
+/// Returns the error of a call or cast that a server has sent to itself: the server would wait for itself, because it can handle the message
+/// only after the wait.
 pub(super) fn to_itself<S: Server>(shared: &ServerShared<S>, in_hand: Option<&'static str>, message: &str) -> Exit {
     let handler = match in_hand {
         Some(in_hand) => format!("in its handler of `{}`", without_modules(in_hand)),
@@ -21,8 +22,8 @@ pub(super) fn to_itself<S: Server>(shared: &ServerShared<S>, in_hand: Option<&'s
     ))
 }
 
-/// Called when a call of `called` by this process has exceeded its limit. Emits an event if `called` waits for this
-/// process in turn, directly or through other servers.
+/// Emits an event if the server `called` waits for the calling process, directly or through other servers. Called when the calling process
+/// has called `called`, and that call has exceeded its limit.
 pub(super) fn emit(runtime: &RuntimeHandle, called: Pid) {
     let Some(caller) = current() else { return };
     let Some(cycle) = find_cycle(runtime, caller, called) else { return };
@@ -30,10 +31,10 @@ pub(super) fn emit(runtime: &RuntimeHandle, called: Pid) {
     unwind::ignore_panic(|| telemetry::call_cycle(caller, &names.join(" -> ")));
 }
 
-/// Follows the calls backwards from `caller`: the processes that wait for it, the processes that wait for one of these, and so on,
-/// until `called` is found. Returns the cycle from `caller` to `caller`.
+/// Follows the calls backwards from `caller`, until `called` is found: first come the processes that wait for `caller`, then the processes
+/// that wait for one of those, and so on. Returns the cycle, which begins and ends with `caller`.
 fn find_cycle(runtime: &RuntimeHandle, caller: Pid, called: Pid) -> Option<Vec<Pid>> {
-    // The processes that wait, in the order in which they were found, each with the place in this list of the server that it waits for.
+    // The processes, in the order in which they were found. The number is the index in this list of the server that the process waits for.
     let mut found = vec![(caller, 0)];
     let mut seen = BTreeSet::from([caller]);
     let mut place = 0;

@@ -1,4 +1,4 @@
-//! The keys.
+//! The help: the keys, and what the words of the screen mean.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Flex, Layout};
@@ -24,7 +24,7 @@ busy   share of time in which the threads were in polls: one bar per thread,
        ! for a thread that is blocked in a poll
 queue  tasks that are ready and wait for a thread";
 
-/// Draws the help. Returns how far it is scrolled.
+/// Draws the help, scrolled down by `wanted` lines, but not beyond its last line. Returns by how many lines it is scrolled.
 pub(super) fn draw(frame: &mut Frame<'_>, wanted: u16) -> u16 {
     let height = u16::try_from(KEYS.lines().count()).unwrap_or(u16::MAX).saturating_add(2);
     let [area] = Layout::vertical([Constraint::Length(height)]).flex(Flex::Center).areas(frame.area());

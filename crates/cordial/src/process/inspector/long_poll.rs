@@ -1,4 +1,4 @@
-//! Long polls, while they last.
+//! Long polls that have not returned yet.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub struct LongPoll {
     pub supervisor: Option<Pid>,
     /// How long the poll has lasted. May be up to two milliseconds too short.
     pub lasted: Duration,
-    /// The number of the thread that polls it, as in [`ThreadInfo::index`].
+    /// The number of the thread that polls the process, as in [`ThreadInfo::index`].
     pub thread: usize,
     /// The number of that thread in the kernel, as in [`ThreadInfo::kernel_id`].
     pub kernel_id: Option<u32>,
