@@ -138,7 +138,9 @@ fn process_ids() -> Option<ThreadLimit> {
 fn mappings() -> Option<ThreadLimit> {
     let max = number_in("/proc/sys/vm/max_map_count")?;
     // Line by line, because nothing large can be allocated now. A thread needs a mapping for its stack, and one for the guard page.
-    let n_mappings = BufReader::new(File::open("/proc/self/maps").ok()?).split(b'\n').count() as u64;
+    let lines = BufReader::new(File::open("/proc/self/maps").ok()?).split(b'\n');
+    // The iterator returns an error of the system again and again.
+    let n_mappings = lines.map_while(Result::ok).count() as u64;
     (n_mappings.saturating_add(2) >= max).then_some(ThreadLimit::Mappings { max })
 }
 
@@ -168,6 +170,8 @@ fn n_existing() -> Option<u64> {
 /// Returns how many threads exist in the PID namespace of this program, as far as it may see them.
 fn n_of_namespace() -> Option<u64> {
     let entries = fs::read_dir("/proc").ok()?.flatten();
+    // `/proc/self` is a link, and would count the threads of this program twice.
+    let entries = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     // The folder has two links of its own, and one for each thread. Entries that are not processes have no such folder.
     Some(
         entries.filter_map(|entry| Some(fs::metadata(entry.path().join("task")).ok()?.nlink().saturating_sub(2))).sum(),
