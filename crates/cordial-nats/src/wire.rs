@@ -179,9 +179,8 @@ pub(crate) fn lease_asked_for(request: &[u8]) -> Option<(JobId, u64)> {
     Some((id.parse().ok()?, arrival.parse().ok()?))
 }
 
-/// The answers of the worker of the group.
+/// The answer of the worker that has the lease.
 pub(crate) const HOLDS: &[u8] = b"holds";
-pub(crate) const HOLDS_NOT: &[u8] = b"holds not";
 
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).map(async_nats::HeaderValue::as_str)

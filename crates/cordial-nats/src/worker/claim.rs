@@ -123,8 +123,12 @@ pub(super) async fn claim(
         };
         let limit = job.attempts.saturating_add(n_stopped);
         if last >= limit {
-            // The worker of a forgotten last run may be making the dead letter.
-            return Ok(if is_forgotten { Claim::Held } else { Claim::UsedUp { n_runs: last } });
+            // The worker of the last run may be making the dead letter.
+            let is_held = match &kept {
+                Some(kept) if !is_forgotten => is_held(shared, id, kept).await?,
+                _ => is_forgotten,
+            };
+            return Ok(if is_held { Claim::Held } else { Claim::UsedUp { n_runs: last } });
         }
         let number = last + 1;
         let mine = ClaimRecord {
@@ -148,8 +152,8 @@ pub(super) async fn claim(
     }
 }
 
-/// Returns whether the run of this claim has its lease. A node that does not answer in time does not have it, because it is frozen or cut off; nor does
-/// one whose login may not be asked by this one.
+/// Returns whether the run of this claim has its lease. Only the worker that has it answers. The answer is `false` too if that worker is frozen or
+/// cut off, or if the login of this one may not ask.
 async fn is_held(shared: &ClusterShared, id: &JobId, claim: &ClaimRecord) -> Result<bool, NetError> {
     if claim.node.is_empty() {
         return Ok(false);
@@ -158,6 +162,7 @@ async fn is_held(shared: &ClusterShared, id: &JobId, claim: &ClaimRecord) -> Res
     let question = question_of_lease(id, claim.arrival);
     loop {
         match connection.request(&subject, HeaderMap::new(), question.clone(), ANSWER_LIMIT).await {
+            // A worker of an earlier version answers something else.
             Ok(answer) => return Ok(answer.payload.as_ref() == HOLDS),
             Err(error) if !connection.is_connected() => return Err(error),
             Err(NetError::NoResponders) if connection.connected_for() < RECONNECT_LIMIT.min(shared.lease) => {

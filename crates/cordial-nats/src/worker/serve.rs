@@ -23,7 +23,7 @@ use crate::names::JobId;
 use crate::net::{CancelReason, NetError, RequestHandler, Subscription};
 use crate::streams::{PullLimits, ensure_consumer, refused};
 use crate::unwind::contain;
-use crate::wire::{HOLDS, HOLDS_NOT, lease_asked_for};
+use crate::wire::{HOLDS, lease_asked_for};
 
 /// The queue group of all workers: a call goes to one of them.
 const QUEUE: &str = "cordial";
@@ -81,7 +81,7 @@ fn request_handlers(settings: &Settings, node: &Arc<NodeState>) -> Vec<(String, 
         Arc::new(move |_| serde_json::to_vec(&node.describe()).ok().map(Bytes::from))
     };
     let requested: RequestHandler = {
-        let (node, group) = (node.clone(), settings.group.clone());
+        let node = node.clone();
         Arc::new(move |message| {
             match message.payload.as_ref() {
                 b"drain" => node.start_draining(),
@@ -92,9 +92,8 @@ fn request_handlers(settings: &Settings, node: &Arc<NodeState>) -> Vec<(String, 
                 }
                 question => {
                     if let Some((id, arrival)) = lease_asked_for(question) {
-                        // A program may serve several groups with one name. The worker of the group answers.
-                        let answer: &[u8] = if node.holds(&id, arrival) { HOLDS } else { HOLDS_NOT };
-                        return (*id.group() == *group).then(|| Bytes::from_static(answer));
+                        // Several workers may have one name. Only the one that has the lease answers.
+                        return node.holds(&id, arrival).then(|| Bytes::from_static(HOLDS));
                     }
                 }
             }

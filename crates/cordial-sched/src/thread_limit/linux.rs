@@ -33,6 +33,9 @@ const BYTES_OF_MAPPING: u64 = BYTES_OF_HEAP + 1;
 const MOUNTS: [(&str, &str); 3] =
     [("", "/sys/fs/cgroup"), ("", "/sys/fs/cgroup/unified"), ("pids", "/sys/fs/cgroup/pids")];
 
+/// glibc maps an allocation of this size, unless the program has already freed a larger one.
+const LEAST_MAPPED: u64 = 1 << 20;
+
 /// The kernel hands out the numbers below this once, and never again.
 const RESERVED_IDS: u64 = 300;
 
@@ -69,7 +72,7 @@ pub(super) fn fill_room_for_heap(n_threads: usize) -> Vec<u8> {
     let beside_heaps = left % BYTES_OF_HEAP;
     if (1..=n_threads as u64).contains(&(left / BYTES_OF_HEAP)) && beside_heaps < needed {
         // If it fails, there is no room for that many heaps either.
-        let _ = memory.try_reserve_exact((beside_heaps + 1) as usize);
+        let _ = memory.try_reserve_exact((beside_heaps + 1).max(LEAST_MAPPED) as usize);
     }
     memory
 }
