@@ -10,8 +10,12 @@ const EVIL: &str = "a[$(touch ran; echo 0)]";
 
 /// Runs a line of bash for an item.
 fn bash(dir: &TestDir, line: &str, item: &str) -> RunOutput {
+    bash_with(dir, &[line, ":::", item])
+}
+
+fn bash_with(dir: &TestDir, words: &[&str]) -> RunOutput {
     let mut command = cordial();
-    command.args(["map", "--shell-path", "bash", line, ":::", item]).current_dir(dir.text()).stdin(Stdio::null());
+    command.args(["map", "--shell-path", "bash"]).args(words).current_dir(dir.text()).stdin(Stdio::null());
     finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
 }
 
@@ -184,11 +188,6 @@ fn an_item_that_names_a_variable_does_not_run_a_command_in_its_value() {
         crate::harness::skip("bash is not installed");
         return;
     }
-    let run = |words: &[&str]| {
-        let mut command = cordial();
-        command.args(["map", "--shell-path", "bash"]).args(words).current_dir(dir.text()).stdin(Stdio::null());
-        finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
-    };
     let substitution = "$(touch ran)";
     for words in [
         &["set -x; export {}; :", ":::", "PS4=$(touch ran)"][..],
@@ -208,7 +207,7 @@ fn an_item_that_names_a_variable_does_not_run_a_command_in_its_value() {
         &["x={2}; export {1}", ":::", "RANDOM=x", ":::", EVIL],
         &["x={2}; a=(1); declare {1}", ":::", "a=([x]=1)", ":::", EVIL],
     ] {
-        let result = run(words);
+        let result = bash_with(&dir, words);
         assert!(!dir.path("ran").exists(), "{words:?} has evaluated the item");
         let message = "to let the shell evaluate it anyway, write \"$1\" in the place of the item";
         assert!(result.status != 0 && result.stderr.contains(message), "{words:?}: {}", result.stderr);
@@ -221,7 +220,7 @@ fn an_item_that_names_a_variable_does_not_run_a_command_in_its_value() {
         (&["mapfile -t {} <<< b; echo $x", ":::", "x"], "b\n"),
         (&["mapfile -tn {} x <<< b; echo $x", ":::", "1"], "b\n"),
     ] {
-        let result = run(words);
+        let result = bash_with(&dir, words);
         let found = (result.status, String::from_utf8(result.stdout).unwrap(), result.stderr.as_str());
         assert_eq!(found, (0, stdout.to_owned(), ""), "{words:?}");
     }
@@ -385,9 +384,7 @@ fn a_command_in_an_index_that_the_line_or_another_value_begins_does_not_run() {
         return;
     }
     let run = |words: &[&str]| {
-        let mut command = cordial();
-        command.args(["map", "--shell-path", "bash"]).args(words).current_dir(dir.text()).stdin(Stdio::null());
-        let result = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        let result = bash_with(&dir, words);
         assert!(!dir.path("ran").exists(), "{words:?} has run a command");
         result
     };

@@ -16,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const ATTEMPT: Duration = SECOND;
 
 /// How long that attempt may take after any single outage: the machine may be busy.
-const SLOW_ATTEMPT: Duration = Duration::from_secs(5);
+const SLOW_ATTEMPT: Duration = Duration::from_secs(20);
 
 /// How a server becomes unavailable.
 #[derive(Clone, Copy, Debug)]
