@@ -18,6 +18,7 @@ mod free_port;
 mod guard;
 mod harness;
 mod input;
+mod joblog_pipe;
 mod killed;
 mod limits;
 mod memory;

@@ -1,0 +1,29 @@
+//! A named pipe as the joblog.
+
+use crate::harness::{TestDir, shell};
+
+#[test]
+fn a_pipe_for_the_joblog_that_its_reader_has_closed_ends_the_run() {
+    let dir = TestDir::new();
+    let path = dir.path("log");
+    let path = path.to_str().unwrap();
+    let script = r#"mkfifo "$1"; head -n 1 < "$1" > /dev/null & "$0" map -c1 --joblog "$1" 'sleep 0.1; echo' ::: 1 2 3 4 5 6 7 8 9"#;
+    let result = shell(&script.replace("$1", path));
+    assert_eq!(result.status, 255);
+    let expected = format!(
+        "cordial: cannot write the joblog {path}: Broken pipe; it has no lines of the items that ended later\n"
+    );
+    assert!(result.stderr.ends_with(&expected), "{}", result.stderr);
+}
+
+#[test]
+fn a_pipe_for_the_joblog_without_a_reader_is_refused() {
+    let dir = TestDir::new();
+    let path = dir.path("log");
+    let result = shell(&format!("mkfifo {0}; \"$0\" map --joblog {0} echo ::: a", path.display()));
+    let expected = format!(
+        "cordial: the joblog {} is a named pipe, and no program reads it: start its reader first, or name a file\n",
+        path.display()
+    );
+    assert_eq!((result.status, result.text(), &*result.stderr), (255, "", &*expected));
+}
