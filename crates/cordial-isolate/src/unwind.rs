@@ -1,5 +1,5 @@
-//! Catches panics of user code that must not end the code that calls it: of `tracing` subscribers, of the function that makes a span, of wakers, and
-//! of the `Display` and the destructors of errors. No other module catches a panic.
+//! Catches the panics of some user code, so that they do not end the code of this crate that calls it: `tracing` subscribers, the function that makes
+//! a span, wakers, and the `Display` and the destructors of errors. No other module catches a panic.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -107,8 +107,9 @@ impl Options {
         Options { name: Some(name.into()), ..self }
     }
 
-    /// Sets the word with which the names of all subjects and streams of the fleet begin. Fleets with different prefixes can share a
-    /// server. Default: `cordial`.
+    /// Sets the word with which the names of the subjects and streams of the fleet begin. Only those of the object store, which contain
+    /// `PREFIX-files`, and the subjects for answers (`_INBOX`) begin otherwise. Fleets with different prefixes can share a server. Default:
+    /// `cordial`.
     pub fn prefix(self, prefix: impl Into<String>) -> Options {
         Options { prefix: prefix.into(), ..self }
     }
@@ -130,8 +131,8 @@ impl Options {
         Options { login: Login::UserAndPassword(user.into(), password.into()), ..self }
     }
 
-    /// Trusts the certificates in this PEM file in addition to those of the operating system. A second call replaces the path, so write all
-    /// certificates into one file. Default: only those of the operating system.
+    /// Trusts the certificates in this PEM file, and no longer those of the operating system. A second call replaces the path, so write all
+    /// certificates into one file. Default: those of the operating system.
     pub fn root_certificates(self, path: impl Into<PathBuf>) -> Options {
         Options { root_certificates: Some(path.into()), ..self }
     }

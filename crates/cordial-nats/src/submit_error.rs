@@ -10,8 +10,10 @@ use crate::connect_error::ConnectError;
 use crate::names::{InvalidName, JobId};
 use crate::wire::too_much_carried;
 
-/// Why [`Cluster::submit`](crate::Cluster::submit) failed. The job was not accepted, with two exceptions: it may have been after
-/// [`Unknown`](SubmitError::Unknown), and after [`Fleet`](SubmitError::Fleet) if an earlier try had no answer.
+/// Why [`Cluster::submit`](crate::Cluster::submit) failed.
+///
+/// After [`Unknown`](SubmitError::Unknown), the job may have been accepted. After [`Fleet`](SubmitError::Fleet) and
+/// [`Full`](SubmitError::Full), it may have been accepted only if the answer to a try was lost. After all others, it was not accepted.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum SubmitError {

@@ -10,9 +10,9 @@
 //!    └───── messages ◄──────────────┴ subscriptions
 //! ```
 //!
-//! The client reads and writes its socket on this thread. The only user code that runs on the thread is wakers, and the subscriber of `tracing`:
-//! when a result is handed over, and when credentials cannot be read. So user code that blocks every worker of the runtime, or every thread of
-//! tokio, neither breaks the connection nor loses the lease of a job.
+//! The client reads and writes its socket on this thread. The only user code that runs on the thread is wakers, and the subscriber of `tracing`. The
+//! subscriber gets the events of async-nats there, and those of this crate about results that are handed over and credentials that cannot be read. So
+//! user code that blocks every worker of the runtime, or every thread of tokio, neither breaks the connection nor loses the lease of a job.
 //!
 //! A client that the user has connected uses its socket on the user's runtime instead, and is not protected from such code.
 

@@ -31,7 +31,7 @@ mod depot;
 mod magazine;
 mod shard;
 
-/// How many values move at once between a magazine and a depot, at most.
+/// How many values move at once between a magazine and a depot, at most. A thread that ends returns all values of its magazine at once.
 pub(crate) const BATCH: usize = 32;
 
 /// A kind of value that free lists keep.

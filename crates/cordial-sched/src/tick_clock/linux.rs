@@ -18,8 +18,8 @@ impl TickClock {
         TickClock { started: nanoseconds(clock_gettime(ClockId::Monotonic)) }
     }
 
-    /// Returns the nanoseconds since the start, plus up to 20 ms: less than the time since the start only if the clock is late by more
-    /// than that. `None` on other systems.
+    /// Returns the nanoseconds since the start, plus at most 20 ms. If the clock is late by more than 20 ms, the result is less than the
+    /// time since the start. `None` on other systems.
     #[inline]
     pub(crate) fn since_start_or_later(self) -> Option<u64> {
         let late = nanoseconds(clock_gettime(ClockId::MonotonicCoarse));

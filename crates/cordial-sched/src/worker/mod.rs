@@ -118,7 +118,7 @@ impl WorkerThread {
             if let Ok(end) = unwind::catch(|| run_loop::run(self)) {
                 return end;
             }
-            // A panic during the poll, or while the task is finished, has skipped the record of the end of the poll.
+            // After a panic in the poll, or in `Runnable::finish` after it, the end of the poll is not recorded yet.
             if self.remote.progress.current().is_some() {
                 self.remote.progress.end();
             }
@@ -239,7 +239,8 @@ impl LocalSchedule for WorkerThread {
             return Err(task);
         }
         let Local { queue, lifo_slot, .. } = &self.local;
-        // A poll that sysmon has seen twice may be a long one, and a task in the LIFO slot would wait for the end of that poll.
+        // A poll that sysmon has seen twice may be a long one. A task in the LIFO slot would wait until that poll ends, or until sysmon moves
+        // the task; other workers steal from the queue sooner.
         if placement == Placement::Last || self.remote.progress.is_seen_twice() {
             queue.push(task);
         } else {

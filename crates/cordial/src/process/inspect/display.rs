@@ -19,7 +19,8 @@ use super::snapshot::{ProcessInfo, ProcessState, Snapshot};
 use crate::pid::Pid;
 use crate::process::supervision::{InactiveState, Supervision};
 
-/// How many processes are printed below one process, not counting supervisors and other processes that own processes themselves.
+/// How many processes are printed below one process, and with no process above them. Supervisors, and processes that own a supervisor, do
+/// not count: all of them are printed.
 const MAX_PROCESSES: usize = 20;
 
 /// How many levels are indented.
@@ -37,8 +38,9 @@ const MAX_CRASHES: usize = 5;
 /// any; below it, its children that have no process. A server is printed with its mailbox. Details of a process are printed
 /// below it.
 ///
-/// Processes are printed below their supervisor or owner: first those that own processes, then the others, both oldest
-/// first; of the others, only the first 20. The format may change.
+/// Processes are printed below their supervisor or owner: first supervisors and the processes that own one, then the others,
+/// both oldest first; of the others, only the first 20. The same holds for the processes that have neither a supervisor nor an
+/// owner. The format may change.
 ///
 /// # Examples
 ///
@@ -135,7 +137,7 @@ impl<'a> Forest<'a> {
     /// Returns the lines of the processes below a process, the last line first: `write` takes them from the end.
     fn below(&self, above: Option<Pid>, depth: usize) -> Vec<Line<'a>> {
         let below = self.directly_below(above).iter().map(|(_, process)| *process);
-        // Processes that own others are few, and show the structure of the program: all of them are printed.
+        // Supervisors and their owners are few, and show the structure of the program: all of them are printed.
         let (owners, others): (Vec<&ProcessInfo>, Vec<_>) = below
             .partition(|process| process.supervises.is_some() || !self.directly_below(Some(process.pid)).is_empty());
         let hidden = others.len().saturating_sub(MAX_PROCESSES);
@@ -195,8 +197,8 @@ fn write_name(f: &mut fmt::Formatter<'_>, label: Option<&str>, spawned_at: &impl
     }
 }
 
-/// Writes a text of the program with its control characters escaped: it may have come from a client, and must not imitate a line of
-/// the snapshot.
+/// Writes a text that user code has set, such as a label, with its control characters escaped: the text may have come from a client, and
+/// must not imitate a line of the snapshot.
 fn write_escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     text.chars().try_for_each(|c| match c.is_control() {
         true => write!(f, "{}", c.escape_default()),
