@@ -1,4 +1,4 @@
-//! Starts the threads of this program.
+//! Starts threads that may block.
 
 use std::io;
 use std::sync::mpsc::channel;
@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::system;
 
-/// Held while a thread starts where a limit leaves little address space, so that no other thread takes the room that was found for it.
+/// Held during each start of a thread, if the address space is limited: two starts at once could both find the same free room.
 static STARTING: Mutex<()> = Mutex::new(());
 
 /// Starts a thread that may block. No thread waits for its end.
@@ -22,15 +22,16 @@ pub(crate) fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> 
     }
     let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     system::check_room_for_thread()?;
-    let (running, runs) = channel::<()>();
+    let (starting, started) = channel::<()>();
     builder.spawn(move || {
-        // Its first use in a thread registers destructors, for which glibc maps up to 128 MiB for a moment. Nothing maps as much later.
+        // The first thread-local with a destructor makes glibc map a heap for this thread: up to 128 MiB for a moment. That happens here,
+        // before the next start looks for room.
         thread_local!(static DESTRUCTIBLE: Vec<u8> = const { Vec::new() });
         DESTRUCTIBLE.with(|_| {});
-        drop(running);
+        drop(starting);
         body();
     })?;
-    // Once the thread runs, it has all of its stacks. Always an error, because nothing is sent.
-    let _ = runs.recv();
+    // Waits until the thread has mapped its stacks and its heap. The result is always an error: the sender is dropped, and sends nothing.
+    let _ = started.recv();
     Ok(())
 }

@@ -33,11 +33,11 @@ const COMPARING: [&[u8]; 19] = [
     b"jq",
 ];
 
-/// Programs with the letter of the option after which a word separates fields.
+/// Programs, each with the letter of the option whose value is a separator, as in `cut -d ';'`.
 const SEPARATING: [(&[u8], u8); 6] =
     [(b"cut", b'd'), (b"paste", b'd'), (b"sort", b't'), (b"join", b't'), (b"column", b's'), (b"xargs", b'd')];
 
-/// Programs that give their arguments to another shell or program.
+/// Programs that may give their arguments to another shell: the operators may be meant for that shell.
 const PASSING: [&[u8]; 25] = [
     b"ssh",
     b"rsh",
@@ -69,10 +69,11 @@ const PASSING: [&[u8]; 25] = [
 /// Shells, whose script comes after an option with the letter `c`.
 const SHELLS: [&[u8]; 5] = [b"sh", b"bash", b"dash", b"zsh", b"ksh"];
 
-/// Programs whose script is an argument. A script that still has its single quotes is invalid, because a shell would have removed them.
+/// Programs whose script is an argument. A script in single quotes is invalid: the quotes were meant for a shell, which removes them.
 const SCRIPTED: [&[u8]; 5] = [b"awk", b"gawk", b"mawk", b"sed", b"jq"];
 
-/// Programs for which the value of an option is invalid if it still has its single quotes.
+/// Programs for which single quotes around the value of an option were meant for a shell: with the quotes, the value is invalid or has no
+/// effect.
 const WITH_OPTIONS: [&[u8]; 7] = [b"perl", b"python", b"python3", b"ruby", b"find", b"sh", b"bash"];
 
 /// Programs that print their arguments, so that quotes around an item may be meant.
@@ -127,7 +128,8 @@ pub(super) fn check(words: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Resu
         if is_quoted && (is_before(&SCRIPTED) || (is_value && is_before(&WITH_OPTIONS))) {
             return refuse_quotes();
         }
-        // A script that is in double quotes as a whole is only a text for its program, and does nothing.
+        // A script that is in double quotes as a whole is an error, or only a string. It is useful in jq, and in a shell, where
+        // `sh -c '"$0"' PROGRAM` runs the program.
         let is_text = is_in_quotes(word, b'"');
         if is_text
             && ((is_before(&SCRIPTED) && !is_before(&[b"jq"]))
@@ -187,7 +189,7 @@ pub(super) fn check(words: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Resu
             {
                 REDIRECTION
             }
-            word if !is_compared && (!is_value || has_item(word)) && is_file_of_redirection(word) && follows_item() => {
+            word if !is_compared && (!is_value || has_item(word)) && is_redirection_to_file(word) && follows_item() => {
                 REDIRECTION
             }
             b";" if next_is_command && !ends_exec(before) => END,
@@ -205,7 +207,7 @@ pub(super) fn check(words: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Resu
     Ok(())
 }
 
-/// Returns whether a word is a text in quotes, without such a quote inside: the word `'a b'`, with its quotes.
+/// Returns whether a word begins and ends with this quote, and has no other one: `'a b'`, where the quotes are part of the word.
 fn is_in_quotes(word: &[u8], quote: u8) -> bool {
     word.len() > 2
         && word.iter().filter(|byte| **byte == quote).count() == 2
@@ -273,7 +275,7 @@ fn operator_before_blank(word: &[u8], follows_item: bool) -> Option<&'static str
         b";" if system::is_command(next) => Some(END),
         _ if COMPLETE.contains(&first) && is_operator(next) => Some(REDIRECTION),
         _ if FILE_FOLLOWS.contains(&first) && follows_item && (is_file() || next.contains(&b'{')) => Some(REDIRECTION),
-        _ if follows_item && is_file_of_redirection(first) => Some(REDIRECTION),
+        _ if follows_item && is_redirection_to_file(first) => Some(REDIRECTION),
         _ => None,
     }
 }
@@ -282,7 +284,7 @@ fn file_name(word: &[u8]) -> &[u8] {
     word.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
 }
 
-/// Returns whether the word after an option of these words separates fields, as in `sort -t '|'`.
+/// Returns whether the value of an option is a separator, as in `sort -t '|'`. `words` are the words before the option.
 fn is_separating(words: &[Vec<u8>], option: &[u8]) -> bool {
     let has = |name: &[u8]| option.windows(name.len()).any(|part| part == name);
     let is_letter_of = |(program, letter): &(&[u8], u8)| {
@@ -307,7 +309,7 @@ fn has_value(word: &[u8]) -> bool {
 }
 
 /// Returns whether a word is a redirection to a file: `>{}.gz` or `2>>errors.txt`.
-fn is_file_of_redirection(word: &[u8]) -> bool {
+fn is_redirection_to_file(word: &[u8]) -> bool {
     let rest = word.strip_prefix(b"2").or_else(|| word.strip_prefix(b"&")).unwrap_or(word);
     let Some(rest) = rest.strip_prefix(b">>").or_else(|| rest.strip_prefix(b">")) else { return false };
     let begins = rest.first().is_some_and(|byte| byte.is_ascii_alphabetic() || b"{./_~".contains(byte));

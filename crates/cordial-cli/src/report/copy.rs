@@ -54,7 +54,7 @@ pub(super) async fn copy_tagged<W: AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// Returns a text with a tag before each line; before the first one, if the text begins a line.
+/// Returns a text with a tag before each line. Without `begins_line`, the text begins within a line, and this rest of a line gets no tag.
 pub(super) fn tag_lines(text: &[u8], tag: &[u8], begins_line: bool) -> Vec<u8> {
     let mut tagged = Vec::with_capacity(text.len() * 2);
     for (n, line) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {

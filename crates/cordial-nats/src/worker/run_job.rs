@@ -179,7 +179,7 @@ impl JobRun {
             reason = cancellation.cancelled() => return self.end(settings, task, reason, number, started).await,
         };
         if let Err(exit) = &result
-            && settings.is_without_pool(exit)
+            && settings.is_pool_refusal(exit)
         {
             let record = AttemptRecord::uncounted(number, &node.name, started, exit);
             record.keep(shared, id, RESULT_LIMIT).await;

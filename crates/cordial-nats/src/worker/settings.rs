@@ -48,13 +48,13 @@ impl Settings {
         }
     }
 
-    /// Returns whether a function has not run, or was ended, because the pool takes no calls.
-    pub(crate) fn is_without_pool(&self, exit: &Exit) -> bool {
+    /// Returns whether this exit says that the function has not run, or was ended, because the pool takes no calls.
+    pub(crate) fn is_pool_refusal(&self, exit: &Exit) -> bool {
         // If functions run in processes of this runtime, such an error comes from a function that uses a pool of its own.
         matches!(self.mode, RunMode::Isolated(_)) && exit.downcast_ref::<PoolError>().is_some()
     }
 
-    /// Starts a function. Dropping the task ends it.
+    /// Starts a function. Dropping the task asks its process to shut down.
     pub(crate) fn start(&self, runner: &Runner, input: Vec<u8>, carried: Carried) -> Task<Vec<u8>> {
         match &self.mode {
             RunMode::InProcess => runner.start_with(input, carried),

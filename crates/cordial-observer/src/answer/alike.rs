@@ -26,18 +26,18 @@ pub(super) fn fold(scan: &Scan, nodes: impl Iterator<Item = u32> + Clone) -> Vec
         *counts.entry(place(scan, index)).or_default() += 1;
     }
     counts.retain(|_, count| *count > MAX_ROWS);
-    let fold = |first: u32| match is_alike(scan, first).then(|| place(scan, first)) {
+    let fold = |index: u32| match is_alike(scan, index).then(|| place(scan, index)) {
         // The first process of the place takes the count, so the others get no row.
         Some(place) if counts.contains_key(&place) => {
             let count = std::mem::take(counts.get_mut(&place)?);
-            (count > 0).then_some(Shown::Alike { first, count })
+            (count > 0).then_some(Shown::Alike { first: index, count })
         }
-        _ => Some(Shown::Process(first)),
+        _ => Some(Shown::Process(index)),
     };
     nodes.filter_map(fold).collect()
 }
 
-/// Returns the processes that share the folded row of a place.
+/// Returns the processes of a place that look the same: those of its folded row, if there are enough for one.
 pub(super) fn of_place(scan: &Scan, nodes: &[u32], place_text: &str) -> Vec<u32> {
     let is_meant = |index: &u32| is_alike(scan, *index) && scan.places.text(place(scan, *index)) == place_text;
     nodes.iter().copied().filter(is_meant).collect()

@@ -12,7 +12,7 @@ pub(super) trait Socket {
 #[cfg(unix)]
 impl<S: std::os::fd::AsFd> Socket for S {
     fn end(&self) {
-        // The peer may have gone. Only Linux ends a listener.
+        // Fails if the peer is gone. Systems other than Linux refuse it for a listener, which then listens until its last copy is closed.
         let _ = socket2::SockRef::from(self).shutdown(std::net::Shutdown::Both);
     }
 }

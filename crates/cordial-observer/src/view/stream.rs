@@ -30,7 +30,7 @@ pub struct Stream {
     pub failed: u64,
     /// Attempts that exceeded their timeout.
     pub timed_out: u64,
-    /// Retries that were decided on: each is one more attempt of an item, which may still wait for its backoff.
+    /// Retries that were scheduled. A retry that waits for its backoff is counted already.
     pub retries: u64,
     /// Results that wait for the consumer or for an older item.
     pub buffered: usize,

@@ -64,7 +64,7 @@ impl<T> Drop for HeldValues<T> {
 /// several such values are dropped together, a second destructor that panics would otherwise abort the program.
 #[derive(Debug)]
 pub(crate) struct HeldValue<T> {
-    /// `None` only while `drop` discards the value.
+    /// `Some` until `drop` discards the value.
     value: Option<T>,
 }
 

@@ -8,8 +8,8 @@ use crate::process::{GroupCounters, GroupCounts};
 
 /// Counters of one stream. Can be read from any thread while the stream is consumed. Clones share the same counters.
 ///
-/// The stream counts while it is polled, and when it is dropped: an item that ends while the consumer is busy is running until
-/// the next poll.
+/// The stream counts while it is polled, and when it is dropped: an item that ends while the consumer is busy counts as running
+/// until the next poll.
 ///
 /// # Examples
 ///
@@ -71,7 +71,7 @@ impl Progress {
         self.0.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Returns how many retries were decided on: each is one more attempt of an item, which may still wait for its backoff.
+    /// Returns how many retries were scheduled. A retry that waits for its backoff is counted already.
     #[must_use]
     pub fn retried(&self) -> usize {
         self.0.retried.load(Ordering::Relaxed)

@@ -58,12 +58,16 @@ fn words_after_the_command_are_not_options() {
 }
 
 #[test]
-fn an_option_given_twice_has_its_last_value() {
+fn a_later_option_overrides_an_earlier_one() {
     let options =
         map(&["-j1", "--tag", "-j2", "--tag", "-n3", "-0", "-d,", "-N2", "-k", "--unordered", "true"]).unwrap();
     assert_eq!(options.concurrency, Concurrency::Number(2));
     assert_eq!((options.items.max_records(), options.items.max_replace_args), (Some(2), Some(2)));
     assert_eq!((options.items.null, options.items.delimiter), (false, Some(b',')));
     assert!(options.unordered && !options.keep_order);
+}
+
+#[test]
+fn the_input_may_be_several_files() {
     assert_eq!(map(&["-a", "x", "-a", "y", "true"]).unwrap().items.arg_file.len(), 2);
 }

@@ -8,8 +8,8 @@ use super::{Earlier, ROOT, Row, Scan, count_below};
 
 #[test]
 fn a_process_costs_few_bytes() {
-    // A process has its row, its counts at the scan before, and three indices of the tree. While the next scan is made, that scan has
-    // another copy of the counts.
+    // A scan has for each process its row, its counts at the scan before, and three indices of the tree. While the next scan is made, the
+    // counts of this scan are in memory too, each with its pid.
     let while_shown = size_of::<Row>() + size_of::<Earlier>() + 3 * size_of::<u32>();
     let while_replaced = while_shown + size_of::<(cordial::Pid, Earlier)>();
     assert!(while_replaced <= 256, "{while_shown} and {while_replaced} bytes");
@@ -63,7 +63,7 @@ fn a_scan_knows_which_processes_a_new_one_would_leave_out_too() {
 }
 
 #[test]
-fn a_process_waits_for_a_worker_since_its_spawn_or_since_the_first_scan_that_has_shown_it() {
+fn a_process_waits_for_a_worker_since_its_spawn_or_since_the_first_scan_in_which_it_waited() {
     cordial::testing::run(async {
         let (wake, woken) = tokio::sync::oneshot::channel::<()>();
         let polled = Task::spawn(woken);

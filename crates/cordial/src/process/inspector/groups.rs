@@ -34,7 +34,7 @@ pub struct StreamInfo {
     pub failed: usize,
     /// How many attempts have exceeded the timeout of an item.
     pub timed_out: usize,
-    /// How many retries were decided on: each is one more attempt of an item, which may still wait for its backoff.
+    /// How many retries were scheduled. A retry that waits for its backoff is counted already.
     pub retried: usize,
     /// How many attempts were abandoned: killed, and still in the same poll 100 ms later.
     pub abandoned: usize,
