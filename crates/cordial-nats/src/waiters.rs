@@ -1,6 +1,7 @@
-//! Passes each message to the wait for it. All jobs of this program without a key share one subscription, and so do all its calls.
+//! Delivers the messages of a shared subscription to the code that waits for them. A program has one such subscription for the results of
+//! its jobs without a key, and one for the answers to its calls and to its questions to all nodes.
 //!
-//! Each wait has a number, which is the last token of the subject. The thread of the connection passes the message on.
+//! Each waiter has a number, which is the last token of the subject of its messages. The thread of the connection delivers the messages.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,10 +13,10 @@ use tokio::sync::Notify;
 use crate::unwind::contain;
 use crate::wire::{HEARTBEAT, State};
 
-/// A message is dropped if this many messages of its wait are unread. A question to all nodes gets one from each.
+/// How many messages of a waiter may be unread. Further ones are dropped. Many, because each node answers a question to all nodes.
 const MAX_MESSAGES: usize = 65_536;
 
-/// A message is dropped if the unread messages of its wait would have more bytes than this with it, unless it is the only one.
+/// How many bytes the unread messages of a waiter may have together. A message that would exceed this is dropped, unless no other is unread.
 const MAX_BYTES: usize = 64 << 20;
 
 #[derive(Debug, Default)]
@@ -24,7 +25,8 @@ pub(crate) struct Waiters {
     by_number: Mutex<HashMap<u64, Arc<Unread>>>,
 }
 
-/// The unread messages of a wait. A job gets a single one, so a channel, which has memory for many, would cost more than the rest of the wait.
+/// The unread messages of a waiter. Not a channel: a job gets a single message, and a channel allocates memory for many, more than the rest
+/// of the waiter takes.
 #[derive(Debug, Default)]
 struct Unread {
     queue: Mutex<Queue>,
@@ -38,7 +40,7 @@ struct Queue {
     bytes: usize,
 }
 
-/// A wait for messages. Dropping it ends the wait.
+/// Receives the messages with its number. Messages that arrive after it is dropped have no waiter.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     number: u64,
@@ -54,7 +56,7 @@ impl Waiters {
         Waiter { number, unread, waiters: self.clone() }
     }
 
-    /// Passes a message on to its wait. Returns the message if its wait does not exist any more.
+    /// Delivers a message to its waiter. Returns the message if it has no waiter any more.
     pub(crate) fn deliver(&self, message: Message) -> Option<Message> {
         let number = message.subject.as_str().rsplit('.').next().and_then(|number| number.parse().ok());
         let Some(number) = number else { return Some(message) };
@@ -69,7 +71,7 @@ impl Waiters {
         let was_pushed = unread.lock().push(message, limit);
         drop(waiters);
         if was_pushed {
-            // Runs a user waker, which may drop the wait, or panic.
+            // Runs a user waker, which may drop the waiter, or panic.
             contain(|| unread.delivered.notify_one());
         }
         None
@@ -125,7 +127,7 @@ impl Waiter {
         }
     }
 
-    /// Ends the wait, and returns what was delivered and not read.
+    /// Returns the unread messages. Messages that arrive later have no waiter.
     pub(crate) fn close(&mut self) -> VecDeque<Message> {
         self.waiters.lock().remove(&self.number);
         std::mem::take(&mut *self.unread.lock()).messages
@@ -171,7 +173,7 @@ mod tests {
     fn the_answers_of_many_nodes_all_wait_to_be_read() {
         let waiters = Arc::new(Waiters::default());
         let mut waiter = waiters.add();
-        // The answer of a node with some hundred functions is as long.
+        // About the size of the answer of a node with a few hundred functions.
         let answer = message(None, &[b' '; 20_000]);
         for _ in 0..1000 {
             assert!(waiters.deliver(answer.clone()).is_none());

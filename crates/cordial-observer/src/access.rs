@@ -45,7 +45,7 @@ impl Access {
         self
     }
 
-    /// Names the client in the audit log. The log also records the client's address.
+    /// Names the client in the audit log. The log also records the client's address, except with a mounted observer, which does not know it.
     pub fn named(mut self, name: impl Into<String>) -> Access {
         self.name = Some(name.into());
         self

@@ -150,8 +150,8 @@ impl ItemRunner {
                     Outcome::without_process(Arc::clone(&run.item), 0, 0, failure, &runner.budget)
                 }
             };
-            // The launcher has recorded the outcome if this was the last attempt, or if the command succeeded. A recorded item is not tried again: if
-            // attempts are left, its command has succeeded, and only its result could not be saved.
+            // If the command succeeds, the launcher records the outcome even if attempts are left. Then the outcome is a failure if its files of
+            // `--results` could not be written. Such an item is not tried again, because its command has succeeded.
             let may_retry =
                 !outcome.is_recorded && attempt < runner.max_attempts && runner.stop.level() == StopLevel::Running;
             if may_retry && outcome.result.as_ref().is_err_and(|failure| !failure.is_unfinished()) {

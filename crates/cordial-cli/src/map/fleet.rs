@@ -12,7 +12,7 @@ use crate::system;
 use crate::template::{CommandTemplate, Syntax};
 use crate::text::io_error;
 
-/// How many items are sent at once without `-c`. The workers run as many at once as they have slots.
+/// How many items are sent at once without `-c`, or with `-c 100%`. The workers run as many at once as they have slots.
 const SENT_AHEAD: usize = 64;
 
 /// Refuses options that cannot be used with a fleet, and options of a fleet without `--nats`.
@@ -55,8 +55,9 @@ pub(super) fn check(options: &MapOptions, calls_function: bool) -> Result<(), St
     Ok(())
 }
 
-/// Returns where commands run, and which files travel. If none travel, the directory has to exist on the machines of the workers, and
-/// is by default the current one. Otherwise it is the same as with `-S`, by default the login directory, and is created if necessary.
+/// Returns where commands run, and which files travel. With `--workdir ...`, each item has a directory of its own. Otherwise, if no files
+/// travel, the directory has to exist on the machines of the workers, and has by default the path of the current directory of this machine.
+/// If files travel, it is created if necessary, and is by default the login directory, as with `-S`.
 ///
 /// # Errors
 ///

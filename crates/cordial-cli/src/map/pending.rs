@@ -32,8 +32,9 @@ impl RunSource {
         }
     }
 
-    /// Returns whether the next item may wait for the budget, that is, for the ends of earlier commands. With `--round-robin` it must
-    /// not: commands then end only after all items are returned. These are at most as many as the slots.
+    /// Returns whether the next item may wait for the budget, that is, until earlier commands have ended and are printed. With
+    /// `--round-robin`, it must not wait: a command that reads all of its input ends only after all items are returned. There are at most as
+    /// many items as slots.
     fn may_wait(&self) -> bool {
         !matches!(self, RunSource::Blocks(blocks) if blocks.is_shared())
     }

@@ -16,7 +16,7 @@ use crate::nodes::Node;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum RunKey {
     Job(JobId),
-    /// By the inbox of its caller.
+    /// The inbox to which the answers to the call go.
     Call(String),
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct NodeState {
     slots: usize,
     functions: Vec<String>,
     started: SystemTime,
-    /// The calls that run, the jobs that have arrived or run, and those whose results are handed over.
+    /// The calls that run, and the jobs from their arrival until their deliveries have ended.
     running: Mutex<HashMap<RunKey, Entry>>,
     n_hand_overs: watch::Sender<usize>,
     is_draining: AtomicBool,
@@ -51,7 +51,7 @@ struct EntryDelivery {
     /// When the server has stored the job.
     submitted: String,
     reply: Arc<ReplySubject>,
-    /// A random number of the delivery, which is not 0.
+    /// Identifies the delivery. Random, because a server that has forgotten a delivery gives the next one the same number. Not 0.
     arrival: u64,
 }
 
@@ -90,8 +90,8 @@ impl NodeState {
         self.insert(key, cancellation, None)
     }
 
-    /// Adds a job that has arrived to the table. `submitted` is when the server has stored it, `reply` where its acknowledgements go, and `arrival` a
-    /// random number.
+    /// Adds an arrived job to the table. `submitted` is when the server has stored it, `reply` where its acknowledgements go, and `arrival` the
+    /// random number of this delivery.
     pub(crate) fn register_job(
         self: &Arc<NodeState>,
         id: JobId,
@@ -113,8 +113,9 @@ impl NodeState {
         RunRegistration { node: self.clone(), key, cancellation }
     }
 
-    /// Adds a delivery of a job to the run that is here, and returns `true`, if there is one and it has its lease: the server has forgotten the
-    /// earlier delivery. The run acknowledges the later one, because the server takes no `-NAK` of a delivery that it has forgotten.
+    /// Lets the run of a job on this node answer a later delivery of the job in place of its own. The later delivery shows that the server has
+    /// forgotten the first one, and the server takes no `-NAK` for a delivery that it has forgotten. Returns `false` if no run of the job is
+    /// here, if its lease has run out, or if it has answered already.
     pub(crate) fn take_over(&self, id: &JobId, submitted: &str, reply: &str) -> bool {
         let running = self.lock();
         let Some(Entry { cancellation, delivery: Some(delivery), .. }) = running.get(&RunKey::Job(id.clone())) else {
@@ -123,7 +124,7 @@ impl NodeState {
         delivery.submitted == submitted && cancellation.holds_lease() && delivery.reply.replace(reply)
     }
 
-    /// Returns whether the delivery of a job with this random number has its lease here, and no answer to it was sent.
+    /// Returns whether the job is here in the delivery with the number `arrival`, has its lease, and has no answer yet.
     pub(crate) fn holds(&self, id: &JobId, arrival: u64) -> bool {
         let running = self.lock();
         let Some(Entry { cancellation, delivery: Some(delivery), .. }) = running.get(&RunKey::Job(id.clone())) else {
@@ -250,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_not_ended_as_a_job_nor_a_job_as_a_call() {
+    fn a_request_to_end_a_call_ends_no_job() {
         let node = Arc::new(NodeState::new("n".into(), "g".into(), 2, Vec::new()));
         let cancellation = Arc::new(CancellationToken::default());
         let job = JobId::keyed("g", "a").unwrap();

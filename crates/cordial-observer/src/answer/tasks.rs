@@ -115,7 +115,7 @@ fn restarts(scan: &Scan, row: &Row) -> u64 {
     scan.supervision(row.pid).map_or(u64::from(row.incarnation.saturating_sub(1)), |supervision| supervision.restarts)
 }
 
-/// Returns the processes that match a query, sorted, and the part of them that it asks for.
+/// Returns the rows of the processes that match a query, sorted and cut as it asks, and how many processes match.
 pub(crate) fn tasks(
     scan: &Scan,
     inspector: &Inspector,
@@ -165,8 +165,8 @@ fn finds(pattern: &Pattern, row: &Row, text: &mut String) -> bool {
     pattern.matches(text)
 }
 
-/// Returns the processes from `offset` on, in the order of `sort`. Among equal rows the smaller pid comes first, so that their order does not
-/// change between two answers.
+/// Returns at most `limit` processes from `offset` on, in the order of `sort`. Among equal rows the smaller pid comes first, so that their
+/// order does not change between two answers.
 pub(crate) fn part(
     scan: &Scan,
     indices: &[u32],

@@ -13,10 +13,10 @@ const MAX_CALLERS: usize = 32;
 pub(crate) struct Lineage {
     /// The root process, if the process descends from one.
     root: Option<Pid>,
-    /// Nearest first.
+    /// The spawner, the spawner's spawner, and so on.
     callers: Box<[Pid]>,
-    /// Whether the spawner was handed over: the processes that it spawns from then on have another root. Relaxed, because a spawn at the
-    /// same moment may still use this lineage.
+    /// Whether the spawner, or its supervisor, was put under another supervisor while it ran. The processes that the spawner spawns from then
+    /// on may have another root. Relaxed, because a spawn at the same moment may still use this lineage.
     is_outdated: AtomicBool,
 }
 
@@ -31,7 +31,8 @@ impl Lineage {
         Arc::new(Lineage { root, callers, is_outdated: AtomicBool::new(false) })
     }
 
-    /// Records that the spawner was handed over. The processes that it has spawned keep this lineage.
+    /// Records that the spawner, or its supervisor, was put under another supervisor. The processes that the spawner has already spawned keep
+    /// this lineage.
     pub(crate) fn set_outdated(&self) {
         self.is_outdated.store(true, Ordering::Relaxed);
     }
