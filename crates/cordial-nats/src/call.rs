@@ -35,6 +35,10 @@ use crate::wire::{NODE, State, end_of_call, header, too_much_carried, write_carr
 const MAX_SILENT_WAITS: u32 = 5;
 const SILENT_WAIT: Duration = Duration::from_millis(500);
 
+/// How long the server has to answer the question whether it has sent everything. Together with the silent waits, less than the 5 s that the await of a
+/// task lasts by default.
+const SERVER_LIMIT: Duration = Duration::from_secs(2);
+
 /// The delay before a caller asks again after a worker was busy: the first one, and the one up to which it doubles. Up to half of a delay is added
 /// or subtracted at random.
 const MIN_BUSY_DELAY: Duration = Duration::from_millis(2);
@@ -60,6 +64,7 @@ impl Cluster {
     /// | the function returns, fails or panics | its value, an [`Exit::Error`], an [`Exit::Panic`] |
     /// | the worker has a function of this name with other types, a message is too large, or what [travels](cordial_isolate::Functions::travels) cannot be encoded | an [`Exit::Error`] |
     /// | its node is killed, frozen or cut off | an [`Exit::Lost`] within 3 s |
+    /// | the server does not answer any more | an [`Exit::Lost`] within 5 s, or 3 s if its connection is closed |
     /// | its worker is shut down | the outcome within the grace time, or an [`Exit::Lost`] at its end |
     /// | every slot of every worker is taken | the outcome once one is free, or a timeout |
     ///
@@ -190,7 +195,7 @@ impl Call {
             let connection = &self.shared.connection;
             let published = connection.publish_request(subject, sent.inbox.clone(), headers.clone(), input.clone());
             let permission_errors = published.await.map_err(|error| match error {
-                NetError::Silent => self.silent(None),
+                NetError::Silent => self.connection_lost(),
                 error => self.not_sent(&error),
             })?;
             match self.wait(sent, permission_errors).await? {
@@ -225,14 +230,19 @@ impl Call {
                     return Err(self.not_sent(&NetError::Denied(error)));
                 }
             };
-            let Ok(message) = message else {
-                // A wait that has lasted much longer says nothing about the node: this program was frozen, and its connection may not have read
-                // yet what the node has sent meanwhile.
-                n_silent = if waits_since.elapsed() < SILENT_WAIT * 2 { n_silent + 1 } else { 0 };
-                if n_silent == MAX_SILENT_WAITS {
-                    return Err(self.silent(sent.node.clone()));
+            let message = match message {
+                Ok(message) => message,
+                Err(_) => {
+                    // A wait that has lasted much longer says nothing about the node: this program was frozen, and perhaps the node with it.
+                    n_silent = if waits_since.elapsed() < SILENT_WAIT * 2 { n_silent + 1 } else { 0 };
+                    if n_silent < MAX_SILENT_WAITS {
+                        continue;
+                    }
+                    match self.next_before_answer_of_server(&mut sent).await? {
+                        Some(message) => message,
+                        None => return Err(self.node_down(sent.node.clone())),
+                    }
                 }
-                continue;
             };
             n_silent = 0;
             if message.status == Some(StatusCode::NO_RESPONDERS) {
@@ -255,11 +265,44 @@ impl Call {
         Exit::from(format!("the function {:?} cannot be called: {error}", self.name))
     }
 
-    fn silent(&self, node: Option<Arc<str>>) -> Exit {
-        if !self.shared.connection.is_connected() {
-            let reason = "the server does not answer, and the client tries to connect again".into();
-            return self.lost(LostCause::ConnectionLost { reason });
+    /// Asks the server for an answer, and returns the first message of the call that arrives before it; `None` if there is none.
+    ///
+    /// The server, or the thread of the connection, may have been without a processor for seconds, while the node has sent its heartbeats. The
+    /// server sends its answer after all of these.
+    async fn next_before_answer_of_server(&self, sent: &mut SentCall) -> Result<Option<Message>, Exit> {
+        let connection = &self.shared.connection;
+        if !connection.is_connected() {
+            return Err(self.connection_lost());
         }
+        let mut waiter = self.shared.calls.add();
+        // No worker has this name. So the server itself answers, with "no responders".
+        let subject = self.shared.subjects.node(&self.shared.instance);
+        let reply = format!("{}.{}", self.shared.call_inbox, waiter.number());
+        let asked = connection.publish_request(subject.clone(), reply, HeaderMap::new(), Bytes::new());
+        let mut permission_errors = asked.await.map_err(|_| self.connection_lost())?;
+        tokio::select! {
+            biased;
+            message = sent.waiter.next() => Ok(Some(message)),
+            // An error of permissions is an answer as well.
+            answered = timeout(SERVER_LIMIT, async {
+                tokio::select! {
+                    _ = waiter.next() => {}
+                    _ = permission_errors.next_about(&subject) => {}
+                }
+            }) => answered.map(|()| None).map_err(|_| self.connection_lost()),
+        }
+    }
+
+    fn connection_lost(&self) -> Exit {
+        let reason = if self.shared.connection.is_connected() {
+            "the server does not answer"
+        } else {
+            "the server does not answer, and the client tries to connect again"
+        };
+        self.lost(LostCause::ConnectionLost { reason: reason.into() })
+    }
+
+    fn node_down(&self, node: Option<Arc<str>>) -> Exit {
         self.lost(LostCause::NodeDown { node: node.unwrap_or_else(|| "unknown".into()) })
     }
 
