@@ -44,8 +44,8 @@ const SERVER_LIMIT: Duration = Duration::from_secs(2);
 const MIN_BUSY_DELAY: Duration = Duration::from_millis(2);
 const MAX_BUSY_DELAY: Duration = Duration::from_millis(100);
 
-/// A caller waits at least this long for each caller of this program that waits for a slot: thousands that ask ten times a second would delay each
-/// other's answers until the node counts as down.
+/// A refused caller waits at least this long for each call of this program that was refused and is not over. Otherwise thousands of callers that
+/// ask ten times a second would delay each other's answers until the node counts as down.
 const DELAY_OF_EACH: Duration = Duration::from_millis(1);
 
 /// The limit of the sum of these delays: without it, the last callers would still sleep long after all others have had their turns.
@@ -151,24 +151,24 @@ impl Drop for SentCall {
     }
 }
 
-/// Counts a caller that a worker has refused, until its call is over.
-struct WaitsForSlot(Arc<ClusterShared>);
+/// Counts a call that a worker has refused, until the call is over.
+struct RefusedCall(Arc<ClusterShared>);
 
-impl WaitsForSlot {
-    fn new(shared: Arc<ClusterShared>) -> WaitsForSlot {
-        shared.n_waiting_for_slot.fetch_add(1, Ordering::Relaxed);
-        WaitsForSlot(shared)
+impl RefusedCall {
+    fn new(shared: Arc<ClusterShared>) -> RefusedCall {
+        shared.n_refused_calls.fetch_add(1, Ordering::Relaxed);
+        RefusedCall(shared)
     }
 
-    /// Returns how many callers of this program wait for a slot, with this one.
+    /// Returns how many calls of this program were refused and are not over, with this one. Those that a worker has accepted since then count too.
     fn n_all(&self) -> u32 {
-        self.0.n_waiting_for_slot.load(Ordering::Relaxed)
+        self.0.n_refused_calls.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for WaitsForSlot {
+impl Drop for RefusedCall {
     fn drop(&mut self) {
-        self.0.n_waiting_for_slot.fetch_sub(1, Ordering::Relaxed);
+        self.0.n_refused_calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -188,7 +188,7 @@ impl Call {
         write_signature(&mut headers, function.signature());
         write_carried(&mut headers, &carried).map_err(|size| Exit::from(too_much_carried(size)))?;
         let mut busy_delay = MIN_BUSY_DELAY;
-        let mut waits_for_slot = None;
+        let mut refused_call = None;
         loop {
             let sent = SentCall::new(&self.shared);
             let subject = self.shared.subjects.call(self.name);
@@ -205,8 +205,8 @@ impl Call {
                     return outcome.into_result(function.signature(), info.as_ref());
                 }
                 None => {
-                    let waits = waits_for_slot.get_or_insert_with(|| WaitsForSlot::new(self.shared.clone()));
-                    let delay = busy_delay.max(DELAY_OF_EACH.saturating_mul(waits.n_all()).min(MAX_DELAY));
+                    let refused = refused_call.get_or_insert_with(|| RefusedCall::new(self.shared.clone()));
+                    let delay = busy_delay.max(DELAY_OF_EACH.saturating_mul(refused.n_all()).min(MAX_DELAY));
                     tokio::time::sleep(delay.mul_f64(0.5 + fastrand::f64())).await;
                     busy_delay = (busy_delay * 2).min(MAX_BUSY_DELAY);
                 }

@@ -17,7 +17,7 @@ const TRY_FOR: Duration = Duration::from_secs(30);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// The longest time for which a cancellation delays the end of the program if its process has not been polled.
+/// The longest time for which a cancellation delays the end of the program if the process that waits for the cancellation has not been polled.
 const LAST_CHANCE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Cancels a job when it is dropped, unless it was [disarmed](CancelOnDrop::disarm).

@@ -56,7 +56,7 @@ pub(crate) struct ClusterShared {
     pub(crate) call_inbox: String,
     calls_subscription: OnceCell<oneshot::Sender<()>>,
     /// How many calls of this program have been refused because every slot was taken, and are not over.
-    pub(crate) n_waiting_for_slot: AtomicU32,
+    pub(crate) n_refused_calls: AtomicU32,
     /// Locked while a job is looked up in its stream, so that this happens one job at a time.
     pub(crate) look_up_turn: tokio::sync::Mutex<()>,
     /// What this handle and its clones have made on the server, or seen there, since the last [`forget_streams`](ClusterShared::forget_streams).
@@ -134,7 +134,7 @@ impl Cluster {
             calls: Arc::default(),
             call_inbox,
             calls_subscription: OnceCell::new(),
-            n_waiting_for_slot: AtomicU32::new(0),
+            n_refused_calls: AtomicU32::new(0),
             look_up_turn: tokio::sync::Mutex::default(),
             known: Mutex::default(),
         };

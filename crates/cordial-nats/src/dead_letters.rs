@@ -29,7 +29,7 @@ const MAX_REASON: usize = 2000;
 /// The largest number of bytes of the history of a dead letter. A stream refuses a message with more than 64 KiB of headers.
 const MAX_HISTORY: usize = 32 * 1024;
 
-/// How an attempt ended that has left no result.
+/// An attempt that has left no result, and how it ended.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {
@@ -43,8 +43,8 @@ pub struct AttemptRecord {
     pub ran_for: Option<Duration>,
     /// How it ended.
     pub reason: String,
-    /// Whether it was ended because its worker, or the pool of its worker, was stopped, or has not run because that pool took no calls or its lease
-    /// ran out before. Such an attempt does not count against the limit of the job.
+    /// Whether it does not count against the limit of the job: it was ended because its worker or the pool of its worker was stopped, or its
+    /// function has not begun, because that pool took no calls, the worker was stopped, or the lease of the job ran out before.
     #[serde(default)]
     pub was_stopped: bool,
 }

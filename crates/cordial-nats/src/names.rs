@@ -113,7 +113,8 @@ pub(crate) fn function_token(name: &str) -> String {
     format!("{}~{hash:016x}", &whole[..MAX_FUNCTION])
 }
 
-/// Undoes [`token`]. `None` if an escape is incomplete or not hexadecimal, or the bytes are not UTF-8. Other texts that `token` never returns are accepted.
+/// Undoes [`token`]. `None` if a character is not ASCII, an escape is incomplete or not hexadecimal, or the bytes are not UTF-8. Other texts that
+/// `token` never returns are accepted.
 pub(crate) fn text_of(token: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(token.len());
     let mut rest = token;

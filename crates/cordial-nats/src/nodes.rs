@@ -15,7 +15,7 @@ use crate::names::checked;
 use crate::net::NetError;
 use crate::streams::{has_open_requests, refused};
 
-/// How long `nodes` waits for the first answer, and for another one after each.
+/// How long `nodes` waits for the first answer, and after each answer for another one.
 const FIRST_ANSWER: Duration = Duration::from_millis(600);
 const NEXT_ANSWER: Duration = Duration::from_millis(150);
 

@@ -71,7 +71,7 @@ pub struct StuckIoThreads {
     pub n_stuck: usize,
     /// How many threads tokio has.
     pub n_threads: usize,
-    /// How long the first of these threads has been stuck, at least.
+    /// How long the thread that has been stuck for longest has been stuck, at least.
     pub lasted: Duration,
     /// How many times since the last report a thread was stuck, and made progress again before it was reported.
     pub n_left_out: usize,

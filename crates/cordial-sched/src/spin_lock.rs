@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use try_lock::TryLock;
 
-/// How many times a thread tries to take a lock that is held before it yields the processor.
+/// How many times a thread that finds the lock held tries again before it yields the processor.
 const SPIN_STEPS: u32 = 5;
 
 /// The number of spin hints, of some 10 ns each, before the first of these tries. Before each further try there are twice as many.

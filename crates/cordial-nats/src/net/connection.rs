@@ -135,7 +135,8 @@ impl Connection {
 
     /// Sends a request, and returns its answer.
     ///
-    /// The request waits on the thread of the client, which has timers of its own: a timer that another thread sets wakes a thread of tokio.
+    /// If the client lives on the thread of the connection, that thread sends the request and waits for the answer, with a timer of its own
+    /// runtime. A timer that a worker sets would wake a thread of the tokio runtime of the workers.
     pub(crate) async fn request(
         &self,
         subject: &str,
@@ -165,8 +166,7 @@ impl Connection {
         self.publish_request(subject, reply, HeaderMap::new(), payload).await.map(drop)
     }
 
-    /// Publishes with headers and a subject for answers. Returns a receiver of the errors that the server reports after that: also of those that it
-    /// reports before this returns.
+    /// Publishes with headers and a subject for answers. Returns a receiver of all errors that the server has reported since this was called.
     pub(crate) async fn publish_request(
         &self,
         subject: String,

@@ -28,12 +28,12 @@ use crate::wire::HEARTBEAT;
 /// How often a caller gets a heartbeat of its call.
 const HEARTBEAT_PERIOD: Duration = Duration::from_millis(700);
 
-/// The kind of a renewal.
+/// What is kept alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeepAliveKind {
-    /// A message of a consumer, which has this `ack_wait`.
+    /// The lease of a delivered job. The value is the `ack_wait` of the consumer.
     Lease(Duration),
-    /// A caller that waits for a call.
+    /// A call, whose caller waits for heartbeats.
     Caller,
 }
 

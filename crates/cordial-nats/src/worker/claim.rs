@@ -11,14 +11,16 @@
 //!
 //! A delivery does not show that the lease of the last run has run out:
 //!
-//! - A server that is killed forgets its last deliveries, and delivers those jobs again, with a number that a claim already has.
-//! - For a delivery that it does not forget, it stores the time at which the job was submitted, until the first renewal. So when it is back,
-//!   or another server becomes the leader, leases that have just begun count as old ones, and those jobs are delivered again.
+//! - A server that is killed forgets its last deliveries, and delivers those jobs again. The new delivery has the number of the forgotten one,
+//!   which is in a claim already.
+//! - For a delivery that it does not forget, a server stores a wrong time until the first renewal: not that of the delivery, but the one at which
+//!   the job was submitted. So when the server is back, or another one becomes the leader, a lease that has just begun counts as an old one, and
+//!   its job is delivered again.
 //! - A worker may give the second delivery of a job back, and so bring about a third one.
 //!
-//! So unless the record of the last run says that it has failed or was stopped, the worker asks the node that has claimed it. If that node holds the
-//! lease, or the server has forgotten the delivery, the new delivery is left alone: the server takes the renewals and the acknowledgement of
-//! the run for it, and delivers the job again when the lease runs out.
+//! So unless the record of the last run says that the run has failed or was stopped, the worker asks the node that has claimed the run. If that node
+//! holds the lease, or the server has forgotten the delivery, the new delivery is left alone: the server counts the renewals and the acknowledgement
+//! of the earlier run as those of the new delivery, and delivers the job again if the lease runs out.
 //!
 //! Claims are kept as long as results. The last claim that is left says how many runs there were. If none is left, and the job is older than
 //! claims are kept, they may have expired: if a delay between attempts or the lease is at least half as long as claims are kept, each delivery counts

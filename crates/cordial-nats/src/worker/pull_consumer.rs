@@ -51,8 +51,8 @@ struct Requests {
     n_open: usize,
     /// An upper bound of the number of open requests: those that were sent since none was open, and at most `n_open`.
     n_requests: usize,
-    /// The server sends the next message after this time, which is when the last message arrived, or when jobs were asked for while no request was
-    /// open. It stays the same once a message was late.
+    /// The server sends the next message later than this: when the last message arrived, or when jobs were asked for while no request was open.
+    /// Stays the same once a message was late.
     last_message: Instant,
     /// Whether a message was late. All messages that still arrive may be as old.
     is_in_doubt: bool,

@@ -1,7 +1,7 @@
 //! `ReceivedJob`: a job that has arrived, its lease, and how long it may have been on its way.
 //!
-//! As soon as a job has arrived, the thread of the connection renews its lease and takes requests to end it. User code may block every
-//! thread of the runtime, so the run may begin only after the first lease would have run out.
+//! As soon as a job has arrived, the thread of the connection renews its lease and takes requests to end it. It does not wait until the run begins:
+//! user code may block every thread of the runtime for longer than a lease.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -109,7 +109,7 @@ impl JobRun {
             match has_result(shared, id, cancellation).await {
                 Some(false) => {}
                 Some(true) => return self.delivery.settle("+ACK"),
-                // The lease ran out meanwhile, or the job was cancelled, and so removed.
+                // Meanwhile the lease ran out, the worker was stopped, or the job was cancelled, and so removed.
                 None => return self.delivery.abandon(),
             }
         }
@@ -152,7 +152,7 @@ impl JobRun {
             }
         };
         let started = SystemTime::now();
-        // During the claim, which may have lasted long.
+        // The claim may have lasted long. Meanwhile the job may have been cancelled, its lease may have run out, or the worker may have to stop.
         match cancellation.reason().or(cancellation.is_lease_expired().then_some(CancelReason::LeaseLost)) {
             None => {}
             Some(CancelReason::Cancelled) => return self.delivery.settle("+ACK"),

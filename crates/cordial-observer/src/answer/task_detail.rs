@@ -34,7 +34,7 @@ pub(crate) enum NoDetail {
     Unknown,
     /// The process is alive, but no scan has it: there are more processes than a scan keeps.
     LeftOut,
-    /// The process has ended. The observer knows more about that: it has watched the process, or has a crash of it in its log.
+    /// The process has ended, and the observer knows when: it has watched the process, or has its crash in the log.
     Ended(Ended),
 }
 

@@ -128,7 +128,7 @@ impl Lock {
                 Errno::EWOULDBLOCK => refused(socket, ErrorKind::AddrInUse.into()),
                 errno => failed(errno.into()),
             })?;
-            // The last owner of the lock may have removed the file meanwhile, so that the next observer would lock another one.
+            // The last owner of the lock may have removed the file just before it was locked here: the next observer would lock another file.
             let (locked, named) = (file.metadata().map_err(failed)?, fs::symlink_metadata(&path));
             if named.is_ok_and(|named| (named.dev(), named.ino()) == (locked.dev(), locked.ino())) {
                 let mut lock = Lock { path: path.clone(), is_own: is_new, file };

@@ -22,8 +22,8 @@ use crate::thread_limit::{self, NewThread, ThreadsRefused, reached_limit};
 #[cfg_attr(not(target_os = "linux"), path = "other.rs")]
 mod system;
 
-/// Held while an executor starts. Meanwhile neither another executor nor a stand-in starts, because it would take
-/// threads that this executor has reserved.
+/// Held while an executor starts. Another executor or a stand-in, which would take threads that this executor has reserved, waits for the lock
+/// before it starts, but not longer than a second.
 pub(crate) static STARTING: LazyLock<Mutex<()>> = LazyLock::new(|| Mutex::new(()));
 
 /// The pause between two checks whether a thread is gone, and how many checks are made.
