@@ -36,7 +36,7 @@ pub enum BuildError {
     /// succeed later.
     ThreadsRefused {
         /// The number of threads that the runtime needs: two for each worker, and two more. 1 if the calling thread is ending: such a
-        /// thread cannot start a runtime itself, and the system refused the thread that starts it instead.
+        /// thread cannot start a runtime itself, and the system has refused the thread that was to start the runtime in its place.
         needed: usize,
         /// The number of threads that the system started.
         granted: usize,

@@ -85,7 +85,7 @@ macro_rules! emit_crash {
     }};
 }
 
-/// Emitted for a process whose start took too long and was ended: `start_failed` reports that at level `ERROR`.
+/// Emitted for a process that was ended because its start took too long: `start_failed` reports that at level `ERROR`.
 pub(crate) fn start_ended(subject: &Subject<'_>, exit: &Exit, age: Duration, callers: &[Pid]) {
     emit_crash!(Level::DEBUG, subject, exit, age, callers);
 }

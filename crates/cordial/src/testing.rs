@@ -14,7 +14,7 @@
 //! A simulation waits for [`tokio::task::spawn_blocking`], but not for other threads: a process that only another thread would wake
 //! counts as unable to make progress.
 //!
-//! This replaces `#[tokio::test(start_paused = true)]`: processes do not follow the paused clock of another tokio runtime. Spawned in
+//! A simulation replaces `#[tokio::test(start_paused = true)]`: processes do not follow the paused clock of another tokio runtime. Spawned in
 //! such a test, they are refused with [`Refusal::PausedClock`](crate::Refusal::PausedClock).
 //!
 //! To test what a program does on Ctrl-C, run the future that it passes to [`cordial::main`](crate::main) as a task:
@@ -142,7 +142,7 @@ where
             // The processes are killed, so that their destructors run.
             let _ = simulation.block_on(stop_all(&runtime, &|_, _| true, Shutdown::BrutalKill, LateEnds::Await));
             let others = "and other processes do not end, although they were asked to";
-            // Otherwise the root may have crashed since then, and the message does not show it.
+            // A root that had not ended by then may have crashed since, and the message below does not show that crash.
             let shown = root_pid.filter(|_| matches!(result, Some(Err(_))));
             let stalled = match result {
                 None => "nothing can run any more, and the root process has not ended".to_owned(),
@@ -162,8 +162,8 @@ where
 /// How many crashes the message of a failed simulation shows.
 const MAX_CRASHES: usize = 100;
 
-/// Appends to the message of a failed simulation the crashes that the message does not show yet, and the backtrace of the first
-/// panic. The panic hook has not printed them. The message shows the exit of the process `shown`.
+/// Appends to the message of a failed simulation what the panic hook has not printed: the crashes that the message does not show yet, and the
+/// backtrace of the first panic. `shown` is the process whose exit the message shows already.
 fn with_crashes(mut message: String, shown: Option<Pid>, runtime: &RuntimeHandle) -> String {
     let mut backtrace = None;
     for crash in runtime.crashes().seen_at(0, 0, MAX_CRASHES) {
@@ -171,7 +171,8 @@ fn with_crashes(mut message: String, shown: Option<Pid>, runtime: &RuntimeHandle
             continue;
         }
         let text = format!("{:#}", crash.exit);
-        // The exit that is shown may be the panic of another process, whose text has its line. Other texts can be as short as a number.
+        // The exit of `shown` may be the panic of another process, which a link has passed on. The text of a panic has a location, so it is not
+        // in the message by chance. Another text may be: it can be as short as a number.
         let is_shown = shown == Some(crash.pid) || (crash.exit.is_panic() && message.contains(&text));
         if !is_shown {
             let name = crash.label.as_deref().map(|label| format!(" {label:?}")).unwrap_or_default();

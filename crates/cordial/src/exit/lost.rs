@@ -87,8 +87,8 @@ const HAS_BSD_SIGNALS: bool = cfg!(any(
 ));
 
 impl LostCause {
-    /// Returns [`LostCause::Signal`] with the name that the signal has on this system. A signal that does not usually end a process gets
-    /// the name `signal` and its number.
+    /// Returns [`LostCause::Signal`] with the name that the signal has on this system. A real-time signal, or another signal whose name
+    /// this function does not know, gets the name `signal` and its number.
     #[must_use]
     pub fn signal(number: i32) -> LostCause {
         let name = match number {

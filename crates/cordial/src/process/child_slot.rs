@@ -15,8 +15,8 @@ use crate::pid::Pid;
 #[derive(Clone, Debug)]
 pub(crate) struct Parent {
     pub(crate) pid: Pid,
-    /// The root process that the parent descends from, if it descends from one. The child and the processes that it spawns have the same
-    /// root, even if a process of another root has started the child: they end with their supervisor.
+    /// The root process that the parent descends from, if it descends from one. It is also the root of the child and of the processes that
+    /// the child spawns, even if a process of another root has started the child: the child ends with its supervisor.
     pub(crate) root: Option<Pid>,
     /// The id that the parent gave to the child, if it gave one.
     pub(crate) id: Option<Arc<str>>,

@@ -36,7 +36,7 @@ pub struct Crash {
     /// Its incarnation number; 1 for a process without a supervisor.
     pub incarnation: u32,
     /// How it ended. Of an [`Exit::Error`] only the texts of the error and of its sources are kept. Of each of these texts, and of
-    /// the message of a panic, only the first 16 KiB are kept.
+    /// the message of a panic, only the first 16 KiB are kept. The backtrace of a panic with a longer message is kept as a text only.
     pub exit: Exit,
     /// How long it had lived, on the clock of its runtime.
     pub age: Duration,

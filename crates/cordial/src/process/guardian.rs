@@ -26,7 +26,7 @@ pub(crate) struct Guardian {
     pub(crate) owner: Option<Pid>,
     /// Guardians of one runtime are numbered in the order of their start.
     pub(crate) number: u64,
-    /// The guardian that the same owner started next. This one waits for its end. Set when the owner ends.
+    /// The guardian that the same owner started next: this guardian ends after that one has ended. Set when the owner ends.
     pub(crate) waits_for: Option<Pid>,
     pub(crate) is_killed: bool,
     pub(crate) supervisor: Arc<dyn Supervise>,

@@ -109,7 +109,7 @@ impl Drop for Monitor {
     fn drop(&mut self) {
         let state = std::mem::replace(&mut self.state, MonitorState::Done);
         if let MonitorState::Monitoring { runtime, id, exit } = state {
-            // Dropped before the sender: dropping the sender first would wake the code that has polled this monitor.
+            // The receiver is dropped before the sender: a sender that is dropped first wakes the code that has polled this monitor.
             discard(exit);
             let sender = runtime.with(self.pid, |entry| entry.rare.as_mut().and_then(|rare| rare.monitors.remove(id)));
             drop(sender);

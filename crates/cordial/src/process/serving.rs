@@ -48,8 +48,9 @@ impl fmt::Display for MailboxInfo {
 /// Whether a supervisor starts a child again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NextIncarnation {
-    /// It has been started already, or will be.
+    /// The supervisor has started the next incarnation already, or will start it.
     Expected,
+    /// The child has no next incarnation.
     Never,
 }
 

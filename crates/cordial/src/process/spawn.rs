@@ -178,7 +178,8 @@ impl Spawn {
                 Ok(SpawnedTask { pid, join: executor.prepare(reserved, process).start(executor), is_linked })
             }
             Err(refusal) => {
-                // Before `clear` frees the slot for another child, because the child limit also bounds what the futures of children hold.
+                // The future is dropped before `clear` frees the slot for another child: the child limit also bounds how much memory the
+                // futures of children hold.
                 drop(process);
                 self.clear();
                 Err(refusal)
@@ -255,7 +256,8 @@ impl Spawn {
         let caller = caller.filter(|caller| caller.runtime() == pid.runtime());
         let linked_to = caller.filter(|_| self.linkage == Linkage::Link);
         // The entry of the caller stays in the table until this function returns, because this thread is polling the caller, or dropping
-        // its future. So the end of the caller finds the link.
+        // its future. So the end of the caller finds the link. The exception is a call from user code that runs while the caller ends, such as
+        // a `tracing` subscriber: the entry is gone, and the caller gets no link.
         if let Some(caller) = linked_to {
             runtime.with(caller, |entry| entry.rare().links.insert(pid));
         }

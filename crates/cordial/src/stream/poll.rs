@@ -94,7 +94,7 @@ where
     /// and may be retried at once.
     fn start_queued(&mut self, cx: &mut Context<'_>, active: &mut Active<S, Fut::Output, T, E>, n_retries: &mut usize) {
         if active.queue.is_empty() {
-            // A timeout that ends the stream may have removed the item that waited for room, and others wait for that room.
+            // A timeout that ends the stream may have removed the item that waited for room. Other users of the spawner may want the room.
             self.spawner.stop_waiting();
             return;
         }

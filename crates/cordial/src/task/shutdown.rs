@@ -25,8 +25,9 @@ impl<T: Send> Task<T> {
     /// [`Shutdown::Infinity`] there is neither a kill nor a limit to the wait.
     ///
     /// Monitors, links and events report the exit of the process: that of a panic, or else that of the first signal. What this call
-    /// returns may differ. If the exit is `Shutdown`, this call returns the value of the last poll if there is one. It returns
-    /// `Killed` if the last poll is stuck: the task is then killed and abandoned, and the late kill does not change the exit.
+    /// returns may differ. If the request or the kill has decided the exit, and the last poll returns a value nevertheless, this call
+    /// returns the value. If the request has decided the exit, and the last poll is stuck, this call returns `Killed`: the task is killed
+    /// and abandoned, but the kill comes too late to change the exit.
     ///
     /// # Cancel safety
     ///

@@ -1,8 +1,8 @@
 //! `Inspector`: reads and stops the processes of a runtime from a thread outside of it.
 //!
 //! What an inspector reads, it reads on the calling thread, which locks one entry of the process table at a time. So answers come even
-//! while all workers are stuck in polls. The future of a stop needs no runtime of tokio. Of this runtime, it needs the timer thread
-//! for its limits, and workers only to end the processes. A restart is made by the process of the supervisor.
+//! while all workers are stuck in polls. The future of a stop needs no runtime of tokio. It needs the timer thread of the inspected
+//! runtime for its limits, and workers of that runtime only to end the processes. A restart is made by the process of the supervisor.
 
 mod answer;
 mod groups;
@@ -28,7 +28,7 @@ pub use totals::Totals;
 
 /// A handle on a runtime, for code outside of it that shows what runs. Cheap to clone, and usable on every thread.
 ///
-/// An inspector does not keep a runtime running: when the [`Runtime`](crate::Runtime) is dropped, it shuts down, and the
+/// An inspector does not keep a runtime running: when the [`Runtime`](crate::Runtime) is dropped, the runtime shuts down, and the
 /// inspector shows the processes that have not ended yet. It does keep the memory of the process table.
 ///
 /// The crate `cordial-observer` shows in a browser what an inspector reads.

@@ -87,7 +87,7 @@ pub(super) async fn stop_subtree(runtime: &RuntimeHandle, pid: Pid, shutdown: Sh
                 _ => Ending::Killed,
             },
             _ if runtime.is_alive(pid) => still_alive(runtime, pid),
-            // The process has ended, so its exit is there.
+            // The process has left the table, so its exit is there or about to arrive.
             _ => Ending::Ended(exit.await),
         };
         if let Some(mut stopped) = stopped {

@@ -39,7 +39,8 @@ pub(super) struct RunOutcome<T> {
     cut_short_by: Option<OsSignal>,
     /// The processes that did not end when they were asked to.
     report: StopReport,
-    /// Its destructor ends the program if a signal has come that no run has handled. So it is kept until the result is passed on.
+    /// The signal handlers of the run. Dropping them ends the program if a signal has come that no run has handled: so that is left to the
+    /// code that takes the result.
     signals: Option<OsSignals>,
 }
 

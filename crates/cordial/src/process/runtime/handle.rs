@@ -86,8 +86,8 @@ impl RuntimeHandle {
     ///
     /// # Errors
     ///
-    /// [`Refusal::PausedClock`] outside of any process, in a tokio runtime whose clock is paused. `caller` is the calling process: the tokio
-    /// runtime in which it is polled is never paused.
+    /// [`Refusal::PausedClock`] outside of any process, in a tokio runtime whose clock is paused. `caller` is the calling process, if there
+    /// is one: a process is never polled in such a tokio runtime.
     pub(crate) fn refuse_paused_clock(&self, caller: Option<Pid>) -> Result<(), Refusal> {
         let is_paused = caller.is_none() && !self.executor.is_simulated() && is_tokio_clock_paused();
         if is_paused { Err(Refusal::PausedClock) } else { Ok(()) }

@@ -40,8 +40,8 @@ impl Roots {
         LiveRoot { roots: self, notice: state.notice.clone() }
     }
 
-    /// Returns the notice of the roots that run now. Before the first root runs, this is the notice of that root; after the last
-    /// root has ended, it is still the notice of that root, until the next one runs.
+    /// Returns the notice of the roots that run now. Before the first root begins, returns the notice that this root will have. When all
+    /// roots have ended, returns the notice that they had, until the next root begins.
     pub(crate) fn notice(&self) -> Arc<ShutdownNotice> {
         self.lock().notice.clone()
     }

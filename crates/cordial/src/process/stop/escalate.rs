@@ -79,7 +79,7 @@ pub(crate) enum StopOutcome {
     Abandoned(Stopped),
 }
 
-/// The stop of one process: says which step is due, and how long to wait for the end of the process after it.
+/// The stop of one process: says which step is due, and how long to wait after that step for the end of the process.
 pub(crate) struct Escalation<'a> {
     runtime: &'a RuntimeHandle,
     pid: Pid,
@@ -100,10 +100,10 @@ impl<'a> Escalation<'a> {
         self.step.next().map(|(after, _)| after)
     }
 
-    /// Returns the step that is due, because the process has not ended within the limit. After a kill it returns `None`, and there is one
-    /// more wait, for as long as the polls of the process return: `Abandon` follows when one of them has lasted for [`ABANDON_AFTER`]. A
-    /// process that is in no poll ends as soon as a thread takes it, or, if it is a guardian, when it has stopped the processes that it
-    /// owns.
+    /// Returns the step that is due, because the process has not ended within the limit. After a kill that is `Abandon` if one poll of the
+    /// process has lasted for [`ABANDON_AFTER`]. Otherwise no step is due, and the caller waits for [`limit`](Escalation::limit) once more:
+    /// a killed process that is in no poll ends as soon as a thread takes it, or, if it is a guardian, when it has stopped the processes
+    /// that it owns.
     #[must_use]
     pub(crate) fn limit_passed(&mut self) -> Option<Step> {
         let before = std::mem::replace(&mut self.polls, Polls::now(self.runtime)).of(self.pid);
@@ -125,7 +125,7 @@ pub(crate) async fn stop_one(runtime: &RuntimeHandle, pid: Pid, shutdown: Shutdo
             Some(step @ Step::Request { .. }) => step.take(runtime, pid, None),
             Some(Step::Kill) => killed = kill_one(runtime, pid, &escalation.polls),
             Some(Step::Abandon) => {
-                // Otherwise its poll has returned a moment ago.
+                // If there is nothing to describe, the poll has returned and the process has ended: the wait below finds that.
                 if let Some(stopped) = describe_one(runtime, pid, &escalation.polls) {
                     abandon(runtime, pid);
                     return StopOutcome::Abandoned(stopped);
