@@ -108,7 +108,7 @@
 //!
 //! The `async` block matters: it makes the call in the process that polls the body, which is that of the connection or of the HTTP/2
 //! stream. A call in the handler belongs to the task of the request if there is a [`TaskLayer`]. That task ends with the headers of the
-//! response, and then its future is ready, so that the body would end at once.
+//! response. The future that the call has returned is then ready, so the body would end at once.
 //!
 //! # Clients that misbehave
 //!

@@ -53,7 +53,7 @@ struct Connection {
     socket: Arc<OwnedFd>,
     incoming: Incoming,
     is_open: bool,
-    /// Before this time, the thread does not wait for its outputs.
+    /// Before this time, the thread does not wait for the outputs of the worker.
     outputs_rest: Option<Instant>,
     /// Whether the exit was handled, and only the rest of the group is waited for.
     has_exited: bool,
@@ -80,8 +80,8 @@ struct Readable {
     stderr: bool,
     exit: bool,
     socket: bool,
-    /// Whether the socket had data when it was polled, before the outputs were: then the outputs that are read now have all that the worker
-    /// wrote before it sent that data.
+    /// Whether the socket had data, and the outputs were polled as well. `poll` looks at the socket first. So a read of the outputs that `poll`
+    /// found readable gets all that the worker wrote before it sent that data.
     had_data: bool,
 }
 

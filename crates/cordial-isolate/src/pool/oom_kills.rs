@@ -40,8 +40,8 @@ impl OomKills {
             return;
         }
         let Some(number) = self.file.as_deref().and_then(read) else { return };
-        // The system counts a kill before the killed process has ended. So `number` may count a worker whose end the pool has not found yet: if
-        // calls follow each other, kills beyond the number that was read before it may still be those of workers.
+        // The system counts a kill before the killed process has ended. So `number` may count a worker whose end the pool has not found yet. If
+        // the last read was not long ago, only the kills that it has counted are explained.
         self.known = if age < 2 * FRESH { self.known.max(self.last) } else { number };
         (self.last, self.read_at) = (number, now);
     }

@@ -55,7 +55,7 @@ impl OsProcess {
         }
         // A function may have moved the worker to another group. A second SIGTERM would run its handler twice.
         let id = unistd::Pid::from_raw(self.id.as_raw_pid());
-        // `nix` is used for the reason that `leads_its_group` gives.
+        // The function of `nix`: a group that was made outside the PID namespace has the number 0, which a `Pid` of `rustix` cannot hold.
         if signal != Signal::KILL && unistd::getpgid(Some(id)) == Ok(id) {
             return Ok(());
         }

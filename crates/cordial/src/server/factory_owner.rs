@@ -11,8 +11,9 @@ pub(super) struct FactoryOwnerId(u64);
 pub(super) struct FactoryOwner {
     last_id: u64,
     id: FactoryOwnerId,
-    /// The supervisor of a tree, once the server is its child.
+    /// The supervisor that has the server as a child, unless the owner is the supervisor that belongs to the server alone.
     parent: Option<Pid>,
+    /// Whether this owner starts no further process.
     is_over: bool,
 }
 
@@ -27,8 +28,8 @@ impl FactoryOwner {
         *self = FactoryOwner { last_id: self.last_id, id, parent, is_over: false };
     }
 
-    /// Makes `id`, which belongs to the supervisor `parent`, the owner, if the present owner still belongs to the supervisor `other`.
-    /// Returns whether it does.
+    /// Makes `id`, which belongs to the supervisor `parent`, the owner, unless the result of [`other_parent`](FactoryOwner::other_parent)
+    /// for `id` has changed since it was `other`. Returns whether `id` is the owner now.
     pub(super) fn begin_after(&mut self, other: Option<Pid>, id: FactoryOwnerId, parent: Pid) -> bool {
         let is_unchanged = self.other_parent(id) == other;
         if is_unchanged {

@@ -134,7 +134,8 @@ impl<S: Server> ServerRef<S> {
             return StopReport::default();
         }
         let own_supervisor = shared.own_supervisor().clone();
-        shared.mailbox.set_stop_asked(if own_supervisor.is_some() { Stopper::OwnSupervisor } else { Stopper::Tree });
+        let stopper = if own_supervisor.is_some() { Stopper::OwnSupervisor } else { Stopper::OtherSupervisor };
+        shared.mailbox.set_stop_asked(stopper);
         let pid = self.pid();
         if process::current() == Some(pid) {
             // The server would wait for its own end.

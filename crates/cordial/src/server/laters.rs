@@ -20,7 +20,7 @@ pub(super) struct Laters<T> {
 struct LatersState<T> {
     /// Some may have ended.
     tasks: Vec<LaterTask<T>>,
-    /// Those that have ended are removed when there are this many.
+    /// Once the list has this many tasks, the next `add` removes those that have ended.
     full: usize,
 }
 
@@ -48,7 +48,7 @@ impl<T: Envelope> Laters<T> {
             let mut ended = Vec::new();
             if tasks.len() >= *full {
                 ended = tasks.extract_if(.., |known| !self.runtime.is_alive(known.task)).collect();
-                // So a call looks at two tasks on average, however many of them are alive.
+                // Doubled, so that each `add` looks at two tasks on average, however many of them are alive.
                 *full = (2 * tasks.len()).max(MIN_FULL);
             }
             tasks.push(LaterTask { server, task, call });

@@ -11,7 +11,7 @@
 //! half empty, the process takes both locks for each message, and gives the room to a message that waits.
 //!
 //! The locks are held briefly, and never while user code runs. The lock of the state is taken before that of the batch. A process
-//! that waits is woken in two steps: its task is taken out of its slot under the lock, and is queued after the lock was released.
+//! that waits is woken in two steps: `TaskRef::take_woken` takes the task under the lock, and the task is queued after the lock was released.
 //!
 //! A process that takes the last message from the queue will wait next. So it sets `is_receiver_waiting` under the same lock. When it has
 //! handled that message, it waits without taking the lock again, unless a sender has woken it meanwhile. A process that takes the last
@@ -95,8 +95,8 @@ enum StopAsked {
 pub(super) enum Stopper {
     /// The supervisor that belongs to the server alone, which starts no other process.
     OwnSupervisor,
-    /// A supervisor of a tree, which may start another process.
-    Tree,
+    /// Another supervisor, which has the server as a child and may start another process.
+    OtherSupervisor,
 }
 
 #[derive(Debug)]
@@ -110,7 +110,7 @@ struct WaitingMessage<T> {
 enum Unhandled {
     /// The next process handles them.
     Keep,
-    /// They are answered. After a `stop`, a further process may handle later ones.
+    /// They are answered, because `stop` was called. A further process may follow, and handles those that are sent later.
     Answer,
     /// They are answered, and later ones are refused: no further process follows.
     AnswerAndClose,
@@ -417,8 +417,8 @@ impl<T: Envelope + 'static> Mailbox<T> {
             match stopper {
                 _ if state.is_closed => {}
                 Stopper::OwnSupervisor => state.stop_asked = StopAsked::Server(state.factory_owner.id()),
-                Stopper::Tree if state.is_running => state.stop_asked = StopAsked::Process,
-                Stopper::Tree => {}
+                Stopper::OtherSupervisor if state.is_running => state.stop_asked = StopAsked::Process,
+                Stopper::OtherSupervisor => {}
             }
             self.wake_receiver(&state)
         };

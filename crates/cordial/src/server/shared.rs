@@ -246,8 +246,8 @@ impl<S: Send + 'static> Serving for ServerShared<S> {
         self.laters.end(own, exit);
         let owner = self.mailbox.with(|state| state.factory_owner.id());
         let mut n_dropped = self.mailbox.end(own, exit, next());
-        // The supervisor may have decided a moment ago to start no further process. It could not close the mailbox, because this process
-        // was the one that runs until `end`. From now on, it can.
+        // The supervisor may have decided a moment ago to start no further process. It could not close the mailbox then, because this
+        // process counted as running until the call of `end` above. From now on, it can.
         if next() == NextIncarnation::Never {
             n_dropped += self.mailbox.close_after(own, owner);
         }

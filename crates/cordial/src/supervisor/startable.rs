@@ -46,9 +46,10 @@ pub(super) trait WillRestart: fmt::Debug + Send + Sync {
     /// Returns whether the child with this key, which is exiting or has exited, will be started again.
     fn will_restart(&self, key: u64) -> bool;
 
-    /// Keeps the factory of a server whose supervisor, the child with this key, is being restarted: until the supervisor has started
-    /// again, or is not to be started again. While there is a factory, the messages of the server wait for its next process. The next
-    /// incarnation of the supervisor may have the same server as a child; if not, the messages are answered when the factory is dropped.
+    /// Keeps the factory of a server. The supervisor of the server is the child with this key, and is being restarted. The factory is
+    /// dropped once that supervisor has started again, or is not to be started again. Until then, the messages of the server wait
+    /// for its next process. If the next incarnation of the supervisor does not have the same server as a child, the drop of the factory
+    /// answers the messages.
     fn keep_server(&self, key: u64, server: Factory);
 }
 

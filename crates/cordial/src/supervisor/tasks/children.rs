@@ -102,8 +102,8 @@ impl TaskChildren {
     /// Sets the root process of the present and later children, after the supervisor was handed over. The processes that a child has
     /// already spawned keep their root.
     pub(super) fn set_root(&self, runtime: &RuntimeHandle, root: Option<Pid>) {
-        // A child that another thread is starting is in the list below, or its thread sees the flag: it registers after this thread has
-        // read the list, and so takes the lock of the list after this thread. For that, Relaxed is enough.
+        // A child that another thread is starting is either in the list that is read below, or is registered after that. In the second
+        // case, the other thread takes the lock of the list after this thread has released it, and so sees the flag: Relaxed is enough.
         self.restartable.is_handed_over.store(true, Ordering::Relaxed);
         for shard in &self.shards {
             shard.temporary.is_handed_over.store(true, Ordering::Relaxed);

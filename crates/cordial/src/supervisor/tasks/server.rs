@@ -96,7 +96,7 @@ struct Restarter<'a> {
     shared: &'a TasksShared,
     children: &'a TaskChildren,
     /// The restarts that are delayed, by time, with the index of the child and its last process. When a restart is
-    /// due, another child may have the index; its last process is another one.
+    /// due, the index may belong to another child. That is noticed, because the last process of that child is another one.
     delayed: DueChildren,
     /// The stops of children whose start took too long.
     stops: FuturesUnordered<BoxFuture<'a, ()>>,
