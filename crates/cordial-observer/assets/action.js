@@ -8,7 +8,7 @@ const ACTIONS = [
   { kind: 'shut_down', title: 'Shut down', does: 'It is asked to end, may clean up, and is killed if it has not ended after its grace time.' },
   { kind: 'kill', title: 'Kill', does: 'It ends at its next await, and gets no time to clean up. A poll that runs cannot be interrupted.', hard: true },
   { kind: 'restart', title: 'Restart', does: 'It is ended, and its supervisor starts it again.', child: true },
-  { kind: 'shut_down_subtree', title: 'Shut down with children', does: 'Its children end first, in the order of a shutdown, and then the process itself.', tree: true },
+  { kind: 'shut_down_subtree', title: 'Shut down with children', does: 'It and all processes below it are asked to end, may clean up, and are killed if they have not ended after the grace time.', tree: true },
   { kind: 'kill_subtree', title: 'Kill with children', does: 'It and all processes below it are killed.', tree: true, hard: true },
 ];
 

@@ -14,7 +14,7 @@ use super::Row;
 /// A poll in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PollInProgress {
-    /// How often the process was polled before this poll.
+    /// How often the process had been polled, this poll included. The number identifies the poll.
     pub(crate) polls: u32,
     pub(crate) since_ms: u64,
 }

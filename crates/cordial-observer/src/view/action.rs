@@ -26,9 +26,9 @@ pub enum ActionKind {
     ShutDown,
     /// Kills the process.
     Kill,
-    /// Shuts down the process and every process below it in the tree, children first.
+    /// Shuts down the process and every process below it in the tree, all at the same time; only the children of a supervisor end before it.
     ShutDownSubtree,
-    /// Kills the process and every process below it in the tree, children first.
+    /// Kills the process and every process below it in the tree.
     KillSubtree,
     /// Ends the process of a child, so that its supervisor starts it again.
     Restart,
