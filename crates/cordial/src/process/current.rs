@@ -202,6 +202,9 @@ pub(crate) fn is_ended_by_signal() -> bool {
 /// loads. It does nothing outside a process, while the thread is panicking, and in a program that
 /// is built with `panic = "abort"`.
 ///
+/// The destructors that run when the future of an exiting process is dropped are a part of the process: a call in one of them unwinds as
+/// well, and the rest of that destructor does not run.
+///
 /// # Elixir
 ///
 /// Not needed there: a process can be ended between any two instructions.

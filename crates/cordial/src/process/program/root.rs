@@ -87,8 +87,8 @@ impl<T> RunOutcome<T> {
 ///
 /// A first signal that comes after the root process has ended takes effect when the other processes have been stopped: it then ends
 /// the program, as it would have without `run`. On Windows, such a Ctrl-C has no effect. If several runs are in progress, a signal
-/// asks all of their roots. If a process calls `run` after a signal that no root has handled yet, the signal asks the root of that `run`
-/// too, unless a destructor makes the call while the future of the process is dropped.
+/// asks all of their roots. If a process calls `run` after a signal that no root has handled yet, the signal asks the root of the new run
+/// too. It does not if the call comes from a destructor, while the future of the process is dropped.
 ///
 /// The signals are noticed even while all threads of tokio are blocked. While no `run` is in progress, a signal does what it did
 /// before the first `run`: it calls the handler that the program had installed; or it is ignored, as in the background of a shell; or

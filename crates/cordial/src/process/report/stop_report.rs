@@ -12,7 +12,7 @@ use crate::pid::Pid;
 #[derive(Clone, Debug, Default)]
 pub struct StopReport {
     /// Processes that were killed, and then ended. A stop with a limit, such as the shutdown of a runtime, also lists killed
-    /// processes that still wait for a thread when it returns.
+    /// processes that have not ended when it returns, but are not stuck: they wait for a thread, or their current poll has just begun.
     pub killed: Vec<Stopped>,
     /// Processes that were killed, but whose current poll does not return. They are still alive.
     pub abandoned: Vec<Stopped>,

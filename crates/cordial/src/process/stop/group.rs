@@ -104,7 +104,8 @@ pub(crate) async fn kill_group(runtime: &RuntimeHandle, is_member: IsMember<'_>)
 }
 
 /// Kills every member and waits for their ends, in rounds that last this long. Abandons and returns the members that were in one
-/// poll for a whole round. The other members that are left after the last round wait for a thread, and end later.
+/// poll for a whole round. The other members that are left after the last round end later: they wait for a thread, or are in a poll that
+/// began during that round.
 async fn kill_all(
     runtime: &RuntimeHandle,
     group: StopGroup<'_>,
