@@ -103,8 +103,8 @@ pub(super) fn serve(functions: &Functions, settings: &WorkerSettings, socket: Ow
 fn serve_here(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) -> ! {
     match try_serve(functions, settings, socket) {
         Ok(()) => end_with_group(settings),
-        // A function has closed the descriptor, and no wait of this thread keeps the socket open any more. The pool sees that the socket is closed,
-        // kills this process, and reports why.
+        // A function has closed the descriptor. A `poll` of this thread had kept the socket open until now. So the pool sees only now that the socket
+        // is closed. It kills this process, and reports why.
         Err(error) if has_no_socket(&error) => {
             let _ = poll(&mut [], Some(&UNTIL_KILLED));
             end_with_group(settings)
@@ -421,7 +421,7 @@ impl WorkerShared {
     /// Returns whether a process may block the only worker of the runtime while it waits for calls. It may not while other processes, which a call
     /// has left behind, need that worker.
     fn may_wait(&self) -> bool {
-        // The timer belongs to the serving thread.
+        // Only the serving thread has the timer of the processor time, which each call starts again. So that thread reads all calls.
         if self.settings.cpu_time.is_some() {
             return false;
         }

@@ -14,7 +14,8 @@ use super::queue::{Envelope, HandledMessage, Queue};
 #[derive(Debug)]
 pub(super) struct Receiving<T> {
     /// Whether the message in hand was handled and is not counted yet. Set by the process of the server without the lock. The next thread
-    /// that takes the lock clears the flag and counts the message. Set with Release, so that this thread sees what the handler has done.
+    /// that takes the lock clears the flag and counts the message. That thread sees what the handler has done, because the flag is set with
+    /// Release.
     is_in_hand_handled: AtomicBool,
     batch: SpinLock<Batch<T>>,
 }

@@ -60,7 +60,7 @@ where
     /// The `WaitLimit` as a number, if it needs no timer. Otherwise 0, and the `WaitLimit` is in `state`.
     wait_limit: AtomicU64,
     /// The address of the data of `state.waker`, if that waker is a [`CallWaker::Process`]. Otherwise 0.
-    woken: AtomicUsize,
+    waker_address: AtomicUsize,
     /// Not locked while user code runs, such as a destructor or a waker.
     state: SpinLock<CallState<M, <S::Reply as Reply>::Value>>,
 }
@@ -120,7 +120,7 @@ where
             limit: AtomicU64::new(limit),
             progress: AtomicU8::new(UNSENT),
             wait_limit: AtomicU64::new(0),
-            woken: AtomicUsize::new(0),
+            waker_address: AtomicUsize::new(0),
             state: SpinLock::new(state),
         }
     }
@@ -266,7 +266,7 @@ where
             return self.send_after_checks(envelope, cx);
         };
         self.wait_limit.store(wait.until, Ordering::Relaxed);
-        if self.woken.load(Ordering::Relaxed) != wait.waker {
+        if self.waker_address.load(Ordering::Relaxed) != wait.waker {
             self.begin_wait(None, None, cx);
         }
         self.send_at(Sent { at: wait.now, sender: Some(wait.process) }, envelope, cx)
@@ -362,12 +362,12 @@ where
     #[inline]
     fn begin_wait(&self, wait_limit: Option<WaitLimit>, scope: Option<Scope>, cx: &TaskContext<'_>) {
         // A renewed call may still have the waker of the process.
-        let is_known = own_waker_address(cx) == Some(self.woken.load(Ordering::Relaxed));
+        let is_known = own_waker_address(cx) == Some(self.waker_address.load(Ordering::Relaxed));
         if is_known && wait_limit.is_none() && scope.is_none() {
             return;
         }
         let (waker, address) = CallWaker::of(cx);
-        self.woken.store(address, Ordering::Relaxed);
+        self.waker_address.store(address, Ordering::Relaxed);
         let _replaced = {
             let mut state = self.state.lock();
             state.scope = scope;
@@ -393,7 +393,7 @@ where
                 drop(state);
                 return self.answered_meanwhile(cx);
             }
-            self.woken.store(address, Ordering::Relaxed);
+            self.waker_address.store(address, Ordering::Relaxed);
             let wait_limit = std::mem::replace(&mut state.wait_limit, WaitLimit::Never);
             (std::mem::replace(&mut state.waker, waker), wait_limit)
         };
@@ -444,7 +444,7 @@ where
             // The server exists only in the parent process, where a thread may have held the lock at the fork.
             return None;
         }
-        self.woken.store(0, Ordering::Relaxed);
+        self.waker_address.store(0, Ordering::Relaxed);
         let (last, value, exit, unused, (message, scope), ticket) = {
             let mut state = self.state.lock();
             let state = &mut *state;
