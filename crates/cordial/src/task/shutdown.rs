@@ -69,7 +69,7 @@ impl<T: Send> Task<T> {
         let mut due = Some(first);
         loop {
             match due {
-                // Its poll has returned a moment ago, and the result is about to arrive.
+                // The process has left the table a moment ago, and its result is about to arrive.
                 Some(Step::Abandon) if !runtime.is_alive(pid) => {}
                 Some(Step::Abandon) => {
                     Step::Abandon.take(&runtime, pid, caller);

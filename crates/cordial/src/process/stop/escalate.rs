@@ -125,7 +125,7 @@ pub(crate) async fn stop_one(runtime: &RuntimeHandle, pid: Pid, shutdown: Shutdo
             Some(step @ Step::Request { .. }) => step.take(runtime, pid, None),
             Some(Step::Kill) => killed = kill_one(runtime, pid, &escalation.polls),
             Some(Step::Abandon) => {
-                // If there is nothing to describe, the poll has returned and the process has ended: the wait below finds that.
+                // If there is nothing to describe, the process has left the table a moment ago, and its end is about to be notified.
                 if let Some(stopped) = describe_one(runtime, pid, &escalation.polls) {
                     abandon(runtime, pid);
                     return StopOutcome::Abandoned(stopped);
