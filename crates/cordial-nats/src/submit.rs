@@ -221,6 +221,7 @@ async fn publish(
     let subject = shared.subjects.of("job", id);
     let mut message_id = id.tokens();
     let deadline = Instant::now() + limit;
+    let mut has_unanswered_try = false;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let mut headers = headers()?;
@@ -238,6 +239,8 @@ async fn publish(
         };
         match &error {
             NetError::TooLarge { size, limit } => return Err(SubmitError::TooLarge { size: *size, limit: *limit }),
+            // A server of a cluster sees that it is full before it recognizes the message id.
+            error if error.is_full() && has_unanswered_try => return Err(SubmitError::Unknown { id: id.clone() }),
             error if error.is_full() => {
                 return Err(SubmitError::Full { group: group.clone(), reason: error.to_string().into() });
             }
@@ -255,6 +258,7 @@ async fn publish(
             }
             // No answer, or one of another program: JetStream may have kept the job, and recognizes its message id.
             NetError::Silent | NetError::Broken(_) if Instant::now() < deadline => {
+                has_unanswered_try = true;
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }

@@ -222,12 +222,15 @@ fn find_program(name: &[u8], options: &MapOptions) -> Result<Program, String> {
 
 /// Returns how many commands run at once: `initial` at first, and how far signals or the file of `-c` can raise that.
 fn slot_limit(concurrency: &Concurrency, initial: usize) -> SlotLimit {
-    let system_max = system::max_concurrency();
-    let max = match concurrency {
+    SlotLimit::new(initial, max_slots(concurrency, initial).min(system::max_concurrency()))
+}
+
+/// Returns how far signals or the file of `-c` can raise the number of slots.
+pub(super) fn max_slots(concurrency: &Concurrency, initial: usize) -> usize {
+    match concurrency {
         Concurrency::File(_) => MAX_FROM_FILE.max(initial),
         _ => initial.saturating_add(MAX_FROM_SIGNALS),
-    };
-    SlotLimit::new(initial, max.min(system_max))
+    }
 }
 
 /// Opens the terminal for the commands.

@@ -3,6 +3,7 @@
 use std::env;
 use std::path::Path;
 
+use super::config;
 use super::remote::{refuse_placeholder, templates, variable};
 use crate::args::{Concurrency, MapOptions};
 use crate::fleet::check_url;
@@ -98,8 +99,7 @@ fn shared_directory(workdir: Option<&Path>) -> Result<Vec<u8>, String> {
 
 /// Returns how many items are sent at once. `given` is the number that `concurrency` means on this machine.
 pub(super) fn limit(concurrency: &Concurrency, given: usize) -> SlotLimit {
-    match concurrency {
-        Concurrency::Percent(100) => SlotLimit::new(SENT_AHEAD, SENT_AHEAD),
-        _ => SlotLimit::new(given, given),
-    }
+    let initial = if *concurrency == Concurrency::Percent(100) { SENT_AHEAD } else { given };
+    // The items that are sent need no processes here.
+    SlotLimit::new(initial, config::max_slots(concurrency, initial))
 }

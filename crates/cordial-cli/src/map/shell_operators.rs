@@ -138,8 +138,10 @@ pub(super) fn check(words: &[Vec<u8>], has_item: impl Fn(&[u8]) -> bool) -> Resu
             return refuse_quotes();
         }
         let has_c = |option: &Vec<u8>| option.starts_with(b"-") && !option.starts_with(b"--") && option.contains(&b'c');
-        let is_script =
-            option.is_some_and(|option| option.ends_with(b"c")) || (is_before(&SHELLS) && before.iter().any(has_c));
+        // `sh -c SCRIPT`, `psql -c SCRIPT`. A single operator is no script: the `<` in `wc -c < {}`.
+        let is_script = !FILE_FOLLOWS.contains(&&word[..])
+            && (option.is_some_and(|option| option.ends_with(b"c"))
+                || (is_before(&SHELLS) && before.iter().any(has_c)));
         let is_separator = option.is_some_and(|option| is_separating(&words[..at], option));
         if is_script || is_separator || is_before(&PASSING) {
             continue;

@@ -46,24 +46,38 @@ pub(super) async fn copy_tagged<W: AsyncWrite + Unpin>(
 ) -> Result<(), CopyError> {
     let mut is_line_start = true;
     let mut blocks = CaptureBlocks::new(capture)?;
+    let mut tagged = Vec::new();
     while let Some(block) = blocks.next()? {
-        let tagged = tag_lines(block, tag, is_line_start);
-        is_line_start = block.ends_with(b"\n");
-        output.write_all(&tagged).await.map_err(CopyError::Write)?;
+        for line in lines(block) {
+            push_tagged(&mut tagged, line, tag, is_line_start);
+            is_line_start = line.ends_with(b"\n");
+            // The tag may be an item of 100 KB, and the block 64 K empty lines.
+            if tagged.len() >= BLOCK_BYTES {
+                output.write_all(&tagged).await.map_err(CopyError::Write)?;
+                tagged.clear();
+            }
+        }
     }
-    Ok(())
+    output.write_all(&tagged).await.map_err(CopyError::Write)
 }
 
-/// Returns a text with a tag before each line. Without `begins_line`, the text begins within a line, and this rest of a line gets no tag.
-pub(super) fn tag_lines(text: &[u8], tag: &[u8], begins_line: bool) -> Vec<u8> {
+/// Returns a text with a tag before each line.
+pub(super) fn tag_lines(text: &[u8], tag: &[u8]) -> Vec<u8> {
     let mut tagged = Vec::with_capacity(text.len() * 2);
-    for (n, line) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        if n > 0 || begins_line {
-            tagged.extend_from_slice(tag);
-        }
-        tagged.extend_from_slice(line);
-    }
+    lines(text).for_each(|line| push_tagged(&mut tagged, line, tag, true));
     tagged
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split_inclusive(|&byte| byte == b'\n')
+}
+
+/// Adds a line, or a rest of a line, which gets no tag.
+fn push_tagged(tagged: &mut Vec<u8>, line: &[u8], tag: &[u8], is_line_start: bool) {
+    if is_line_start {
+        tagged.extend_from_slice(tag);
+    }
+    tagged.extend_from_slice(line);
 }
 
 /// Makes an item fail, if it had succeeded, because its output cannot be read.

@@ -225,7 +225,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     ///
     /// Dropping the future may leave a part written.
     pub(crate) async fn print_command(&mut self, command: &[u8], tag: &[u8]) -> io::Result<()> {
-        self.stdout.write_all(&tag_lines(command, tag, true)).await?;
+        self.stdout.write_all(&tag_lines(command, tag)).await?;
         self.stdout.write_all(b"\n").await
     }
 

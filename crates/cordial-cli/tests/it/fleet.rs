@@ -1,5 +1,6 @@
 //! `cordial worker` and `cordial map --nats`, on a real server. Without `nats-server`, the tests print that they are skipped.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
@@ -12,7 +13,9 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::free_port::free_port;
-use crate::harness::{RunOutput, cordial, finish, is_progress, run, send, skip, temporary_directory, wait_until};
+use crate::harness::{
+    RunOutput, TestDir, cordial, finish, is_progress, run, send, skip, temporary_directory, wait_until,
+};
 
 /// Returns the path of the server; `CORDIAL_NATS_SERVER` names another one. Says so if there is none.
 pub(crate) fn server_program() -> Option<PathBuf> {
@@ -231,6 +234,28 @@ fn a_fleet_prints_what_one_machine_prints() {
     let there = fleet.map(&["--tag", script], numbers(40).as_bytes());
     assert_eq!(String::from_utf8_lossy(&there.stdout), String::from_utf8_lossy(&here.stdout));
     assert_eq!((there.status, there.stderr), (here.status, here.stderr));
+}
+
+#[test]
+fn the_number_of_items_that_are_sent_follows_its_file_and_sigusr1() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    fleet.worker("one");
+    fleet.worker("two");
+    let dir = TestDir::new();
+    let (file, go) = (dir.path("slots"), dir.path("go"));
+    fs::write(&file, "1\n").unwrap();
+    let script =
+        format!("touch {}/begun.{{}}; while [ ! -e {} ]; do sleep 0.01; done", dir.text(), go.to_str().unwrap());
+    let run = WatchedRun::start(&fleet, &["-c", file.to_str().unwrap()], &script, "a\nb\nc");
+    dir.wait_for("begun.a");
+    assert!(!dir.path("begun.b").exists());
+    fs::write(&file, "2\n").unwrap();
+    dir.wait_for("begun.b");
+    assert!(!dir.path("begun.c").exists());
+    run.submitter.signal(Signal::USR1);
+    dir.wait_for("begun.c");
+    dir.touch("go");
+    assert_eq!(run.finish().0, 0);
 }
 
 #[test]

@@ -66,6 +66,17 @@ fn a_huge_output_is_not_kept_in_memory() {
 }
 
 #[test]
+fn a_long_tag_of_many_empty_lines_is_not_kept_in_memory() {
+    let item = "x".repeat(8000);
+    let args = ["map", "--tag", "--", "sh", "-c", "head -c 16000 /dev/zero | tr '\\0' '\\n'", "sh"];
+    let (source, child, mut output) = start(&format!("echo {item}"), &args);
+    // The tag, a tab, and the end of the line.
+    let length = 16_000 * (8000 + 2);
+    assert_eq!(io::copy(&mut output.by_ref().take(length), &mut io::sink()).unwrap(), length);
+    check(source, child, "a long tag");
+}
+
+#[test]
 fn the_only_block_of_a_file_is_not_kept_in_memory() {
     let dir = TestDir::new();
     let file = fs::File::create(dir.path("zeros")).unwrap();

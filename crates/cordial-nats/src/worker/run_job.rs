@@ -144,7 +144,7 @@ impl JobRun {
                 }
                 Err(error) => {
                     contain(|| warn!(target: "cordial::fleet", job = %id, %error, "attempt_not_claimed"));
-                    registered.note_not_kept(&format!("that an attempt of the job {id} begins"), &error);
+                    registered.note_not_kept(&format!("the start of an attempt of the job {id}"), &error);
                     if !wait_to_try_again(shared, id, cancellation, &error).await {
                         return self.delivery.abandon();
                     }

@@ -166,7 +166,8 @@ impl WorkerOps for WorkerThread {
             return Some(task);
         }
         if let Some(task) = lifo_slot.pop() {
-            let streak = self.lifo_streak.get() + 1;
+            // Two tasks that only wake each other may come from here for as long as the program runs.
+            let streak = self.lifo_streak.get().saturating_add(1);
             self.lifo_streak.set(streak);
             if streak <= LIFO_STREAK || queue.is_empty() {
                 return Some(task);

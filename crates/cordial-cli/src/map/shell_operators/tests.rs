@@ -13,6 +13,7 @@ fn operators_are_refused_where_a_shell_was_meant() {
     for line in [
         "gzip -c {} > {}.gz",
         "wc -l < {}",
+        "wc -c < {}",
         "sort {} >> all",
         "make {} 2> log",
         "make {} 2>&1",
