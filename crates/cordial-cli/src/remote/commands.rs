@@ -98,7 +98,10 @@ impl RemoteCommands {
             }
         }
         if machines.is_empty() {
-            return Err("none of the hosts of -S can be reached: check them with ssh HOST true, which must not ask for a password".to_owned());
+            return Err(format!(
+                "none of the hosts of -S can be reached: check them with {} HOST true, which must not ask for a password",
+                config.ssh
+            ));
         }
         let own = format!(
             ".cordial/tmp/{}-{}-",
