@@ -59,7 +59,7 @@ const REQUEST_RETRY_DELAY: Duration = Duration::from_millis(200);
 const POOL_DELAY: Duration = Duration::from_secs(1);
 
 /// How long a worker waits until the server has kept the record of a run that a stop has ended, or that has not begun in time.
-const STOP_RECORD_LIMIT: Duration = Duration::from_millis(300);
+const STOP_RECORD_LIMIT: Duration = Duration::from_secs(1);
 
 /// Runs a delivered job, and settles the delivery.
 pub(super) async fn run_job(settings: Settings, node: Arc<NodeState>, received: ReceivedJob) {

@@ -34,8 +34,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(200);
 /// How long a stop waits until the client has written its messages to the socket.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long a stop waits until jobs are given back.
-const GIVE_BACK_LIMIT: Duration = Duration::from_millis(500);
+/// How long a stop waits until jobs are given back: `KILL_LIMIT` and `STOP_RECORD_LIMIT`, and some time for a busy machine.
+const GIVE_BACK_LIMIT: Duration = Duration::from_millis(1400);
 
 /// A worker that serves. Dropping it ends its subscriptions.
 struct ServingWorker {
