@@ -35,6 +35,9 @@ use crate::wire::{NODE, State, end_of_call, header, too_much_carried, write_carr
 const MAX_SILENT_WAITS: u32 = 5;
 const SILENT_WAIT: Duration = Duration::from_millis(500);
 
+/// The delay before a caller asks again because the workers may not have connected again yet.
+const RECONNECT_DELAY: Duration = Duration::from_millis(100);
+
 /// How long the server has to answer the question whether it has sent everything. Together with the silent waits, less than the 5 s that the await of a
 /// task lasts by default.
 const SERVER_LIMIT: Duration = Duration::from_secs(2);
@@ -91,7 +94,8 @@ impl Cluster {
         let spawned_at = Location::caller();
         let input = function.encode_input(&input);
         let carried = self.carried();
-        let call = Call { shared: self.shared.clone(), name: function.name(), started: None, spawned_at };
+        let call =
+            Call { shared: self.shared.clone(), name: function.name(), started: None, refused: None, spawned_at };
         let run = async move {
             let bytes = call.run(function, input, carried).await?;
             function.decode_output(bytes).map_err(|error| Exit::Error(Arc::new(error)))
@@ -105,6 +109,8 @@ struct Call {
     name: &'static str,
     /// When a worker has accepted the call.
     started: Option<Instant>,
+    /// While a worker was busy, and none has accepted the call since.
+    refused: Option<RefusedCall>,
     spawned_at: &'static Location<'static>,
 }
 
@@ -151,7 +157,16 @@ impl Drop for SentCall {
     }
 }
 
-/// Counts a call that a worker has refused, until the call is over.
+/// What has become of a call that was sent.
+enum Answer {
+    Outcome(Bytes),
+    /// The worker has no free slot.
+    Busy,
+    /// No worker has connected yet since the server is back.
+    NoWorkerYet,
+}
+
+/// Counts a call that a worker has refused, until a worker has accepted it, or the call is over.
 struct RefusedCall(Arc<ClusterShared>);
 
 impl RefusedCall {
@@ -160,7 +175,7 @@ impl RefusedCall {
         RefusedCall(shared)
     }
 
-    /// Returns how many calls of this program were refused and are not over, with this one. Those that a worker has accepted since then count too.
+    /// Returns how many calls of this program wait for a slot, with this one.
     fn n_all(&self) -> u32 {
         self.0.n_refused_calls.load(Ordering::Relaxed)
     }
@@ -188,7 +203,6 @@ impl Call {
         write_signature(&mut headers, function.signature());
         write_carried(&mut headers, &carried).map_err(|size| Exit::from(too_much_carried(size)))?;
         let mut busy_delay = MIN_BUSY_DELAY;
-        let mut refused_call = None;
         loop {
             let sent = SentCall::new(&self.shared);
             let subject = self.shared.subjects.call(self.name);
@@ -199,27 +213,24 @@ impl Call {
                 error => self.not_sent(&error),
             })?;
             match self.wait(sent, permission_errors).await? {
-                Some(outcome) => {
+                Answer::Outcome(outcome) => {
                     let outcome = Outcome::decode(outcome.to_vec()).map_err(|error| Exit::Error(Arc::new(error)))?;
                     let info = process::current().and_then(process::info);
                     return outcome.into_result(function.signature(), info.as_ref());
                 }
-                None => {
-                    let refused = refused_call.get_or_insert_with(|| RefusedCall::new(self.shared.clone()));
+                Answer::Busy => {
+                    let refused = self.refused.get_or_insert_with(|| RefusedCall::new(self.shared.clone()));
                     let delay = busy_delay.max(DELAY_OF_EACH.saturating_mul(refused.n_all()).min(MAX_DELAY));
                     tokio::time::sleep(delay.mul_f64(0.5 + fastrand::f64())).await;
                     busy_delay = (busy_delay * 2).min(MAX_BUSY_DELAY);
                 }
+                Answer::NoWorkerYet => tokio::time::sleep(RECONNECT_DELAY).await,
             }
         }
     }
 
-    /// Waits for the outcome. `None` if the worker was busy.
-    async fn wait(
-        &mut self,
-        mut sent: SentCall,
-        mut permission_errors: PermissionErrors,
-    ) -> Result<Option<Bytes>, Exit> {
+    /// Waits for the outcome.
+    async fn wait(&mut self, mut sent: SentCall, mut permission_errors: PermissionErrors) -> Result<Answer, Exit> {
         let subject = self.shared.subjects.call(self.name);
         let mut n_silent = 0;
         loop {
@@ -240,21 +251,29 @@ impl Call {
                     }
                     match self.next_before_answer_of_server(&mut sent).await? {
                         Some(message) => message,
+                        // The node may not have connected again yet.
+                        None if self.shared.connection.has_just_reconnected() => continue,
                         None => return Err(self.node_down(sent.node.clone())),
                     }
                 }
             };
             n_silent = 0;
             if message.status == Some(StatusCode::NO_RESPONDERS) {
+                if self.shared.connection.has_just_reconnected() {
+                    return Ok(Answer::NoWorkerYet);
+                }
                 return Err(Exit::from(format!(
                     "no worker of the fleet serves the function {:?}; start one that has it in its `Functions`, or check the prefix of the fleet",
                     self.name
                 )));
             }
             match sent.note(&message) {
-                Some(State::Accepted) => self.started = Some(Instant::now()),
-                Some(State::Busy) => return Ok(None),
-                Some(State::Done | State::Dead | State::Cancelled) => return Ok(Some(message.payload)),
+                Some(State::Accepted) => {
+                    self.started = Some(Instant::now());
+                    self.refused = None;
+                }
+                Some(State::Busy) => return Ok(Answer::Busy),
+                Some(State::Done | State::Dead | State::Cancelled) => return Ok(Answer::Outcome(message.payload)),
                 // A heartbeat.
                 None => {}
             }

@@ -55,7 +55,7 @@ pub(crate) struct ClusterShared {
     pub(crate) calls: Arc<Waiters>,
     pub(crate) call_inbox: String,
     calls_subscription: OnceCell<oneshot::Sender<()>>,
-    /// How many calls of this program have been refused because every slot was taken, and are not over.
+    /// How many calls of this program wait for a slot, because every slot was taken.
     pub(crate) n_refused_calls: AtomicU32,
     /// Locked while a job is looked up in its stream, so that this happens one job at a time.
     pub(crate) look_up_turn: tokio::sync::Mutex<()>,

@@ -234,7 +234,18 @@ pub(crate) fn without_secrets(servers: &str) -> String {
         (None, Some(at)) => address[at + 1..].to_owned(),
         _ => address.to_owned(),
     };
-    servers.split(',').map(|text| address(text.trim())).collect::<Vec<_>>().join(",")
+    let addresses: Vec<_> = servers.split(',').map(str::trim).collect();
+    let shown = (0..addresses.len()).filter(|&at| !ends_in_login(&addresses[at..]));
+    shown.map(|at| address(addresses[at])).collect::<Vec<_>>().join(",")
+}
+
+/// Returns whether the first of these addresses ends within a user or a password, because that contains a comma: the text after the comma is no
+/// address that begins anew, and has the `@` that ends the password.
+pub(crate) fn ends_in_login(addresses: &[&str]) -> bool {
+    let [first, rest @ ..] = addresses else { return false };
+    let has_port = first.rsplit(':').next().is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let next = rest.iter().find(|address| address.contains('@') || address.contains("://"));
+    !first.contains('@') && !has_port && first.contains(':') && next.is_some_and(|next| !next.contains("://"))
 }
 
 #[cfg(test)]
@@ -271,5 +282,7 @@ mod tests {
     #[test]
     fn passwords_are_not_shown() {
         assert_eq!(without_secrets("nats://u:p@h:4222,h2:1, u:p@h3"), "nats://h:4222,h2:1,h3");
+        assert_eq!(without_secrets("nats://u:pa,ss@h"), "h");
+        assert_eq!(without_secrets("nats://h1:4222,u:p@h2,h3"), "nats://h1:4222,h2,h3");
     }
 }

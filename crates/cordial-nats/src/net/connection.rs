@@ -1,6 +1,7 @@
 //! `Connection`: the handle to the client and to its thread.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -19,12 +20,16 @@ use super::net_error::NetError;
 use super::permission_errors::{LatestErrors, PermissionErrors};
 use super::reply_subject::ReplySubject;
 use super::thread::{Command, MessageHandler, OutgoingMessage, RequestHandler, StartFuture};
+use crate::unwind::contain;
 
 /// How long a message or a subscription waits for room in the queue of the client, which may be full while the client connects again.
 const SEND_LIMIT: Duration = Duration::from_millis(2500);
 
 /// How many messages of one subscription may wait.
 const SUBSCRIPTION_CAPACITY: usize = 65_536;
+
+/// After a server was started again, all programs have connected within this time after the first one. A program that is missing after it is gone.
+pub(crate) const RECONNECT_LIMIT: Duration = Duration::from_secs(3);
 
 /// A connection to the servers. Cheap to clone. The thread ends with the last clone.
 #[derive(Clone, Debug)]
@@ -37,6 +42,8 @@ pub(crate) struct Connection {
     pub(super) client_thread: Option<ThreadId>,
     /// When the client has connected last. `None` before the first connection.
     pub(super) connects: watch::Receiver<Option<Instant>>,
+    /// How many times the client had connected when this connection was opened.
+    pub(super) n_connects_before: u64,
     /// What the server has reported, for example a missing permission. Never changes with a client that the user has connected.
     pub(super) permission_errors: watch::Receiver<LatestErrors>,
     pub(super) keep_alives: Arc<KeepAlives>,
@@ -101,6 +108,12 @@ impl Connection {
         self.connects.borrow().map_or(Duration::ZERO, |last| last.elapsed())
     }
 
+    /// Returns whether the client has connected again, and so recently that other programs may not have done so yet.
+    pub(crate) fn has_just_reconnected(&self) -> bool {
+        let n_connects = self.client.statistics().connects.load(Ordering::Relaxed);
+        n_connects > self.n_connects_before && self.connected_for() < RECONNECT_LIMIT
+    }
+
     /// Returns a receiver of the errors that the server reports from now on.
     fn permission_errors(&self) -> PermissionErrors {
         PermissionErrors::new(self.permission_errors.clone())
@@ -151,7 +164,9 @@ impl Connection {
         }
         let (answered, answer) = oneshot::channel();
         self.run(move || async move {
-            let _ = answered.send(request().await);
+            let answer = request().await;
+            // Runs a user waker, which may panic.
+            contain(|| drop(answered.send(answer)));
         });
         answer.await.unwrap_or(Err(NetError::Ended))
     }
@@ -206,7 +221,7 @@ impl Connection {
         let (to, messages) = mpsc::channel(capacity);
         let pass_on = move |message| {
             // If the channel is full, the message is lost, as any message of core NATS can be.
-            let _ = to.try_send(message);
+            contain(|| drop(to.try_send(message)));
         };
         let handler = self.handle(subject, queue, Box::new(pass_on)).await?;
         Ok(Subscription { messages, handler })

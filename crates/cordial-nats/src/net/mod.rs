@@ -32,7 +32,7 @@ pub(crate) use api::{
     request_api_within, with_tries,
 };
 pub(crate) use cancellation::{CancelReason, CancellationToken};
-pub(crate) use connection::{Connection, HandlerSubscription, Subscription};
+pub(crate) use connection::{Connection, HandlerSubscription, RECONNECT_LIMIT, Subscription};
 pub(crate) use keep_alive::{KeepAliveGuard, KeepAliveKind};
 pub(crate) use net_error::NetError;
 pub(crate) use open::open;

@@ -17,7 +17,7 @@ use super::credentials::{log_in, with_credentials_file};
 use super::keep_alive::KeepAlives;
 use super::permission_errors::LatestErrors;
 use super::thread::serve;
-use crate::connect_error::{ConnectError, without_codes, without_secrets};
+use crate::connect_error::{ConnectError, ends_in_login, without_codes, without_secrets};
 use crate::options::{Login, Options, Transport};
 
 /// How long an attempt to connect to an address may take, including the login. Also how long `open` waits for a client of the user.
@@ -49,7 +49,8 @@ async fn adopt(client: Client, servers: &str) -> Result<Connection, ConnectError
         tokio::time::sleep(WATCH_PERIOD / 20).await;
     }
     check_version(&client)?;
-    let mut n_seen = client.statistics().connects.load(Ordering::Relaxed);
+    let n_connects_before = client.statistics().connects.load(Ordering::Relaxed);
+    let mut n_seen = n_connects_before;
     let (connected, connects) = watch::channel(Some(Instant::now()));
     let (_, permission_errors) = watch::channel(LatestErrors::default());
     let (commands, receiver) = mpsc::unbounded_channel();
@@ -74,7 +75,17 @@ async fn adopt(client: Client, servers: &str) -> Result<Connection, ConnectError
             () = watch => {}
         }
     })?;
-    Ok(Connection { client, commands, starts, client_thread: None, connects, permission_errors, keep_alives })
+    let client_thread = None;
+    Ok(Connection {
+        client,
+        commands,
+        starts,
+        client_thread,
+        connects,
+        n_connects_before,
+        permission_errors,
+        keep_alives,
+    })
 }
 
 async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectError> {
@@ -118,7 +129,17 @@ async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectErr
         Err(_) => return Err(ConnectError::Thread(Arc::new(io::Error::other("the thread has ended")))),
     };
     check_version(&client)?;
-    Ok(Connection { client, commands, starts, client_thread, connects, permission_errors, keep_alives })
+    let n_connects_before = client.statistics().connects.load(Ordering::Relaxed);
+    Ok(Connection {
+        client,
+        commands,
+        starts,
+        client_thread,
+        connects,
+        n_connects_before,
+        permission_errors,
+        keep_alives,
+    })
 }
 
 /// Starts a thread with a tokio runtime of its own, which runs a future to its end. The future is not a task of the calling runtime, because it has
@@ -143,7 +164,12 @@ fn start_thread(future: impl Future<Output = ()> + Send + 'static) -> Result<Thr
 
 fn addresses(options: &Options) -> Result<Vec<ServerAddr>, ConnectError> {
     let mut addresses = Vec::new();
-    for text in options.servers.split(',').map(str::trim) {
+    let texts: Vec<_> = options.servers.split(',').map(str::trim).collect();
+    for (at, &text) in texts.iter().enumerate() {
+        if ends_in_login(&texts[at..]) {
+            let reason = "a comma separates addresses; in a user or a password, write it as %2C".into();
+            return Err(ConnectError::Address { address: without_secrets(&options.servers).into(), reason });
+        }
         let invalid =
             |reason: String| ConnectError::Address { address: without_secrets(text).into(), reason: reason.into() };
         let address: ServerAddr = text.parse().map_err(|error: io::Error| invalid(without_codes(&error)))?;

@@ -36,15 +36,12 @@ use crate::cluster::ClusterShared;
 use crate::dead_letters::AttemptRecord;
 use crate::job::look_up;
 use crate::names::JobId;
-use crate::net::{API_LIMIT, NetError, direct_get, publish_to_stream};
+use crate::net::{API_LIMIT, NetError, RECONNECT_LIMIT, direct_get, publish_to_stream};
 use crate::streams::for_each_subject;
 use crate::wire::{HOLDS, JobHeaders, question_of_lease};
 
 /// How long a node may take to answer whether it has the lease of a job. Its thread of the connection answers, whatever user code does.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
-
-/// After a server was started again, all nodes have connected within this time after the first one. A node that is missing after it is gone.
-const RECONNECT_LIMIT: Duration = Duration::from_secs(3);
 
 /// What the worker has to do with a delivered job.
 pub(super) enum Claim {

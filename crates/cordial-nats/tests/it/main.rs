@@ -30,6 +30,7 @@ mod problems;
 mod processes;
 mod proxy;
 mod ready_client;
+mod reconnects;
 mod server_faults;
 mod server_restarts;
 #[cfg(target_os = "linux")]
