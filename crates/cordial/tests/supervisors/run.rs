@@ -178,8 +178,9 @@ async fn service(grace: Duration) -> Result<Supervisor, cordial::StartError> {
         async move {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             subprocess::report(listener.local_addr()?);
+            let guard = ReportsDrop("listener");
             Ok::<_, std::io::Error>(async move {
-                let _guard = ReportsDrop("listener");
+                let _guard = guard;
                 // Declared after the guard, so dropped before it.
                 let listener = listener;
                 while let Ok((stream, _)) = listener.accept().await {
@@ -189,9 +190,13 @@ async fn service(grace: Duration) -> Result<Supervisor, cordial::StartError> {
             })
         }
     });
-    let reporter = ChildSpec::task("reporter", || async {
-        let _guard = ReportsDrop("reporter");
-        std::future::pending::<()>().await;
+    let reporter = ChildSpec::init("reporter", || async {
+        // Exists before the tree has started: a task may be stopped before its first poll.
+        let guard = ReportsDrop("reporter");
+        Ok::<_, std::io::Error>(async move {
+            let _guard = guard;
+            std::future::pending::<()>().await;
+        })
     });
     Supervisor::builder(Strategy::RestForOne)
         .child(connections.child_spec())
