@@ -34,7 +34,7 @@
 //! | the node dies | [`Exit::Lost`](cordial::Exit::Lost) within 3 s | runs elsewhere after at most its lease of 10 s |
 //! | the node is shut down | finishes within the grace time, or is an `Exit::Lost` | finishes within the grace time, or is given back at once after it |
 //! | the submitter dies | the call is killed | runs; attach to its id |
-//! | the server restarts | the outcome, if the submitter and the worker reconnect within 2.5 s; otherwise `Exit::Lost` | runs; what was accepted and is on the disk is kept |
+//! | the server restarts | the outcome, if the submitter reconnects within 2.5 s, the worker within 3 s after it, and the function ends after both; otherwise `Exit::Lost` | runs; what was accepted and is on the disk is kept |
 //! | order | none | none |
 //!
 //! This crate implements no consensus, no membership and no storage: JetStream provides the queue, the leases, the storage and the

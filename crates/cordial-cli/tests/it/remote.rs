@@ -179,7 +179,12 @@ fn a_host_that_cannot_be_reached_is_left_out() {
     assert_eq!(result.stderr, message);
     let result = servers.run(&format!("127.0.0.1:{closed}"), &["--joblog", "log", "echo", ":::", "1", "2"]);
     assert_eq!((result.status, &*result.stdout), (255, &b""[..]));
-    assert!(result.stderr.contains("none of the hosts of -S can be reached: check them with ssh HOST true"));
+    assert!(
+        result.stderr.contains("none of the hosts of -S can be reached: check them with ssh -F "),
+        "{}",
+        result.stderr
+    );
+    assert!(result.stderr.contains("/config HOST true, which must not ask for a password"), "{}", result.stderr);
     assert!(!servers.dir.path("here/log").exists());
 }
 
