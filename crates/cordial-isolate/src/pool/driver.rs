@@ -172,7 +172,7 @@ impl Driver {
             self.next_worker += 1;
             let mut state = self.shared.lock();
             state.counters.started += 1;
-            let mut worker = Worker::new(process.os.clone(), socket.clone());
+            let mut worker = Worker::new(process.os.clone(), process.mark.clone(), socket.clone());
             // The pool may have been closed meanwhile.
             if state.is_closed || state.phase != Phase::Open {
                 worker.drop_start();

@@ -27,7 +27,7 @@ const BEYOND_GRACE: Duration = Duration::from_secs(2);
 /// A call is a task like any other, but can end in more ways: a kill ends it at any instruction, and if its process crashes,
 /// only this call fails, with [`Exit::Lost`].
 ///
-/// Dropping the last handle kills the workers, and waits for their end, at most 200 ms. A call that waits or runs holds a handle.
+/// Dropping the last handle kills the workers, and waits for their end, at most about a second. A call that waits or runs holds a handle.
 ///
 /// An OS process that is forked from this program has no pool: its calls are refused, and a stop or a drop there leaves the workers alone.
 ///

@@ -40,7 +40,7 @@ static NEXT_WORKER: AtomicU64 = AtomicU64::new(1);
 pub(super) struct Process {
     child: Child,
     /// The variable in the environment of the worker and of everything that it has started.
-    mark: String,
+    pub(super) mark: Arc<str>,
     pub(super) os: Arc<OsProcess>,
     pub(super) stdout: Output,
     pub(super) stderr: Output,
@@ -75,7 +75,7 @@ impl Process {
         ioctl_fionbio(&stderr, true)?;
         let stdout = Output::new(stdout, StdStream::Stdout);
         let stderr = Output::new(stderr, StdStream::Stderr);
-        Ok((Process { child, mark: settings.mark(), os, stdout, stderr }, OwnedFd::from(ours)))
+        Ok((Process { child, mark: settings.mark().into(), os, stdout, stderr }, OwnedFd::from(ours)))
     }
 
     /// Returns how the process has exited, and does not reap it. `None` while it runs.

@@ -29,6 +29,7 @@ use super::config::Config;
 use super::error::PoolError;
 use super::oom_kills::OomKills;
 use super::os_process::OsProcess;
+use crate::descendants::kill_orphans;
 use crate::frame::{Kind, Outgoing};
 use crate::kernel;
 use crate::unwind::contain;
@@ -39,7 +40,7 @@ const AFTER_SIGTERM: Duration = Duration::from_millis(100);
 /// How long a worker that was ready may take to exit after its socket was found unusable.
 const UNTIL_EXIT: Duration = Duration::from_millis(100);
 
-/// How long a drop of the last handle waits for the end of the workers.
+/// How long a drop of the last handle leaves the end of the workers to the thread of the pool.
 const UNTIL_CLOSED: Duration = Duration::from_millis(200);
 
 /// How long a worker may take to exit after it was asked to.
@@ -108,6 +109,8 @@ pub(super) struct Counters {
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) process: Arc<OsProcess>,
+    /// The variable in the environment of everything that it has started.
+    mark: Arc<str>,
     pub(super) socket: Arc<OwnedFd>,
     pub(super) state: WorkerState,
     /// The rest of a frame that the socket has not taken yet.
@@ -331,7 +334,8 @@ impl PoolShared {
     }
 
     /// Ends all workers at once; no handle is left, and so no call. Waits for a short time until they have ended,
-    /// because the program may end now, and then the thread of the pool cannot kill what they have started. Does nothing in a forked process.
+    /// because the program may end now, and then the thread of the pool cannot kill what they have started. Kills that itself if the time was too
+    /// short. Does nothing in a forked process.
     pub(super) fn close(&self) {
         if self.is_forked() {
             return;
@@ -343,8 +347,12 @@ impl PoolShared {
         state.idle.clear();
         self.wake(&mut state);
         let has_workers = |state: &mut PoolState| !state.workers.is_empty();
-        // A poisoned lock or a limit that has passed changes nothing: the thread of the pool goes on.
-        let _ = self.without_workers.wait_timeout_while(state, UNTIL_CLOSED, has_workers);
+        let waited = self.without_workers.wait_timeout_while(state, UNTIL_CLOSED, has_workers);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        // On a busy machine, the thread of the pool may still wait for a core.
+        let left: Vec<Arc<str>> = state.workers.values().map(|worker| worker.mark.clone()).collect();
+        drop(state);
+        left.iter().for_each(|mark| kill_orphans(mark));
     }
 
     /// Called by the thread of the pool when the last worker is gone.
@@ -426,10 +434,11 @@ enum Assigned {
 }
 
 impl Worker {
-    pub(super) fn new(process: Arc<OsProcess>, socket: Arc<OwnedFd>) -> Worker {
+    pub(super) fn new(process: Arc<OsProcess>, mark: Arc<str>, socket: Arc<OwnedFd>) -> Worker {
         let started = now();
         Worker {
             process,
+            mark,
             socket,
             state: WorkerState::Starting,
             outgoing: None,

@@ -34,8 +34,9 @@ const UNTIL_STUCK: Duration = Duration::from_millis(100);
 /// How long a call that has ended waits until its output is written, before it is answered.
 const FLUSH_LIMIT: Duration = Duration::from_millis(100);
 
-/// How long a worker whose socket is closed waits for its pool to kill it.
-const UNTIL_KILLED: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// How long a worker whose socket is closed waits for its pool to kill it, while its pool lives. On a busy machine, the thread of the pool may have
+/// to wait for a core: without the kill, the pool would not know why the worker has ended.
+const UNTIL_KILLED: Duration = Duration::from_secs(5);
 
 /// How long the process that has answered a call waits for a frame before it checks whether the serving thread reads the frames again.
 const UNTIL_COLD: Duration = Duration::from_millis(4);
@@ -106,7 +107,7 @@ fn serve_here(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd)
         // A function has closed the descriptor. A `poll` of this thread had kept the socket open until now. So the pool sees only now that the socket
         // is closed. It kills this process, and reports why.
         Err(error) if has_no_socket(&error) => {
-            let _ = poll(&mut [], Some(&UNTIL_KILLED));
+            wait_for_kill(settings);
             end_with_group(settings)
         }
         Err(error) => fail(error),
@@ -116,6 +117,15 @@ fn serve_here(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd)
 /// Returns whether a function has closed the descriptor of the socket. The descriptor may belong to another file by now.
 fn has_no_socket(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::BADF | Errno::NOTSOCK))
+}
+
+/// Waits until the pool kills this process, for at most [`UNTIL_KILLED`]. Returns early if the pool is gone.
+fn wait_for_kill(settings: &WorkerSettings) {
+    let mut left = UNTIL_KILLED.as_millis() / 10;
+    while left > 0 && parent() == Some(settings.parent) {
+        let _ = poll(&mut [], Some(&Timespec { tv_sec: 0, tv_nsec: 10_000_000 }));
+        left -= 1;
+    }
 }
 
 /// Ends this process with a message at standard error, where the pool finds it.
@@ -480,7 +490,7 @@ impl WorkerShared {
         if has_no_socket(error) {
             // Wakes the serving thread, whose wait for frames keeps the closed socket open.
             let _ = kill_process(getpid(), PARENT_DEATH);
-            let _ = poll(&mut [], Some(&UNTIL_KILLED));
+            wait_for_kill(&self.settings);
         }
         if error.kind() == io::ErrorKind::InvalidData {
             fail(error);
