@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
+use std::sync::Once;
 use std::time::Duration;
 
 use cordial::{Exit, LostCause, Shutdown, Task};
@@ -10,13 +11,25 @@ use cordial_isolate::{Function, Pool, PoolError};
 
 use crate::functions::{ALLOCATE, LONG_ERROR, OS_PID, SQUARE, TENANT, TENANT_SEEN, WAIT, functions, until_running};
 use crate::roles::skip;
+use crate::waits::{LONG, limit_time_of_process, run};
 
 /// The variable that is set in the process of a test that runs alone.
 pub(crate) const ALONE: &str = "CORDIAL_ISOLATE_TEST_ALONE";
 
+/// Returns whether this process runs one test alone, and if so, limits its time.
+fn is_alone() -> bool {
+    static LIMITED: Once = Once::new();
+    let is_alone = std::env::var_os(ALONE).is_some();
+    // Its workers end with it.
+    if is_alone && std::env::var_os("CORDIAL_ISOLATE_WORKER").is_none() {
+        LIMITED.call_once(limit_time_of_process);
+    }
+    is_alone
+}
+
 /// Runs the calling test in a process of its own, with this program. `None` in that process.
 pub(crate) fn alone(program: Option<&std::path::Path>) -> Option<Output> {
-    if std::env::var_os(ALONE).is_some() {
+    if is_alone() {
         return None;
     }
     let test = std::thread::current().name().expect("a test has a name").to_owned();
@@ -30,7 +43,7 @@ pub(crate) fn alone(program: Option<&std::path::Path>) -> Option<Output> {
 /// Runs the calling test in a process of its own after these commands of a shell, whose limits, ignored signals and control groups
 /// the process inherits. `None` in that process.
 pub(crate) fn alone_after(commands: &str) -> Option<Output> {
-    if std::env::var_os(ALONE).is_some() {
+    if is_alone() {
         return None;
     }
     let test = std::thread::current().name().expect("a test has a name").to_owned();
@@ -64,9 +77,9 @@ fn workers_start_even_if_the_loader_has_started_the_program() {
         let output = command.args([&test, "--exact", "--nocapture"]).env(ALONE, "1").output().unwrap();
         return assert!(output.status.success(), "{output:?}");
     }
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
-        assert_eq!(pool.call(SQUARE, 3).timeout(Duration::from_secs(30)).await, Ok(9));
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
     })
     .unwrap();
 }
@@ -86,13 +99,13 @@ fn workers_start_even_if_the_executable_was_deleted_or_replaced() {
         return assert!(output.status.success(), "{output:?}");
     }
     let own = std::env::current_exe().unwrap();
-    cordial::run(async move {
+    run(async move {
         let pool = Pool::builder().workers(1).recycle_after(1).start().unwrap();
-        let first = pool.call(OS_PID, ()).timeout(Duration::from_secs(30)).await.unwrap();
+        let first = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
         fs::remove_file(&own).unwrap();
-        let second = pool.call(OS_PID, ()).timeout(Duration::from_secs(30)).await.unwrap();
+        let second = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
         fs::write(&own, "#!/bin/sh\nexit 1\n").unwrap();
-        let third = pool.call(OS_PID, ()).timeout(Duration::from_secs(30)).await.unwrap();
+        let third = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
         assert!(first != second && second != third);
         assert_eq!(pool.statistics().failed_starts, 0);
     })
@@ -102,14 +115,14 @@ fn workers_start_even_if_the_executable_was_deleted_or_replaced() {
 #[test]
 fn a_memory_limit_that_leaves_no_room_is_the_reason_of_the_loss() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let limit = 1 << 20;
         let pool = Pool::builder().workers(1).memory(limit).start().unwrap();
-        match pool.call(ALLOCATE, 16 << 20).timeout(Duration::from_secs(30)).await {
+        match pool.call(ALLOCATE, 16 << 20).timeout(LONG).await {
             Err(Exit::Lost(lost)) => assert_eq!(*lost.cause(), LostCause::MemoryLimit { limit }),
             other => panic!("expected a loss, not {other:?}"),
         }
-        assert_eq!(pool.call(SQUARE, 3).timeout(Duration::from_secs(30)).await, Ok(9));
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
     })
     .unwrap();
 }
@@ -117,16 +130,15 @@ fn a_memory_limit_that_leaves_no_room_is_the_reason_of_the_loss() {
 #[test]
 fn errors_and_values_that_are_too_large_to_travel_are_errors_that_say_so() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).max_payload(1024).start().unwrap();
-        let long = Duration::from_secs(30);
-        let exit = pool.call(LONG_ERROR, 1 << 20).timeout(long).await.unwrap_err();
+        let exit = pool.call(LONG_ERROR, 1 << 20).timeout(LONG).await.unwrap_err();
         assert!(exit.to_string().contains("the error of the call has 10"), "{exit}");
         let called = pool.clone();
-        let call = TENANT.scope("x".repeat(1 << 20), async move { called.call(TENANT_SEEN, ()).timeout(long).await });
+        let call = TENANT.scope("x".repeat(1 << 20), async move { called.call(TENANT_SEEN, ()).timeout(LONG).await });
         let exit = call.await.unwrap_err();
         assert!(exit.to_string().contains("smaller, or pass them in the argument"), "{exit}");
-        assert_eq!(pool.call(SQUARE, 3).timeout(long).await, Ok(9));
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
         assert_eq!(pool.statistics().started, 1, "no worker was lost");
     })
     .unwrap();
@@ -142,12 +154,11 @@ fn a_function_that_a_large_table_does_not_have_is_an_error_that_says_so() {
     if let Some(output) = alone(None) {
         return assert!(output.status.success(), "{output:?}");
     }
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).max_payload(64).start().unwrap();
-        let long = Duration::from_secs(30);
-        let exit = pool.call(Function::<(), ()>::new("missing"), ()).timeout(long).await.unwrap_err();
+        let exit = pool.call(Function::<(), ()>::new("missing"), ()).timeout(LONG).await.unwrap_err();
         assert!(exit.to_string().contains("the worker has no function \"missing\"; add it"), "{exit}");
-        assert_eq!(pool.call(SQUARE, 3).timeout(long).await, Ok(9));
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
         assert_eq!(pool.statistics().started, 1, "no worker was lost");
     })
     .unwrap();
@@ -156,12 +167,12 @@ fn a_function_that_a_large_table_does_not_have_is_an_error_that_says_so() {
 #[test]
 fn the_longest_times_are_allowed() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let longest = Duration::MAX;
         let pool = Pool::builder().workers(1).grace(longest).start_timeout(longest).idle_timeout(longest);
         let pool = pool.cpu_time(longest).memory(u64::MAX).start().unwrap();
-        assert_eq!(pool.call(SQUARE, 3).timeout(Duration::from_secs(30)).await, Ok(9));
-        let wait = pool.call(WAIT, 60_000);
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+        let wait = pool.call(WAIT, 3_600_000);
         until_running(&pool).await;
         assert_eq!(wait.shutdown(Shutdown::Infinity).await, None);
         pool.stop().await;
@@ -172,14 +183,13 @@ fn the_longest_times_are_allowed() {
 #[test]
 fn a_call_that_is_given_up_while_its_large_argument_is_sent_is_not_lost() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         for round in 0..20u64 {
             let call = pool.call(crate::functions::ECHO, vec![7; 16 << 20]);
             tokio::time::sleep(Duration::from_micros(round * 300)).await;
-            let given_up =
-                Task::spawn(async move { call.shutdown(Duration::from_secs(30)).await.map(|result| result.map(drop)) });
-            let result = given_up.timeout(Duration::from_secs(60)).await.unwrap();
+            let given_up = Task::spawn(async move { call.shutdown(LONG).await.map(|result| result.map(drop)) });
+            let result = given_up.timeout(2 * LONG).await.unwrap();
             assert!(!matches!(result, Some(Err(Exit::Lost(_)))), "{result:?}");
         }
     })

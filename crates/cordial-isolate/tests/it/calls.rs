@@ -7,16 +7,17 @@ use cordial_isolate::dispatch::Unserved;
 use cordial_isolate::{Function, Pool, PoolError};
 
 use crate::functions::{DEPTH, ECHO, Level, NEST, OS_PID, PANIC, PARSE, RESULT, SQUARE, UNPRINTABLE, functions};
+use crate::waits::{LONG, run};
 
 #[test]
 fn a_call_returns_what_the_function_returns() {
     cordial_isolate::test_main(functions());
-    let answer = cordial::run(async {
+    let answer = run(async {
         let pool = Pool::builder().workers(2).start()?;
-        assert_ne!(pool.call(OS_PID, ()).await?, std::process::id());
-        assert_eq!(pool.call(PARSE, "12".to_owned()).await?, 12);
-        assert_eq!(pool.call(ECHO, vec![1, 2, 3]).await?, [1, 2, 3]);
-        Ok::<u64, Box<dyn std::error::Error + Send + Sync>>(pool.call(SQUARE, 12).await?)
+        assert_ne!(pool.call(OS_PID, ()).timeout(LONG).await?, std::process::id());
+        assert_eq!(pool.call(PARSE, "12".to_owned()).timeout(LONG).await?, 12);
+        assert_eq!(pool.call(ECHO, vec![1, 2, 3]).timeout(LONG).await?, [1, 2, 3]);
+        Ok::<u64, Box<dyn std::error::Error + Send + Sync>>(pool.call(SQUARE, 12).timeout(LONG).await?)
     });
     assert_eq!(answer.unwrap().unwrap(), 144);
 }
@@ -24,19 +25,19 @@ fn a_call_returns_what_the_function_returns() {
 #[test]
 fn an_error_and_a_panic_are_exits_at_the_caller() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
-        let error = pool.call(PARSE, "x".to_owned()).await.unwrap_err();
+        let error = pool.call(PARSE, "x".to_owned()).timeout(LONG).await.unwrap_err();
         assert_eq!(error.to_string(), "invalid digit found in string");
         let line = line!() + 1;
         let task = pool.call(PANIC, "no luck".to_owned());
         let pid = task.pid();
-        let Err(Exit::Panic(report)) = task.await else { panic!("expected a panic") };
+        let Err(Exit::Panic(report)) = task.timeout(LONG).await else { panic!("expected a panic") };
         assert_eq!((report.message(), report.label(), report.pid()), ("no luck", Some("panic"), pid));
         assert!(report.location().file().ends_with("functions.rs"), "{}", report.location());
         assert!(report.spawned_at().file().ends_with("calls.rs"), "{}", report.spawned_at());
         assert_eq!(report.spawned_at().line(), line);
-        assert_eq!(pool.call(SQUARE, 3).await, Ok(9), "the worker lives on");
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9), "the worker lives on");
         assert_eq!(pool.statistics().started, 1);
     })
     .unwrap();
@@ -45,11 +46,11 @@ fn an_error_and_a_panic_are_exits_at_the_caller() {
 #[test]
 fn an_error_whose_text_panics_is_an_error_that_says_so() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
-        let error = pool.call(UNPRINTABLE, ()).timeout(Duration::from_secs(10)).await.unwrap_err();
+        let error = pool.call(UNPRINTABLE, ()).timeout(LONG).await.unwrap_err();
         assert_eq!(error.to_string(), "an error whose `Display` panicked");
-        assert_eq!(pool.call(SQUARE, 3).await, Ok(9), "the worker lives on");
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9), "the worker lives on");
         assert_eq!(pool.statistics().started, 1);
     })
     .unwrap();
@@ -61,12 +62,12 @@ fn a_function_that_the_worker_lacks_or_has_otherwise_is_an_error_with_both_sides
     const MISSING: Function<u64, u64> = Function::new("missing");
     const OTHER_TYPE: Function<u64, String> = Function::new("square");
     const OTHER_VERSION: Function<u64, u64> = Function::new("square").version(2);
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let exits = [
-            pool.call(MISSING, 1).await.unwrap_err(),
-            pool.call(OTHER_TYPE, 1).await.unwrap_err(),
-            pool.call(OTHER_VERSION, 1).await.unwrap_err(),
+            pool.call(MISSING, 1).timeout(LONG).await.unwrap_err(),
+            pool.call(OTHER_TYPE, 1).timeout(LONG).await.unwrap_err(),
+            pool.call(OTHER_VERSION, 1).timeout(LONG).await.unwrap_err(),
         ];
         for (exit, words) in exits.iter().zip([
             ["no function \"missing\"", "square"],
@@ -83,17 +84,18 @@ fn a_function_that_the_worker_lacks_or_has_otherwise_is_an_error_with_both_sides
 #[test]
 fn large_payloads_pass_and_larger_ones_are_errors() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let limit = 20 << 20;
         let pool = Pool::builder().workers(1).max_payload(limit).start().unwrap();
         let bytes = vec![5u8; limit];
-        assert!(pool.call(ECHO, bytes.clone()).timeout(Duration::from_secs(30)).await.unwrap() == bytes);
-        for exit in
-            [pool.call(ECHO, vec![5u8; limit + 1]).await.unwrap_err(), pool.call(RESULT, limit + 1).await.unwrap_err()]
-        {
+        assert!(pool.call(ECHO, bytes.clone()).timeout(LONG).await.unwrap() == bytes);
+        for exit in [
+            pool.call(ECHO, vec![5u8; limit + 1]).timeout(LONG).await.unwrap_err(),
+            pool.call(RESULT, limit + 1).timeout(LONG).await.unwrap_err(),
+        ] {
             assert!(exit.to_string().contains("raise `max_payload`"), "{exit}");
         }
-        assert_eq!(pool.call(RESULT, 3).await.unwrap(), [7, 7, 7]);
+        assert_eq!(pool.call(RESULT, 3).timeout(LONG).await.unwrap(), [7, 7, 7]);
     })
     .unwrap();
 }
@@ -101,7 +103,7 @@ fn large_payloads_pass_and_larger_ones_are_errors() {
 #[test]
 fn values_that_are_nested_too_deeply_are_errors_and_no_overflow_of_a_stack() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let error = |exit: Exit, which: &str| {
             let text = exit.to_string();
@@ -109,15 +111,15 @@ fn values_that_are_nested_too_deeply_are_errors_and_no_overflow_of_a_stack() {
             assert!(matches!(exit, Exit::Error(_)) && text.starts_with(&begin), "{text}");
         };
         // Shallow; too deep for its decoding here; and for its encoding in the worker as well.
-        assert_eq!(pool.call(NEST, 1000).await, Ok(Level::nested(1000)));
+        assert_eq!(pool.call(NEST, 1000).timeout(LONG).await, Ok(Level::nested(1000)));
         for depth in [5000, 1_000_000] {
-            error(pool.call(NEST, depth).await.unwrap_err(), "result of the function \"nest\"");
+            error(pool.call(NEST, depth).timeout(LONG).await.unwrap_err(), "result of the function \"nest\"");
         }
-        assert_eq!(pool.call(DEPTH, Level::nested(1000)).await, Ok(1000));
+        assert_eq!(pool.call(DEPTH, Level::nested(1000)).timeout(LONG).await, Ok(1000));
         for depth in [5000, 1_000_000] {
-            error(pool.call(DEPTH, Level::nested(depth)).await.unwrap_err(), "argument of the function \"depth\"");
+            error(pool.call(DEPTH, Level::nested(depth)).timeout(LONG).await.unwrap_err(), "argument of the function \"depth\"");
         }
-        let (ok, failed) = pool.async_stream(NEST, [1000, 5000, 1000]).partition().await;
+        let (ok, failed) = pool.async_stream(NEST, [1000, 5000, 1000]).timeout(LONG).partition().await;
         assert_eq!((ok.len(), failed.len()), (2, 1));
         assert_eq!(pool.statistics().started, 1, "the worker lives on");
     })
@@ -127,10 +129,11 @@ fn values_that_are_nested_too_deeply_are_errors_and_no_overflow_of_a_stack() {
 #[test]
 fn a_stream_has_all_of_its_options() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(2).start().unwrap();
         let inputs = ["1", "x", "3"].map(str::to_owned);
-        let (mut good, bad) = pool.async_stream(PARSE, inputs).unordered().zip_input_on_exit().partition().await;
+        let stream = pool.async_stream(PARSE, inputs).timeout(LONG).unordered().zip_input_on_exit();
+        let (mut good, bad) = stream.partition().await;
         good.sort_unstable();
         assert_eq!(good, [1, 3]);
         assert_eq!((bad.len(), bad[0].input.as_str()), (1, "x"));

@@ -1,14 +1,11 @@
 //! Processes that were forked from the one that has started the pool, or from a worker.
 
-use std::time::Duration;
-
 use cordial_isolate::Pool;
 use futures_util::FutureExt;
 
 use crate::bad_input::alone;
 use crate::functions::{FORK, OS_PID, SQUARE, functions};
-
-const LONG: Duration = Duration::from_secs(30);
+use crate::waits::{LONG, limit_time_of_process, run};
 
 #[test]
 fn a_forked_process_leaves_the_workers_alone() {
@@ -19,11 +16,8 @@ fn a_forked_process_leaves_the_workers_alone() {
     let pool = Pool::builder().workers(1).start().unwrap();
     match fork::fork().unwrap() {
         fork::Fork::Child => {
-            #[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
-            std::thread::spawn(|| {
-                std::thread::sleep(LONG);
-                std::process::exit(99);
-            });
+            // The fork has none of the threads of its parent.
+            limit_time_of_process();
             assert_eq!(pool.statistics().workers.len(), 0);
             assert_eq!(pool.stop().now_or_never(), Some(()));
             drop(pool);
@@ -34,7 +28,7 @@ fn a_forked_process_leaves_the_workers_alone() {
             assert!(fork::WIFEXITED(status) && fork::WEXITSTATUS(status) == 0, "{status}");
         }
     }
-    cordial::run(async move {
+    run(async move {
         assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
         assert_eq!(pool.statistics().started, 1);
     })
@@ -44,7 +38,7 @@ fn a_forked_process_leaves_the_workers_alone() {
 #[test]
 fn a_process_that_a_function_has_forked_does_not_answer_its_call() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let worker = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
         for _ in 0..5 {

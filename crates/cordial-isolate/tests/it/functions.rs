@@ -14,6 +14,8 @@ use cordial_isolate::{Function, Functions, Pool, WorkerActivity};
 use rustix::process::Pid;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::waits::{LONG, until, until_some};
+
 pub(crate) const SQUARE: Function<u64, u64> = Function::new("square");
 pub(crate) const ECHO: Function<Vec<u8>, Vec<u8>> = Function::new("echo");
 pub(crate) const PARSE: Function<String, u64> = Function::new("parse");
@@ -45,7 +47,7 @@ pub(crate) const NEST: Function<usize, Level> = Function::new("nest");
 /// Returns how deeply a value is nested.
 pub(crate) const DEPTH: Function<Level, usize> = Function::new("depth");
 pub(crate) const RESULT: Function<usize, Vec<u8>> = Function::new("result");
-/// Creates this file once it has opted in to graceful shutdown.
+/// Creates this file once it has opted in to graceful shutdown. Ends after a request to shut down, once the file is gone.
 pub(crate) const GRACEFUL: Function<PathBuf, String> = Function::new("graceful");
 pub(crate) const CHECKPOINT: Function<(), ()> = Function::new("checkpoint");
 /// Leaves a task that counts milliseconds.
@@ -118,7 +120,7 @@ pub(crate) fn functions() -> Functions {
         .add_blocking(CARRIED_SEEN, |()| carried_value("test.node"))
         .add_fallible(NESTED, |n| async move {
             let pool = Pool::builder().workers(1).start().map_err(|error| Exit::Error(Arc::new(error)))?;
-            let square = pool.call(SQUARE, n).await;
+            let square = pool.call(SQUARE, n).timeout(LONG).await;
             pool.stop().await;
             square
         })
@@ -184,9 +186,10 @@ pub(crate) fn functions() -> Functions {
         .add_blocking(RESULT, |bytes| vec![7; bytes])
         .add(GRACEFUL, |opted_in| async move {
             let requested = cordial::shutdown_requested();
-            std::fs::write(opted_in, "").expect("the folder is writable");
+            std::fs::write(&opted_in, "").expect("the folder is writable");
             requested.await;
             tokio::time::sleep(Duration::from_millis(10)).await;
+            until("the removal of the file", || !opted_in.exists()).await;
             "saved".to_owned()
         })
         .add_blocking(CHECKPOINT, |()| {
@@ -231,35 +234,48 @@ pub(crate) fn functions() -> Functions {
 
 /// Waits until a worker has got a call.
 pub(crate) async fn until_running(pool: &Pool) {
-    while pool.statistics().running == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("a running call", || pool.statistics().running > 0).await;
 }
 
 /// Waits until a worker has got a call, and returns its OS process.
 pub(crate) async fn worker_of_call(pool: &Pool) -> Pid {
-    loop {
+    let find = || {
         let workers = pool.statistics().workers;
         let running = workers.iter().find(|worker| matches!(worker.activity, WorkerActivity::Running(_)));
-        if let Some(worker) = running {
-            return Pid::from_raw(worker.os_pid).expect("no process has the number 0");
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+        running.map(|worker| Pid::from_raw(worker.os_pid).expect("no process has the number 0"))
+    };
+    until_some("a running call", find).await
 }
 
 /// Makes a call that computes forever, and waits until its worker has begun with it. Before that, a request to shut down would end the call, and
 /// its worker would live on.
 pub(crate) async fn spinning(pool: &Pool) -> Task<()> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let begun = std::env::temp_dir().join(format!("cordial-isolate-begun-{}-{number}", std::process::id()));
+    let begun = new_path();
     let task = pool.call(SPIN_AFTER, begun.clone());
-    while !begun.exists() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("the begin of the call", || begun.exists()).await;
     std::fs::remove_file(begun).expect("the folder is writable");
     task
+}
+
+/// Returns the path of a file that does not exist.
+fn new_path() -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("cordial-isolate-begun-{}-{number}", std::process::id()))
+}
+
+/// Makes a call that has opted in to graceful shutdown. After a request to shut down, it ends once this file is removed.
+pub(crate) async fn graceful(pool: &Pool) -> (Task<String>, PathBuf) {
+    let opted_in = new_path();
+    let task = pool.call(GRACEFUL, opted_in.clone());
+    until("the opt-in of the call", || opted_in.exists()).await;
+    (task, opted_in)
+}
+
+/// Checks the result of a `Shutdown::BrutalKill`. On a busy machine, the task may be abandoned, as its last poll may wait for a core.
+#[track_caller]
+pub(crate) fn assert_killed(result: Option<Result<(), Exit>>) {
+    assert!(matches!(result, None | Some(Err(Exit::Killed))), "{result:?}");
 }
 
 /// A value that is nested.
@@ -333,7 +349,12 @@ fn leave(how: Leaves) -> u32 {
     let stdout = child.as_mut().expect("`sh` starts").stdout.take().expect("it is a pipe");
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line).expect("the process prints its id");
-    line.trim().parse().expect("the process prints its id")
+    let id: u32 = line.trim().parse().expect("the process prints its id");
+    // While the process begins to execute `sleep`, it has no environment for a moment, and a search for the environment does not find it.
+    while !std::fs::read_to_string(format!("/proc/{id}/stat")).expect("the process runs").contains("(sleep) S ") {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    id
 }
 
 fn spin() {

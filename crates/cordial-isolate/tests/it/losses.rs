@@ -8,9 +8,9 @@ use cordial_isolate::Pool;
 use rustix::process::{Pid, Signal, kill_process, setpriority_process};
 
 use crate::functions::*;
-use crate::processes::is_running;
-
-const LONG: Duration = Duration::from_secs(60);
+use crate::out_of_memory::without_oom_kills;
+use crate::processes::until_gone;
+use crate::waits::{LONG, run, until};
 
 /// The report of a call that is lost.
 async fn lost(task: cordial::Task<impl Send + std::fmt::Debug>) -> std::sync::Arc<Lost> {
@@ -23,10 +23,12 @@ async fn lost(task: cordial::Task<impl Send + std::fmt::Debug>) -> std::sync::Ar
 #[test]
 fn each_death_has_its_cause() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let memory = 64 << 20;
+        // So much that no call reaches this limit before it ends in its own way, also on a slow machine.
+        let pool = Pool::builder().workers(2).memory(memory).cpu_time(LONG).start().unwrap();
         let cpu_time = Duration::from_millis(300);
-        let pool = Pool::builder().workers(2).memory(memory).cpu_time(cpu_time).start().unwrap();
+        let impatient = Pool::builder().workers(1).memory(memory).cpu_time(cpu_time).start().unwrap();
         assert_eq!(*lost(pool.call(ABORT, ())).await.cause(), LostCause::signal(6));
         assert_eq!(*lost(pool.call(SEGV, ())).await.cause(), LostCause::signal(11));
         let overflow = lost(pool.call(OVERFLOW, 0)).await;
@@ -35,7 +37,7 @@ fn each_death_has_its_cause() {
         assert_eq!(*lost(pool.call(EXIT, 0)).await.cause(), LostCause::ExitCode(0));
         assert_eq!(*lost(pool.call(EXIT, 7)).await.cause(), LostCause::ExitCode(7));
         assert_eq!(*lost(pool.call(ALLOCATE, 65 << 20)).await.cause(), LostCause::MemoryLimit { limit: memory });
-        assert_eq!(*lost(pool.call(SPIN, ())).await.cause(), LostCause::CpuLimit { limit: cpu_time });
+        assert_eq!(*lost(impatient.call(SPIN, ())).await.cause(), LostCause::CpuLimit { limit: cpu_time });
         assert_eq!(pool.call(ALLOCATE, 32 << 20).timeout(LONG).await, Ok(32 << 20), "the limit leaves room");
         let words = lost(pool.call(WORDS, "decoding a.png".to_owned())).await;
         assert_eq!(words.stderr(), ["decoding a.png"]);
@@ -52,7 +54,7 @@ fn each_death_has_its_cause() {
 #[test]
 fn a_function_that_has_closed_the_socket_of_its_worker_has_lost_its_connection() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         for reused in [ReusedFor::Nothing, ReusedFor::File, ReusedFor::Socket] {
             let lost = lost(pool.call(CLOSE_SOCKET, reused)).await;
@@ -68,8 +70,9 @@ fn a_function_that_has_closed_the_socket_of_its_worker_has_lost_its_connection()
 #[test]
 fn an_abort_for_lack_of_memory_that_takes_too_long_is_the_limit_of_memory() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
-        let (memory, limit) = (64 << 20, Duration::from_millis(50));
+    run(async {
+        // A slow machine may need much of this time until the words are written.
+        let (memory, limit) = (64 << 20, Duration::from_secs(1));
         let pool = Pool::builder().workers(1).memory(memory).cpu_time(limit).start().unwrap();
         let spin = |words: &str| pool.call(WORDS_AND_SPIN, words.to_owned());
         let lost_to = lost(spin("memory allocation of 7 bytes failed")).await;
@@ -83,7 +86,7 @@ fn an_abort_for_lack_of_memory_that_takes_too_long_is_the_limit_of_memory() {
 #[test]
 fn a_message_of_a_panic_is_kept_before_a_long_backtrace() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let head = "thread 'x' (7) panicked at src/main.rs:1:2:\nno luck\nstack backtrace:\n";
         for n_frames in [0, 16, 17, 18, 19, 20, 50] {
@@ -104,7 +107,7 @@ fn a_message_of_a_panic_is_kept_before_a_long_backtrace() {
 #[test]
 fn the_report_of_an_item_of_a_stream_says_which_attempt_was_lost() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         for (n_retries, attempt) in [(0, 1), (2, 3)] {
             let items = pool.async_stream(ABORT, [()]).retry(Retry::times(n_retries)).timeout(LONG);
@@ -120,7 +123,7 @@ fn the_report_of_an_item_of_a_stream_says_which_attempt_was_lost() {
 #[test]
 fn a_long_line_is_cut_between_characters() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         for character in ['x', 'é', '€', '😀'] {
             let text = format!("x{}", character.to_string().repeat(10_000));
@@ -137,7 +140,7 @@ fn a_long_line_is_cut_between_characters() {
 #[test]
 fn a_timeout_kills_whatever_the_call_does() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         for _ in 0..3 {
             let exit = pool.call(SPIN, ()).timeout(Duration::from_millis(50)).await.unwrap_err();
@@ -155,14 +158,12 @@ fn a_timeout_kills_whatever_the_call_does() {
 #[test]
 fn a_call_that_does_not_end_in_time_is_counted_as_killed() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let task = spinning(&pool).await;
         assert!(task.timeout(Duration::from_millis(1)).await.unwrap_err().is_timeout());
         assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
-        while pool.statistics().killed == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until("the count of the call", || pool.statistics().killed > 0).await;
         assert_eq!((pool.statistics().killed, pool.statistics().lost), (1, 0));
     })
     .unwrap();
@@ -171,16 +172,14 @@ fn a_call_that_does_not_end_in_time_is_counted_as_killed() {
 #[test]
 fn a_kill_needs_no_cooperation() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         for _ in 0..20 {
             let os_pid = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
             let task = pool.call(SPIN, ());
             until_running(&pool).await;
-            assert_eq!(task.shutdown(Shutdown::BrutalKill).await, None);
-            while std::fs::metadata(format!("/proc/{os_pid}")).is_ok() {
-                tokio::task::yield_now().await;
-            }
+            assert_killed(task.shutdown(Shutdown::BrutalKill).await);
+            until("the end of the worker", || std::fs::metadata(format!("/proc/{os_pid}")).is_err()).await;
         }
     })
     .unwrap();
@@ -190,6 +189,7 @@ fn a_kill_needs_no_cooperation() {
 #[test]
 fn a_worker_that_takes_long_to_die_has_the_cause_of_its_death() {
     cordial_isolate::test_main(functions());
+    let _guard = without_oom_kills();
     let is_over = AtomicBool::new(false);
     let causes = std::thread::scope(|scope| {
         for _ in 0..2 * std::thread::available_parallelism().unwrap().get() {
@@ -199,7 +199,7 @@ fn a_worker_that_takes_long_to_die_has_the_cause_of_its_death() {
                 }
             });
         }
-        let causes = cordial::run(async {
+        let causes = run(async {
             let pool = Pool::builder().workers(1).start().unwrap();
             let mut causes = Vec::new();
             for _ in 0..10 {
@@ -223,15 +223,11 @@ fn a_worker_that_takes_long_to_die_has_the_cause_of_its_death() {
 #[test]
 fn a_call_that_has_opted_in_has_the_grace_time() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
-        let pool = Pool::builder().workers(1).grace(Duration::from_secs(10)).start().unwrap();
-        let opted_in = std::env::temp_dir().join(format!("cordial-isolate-opted-in-{}", std::process::id()));
-        let task = pool.call(GRACEFUL, opted_in.clone());
-        while !opted_in.exists() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+    run(async {
+        let pool = Pool::builder().workers(1).grace(LONG).start().unwrap();
+        let (task, opted_in) = graceful(&pool).await;
         std::fs::remove_file(opted_in).unwrap();
-        assert_eq!(task.shutdown(Duration::from_secs(60)).await, Some(Ok("saved".to_owned())));
+        assert_eq!(task.shutdown(2 * LONG).await, Some(Ok("saved".to_owned())));
         assert_eq!(pool.statistics().started, 1, "it was not killed");
     })
     .unwrap();
@@ -240,7 +236,7 @@ fn a_call_that_has_opted_in_has_the_grace_time() {
 #[test]
 fn a_call_that_has_not_opted_in_ends_at_its_next_await_or_checkpoint_and_its_worker_lives_on() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         for function in [WAIT_FOR_EVER, CHECKPOINT] {
             // On a busy machine, the 100 ms that such a call has may pass before it gets a core.
@@ -264,17 +260,12 @@ fn a_call_that_has_not_opted_in_ends_at_its_next_await_or_checkpoint_and_its_wor
 #[test]
 fn what_a_worker_starts_ends_with_it() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let grandchild = pool.call(GRANDCHILD, ()).timeout(LONG).await.unwrap();
         assert!(std::fs::metadata(format!("/proc/{grandchild}")).is_ok());
         lost(pool.call(ABORT, ())).await;
-        let gone = async {
-            while is_running(grandchild) {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        tokio::time::timeout(LONG, gone).await.unwrap();
+        until_gone(&[grandchild]);
     })
     .unwrap();
 }
@@ -282,7 +273,7 @@ fn what_a_worker_starts_ends_with_it() {
 #[test]
 fn much_output_holds_nothing_up() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(2).start().unwrap();
         for function in [PRINT, PRINT_LINES] {
             let print = pool.call(function, 100_000_000).timeout(Duration::from_secs(600));

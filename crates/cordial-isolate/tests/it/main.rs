@@ -19,5 +19,6 @@ mod signals;
 mod starts;
 mod tasks;
 mod travels;
+mod waits;
 mod wakers;
 mod warm;

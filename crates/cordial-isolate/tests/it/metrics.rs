@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use cordial_isolate::Pool;
 use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
 use crate::functions::{ABORT, SQUARE, functions};
-
-const LONG: Duration = Duration::from_secs(30);
+use crate::waits::{LONG, run};
 
 /// A recorder that keeps the last value of each metric, by its name and labels.
 #[derive(Clone, Default)]
@@ -77,7 +75,7 @@ impl Recorder for Values {
 #[test]
 fn the_statistics_of_a_pool_are_recorded_with_its_name() {
     cordial_isolate::test_main(functions());
-    let statistics = cordial::run(async {
+    let statistics = run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         assert!(pool.call(ABORT, ()).timeout(LONG).await.is_err());
         assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use cordial::{Exit, LostCause};
@@ -12,8 +13,18 @@ use rustix::process::{Signal, kill_process};
 use crate::bad_input::alone_after;
 use crate::functions::{ALLOCATE, SPIN, SQUARE, functions, worker_of_call};
 use crate::roles::skip;
+use crate::waits::{LONG, run};
 
 const LIMIT: usize = 256 << 20;
+
+/// Where the system counts the kills of all processes, or those of a group and the groups in it together, the kills of this test could explain a kill by
+/// SIGKILL in another test.
+static KILLS: RwLock<()> = RwLock::new(());
+
+/// Waits until the test below does not run, and keeps it from running. For tests whose workers are killed by SIGKILL.
+pub(crate) fn without_oom_kills() -> RwLockReadGuard<'static, ()> {
+    KILLS.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A control group with a limit for memory. Removed when it is dropped.
 struct Group(PathBuf);
@@ -58,21 +69,21 @@ fn a_worker_that_the_system_kills_for_lack_of_memory_says_so() {
     let Some(group) = Group::new() else {
         return skip("this test may make no control group with a limit for memory");
     };
+    let _guard = KILLS.write().unwrap_or_else(PoisonError::into_inner);
     let join = format!("echo $$ > {}/cgroup.procs", group.0.display());
     if let Some(output) = alone_after(&join) {
         return assert!(output.status.success(), "{output:?}");
     }
     // The inner process runs in the control group that the outer process has made, and does not need this one.
     drop(group);
-    cordial::run(async {
-        let long = Duration::from_secs(60);
+    run(async {
         let pool = Pool::builder().workers(2).start().unwrap();
         for _ in 0..2 {
-            match pool.call(ALLOCATE, 2 * LIMIT).timeout(long).await {
+            match pool.call(ALLOCATE, 2 * LIMIT).timeout(LONG).await {
                 Err(Exit::Lost(lost)) => assert_eq!(*lost.cause(), LostCause::OutOfMemory, "{lost:#}"),
                 other => panic!("expected a loss, not {other:?}"),
             }
-            assert_eq!(pool.call(SQUARE, 3).timeout(long).await, Ok(9));
+            assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
         }
         // Another program of the group, which keeps in memory what it reads. Its end has nothing to do with calls that begin later.
         let program = format!("head -c {} /dev/zero | tail", 2 * LIMIT);
@@ -81,7 +92,7 @@ fn a_worker_that_the_system_kills_for_lack_of_memory_says_so() {
         tokio::time::sleep(Duration::from_millis(2100)).await;
         let killed = pool.call(SPIN, ());
         kill_process(worker_of_call(&pool).await, Signal::KILL).unwrap();
-        match killed.timeout(long).await {
+        match killed.timeout(LONG).await {
             Err(Exit::Lost(lost)) => {
                 assert_eq!(*lost.cause(), LostCause::signal(9), "a signal of another process is no lack of memory")
             }

@@ -2,9 +2,8 @@
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use cordial::Exit;
+use cordial::{Exit, Task};
 use cordial_isolate::Pool;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -13,8 +12,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use crate::bad_input::alone;
 use crate::functions::{ABORT, HOLD_STDOUT, SQUARE, UNENDED, UNENDED_OUT, functions};
-
-const LONG: Duration = Duration::from_secs(30);
+use crate::waits::{LONG, run};
 
 /// Keeps the functions and lines of the outputs, and panics at each other event of a pool.
 #[derive(Clone, Default)]
@@ -48,6 +46,18 @@ impl<S: Subscriber> Layer<S> for Lines {
     }
 }
 
+/// Makes a call until its line is there as a line of `unended_out`. A worker waits for 100 ms until the line is written, and on a busy machine the thread
+/// that writes the line may get no core for that long: then the line belongs to no call, or to the next one.
+async fn until_seen(lines: &Lines, line: &str, call: impl Fn() -> Task<()>) {
+    let wanted = (format!("{:?}", UNENDED_OUT.name()), line.to_owned());
+    for _ in 0..20 {
+        assert_eq!(call().timeout(LONG).await, Ok(()));
+        if lines.0.lock().expect("no test panics with it").contains(&wanted) {
+            return;
+        }
+    }
+}
+
 #[test]
 fn a_line_without_a_break_belongs_to_its_call_and_a_subscriber_that_panics_ends_no_pool() {
     cordial_isolate::test_main(functions());
@@ -57,10 +67,11 @@ fn a_line_without_a_break_belongs_to_its_call_and_a_subscriber_that_panics_ends_
     }
     let lines = Lines::default();
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines.clone())).unwrap();
-    cordial::run(async move {
+    let seen = lines.clone();
+    run(async move {
         let pool = Pool::builder().workers(1).start().unwrap();
         assert_eq!(pool.call(UNENDED, "no break".to_owned()).timeout(LONG).await, Ok(()));
-        assert_eq!(pool.call(UNENDED_OUT, "also none".to_owned()).timeout(LONG).await, Ok(()));
+        until_seen(&seen, "also none", || pool.call(UNENDED_OUT, "also none".to_owned())).await;
         assert!(matches!(pool.call(ABORT, ()).timeout(LONG).await, Err(Exit::Lost(_))));
         assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
     })
@@ -81,9 +92,10 @@ fn what_a_worker_has_written_before_it_was_ready_belongs_to_no_call() {
     }
     let lines = Lines::default();
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines.clone())).unwrap();
-    cordial::run(async {
+    let seen = lines.clone();
+    run(async move {
         let pool = Pool::builder().workers(1).start().unwrap();
-        assert_eq!(pool.call(UNENDED_OUT, "the first".to_owned()).timeout(LONG).await, Ok(()));
+        until_seen(&seen, "the first", || pool.call(UNENDED_OUT, "the first".to_owned())).await;
     })
     .unwrap();
     let lines = lines.0.lock().expect("no test panics with it");
@@ -94,7 +106,7 @@ fn what_a_worker_has_written_before_it_was_ready_belongs_to_no_call() {
 #[test]
 fn calls_are_answered_while_a_thread_of_a_function_holds_the_lock_of_standard_output() {
     cordial_isolate::test_main(functions());
-    cordial::run(async move {
+    run(async move {
         let pool = Pool::builder().workers(1).start().unwrap();
         assert_eq!(pool.call(HOLD_STDOUT, ()).timeout(LONG).await, Ok(()));
         for number in 0..20 {

@@ -9,12 +9,14 @@ use rustix::process::{Signal, kill_process};
 use crate::functions::{
     ABORT, ALLOCATE, CLOSE_SOCKET, EXIT, OVERFLOW, ReusedFor, SEGV, SPIN, TO_KILL, WORDS, functions, worker_of_call,
 };
+use crate::out_of_memory::without_oom_kills;
+use crate::waits::{LONG, run};
 
 const PAGE: &str = include_str!("../../../../docs/isolated.md");
 
 /// Checks that a call is lost, and that the row of the page that begins with these words has the reason as it is printed.
 async fn assert_shown(row: &str, call: Task<impl Send + std::fmt::Debug>) {
-    let text = match call.timeout(Duration::from_secs(60)).await {
+    let text = match call.timeout(LONG).await {
         Err(Exit::Lost(lost)) => lost.to_string(),
         other => panic!("expected a loss, not {other:?}"),
     };
@@ -29,8 +31,10 @@ async fn assert_shown(row: &str, call: Task<impl Send + std::fmt::Debug>) {
 #[test]
 fn the_page_has_the_text_of_each_reason() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
-        let pool = Pool::builder().workers(1).memory(1_048_576).cpu_time(Duration::from_secs(1)).start().unwrap();
+    let _guard = without_oom_kills();
+    run(async {
+        let pool = Pool::builder().workers(1).memory(1_048_576).start().unwrap();
+        let impatient = Pool::builder().workers(1).cpu_time(Duration::from_secs(1)).start().unwrap();
         for call in [pool.call(ABORT, ()), pool.call(WORDS, "thread 'a' (7) panicked at b.rs:1:2:\nno luck".to_owned())]
         {
             assert_shown("`abort`, a stack overflow", call).await;
@@ -41,7 +45,7 @@ fn the_page_has_the_text_of_each_reason() {
         assert_shown("an invalid pointer", pool.call(SEGV, ())).await;
         assert_shown("`std::process::exit(7)`", pool.call(EXIT, 7)).await;
         assert_shown("`memory(1048576)`", pool.call(ALLOCATE, 16 << 20)).await;
-        assert_shown("`cpu_time(1 s)`", pool.call(SPIN, ())).await;
+        assert_shown("`cpu_time(1 s)`", impatient.call(SPIN, ())).await;
         assert_shown("the function has closed", pool.call(CLOSE_SOCKET, ReusedFor::Nothing)).await;
         let killed = pool.call(TO_KILL, ());
         kill_process(worker_of_call(&pool).await, Signal::KILL).unwrap();

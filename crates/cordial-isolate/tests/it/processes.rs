@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use crate::waits::LONG;
+
 /// Returns whether an OS process runs: a process that has exited and is not reaped does not.
 pub(crate) fn is_running(os_pid: u32) -> bool {
     !matches!(state_of(&os_pid.to_string()), None | Some('Z' | 'X'))
@@ -13,9 +15,8 @@ pub(crate) fn is_running(os_pid: u32) -> bool {
 
 /// Waits until none of the processes runs, and returns how long that has taken.
 pub(crate) fn until_gone(ids: &[u32]) -> Duration {
-    const LIMIT: Duration = Duration::from_secs(10);
     let started = now();
-    while started.elapsed() < LIMIT {
+    while started.elapsed() < LONG {
         if !ids.iter().any(|id| is_running(*id)) {
             return started.elapsed();
         }
@@ -51,7 +52,8 @@ impl Children {
     /// Waits until there are as few processes and descriptors as before.
     pub(crate) fn assert_same(&self) {
         let mut left = (Vec::new(), 0);
-        for _ in 0..1000 {
+        let started = now();
+        while started.elapsed() < LONG {
             let now = Children::here();
             left = (now.processes.difference(&self.processes).cloned().collect(), now.n_descriptors);
             if left.0.is_empty() && left.1 <= self.n_descriptors {

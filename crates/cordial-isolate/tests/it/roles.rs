@@ -7,15 +7,13 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use cordial::Exit;
 use cordial_isolate::{Pool, PoolError};
 
 use crate::bad_input::{ALONE, alone, alone_after};
 use crate::functions::{ABORT, SQUARE, WAIT, functions};
-
-const LONG: Duration = Duration::from_secs(30);
+use crate::waits::{LONG, run};
 
 /// Returns whether this system lets the tests make a namespace, and run this command in it.
 pub(crate) fn has_namespaces(arguments: &[&str]) -> bool {
@@ -55,7 +53,7 @@ fn a_program_in_a_namespace_has_workers_also_with_the_proc_of_the_outer_one() {
     if is_outer {
         return;
     }
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(2).memory(64 << 20).start().unwrap();
         assert!(matches!(pool.call(ABORT, ()).timeout(LONG).await, Err(Exit::Lost(_))));
         assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));

@@ -12,8 +12,7 @@ use crate::bad_input::{alone, alone_after};
 use crate::functions::{OS_PID, SPIN, SQUARE, TO_KILL, functions, spinning, worker_of_call};
 use crate::processes::until_gone;
 use crate::roles::skip;
-
-const LONG: Duration = Duration::from_secs(30);
+use crate::waits::{LONG, run};
 
 /// Checks that a call has its limit of processor time in a program that these commands of a shell have started.
 fn assert_limited(commands: &str) {
@@ -21,7 +20,7 @@ fn assert_limited(commands: &str) {
     if let Some(output) = alone_after(commands) {
         return assert!(output.status.success(), "{output:?}");
     }
-    cordial::run(async {
+    run(async {
         let limit = Duration::from_millis(100);
         let pool = Pool::builder().workers(1).cpu_time(limit).start().unwrap();
         match pool.call(SPIN, ()).timeout(LONG).await {
@@ -46,7 +45,7 @@ fn the_limit_of_processor_time_holds_even_if_the_program_blocks_all_signals() {
 #[test]
 fn a_signal_of_another_process_is_the_cause_of_the_loss() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         // Not SIGINT, which a shell without job control lets the programs ignore that it starts in the background.
         for signal in [Signal::HUP, Signal::USR1, Signal::TERM] {
@@ -73,7 +72,7 @@ fn a_call_is_killed_even_if_the_program_no_longer_runs_as_root() {
     if let Some(output) = alone(None) {
         return assert!(output.status.success(), "{output:?}");
     }
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let worker = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
         let spin = spinning(&pool).await;

@@ -18,13 +18,12 @@ use crate::functions::{
     ABORT, SPIN_BESIDE_A_TRAP, SQUARE, WAIT_FOR_EVER, functions, spinning, until_running, worker_of_call,
 };
 use crate::processes::until_gone;
-
-const LONG: Duration = Duration::from_secs(60);
+use crate::waits::{LONG, run, until};
 
 #[test]
 fn a_call_can_be_waited_for_in_parts() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let first = pool.call(WAIT_FOR_EVER, ());
         until_running(&pool).await;
@@ -40,7 +39,7 @@ fn a_call_can_be_waited_for_in_parts() {
 #[test]
 fn a_call_that_is_lost_ends_the_processes_that_are_linked_to_it() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let linked = Task::spawn(async move {
             let call = pool.call(ABORT, ());
@@ -56,7 +55,7 @@ fn a_call_that_is_lost_ends_the_processes_that_are_linked_to_it() {
 #[test]
 fn a_call_whose_handle_is_dropped_is_killed() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let task = spinning(&pool).await;
         let worker = worker_of_call(&pool).await.as_raw_nonzero().get().cast_unsigned();
@@ -70,7 +69,7 @@ fn a_call_whose_handle_is_dropped_is_killed() {
 #[test]
 fn what_a_call_has_started_gets_sigterm_before_it_is_killed() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let folder = std::env::temp_dir().join(format!("cordial-isolate-trap-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
@@ -79,11 +78,13 @@ fn what_a_call_has_started_gets_sigterm_before_it_is_killed() {
         for n in 0..20 {
             let (ready, trapped) = (folder.join(format!("ready{n}")), folder.join(format!("trapped{n}")));
             let task = pool.call(SPIN_BESIDE_A_TRAP, (ready.clone(), trapped.clone()));
-            while !ready.exists() {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            until("the trap of the shell", || ready.exists()).await;
+            let worker = worker_of_call(&pool).await.as_raw_nonzero().get();
             let end = task.shutdown(LONG).await;
             assert!(matches!(end, None | Some(Err(Exit::Killed))), "{end:?}");
+            // The worker ends at once, and the pool kills what it has started 100 ms later, if it has not ended.
+            let is_over = || trapped.exists() || pool.statistics().workers.iter().all(|other| other.os_pid != worker);
+            until("the end of the shell", is_over).await;
             was_trapped = trapped.exists();
             if was_trapped {
                 break;
@@ -124,7 +125,7 @@ fn a_lost_call_stands_in_crash_records_snapshots_and_events() {
     }
     let crashes = Crashes::default();
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(crashes.clone())).unwrap();
-    let text = cordial::run(async {
+    let text = run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let exit = pool.call(ABORT, ()).timeout(LONG).await.unwrap_err();
         assert!(exit.is_lost() && exit.is_abnormal(), "{exit}");

@@ -1,7 +1,5 @@
 //! What travels with a call beside its argument.
 
-use std::time::Duration;
-
 use cordial::Exit;
 use cordial_isolate::Pool;
 use cordial_isolate::dispatch::Carried;
@@ -10,18 +8,18 @@ use crate::functions::{
     BAD_TRACE, CARRIED_SEEN, STAYS, TENANT, TENANT_SEEN, TRACE, TRACE_SEEN, UNREADABLE, UNWRITABLE, Unreadable,
     Unwritable, functions,
 };
-
-const LONG: Duration = Duration::from_secs(30);
+use crate::waits::{LONG, run};
 
 #[test]
 fn values_of_keys_that_travel_are_seen_by_the_function() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
-        assert_eq!(pool.call(TENANT_SEEN, ()).await, Ok(None));
-        let call = async { STAYS.scope("x".to_owned(), async { pool.call(TENANT_SEEN, ()).await }).await };
+        assert_eq!(pool.call(TENANT_SEEN, ()).timeout(LONG).await, Ok(None));
+        let call =
+            async { STAYS.scope("x".to_owned(), async { pool.call(TENANT_SEEN, ()).timeout(LONG).await }).await };
         assert_eq!(TENANT.scope("acme".to_owned(), call).await, Ok(Some("acme".to_owned())));
-        assert_eq!(pool.call(TENANT_SEEN, ()).await, Ok(None), "only that call");
+        assert_eq!(pool.call(TENANT_SEEN, ()).timeout(LONG).await, Ok(None), "only that call");
     })
     .unwrap();
 }
@@ -29,7 +27,7 @@ fn values_of_keys_that_travel_are_seen_by_the_function() {
 #[test]
 fn the_trace_context_of_the_caller_is_that_of_the_span_in_which_the_function_runs() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         assert_eq!(pool.call(TRACE_SEEN, ()).timeout(LONG).await, Ok(None));
         let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned();
@@ -50,7 +48,7 @@ fn the_trace_context_of_the_caller_is_that_of_the_span_in_which_the_function_run
 #[test]
 fn bytes_of_a_crate_that_carries_calls_are_seen_by_the_function() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let call = |carried| pool.call_encoded_with(CARRIED_SEEN.signature(), Vec::new(), carried);
         let seen = |result| CARRIED_SEEN.decode_output(result).unwrap();
@@ -64,7 +62,7 @@ fn bytes_of_a_crate_that_carries_calls_are_seen_by_the_function() {
 #[test]
 fn a_value_that_panics_when_it_is_decoded_is_a_panic_of_its_call() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let seen = UNREADABLE.scope(Unreadable, async { pool.call(TENANT_SEEN, ()).timeout(LONG).await }).await;
         let Err(Exit::Panic(report)) = seen else { panic!("expected a panic, not {seen:?}") };
@@ -78,7 +76,7 @@ fn a_value_that_panics_when_it_is_decoded_is_a_panic_of_its_call() {
 #[test]
 fn a_value_that_cannot_be_encoded_or_decoded_is_an_error_of_its_call() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         for (value, why) in [(0, "its `Serialize` has returned an error"), (1, "bytes are left over")] {
             let call = UNWRITABLE.scope(Unwritable(value), async { pool.call(TENANT_SEEN, ()).timeout(LONG).await });
@@ -95,7 +93,7 @@ fn a_value_that_cannot_be_encoded_or_decoded_is_an_error_of_its_call() {
 #[test]
 fn a_function_whose_span_cannot_be_made_runs_in_none() {
     cordial_isolate::test_main(functions());
-    cordial::run(async {
+    run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
         let call = async { pool.call(TRACE_SEEN, ()).timeout(LONG).await };
         assert_eq!(TRACE.scope(BAD_TRACE.to_owned(), call).await, Ok(None));

@@ -5,15 +5,13 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
-use std::time::Duration;
 
 use cordial_isolate::Pool;
 
 use crate::bad_input::alone;
-use crate::functions::{functions, spinning};
+use crate::functions::{functions, graceful};
 use crate::recycling::assert_works_in_a_tree;
-
-const LONG: Duration = Duration::from_secs(30);
+use crate::waits::{LONG, run, until};
 
 /// What a waker does.
 #[derive(Clone, Copy)]
@@ -39,22 +37,16 @@ fn assert_stops_and_starts(does: Does) {
     if let Some(output) = alone(None) {
         return assert!(output.status.success(), "{output:?}");
     }
-    #[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
-    std::thread::spawn(|| {
-        std::thread::sleep(LONG);
-        std::process::exit(99);
-    });
-    cordial::run(async move {
-        let pool = Pool::builder().workers(1).start().unwrap();
-        let spin = spinning(&pool).await;
+    run(async move {
+        let pool = Pool::builder().workers(1).grace(LONG).start().unwrap();
+        let (call, opted_in) = graceful(&pool).await;
         let waker = Waker::from(Arc::new(OddWaker(pool.clone(), does)));
         {
             let mut stop = pin!(pool.stop());
             assert!(stop.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-            assert!(spin.timeout(LONG).await.is_err());
-            while !pool.statistics().workers.is_empty() {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            std::fs::remove_file(opted_in).unwrap();
+            assert_eq!(call.timeout(LONG).await, Ok("saved".to_owned()));
+            until("the end of the worker", || pool.statistics().workers.is_empty()).await;
         }
         pool.stop().await;
         assert_works_in_a_tree(&pool).await;
