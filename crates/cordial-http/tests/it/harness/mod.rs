@@ -62,14 +62,18 @@ where
     Task::spawn(async move { serve.into_future().await.map_err(Exit::from) }).timeout(Timeout::Infinity)
 }
 
+/// How long a test on the real scheduler may take before it fails. Long, because it only matters then.
+pub(crate) const LIMIT: Duration = Duration::from_secs(600);
+
 /// Runs a future on a runtime of its own with two workers.
 pub(crate) fn run_real<F>(future: F) -> F::Output
 where
     F: Future<Output: Send> + Send + 'static,
 {
     let runtime = cordial::Runtime::builder().workers(2).build().unwrap();
-    let output = runtime.block_on(future).unwrap();
-    assert!(runtime.shutdown(Duration::from_secs(60)).is_clean());
+    let output = runtime.block_on(async { tokio::time::timeout(LIMIT, future).await }).unwrap();
+    let output = output.unwrap_or_else(|_| panic!("the test hangs: it has not ended within {LIMIT:?}"));
+    assert!(runtime.shutdown(LIMIT).is_clean());
     output
 }
 
