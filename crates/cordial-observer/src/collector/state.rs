@@ -229,8 +229,10 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn the_cost_of_work_does_not_include_the_time_without_a_processor() {
-        let ((), timed) = Timed::new(|| std::thread::sleep(Duration::from_millis(20)));
-        assert!(timed.cost < Duration::from_millis(10), "{timed:?}");
+        // A virtual machine may count some time in which it had no processor.
+        let sleep = || Timed::new(|| std::thread::sleep(Duration::from_millis(20))).1.cost;
+        let costs = [(); 5].map(|()| sleep());
+        assert!(costs.iter().any(|cost| *cost < Duration::from_millis(10)), "{costs:?}");
     }
 
     #[test]

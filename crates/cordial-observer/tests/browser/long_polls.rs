@@ -22,13 +22,24 @@ fn a_spinning_task_shows_up_within_two_seconds() {
         page.go("#/polls").await;
         page.wait_text("main", "No poll lasts longer").await;
         page.value(WATCH).await;
+        let mut seen = Vec::new();
+        // On a busy machine, the thread of the observer may get no processor for a second, so one of several polls is enough.
+        loop {
+            program.tell("spin 6000");
+            page.wait("window.seen").await;
+            let shown = page.value("window.seen").await;
+            let [began_at, lasted, shown_at] = [0, 1, 2].map(|index| shown[index].as_u64().unwrap());
+            let late = shown_at.saturating_sub(began_at);
+            if lasted < SOON_MS && late < SOON_MS + CHROMIUM_MS {
+                break;
+            }
+            seen.push((lasted, late));
+            assert!(seen.len() < 5, "after how many ms the program sent each poll, and the page showed it: {seen:?}");
+            page.wait_text("main", "No poll lasts longer").await;
+            page.value("(delete window.seen, true)").await;
+        }
+        // Until it is critical.
         program.tell("spin 300000");
-        page.wait("window.seen").await;
-        let seen = page.value("window.seen").await;
-        let [began_at, lasted, shown_at] = [0, 1, 2].map(|index| seen[index].as_u64().unwrap());
-        assert!(lasted < SOON_MS, "the program sent it {lasted} ms after the poll began");
-        let late = shown_at.saturating_sub(began_at);
-        assert!(late < SOON_MS + CHROMIUM_MS, "the page showed it {late} ms after the poll began");
         page.wait_text(".poll .place", "program.rs:").await;
         page.wait_text("#problems.critical", "spinner").await;
         page.go("#/overview").await;

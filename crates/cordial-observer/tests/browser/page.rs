@@ -11,7 +11,7 @@ use crate::pool::run;
 use crate::program::Program;
 
 /// How long a test waits for what the page has to show. Generous, because the machine may be loaded.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 
 /// The time between two looks at the page while a test waits.
 pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(50);

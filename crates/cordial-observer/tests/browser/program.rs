@@ -124,6 +124,7 @@ fn example(name: &str) -> PathBuf {
 #[test]
 fn is_observed() {
     let Ok(options) = std::env::var(OPTIONS) else { return };
+    limit_time_of_process();
     let threads = options.split_whitespace().find_map(|option| option.strip_prefix("threads="));
     match threads.map(|threads| threads.parse().unwrap()) {
         Some(threads) => {
@@ -132,6 +133,15 @@ fn is_observed() {
         }
         None => cordial::run(observed(options)).unwrap().unwrap(),
     }
+}
+
+/// Ends the program if it hangs. Its test then finds the end of its output.
+#[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
+fn limit_time_of_process() {
+    std::thread::spawn(|| {
+        std::thread::sleep(Duration::from_secs(1200));
+        std::process::exit(99);
+    });
 }
 
 async fn observed(options: String) -> Result<(), Exit> {

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use axum::Router;
 use cordial_observer::{Observer, ServeError};
 
-use crate::harness::{Client, Program, wait_until};
+use crate::harness::{Client, LIMIT, Program, wait_until};
 
 #[test]
 fn an_address_in_use_is_an_error_that_says_so() {
@@ -63,7 +63,7 @@ fn the_router_works_below_a_prefix_of_another_server() {
         })
     });
     let serving = serving.unwrap().to_string();
-    let address: SocketAddr = receiver.recv().unwrap();
+    let address: SocketAddr = receiver.recv_timeout(LIMIT).unwrap();
     let client = Client { address, token };
     let page = client.request("GET", "/ops/observer", &[]);
     assert_eq!((page.status, page.header("location")), (303, "observer/"), "links are relative to the page");
@@ -140,6 +140,7 @@ fn a_unix_socket_is_for_the_user_of_the_program() {
     let token = observer.token().unwrap();
     let get = |headers: &str| {
         let mut stream = UnixStream::connect(&path).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
         write!(stream, "GET /api/tasks HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 
 use cordial::{Runtime, Task, TaskSupervisor};
 
-use crate::harness::Program;
+use crate::harness::{LIMIT, Program};
 
 const MANY: usize = 100_000;
 
@@ -21,7 +21,7 @@ fn a_hundred_thousand_children_are_paged() {
         std::future::pending::<()>().await;
     };
     runtime.block_on(async move { Task::start(start) }).unwrap();
-    let supervisor = receiver.recv().unwrap();
+    let supervisor = receiver.recv_timeout(LIMIT).unwrap();
     // The observer reads very many processes rarely: it has to see all of them the first time.
     let program = Program::of(runtime, |builder| builder);
     let client = &program.client;

@@ -1,6 +1,6 @@
 //! Where requests may come from, and the headers that keep a browser safe.
 
-use crate::harness::{Client, Program};
+use crate::harness::{Client, LIMIT, Program};
 
 #[test]
 fn the_host_is_an_address_or_a_known_name() {
@@ -135,7 +135,7 @@ fn a_client_cannot_send_commands_for_the_terminal_of_who_prints_the_audit_log() 
     // A byte that begins a command as ESC [ does, encoded as UTF-8, and the one that reverses the text after it.
     let origin = "Origin: http://\u{9b}31m\u{202e}";
     assert_eq!(program.client.post("/session", &[origin], "{}").status, 403);
-    let result = entries.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    let result = entries.recv_timeout(LIMIT).unwrap();
     let shown = r"refused: the request comes from http://\u{9b}31m\u{202e}, and not from this observer";
     assert_eq!(result, shown);
     assert_eq!(program.client.json("/api/audit")["rows"][0]["result"], shown);

@@ -18,11 +18,18 @@ const CASE: &str = "CORDIAL_OBSERVER_CASE";
 /// What a program prints when it is ready for signals.
 const READY: &str = "ready";
 
-/// How long a forked process may take. It has none of the threads that end a test.
-const FORK_LIMIT: Duration = Duration::from_secs(60);
+/// How long a program may take, and how long a forked process, which has none of the threads that end its program. Long, because these limits only
+/// matter if the process hangs.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(600);
+const FORK_LIMIT: Duration = Duration::from_secs(300);
 
+/// Returns whether this process is the program of a test, and if so, limits its time.
 fn is_program() -> bool {
-    std::env::var_os(CASE).is_some()
+    let is_program = std::env::var_os(CASE).is_some();
+    if is_program {
+        limit_time_of_process(PROGRAM_LIMIT);
+    }
+    is_program
 }
 
 /// Starts this binary as the program of the calling test, with pipes. libtest names the thread of a test like the test.
@@ -46,11 +53,12 @@ fn assert_success(program: Child) {
     assert!(stdout.contains("1 passed"), "{stdout}");
 }
 
-/// Ends a forked process that hangs.
+/// Ends this process if it hangs.
 #[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
-fn limit_time_of_forked_process() {
-    std::thread::spawn(|| {
-        std::thread::sleep(FORK_LIMIT);
+fn limit_time_of_process(limit: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(limit);
+        let _ = writeln!(std::io::stderr(), "this process of a test has not ended within {limit:?}");
         std::process::exit(99);
     });
 }
@@ -84,7 +92,7 @@ fn a_forked_process_gets_a_sentence_and_can_have_an_observer_of_its_own() {
     let Program { runtime, observer, client } = Program::new();
     match fork::fork().unwrap() {
         fork::Fork::Child => {
-            limit_time_of_forked_process();
+            limit_time_of_process(FORK_LIMIT);
             // The forked process must not go on with the test.
             let _exit = ExitWhenDropped;
             use_observers_in_forked_process(observer);
@@ -112,7 +120,7 @@ fn a_forked_process_keeps_neither_the_address_nor_the_clients_of_a_stopped_obser
     assert!(stream.read(&mut [0; 64]).unwrap() > 0);
     let child = match fork::fork().unwrap() {
         fork::Fork::Child => {
-            limit_time_of_forked_process();
+            limit_time_of_process(FORK_LIMIT);
             loop {
                 std::thread::park();
             }
@@ -206,7 +214,7 @@ fn an_observer_that_was_started_with_the_last_files_answers_when_there_are_more(
     wait_until("the first reading", || !observer.dump().contains(" 0 processes"));
     setrlimit(Resource::RLIMIT_NOFILE, enough, maximum).unwrap();
     let mut stream = UnixStream::connect(&path).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(FORK_LIMIT)).unwrap();
     stream.write_all(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
     assert!(stream.read(&mut [0; 64]).unwrap() > 0);
 }
@@ -236,7 +244,7 @@ fn a_forked_process_does_not_wait_for_a_line_that_its_parent_was_logging() {
         for _ in 0..40 {
             match fork::fork().unwrap() {
                 fork::Fork::Child => {
-                    limit_time_of_forked_process();
+                    limit_time_of_process(FORK_LIMIT);
                     let _exit = ExitWhenDropped;
                     tracing::warn!("a line of the forked process");
                     assert!(format!("{lines:?}").contains("LogLines"));

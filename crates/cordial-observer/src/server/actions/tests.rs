@@ -12,6 +12,9 @@ use super::restart;
 use crate::program_code::ProgramCode;
 use crate::view::ActionResult;
 
+/// How long the test waits before it fails.
+const LIMIT: Duration = Duration::from_secs(300);
+
 /// Starts a supervisor whose child ends only once it was asked to and `release` was notified. Returns the pid of each process that the child
 /// gets.
 fn start_slow_child(runtime: &Runtime, release: Arc<Notify>) -> mpsc::UnboundedReceiver<Pid> {
@@ -41,13 +44,13 @@ fn a_child_that_ends_after_the_limit_of_a_restart_is_started_again() {
     let mut pids = start_slow_child(&runtime, release.clone());
     let thread = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     thread.block_on(async {
-        let before = pids.recv().await.unwrap();
+        let before = timeout(LIMIT, pids.recv()).await.expect("the child starts").unwrap();
         let inspector = runtime.inspector();
         let late =
             restart(&Handle::current(), &ProgramCode::new(), &inspector, before, Duration::from_millis(50)).await;
         assert_eq!((late.outcome, late.left), (ActionResult::Ending, 1));
         release.notify_one();
-        let after = timeout(Duration::from_secs(60), pids.recv()).await.expect("it is started again").unwrap();
+        let after = timeout(LIMIT, pids.recv()).await.expect("it is started again").unwrap();
         assert_ne!(after, before);
     });
 }

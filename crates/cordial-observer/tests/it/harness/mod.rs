@@ -3,5 +3,5 @@
 mod client;
 mod program;
 
-pub(crate) use client::{Client, read_response};
-pub(crate) use program::{Program, wait_until};
+pub(crate) use client::{Client, LIMIT, read_response};
+pub(crate) use program::{Program, try_often, wait_for, wait_until};

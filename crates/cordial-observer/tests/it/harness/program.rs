@@ -61,11 +61,29 @@ impl Program {
     }
 }
 
-/// Waits until `is_so` returns true; fails after a minute.
-#[expect(clippy::disallowed_methods, reason = "the observer runs in real time")]
+/// Tries up to ten times, and fails with the results of all tries. For an answer that the observer makes after one or two seconds, whatever the program does
+/// then: on a busy machine, a thread of the program may get no processor for that long.
+pub(crate) fn try_often(mut attempt: impl FnMut() -> Result<(), String>) {
+    let mut failures = Vec::new();
+    while let Err(failure) = attempt() {
+        failures.push(failure);
+        assert!(failures.len() < 10, "{failures:#?}");
+    }
+}
+
+/// Waits until `is_so` returns true; fails after [`LIMIT`].
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    wait_for(what, || is_so().then_some(()));
+}
+
+/// Waits until there is a value, and returns it; fails after [`LIMIT`].
+#[expect(clippy::disallowed_methods, reason = "the observer runs in real time")]
+pub(crate) fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
-    while !is_so() {
+    loop {
+        if let Some(found) = find() {
+            return found;
+        }
         assert!(begun.elapsed() < LIMIT, "{what} did not come");
         std::thread::sleep(Duration::from_millis(20));
     }
