@@ -4,11 +4,16 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use cordial::Shutdown;
 use cordial_isolate::Pool;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 
-use crate::functions::{GRANDCHILD, LEAVE, Leaves, SPIN, functions};
+use crate::functions::{GRANDCHILD, LEAVE, Leaves, SPIN, UNENDED_OUT, assert_killed, functions};
 use crate::processes::until_gone;
 use crate::waits::{LONG, limit_time_of_process, until};
 
@@ -20,17 +25,64 @@ const WORKERS: usize = 2;
 /// How long a worker outlives its program, on a machine that has a processor for each of them.
 const PROMISED: Duration = Duration::from_secs(1);
 
+/// Whether the thread that emits a line of output blocks, and whether one does.
+static BLOCKS: AtomicBool = AtomicBool::new(false);
+static IS_BLOCKED: AtomicBool = AtomicBool::new(false);
+
+/// A subscriber that blocks the thread of a pool.
+struct Blocking;
+
+impl<S: Subscriber> Layer<S> for Blocking {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        while event.metadata().target() == "cordial_isolate::output" && BLOCKS.load(Ordering::SeqCst) {
+            IS_BLOCKED.store(true, Ordering::SeqCst);
+            std::thread::park();
+        }
+    }
+}
+
+/// Starts processes in each way in workers, and prints their ids.
+#[expect(clippy::print_stdout, reason = "the test reads it")]
+async fn start_processes(pool: &Pool) {
+    println!("id {}", pool.call(GRANDCHILD, ()).timeout(LONG).await.unwrap());
+    for how in [Leaves::Session, Leaves::Orphan, Leaves::Environment] {
+        println!("id {}", pool.call(LEAVE, how).timeout(LONG).await.unwrap());
+    }
+}
+
+/// Drops a pool whose thread is blocked, and ends this process at once.
+#[expect(clippy::print_stdout, reason = "the test reads it")]
+fn be_parent_that_drops_a_blocked_pool() {
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Blocking)).unwrap();
+    cordial::run(async {
+        let pool = Pool::builder().workers(WORKERS).start().unwrap();
+        start_processes(&pool).await;
+        until("all workers", || pool.statistics().workers.len() == WORKERS).await;
+        for worker in pool.statistics().workers {
+            println!("id {}", worker.os_pid);
+        }
+        println!("ready");
+        BLOCKS.store(true, Ordering::SeqCst);
+        let call = pool.call(UNENDED_OUT, "a line".to_owned());
+        until("the event of the line", || IS_BLOCKED.load(Ordering::SeqCst)).await;
+        assert_killed(call.shutdown(Shutdown::BrutalKill).await);
+        drop(pool);
+        std::process::exit(0);
+    })
+    .unwrap();
+}
+
 /// Runs a pool whose workers compute forever, and prints the ids of the workers and of what they have started.
 #[expect(clippy::print_stdout, reason = "the test reads it")]
 fn be_parent(how: &str) {
     let how = how.to_owned();
     limit_time_of_process();
+    if how == "drops" {
+        return be_parent_that_drops_a_blocked_pool();
+    }
     cordial::run(async move {
         let pool = Pool::builder().workers(WORKERS).start().unwrap();
-        println!("id {}", pool.call(GRANDCHILD, ()).timeout(LONG).await.unwrap());
-        for how in [Leaves::Session, Leaves::Orphan, Leaves::Environment] {
-            println!("id {}", pool.call(LEAVE, how).timeout(LONG).await.unwrap());
-        }
+        start_processes(&pool).await;
         let spins: Vec<_> = (0..WORKERS).map(|_| pool.call(SPIN, ())).collect();
         until("a call in each worker", || pool.statistics().running == WORKERS).await;
         for worker in pool.statistics().workers {
@@ -100,6 +152,18 @@ fn nothing_outlives_a_parent_that_returns() {
     }
     let (mut parent, ids) = start("returns");
     parent.wait().unwrap();
+    until_gone(&ids);
+}
+
+/// As on a busy machine, where the thread of the pool may get no core before the program ends.
+#[test]
+fn nothing_outlives_a_parent_that_returns_while_the_thread_of_its_pool_is_blocked() {
+    cordial_isolate::test_main(functions());
+    if let Ok(how) = std::env::var(PARENT) {
+        return be_parent(&how);
+    }
+    let (mut parent, ids) = start("drops");
+    assert!(parent.wait().unwrap().success());
     until_gone(&ids);
 }
 
