@@ -5,7 +5,7 @@ use std::panic::{PanicHookInfo, resume_unwind, set_hook, take_hook};
 use std::sync::{Mutex, PoisonError};
 
 use cordial::process::Panics;
-use cordial::{Exit, PanicReport, Runtime, Task};
+use cordial::{Exit, PanicReport, Runtime, Task, Timeout};
 
 use crate::harness::records::Records;
 use crate::harness::subprocess;
@@ -32,7 +32,7 @@ fn set_recording_hook(name: &'static str) {
 /// Runs a task that panics, and returns the report.
 fn crash() -> std::sync::Arc<PanicReport> {
     let task: Task<()> = Task::spawn(async { panic!("no luck") });
-    let Err(Exit::Panic(report)) = task.wait() else { panic!("expected a panic") };
+    let Err(Exit::Panic(report)) = task.timeout(Timeout::Infinity).wait() else { panic!("expected a panic") };
     assert_eq!(report.message(), "no luck");
     report
 }
@@ -115,7 +115,7 @@ fn panics_that_are_thrown_again_do_not_pile_up_hooks() {
     set_recording_hook("before");
     for _ in 0..100 {
         let task: Task<()> = Task::spawn(async { resume_unwind(Box::new("no luck")) });
-        let Err(Exit::Panic(report)) = task.wait() else { panic!("expected a panic") };
+        let Err(Exit::Panic(report)) = task.timeout(Timeout::Infinity).wait() else { panic!("expected a panic") };
         assert_eq!((report.message(), report.location().line()), ("no luck", 0));
     }
     assert_eq!(calls().len(), 0, "`resume_unwind` calls no hook");
@@ -154,7 +154,7 @@ fn the_event_of_a_panic_is_in_the_span_in_which_it_happened() {
         panic!("no luck")
     });
     drop(of_spawner);
-    task.wait().unwrap_err();
+    task.timeout(Timeout::Infinity).wait().unwrap_err();
     let crashes = records.of("crash");
     let spans: Vec<&str> = crashes[0].spans.iter().map(|(name, _)| *name).collect();
     assert_eq!(spans, ["import", "spawner"]);

@@ -55,8 +55,10 @@ fn each_sigusr1_prints_a_snapshot_and_the_process_ends_with_the_program() {
         let ended = cordial::run(async {
             process::set_label("root of the test");
             process::snapshot_on_sigusr1()?;
+            // Created before the report: from here on, a request does not end this process.
+            let requested = cordial::shutdown_requested();
             subprocess::report("ready");
-            cordial::shutdown_requested().await;
+            requested.await;
             Ok::<(), Exit>(())
         });
         return ended.unwrap().unwrap();

@@ -7,6 +7,7 @@
 //!   subscribers, `threads` reads the threads of the process, `other_user` starts a subprocess as a
 //!   user who has no other threads.
 //! - `block_on` awaits a future where thread-locals may be gone.
+//! - `limited` starts runtimes with threads, for tests on the real clock. It ends the program if a test hangs.
 
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
@@ -14,6 +15,7 @@ pub(crate) mod block_on;
 pub(crate) mod children;
 pub(crate) mod events;
 pub(crate) mod exit_kind;
+pub(crate) mod limited;
 #[cfg(target_os = "linux")]
 pub(crate) mod other_user;
 pub(crate) mod probe;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use cordial::process::{self, Inspector};
-use cordial::{Backoff, Retry, Runtime, Task, TaskSet, TaskSupervisor, Timeout, testing};
+use cordial::{Backoff, Retry, Runtime, Task, TaskSet, TaskSupervisor, Timeout, process, testing};
 use tokio::time::sleep;
+
+use crate::harness::limited;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -103,15 +104,9 @@ fn a_task_set_is_shown_from_its_first_task_on_with_its_numbers() {
     });
 }
 
-fn until(inspector: &Inspector, holds: impl Fn(&Inspector) -> bool) {
-    while !holds(inspector) {
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn streams_and_sets_of_a_runtime_that_is_stuck_are_read_by_another_thread() {
-    let runtime = Runtime::builder().workers(1).max_threads(1).build().unwrap();
+    let runtime = limited::start(Runtime::builder().workers(1).max_threads(1));
     let inspector = runtime.inspector();
     let (release, released) = std::sync::mpsc::channel::<()>();
     let released = std::sync::Mutex::new(released);
@@ -131,12 +126,16 @@ fn streams_and_sets_of_a_runtime_that_is_stuck_are_read_by_another_thread() {
                 own
             })
         });
-        until(&inspector, |inspector| inspector.long_polls().len() == 1 && inspector.streams().len() == 1);
+        limited::wait_until("the stream is shown", || {
+            inspector.long_polls().len() == 1 && inspector.streams().len() == 1
+        });
         let (streams, sets) = (inspector.streams(), inspector.task_sets());
         assert_eq!((streams[0].running, sets[0].running, streams[0].consumer), (1, 1, sets[0].owner));
         drop(release);
         blocked.join().unwrap().unwrap()
     });
     assert!(owner.is_some());
-    until(&inspector, |inspector| inspector.streams().is_empty() && inspector.task_sets().is_empty());
+    limited::wait_until("the stream and the set have ended", || {
+        inspector.streams().is_empty() && inspector.task_sets().is_empty()
+    });
 }

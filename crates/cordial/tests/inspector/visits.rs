@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use cordial::process::{self, Activity, Inspector};
-use cordial::{Pid, Runtime, Task, testing};
+use cordial::{Pid, Task, testing};
 use tokio::task::yield_now;
+
+use crate::harness::limited;
 
 /// Pending once, and woken by its own poll. Unlike `yield_now` of tokio, which may leave the wake-up to tokio.
 async fn wake_itself() {
@@ -59,6 +61,7 @@ fn all_processes_are_visited_in_the_order_of_their_pids_from_any_one_on() {
 
 #[test]
 fn a_visit_says_whether_a_process_waits_is_queued_or_wakes_itself() {
+    let _watch = limited::watch();
     testing::run(async {
         let inspector = process::inspector();
         let waits = Task::spawn(std::future::pending::<()>());
@@ -104,7 +107,7 @@ fn the_next_process_of_a_slot_begins_without_self_wakes() {
 
 #[test]
 fn an_inspector_outlives_its_runtime() {
-    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let runtime = limited::runtime(1);
     let inspector = runtime.inspector();
     let number = inspector.runtime_number();
     assert!(!inspector.is_shut_down());
@@ -114,9 +117,7 @@ fn an_inspector_outlives_its_runtime() {
     assert!(inspector.is_shut_down());
     assert_eq!(pids(&inspector, None), []);
     assert!(inspector.info(pid).is_none());
-    while inspector.threads().iter().any(|thread| thread.pid.is_some()) {
-        std::thread::yield_now();
-    }
+    limited::wait_until("no thread is in a poll", || inspector.threads().iter().all(|thread| thread.pid.is_none()));
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn a_pid_is_read_as_it_is_printed() {
     reason = "the inspector looks from outside of the runtime, while another thread keeps it busy"
 )]
 fn the_number_of_ended_processes_never_decreases() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     let inspector = runtime.inspector();
     let is_done = Arc::new(AtomicBool::new(false));
     let done = is_done.clone();

@@ -5,9 +5,10 @@ use std::sync::{Mutex, mpsc};
 
 use cordial::process::ProcessState;
 use cordial::server::{Context, Handle, Server, ServerBuilder, ServerRef};
-use cordial::{Exit, Restart, Runtime, Shutdown, Strategy, Supervisor, Task, Timeout, process};
+use cordial::{ChildSpec, Exit, Restart, Shutdown, Strategy, Supervisor, Task, Timeout, process};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::harness::limited;
 use crate::work::SECOND;
 
 /// A server. The destructor of its first state blocks.
@@ -73,9 +74,14 @@ impl Setup {
 }
 
 fn on_two_workers(test: impl Future<Output = ()> + Send + 'static) {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     runtime.block_on(test).unwrap();
     assert!(runtime.shutdown(60 * SECOND).abandoned.is_empty());
+}
+
+/// The server as a child that is not killed when it stops, so that no slow machine makes it seem stuck.
+fn graceful(server: &ServerRef<Blocks>) -> ChildSpec {
+    server.child_spec().shutdown(Shutdown::Infinity)
 }
 
 #[test]
@@ -86,10 +92,12 @@ fn a_process_that_was_abandoned_is_not_handed_over_to_a_supervisor() {
         server.cast(Wait(events.0.clone())).await.unwrap();
         assert_eq!(events.1.recv().await, Some("the handler"));
         let stuck = server.pid();
-        process::inspector().stop(stuck, Shutdown::BrutalKill).await;
-        assert_eq!(process::info(stuck).unwrap().state, ProcessState::Abandoned);
+        // Again if it got no thread for its destructor within a second: then it is not stuck yet.
+        while process::info(stuck).unwrap().state != ProcessState::Abandoned {
+            process::inspector().stop(stuck, Shutdown::BrutalKill).await;
+        }
         assert_eq!(events.1.recv().await, Some("the destructor"));
-        let tree = Supervisor::builder(Strategy::OneForOne).child(server.child_spec()).start().await.unwrap();
+        let tree = Supervisor::builder(Strategy::OneForOne).child(graceful(&server)).start().await.unwrap();
         assert_ne!(server.pid(), stuck);
         assert_eq!(server.call(Ping).timeout(Timeout::Infinity).await, Ok(true));
         let ended = process::monitor(stuck);
@@ -110,7 +118,7 @@ fn a_call_in_hand_of_a_process_that_was_abandoned_gets_the_exit_of_that_process(
         assert_eq!(events.1.recv().await, Some("the handler"));
         assert_eq!(server.stop().await.abandoned.len(), 1);
         assert_eq!(events.1.recv().await, Some("the destructor"));
-        let tree = Supervisor::builder(Strategy::OneForOne).child(server.child_spec()).start().await.unwrap();
+        let tree = Supervisor::builder(Strategy::OneForOne).child(graceful(&server)).start().await.unwrap();
         let exit = server.call(Crash).timeout(Timeout::Infinity).await.unwrap_err();
         assert!(matches!(exit, Exit::Panic(_)), "{exit}");
         release.send(()).unwrap();

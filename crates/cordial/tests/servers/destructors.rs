@@ -6,10 +6,11 @@ use std::future::{Ready, pending, ready};
 use std::time::Duration;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
-use cordial::{Exit, Restart, Runtime, Task, Timeout, process, testing};
+use cordial::{Exit, Restart, Task, Timeout, process, testing};
 use futures::poll;
 
 use crate::harness::children::Log;
+use crate::harness::limited;
 use crate::work::{SECOND, Say, With, Worker};
 
 /// Panics when it is dropped.
@@ -197,7 +198,7 @@ fn a_reply_to_a_cast_whose_destructor_panics_does_not_end_the_server() {
 #[test]
 fn a_long_chain_of_answers_that_hold_calls_is_dropped_without_a_deep_stack() {
     const LENGTH: usize = 50_000;
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     let chain = async {
         let server = ServerRef::builder(|| Plain).mailbox(LENGTH + 1).start();
         let mut inner: Option<Box<dyn Any + Send>> = None;

@@ -6,10 +6,11 @@ use std::task::{Context as TaskContext, Wake, Waker};
 
 use cordial::process::Exits;
 use cordial::server::{Context, ServerRef};
-use cordial::{Exit, Runtime, Task, process, testing};
+use cordial::{Exit, Task, process, testing};
 use futures::StreamExt;
 
 use crate::harness::children::{Log, settle};
+use crate::harness::limited;
 use crate::work::{Say, With, Worker};
 
 /// Lets the server start a task that is linked to it and panics.
@@ -102,7 +103,7 @@ impl Wake for HoldUp {
 
 #[test]
 fn a_request_to_shut_down_is_no_message_while_its_delivery_takes_long() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     let logged = runtime.block_on(async {
         let log = Log::default();
         let server = Worker::builder(&log).trap_exits().start();

@@ -4,7 +4,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
-use cordial::{Exit, Runtime, Task, Timeout, testing};
+use cordial::{Exit, Task, Timeout, testing};
 use futures::future::{join, join_all};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::harness::children::Log;
+use crate::harness::limited;
 use crate::work::{SECOND, Say, Slow, Worker};
 
 /// Awaits a call that exceeds its limit. Returns how long that took.
@@ -121,7 +122,7 @@ impl Handle<Gate> for Waits {
 /// Needs the real clock, which goes on while the limit is armed.
 #[test]
 fn a_limit_that_has_passed_before_it_is_armed_is_not_lost() {
-    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let runtime = limited::runtime(1);
     let ended = runtime.run(async {
         let server = ServerRef::start(|| Waits);
         for _ in 0..100 {
@@ -159,7 +160,7 @@ fn a_thousand_calls_wake_their_process_once_for_their_limits() {
 /// On the real clock, limits of a second or more are taken from a clock that is not exact.
 #[test]
 fn a_limit_of_a_second_does_not_pass_early_on_the_real_clock() {
-    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let runtime = limited::runtime(1);
     let ended = runtime.run(async {
         let server = ServerRef::start(|| Waits);
         for _ in 0..100 {

@@ -18,6 +18,8 @@ use cordial::server::{Context, Handle, Server, ServerRef, TryCastError};
 use cordial::{Exit, Refusal, Restart, Task, Timeout, testing};
 use fastrand::Rng;
 
+use crate::harness::limited;
+
 /// The number of seeds of a usual run.
 const SEEDS: u64 = 500;
 
@@ -178,6 +180,7 @@ async fn run(seed: u64) {
 fn random_messages_crashes_stops_and_callers_that_give_up() {
     let seeds = std::env::var("CORDIAL_MODEL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS);
     for seed in 0..seeds {
+        let _watch = limited::watch();
         testing::run_seeded(seed, run(seed));
     }
 }

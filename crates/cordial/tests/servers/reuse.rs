@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
-use cordial::{ChildSpec, Exit, Inherited, Runtime, Task, Timeout, testing};
+use cordial::{ChildSpec, Exit, Inherited, Task, Timeout, testing};
 use futures::FutureExt as _;
 use futures::future::join;
 
 use crate::harness::children::Log;
+use crate::harness::limited;
 use crate::work::{Crash, SECOND, Say, Slow, SlowReply, Worker};
 
 /// Answers with what it gets. It has a number, which its messages name.
@@ -66,7 +67,7 @@ fn calls_that_follow_each_other_get_their_own_answers() {
 /// The answer comes from another thread, which may still hold the call when the next one begins.
 #[test]
 fn calls_that_follow_each_other_get_their_own_answers_on_several_threads() {
-    let runtime = Runtime::builder().workers(4).build().unwrap();
+    let runtime = limited::runtime(4);
     let ran = runtime.run(async {
         let callers: Vec<_> = (0..8).map(|_| Task::spawn(mixed_calls(100))).collect();
         for caller in callers {

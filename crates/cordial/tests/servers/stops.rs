@@ -5,13 +5,13 @@ use std::sync::mpsc;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
 use cordial::{
-    Backoff, ChildSpec, Exit, Pid, Restart, Runtime, Shutdown, Strategy, Supervisor, Task, TaskSupervisor, process,
-    testing,
+    Backoff, ChildSpec, Exit, Pid, Restart, Shutdown, Strategy, Supervisor, Task, TaskSupervisor, process, testing,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::harness::children::{Log, settle};
+use crate::harness::limited;
 use crate::work::{Crash, SECOND, Say, Slow, With, Worker, is_stopped};
 
 #[test]
@@ -195,7 +195,7 @@ async fn abandoned() -> (ServerRef<Worker>, Pid, mpsc::Sender<()>) {
 
 #[test]
 fn the_late_end_of_an_abandoned_process_does_not_answer_the_messages_of_the_next_one() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     let test = async {
         let (server, stuck, release) = abandoned().await;
         let child = server.child_spec().shutdown(Shutdown::Infinity);
@@ -226,7 +226,7 @@ fn the_late_end_of_an_abandoned_process_does_not_answer_the_messages_of_the_next
 
 #[test]
 fn the_late_end_of_an_abandoned_process_does_not_close_the_mailbox_of_a_server_that_waits_for_its_restart() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     let test = async {
         let (server, stuck, release) = abandoned().await;
         let child =

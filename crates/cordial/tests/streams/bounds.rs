@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use cordial::{Exit, Pid, Runtime, Task, Timeout, process, testing};
+use cordial::{Exit, Pid, Task, Timeout, process, testing};
 use futures::stream::{self, FusedStream};
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use tokio::time::{Instant, sleep};
 
 use crate::harness::exit_kind::error;
+use crate::harness::limited;
 use crate::harness::seeds::for_each_seed;
 
 const MS: Duration = Duration::from_millis(1);
@@ -66,7 +67,7 @@ async fn max_held(length: u32, n: usize, max_ahead: Option<usize>) -> (usize, us
             results.value()
         }
     };
-    let stream = Task::async_stream(items, work).max_concurrency(n);
+    let stream = Task::async_stream(items, work).max_concurrency(n).timeout(Timeout::Infinity);
     let n_results = match max_ahead {
         Some(max_ahead) => stream.max_ahead(max_ahead).map(drop).count().await,
         None => stream.unordered().map(drop).count().await,
@@ -89,7 +90,7 @@ fn memory_is_bounded_by_concurrency_and_max_ahead_for_any_length() {
 
 #[test]
 fn memory_is_bounded_on_the_real_scheduler_too() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     let (inputs, results) = runtime.block_on(max_held(20_000, 8, Some(8))).unwrap();
     assert!(inputs <= 8 && results <= 16, "{inputs} inputs and {results} results");
 }
@@ -157,7 +158,7 @@ fn a_blocking_source_is_pulled_at_most_once_between_two_ready_results() {
 /// While an endless source blocks the consumer, started items and unrelated tasks run.
 #[test]
 fn a_blocking_source_stops_neither_items_nor_other_tasks() {
-    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let runtime = limited::runtime(1);
     let (tx, rx) = mpsc::channel::<&str>();
     let items = (0..).inspect(move |n| {
         // The source waits for another task before it yields the second and the third item, on the only worker.
@@ -178,14 +179,15 @@ fn a_blocking_source_stops_neither_items_nor_other_tasks() {
                 n
             }
         };
-        Task::async_stream(items, work).max_concurrency(2).take(5).collect::<Vec<_>>().await
+        let stream = Task::async_stream(items, work).max_concurrency(2).timeout(Timeout::Infinity);
+        stream.take(5).collect::<Vec<_>>().await
     });
     assert_eq!(results.unwrap(), [0, 1, 2, 3, 4].map(Ok));
 }
 
 #[test]
 fn items_run_in_parallel_while_the_consumer_is_busy() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     let done = runtime.block_on(async {
         let (tx, rx) = mpsc::channel::<Pid>();
         // The stream would deliver a ready result before it starts further items. So no item finishes before all four
@@ -199,7 +201,7 @@ fn items_run_in_parallel_while_the_consumer_is_busy() {
                 n
             }
         };
-        let mut stream = Task::async_stream(0..4, work).max_concurrency(4);
+        let mut stream = Task::async_stream(0..4, work).max_concurrency(4).timeout(Timeout::Infinity);
         assert_eq!(stream.next().await, Some(Ok(0)));
         // `recv` blocks this process. The items finish nevertheless, each in a process of its own.
         let mut pids: Vec<Pid> = (0..4).map(|_| rx.recv().unwrap()).collect();

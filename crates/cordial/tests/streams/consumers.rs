@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cordial::process;
-use cordial::{Backoff, Exit, Pid, Retry, Runtime, Task, TaskSupervisor};
+use cordial::{Backoff, Exit, Pid, Retry, Runtime, Task, TaskSupervisor, Timeout};
 use futures::{FutureExt, StreamExt};
 use tokio::time::sleep;
 
+use crate::harness::limited;
 use crate::harness::probe::Probe;
 use crate::harness::seeds::{SECOND, for_each_seed};
 
@@ -106,13 +107,13 @@ fn a_forgotten_stream_starts_nothing_more_and_its_items_run_until_their_timeout(
 /// The items belong to the runtime that polled the stream first.
 #[test]
 fn a_stream_consumed_on_two_runtimes_keeps_its_items_on_the_first() {
-    let [first, second] = [(); 2].map(|()| Runtime::builder().workers(1).build().unwrap());
+    let [first, second] = [(); 2].map(|()| limited::runtime(1));
     let work = |n: u32| async move {
         tokio::task::yield_now().await;
         (n, process::current().unwrap())
     };
     let started = first.block_on(async move {
-        let mut stream = Task::async_stream(0..6, work).max_concurrency(2);
+        let mut stream = Task::async_stream(0..6, work).max_concurrency(2).timeout(Timeout::Infinity);
         let own = process::current().unwrap();
         (stream.next().await.unwrap().unwrap(), own, stream)
     });
@@ -163,7 +164,8 @@ fn an_unused_value_is_dropped_outside_of_its_process() {
 /// A woken consumer is queued behind the ready tasks of its worker, but not behind those that become ready later.
 #[test]
 fn a_consumer_among_a_thousand_ready_tasks_is_polled_soon() {
-    let runtime = Runtime::builder().workers(1).build().unwrap();
+    // No stand-in polls the other tasks while the only worker is held up.
+    let runtime = limited::start(Runtime::builder().workers(1).max_threads(1).stall_after(3600 * SECOND));
     let per_task = runtime.block_on(async {
         let n_polls = Arc::new(AtomicUsize::new(0));
         let others: Vec<_> = (0..1000)

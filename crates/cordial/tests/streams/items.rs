@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cordial::{Exit, Runtime, StreamTimeout, Task, Timeout, process, testing};
+use cordial::{Exit, StreamTimeout, Task, Timeout, process, testing};
 use futures::StreamExt;
 use tokio::time::{Instant, sleep};
 
+use crate::harness::limited;
 use crate::harness::probe::Probe;
 use crate::harness::seeds::for_each_seed;
 
@@ -133,7 +134,7 @@ fn of_items_that_time_out_at_the_same_moment_the_first_ends_the_stream() {
             check(5 * MS).await;
         }
     };
-    Runtime::builder().workers(2).build().unwrap().block_on(on_threads).unwrap();
+    limited::runtime(2).block_on(on_threads).unwrap();
 }
 
 #[test]
@@ -158,6 +159,7 @@ fn a_hanging_item_limits_how_far_other_items_run_ahead() {
 // T-163, T-189, T-200
 #[test]
 fn a_dropped_stream_ends_nested_streams_before_time_advances() {
+    let _watch = limited::watch();
     testing::run(async {
         let n_alive = Arc::new(());
         let alive = n_alive.clone();
@@ -402,12 +404,12 @@ fn slots_are_refilled_while_the_consumer_is_slow() {
 fn the_default_concurrency_is_the_number_of_workers() {
     /// Returns how many items start if none ends.
     async fn n_started() -> usize {
-        let mut stream = Task::async_stream(0..20, |_| std::future::pending::<()>());
+        let mut stream = Task::async_stream(0..20, |_| std::future::pending::<()>()).timeout(Timeout::Infinity);
         let progress = stream.progress();
         assert!(tokio::time::timeout(MS, stream.next()).await.is_err());
         progress.started()
     }
-    let runtime = Runtime::builder().workers(3).build().unwrap();
+    let runtime = limited::runtime(3);
     // The default depends on the runtime that polls the stream.
     assert_eq!(runtime.block_on(n_started()), Ok(3));
     assert_eq!(testing::run(n_started()), 4, "a simulation has a default of its own");

@@ -3,10 +3,11 @@
 use std::future::pending;
 use std::time::Duration;
 
-use cordial::{Backoff, Exit, Retry, Runtime, StreamTimeout, Task};
+use cordial::{Backoff, Exit, Retry, StreamTimeout, Task};
 use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep};
 
+use crate::harness::limited;
 use crate::harness::probe::Probe;
 use crate::harness::seeds::{SECOND, for_each_seed};
 
@@ -70,7 +71,7 @@ fn a_timeout_that_ends_an_ordered_stream_follows_all_earlier_items() {
 /// one poll.
 #[test]
 fn retries_of_items_that_cannot_start_do_not_keep_the_consumer_in_one_poll() {
-    let gone = Runtime::builder().workers(1).build().unwrap();
+    let gone = limited::runtime(1);
     let stream = gone.block_on(async {
         let mut stream = Task::async_stream(0.., |_: u32| pending::<()>()).max_concurrency(1);
         stream = stream.retry(Retry::times(usize::MAX));
@@ -78,7 +79,7 @@ fn retries_of_items_that_cannot_start_do_not_keep_the_consumer_in_one_poll() {
         stream
     });
     let mut stream = stream.unwrap();
-    assert!(gone.shutdown(SECOND).is_clean());
+    assert!(gone.shutdown(60 * SECOND).is_clean());
     for _ in 0..10 {
         assert!(stream.next().now_or_never().is_none());
     }
@@ -86,7 +87,8 @@ fn retries_of_items_that_cannot_start_do_not_keep_the_consumer_in_one_poll() {
 
 #[test]
 fn an_ordered_stream_with_end_stream_has_no_holes() {
-    async fn check() {
+    /// `shortest` is the least number of results.
+    async fn check(shortest: usize) {
         // Item 2 ends at the moment at which items 1 and 3 to 5 time out.
         let work = |n: u32| async move {
             match n {
@@ -102,10 +104,13 @@ fn an_ordered_stream_with_end_stream_has_no_holes() {
         let results = stream.on_timeout(StreamTimeout::EndStream).zip_input_on_exit().collect().await;
         let indexes: Vec<usize> =
             results.iter().map(|result| result.as_ref().map_or_else(|e| e.index, |n| *n as usize)).collect();
-        assert_eq!(indexes, [0, 1], "the first item that timed out is the last result: {results:?}");
-        assert!(results[0].is_ok() && results[1].is_err(), "{results:?}");
+        assert!((shortest..=2).contains(&results.len()), "{results:?}");
+        let (last, before) = results.split_last().unwrap();
+        assert!(last.is_err() && before.iter().all(Result::is_ok), "{results:?}");
+        assert_eq!(indexes, [0, 1][..results.len()], "the first item that timed out is the last result: {results:?}");
     }
-    for_each_seed(check);
-    let runtime = Runtime::builder().workers(2).build().unwrap();
-    (0..50).for_each(|_| runtime.block_on(check()).unwrap());
+    for_each_seed(|| check(2));
+    let runtime = limited::runtime(2);
+    // On a busy machine, item 0 may time out too, because it gets no thread in time.
+    (0..50).for_each(|_| runtime.block_on(check(1)).unwrap());
 }

@@ -4,11 +4,14 @@ use std::future::pending;
 use std::pin::Pin;
 use std::sync::mpsc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use cordial::process;
-use cordial::{Exit, Pid, Runtime, StreamTimeout, Task, Timeout};
+use cordial::{Exit, Pid, StreamTimeout, Task, Timeout};
 use futures::Stream;
+use tokio::time::Instant;
 
+use crate::harness::limited;
 use crate::harness::seeds::for_each_seed;
 
 /// A source of three items with any size hint.
@@ -78,13 +81,16 @@ fn an_item_that_ends_while_the_source_is_polled_is_delivered() {
                     std::thread::yield_now();
                 }
                 // The process has exited. Gives its worker time to deliver the result.
-                (0..100).for_each(|_| std::thread::yield_now());
+                let begun = Instant::now();
+                while begun.elapsed() < Duration::from_micros(100) {
+                    std::thread::yield_now();
+                }
             }
             Poll::Pending
         }
     }
 
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     for _ in 0..50 {
         let (tx, rx) = mpsc::channel();
         let first = runtime.block_on(async move {

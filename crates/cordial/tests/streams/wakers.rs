@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use cordial::{Runtime, Task};
+use cordial::{Task, Timeout};
 use futures::StreamExt;
 use tokio::time::sleep;
 
 use crate::abandoned::Stuck;
+use crate::harness::limited;
 use crate::harness::seeds::for_each_seed;
 
 const MS: Duration = Duration::from_millis(1);
@@ -95,10 +96,10 @@ fn a_waker_that_panics_when_it_is_dropped_does_not_end_the_stream() {
 
 #[test]
 fn a_dropped_stream_drops_the_waker_even_if_an_item_is_stuck() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     let (stuck, blocked) = Stuck::new();
     let n_holders = runtime.block_on(async move {
-        let mut stream = Task::async_stream([()], move |()| stuck.attempt());
+        let mut stream = Task::async_stream([()], move |()| stuck.attempt()).timeout(Timeout::Infinity);
         let waker = Arc::new(CountdownWaker(AtomicUsize::new(99)));
         assert!(stream.poll_next_unpin(&mut Context::from_waker(&Waker::from(waker.clone()))).is_pending());
         let _stuck = blocked.recv().unwrap();

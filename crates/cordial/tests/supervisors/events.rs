@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use cordial::process::{InactiveState, SupervisorKind};
 use cordial::{
-    ChildSpec, Exit, Restart, Runtime, Shutdown, Strategy, Supervisor, SupervisorBuilder, TaskSupervisor, process,
-    testing,
+    ChildSpec, Exit, Restart, Shutdown, Strategy, Supervisor, SupervisorBuilder, TaskSupervisor, process, testing,
 };
 use tracing::Level;
 
 use crate::harness::children::{Log, crash, has_given_up, pid, settle};
 use crate::harness::events;
+use crate::harness::limited;
 use crate::harness::seeds::SECOND;
 use crate::harness::subprocess;
 
 #[test]
 fn a_snapshot_shows_the_tree() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     let (tree, tasks) = runtime
         .block_on(async {
             let tasks = TaskSupervisor::builder().label("tasks").max_children(10).start();

@@ -3,11 +3,12 @@
 use std::future::pending;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
-use cordial::{Backoff, ChildSpec, Exit, Pid, Runtime, StartError, Strategy, Supervisor, Task, TaskSupervisor};
+use cordial::{Backoff, ChildSpec, Exit, Pid, StartError, Strategy, Supervisor, Task, TaskSupervisor};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::harness::children::{Log, crash, pid, settle};
+use crate::harness::limited;
 use crate::harness::probe::Probe;
 use crate::harness::seeds::{SECOND, for_each_seed};
 
@@ -179,7 +180,7 @@ async fn request(spawner: oneshot::Sender<oneshot::Sender<Pid>>) -> Pid {
 /// child of another supervisor.
 #[test]
 fn the_children_of_a_task_supervisor_that_was_handed_over_belong_to_the_run_of_their_new_parent() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     let ran = runtime.run(async {
         let emails = TaskSupervisor::start();
         let (before, spawner) = start_spawner(&emails);
@@ -216,7 +217,7 @@ fn what_a_server_that_was_handed_over_spawns_belongs_to_the_run_of_its_new_paren
             Task::start(pending::<()>())
         }
     }
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     let ran = runtime.run(async {
         let server = ServerRef::start(|| Spawner);
         server.call(Spawn).await.unwrap();

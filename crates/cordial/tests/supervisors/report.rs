@@ -5,9 +5,11 @@ use std::future::pending;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use cordial::{ChildSpec, Pid, Restart, Runtime, Shutdown, StopReport, TaskSupervisor, process, shutdown_requested};
+use cordial::process::Activity;
+use cordial::{ChildSpec, Pid, Restart, Shutdown, StopReport, TaskSupervisor, process, shutdown_requested};
 
 use crate::harness::children::{exits_late, one_for_one, settle};
+use crate::harness::limited;
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 fn labels(stopped: &[process::Stopped]) -> Vec<&str> {
@@ -70,9 +72,9 @@ fn stuck(id: &'static str, entered: mpsc::Sender<()>, released: mpsc::Receiver<(
     })
 }
 
-#[test]
-fn the_shutdown_of_a_runtime_reports_a_stuck_leaf_as_abandoned_and_its_supervisors_as_killed() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+/// Shuts down a runtime in which the child of a nested supervisor is stuck.
+fn shutdown_with_stuck_leaf() -> StopReport {
+    let runtime = limited::runtime(2);
     let (entered, is_entered) = mpsc::channel();
     let (release, released) = mpsc::channel();
     let leaf = std::sync::Mutex::new(Some(stuck("leaf", entered, released)));
@@ -84,16 +86,29 @@ fn the_shutdown_of_a_runtime_reports_a_stuck_leaf_as_abandoned_and_its_superviso
     started.unwrap().unwrap();
     is_entered.recv().unwrap();
     let report = runtime.shutdown(Duration::from_millis(1));
-    assert_each_listed_once(&report);
+    drop(release);
+    report
+}
+
+#[test]
+fn the_shutdown_of_a_runtime_reports_a_stuck_leaf_as_abandoned_and_its_supervisors_as_killed() {
+    let mut report = shutdown_with_stuck_leaf();
+    for _ in 0..10 {
+        assert_each_listed_once(&report);
+        // Again if the machine has held up a supervisor in a poll for so long that it seemed stuck, too.
+        if report.abandoned.len() == 1 {
+            break;
+        }
+        report = shutdown_with_stuck_leaf();
+    }
     assert_eq!(labels(&report.abandoned), ["leaf"], "{report}");
     assert_eq!(labels(&report.killed), ["nested", "top"], "{report}");
-    drop(release);
 }
 
 /// An abandoned child stays in the table of the supervisor until it exits. The stop lasted until the grace time of the other child was over.
 #[test]
 fn a_stop_ends_with_its_last_child_although_another_one_was_abandoned() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     let (entered, is_entered) = mpsc::channel();
     let (release, released) = mpsc::channel();
     let report = runtime.block_on(async move {
@@ -113,23 +128,37 @@ fn a_stop_ends_with_its_last_child_although_another_one_was_abandoned() {
     assert_eq!((report.killed.len(), labels(&report.abandoned)), (0, vec!["stuck"]), "{report}");
 }
 
-#[test]
-fn the_shutdown_of_a_runtime_reports_processes_that_supervisors_killed_before_its_timeout() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+/// Shuts down a runtime with two supervisors. Each has a child that it kills after a millisecond; the first also has a child that it
+/// waits for until `limit` has passed.
+fn shutdown_with_killed_children(limit: Duration) -> StopReport {
+    let runtime = limited::runtime(2);
     let started = runtime.block_on(async {
         let slow = |id| ChildSpec::task(id, || exits_late(600 * SECOND)).shutdown(600 * SECOND);
         let quick = |id| ChildSpec::task(id, || exits_late(600 * SECOND)).shutdown(Duration::from_millis(1));
         one_for_one().label("first").child(slow("slow")).child(quick("in the middle")).unlinked().start().await?;
         one_for_one().label("second").child(quick("before")).unlinked().start().await?;
-        while process::snapshot().processes.iter().filter(|process| process.polls > 0).count() < 6 {
+        // All but the root have been polled, so the children have opted in to graceful shutdown.
+        let waits = |process: &&process::ProcessInfo| process.polls > 0 && process.activity == Activity::Waiting;
+        while process::snapshot().processes.iter().filter(waits).count() < 5 {
             tokio::task::yield_now().await;
         }
         Ok::<_, cordial::StartError>(())
     });
     started.unwrap().unwrap();
-    // Long enough for the second supervisor to end, on a busy machine too. The first one uses all of it.
-    let report = runtime.shutdown(3 * SECOND);
-    assert_each_listed_once(&report);
+    runtime.shutdown(limit)
+}
+
+#[test]
+fn the_shutdown_of_a_runtime_reports_processes_that_supervisors_killed_before_its_timeout() {
+    let mut report = StopReport::default();
+    // Again with more time if the machine was too busy for the second supervisor to end, or if a process seemed stuck.
+    for seconds in [1, 4, 16, 64] {
+        report = shutdown_with_killed_children(seconds * SECOND);
+        assert_each_listed_once(&report);
+        if report.abandoned.is_empty() && !labels(&report.killed).contains(&"second") {
+            break;
+        }
+    }
     assert_eq!(labels(&report.killed), ["before", "first", "in the middle", "slow"], "{report}");
     assert!(report.abandoned.is_empty(), "{report}");
 }

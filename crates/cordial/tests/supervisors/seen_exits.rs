@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cordial::{
-    Backoff, ChildSpec, ChildState, DeleteError, Exit, NotFound, Restart, Runtime, StartError, Strategy, Supervisor,
-    process,
+    Backoff, ChildSpec, ChildState, DeleteError, Exit, NotFound, Restart, StartError, Strategy, Supervisor, process,
 };
 use tokio::time::sleep;
 
 use crate::harness::children::{Log, end, info, one_for_one, pid, settle, state};
+use crate::harness::limited;
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 const MS: Duration = Duration::from_millis(1);
@@ -77,7 +77,7 @@ fn a_child_whose_exit_was_seen_is_not_running() {
 
 #[test]
 fn an_exit_is_seen_before_it_is_handled_on_threads() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     runtime
         .block_on(async {
             let tree = one_for_one().start().await.unwrap();

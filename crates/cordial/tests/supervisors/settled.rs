@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cordial::{
-    Backoff, ChildInfo, ChildSpec, ChildState, Exit, Pid, Restart, Runtime, StartError, Strategy, Supervisor,
-    TaskSupervisor,
+    Backoff, ChildInfo, ChildSpec, ChildState, Exit, Pid, Restart, StartError, Strategy, Supervisor, TaskSupervisor,
 };
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use crate::harness::children::{end, info, numbers, pid, state};
+use crate::harness::limited;
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 const MS: Duration = Duration::from_millis(1);
@@ -87,7 +87,7 @@ fn after_an_exit_that_was_seen_the_children_are_shown_as_restarted() {
         }
     }
     for_each_seed(check);
-    Runtime::builder().workers(2).build().unwrap().block_on(check()).unwrap();
+    limited::runtime(2).block_on(check()).unwrap();
 }
 
 // V-063, V-064
@@ -115,7 +115,7 @@ fn after_an_exit_that_was_seen_the_restarted_children_of_a_task_supervisor_are_c
         assert_eq!(numbers(tasks.count_children().await), [0; 4]);
     }
     for_each_seed(check);
-    Runtime::builder().workers(2).build().unwrap().block_on(check()).unwrap();
+    limited::runtime(2).block_on(check()).unwrap();
 }
 
 // V-020, V-039, V-084

@@ -9,14 +9,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cordial::{
-    AutoShutdown, Backoff, ChildSpec, Exit, Refusal, Restart, Runtime, Shutdown, StartError, Strategy, Supervisor,
-    Task, TaskSupervisor, Timeout, process,
+    AutoShutdown, Backoff, ChildSpec, Exit, Refusal, Restart, Shutdown, StartError, Strategy, Supervisor, Task,
+    TaskSupervisor, Timeout, process,
 };
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use crate::harness::children::{Log, LogGuard, exits_late, has_given_up, settle};
 use crate::harness::exit_kind::{ExitKind, error};
+use crate::harness::limited;
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 const FULL: StartError = StartError::Refused(Refusal::SupervisorFull);
@@ -402,7 +403,7 @@ fn an_init_child_that_fails_exits_with_its_error() {
 
 #[test]
 fn after_a_shutdown_of_the_runtime_every_start_is_refused() {
-    let runtime = cordial::Runtime::builder().workers(1).build().unwrap();
+    let runtime = limited::runtime(1);
     let tasks = runtime.block_on(async { TaskSupervisor::builder().unlinked().start() }).unwrap();
     runtime.shutdown(SECOND);
     assert!(matches!(tasks.start_child(async {}), Err(StartError::Refused(_))));
@@ -413,9 +414,11 @@ fn after_a_shutdown_of_the_runtime_every_start_is_refused() {
 #[test]
 fn many_threads_can_start_children_while_the_supervisor_stops() {
     const N: usize = 25_000;
-    let runtime = cordial::Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     for stops_early in [false, true] {
-        let tasks = runtime.block_on(async { TaskSupervisor::builder().unlinked().start() }).unwrap();
+        // The default grace time of 5 s may be too short for so many children on a slow machine.
+        let start = async { TaskSupervisor::builder().unlinked().shutdown(Shutdown::Infinity).start() };
+        let tasks = runtime.block_on(start).unwrap();
         let n_started: usize = std::thread::scope(|scope| {
             let start = || (0..N).filter(|_| tasks.start_child(pending::<()>()).is_ok()).count();
             let starters: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
@@ -466,7 +469,7 @@ fn a_cancelled_restart_does_not_restart_another_child_early() {
 
 #[test]
 fn children_started_while_their_supervisor_restarts_belong_to_it() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     runtime
         .block_on(async {
             let tasks = TaskSupervisor::builder().label("tasks").start();

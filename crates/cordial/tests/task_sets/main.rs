@@ -1,14 +1,19 @@
 //! Sets of tasks.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "../harness/mod.rs"]
+mod harness;
+
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cordial::{Exit, Refusal, Runtime, Shutdown, Task, TaskSet, process, testing};
+use cordial::{Exit, Refusal, Shutdown, Task, TaskSet, process, testing};
 use futures::StreamExt;
 use tokio::time::{Instant, sleep};
+
+use crate::harness::limited;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -72,7 +77,7 @@ fn at_most_max_concurrency_tasks_run_at_once() {
 
 #[test]
 fn tasks_that_wait_run_in_the_order_of_their_spawns_on_several_workers() {
-    let runtime = Runtime::builder().workers(4).build().unwrap();
+    let runtime = limited::runtime(4);
     for _ in 0..50 {
         let order = runtime.block_on(async {
             let order = Arc::new(Mutex::new(Vec::new()));
@@ -220,7 +225,7 @@ fn the_failure_of_a_task_is_not_seen_by_a_process_that_has_to_end() {
 
 #[test]
 fn a_spawn_that_the_runtime_refuses_is_a_result() {
-    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let runtime = limited::runtime(1);
     let set = runtime.block_on(async {
         let mut set = TaskSet::new();
         set.spawn(async { 1 });
@@ -277,7 +282,7 @@ fn a_set_that_is_given_up_does_not_end_its_owner_over_a_link() {
 /// Drops sets of 1000 tasks, of which one runs and the others wait for their turn. `change` is called before the drop. Checks that no other
 /// task has begun.
 fn check_drop_of_waiting_tasks(change: fn(TaskSet<()>) -> TaskSet<()>) {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = limited::runtime(2);
     for _ in 0..50 {
         let n_begun = runtime.block_on(async move {
             let begun = Arc::new(AtomicUsize::new(0));
