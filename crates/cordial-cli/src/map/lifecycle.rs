@@ -37,6 +37,12 @@ use crate::text::{build_error, io_error};
 /// How long to wait for the threads that run commands after all commands were killed.
 const LAUNCHER_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long nothing has to be printed, while no command runs, until the reader of the output counts as one that has stopped reading.
+const STALL_TIME: Duration = Duration::from_secs(1);
+
+/// How long it may take to announce the stop. Meanwhile, no other signal is received.
+const ANNOUNCEMENT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Runs the command, and returns the exit status of the program.
 pub(crate) fn run(options: MapOptions) -> ExitCode {
     // Before the first child process: `Config::new` may start one, such as the `ssh` that asks a host for its number of processors.
@@ -202,10 +208,10 @@ async fn announce_stop(grace: Duration, is_quiet: bool) {
         stderr.write_all(line.as_bytes()).await?;
         stderr.flush().await
     };
-    let _: Result<io::Result<()>, _> = time::timeout(LAST_OUTPUT_TIMEOUT, write).await;
+    let _: Result<io::Result<()>, _> = time::timeout(ANNOUNCEMENT_TIMEOUT, write).await;
 }
 
-/// Waits until no command runs on this machine, and nothing has been printed for `LAST_OUTPUT_TIMEOUT`. Then the reader of the output has
+/// Waits until no command runs on this machine, and nothing has been printed for `STALL_TIME`. Then the reader of the output has
 /// stopped reading, or the server of the fleet does not answer.
 async fn output_stalled(groups: &GroupTable, printed: &AtomicU64) {
     let mut before = None;
@@ -215,6 +221,6 @@ async fn output_stalled(groups: &GroupTable, printed: &AtomicU64) {
             return;
         }
         before = now;
-        time::sleep(LAST_OUTPUT_TIMEOUT).await;
+        time::sleep(STALL_TIME).await;
     }
 }

@@ -44,8 +44,8 @@ use crate::text::shell_quote::Quoting;
 use crate::text::{display, io_error};
 
 /// How long it may take to write the last output of a run that a signal has stopped, or a message that is printed beside the run. The
-/// reader may have stopped reading.
-pub(super) const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
+/// reader may have stopped reading. On a busy machine, a thread of this program may get no processor for a second or two.
+pub(super) const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How many results beyond the concurrency may wait for the result of an earlier item. `Budget` limits their memory.
 const MAX_RESULTS_AHEAD: usize = 4096;

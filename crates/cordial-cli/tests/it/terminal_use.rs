@@ -4,6 +4,10 @@
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{TestDir, cordial, finish, skip, wait_until};
 use crate::terminal::Session;
@@ -111,6 +115,28 @@ fn ctrl_z_has_no_effect_where_no_shell_could_continue_the_run() {
         session.wait_for("done");
         assert_eq!(session.end().0, 0);
     }
+}
+
+/// A regression test: a run that noticed Ctrl-Z only after a command had got the terminal stayed suspended. Here the signal comes so late.
+#[test]
+fn ctrl_z_that_is_noticed_late_has_no_effect_where_no_shell_could_continue_the_run() {
+    let dir = TestDir::new();
+    let command = "echo $PPID > DIR/pid.new; mv DIR/pid.new DIR/pid; echo a\"\"sk; read x; echo got $x";
+    let mut session = Session::start(&format!("cordial map --tty '{}' ::: 1", command.replace("DIR", dir.text())));
+    session.wait_for("ask");
+    let cordial: i32 = fs::read_to_string(dir.path("pid")).unwrap().trim().parse().unwrap();
+    wait_until("the command has the terminal", || {
+        let stat = fs::read_to_string(format!("/proc/{cordial}/stat")).unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        // The process group of the program, and the one in the foreground.
+        fields[2] != fields[5]
+    });
+    kill_process(Pid::from_raw(cordial).unwrap(), Signal::TSTP).unwrap();
+    // Nothing shows that the signal was handled. A run that would suspend itself has done so by then.
+    thread::sleep(Duration::from_millis(300));
+    session.type_in(b"answer\n");
+    session.wait_for("got answer");
+    assert_eq!(session.end().0, 0);
 }
 
 #[test]

@@ -10,9 +10,9 @@ use rustix::io::Errno;
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The number of attempts, which take about half a second together. A lock that another run holds may be free a moment later: if a run
+/// The number of attempts, which take about two seconds together. A lock that another run holds may be free a moment later: if a run
 /// is killed while it starts a command, the forked child holds the lock of that run until the child calls `exec`.
-const TRIES: u32 = 50;
+const TRIES: u32 = 200;
 
 /// Locks a file or a directory. The lock ends when `file` and each copy of its descriptor, such as that of a forked child, are closed.
 /// Returns false if another run holds the lock. Returns true without a lock where files cannot be locked, as on some network file

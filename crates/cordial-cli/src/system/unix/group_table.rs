@@ -3,7 +3,7 @@
 //! A group that was just started is not in the table yet. `kill_all` does not miss it: the table
 //! remembers the kill, and `add` kills the group. Ctrl-Z would miss it, because this process is
 //! suspended too, before it can add the group. Therefore a thread takes a `StartPermit` before it
-//! starts a group and holds it until the group is in the table, and suspending waits, for a second
+//! starts a group and holds it until the group is in the table, and suspending waits, for three seconds
 //! at most, until there are no permits.
 //!
 //! Until a new child has left the process group of `cordial`, Ctrl-Z stops the child as well. Its
@@ -17,7 +17,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use nix::unistd::getpgrp;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
+use rustix::termios::tcgetpgrp;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, RwLockReadGuard};
 use tokio::time;
 
@@ -25,8 +27,8 @@ use super::{orphans, pre_exec};
 
 /// How often, and at which interval, `pause_starts` continues children that were stopped while they
 /// were started. The wait is bounded, because a start may take long if its program is on a file
-/// system that does not respond.
-const STOPPED_CHILD_CHECKS: u32 = 20;
+/// system that does not respond. A thread that starts a group may get no processor for a second.
+const STOPPED_CHILD_CHECKS: u32 = 60;
 const STOPPED_CHILD_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The table. Clones share it.
@@ -37,7 +39,7 @@ pub(crate) struct GroupTable {
     starts: Arc<RwLock<()>>,
 }
 
-/// Suspending the groups in the table waits, for a second at most, until this value is dropped.
+/// Suspending the groups in the table waits, for three seconds at most, until this value is dropped.
 #[derive(Debug)]
 #[must_use = "without it, suspending would miss the group that is being started"]
 pub(super) struct StartPermit<'a>(#[expect(dead_code, reason = "dropping it is its purpose")] RwLockReadGuard<'a, ()>);
@@ -74,7 +76,7 @@ impl GroupTable {
     }
 
     /// Waits until no group is being started, and prevents further starts. Returns `None` if a start takes longer than about
-    /// a second.
+    /// three seconds.
     ///
     /// # Cancel safety
     ///
@@ -154,6 +156,17 @@ impl GroupTable {
     pub(crate) fn kill_all(&self) {
         self.lock().is_killed = true;
         self.signal(Signal::KILL);
+    }
+
+    /// Returns whether the group of this program, or a running group, is in the foreground of the terminal.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "a shell is assumed to continue this program"))]
+    pub(super) fn is_in_foreground(&self) -> bool {
+        let Ok(terminal) = File::open("/dev/tty") else { return false };
+        // A group gives the terminal back before it is removed. While the table is locked, none is removed.
+        let groups = self.lock();
+        let foreground = tcgetpgrp(&terminal).ok();
+        foreground
+            .is_some_and(|group| Pid::from_raw(getpgrp().as_raw()) == Some(group) || groups.running.contains(&group))
     }
 
     /// Returns whether no group is running.

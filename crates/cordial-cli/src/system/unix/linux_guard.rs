@@ -41,10 +41,14 @@ const GUARDED_RUN_VARIABLE: &str = "CORDIAL_GUARDED";
 /// The time between two reads of the pipe. A pipe holds 16384 messages: more than can be written in this time.
 const READ_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// How often, and at which interval, the guard searches for groups that were started without a message. A child that
-/// was between `fork` and `exec` when `cordial` was killed is recognizable only a moment later.
-const SEARCHES: u32 = 10;
-const SEARCH_INTERVAL: Duration = Duration::from_millis(40);
+/// The first pause between two searches for groups that were started without a message. Each pause is twice as long as the one before, and
+/// all last about three seconds. A child that was between `fork` and `exec` when `cordial` was killed is recognizable only after the `exec`.
+/// On a busy machine, it may get no processor for a second or two before.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+const PAUSES: u32 = 7;
+
+/// The time between two searches for a guard that Ctrl-Z has stopped before its `exec`.
+const STOPPED_GUARD_INTERVAL: Duration = Duration::from_millis(40);
 
 /// The address space that has to be free for allocations. An allocation that fails would abort the program.
 const ROOM_FOR_START: usize = 8 << 20;
@@ -68,7 +72,7 @@ pub(crate) fn start_guard(run_name: &str) -> io::Result<(File, Child)> {
         let (sender, spawned) = mpsc::channel();
         thread::Builder::new().spawn_scoped(scope, move || sender.send(command.spawn()))?;
         loop {
-            match spawned.recv_timeout(SEARCH_INTERVAL) {
+            match spawned.recv_timeout(STOPPED_GUARD_INTERVAL) {
                 Ok(spawned) => return spawned,
                 // `spawn` returns after the `exec` of the child, and Ctrl-Z may have stopped the child before that.
                 Err(RecvTimeoutError::Timeout) => pre_exec::continue_stopped_children(|_| false),
@@ -89,9 +93,10 @@ pub(crate) fn run_guard() -> ExitCode {
         let _ = kill_process_group(*group, Signal::KILL);
     }
     if !is_over && !run_name.is_empty() {
-        for _ in 0..SEARCHES {
+        kill_unannounced_groups(&run_name);
+        for n in 0..PAUSES {
+            thread::sleep(FIRST_PAUSE * 2_u32.pow(n));
             kill_unannounced_groups(&run_name);
-            thread::sleep(SEARCH_INTERVAL);
         }
     }
     ExitCode::SUCCESS

@@ -218,7 +218,7 @@ impl JobControl {
                 () = receive(&mut self.suspend) => true,
                 _ = self.resume.recv() => false,
             };
-            if is_suspend && !can_be_continued() {
+            if is_suspend && !can_be_continued(groups) {
                 // A command that has the terminal was suspended.
                 groups.signal(RawSignal::CONT);
                 continue;
