@@ -115,7 +115,15 @@ fn commands_inherit_our_environment_and_get_four_variables() {
 #[test]
 #[cfg(target_os = "linux")]
 fn only_threads_that_start_commands_accept_sigchld() {
-    // The command prints the blocked signals of each thread of its parent.
+    // A thread that has just started does not accept the signal yet, and one that ends has no mask. On a busy machine, either may last.
+    let mut texts = (0..5).map(|_| masks_of_threads());
+    assert!(texts.any(|text| are_as_expected(&text)), "{}", masks_of_threads());
+}
+
+/// Returns the name and the blocked signals of each thread of a run, one line each.
+#[cfg(target_os = "linux")]
+fn masks_of_threads() -> String {
+    // The command prints those of its parent.
     let script = r#"for task in /proc/$PPID/task/*; do echo "$(cat $task/comm) $(grep SigBlk $task/status)"; done"#;
     let result = finish(
         cordial()
@@ -126,14 +134,22 @@ fn only_threads_that_start_commands_accept_sigchld() {
             .spawn()
             .unwrap(),
     );
-    let text = String::from_utf8(result.stdout).unwrap();
+    String::from_utf8(result.stdout).unwrap()
+}
+
+/// Returns whether those threads that start commands accept SIGCHLD, and all others block it.
+#[cfg(target_os = "linux")]
+fn are_as_expected(text: &str) -> bool {
     let child = 1 << (Signal::CHILD.as_raw() - 1);
     let (mut n_blocked, mut n_open) = (0, 0);
     for line in text.lines() {
-        let mask = u64::from_str_radix(line.rsplit(char::is_whitespace).next().unwrap(), 16).unwrap();
+        let mask = line.rsplit(char::is_whitespace).next().and_then(|mask| u64::from_str_radix(mask, 16).ok());
+        let Some(mask) = mask else { return false };
         let is_blocked = mask & child != 0;
-        assert_eq!(is_blocked, !line.starts_with("cordial-launch "), "{line}");
+        if is_blocked == line.starts_with("cordial-launch ") {
+            return false;
+        }
         *(if is_blocked { &mut n_blocked } else { &mut n_open }) += 1;
     }
-    assert!(n_blocked > 3 && n_open > 0, "{text}");
+    n_blocked > 3 && n_open > 0
 }

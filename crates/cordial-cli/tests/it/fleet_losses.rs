@@ -18,12 +18,21 @@ const LOST_SLOTS: usize = 8;
 /// How many items the command sends ahead. A killed submitter has not recorded them, so a resumed one sends them again.
 const SENT_AHEAD: usize = 64;
 
-/// Logs the run of an item, and prints to both streams. Every seventh item fails in its first attempt.
-const SCRIPT: &str = r#"echo "$1 $CORDIAL_ATTEMPT" >> "$2"; seq "$1"; echo "error $1" >&2; sleep 0.02; [ $(($1 % 7)) -ne 3 ] || [ "$CORDIAL_ATTEMPT" -ne 1 ]"#;
+/// Logs the run of an item, and prints to both streams. Every seventh item fails in its first attempt. On the fleet, `$3` is a directory: the
+/// first six items wait for each other, so that each of three workers with two slots runs two of them; those after `$4` wait until the
+/// list was resumed, and those after `$5` until a worker was frozen.
+const SCRIPT: &str = concat!(
+    r#"[ -z "$3" ] || { echo >> "$3/running"; until [ "$(wc -l < "$3/running")" -ge 6 ]; do sleep 0.02; done; "#,
+    r#"[ "$1" -le "$4" ] || until [ -e "$3/is-resumed" ]; do sleep 0.02; done; "#,
+    r#"[ "$1" -le "$5" ] || until [ -e "$3/is-frozen" ]; do sleep 0.02; done; }; "#,
+    r#"echo "$1 $CORDIAL_ATTEMPT" >> "$2"; seq "$1"; echo "error $1" >&2; sleep 0.02; "#,
+    r#"[ $(($1 % 7)) -ne 3 ] || [ "$CORDIAL_ATTEMPT" -ne 1 ]"#,
+);
 
 /// The state that all runs of the list share.
 struct List<'a> {
     fleet: &'a Fleet,
+    n: u32,
     items: &'a str,
 }
 
@@ -37,7 +46,11 @@ impl List<'_> {
         let records =
             ["--joblog", &self.path(&format!("{name}.log")), "--results", &self.path(&format!("{name}.results"))];
         let command = ["--retries", "2", "sh", "-c", SCRIPT, "sh", "{}", &self.path(&format!("{name}.ran"))];
-        records.into_iter().chain(command).map(str::to_owned).collect()
+        let waits = match name {
+            "fleet" => [self.path("."), (self.n / 2).to_string(), (self.n / 6 * 5).to_string()],
+            _ => [(); 3].map(|()| String::new()),
+        };
+        records.into_iter().chain(command).map(str::to_owned).chain(waits).collect()
     }
 
     /// Starts the list with these options, with its output in a file.
@@ -107,7 +120,7 @@ fn a_list_outlives_two_workers_and_its_submitter_with_the_results_of_one_machine
     let n: u32 = std::env::var("CORDIAL_FLEET_ITEMS").map_or(ITEMS, |number| number.parse().unwrap());
     let [killed, frozen, _] = ["killed", "frozen", "last"].map(|name| fleet.worker(name));
     let items = numbers(n);
-    let list = List { fleet: &fleet, items: &items };
+    let list = List { fleet: &fleet, n, items: &items };
     // While the fleet waits for a lease, this machine has time.
     let here = list.start("local", "local", &[]);
     let n_items = n as usize;
@@ -121,9 +134,11 @@ fn a_list_outlives_two_workers_and_its_submitter_with_the_results_of_one_machine
     let n_before = list.recorded().len();
     let n_waiting = list.n_waiting_for_their_second_attempt();
     let resumed = list.send("second", &["--resume"]);
+    fs::write(list.path("is-resumed"), "").unwrap();
     list.wait_recorded(n_before + n_items / 10);
     list.wait_recorded_by("frozen");
     fleet.signal(frozen, "STOP");
+    fs::write(list.path("is-frozen"), "").unwrap();
     let resumed = resumed.finish();
     assert_eq!(resumed.status, 0, "{}", resumed.stderr);
     let here = here.finish();

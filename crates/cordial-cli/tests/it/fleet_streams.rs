@@ -4,10 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use crate::fleet::{Fleet, WatchedRun, numbers, server_program};
+use crate::fleet::{Fleet, WatchedRun, echo_when_let_go, numbers, server_program};
 use crate::free_port::free_port;
 use crate::harness::{run, temporary_directory, wait_until};
+
+/// How long a server may take to answer.
+const ANSWER_LIMIT: Option<Duration> = Some(Duration::from_secs(60));
 
 /// A server of a cluster. Killed when it is dropped.
 struct Server {
@@ -54,6 +58,7 @@ fn three_servers() -> Option<(Fleet, Vec<Server>)> {
     for monitor in monitors {
         wait_until("the servers have a leader", || {
             let Ok(mut server) = TcpStream::connect(("127.0.0.1", monitor)) else { return false };
+            server.set_read_timeout(ANSWER_LIMIT).unwrap();
             let mut answer = String::new();
             let asked = server.write_all(b"GET /healthz HTTP/1.0\r\n\r\n");
             asked.and_then(|()| server.read_to_string(&mut answer)).is_ok() && answer.starts_with("HTTP/1.0 200")
@@ -67,8 +72,9 @@ fn three_servers() -> Option<(Fleet, Vec<Server>)> {
 fn a_run_whose_stream_is_away_while_its_servers_answer_says_so_and_goes_on() {
     let Some((mut fleet, mut servers)) = three_servers() else { return };
     fleet.worker("first");
+    let go = fleet.dir.path().join("go");
     let items = numbers(400);
-    let mut map = WatchedRun::start(&fleet, &[], "sleep 0.01; echo {}", &items);
+    let mut map = WatchedRun::start(&fleet, &[], &echo_when_let_go(fleet.dir.path()), &items);
     let first = map.next_line();
     // The stream has one replica.
     let keeper = servers.iter_mut().find(|server| server.keeps("cordial-jobs-build")).unwrap();
@@ -85,6 +91,7 @@ fn a_run_whose_stream_is_away_while_its_servers_answer_says_so_and_goes_on() {
     assert_eq!(next(), missing);
     keeper.restart();
     assert_eq!(next(), "cordial: the stream of the commands can be used again; the commands continue\n");
+    std::fs::write(go, "").unwrap();
     let (status, rest, _) = map.finish();
     assert_eq!((status, first + &rest), (0, items));
 }
@@ -92,6 +99,7 @@ fn a_run_whose_stream_is_away_while_its_servers_answer_says_so_and_goes_on() {
 /// Sends a request about a stream, as an operator does.
 fn operate(url: &str, request: &str, body: &str) {
     let mut server = TcpStream::connect(url.trim_start_matches("nats://")).unwrap();
+    server.set_read_timeout(ANSWER_LIMIT).unwrap();
     let published = format!("PUB $JS.API.STREAM.{request} answer {}\r\n{body}\r\n", body.len());
     server.write_all(format!("CONNECT {{\"verbose\":false}}\r\nSUB answer 1\r\n{published}").as_bytes()).unwrap();
     let mut lines = BufReader::new(server).lines().map(|line| line.expect("the server answers"));
@@ -115,10 +123,13 @@ fn a_run_whose_stream_is_deleted_names_each_item_that_was_lost_and_runs_the_othe
     for retries in ["0", "1"] {
         let Some(mut fleet) = Fleet::start() else { return };
         fleet.worker("first");
+        let go = fleet.dir.path().join("go");
         let items = numbers(100);
-        let mut map = WatchedRun::start(&fleet, &["--retries", retries], "sleep 0.05; echo {}", &items);
+        let script = echo_when_let_go(fleet.dir.path());
+        let mut map = WatchedRun::start(&fleet, &["--retries", retries], &script, &items);
         let first = map.next_line();
         operate(&fleet.url, "DELETE.cordial-jobs-build", "");
+        std::fs::write(go, "").unwrap();
         let (status, rest, stderr) = map.finish();
         let output = first + &rest;
         let lost =

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Seek, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// A run with its expected output.
@@ -35,9 +37,16 @@ impl RunOutput {
     }
 }
 
+/// Called before a test starts its first program.
+pub(crate) fn prepare_for_programs() {
+    reset_ignored_signals();
+    #[cfg(target_os = "linux")]
+    crate::time_limit::limit_programs();
+}
+
 /// Makes the programs that tests start handle signals as they do by default, if the parent of the tests ignores some, as `nohup` or the `&`
 /// of a script does. They would inherit that.
-pub(crate) fn reset_ignored_signals() {
+fn reset_ignored_signals() {
     static RESET: Once = Once::new();
     RESET.call_once(|| {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -65,7 +74,7 @@ pub(crate) fn reset_ignored_signals() {
 
 /// Returns a command that starts the binary.
 pub(crate) fn cordial() -> Command {
-    reset_ignored_signals();
+    prepare_for_programs();
     Command::new(env!("CARGO_BIN_EXE_cordial"))
 }
 
@@ -89,7 +98,7 @@ pub(crate) fn start(args: &[&str]) -> Child {
 
 /// Runs a shell script in which `$0` is the binary.
 pub(crate) fn shell(script: &str) -> RunOutput {
-    reset_ignored_signals();
+    prepare_for_programs();
     let mut command = Command::new("sh");
     command.args(["-c", script, env!("CARGO_BIN_EXE_cordial")]).stdin(Stdio::null());
     finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
@@ -202,7 +211,7 @@ pub(crate) struct TestDir {
 
 impl TestDir {
     pub(crate) fn new() -> Self {
-        reset_ignored_signals();
+        prepare_for_programs();
         TestDir { directory: temporary_directory() }
     }
 
@@ -218,9 +227,13 @@ impl TestDir {
         File::create(self.path(name)).unwrap();
     }
 
-    /// Writes to an existing file, such as a named pipe.
+    /// Writes to a named pipe, when a program opens it for reading.
     pub(crate) fn write(&self, name: &str, text: &str) {
-        File::options().write(true).open(self.path(name)).unwrap().write_all(text.as_bytes()).unwrap();
+        let mut options = File::options();
+        options.write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        wait_until(&format!("a program reads {name}"), || {
+            options.open(self.path(name)).is_ok_and(|mut pipe| pipe.write_all(text.as_bytes()).is_ok())
+        });
     }
 
     pub(crate) fn wait_for(&self, name: &str) {

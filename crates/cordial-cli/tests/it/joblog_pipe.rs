@@ -7,7 +7,9 @@ fn a_pipe_for_the_joblog_that_its_reader_has_closed_ends_the_run() {
     let dir = TestDir::new();
     let path = dir.path("log");
     let path = path.to_str().unwrap();
-    let script = r#"mkfifo "$1"; head -n 1 < "$1" > /dev/null & "$0" map -c1 --joblog "$1" 'sleep 0.1; echo' ::: 1 2 3 4 5 6 7 8 9"#;
+    // The first item ends when the reader has closed the pipe.
+    let script = r#"mkfifo "$1"; { head -n 1 < "$1" > /dev/null; : > "$1.closed"; } &
+                    "$0" map -c1 --joblog "$1" 'until [ -e $1.closed ]; do sleep 0.01; done; echo' ::: 1 2 3 4 5 6 7 8 9"#;
     let result = shell(&script.replace("$1", path));
     assert_eq!(result.status, 255);
     let expected = format!(

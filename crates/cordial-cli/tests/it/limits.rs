@@ -12,12 +12,14 @@ fn a_timeout_kills_an_item_and_its_children_and_the_others_continue() {
     // Only the item named `slow` waits forever.
     let script = format!(r#"echo before $1; [ $1 != slow ] || {{ {}; }}"#, TestDir::PARENT_AND_CHILD);
     // Long enough that the script has written its pids even on a slow machine, and longer than the default timeout of the library.
-    let result =
-        run(&["map", "-c", "1", "--timeout", "6s", "--", "sh", "-c", &script, "sh", "{}", dir.text()], b"a\nslow\nb\n");
+    let result = run(
+        &["map", "-c", "1", "--timeout", "10s", "--", "sh", "-c", &script, "sh", "{}", dir.text()],
+        b"a\nslow\nb\n",
+    );
     assert_eq!(String::from_utf8(result.stdout).unwrap(), "before a\nbefore slow\nbefore b\n");
     assert!(result.stderr.starts_with("cordial: item 2 \"slow\" failed: sh -c "), "{}", result.stderr);
     assert!(
-        result.stderr.contains(": took longer than 6s (--timeout) and was stopped\ncordial: 1 of 3 items failed\n"),
+        result.stderr.contains(": took longer than 10s (--timeout) and was stopped\ncordial: 1 of 3 items failed\n"),
         "{}",
         result.stderr
     );
@@ -42,9 +44,9 @@ fn a_command_has_the_grace_period_to_exit() {
         // A shell runs a trap only after its foreground child has exited.
         let script = "trap 'echo terminated; exit 0' TERM; while :; do sleep 0.01; done";
         // Long enough that the shell has set its trap even on a slow machine.
-        let result = run(&["map", "--timeout", "4s", "--grace", grace, "--", "sh", "-c", script, "sh"], b"a\n");
+        let result = run(&["map", "--timeout", "10s", "--grace", grace, "--", "sh", "-c", script, "sh"], b"a\n");
         assert_eq!((result.status, String::from_utf8(result.stdout).unwrap().as_str()), (1, stdout), "{grace}");
-        assert!(result.stderr.contains("took longer than 4s (--timeout) and was stopped"), "{}", result.stderr);
+        assert!(result.stderr.contains("took longer than 10s (--timeout) and was stopped"), "{}", result.stderr);
     });
 }
 

@@ -44,4 +44,5 @@ mod ssh_servers;
 mod stop;
 mod terminal;
 mod terminal_use;
+mod time_limit;
 mod usage;

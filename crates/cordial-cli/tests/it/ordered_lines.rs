@@ -90,7 +90,7 @@ fn a_full_disk_fails_only_the_items_whose_lines_are_held() {
     // The first item waits until the second is asked to end, or has ended because its output was closed.
     let dir = TestDir::new();
     let result = shell(&format!(
-        r#"trap '' XFSZ; ulimit -f 400; seq 3 | "$0" map -k --lb -c3 --shell 'echo {{}}; trap "touch {0}/2; exit 1" TERM; while [ {{}} = 1 ] && [ ! -e {0}/2 ]; do sleep 0.01; done; [ {{}} != 2 ] || yes | head -c 1000000; [ {{}} != 2 ] || touch {0}/2; echo {{}}' | tail -n 2"#,
+        r#"trap '' XFSZ; ulimit -f 400; seq 3 | "$0" map -k --lb -c3 --grace 1h --shell 'echo {{}}; trap "touch {0}/2; exit 1" TERM; while [ {{}} = 1 ] && [ ! -e {0}/2 ]; do sleep 0.01; done; [ {{}} != 2 ] || yes | head -c 1000000; [ {{}} != 2 ] || touch {0}/2; echo {{}}' | tail -n 2"#,
         dir.text()
     ));
     assert_eq!((result.status, result.stdout.as_slice()), (0, &b"3\n3\n"[..]));

@@ -4,12 +4,12 @@
 use std::process::{Command, Stdio};
 
 use crate::fleet::Fleet;
-use crate::harness::{finish, skip};
+use crate::harness::{finish, prepare_for_programs, skip};
 
-/// A line that starts daemons, and one that waits until no zombie is left, or for 10 seconds.
+/// A line that starts daemons, and one that waits until no zombie is left, or for a minute.
 const SCRIPT: &str = r#"
 case $1 in
-    last) for try in $(seq 100); do
+    last) for try in $(seq 600); do
               zombies=$(grep -l '^State:.Z' /proc/[0-9]*/status 2>&- | wc -l)
               [ "$zombies" -gt 0 ] || break
               sleep 0.1
@@ -21,6 +21,7 @@ esac
 
 /// Returns a command that starts a program as process 1 of a container, which ends with the command.
 fn in_container(program: &str) -> Command {
+    prepare_for_programs();
     let mut command = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
         command.args(["--user", "--map-root-user"]);

@@ -193,7 +193,8 @@ fn json_objects_describe_every_outcome() {
     let map = |options: &[&str], input: &[u8]| {
         run(&[&["map", "--json", "--quiet"][..], options, &["sh", "-c", script, "sh"]].concat(), input)
     };
-    let result = map(&["--timeout", "3s", "--grace", "0"], b"a\\n\"\nthree\nnine\nlate\n\\377\\0\nx\xff\nn\0ul\n");
+    // Long enough for the other commands, even on a slow machine.
+    let result = map(&["--timeout", "10s", "--grace", "0"], b"a\\n\"\nthree\nnine\nlate\n\\377\\0\nx\xff\nn\0ul\n");
     assert_eq!(result.status, 4);
     let objects: Vec<serde_json::Value> =
         result.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -210,7 +211,7 @@ fn json_objects_describe_every_outcome() {
         r#"{"attempts":1,"index":1,"item":"a\\n\"","status":{"code":0},"stderr":"e","stdout":"a\n\""}"#,
         r#"{"attempts":1,"index":2,"item":"three","status":{"code":3},"stderr":"e","stdout":"three"}"#,
         r#"{"attempts":1,"index":3,"item":"nine","status":{"signal":9},"stderr":"e","stdout":"nine"}"#,
-        r#"{"attempts":1,"index":4,"item":"late","status":{"timeout":3.0},"stderr":"e","stdout":"late"}"#,
+        r#"{"attempts":1,"index":4,"item":"late","status":{"timeout":10.0},"stderr":"e","stdout":"late"}"#,
         r#"{"attempts":1,"index":5,"item":"\\377\\0","status":{"code":0},"stderr":"e","stdout_base64":"/wA="}"#,
         r#"{"attempts":1,"index":6,"item_base64":"eP8=","status":{"code":0},"stderr":"e","stdout_base64":"eP8="}"#,
         r#"{"attempts":1,"index":7,"item":"n\u0000ul","status":{"not_started":"the item contains a NUL byte (byte 2), which no argument can contain; if NUL separates items, use -0"},"stderr":"","stdout":""}"#,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::harness::{at_once, cordial, file, reset_ignored_signals, skip};
+use crate::harness::{at_once, cordial, file, prepare_for_programs, skip};
 
 /// How long a run may take before it is killed, so that its test fails.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -119,7 +119,7 @@ fn check_all(row: &str, command: impl Fn() -> Command + Sync, messages: Messages
 
 /// Returns a shell that runs the script, in which `$0` is the binary and `$@` are the arguments of a way.
 fn shell(script: &str) -> Command {
-    reset_ignored_signals();
+    prepare_for_programs();
     let mut command = Command::new("sh");
     command.args(["-c", script, env!("CARGO_BIN_EXE_cordial")]);
     command

@@ -1,6 +1,7 @@
 //! Runs at a terminal: the progress bar, Ctrl-C, Ctrl-Z. The program `script` provides the terminal.
 #![cfg(target_os = "linux")]
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::fleet::Fleet;
-use crate::harness::{TestDir, at_once, reset_ignored_signals, wait_until};
+use crate::harness::{TestDir, at_once, prepare_for_programs, wait_until};
 
 /// A shell command that runs at a terminal.
 pub(crate) struct Session {
@@ -21,7 +22,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn start(line: &str) -> Session {
-        reset_ignored_signals();
+        prepare_for_programs();
         let line = line.replace("cordial", env!("CARGO_BIN_EXE_cordial"));
         let mut child = Command::new("script")
             .args(["-qefc", &line, "/dev/null"])
@@ -55,6 +56,9 @@ impl Session {
     }
 
     pub(crate) fn end(mut self) -> (i32, String) {
+        drop(self.child.stdin.take());
+        let child = RefCell::new(&mut self.child);
+        wait_until("the program at the terminal ends", || child.borrow_mut().try_wait().unwrap().is_some());
         let status = self.child.wait().unwrap().code().unwrap();
         wait_until("all output is read", || Arc::strong_count(&self.printed) == 1);
         (status, self.text())
@@ -68,12 +72,30 @@ impl Drop for Session {
     }
 }
 
+/// Returns a shell line for a command that writes its pid, twice, to a file that has the name of the item. The file is complete when it exists.
+fn write_pids(dir: &TestDir) -> String {
+    format!("echo $$ $$ > {0}/{{}}.new; mv {0}/{{}}.new {0}/{{}}", dir.text())
+}
+
+/// Returns a shell line for a command that waits until the test has created the file `go` with the number of the item.
+fn wait_for_go(dir: &TestDir) -> String {
+    format!("until [ -e {}/go{{#}} ]; do sleep 0.01; done", dir.text())
+}
+
+/// Lets one item end after another, each when the bar shows how many have ended before.
+fn end_items_when_the_bar_is_drawn(session: &Session, dir: &TestDir, n_items: usize) {
+    for n_ended in 0..n_items {
+        session.wait_for(&format!("] {n_ended}/{n_items}"));
+        dir.touch(&format!("go{}", n_ended + 1));
+    }
+}
+
 #[test]
 fn a_terminal_shows_a_bar_and_ctrl_c_stops_the_run() {
     let dir = TestDir::new();
     let mut session = Session::start(&format!(
-        "cordial map -c2 --shell 'case {{}} in bad) exit 1;; *) echo $$ $$ > {0}/{{}}; exec sleep 1000;; esac' ::: bad one two three",
-        dir.text()
+        "cordial map -c2 --shell 'case {{}} in bad) exit 1;; *) {0}; exec sleep 1000;; esac' ::: bad one two three",
+        write_pids(&dir)
     ));
     dir.wait_for("one");
     dir.wait_for("two");
@@ -98,7 +120,7 @@ fn a_run_on_a_fleet_shows_a_bar_and_ctrl_c_stops_its_commands() {
     let Some(mut fleet) = Fleet::start() else { return };
     fleet.worker("one");
     let dir = TestDir::new();
-    let script = format!("case {{}} in bad) exit 1;; *) echo $$ $$ > {}/{{}}; exec sleep 1000;; esac", dir.text());
+    let script = format!("case {{}} in bad) exit 1;; *) {}; exec sleep 1000;; esac", write_pids(&dir));
     let options = format!("--bar --nats {} --group build", fleet.url);
     let mut session = Session::start(&format!("cordial map {options} --shell '{script}' ::: bad one two"));
     dir.wait_for("one");
@@ -114,7 +136,9 @@ fn a_run_on_a_fleet_shows_a_bar_and_ctrl_c_stops_its_commands() {
 
 #[test]
 fn the_bar_is_removed_before_output() {
-    let session = Session::start("cordial map -c1 --shell 'sleep 0.3; echo line {}' ::: 1 2 3");
+    let dir = TestDir::new();
+    let session = Session::start(&format!("cordial map -c1 '{}; echo line {{}}' ::: 1 2 3", wait_for_go(&dir)));
+    end_items_when_the_bar_is_drawn(&session, &dir, 3);
     let (status, text) = session.end();
     assert_eq!(status, 0);
     for n in 1..=3 {
@@ -135,7 +159,10 @@ fn the_bar_is_removed_before_output() {
 #[test]
 fn the_bar_does_not_replace_output_without_a_newline() {
     for (command, printed) in [("printf {}", "1"), ("printf {} >&2", "1"), ("printf x; printf {} >&2", "x1")] {
-        let (_, text) = Session::start(&format!("cordial map -c1 'sleep 0.5; {command}' ::: 1 2")).end();
+        let dir = TestDir::new();
+        let session = Session::start(&format!("cordial map -c1 '{}; {command}' ::: 1 2", wait_for_go(&dir)));
+        end_items_when_the_bar_is_drawn(&session, &dir, 2);
+        let (_, text) = session.end();
         let (_, after) = text.split_once(&format!("\x1b[J\r{printed}")).unwrap_or_else(|| panic!("{text:?}"));
         assert!(after.starts_with("\r\n\r \x1b[J\r["), "{command}: {text:?}");
         assert_eq!(after.matches('\n').count(), 1, "{command}: {text:?}");
@@ -153,22 +180,35 @@ fn the_bar_is_not_drawn_where_others_write() {
     at_once(3, lines, |line| {
         assert_eq!(Session::start(line).end(), (0, "line 1\r\nline 2\r\n".to_owned()), "{line}");
     });
-    let (_, text) = Session::start("cordial map -c1 --bar 'sleep 0.4; echo line {}' ::: 1 2 | cat > /dev/null").end();
-    assert!(text.contains("] 1/2  "), "{text:?}");
+    let dir = TestDir::new();
+    let line = format!("cordial map -c1 --bar '{}; echo line {{}}' ::: 1 2 | cat > /dev/null", wait_for_go(&dir));
+    let session = Session::start(&line);
+    end_items_when_the_bar_is_drawn(&session, &dir, 2);
+    assert!(session.end().1.contains("] 1/2  "));
 }
 
 #[test]
 fn the_bar_never_takes_two_rows() {
     at_once(5, [1, 8, 20, 40, 80], |columns| {
-        let line = format!("stty cols {columns} rows 10; cordial map -c1 'sleep 0.3; exit {{}}' ::: 1 0 1 0");
-        let (status, text) = Session::start(&line).end();
+        let dir = TestDir::new();
+        // Of the numbers, the count of failed items is the last to be left out.
+        let has_room = columns >= 20;
+        // Without it, nothing shows that the bar was drawn.
+        let wait = if has_room { wait_for_go(&dir) } else { "sleep 0.3".to_owned() };
+        let line = format!("stty cols {columns} rows 10; cordial map -c1 '{wait}; exit {{}}' ::: 1 0 1 0");
+        let session = Session::start(&line);
+        if has_room {
+            (1..=3).for_each(|n| dir.touch(&format!("go{n}")));
+            session.wait_for("3/4  2 failed");
+            dir.touch("go4");
+        }
+        let (status, text) = session.end();
         assert_eq!(status, 2);
         let rows = text.split("\r \x1b[J\r").skip(1).map(|rest| rest.split(['\r', '\n']).next().unwrap());
         let rows: Vec<&str> = rows.collect();
         let bars: Vec<&&str> = rows.iter().filter(|row| !row.starts_with("cordial: ")).collect();
         assert!(bars.iter().all(|row| row.chars().count() < columns), "{columns}: {bars:?}");
-        // Of the numbers, the count of failed items is the last to be left out.
-        assert!(columns < 20 || bars.iter().any(|row| row.contains("3/4  2 failed")), "{columns}: {bars:?}");
+        assert!(!has_room || bars.iter().any(|row| row.contains("3/4  2 failed")), "{columns}: {bars:?}");
     });
 }
 

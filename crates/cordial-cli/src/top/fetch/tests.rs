@@ -11,7 +11,10 @@ fn the_past_of_an_earlier_start_is_replaced_when_the_program_is_started_again() 
     let address = Address::parse(&observer.url().unwrap(), None).unwrap();
     let runtime = Runtime::builder().workers(1).build().unwrap();
     let fetching = async move {
+        let mut n_tries = 0;
         while get::<Overview>(&address, "/api/overview").await.unwrap().history.seconds.live.is_empty() {
+            n_tries += 1;
+            assert!(n_tries < 6000, "the observer has recorded no second");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let mut known = Some(("of an earlier start".to_owned(), RecentValues::default()));
