@@ -205,7 +205,7 @@ fn nothing_that_goes_wrong_affects_other_calls_and_nothing_is_left() {
     let heavy_rounds = number("CORDIAL_HEAVY_ROUNDS").unwrap_or(rounds);
     let scale = if rounds >= 100 { 1 } else { 10 };
     // Calls of neighbors have this limit as well. On a machine that shares its processors, the time in which another machine had the processor may count.
-    let cpu_time = Duration::from_millis(if rounds >= 100 { 100 } else { 3000 });
+    let cpu_time = Duration::from_millis(if rounds >= 100 { 100 } else { 1000 });
     if rounds < 100 {
         limit_time_of_process();
     }
