@@ -367,7 +367,7 @@ mod tests {
     fn limit_time_of_forked_process() {
         #[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
         std::thread::spawn(|| {
-            std::thread::sleep(Duration::from_secs(10));
+            std::thread::sleep(Duration::from_secs(120));
             // Not by `exit`: a handler of `atexit` may be what hangs.
             std::process::abort();
         });

@@ -37,8 +37,10 @@ fn a_kill_that_interrupts_a_stop_does_not_report_an_abandoned_child_twice() {
         let slow = ChildSpec::task("slow", move || {
             let ready = ready.clone();
             async move {
+                // Opts in before the stop begins.
+                let requested = process::shutdown_requested();
                 ready.send(()).unwrap();
-                process::shutdown_requested().await;
+                requested.await;
                 std::future::pending::<()>().await;
             }
         });
@@ -52,9 +54,10 @@ fn a_kill_that_interrupts_a_stop_does_not_report_an_abandoned_child_twice() {
             }
             process::exit(tasks.pid(), Exit::Killed);
         };
-        let (report, ()) = futures_util::future::join(tasks.stop(), kill).await;
+        let both = futures_util::future::join(tasks.stop(), kill);
+        let ended = tokio::time::timeout(Duration::from_secs(300), both).await;
         drop(release);
-        report
+        ended.expect("the child is abandoned, and the stop ends").0
     });
     let report = report.unwrap();
     assert_eq!(report.abandoned.len(), 1, "{report}");
