@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::call::PidReply;
 use super::info::{ChildInfo, ChildKind, ChildState};
 use crate::pid::Pid;
-use crate::process::{ReportSlot, RuntimeHandle, StopReport};
+use crate::process::{ReportSlot, RuntimeHandle, StartReport, StopReport};
 use crate::supervisor::restart::Restart;
 use crate::supervisor::restart_backoff::RestartBackoff;
 use crate::supervisor::spec::{ChildSpec, ChildStart};
@@ -96,6 +96,14 @@ impl TreeChild {
     /// Returns why the present incarnation was started.
     pub(super) fn start_cause(&self) -> StartCause {
         self.start_cause
+    }
+
+    /// Returns what reports the end of the present start, if it takes too long.
+    pub(super) fn start_report(&self) -> StartReport {
+        match self.start_cause {
+            StartCause::First | StartCause::Restart => StartReport::Event,
+            StartCause::Added | StartCause::Called => StartReport::Call,
+        }
     }
 
     /// Prepares the next incarnation.

@@ -9,9 +9,7 @@ use super::state::TreeState;
 use crate::error::{DeleteError, NotFound, StartError};
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{
-    Polls, Shutdown, StartReport, StopOutcome, StopReport, describe_one, discard, end_with, stop_one,
-};
+use crate::process::{Polls, Shutdown, StopOutcome, StopReport, describe_one, discard, end_with, stop_one};
 use crate::supervisor::events::emit_forced;
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::restart::{Restart, RestartDecision};
@@ -77,11 +75,7 @@ impl TreeState {
         error: &StartError,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
-        let report = match self.children[key].start_cause() {
-            StartCause::First | StartCause::Restart => StartReport::Event,
-            StartCause::Added | StartCause::Called => StartReport::Call,
-        };
-        end_with(&self.runtime, pid, error, report);
+        end_with(&self.runtime, pid, error, self.children[key].start_report());
         self.stop_process(key, pid, Shutdown::BrutalKill, signals).await
     }
 
