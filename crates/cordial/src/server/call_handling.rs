@@ -153,5 +153,6 @@ where
             Ok(value) => self.0.answer(value),
             Err(exit) => self.0.answer_exit(exit),
         }
+        self.0.server.0.laters.task_ended();
     }
 }

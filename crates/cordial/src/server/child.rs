@@ -3,7 +3,6 @@
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::behavior::Server;
 use super::factory_owner::FactoryOwnerId;
@@ -11,9 +10,10 @@ use super::mailbox::DEFAULT_CAPACITY;
 use super::run;
 use super::shared::{CreateState, Options, ServerRef, ServerShared};
 use crate::error::StartError;
+use crate::exit::Refusal;
 use crate::pid::Pid;
 use crate::process::{ChildSlot, HeldValue, Shutdown, current, current_runtime};
-use crate::supervisor::{Adopted, ChildSpec, Restart, ServerChild};
+use crate::supervisor::{Adopted, ChildSpec, Restart, ServerChild, TaskSupervisor};
 
 impl<S: Server> ServerRef<S> {
     /// Returns the specification that hands the server over to a [`Supervisor`](crate::Supervisor). When the `Supervisor` starts, the
@@ -146,14 +146,31 @@ struct SupervisedServer<S: Server> {
     factory_owner: FactoryOwnerId,
 }
 
-impl<S: Server> ServerChild for SupervisedServer<S> {
-    fn claim(&self, parent: Pid) -> Result<(), StartError> {
+impl<S: Server> SupervisedServer<S> {
+    fn already_supervised(&self) -> StartError {
+        StartError::AlreadySupervised(self.shared.child_id())
+    }
+
+    /// Returns an error if the supervisor `parent` belongs to another runtime, or was abandoned: it stops its children once it continues.
+    fn check_parent(&self, parent: Pid) -> Result<(), StartError> {
+        if parent.runtime() != self.shared.runtime.number() {
+            return Err(self.already_supervised());
+        }
+        match self.shared.runtime.with(parent, |entry| entry.is_abandoned()) {
+            Some(true) => Err(StartError::Refused(Refusal::SupervisorStopped)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the supervisor `parent` the one that starts the processes of the server. The caller holds the lock of the own supervisor of the
+    /// server, and takes that supervisor out: so `stop` addresses the supervisor that starts the processes.
+    fn become_owner(&self, parent: Pid) -> Result<(), StartError> {
         let (mailbox, runtime) = (&self.shared.mailbox, &self.shared.runtime);
         loop {
             let other = mailbox.with(|state| state.factory_owner.other_parent(self.factory_owner));
             let has_other = other.is_some_and(|other| other != parent && runtime.is_alive(other));
-            if has_other || parent.runtime() != runtime.number() {
-                return Err(StartError::AlreadySupervised(self.shared.child_id()));
+            if has_other {
+                return Err(self.already_supervised());
             }
             // Fails if another supervisor has claimed the server since the check.
             if mailbox.with(|state| state.factory_owner.begin_after(other, self.factory_owner, parent)) {
@@ -161,26 +178,56 @@ impl<S: Server> ServerChild for SupervisedServer<S> {
             }
         }
     }
+}
+
+impl<S: Server> ServerChild for SupervisedServer<S> {
+    fn claim(&self, parent: Pid) -> Result<(), StartError> {
+        self.check_parent(parent)?;
+        let stop_own_supervisor = {
+            let mut own_supervisor = self.shared.own_supervisor();
+            let (is_running, other) = self
+                .shared
+                .mailbox
+                .with(|state| (state.is_running, state.factory_owner.other_parent(self.factory_owner)));
+            // `parent` itself may have the server as another child, which waits for its restart.
+            if is_running || other == Some(parent) {
+                return Err(self.already_supervised());
+            }
+            let stop = own_supervisor.as_ref().map(TaskSupervisor::close_while_waiting);
+            if matches!(stop, Some(None)) {
+                return Err(self.already_supervised());
+            }
+            self.become_owner(parent)?;
+            *own_supervisor = None;
+            stop.flatten()
+        };
+        // Without the lock, and after the new owner has begun: the drop of the factory of the own supervisor then leaves the mailbox open.
+        if let Some(stop) = stop_own_supervisor {
+            stop();
+        }
+        Ok(())
+    }
 
     fn adopt(&self, slot: ChildSlot) -> Result<Adopted, StartError> {
         let parent = slot.parent().clone();
         let index = slot.index();
-        self.claim(parent.pid)?;
-        let Some(own_supervisor) = self.shared.own_supervisor().take() else { return Ok(Adopted::NotRunning(slot)) };
+        self.check_parent(parent.pid)?;
+        let own_supervisor = {
+            let mut own_supervisor = self.shared.own_supervisor();
+            self.become_owner(parent.pid)?;
+            own_supervisor.take()
+        };
+        let Some(own_supervisor) = own_supervisor else { return Ok(Adopted::NotRunning(slot)) };
         let adopted = own_supervisor.hand_over_child(slot);
         if let Adopted::Running(pid) = &adopted {
             // The parent runs this code, so it is not stopping, and admits the child.
             let _ = parent.children.registered(index, *pid);
-            if self.shared.awaits_request.load(Ordering::Relaxed) {
-                // The server has stopped itself, and the supervisor that was asked to stop it has just lost its child.
+            if self.shared.mailbox.is_stop_asked() {
+                // The supervisor that was asked to stop the server has just lost its child.
                 self.shared.runtime.request_shutdown(*pid);
             }
         }
         Ok(adopted)
-    }
-
-    fn is_running(&self) -> bool {
-        self.shared.mailbox.with(|state| state.is_running)
     }
 
     fn pid(&self) -> Pid {

@@ -133,9 +133,13 @@ impl<S: Server> ServerRef<S> {
             // The server runs only in the program from which this process was forked.
             return StopReport::default();
         }
-        let own_supervisor = shared.own_supervisor().clone();
-        let stopper = if own_supervisor.is_some() { Stopper::OwnSupervisor } else { Stopper::OtherSupervisor };
-        shared.mailbox.set_stop_asked(stopper);
+        let own_supervisor = {
+            // Under the lock, so that a supervisor which takes the server over sees the stop, or is seen here.
+            let own_supervisor = shared.own_supervisor();
+            let stopper = if own_supervisor.is_some() { Stopper::OwnSupervisor } else { Stopper::OtherSupervisor };
+            shared.mailbox.set_stop_asked(stopper);
+            own_supervisor.clone()
+        };
         let pid = self.pid();
         if process::current() == Some(pid) {
             // The server would wait for its own end.
@@ -143,7 +147,12 @@ impl<S: Server> ServerRef<S> {
             return StopReport::default();
         }
         if let Some(own_supervisor) = own_supervisor {
-            return own_supervisor.stop().await;
+            let report = own_supervisor.stop().await;
+            let parent = shared.runtime.with(pid, |entry| entry.parent().map(|parent| parent.pid)).flatten();
+            if parent.is_none_or(|parent| parent == own_supervisor.pid()) {
+                return report;
+            }
+            // Another supervisor has taken the process over before its own one could stop it.
         }
         let shutdown = shared.runtime.with(pid, |entry| entry.parent().map(|parent| parent.shutdown)).flatten();
         let mut report = StopReport::default();
@@ -174,14 +183,13 @@ impl<S: Server> ServerRef<S> {
             if let Err(refusal) = self.0.runtime.refuse_forked() {
                 return Exit::Refused(refusal);
             }
-            let (pid, is_running, last_exit) =
-                self.0.mailbox.with(|state| (state.pid, state.is_running, state.last_exit.clone()));
+            let (pid, is_running, overtaken, last_exit) =
+                self.0.mailbox.with(|state| (state.pid, state.is_running, state.overtaken, state.last_exit.clone()));
             // If another process runs by now, the awaited one has ended before it was monitored.
-            if !is_running || awaited.is_some_and(|awaited| awaited != pid) {
+            if !is_running || awaited.is_some_and(|awaited| awaited != pid && overtaken != Some(awaited)) {
                 return last_exit.unwrap_or(Exit::NoProcess);
             }
-            awaited = Some(pid);
-            match monitor_on(&self.0.runtime, pid).await {
+            match monitor_on(&self.0.runtime, *awaited.get_or_insert(pid)).await {
                 // The process has left the table, and its exit is about to be recorded.
                 Exit::NoProcess => tokio::task::yield_now().await,
                 exit => return exit,

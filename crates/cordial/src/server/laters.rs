@@ -20,12 +20,12 @@ pub(super) struct Laters<T> {
 struct LatersState<T> {
     /// Some may have ended.
     tasks: Vec<LaterTask<T>>,
-    /// Once the list has this many tasks, the next `add` removes those that have ended.
-    full: usize,
+    /// How many tasks have ended since those that had ended were removed.
+    n_ended: usize,
 }
 
-/// A list of fewer tasks than this is not searched for ended tasks.
-const MIN_FULL: usize = 8;
+/// A list of fewer tasks than this is not searched as soon as half of them have ended, and does not give memory back.
+const MIN_SEARCHED: usize = 8;
 
 #[derive(Debug)]
 struct LaterTask<T> {
@@ -37,21 +37,27 @@ struct LaterTask<T> {
 
 impl<T: Envelope> Laters<T> {
     pub(super) fn new(runtime: RuntimeHandle) -> Laters<T> {
-        Laters { runtime, state: Mutex::new(LatersState { tasks: Vec::new(), full: MIN_FULL }) }
+        Laters { runtime, state: Mutex::new(LatersState { tasks: Vec::new(), n_ended: 0 }) }
     }
 
     /// Records a task of the process `server`.
     pub(super) fn add(&self, server: Pid, task: Pid, call: Option<T>) {
-        let ended = {
+        self.lock().tasks.push(LaterTask { server, task, call });
+    }
+
+    /// Records that a task has ended. Once half of the list may have ended, removes those that have: so each task is looked at about
+    /// twice, however many are alive, and a call that was answered is not kept for long.
+    pub(super) fn task_ended(&self) {
+        let ended: Vec<_> = {
             let mut state = self.lock();
-            let LatersState { tasks, full } = &mut *state;
-            let mut ended = Vec::new();
-            if tasks.len() >= *full {
-                ended = tasks.extract_if(.., |known| !self.runtime.is_alive(known.task)).collect();
-                // Doubled, so that each `add` looks at two tasks on average, however many of them are alive.
-                *full = (2 * tasks.len()).max(MIN_FULL);
+            let LatersState { tasks, n_ended } = &mut *state;
+            *n_ended += 1;
+            if 2 * *n_ended < tasks.len().max(MIN_SEARCHED) {
+                return;
             }
-            tasks.push(LaterTask { server, task, call });
+            *n_ended = 0;
+            let ended = tasks.extract_if(.., |known| !self.runtime.is_alive(known.task)).collect();
+            tasks.shrink_to((2 * tasks.len()).max(MIN_SEARCHED));
             ended
         };
         drop(ended);

@@ -71,6 +71,8 @@ pub(super) struct MailboxState<T> {
     pub(super) is_running: bool,
     /// Whether that process takes messages: `started` has returned.
     pub(super) has_started: bool,
+    /// The process before it, if the end of that one is not recorded yet: the next one began first, or that one was abandoned.
+    pub(super) overtaken: Option<Pid>,
     /// The exit of the last process, or why none was started.
     pub(super) last_exit: Option<Exit>,
     stop_asked: StopAsked,
@@ -106,14 +108,12 @@ struct WaitingMessage<T> {
     room: Option<Arc<Room>>,
 }
 
-/// What becomes of the messages in the mailbox when a process of the server has ended.
-enum Unhandled {
-    /// The next process handles them.
-    Keep,
-    /// They are answered, because `stop` was called. A further process may follow, and handles those that are sent later.
-    Answer,
-    /// They are answered, and later ones are refused: no further process follows.
-    AnswerAndClose,
+/// The messages of a mailbox that no process will handle, with the answer to them.
+struct Unhandled<T> {
+    batch: Queue<T>,
+    queue: Queue<T>,
+    waiting: BTreeMap<u64, WaitingMessage<T>>,
+    exit: Exit,
 }
 
 /// How many messages are in the mailbox, and since when.
@@ -144,6 +144,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
             first_process: None,
             is_running: false,
             has_started: false,
+            overtaken: None,
             last_exit: None,
             stop_asked: StopAsked::No,
             is_closed: false,
@@ -298,11 +299,20 @@ impl<T: Envelope + 'static> Mailbox<T> {
     }
 
     /// Makes `pid` the process that runs, and that gets the messages in the mailbox. Does nothing if that incarnation has begun already.
-    pub(super) fn begin(&self, pid: Pid) {
-        let mut state = self.lock();
-        if state.pid != pid {
+    /// Returns how many casts were dropped.
+    pub(super) fn begin(&self, pid: Pid) -> usize {
+        let unhandled = {
+            let mut state = self.lock();
+            if state.pid == pid {
+                return 0;
+            }
+            // `stop` was called for the last process, and its end is not recorded yet. The messages that wait are refused, as `end` does.
+            let is_stopped = state.is_running && state.stop_asked == StopAsked::Process;
+            let unhandled = is_stopped.then(|| self.take_all(&mut state));
             self.begin_with(&mut state, pid);
-        }
+            unhandled
+        };
+        unhandled.map_or(0, Unhandled::answer)
     }
 
     /// Begins the incarnation of the process `pid`, which follows the process `last`. Returns false if it has begun already, or a later
@@ -324,6 +334,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
 
     /// Ends an incarnation, and answers what cannot be handled any more. Returns how many casts were dropped.
     pub(super) fn end(&self, pid: Pid, exit: &Exit, next: NextIncarnation) -> usize {
+        // The messages are taken out in the same section of the lock that ends the incarnation: those that come later belong to the next one.
         let (replaced, failed, unhandled) = {
             let mut state = self.lock();
             let failed: Vec<_> = state.failed.extract_if(.., |(of, _)| *of == pid).collect();
@@ -331,17 +342,15 @@ impl<T: Envelope + 'static> Mailbox<T> {
                 self.receiving.lock_and_count().in_hand.name = None;
                 state.is_running = false;
                 state.receiver = None;
-                let unhandled = if next == NextIncarnation::Never || state.factory_owner.is_over() {
-                    Unhandled::AnswerAndClose
-                } else if state.stop_asked != StopAsked::No {
-                    Unhandled::Answer
-                } else {
-                    Unhandled::Keep
-                };
-                (state.last_exit.replace(exit.clone()), failed, unhandled)
+                let replaced = state.last_exit.replace(exit.clone());
+                state.is_closed = next == NextIncarnation::Never || state.factory_owner.is_over();
+                // After a `stop`, a further process may follow, and handles the messages that are sent later.
+                let is_answered = state.is_closed || state.stop_asked != StopAsked::No;
+                (replaced, failed, is_answered.then(|| self.take_all(&mut state)))
             } else {
-                // This process was abandoned, and a later one has begun, to which the mailbox belongs.
-                (None, failed, Unhandled::Keep)
+                // A later process has begun, to which the mailbox belongs.
+                let is_last_end = state.overtaken.take_if(|overtaken| *overtaken == pid).is_some() && state.is_running;
+                (if is_last_end { state.last_exit.replace(exit.clone()) } else { None }, failed, None)
             }
         };
         // Dropped without the lock, because an exit may hold an error of the user, whose destructor may panic.
@@ -350,64 +359,46 @@ impl<T: Envelope + 'static> Mailbox<T> {
             let exit = exit_of_unanswered(exit);
             failed.into_iter().for_each(|(_, envelope)| envelope.fail(&exit));
         }
-        match unhandled {
-            Unhandled::Keep => 0,
-            Unhandled::Answer => self.answer_all(),
-            Unhandled::AnswerAndClose => self.close(),
-        }
+        unhandled.map_or(0, Unhandled::answer)
     }
 
     /// Closes the mailbox, because no further process follows: answers its messages, and refuses later ones. Does nothing while a
     /// process runs. Returns how many casts were dropped.
     pub(super) fn close(&self) -> usize {
-        {
-            let mut state = self.lock();
-            if state.is_running {
-                return 0;
-            }
-            state.is_closed = true;
-        }
-        self.answer_all()
+        self.close_if(|_| true)
     }
 
     /// Like [`close`](Mailbox::close), after the end of the process `last`. Does nothing if a later process has begun, or if the factory
     /// belongs to another owner than `owner`, whose supervisor may start one.
     pub(super) fn close_after(&self, last: Pid, owner: FactoryOwnerId) -> usize {
-        let is_unchanged = {
-            let state = self.lock();
-            state.pid == last && state.factory_owner.id() == owner
-        };
-        if is_unchanged { self.close() } else { 0 }
+        self.close_if(|state| state.pid == last && state.factory_owner.id() == owner)
     }
 
     /// Ends the ownership of `id`, and closes the mailbox unless a process runs or there is another owner. Returns how many casts were
     /// dropped.
     pub(super) fn end_factory_owner(&self, id: FactoryOwnerId) -> usize {
-        let is_over = self.lock().factory_owner.end(id);
-        if is_over { self.close() } else { 0 }
+        self.close_if(|state| state.factory_owner.end(id))
     }
 
-    /// Returns how many casts were dropped. Those that waited for room are not counted: their senders get the error.
-    fn answer_all(&self) -> usize {
-        let (batch, queue, waiting, exit) = {
+    /// Does what [`close`](Mailbox::close) does, if `is_over` returns true under the lock.
+    fn close_if(&self, is_over: impl FnOnce(&mut MailboxState<T>) -> bool) -> usize {
+        let unhandled = {
             let mut state = self.lock();
-            let exit = state.exit_of_messages();
-            state.max_in_batch = 0;
-            let batch = std::mem::take(&mut self.receiving.lock().messages);
-            (batch, std::mem::take(&mut state.queue), std::mem::take(&mut state.waiting), exit)
-        };
-        let mut n_dropped = 0;
-        for envelope in batch.into_envelopes().chain(queue.into_envelopes()) {
-            n_dropped += usize::from(envelope.is_cast());
-            envelope.fail(&exit);
-        }
-        for (_, waiting) in waiting {
-            waiting.envelope.fail(&exit);
-            if let Some(room) = waiting.room {
-                room.failed(exit.clone());
+            if !is_over(&mut state) || state.is_running {
+                return 0;
             }
-        }
-        n_dropped
+            state.is_closed = true;
+            self.take_all(&mut state)
+        };
+        unhandled.answer()
+    }
+
+    /// Takes all messages out, to answer them without the lock.
+    fn take_all(&self, state: &mut MailboxState<T>) -> Unhandled<T> {
+        let exit = state.exit_of_messages();
+        state.max_in_batch = 0;
+        let batch = std::mem::take(&mut self.receiving.lock().messages);
+        Unhandled { batch, queue: std::mem::take(&mut state.queue), waiting: std::mem::take(&mut state.waiting), exit }
     }
 
     /// Records that `stop` was called. A process that is then asked to shut down ends with `Exit::Normal`.
@@ -468,6 +459,8 @@ impl<T> Mailbox<T> {
 
     fn begin_with(&self, state: &mut MailboxState<T>, pid: Pid) {
         self.is_receiver_waiting.store(false, Ordering::Relaxed);
+        // If the end of the last process is not recorded yet, its message in hand would count as handled by this one.
+        self.receiving.lock_and_count().in_hand.name = None;
         state.begin(pid);
     }
 
@@ -516,6 +509,25 @@ impl<T> Mailbox<T> {
     }
 }
 
+impl<T: Envelope + 'static> Unhandled<T> {
+    /// Returns how many casts were dropped. Those that waited for room are not counted: their senders get the error.
+    fn answer(self) -> usize {
+        let Unhandled { batch, queue, waiting, exit } = self;
+        let mut n_dropped = 0;
+        for envelope in batch.into_envelopes().chain(queue.into_envelopes()) {
+            n_dropped += usize::from(envelope.is_cast());
+            envelope.fail(&exit);
+        }
+        for (_, waiting) in waiting {
+            waiting.envelope.fail(&exit);
+            if let Some(room) = waiting.room {
+                room.failed(exit.clone());
+            }
+        }
+        n_dropped
+    }
+}
+
 impl<T> MailboxState<T> {
     /// Lets a message wait for room.
     fn wait(&mut self, envelope: T, sent: Sent, when_full: WhenFull) -> Accepted {
@@ -535,6 +547,7 @@ impl<T> MailboxState<T> {
     }
 
     fn begin(&mut self, pid: Pid) {
+        self.overtaken = self.is_running.then_some(self.pid);
         self.pid = pid;
         self.first_process.get_or_insert(pid);
         self.is_running = true;

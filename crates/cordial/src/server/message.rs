@@ -14,10 +14,11 @@ use super::next_message::{poll_next, take_other, take_turn};
 use super::polling::{Boxed, HandlerSize, InPlace, Polling};
 use super::queue::Envelope;
 use super::reply::{Later, Reply, Resolved};
+use super::shared::ServerRef;
 use super::unanswered::exit_of_refused_later;
 use crate::inherited::InScope;
 use crate::pid::Pid;
-use crate::process::{Recipient, Scope, Spawn, current_scope, discard};
+use crate::process::{ProcessReply, Recipient, Scope, Spawn, current_scope, discard};
 
 /// A message whose sender waits for no answer.
 pub(super) struct Message<M> {
@@ -124,7 +125,7 @@ where
     match P::polled(|| state.handle(message, ctx)).await.resolve() {
         Resolved::Now(reply) if const { needs_drop::<<S::Reply as Reply>::Value>() } => discard(reply),
         Resolved::Now(_) => {}
-        Resolved::Later(later) => _ = start_later(ctx, later, Ignored, None),
+        Resolved::Later(later) => _ = start_later(ctx, later, Ignored(ctx.server.clone()), None),
     }
 }
 
@@ -158,10 +159,13 @@ where
 }
 
 /// Receives an answer that no caller waits for.
-struct Ignored;
+struct Ignored<S>(ServerRef<S>);
 
-impl<T> Recipient<T> for Ignored {
+impl<S: Server, T> Recipient<T> for Ignored<S> {
     type Output = ();
 
-    fn receive(self, _: crate::process::ProcessReply<T>) {}
+    fn receive(self, reply: ProcessReply<T>) {
+        drop(reply);
+        self.0.0.laters.task_ended();
+    }
 }

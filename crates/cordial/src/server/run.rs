@@ -52,11 +52,13 @@ impl<S> Drop for ServerState<S> {
 /// Begins an incarnation in the current process. [`ServerShared::attach`] was called for this process before.
 pub(super) async fn start<S: Server>(shared: Arc<ServerShared<S>>) -> Result<Running<S>, Exit> {
     let own = current().expect("a server is polled as a process");
+    // Before the process opts in to graceful shutdown, so that a request to shut down ends this wait.
+    let create = shared.take_create().await;
     let mut ctx = Context::new(ServerRef(shared.clone()), own);
     if let Some(trap_exits) = shared.options.trap_exits {
         trap_exits(&mut ctx);
     }
-    let mut state = ServerState(Some(Box::new(shared.create_state())));
+    let mut state = ServerState(Some(Box::new(create.create_state())));
     drop(shared);
     boxed(|| state.get_mut().started(&mut ctx)).await?;
     Ok(Running { state, ctx })

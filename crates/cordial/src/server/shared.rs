@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::context::Context;
 use super::envelope::Item;
 use super::laters::Laters;
-use super::mailbox::{Handled, Lengths, Mailbox};
+use super::mailbox::{Handled, Lengths, Mailbox, MailboxState};
 use crate::backoff::Backoff;
 use crate::exit::{Exit, NamedLimit, TimedOut};
 use crate::pid::Pid;
@@ -67,8 +69,10 @@ pub(super) struct ServerShared<S> {
     pub(super) awaits_request: AtomicBool,
     /// Taken out while it runs.
     create: Mutex<Option<CreateState<S>>>,
-    /// The supervisor that belongs to the server alone. `None` for the child of another one, and once no process follows.
-    pub(super) own_supervisor: Mutex<Option<TaskSupervisor>>,
+    /// Notified when `create` was put back.
+    create_put_back: Notify,
+    /// The supervisor that belongs to the server alone. `None` for the child of another one. It may have ended: then no process runs.
+    own_supervisor: Mutex<Option<TaskSupervisor>>,
     pub(super) laters: Laters<Item<S>>,
 }
 
@@ -84,25 +88,22 @@ impl<S: Send + 'static> ServerShared<S> {
             options,
             awaits_request: AtomicBool::new(false),
             create: Mutex::new(Some(create)),
+            create_put_back: Notify::new(),
             own_supervisor: Mutex::new(None),
             laters: Laters::new(runtime.clone()),
             runtime,
         })
     }
 
-    /// Creates the state of the next incarnation. Runs user code, which may panic.
-    pub(super) fn create_state(&self) -> S {
-        /// Puts the user's function back, even if it panics.
-        struct PutBack<'a, S>(&'a ServerShared<S>, Option<CreateState<S>>);
-        impl<S> Drop for PutBack<'_, S> {
-            fn drop(&mut self) {
-                *lock(&self.0.create) = self.1.take();
+    /// Takes the function that creates the states out. Waits while it runs in a process that was abandoned.
+    pub(super) async fn take_create(&self) -> TakenCreate<'_, S> {
+        loop {
+            let create = lock(&self.create).take();
+            match create {
+                Some(create) => return TakenCreate { shared: self, create: Some(create) },
+                None => self.create_put_back.notified().await,
             }
         }
-        let create = lock(&self.create).take();
-        let mut taken = PutBack(self, create);
-        let create = taken.1.as_mut();
-        create.expect("an incarnation starts after the last one is gone, so no other call runs").get_mut()()
     }
 
     pub(super) fn own_supervisor(&self) -> MutexGuard<'_, Option<TaskSupervisor>> {
@@ -126,7 +127,8 @@ impl<S: Send + 'static> ServerShared<S> {
     /// for it; either of the two calls may come first.
     pub(super) fn attach(self: &Arc<ServerShared<S>>, pid: Pid) {
         self.awaits_request.store(false, Ordering::Relaxed);
-        self.mailbox.begin(pid);
+        let n_dropped = self.mailbox.begin(pid);
+        self.emit_dropped(n_dropped);
         self.register(pid);
     }
 
@@ -142,7 +144,9 @@ impl<S: Send + 'static> ServerShared<S> {
     fn register(self: &Arc<ServerShared<S>>, pid: Pid) {
         let serving: Arc<dyn Serving> = self.clone();
         let replaced = self.runtime.with(pid, |entry| entry.rare().serving.replace(serving));
-        if replaced.is_none() && self.mailbox.with(|state| state.is_running && state.pid == pid) {
+        let is_end_awaited =
+            |state: &mut MailboxState<_>| state.is_running && (state.pid == pid || state.overtaken == Some(pid));
+        if replaced.is_none() && self.mailbox.with(is_end_awaited) {
             // The process has ended before its first poll.
             let n_dropped = self.mailbox.end(pid, &Exit::NoProcess, NextIncarnation::Expected);
             self.emit_dropped(n_dropped);
@@ -284,6 +288,26 @@ impl<S: Send + 'static> Serving for ServerShared<S> {
 
     fn callers(&self) -> Vec<Pid> {
         self.mailbox.callers()
+    }
+}
+
+/// The function that creates the states, which is put back when this value is dropped, even if it panics.
+pub(super) struct TakenCreate<'a, S> {
+    shared: &'a ServerShared<S>,
+    create: Option<CreateState<S>>,
+}
+
+impl<S> TakenCreate<'_, S> {
+    /// Creates the state of the next incarnation. Runs user code, which may panic.
+    pub(super) fn create_state(mut self) -> S {
+        self.create.as_mut().expect("set until the drop").get_mut()()
+    }
+}
+
+impl<S> Drop for TakenCreate<'_, S> {
+    fn drop(&mut self) {
+        *lock(&self.shared.create) = self.create.take();
+        self.shared.create_put_back.notify_one();
     }
 }
 

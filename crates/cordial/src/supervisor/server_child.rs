@@ -8,15 +8,13 @@ use crate::process::ChildSlot;
 
 /// A server that is the child of a supervisor.
 pub(crate) trait ServerChild: fmt::Debug + Send + Sync {
-    /// Makes the server a child of the supervisor `parent`, which starts its processes from now on.
+    /// Makes the server, of which no process is running, a child of the supervisor `parent`, which starts its processes from now on.
     ///
     /// # Errors
     ///
-    /// If another supervisor has the server as a child, or if the server belongs to another runtime.
+    /// If a process of the server is running or is being started, if a supervisor has the server as a child, or if the server belongs to
+    /// another runtime.
     fn claim(&self, parent: Pid) -> Result<(), StartError>;
-
-    /// Returns whether a process of the server is running.
-    fn is_running(&self) -> bool;
 
     /// Returns the process that is running, or else the last one.
     fn pid(&self) -> Pid;
@@ -30,7 +28,7 @@ pub(crate) trait ServerChild: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// As for [`claim`](ServerChild::claim).
+    /// If another supervisor has the server as a child, or if the server belongs to another runtime.
     fn adopt(&self, slot: ChildSlot) -> Result<Adopted, StartError>;
 
     /// Closes the mailbox and answers the messages in it with an error, because the supervisor does not start the next process by

@@ -5,7 +5,10 @@ use std::sync::{Mutex, mpsc};
 
 use cordial::process::ProcessState;
 use cordial::server::{Context, Handle, Server, ServerBuilder, ServerRef};
-use cordial::{ChildSpec, Exit, Restart, Shutdown, Strategy, Supervisor, Task, Timeout, process};
+use cordial::{
+    ChildSpec, Exit, Refusal, Restart, Shutdown, StartError, Strategy, Supervisor, Task, TaskSupervisor, Timeout,
+    process,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::harness::limited;
@@ -124,5 +127,66 @@ fn a_call_in_hand_of_a_process_that_was_abandoned_gets_the_exit_of_that_process(
         release.send(()).unwrap();
         assert_eq!(call.timeout(Timeout::Infinity).await, Ok(Err(Exit::Killed)));
         assert!(tree.stop().await.is_clean());
+    });
+}
+
+#[test]
+fn the_next_process_waits_for_the_create_of_one_that_was_abandoned() {
+    on_two_workers(async {
+        let (release, released) = mpsc::channel();
+        let (began, mut has_begun) = unbounded_channel();
+        let mut first = Some(released);
+        let create = move || {
+            if let Some(released) = first.take() {
+                began.send(()).unwrap();
+                released.recv().unwrap();
+            }
+            Blocks(None)
+        };
+        let server = ServerRef::builder(create).shutdown(Shutdown::BrutalKill).unlinked().start();
+        has_begun.recv().await.unwrap();
+        let stuck = server.pid();
+        assert_eq!(server.stop().await.abandoned.len(), 1);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(graceful(&server)).unlinked();
+        let tree = Task::spawn(tree.start());
+        while server.pid() == stuck {
+            tokio::task::yield_now().await;
+        }
+        release.send(()).unwrap();
+        let tree = tree.timeout(Timeout::Infinity).await.unwrap().unwrap();
+        assert_eq!(server.call(Ping).timeout(Timeout::Infinity).await, Ok(true));
+        assert!(tree.stop().await.is_clean());
+    });
+}
+
+#[test]
+fn a_supervisor_that_was_abandoned_takes_no_server_over() {
+    on_two_workers(async {
+        let (release, released) = mpsc::channel();
+        let (began, mut has_begun) = unbounded_channel();
+        let mut n_starts = 0;
+        let nested = ChildSpec::supervisor("nested", move || {
+            n_starts += 1;
+            if n_starts == 2 {
+                began.send(()).unwrap();
+                released.recv().unwrap();
+                panic!("planned panic of a builder");
+            }
+            TaskSupervisor::builder()
+        });
+        let tree = Supervisor::builder(Strategy::OneForOne).child(nested).unlinked().start().await.unwrap();
+        let server = ServerRef::builder(|| Blocks(None)).unlinked().start();
+        process::exit(tree.which_children().await[0].pid.unwrap(), Exit::Killed);
+        has_begun.recv().await.unwrap();
+        let mut added = Box::pin(tree.start_child(server.child_spec()));
+        assert!(futures::poll!(&mut added).is_pending());
+        while process::info(tree.pid()).unwrap().state != ProcessState::Abandoned {
+            process::inspector().stop(tree.pid(), Shutdown::BrutalKill).await;
+        }
+        release.send(()).unwrap();
+        assert_eq!(added.await, Err(StartError::Refused(Refusal::SupervisorStopped)));
+        assert_eq!(tree.ended().await, Exit::Killed);
+        assert_eq!(server.call(Ping).timeout(Timeout::Infinity).await, Ok(true));
+        server.stop().await;
     });
 }

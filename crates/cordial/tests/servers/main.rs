@@ -11,6 +11,8 @@ mod calls;
 mod destructors;
 mod ends;
 mod exits;
+mod hand_over;
+mod late_ends;
 mod later;
 mod limits;
 mod mailbox;

@@ -1,10 +1,27 @@
-//! Handing the only child of a task supervisor over to another supervisor, while the child runs.
+//! Handing the only child of a task supervisor over to another supervisor, while the child runs or waits for its restart.
 
 use super::handle::TaskSupervisor;
 use crate::process::{Admission, ChildSlot};
 use crate::supervisor::server_child::Adopted;
 
 impl TaskSupervisor {
+    /// Prevents the restart of the restartable child, and all other starts, so that another supervisor can start the child. Returns a
+    /// function that drops the factory of the child, and stops this supervisor. Returns `None`, and does nothing, if the child is running
+    /// or is being started.
+    pub(crate) fn close_while_waiting(&self) -> Option<impl FnOnce() + use<>> {
+        let (tasks, children) = (self.clone(), self.shared().children());
+        let removed = match &children {
+            Some(children) => children.restartable.close_while_waiting()?,
+            None => Vec::new(),
+        };
+        Some(move || {
+            if let Some(children) = children {
+                children.restartable.release(removed);
+            }
+            tasks.request_stop();
+        })
+    }
+
     /// Moves the restartable child to the slot of another supervisor, and stops this supervisor. If no process of the child is
     /// running, the slot is returned, and no further process is started. A process that was abandoned does not count as running: it may
     /// never end its poll.

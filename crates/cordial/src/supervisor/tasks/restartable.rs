@@ -340,14 +340,16 @@ impl RestartableChildren {
 
     /// Prevents all further starts, and removes the children that wait for a restart.
     pub(super) fn close(&self, admission: Admission) {
-        let removed = {
-            let mut table = self.lock();
-            table.admission = admission;
-            let waiting = table.children.iter().filter(|(_, child)| child.state == RestartableState::Waiting);
-            let waiting: Vec<u64> = waiting.map(|(index, _)| index as u64).collect();
-            waiting.into_iter().filter_map(|index| table.remove(index)).collect::<Vec<RestartableChild>>()
-        };
+        let removed = self.lock().close(admission);
         self.release(removed);
+    }
+
+    /// Does what [`close`](RestartableChildren::close) does if all children wait for a restart, and returns them, for
+    /// [`release`](RestartableChildren::release). Otherwise returns `None`.
+    pub(super) fn close_while_waiting(&self) -> Option<Vec<RestartableChild>> {
+        let mut table = self.lock();
+        let are_waiting = table.children.iter().all(|(_, child)| child.state == RestartableState::Waiting);
+        are_waiting.then(|| table.close(Admission::Closed))
     }
 
     /// Returns whether the process of a child is being started, and is not in the process table yet.
@@ -443,7 +445,7 @@ impl RestartableChildren {
     }
 
     /// Returns the permits of children that have been removed, and drops their factories.
-    fn release(&self, removed: impl IntoIterator<Item = RestartableChild>) {
+    pub(super) fn release(&self, removed: impl IntoIterator<Item = RestartableChild>) {
         for child in removed {
             self.limit.release();
             discard(child);
@@ -457,6 +459,14 @@ impl RestartableChildren {
 }
 
 impl RestartableTable {
+    /// Prevents all further starts, and removes the children that wait for a restart.
+    fn close(&mut self, admission: Admission) -> Vec<RestartableChild> {
+        self.admission = admission;
+        let waiting = self.children.iter().filter(|(_, child)| child.state == RestartableState::Waiting);
+        let waiting: Vec<u64> = waiting.map(|(index, _)| index as u64).collect();
+        waiting.into_iter().filter_map(|index| self.remove(index)).collect()
+    }
+
     /// Removes a child, if it has not been removed.
     fn remove(&mut self, index: u64) -> Option<RestartableChild> {
         self.unwatch(index);

@@ -178,8 +178,8 @@ impl TaskSupervisor {
     /// - [`StartError::NotATask`]: the child is a supervisor.
     /// - [`StartError::SignificantPermanent`]: the child is significant and permanent. [`StartError::SignificantNever`]: it is significant
     ///   and not permanent, but a task supervisor never shuts down automatically.
-    /// - [`StartError::AlreadySupervised`]: the child is a server that is running, is the child of another supervisor, or belongs to
-    ///   another runtime.
+    /// - [`StartError::AlreadySupervised`]: the child is a server that is running, is the child of a supervisor, or belongs to another
+    ///   runtime.
     ///
     /// # Elixir
     ///
@@ -225,9 +225,6 @@ impl TaskSupervisor {
         let permit = children.limit.try_acquire().map_err(refuse)?;
         if let Some(server) = &server {
             // Only a `Supervisor` takes over a process that is running.
-            if server.is_running() {
-                return Err(StartError::AlreadySupervised(id));
-            }
             server.claim(self.pid())?;
         }
         let child = RestartableChild {
