@@ -2,13 +2,12 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use cordial::{StartError, Task, TaskSupervisor};
+use cordial::{StartError, TaskSupervisor, within};
 use tokio::sync::mpsc;
 
 use super::process_list::ProcessList;
@@ -63,12 +62,10 @@ impl OpenConnections {
     /// beyond `END_LIMIT`.
     pub(super) async fn stop(mut self, grace: Duration) {
         self.connections.shut_down();
-        let mut ended = mem::replace(&mut self.ended, mpsc::channel(1).1);
-        // The timers of tokio stand still while code in `tokio::spawn` blocks its threads; the timeouts of tasks do not.
-        let mut wait = Task::spawn(async move { ended.recv().await.is_none() });
-        if !matches!(wait.yield_for(grace.saturating_add(END_LIMIT)).await, Some(Ok(_))) {
+        // The timers of tokio stand still while code in `tokio::spawn` blocks its threads; the deadline of `within` does not.
+        if within(grace.saturating_add(END_LIMIT), self.ended.recv()).await.is_err() {
             self.connections.kill();
-            let _ = wait.yield_for(END_LIMIT).await;
+            let _ = within(END_LIMIT, self.ended.recv()).await;
         }
         if let Some(tasks) = self.own_tasks.take() {
             tasks.stop().await;

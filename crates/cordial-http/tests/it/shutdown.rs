@@ -56,6 +56,28 @@ fn a_request_that_takes_longer_than_the_grace_time_is_cut_off() {
     });
 }
 
+/// When the root ends, the server is asked to shut down, and 100 ms later every other process that is not a child.
+#[test]
+fn a_server_answers_what_is_in_flight_while_its_program_ends() {
+    let (sender, answer) = std::sync::mpsc::channel();
+    testing::run(async move {
+        let (network, listener) = Network::new();
+        let _server = start(serve(listener, shared(app())));
+        let tasks = TaskSupervisor::start();
+        let ends_late = async {
+            cordial::shutdown_requested().await;
+            sleep(SECOND / 10).await;
+        };
+        tasks.start_child(ends_late).unwrap();
+        Task::start(async move {
+            let _guard = process::defer_shutdown();
+            sender.send(network.connect().get("/2s").await).unwrap();
+        });
+        sleep(SECOND).await;
+    });
+    assert_eq!(answer.recv().unwrap().unwrap().status, 200);
+}
+
 /// The connections of the server end. The supervisor of the caller and its other child continue to run.
 #[test]
 fn a_server_under_a_supervisor_ends_its_own_connections_only() {
