@@ -55,6 +55,11 @@ impl Effect {
         self.message.is_some()
     }
 
+    /// Returns whether the process ends because of the signal.
+    pub(crate) fn ends_process(&self) -> bool {
+        self.wake.is_some()
+    }
+
     /// Gives the notices of the process, delivers the message to its traps, and wakes it if it ends. Must not be called under a
     /// lock, because it runs user wakers.
     pub(crate) fn act(self) {

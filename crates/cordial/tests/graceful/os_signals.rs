@@ -149,6 +149,32 @@ fn a_signal_that_comes_when_the_root_has_ended_is_not_lost() {
     subprocess::report("the signal was lost");
 }
 
+/// The destructor runs because the signal has ended the root at its await.
+#[test]
+fn a_signal_that_has_ended_the_root_is_handled_even_if_a_destructor_panics() {
+    struct PanicsInDrop;
+
+    impl Drop for PanicsInDrop {
+        fn drop(&mut self) {
+            panic!("planned panic of a destructor");
+        }
+    }
+
+    if subprocess::case().is_some() {
+        let result = cordial::run(async {
+            let _panics = PanicsInDrop;
+            subprocess::report("ready");
+            std::future::pending::<()>().await
+        });
+        assert!(matches!(result, Err(Exit::Panic(_))), "{result:?}");
+        return subprocess::report("run has returned");
+    }
+    let mut subprocess = subprocess::start(test_name!(), "");
+    subprocess.wait_for("ready");
+    subprocess.send(Signal::TERM);
+    assert_eq!(subprocess.finish().reports(), ["run has returned"]);
+}
+
 /// When the signal comes, the root of the first run has ended, and that run waits for a descendant. The second run handles the signal.
 #[test]
 fn a_signal_that_another_run_has_handled_does_not_end_the_program() {

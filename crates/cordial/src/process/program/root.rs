@@ -6,13 +6,17 @@
 //!  second signal   the root and every process that descends from it are killed; `run` returns within 100 ms
 //! ```
 //!
-//! A first signal that comes after the root has ended cannot change the value that `run` returns. So `run` stops the other processes,
-//! and then lets the signal end the program. `main` ignores such a signal: the program is about to end with the status of the root.
+//! A first signal that comes in the last poll of the root, or after the root has ended, cannot change the value that `run` returns. So `run`
+//! stops the other processes, and then lets the signal end the program. `main` ignores such a signal: the program is about to end with the
+//! status of the root.
 
+use std::future::poll_fn;
 use std::io::{self, Write};
 use std::panic::Location;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::{Either, select};
 
@@ -85,8 +89,8 @@ impl<T> RunOutcome<T> {
 /// `axum::serve(listener, app).with_graceful_shutdown(cordial::shutdown_requested())`. Listening to `tokio::signal` does not
 /// opt in to graceful shutdown.
 ///
-/// A first signal that comes after the root process has ended takes effect when the other processes have been stopped: it then ends
-/// the program, as it would have without `run`. On Windows, such a Ctrl-C has no effect. If several runs are in progress, a signal
+/// A first signal that comes in the last poll of the root process, or later, takes effect when the other processes have been stopped: it
+/// then ends the program, as it would have without `run`. On Windows, such a Ctrl-C has no effect. If several runs are in progress, a signal
 /// asks all of their roots. If a process calls `run` after a signal that no root has handled yet, the signal asks the root of the new run
 /// too. It does not if the call comes from a destructor, while the future of the process is dropped.
 ///
@@ -254,6 +258,15 @@ where
         Err(exit) => return RunOutcome::not_started(exit),
     };
     let live = runtime.roots().begin();
+    // Set during each poll of the future, and after the last one. While it is not set, the root does not end by itself.
+    let is_polled = Arc::<AtomicBool>::default();
+    let (sets_polled, mut future) = (is_polled.clone(), Box::pin(future));
+    let future = poll_fn(move |cx| {
+        sets_polled.store(true, Ordering::SeqCst);
+        let polled = future.as_mut().poll(cx);
+        sets_polled.store(polled.is_ready(), Ordering::SeqCst);
+        polled
+    });
     let mut root = match Spawn::new(spawned_at).root(&live).start(runtime, future, Ok) {
         Ok(root) => root,
         Err(refusal) => return RunOutcome::not_started(Exit::Refused(refusal)),
@@ -265,10 +278,12 @@ where
             // Marked before `act`: the root may then call `run` to clean up, and the signal must not ask the root of that run as well.
             signals.set_handled();
         }
+        let ends_root = request.ends_process();
         request.act();
+        ends_root
     };
     let mut outcome = signals.block_on(async {
-        let mut is_signaled = false;
+        let (mut is_signaled, mut ends_root) = (false, false);
         let result = loop {
             match select(&mut root.join, pin!(signals.next())).await {
                 Either::Left((reply, _)) => break reply.take(),
@@ -277,11 +292,13 @@ where
                 }
                 Either::Right(_) => {
                     is_signaled = true;
-                    ask();
+                    ends_root = ask();
                 }
             }
         };
-        if matches!(result, Err(Exit::Shutdown(_))) {
+        // If the request has ended the root at an await, the root has handled the signal, even if a destructor has panicked then. If the signal
+        // came in its last poll, the root has ended by itself.
+        if (ends_root && !is_polled.load(Ordering::SeqCst)) || matches!(result, Err(Exit::Shutdown(_))) {
             signals.set_handled();
         }
         // A `run` that the root has called may have handled a signal and made the root end, before this thread noticed the signal.
