@@ -342,6 +342,12 @@ impl Executor {
         }
     }
 
+    /// Makes a call that may be slow, such as that of a subscriber, on the thread that calls hooks. For callers that must not wait, such as
+    /// wakers on the timer thread. In a simulation, makes the call at once.
+    pub fn call_later(&self, call: impl FnOnce() + Send + 'static) {
+        if self.is_simulated() { call() } else { self.call_hooks_later(move |_| call()) }
+    }
+
     /// Calls hooks, which may be slow or panic, on a thread that may block. If the operating system
     /// refuses that thread, one of tokio's threads makes this call and the calls that wait for a thread.
     pub(super) fn call_hooks_later(&self, call: impl FnOnce(&dyn Hooks) + Send + 'static) {

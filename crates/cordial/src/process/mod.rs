@@ -143,8 +143,8 @@ pub(crate) use scope::{Reach, Scope, ScopeDeadline};
 pub(crate) use serving::{NextIncarnation, Serving};
 pub(crate) use spawn::{Ancestry, InheritedScope, LARGEST_UNBOXED, Spawn, SpawnedTask, box_if_large, caller_lineage};
 pub(crate) use stop::{
-    ABANDON_AFTER, Escalation, LateEnds, Polls, Step, StopOutcome, abandon, describe_all, describe_one, kill_one,
-    stop_all, stop_in_order, stop_one, stop_these,
+    ABANDON_AFTER, Escalation, LateEnds, Polls, Step, StopOutcome, abandon, abandon_on_timer_thread, describe_all,
+    describe_one, kill_one, stop_all, stop_in_order, stop_one, stop_these,
 };
 pub(crate) use supervision::Supervise;
 pub(crate) use wait_limit::WaitLimit;

@@ -26,7 +26,7 @@ use cordial_sched::{Deadline, Instant, PollId, Timer};
 use super::completions::NotifySlot;
 use crate::exit::{NamedLimit, TimedOut};
 use crate::pid::Pid;
-use crate::process::{ABANDON_AFTER, Polls, RuntimeHandle, abandon};
+use crate::process::{ABANDON_AFTER, Polls, RuntimeHandle, abandon_on_timer_thread};
 use crate::task::timed_out;
 
 /// The deadlines of one stream, at most one for each slot. Dropping this value cancels all deadlines.
@@ -212,7 +212,7 @@ impl SharedDeadlines {
                 DeadlineAction::Abandon(pid, ..) => {
                     // A process whose timeout is zero was not killed before.
                     self.runtime.kill(pid);
-                    abandon(&self.runtime, pid);
+                    abandon_on_timer_thread(&self.runtime, pid);
                     self.completions.notify(slot);
                 }
                 DeadlineAction::Retry => self.completions.notify(slot),

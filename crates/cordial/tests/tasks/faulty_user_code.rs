@@ -268,6 +268,33 @@ fn a_subscriber_that_panics_or_blocks_does_not_stop_other_tasks() {
     std::process::exit(0);
 }
 
+/// The timer thread abandons the item. The subscriber never returns.
+#[test]
+fn a_subscriber_that_blocks_when_an_item_is_abandoned_does_not_stop_timeouts() {
+    if subprocess::case().is_none() {
+        assert_eq!(subprocess::run(test_name!(), "blocks").reports(), ["timed out"]);
+        return;
+    }
+    let faulty = FaultyLayer { event: "abandoned", action: || std::thread::park() };
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(faulty)).unwrap();
+    let runtime = with_workers(2);
+    let (_release, released) = std::sync::mpsc::channel::<()>();
+    let blocks = async move {
+        let stream = Task::async_stream([released], |released| async move { released.recv().is_ok() });
+        // Long enough for the item to begin its poll.
+        drop(stream.timeout(Duration::from_secs(1)).collect().await);
+    };
+    runtime.block_on(async { Task::start(blocks) }).unwrap();
+    while N_FAULTS.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+    let waits = Task::spawn(std::future::pending::<()>()).timeout(Duration::from_millis(1));
+    let waited = runtime.block_on(async { waits.await }).unwrap();
+    assert!(matches!(waited, Err(Exit::Timeout(_))), "{waited:?}");
+    subprocess::report("timed out");
+    std::process::exit(0);
+}
+
 /// A subscriber that panics when a span is closed.
 struct PanicsAtClose;
 

@@ -10,7 +10,7 @@ use super::polls::{ABANDON_AFTER, Polls};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::discard::discard;
-use crate::process::entry::EventSubject;
+use crate::process::entry::{Entry, EventSubject};
 use crate::process::monitors::{Monitor, monitor_on};
 use crate::process::report::Stopped;
 use crate::process::runtime::RuntimeHandle;
@@ -166,13 +166,29 @@ pub(crate) fn kill_one(runtime: &RuntimeHandle, pid: Pid, polls: &Polls) -> Opti
 
 /// Marks a process as abandoned and emits an event, if it is alive and was not abandoned before.
 pub(crate) fn abandon(runtime: &RuntimeHandle, pid: Pid) {
-    let subject = runtime.with(pid, |entry| {
+    if let Some(subject) = mark_abandoned(runtime, pid) {
+        emit_abandoned(pid, &subject);
+    }
+}
+
+/// Like [`abandon`], but emits the event on another thread: a subscriber that blocks must not delay the timer thread.
+pub(crate) fn abandon_on_timer_thread(runtime: &RuntimeHandle, pid: Pid) {
+    if let Some(subject) = mark_abandoned(runtime, pid) {
+        runtime.executor().call_later(move || emit_abandoned(pid, &subject));
+    }
+}
+
+/// Marks a process as abandoned. Returns what the event says about it, if it is alive and was not abandoned before.
+fn mark_abandoned(runtime: &RuntimeHandle, pid: Pid) -> Option<EventSubject> {
+    let mark = |entry: &mut Entry| {
         let was_abandoned = std::mem::replace(&mut entry.rare().is_abandoned, true);
         (!was_abandoned).then(|| EventSubject::of(entry))
-    });
-    if let Some(Some(subject)) = subject {
-        unwind::ignore_panic(|| telemetry::abandoned(&subject.subject(pid)));
-    }
+    };
+    runtime.with(pid, mark).flatten()
+}
+
+fn emit_abandoned(pid: Pid, subject: &EventSubject) {
+    unwind::ignore_panic(|| telemetry::abandoned(&subject.subject(pid)));
 }
 
 /// Waits until the monitored process has ended. Returns `false` if `limit` passes before; `None` is no limit.

@@ -30,7 +30,7 @@ mod group;
 mod order;
 
 pub(crate) use describe::{describe_all, describe_one};
-pub(crate) use escalate::{Escalation, Step, StopOutcome, abandon, kill_one, stop_one};
+pub(crate) use escalate::{Escalation, Step, StopOutcome, abandon, abandon_on_timer_thread, kill_one, stop_one};
 pub(crate) use group::{LateEnds, stop_all, stop_these};
 pub(crate) use order::stop_in_order;
 pub(crate) use polls::{ABANDON_AFTER, Polls};
