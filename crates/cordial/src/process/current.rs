@@ -111,7 +111,7 @@ pub fn set_connection(peer: impl Into<Arc<str>>, requests: Arc<AtomicU64>) {
 /// Sets lines of text that snapshots show about the calling process, such as the number of connections of a connection pool.
 /// Each snapshot and each [`info`](super::info) of the process calls the closure on the thread that asks for it, so the closure should
 /// neither block nor take long. An observer calls it on a thread of its own, and waits for at most 2 s. If the closure panics, no lines
-/// are shown. Replaces an earlier closure. Outside a process this does nothing.
+/// are shown. Snapshots that a closure takes itself have no such lines. Replaces an earlier closure. Outside a process this does nothing.
 ///
 /// # Examples
 ///

@@ -1,5 +1,6 @@
 //! The lines that a process shows about itself in snapshots.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,6 +8,11 @@ use super::discard::discard_in_place;
 use crate::unwind;
 
 type Lines = dyn Fn() -> Vec<String> + Send + Sync;
+
+thread_local! {
+    /// Whether this thread is in such a closure. A snapshot that the closure takes has no lines: it would call the closure again, without end.
+    static IN_CLOSURE: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The closure that returns the lines. If it panics, there are no lines.
 #[derive(Clone)]
@@ -22,7 +28,12 @@ impl Details {
 
     /// Calls the closure. Must not be called under a lock.
     pub(crate) fn lines(&self) -> Vec<String> {
-        unwind::catch_cold(|| self.lines.as_ref().map(|lines| lines())).ok().flatten().unwrap_or_default()
+        if IN_CLOSURE.replace(true) {
+            return Vec::new();
+        }
+        let lines = unwind::catch_cold(|| self.lines.as_ref().map(|lines| lines())).ok().flatten();
+        IN_CLOSURE.set(false);
+        lines.unwrap_or_default()
     }
 }
 

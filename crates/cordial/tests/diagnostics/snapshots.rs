@@ -39,6 +39,21 @@ fn texts_of_the_program_do_not_imitate_lines_of_a_snapshot() {
 }
 
 #[test]
+fn the_details_of_a_process_may_be_read_from_a_snapshot() {
+    testing::run(async {
+        let own = process::current().unwrap();
+        process::set_details(move || {
+            let n_processes = process::snapshot().processes.len();
+            vec![format!("processes: {n_processes}, lines: {}", process::info(own).unwrap().details.len())]
+        });
+        for _ in 0..2 {
+            assert_eq!(process::info(own).unwrap().details, ["processes: 1, lines: 0"]);
+            assert_eq!(process::snapshot().processes[0].details, ["processes: 1, lines: 0"]);
+        }
+    });
+}
+
+#[test]
 fn a_simulation_has_no_signals() {
     testing::run(async {
         #[cfg(unix)]
