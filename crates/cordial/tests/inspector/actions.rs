@@ -1,5 +1,6 @@
 //! The actions of an observer on a process, and their answers.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -291,4 +292,53 @@ fn a_child_is_restarted_and_the_restart_is_not_counted() {
         let task = tasks.start_child(std::future::pending::<()>()).unwrap();
         assert!(matches!(inspector.restart(task).await, Err(RestartError::OfTaskSupervisor)));
     });
+}
+
+/// When the supervisor handles the request, it may have restarted the child already.
+#[test]
+fn the_restart_of_a_process_that_crashes_does_not_stop_the_next_process_of_the_child() {
+    let test = async || {
+        let child = ChildSpec::task("child", std::future::pending::<()>).restart(Restart::Permanent);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(child).start().await.unwrap();
+        let first = tree.which_children().await[0].pid.unwrap();
+        process::exit(first, Exit::from("no luck"));
+        let restarted = process::inspector().restart(first).await;
+        tokio::time::sleep(SECOND).await;
+        let second = tree.which_children().await[0].pid.unwrap();
+        assert_eq!(process::info(second).unwrap().incarnation, 2);
+        assert!(matches!(restarted, Ok(pid) if pid == second) || matches!(restarted, Err(RestartError::NoProcess)));
+    };
+    (0..20).for_each(|seed| testing::run_seeded(seed, test()));
+}
+
+/// The search for the processes below takes some time, in which the process may end.
+#[test]
+fn a_process_that_ends_while_it_is_looked_up_has_not_failed() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let inspector = runtime.inspector();
+    let ended = runtime.block_on(async move {
+        let _others: Vec<_> = (0..2000).map(|_| Task::spawn(std::future::pending::<()>())).collect();
+        for n_spins in 0..300 {
+            let (starts, has_started) = tokio::sync::oneshot::channel();
+            let ends = Arc::new(AtomicBool::new(false));
+            let is_over = ends.clone();
+            let process = Task::start(async move {
+                starts.send(()).unwrap();
+                while !is_over.load(Ordering::SeqCst) {
+                    std::hint::spin_loop();
+                }
+                (0..100 * n_spins).for_each(|_| std::hint::spin_loop());
+            });
+            has_started.await.unwrap();
+            ends.store(true, Ordering::SeqCst);
+            let answer = inspector.stop_subtree(process, SECOND).await;
+            match answer.ending {
+                Ending::Ended(Exit::NoProcess) => panic!("{answer}"),
+                // It has ended before it was monitored.
+                Ending::NoProcess if answer.process.is_some() => return,
+                _ => {}
+            }
+        }
+    });
+    ended.unwrap();
 }

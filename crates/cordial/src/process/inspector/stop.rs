@@ -88,7 +88,7 @@ pub(super) async fn stop_subtree(runtime: &RuntimeHandle, pid: Pid, shutdown: Sh
             },
             _ if runtime.is_alive(pid) => still_alive(runtime, pid),
             // The process has left the table, so its exit is there or about to arrive.
-            _ => Ending::Ended(exit.await),
+            _ => ended(exit.await),
         };
         if let Some(mut stopped) = stopped {
             stopped.killed.retain(|stopped| !of_pid(stopped));
@@ -135,10 +135,16 @@ async fn end(runtime: &RuntimeHandle, target: &StopTarget, shutdown: Shutdown) -
         Some(StopOutcome::Abandoned(_)) | None if runtime.is_alive(pid) => still_alive(runtime, pid),
         Some(StopOutcome::Abandoned(_)) | None => Ending::Killed,
         // The process has ended, so its exit is there.
-        Some(StopOutcome::AsRequested) => match exit.await {
-            Exit::NoProcess => Ending::NoProcess,
-            exit => Ending::Ended(exit),
-        },
+        Some(StopOutcome::AsRequested) => ended(exit.await),
+    }
+}
+
+/// Describes the end of a process whose monitor has returned this exit.
+fn ended(exit: Exit) -> Ending {
+    match exit {
+        // The process had ended before it was monitored.
+        Exit::NoProcess => Ending::NoProcess,
+        exit => Ending::Ended(exit),
     }
 }
 

@@ -15,7 +15,8 @@ use crate::unwind;
 /// replies.
 pub(super) enum TreeCall {
     Start(Box<ChildSpec>, Caller, PidReply),
-    Terminate(Arc<str>, oneshot::Sender<Result<(), NotFound>>),
+    /// With a pid, terminates only this process of the child.
+    Terminate(Arc<str>, Option<Pid>, oneshot::Sender<Result<(), NotFound>>),
     Restart(Arc<str>, Caller, PidReply),
     Delete(Arc<str>, oneshot::Sender<Result<(), DeleteError>>),
 }
@@ -31,7 +32,7 @@ impl TreeCall {
     pub(super) fn id(&self) -> &Arc<str> {
         match self {
             TreeCall::Start(spec, ..) => &spec.id,
-            TreeCall::Terminate(id, _) | TreeCall::Restart(id, ..) | TreeCall::Delete(id, _) => id,
+            TreeCall::Terminate(id, ..) | TreeCall::Restart(id, ..) | TreeCall::Delete(id, _) => id,
         }
     }
 }

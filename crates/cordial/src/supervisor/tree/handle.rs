@@ -196,7 +196,7 @@ impl Supervisor {
     /// `Supervisor.terminate_child/2`.
     pub async fn terminate_child(&self, id: impl Into<Arc<str>>) -> Result<(), NotFound> {
         let id = id.into();
-        self.call(|reply| TreeCall::Terminate(id, reply)).await.unwrap_or(Err(NotFound))
+        self.call(|reply| TreeCall::Terminate(id, None, reply)).await.unwrap_or(Err(NotFound))
     }
 
     /// Starts a child that has no process, and waits until it has started.

@@ -9,6 +9,7 @@ use super::start_child::StartOutcome;
 use super::state::TreeState;
 use crate::error::{NotFound, StartError};
 use crate::exit::Exit;
+use crate::pid::Pid;
 use crate::process::discard;
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::restart::Restart;
@@ -27,7 +28,10 @@ impl TreeState {
                 }
                 Err(error) => reply(pid_reply, Err(error)),
             },
-            TreeCall::Terminate(id, reply_to) => reply(reply_to, self.terminate(&id, signals).await?),
+            TreeCall::Terminate(id, process, reply_to) if self.has_other_process(&id, process) => {
+                reply(reply_to, Err(NotFound));
+            }
+            TreeCall::Terminate(id, _, reply_to) => reply(reply_to, self.terminate(&id, signals).await?),
             TreeCall::Restart(id, _, pid_reply) => match self.find_stopped(id) {
                 Ok(key) => {
                     let outcome = self.start_by_call(key, StartCause::Called, signals).await?;
@@ -38,6 +42,11 @@ impl TreeState {
             TreeCall::Delete(id, reply_to) => reply(reply_to, self.delete(&id)),
         }
         Ok(())
+    }
+
+    /// Returns whether the child does not have this process. `None` is any process.
+    pub(super) fn has_other_process(&self, id: &str, process: Option<Pid>) -> bool {
+        process.is_some() && self.children.key(id).is_none_or(|key| self.children[key].pid() != process)
     }
 
     /// Starts a child for a call. If the strategy restarts the child together with an earlier one, which waits for its restart, records

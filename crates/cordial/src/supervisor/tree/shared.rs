@@ -127,7 +127,7 @@ impl Supervise for TreeShared {
             if restart == Restart::Temporary {
                 return Err(RestartError::Temporary(id));
             }
-            let terminated = self.call(|reply| TreeCall::Terminate(id.clone(), reply)).await;
+            let terminated = self.call(|reply| TreeCall::Terminate(id.clone(), Some(child), reply)).await;
             terminated.ok_or(RestartError::SupervisorStopped)?.map_err(|_| RestartError::NoProcess)?;
             let restarted = self.call(|reply| TreeCall::Restart(id, None, reply)).await;
             restarted.ok_or(RestartError::SupervisorStopped)?.map_err(RestartError::NotStarted)

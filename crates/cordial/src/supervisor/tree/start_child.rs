@@ -12,7 +12,7 @@ use super::call::{Caller, TreeCall, reply};
 use super::child::{ChildStatus, StartCause};
 use super::delayed_starts::DelayedStart;
 use super::state::TreeState;
-use crate::error::StartError;
+use crate::error::{NotFound, StartError};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{ChildSlot, Parent, ReportSlot, Spawn, discard, end_with, enter_scope};
@@ -218,8 +218,9 @@ impl TreeState {
             TreeCall::Restart(id, caller, pid_reply) if self.waits_for(caller, starting) => {
                 reply(pid_reply, Err(StartError::FromInit(id)));
             }
-            TreeCall::Terminate(id, reply_to) if !self.calls.has_waiting(&id) => {
+            TreeCall::Terminate(id, process, reply_to) if !self.calls.has_waiting(&id) => {
                 let result = match self.children.key(&id) {
+                    _ if self.has_other_process(&id, process) => Err(NotFound),
                     Some(other) if other != key => {
                         let end = pin!(self.end_at_timeout(key, starting, watch));
                         let mut stop = pin!(self.terminate_during_start(other, signals));
