@@ -53,6 +53,11 @@ impl StopGroup<'_> {
     fn members(&self, runtime: &RuntimeHandle) -> Vec<Pid> {
         runtime.members(self.among, self.is_member)
     }
+
+    fn contains(&self, runtime: &RuntimeHandle, pid: Pid) -> bool {
+        let may_be_member = self.among.is_none_or(|among| among.contains(&pid));
+        may_be_member && runtime.with(pid, |entry| (self.is_member)(pid, entry)) == Some(true)
+    }
 }
 
 /// Stops every process for which `is_member` returns true, including those that are spawned during
@@ -112,18 +117,30 @@ async fn kill_all(
     rounds: &mut (dyn Iterator<Item = Duration> + Send),
 ) -> Vec<Stopped> {
     let mut polls = Polls::now(runtime);
-    // These processes are not awaited in the next round. A guardian that waits for a stuck process abandons that process after the same
+    // These members are not awaited in the next round. A guardian that waits for a stuck process abandons that process after the same
     // time, and ends a moment later: in the next round.
     let mut stuck: SortedMap<Pid, PollId> = SortedMap::default();
-    for round in rounds {
-        let is_awaited = |pid, entry: &Entry| stuck.get(pid).is_none() && (group.is_member)(pid, entry);
-        let awaited = StopGroup { is_member: &is_awaited, ..group };
-        let have_ended = until_gone(runtime, awaited, Step::Kill, Some(round)).await;
-        let before = std::mem::replace(&mut polls, Polls::now(runtime));
-        if have_ended && stuck.iter().all(|(pid, poll)| polls.of(pid) == Some(*poll) || !runtime.is_alive(pid)) {
-            break;
+    'rounds: for round in rounds {
+        let (before, begun) = (polls, runtime.executor().now());
+        loop {
+            let is_awaited = |pid, entry: &Entry| stuck.get(pid).is_none() && (group.is_member)(pid, entry);
+            let awaited = StopGroup { is_member: &is_awaited, ..group };
+            let left = round.saturating_sub(runtime.executor().now().saturating_duration_since(begun));
+            let have_ended = until_gone(runtime, awaited, Step::Kill, Some(left)).await;
+            polls = Polls::now(runtime);
+            if !have_ended {
+                break;
+            }
+            // A member that has left its poll is awaited for the rest of the round.
+            let is_stuck = |(pid, poll): &(Pid, &PollId)| polls.of(*pid) == Some(**poll) || !runtime.is_alive(*pid);
+            let still: SortedMap<_, _> = stuck.iter().filter(is_stuck).map(|(pid, poll)| (pid, *poll)).collect();
+            if still.len() == stuck.len() {
+                break 'rounds;
+            }
+            stuck = still;
         }
-        stuck = polls.iter().filter(|(pid, _)| polls.is_stuck(*pid, before.of(*pid))).collect();
+        let is_stuck = |pid| polls.is_stuck(pid, before.of(pid)) && group.contains(runtime, pid);
+        stuck = polls.iter().filter(|(pid, _)| is_stuck(*pid)).collect();
     }
     let is_stuck = |pid| stuck.get(pid).is_some_and(|poll| polls.of(pid) == Some(*poll));
     let abandoned = describe_all(runtime, group.among, &|pid, entry| is_stuck(pid) && (group.is_member)(pid, entry));
