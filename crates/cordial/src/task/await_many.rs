@@ -114,9 +114,12 @@ impl<T: Send> Future for AwaitMany<T> {
         while let Poll::Ready(next) = this.running.poll_next_unpin(cx) {
             match next {
                 Some((idx, Ok(value))) => values.as_mut_slice()[idx] = Some(value),
-                Some((_, Err(exit))) => {
+                Some((idx, Err(exit))) => {
                     this.running.clear();
                     if ends_at_this_await(cx) {
+                        // A later poll with another waker, such as that of a `block_on` in a destructor, returns the failure.
+                        this.running.push(Indexed { idx, task: Task::failed(exit) });
+                        this.values = Some(values);
                         return Poll::Pending;
                     }
                     return Poll::Ready(Err(exit));

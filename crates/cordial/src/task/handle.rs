@@ -145,6 +145,11 @@ impl<T> Task<T> {
         Task { state: TaskState::Running(join), timeout: limit }
     }
 
+    /// Creates a handle whose result is this failure.
+    pub(super) fn failed(exit: Exit) -> Task<T> {
+        Task { state: TaskState::Ready(ReadyResult::failed(exit)), timeout: Timeout::default().into() }
+    }
+
     /// Returns whether the result was taken, or the handle was released.
     pub(super) fn is_taken(&self) -> bool {
         matches!(self.state, TaskState::Taken)

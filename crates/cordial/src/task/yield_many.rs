@@ -131,20 +131,24 @@ impl<T: Send + 'static> Future for YieldMany<'_, T> {
         if ends_at_this_await(cx) {
             return Poll::Pending;
         }
-        let mut waiting = match std::mem::replace(&mut self.state, YieldManyState::Ended) {
-            YieldManyState::NotPolled(options) => Box::pin(yield_many(options)),
-            YieldManyState::Waiting(waiting) => waiting,
-            YieldManyState::Ended => panic!("polled again after it was ready"),
-        };
-        let results = waiting.as_mut().poll(cx);
-        if results.is_pending() {
-            self.state = YieldManyState::Waiting(waiting);
-        } else if ends_at_this_await(cx) {
-            // `HeldValues` drops each result on its own: two destructors that panic in one drop would abort the program.
-            drop(results.map(HeldValues::from_iter));
-            return Poll::Pending;
+        let mut waiting: Pin<Box<dyn Future<Output = Results<T>> + Send + '_>> =
+            match std::mem::replace(&mut self.state, YieldManyState::Ended) {
+                YieldManyState::NotPolled(options) => Box::pin(yield_many(options)),
+                YieldManyState::Waiting(waiting) => waiting,
+                YieldManyState::Ended => panic!("polled again after it was ready"),
+            };
+        match waiting.as_mut().poll(cx) {
+            Poll::Ready(results) if ends_at_this_await(cx) => {
+                // A later poll with another waker, such as that of a `block_on` in a destructor, returns the results. `HeldValues` drops each
+                // result on its own: two destructors that panic in one drop would abort the program.
+                let held = HeldValues::from_iter(results);
+                waiting = Box::pin(async move { held.into_vec() });
+            }
+            Poll::Ready(results) => return Poll::Ready(results),
+            Poll::Pending => {}
         }
-        results
+        self.state = YieldManyState::Waiting(waiting);
+        Poll::Pending
     }
 }
 

@@ -3,7 +3,9 @@
 //! Restates "await_many/2" of Elixir's `task_test.exs`. In Elixir, after a failure the remaining tasks continue to run and can no longer
 //! be awaited. Here they are asked to shut down (T-079).
 
-use std::future::pending;
+use std::error::Error;
+use std::future::{pending, poll_fn};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use cordial::{Exit, Task, Timeout, process};
@@ -189,5 +191,55 @@ fn an_inner_err_is_a_value_unless_or_exit_makes_it_a_failure() {
         let tasks = || [Task::completed(Ok(1)), Task::spawn(async { Err(std::io::Error::other("no disk")) })];
         assert!(Task::await_many(tasks()).await.unwrap()[1].is_err());
         assert_eq!(Task::await_many(tasks().map(Task::or_exit)).await, Err(error("no disk")));
+    });
+}
+
+/// An error whose conversion kills the process that awaits it.
+struct KillsCaller;
+
+impl From<KillsCaller> for Box<dyn Error + Send + Sync> {
+    fn from(_: KillsCaller) -> Box<dyn Error + Send + Sync> {
+        process::exit(process::current().unwrap(), Exit::Killed);
+        "no luck".into()
+    }
+}
+
+/// Polls a future in a process that ends at this await, and then with another waker, as a `block_on` in a destructor does.
+fn poll_twice<F: Future + Unpin>(future: &mut F, cx: &mut Context<'_>) -> Poll<F::Output> {
+    assert!(future.poll_unpin(cx).is_pending(), "the process ends here");
+    future.poll_unpin(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn the_results_are_kept_if_the_process_ends_at_the_await() {
+    let failed = async || {
+        let task = Task::spawn(async { Err::<(), _>(KillsCaller) }).or_exit();
+        process::monitor(task.pid()).await;
+        tokio::task::yield_now().await;
+        task
+    };
+    for_each_seed(move || async move {
+        let (sent, mut polled) = tokio::sync::mpsc::unbounded_channel();
+        let (of_many, of_yield) = (sent.clone(), sent);
+        Task::start(async move {
+            let mut many = Task::await_many([failed().await]);
+            poll_fn(|cx| {
+                let polled = poll_twice(&mut many, cx);
+                of_many.send(polled.map(|result| vec![Some(result.map(|_| ()))])).unwrap();
+                Poll::<()>::Pending
+            })
+            .await;
+        });
+        Task::start(async move {
+            let mut tasks = [failed().await];
+            poll_fn(|cx| {
+                of_yield.send(poll_twice(&mut Task::yield_many(&mut tasks), cx)).unwrap();
+                Poll::<()>::Pending
+            })
+            .await;
+        });
+        for _ in 0..2 {
+            assert_eq!(polled.recv().await, Some(Poll::Ready(vec![Some(Err(error("no luck")))])));
+        }
     });
 }
