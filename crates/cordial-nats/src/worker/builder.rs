@@ -15,7 +15,7 @@ use crate::names::{InvalidName, checked};
 use crate::submit::DEFAULT_GROUP;
 
 /// How much longer than the grace of a worker its supervisor waits: the worker then gives jobs back, and sends its last messages.
-const STOP_RESERVE: Duration = Duration::from_secs(4);
+const STOP_RESERVE: Duration = Duration::from_secs(6);
 
 /// The largest number of slots: a request for more jobs than the server can count is refused.
 const MAX_SLOTS: usize = 65_536;
@@ -93,7 +93,7 @@ impl Worker {
     }
 
     /// Returns the specification of a child with this id. The child has started when the server knows the worker. It is permanent, and its
-    /// shutdown is 4 s longer than the [grace](Worker::grace) of the worker.
+    /// shutdown is 6 s longer than the [grace](Worker::grace) of the worker.
     ///
     /// When the child is asked to shut down, the worker takes no new jobs, finishes what runs within the grace, and gives the rest back.
     #[track_caller]

@@ -9,6 +9,7 @@
 //! gap between two messages: the server may have sent the second one, and those that arrive with it, right after the first. The lease of such
 //! a job may have run out, so the worker looks for a result before it runs the job, and the consumer starts again after these messages.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,18 @@ const IDLE_HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// How long a worker waits, after it has unsubscribed, for what the server had sent before.
 pub(super) const DRAIN_LIMIT: Duration = Duration::from_millis(500);
+
+/// Waits for a future, for at most `limit`. If the program was frozen, or got no processor, that counts as a tenth of the limit at most: what has
+/// arrived meanwhile is still to be read.
+pub(super) async fn wait_at_most(limit: Duration, future: impl Future) {
+    const PARTS: u32 = 10;
+    let mut future = pin!(future);
+    for _ in 0..PARTS {
+        if timeout(limit / PARTS, &mut future).await.is_ok() {
+            return;
+        }
+    }
+}
 
 /// How many requests of one worker are open at most. If the requests of all workers together exceed the limit of the consumer, the server refuses
 /// a request, and the worker that has sent it loses all of its requests.
@@ -140,7 +153,7 @@ impl PullConsumer {
                 }
             }
         };
-        let _ = timeout(DRAIN_LIMIT, rest).await;
+        wait_at_most(DRAIN_LIMIT, rest).await;
     }
 
     /// Returns the next job or the next end of a request. Returns `Lost` if the server refuses a request, does not answer a request for jobs, or has

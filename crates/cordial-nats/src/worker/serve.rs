@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 
 use super::delivery::give_back;
 use super::node::{NodeState, RunKey};
-use super::pull_consumer::{DRAIN_LIMIT, PullConsumer, PullEvent};
+use super::pull_consumer::{DRAIN_LIMIT, PullConsumer, PullEvent, wait_at_most};
 use super::run_call::{refuse_call, run_call};
 use super::run_job::run_job;
 use super::settings::Settings;
@@ -141,7 +141,7 @@ impl ServingWorker {
         let _ = tokio::time::timeout(grace, wait_all(&mut running, &node)).await;
         // Ends the runs that are left. Each gives its job back, or answers its caller.
         node.cancel_all(CancelReason::WorkerStops);
-        let _ = tokio::time::timeout(GIVE_BACK_LIMIT, wait_all(&mut running, &node)).await;
+        wait_at_most(GIVE_BACK_LIMIT, wait_all(&mut running, &node)).await;
         drop(running.shutdown(Shutdown::BrutalKill).await);
         shared.connection.flush(FLUSH_LIMIT).await;
         match stop_request {
@@ -167,7 +167,7 @@ impl ServingWorker {
                 }
             }
         };
-        let _ = tokio::time::timeout(DRAIN_LIMIT, refuse).await;
+        wait_at_most(DRAIN_LIMIT, refuse).await;
         calls.clear();
     }
 
