@@ -3,15 +3,14 @@
 use std::time::{Duration, Instant};
 
 use cordial_nats::{Cluster, Options, UnknownJob};
-use futures_util::StreamExt;
 
+use crate::faults::wait_runs;
 use crate::functions::ATTEMPT;
-use crate::harness::with_server;
+use crate::harness::{LIMIT, in_several_tries, is_frozen, next_message, wait_until, with_server};
 use crate::jobs::start_worker;
-use crate::processes::{LEASE, Process, RECORD, Record, options, runs};
+use crate::leases::consumer_info;
+use crate::processes::{FREEZE_AT_STOP, LEASE, Process, RECORD, Record, options, results, runs};
 use crate::proxy::Proxy;
-
-const LIMIT: Duration = Duration::from_secs(40);
 
 #[test]
 fn a_stop_of_a_worker_uses_up_no_attempt() {
@@ -24,19 +23,55 @@ fn a_stop_of_a_worker_uses_up_no_attempt() {
         // Two workers stop while they run it. The grace of these workers is 200 ms.
         for n in 0..2 {
             let mut worker = Process::worker(&server.url(), &format!("stops-{n}"), 1);
-            while runs(&log).len() <= n {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            wait_runs(&log, n + 1).await;
             worker.signal("TERM");
             worker.wait_end();
         }
         let _third = Process::worker(&server.url(), "third", 1);
-        while runs(&log).len() < 3 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        wait_runs(&log, 3).await;
         assert_eq!(runs(&log), [(7, 1), (7, 2), (7, 3)], "each run has its own number");
         assert_eq!(cluster.dead_letters("g").await.unwrap(), []);
         assert!(job.cancel().await.unwrap());
+    });
+}
+
+#[test]
+fn a_worker_that_is_frozen_while_it_stops_uses_up_no_attempt() {
+    const N: u64 = 16;
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        // On a busy machine, the worker may have too little time left after the thaw.
+        in_several_tries(|number| {
+            let (server, cluster, log) = (&server, &cluster, dir.path().join(number.to_string()));
+            async move {
+                let name = format!("freezes-{number}");
+                let mut worker = Process::worker_of("graceless", LEASE, &server.url(), &name, N as usize);
+                let mut jobs = Vec::new();
+                for number in 0..N {
+                    let record = Record { log: log.display().to_string(), number, ms: 0 };
+                    jobs.push(cluster.submit(FREEZE_AT_STOP, record).group("g").attempts(1).await.unwrap());
+                }
+                wait_runs(&log, N as usize).await;
+                worker.signal("TERM");
+                let pid = worker.id();
+                wait_until("the worker is frozen", || async { is_frozen(pid) }).await;
+                // Longer than a stop waits until jobs are given back.
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                worker.signal("CONT");
+                worker.wait_end();
+                let _second = Process::worker(&server.url(), &format!("second-{number}"), N as usize);
+                let results = results(jobs).await;
+                match results.iter().find_map(|result| result.as_ref().err()) {
+                    Some(exit) => Err(exit.to_string()),
+                    None => {
+                        assert_eq!(runs(&log).len(), 2 * N as usize, "each job has run again");
+                        Ok(())
+                    }
+                }
+            }
+        })
+        .await;
     });
 }
 
@@ -64,8 +99,9 @@ fn runs_are_counted_after_the_server_has_dropped_their_claims() {
 #[test]
 fn a_job_that_has_waited_for_long_has_its_attempt_after_it_was_given_back() {
     with_server(|server| async move {
-        let kept = Duration::from_secs(5);
-        let cluster = Cluster::connect(options(&server.url()).keep_results(kept)).await.unwrap();
+        // A lease that is half as long as claims are kept would make each delivery count as a run.
+        let (kept, lease) = (Duration::from_secs(9), Duration::from_secs(4));
+        let cluster = Cluster::connect(options(&server.url()).keep_results(kept).lease(lease)).await.unwrap();
         // The worker makes the consumer.
         start_worker(&cluster, "g", 1).await.stop().await;
         let pause = Duration::from_millis(1);
@@ -85,7 +121,7 @@ async fn give_back(url: &str) {
     let mut deliveries = client.subscribe(inbox.clone()).await.unwrap();
     let next = "$JS.API.CONSUMER.MSG.NEXT.cordial-jobs-g.workers";
     client.publish_with_reply(next, inbox, "1".into()).await.unwrap();
-    let delivered = deliveries.next().await.unwrap();
+    let delivered = next_message(&mut deliveries, "the server delivers the job").await;
     client.publish(delivered.reply.unwrap(), "-NAK".into()).await.unwrap();
     client.flush().await.unwrap();
 }
@@ -98,11 +134,20 @@ fn the_last_claim_is_found_beside_more_pieces_than_the_server_lists_at_once() {
         let job = cluster.submit(ATTEMPT, 4).group("g").key("k").attempts(1).await.unwrap();
         give_back(&server.url()).await;
         let client = async_nats::connect(server.url()).await.unwrap();
+        let keep = async |what: String, payload: &'static str| {
+            let kept = client.request(format!("cordial.attempt.g.key.k.{what}"), payload.into()).await.unwrap();
+            assert!(!String::from_utf8_lossy(&kept.payload).contains("\"error\""), "{kept:?}");
+        };
         for n in 0..100_001 {
-            client.publish(format!("cordial.attempt.g.key.k.1-{n}"), "".into()).await.unwrap();
+            // A server drops a message while some thousand earlier ones wait to be stored.
+            if n % 500 == 0 {
+                keep(format!("1-{n}"), "").await;
+            } else {
+                client.publish(format!("cordial.attempt.g.key.k.1-{n}"), "".into()).await.unwrap();
+            }
         }
         // The claims of an earlier job with the same key. The first two have expired.
-        client.request("cordial.attempt.g.key.k.3-claim", "{}".into()).await.unwrap();
+        keep("3-claim".to_owned(), "{}").await;
         let tree = start_worker(&cluster, "g", 1).await;
         assert_eq!(job.timeout(LIMIT).await, Ok(4));
         tree.stop().await;
@@ -112,15 +157,16 @@ fn the_last_claim_is_found_beside_more_pieces_than_the_server_lists_at_once() {
 #[test]
 fn a_claim_whose_answer_is_lost_is_not_made_twice() {
     with_server(|server| async move {
-        // The default lease is longer than a request waits for its answer.
-        let cluster = Cluster::connect(Options::new(server.url())).await.unwrap();
+        // The lease is longer than the test.
+        let options = |url: String| Options::new(url).lease(LIMIT * 10);
+        let cluster = Cluster::connect(options(server.url())).await.unwrap();
         // The worker makes the consumer.
         start_worker(&cluster, "g", 1).await.stop().await;
         let job = cluster.submit(ATTEMPT, 1).group("g").attempts(1).await.unwrap();
         // The claim of a later delivery begins with a look for earlier claims.
         give_back(&server.url()).await;
         let proxy = Proxy::start(&server.url());
-        let behind = Cluster::connect(Options::new(proxy.url())).await.unwrap();
+        let behind = Cluster::connect(options(proxy.url())).await.unwrap();
         proxy.cut_to_client_after("PUB cordial.attempt.");
         let tree = start_worker(&behind, "g", 1).await;
         proxy.wait_sent("PUB cordial.attempt.", 1).await;
@@ -141,7 +187,9 @@ fn a_delivery_to_a_frozen_worker_is_no_attempt_and_does_not_run_after_the_thaw()
         let log = dir.path().join("runs");
         let record = |number| Record { log: log.display().to_string(), number, ms: 0 };
         let frozen = Process::worker(&server.url(), "frozen", 1);
-        while !cluster.is_served("g").await.unwrap() {}
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let has_asked = || async { consumer_info(&client).await["num_waiting"] == 1 };
+        wait_until("the worker has asked for a job", has_asked).await;
         frozen.signal("STOP");
         // The frozen worker has asked for a job, and gets this one.
         let job = cluster.submit(RECORD, record(1)).group("g").attempts(1).await.unwrap();
@@ -169,9 +217,7 @@ fn a_job_that_was_lost_after_it_had_begun_has_all_its_attempts_when_it_is_submit
         let submit = |ms| cluster.submit(RECORD, record(ms)).group("g").key("k").attempts(1);
         let job = submit(60_000).await.unwrap();
         let mut worker = Process::worker(&server.url(), "killed", 1);
-        while runs(&log).is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        wait_runs(&log, 1).await;
         worker.kill();
         let client = async_nats::connect(server.url()).await.unwrap();
         client.request("$JS.API.STREAM.DELETE.cordial-jobs-g", "".into()).await.unwrap();
@@ -199,17 +245,16 @@ fn a_job_that_is_submitted_again_after_a_restart_of_the_server_does_not_run_agai
         let worker = Process::worker(&server.url(), "first", 1);
         assert_eq!(cluster.submit(RECORD, record(7)).group("g").await.unwrap().timeout(LIMIT).await, Ok(7));
         // The result arrives before the job leaves its stream.
-        loop {
+        wait_until("the job has left its stream", || async {
             let info = client.request("$JS.API.STREAM.INFO.cordial-jobs-g", "".into()).await.unwrap();
-            if String::from_utf8_lossy(&info.payload).contains("\"messages\":0") {
-                break;
-            }
-        }
+            String::from_utf8_lossy(&info.payload).contains("\"messages\":0")
+        })
+        .await;
         drop(worker);
         server.kill();
         server.restart();
         // As a submitter does whose answer was lost. The server has forgotten the message id with the job.
-        let submit = submits.next().await.unwrap();
+        let submit = next_message(&mut submits, "the first submit").await;
         let (headers, payload) = (submit.headers.unwrap(), submit.payload);
         let client = async_nats::connect(server.url()).await.unwrap();
         let answer = client.request_with_headers(submit.subject, headers, payload).await.unwrap();

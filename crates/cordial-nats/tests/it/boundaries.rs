@@ -7,10 +7,8 @@ use cordial_nats::{Cluster, Options};
 use futures_util::{FutureExt, StreamExt};
 
 use crate::functions::{DOUBLE, functions};
-use crate::harness::with_server;
+use crate::harness::{LIMIT, with_server};
 use crate::jobs::start_worker;
-
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs a job on a worker with these options.
 fn runs_a_job(options: impl FnOnce(Options) -> Options, slots: usize) {

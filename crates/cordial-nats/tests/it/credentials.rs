@@ -11,10 +11,8 @@ use nkeys::KeyPair;
 use serde_json::{Value, json};
 
 use crate::functions::DOUBLE;
-use crate::harness::{Server, Store, run};
+use crate::harness::{LIMIT, Server, Store, run, wait_for, wait_until};
 use crate::jobs::start_worker;
-
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// Returns a token about `subject` that `issuer` has signed.
 fn token(issuer: &KeyPair, subject: &KeyPair, expires: Option<u64>, nats: Value) -> String {
@@ -69,16 +67,18 @@ fn a_program_whose_token_expires_goes_on_with_the_one_that_its_file_has_then() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("fleet.creds");
         // Long enough for a busy machine to connect.
-        let valid_for = Duration::from_secs(5);
-        write_file(&file, &account, valid_for);
-        let cluster = Cluster::connect(Options::new(server.url()).credentials_file(&file)).await.unwrap();
+        write_file(&file, &account, Duration::from_secs(8));
+        let options = Options::new(server.url()).name("program").credentials_file(&file);
+        let cluster = Cluster::connect(options).await.unwrap();
+        let connection = || async { server.connection("program").map(|connection| connection["cid"].clone()) };
+        let first = wait_for("the server lists the connection", connection).await;
         // As the documentation says, so that no half of the file is read. The first token may expire from here on.
         let renewed = dir.path().join("renewed");
         write_file(&renewed, &account, Duration::from_secs(3600));
         fs::rename(&renewed, &file).unwrap();
         let tree = start_worker(&cluster, "g", 1).await;
-        // The server then closes the connection.
-        tokio::time::sleep(valid_for + Duration::from_secs(1)).await;
+        let is_renewed = || async { connection().await.is_some_and(|id| id != first) };
+        wait_until("the server closes the connection, and the program connects again", is_renewed).await;
         let job = cluster.submit(DOUBLE, 21).group("g").timeout(LIMIT).await.unwrap();
         assert_eq!(job.timeout(LIMIT).await, Ok(42));
         tree.stop().await;

@@ -12,19 +12,13 @@ use tokio::net::TcpListener;
 
 use crate::free_port::free_port;
 use crate::functions::{BYTES, DOUBLE, PARSE, functions};
-use crate::harness::{Server, Store, run, skip, with_server, within};
+use crate::harness::{LIMIT, Server, Store, in_several_tries, run, skip, wait_for, wait_until, with_server, within};
 use crate::jobs::start_worker;
 
-/// A connection that cannot be made returns its error within this time.
-const LIMIT: Duration = Duration::from_secs(3);
-
-/// How long a result may take on a machine that has other work to do.
-const LONG: Duration = Duration::from_secs(30);
-
-/// Connects, and returns the text of the error.
+/// Connects, and returns the text of the error, which a connection that cannot be made returns within three seconds.
 async fn error_of(options: impl Into<Options>) -> String {
     let options = options.into();
-    within(LIMIT, || Cluster::connect(options.clone())).await.unwrap_err().to_string()
+    within(Duration::from_secs(3), || Cluster::connect(options.clone())).await.unwrap_err().to_string()
 }
 
 #[test]
@@ -68,10 +62,12 @@ fn a_silent_server_of_a_list_does_not_use_up_the_time_for_the_others() {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let servers = format!("nats://{},{}", silent.local_addr().unwrap(), server.url());
         // The client tries the servers in a random order, so several clients connect at the same time.
-        let connects = (0..6).map(|_| Cluster::connect(&*servers));
-        for connected in futures_util::future::join_all(connects).await {
-            connected.unwrap();
-        }
+        in_several_tries(|_| async {
+            let connects = (0..6).map(|_| Cluster::connect(&*servers));
+            let connected: Result<Vec<_>, _> = futures_util::future::join_all(connects).await.into_iter().collect();
+            connected.map(drop).map_err(|error| error.to_string())
+        })
+        .await;
     });
 }
 
@@ -102,20 +98,16 @@ fn a_client_of_this_machine_does_not_follow_a_server_to_another_one_without_tls(
     run(async move {
         let options = || Options::new(here.url()).name("follower");
         // Both servers elect a leader first.
-        let cluster = loop {
-            if let Ok(cluster) = Cluster::connect(options()).await {
-                break cluster;
-            }
-        };
+        let connect = |options: Options| async move { Cluster::connect(options).await.ok() };
+        let cluster = wait_for("the servers have a leader", || connect(options())).await;
         // Both clients know the other server. The client with `insecure` connects to it.
-        let insecure = Cluster::connect(options().name("insecure").insecure()).await.unwrap();
+        let insecure = wait_for("a second client", || connect(options().name("insecure").insecure())).await;
         here.kill();
-        while !there.connections().contains("insecure") {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let has_followed = || async { there.connection("insecure").is_some() };
+        wait_until("the client with `insecure` connects to the other server", has_followed).await;
         // Within this time, the other client would try to reconnect several times.
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(!there.connections().contains("follower"), "{}", there.connections());
+        assert_eq!(there.connection("follower"), None);
         drop((cluster, insecure));
     });
 }
@@ -161,9 +153,13 @@ async fn error_after(greeting: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let greet = async {
-        let (mut socket, _) = listener.accept().await.unwrap();
-        socket.write_all(greeting.as_bytes()).await.unwrap();
-        std::future::pending::<()>().await;
+        let mut sockets = Vec::new();
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            // The client may have given up.
+            let _ = socket.write_all(greeting.as_bytes()).await;
+            sockets.push(socket);
+        }
     };
     tokio::select! {
         error = error_of(format!("nats://{address}")) => error,
@@ -228,7 +224,7 @@ fn a_full_stream_refuses_and_loses_nothing() {
         assert!(error.to_string().contains("start more workers"), "{error}");
         let tree = start_worker(&cluster, "g", 1).await;
         for (n, job) in jobs.into_iter().enumerate() {
-            assert_eq!(job.timeout(LONG).await, Ok(2 * n as u64));
+            assert_eq!(job.timeout(LIMIT).await, Ok(2 * n as u64));
         }
         let _ = cluster.submit(DOUBLE, 9).group("g").await.unwrap();
         tree.stop().await;
@@ -249,7 +245,7 @@ fn the_error_for_a_payload_that_is_too_large_names_the_limit() {
         let error = cluster.call(BYTES, 2 << 20).await.unwrap_err().to_string();
         assert!(error.contains("the result has 2097") && error.contains("max_payload"), "{error}");
         let job = cluster.submit(BYTES, 2 << 20).group("g").attempts(1).await.unwrap();
-        let error = job.timeout(LONG).await.unwrap_err().to_string();
+        let error = job.timeout(LIMIT).await.unwrap_err().to_string();
         assert!(error.contains("the result has 2097"), "{error}");
         assert_eq!(cluster.call(DOUBLE, 1).await, Ok(2), "the connection is still there");
         let error = cluster.call(SUM, vec![0; 2 << 20]).await.unwrap_err().to_string();
@@ -277,11 +273,11 @@ fn a_result_that_is_too_large_for_its_stream_is_an_error_of_the_job() {
             limit_stream(&client, stream, "max_msg_size", 2000).await;
         }
         let job = cluster.submit(BYTES, 10_000).group("g").await.unwrap();
-        let error = job.timeout(LONG).await.unwrap_err().to_string();
+        let error = job.timeout(LIMIT).await.unwrap_err().to_string();
         assert!(error.contains("the result has 100") && error.contains("message size exceeds"), "{error}");
         // The argument of this job is too large for the stream of dead letters.
         let job = cluster.submit(PARSE, "x".repeat(10_000)).group("g").attempts(1).await.unwrap();
-        let error = job.timeout(LONG).await.unwrap_err().to_string();
+        let error = job.timeout(LIMIT).await.unwrap_err().to_string();
         assert!(error.contains("invalid digit"), "{error}");
         tree.stop().await;
     });
@@ -296,12 +292,12 @@ fn the_caller_and_the_dead_letter_name_another_version_and_an_unknown_function()
         let tree = start_worker(&cluster, "g", 1).await;
         let call = cluster.call(NEWER, 1).await.unwrap_err().to_string();
         let job = cluster.submit(NEWER, 1).group("g").await.unwrap();
-        let job = job.timeout(LONG).await.unwrap_err().to_string();
+        let job = job.timeout(LIMIT).await.unwrap_err().to_string();
         for error in [call, job] {
             assert!(error.contains("version 2") && error.contains("version 1"), "{error}");
         }
         let job = cluster.submit(UNKNOWN, 1).group("g").await.unwrap();
-        let error = job.timeout(LONG).await.unwrap_err().to_string();
+        let error = job.timeout(LIMIT).await.unwrap_err().to_string();
         assert!(error.contains("\"triple\""), "{error}");
         let letters = cluster.dead_letters("g").await.unwrap();
         assert_eq!(letters.len(), 2, "nothing is lost");
@@ -328,7 +324,7 @@ fn arguments_that_do_not_decode_are_an_error_of_the_job() {
         const SENT: Function<Picture, u64> = Function::new("size");
         let call = cluster.call(SENT, Picture(9)).await.unwrap_err().to_string();
         let job = cluster.submit(SENT, Picture(9)).group("g").attempts(1).await.unwrap();
-        let job = job.timeout(LONG).await.unwrap_err().to_string();
+        let job = job.timeout(LIMIT).await.unwrap_err().to_string();
         for error in [call, job] {
             assert!(error.contains("the argument of the function \"size\" cannot be"), "{error}");
         }
@@ -364,11 +360,11 @@ fn a_function_whose_name_is_longer_than_a_subject_may_be_is_called() {
         let functions = Functions::new().add(first, |n| async move { n + 1 }).add(second, |n| async move { n + 2 });
         let worker = cluster.worker(functions).group("g");
         let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("w")).start().await.unwrap();
-        assert_eq!(cluster.call(first, 1).timeout(LONG).await, Ok(2));
-        assert_eq!(cluster.call(second, 1).timeout(LONG).await, Ok(3));
-        assert!(cluster.call(third, 1).timeout(LONG).await.is_err());
+        assert_eq!(cluster.call(first, 1).timeout(LIMIT).await, Ok(2));
+        assert_eq!(cluster.call(second, 1).timeout(LIMIT).await, Ok(3));
+        assert!(cluster.call(third, 1).timeout(LIMIT).await.is_err());
         let job = cluster.submit(second, 2).group("g").await.unwrap();
-        assert_eq!(job.timeout(LONG).await, Ok(4));
+        assert_eq!(job.timeout(LIMIT).await, Ok(4));
         tree.stop().await;
     });
 }
@@ -386,7 +382,7 @@ fn the_error_names_the_limit_of_an_account() {
     run(async move {
         let cluster = Cluster::connect(server.url()).await.unwrap();
         let error = loop {
-            match cluster.submit(PARSE, "7".repeat(10_000)).group("g").await {
+            match cluster.submit(PARSE, "7".repeat(10_000)).group("g").timeout(LIMIT).await {
                 Ok(_) => {}
                 Err(error) => break error,
             }
@@ -409,9 +405,9 @@ fn a_job_of_a_group_without_workers_waits_and_is_not_served() {
         let job = cluster.submit(DOUBLE, 4).group("later").await.unwrap();
         assert!(!job.is_served().await.unwrap());
         let tree = start_worker(&cluster, "later", 1).await;
-        assert_eq!(job.timeout(LONG).await, Ok(8));
+        assert_eq!(job.timeout(LIMIT).await, Ok(8));
         let job = cluster.submit(DOUBLE, 4).group("later").await.unwrap();
-        assert!(job.is_served().await.unwrap());
+        wait_until("the group is served", || async { job.is_served().await.unwrap() }).await;
         tree.stop().await;
     });
 }

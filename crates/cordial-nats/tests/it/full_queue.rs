@@ -9,10 +9,8 @@ use cordial_nats::{Cluster, Job, SubmitError};
 use futures_util::future::{BoxFuture, join_all};
 
 use crate::functions::{DOUBLE, SLEEP};
-use crate::harness::with_server;
+use crate::harness::{LIMIT, wait_until, with_server};
 use crate::processes::{LEASE, options};
-
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// More requests than the queue of a client can hold.
 const MANY: u64 = 3000;
@@ -58,10 +56,8 @@ impl Drop for NotesEnd {
     }
 }
 
-async fn wait_for(flag: &AtomicBool) {
-    while !flag.load(Ordering::SeqCst) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+async fn wait_for(what: &str, flag: &AtomicBool) {
+    wait_until(what, || async { flag.load(Ordering::SeqCst) }).await;
 }
 
 #[test]
@@ -79,25 +75,24 @@ fn a_run_whose_lease_is_lost_ends_and_a_worker_stops_even_if_the_queue_of_the_cl
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 ms
             });
-        let worker = cluster.worker(functions).group("g").slots(2).grace(Duration::from_millis(100));
+        // Nothing runs at the stop, so it does not take that long.
+        let worker = cluster.worker(functions).group("g").slots(2).grace(LIMIT);
         let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
         drop(cluster.submit(ENDLESS, ()).group("g").attempts(1).await.unwrap());
-        wait_for(&HAS_BEGUN).await;
+        wait_for("the job runs", &HAS_BEGUN).await;
         let call = cluster.call(SLEEP, LEASE.as_millis() as u64 / 2).timeout(LIMIT);
-        wait_for(&CALL_HAS_BEGUN).await;
+        wait_for("the call runs", &CALL_HAS_BEGUN).await;
         server.kill();
         // The queue is full when the worker answers the call.
         let mut full = Box::pin(join_all(submits(&cluster, LIMIT * 3)));
-        let ended = async {
-            tokio::select! {
-                _ = &mut full => unreachable!("there is no server"),
-                () = wait_for(&HAS_ENDED) => {}
-            }
-        };
-        tokio::time::timeout(LIMIT, ended).await.expect("the lease is over");
+        tokio::select! {
+            _ = &mut full => unreachable!("there is no server"),
+            () = wait_for("the lease is over", &HAS_ENDED) => {}
+        }
         tokio::select! {
             _ = &mut full => unreachable!("there is no server"),
             stopped = tree.stop() => assert!(stopped.is_clean(), "{stopped:?}"),
+            () = tokio::time::sleep(LIMIT / 2) => panic!("the worker does not stop"),
         }
         drop(call);
     });

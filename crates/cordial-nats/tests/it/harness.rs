@@ -5,9 +5,22 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
+use async_nats::{Message, Subscriber};
+use cordial::Runtime;
+use cordial_nats::{Cluster, Node};
+use futures_util::StreamExt;
+use tokio::time::timeout;
+
 use crate::free_port::free_port;
+
+/// How long a test waits for each thing that has to happen. A busy machine may need much longer than others.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// How often a test tries what a busy machine may make fail although the code is right.
+const TRIES: usize = 5;
 
 /// The server that the tests start, or `None` if it is not installed. Then each test prints that it is skipped.
 pub(crate) fn server_program() -> Option<PathBuf> {
@@ -76,21 +89,21 @@ impl Server {
         self.monitor("healthz").is_ok_and(|answer| answer.starts_with("HTTP/1.0 200"))
     }
 
-    /// Returns what the server says about its connections.
-    pub(crate) fn connections(&self) -> String {
-        self.monitor("connz").unwrap()
+    /// Returns what the server says about the connection of the program with this name.
+    pub(crate) fn connection(&self, name: &str) -> Option<serde_json::Value> {
+        let answer = self.monitor("connz").unwrap();
+        let info: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        info["connections"].as_array().unwrap().iter().find(|client| client["name"] == name).cloned()
     }
 
     /// Returns how many messages the server has sent to the program with this name.
     pub(crate) fn sent_to(&self, name: &str) -> u64 {
-        let answer = self.connections();
-        let info: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
-        let connections = info["connections"].as_array().unwrap();
-        connections.iter().find(|client| client["name"] == name).unwrap()["out_msgs"].as_u64().unwrap()
+        self.connection(name).unwrap()["out_msgs"].as_u64().unwrap()
     }
 
     fn monitor(&self, what: &str) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.monitor))?;
+        stream.set_read_timeout(Some(LIMIT))?;
         stream.write_all(format!("GET /{what} HTTP/1.0\r\n\r\n").as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
@@ -106,7 +119,7 @@ impl Server {
     /// Stops the server in order, as an operator does.
     pub(crate) fn stop(&mut self) {
         self.signal("TERM");
-        self.child.wait().unwrap();
+        wait_end(&mut self.child, "the server");
     }
 
     /// Sends a signal to the server.
@@ -126,7 +139,7 @@ impl Server {
     }
 
     fn wait_ready(&self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + LIMIT;
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             let log = fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
             assert!(Instant::now() < deadline, "the server does not answer:\n{log}");
@@ -177,28 +190,108 @@ pub(crate) fn send_signal(pid: u32, signal: &str) {
     let status = Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status().unwrap();
     assert!(status.success());
     // A process runs on for a moment after `kill` has returned.
-    let is_frozen = || fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "));
-    while signal == "STOP" && !is_frozen() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Runs what has to end within a limit. A machine that is busy for a moment may delay it, so it has three tries.
-pub(crate) async fn within<F: Future>(limit: Duration, mut test: impl FnMut() -> F) -> F::Output {
-    const TRIES: u32 = 3;
-    let mut took = Vec::new();
-    loop {
-        let started = Instant::now();
-        let output = test().await;
-        took.push(started.elapsed());
-        if took.last().is_some_and(|last| *last < limit) {
-            return output;
+    if signal == "STOP" {
+        let deadline = Instant::now() + LIMIT;
+        while !is_frozen(pid) {
+            assert!(Instant::now() < deadline, "the process {pid} still runs after SIGSTOP");
+            std::thread::sleep(Duration::from_millis(1));
         }
-        assert!(took.len() < TRIES as usize, "longer than {limit:?} each time: {took:?}");
     }
 }
 
-/// Runs a test with a server. The test fails if it takes longer than a minute.
+/// Returns whether a process is frozen.
+pub(crate) fn is_frozen(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "))
+}
+
+/// Waits until a process has ended by itself.
+pub(crate) fn wait_end(child: &mut Child, what: &str) {
+    let deadline = Instant::now() + LIMIT;
+    while child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "{what} does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits until there is a value.
+pub(crate) async fn wait_for<T, F>(what: &str, mut find: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let wait = async {
+        loop {
+            if let Some(value) = find().await {
+                break value;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("not within {LIMIT:?}: {what}"))
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn wait_until<F>(what: &str, mut condition: impl FnMut() -> F)
+where
+    F: Future<Output = bool>,
+{
+    wait_for(what, || {
+        let holds = condition();
+        async move { holds.await.then_some(()) }
+    })
+    .await;
+}
+
+/// Waits for the next message of a subscription.
+pub(crate) async fn next_message(messages: &mut Subscriber, what: &str) -> Message {
+    timeout(LIMIT, messages.next()).await.unwrap_or_else(|_| panic!("not within {LIMIT:?}: {what}")).unwrap()
+}
+
+/// Waits until the node with this name answers. On a busy machine, its answer may come too late for a question.
+pub(crate) async fn wait_node(cluster: &Cluster, name: &str) -> Node {
+    wait_for(&format!("the node {name:?} answers"), || async {
+        cluster.nodes().await.unwrap().into_iter().find(|node| node.name == name)
+    })
+    .await
+}
+
+/// Waits until the nodes that answer have this many jobs and calls together.
+pub(crate) async fn wait_running(cluster: &Cluster, n: usize) {
+    wait_until(&format!("{n} jobs and calls run"), || async {
+        cluster.nodes().await.unwrap().iter().map(|node| node.running).sum::<usize>() == n
+    })
+    .await;
+}
+
+/// Runs what a busy machine may make fail although the code is right, until a try succeeds. A try gets its number.
+pub(crate) async fn in_several_tries<T, F>(mut test: impl FnMut(usize) -> F) -> T
+where
+    F: Future<Output = Result<T, String>>,
+{
+    let mut errors = Vec::new();
+    for number in 1..=TRIES {
+        match test(number).await {
+            Ok(value) => return value,
+            Err(error) => errors.push(error),
+        }
+    }
+    panic!("in none of {TRIES} tries: {errors:#?}");
+}
+
+/// Runs what has to end within a limit. A machine that is busy for a moment may delay it, so it has several tries.
+pub(crate) async fn within<F: Future>(limit: Duration, mut test: impl FnMut() -> F) -> F::Output {
+    in_several_tries(|_| {
+        let started = Instant::now();
+        let output = test();
+        async move {
+            let output = output.await;
+            let took = started.elapsed();
+            if took < limit { Ok(output) } else { Err(format!("{took:?}, and the limit is {limit:?}")) }
+        }
+    })
+    .await
+}
+
+/// Runs a test with a server. The test fails if it takes longer than four minutes.
 pub(crate) fn with_server<F>(test: impl FnOnce(Server) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -207,13 +300,15 @@ where
     run(test(server));
 }
 
-/// Runs a future as a process, for at most a minute.
+/// Runs a future as a process, for at most four minutes.
 pub(crate) fn run(future: impl Future<Output = ()> + Send + 'static) {
-    run_for(Duration::from_secs(60), future);
+    run_for(4 * LIMIT, future);
 }
 
-/// Runs a future as a process, for at most this long.
+/// Runs a future as a process, for at most this long. Calls and jobs are awaited for [`LIMIT`], and not for the 5 s of a program.
 pub(crate) fn run_for(limit: Duration, future: impl Future<Output = ()> + Send + 'static) {
+    static RUNTIME: Once = Once::new();
+    RUNTIME.call_once(|| Runtime::builder().await_limit(LIMIT).install().expect("no task has started before"));
     if let Err(exit) = cordial::Task::spawn(future).timeout(limit).wait() {
         panic!("{exit:#}");
     }

@@ -6,10 +6,9 @@ use cordial::{Exit, Lost, LostCause, Strategy, Supervisor};
 use cordial_isolate::Pool;
 use cordial_nats::Cluster;
 
-use crate::harness::with_server;
+use crate::harness::{LIMIT, wait_node, wait_running, wait_until, with_server};
+use crate::leases::wait_deliveries;
 use crate::processes::{LINGER, OS_PID, POISON, RECORD, Record, functions, options, runs};
-
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// The report of a function that aborted its OS process.
 fn aborted(result: Result<(), Exit>) -> std::sync::Arc<Lost> {
@@ -29,7 +28,7 @@ fn a_function_that_aborts_is_lost_and_its_worker_lives_on() {
         let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("runs").display().to_string();
-        let started = cluster.nodes().await.unwrap()[0].started;
+        let started = wait_node(&cluster, "alive").await.started;
 
         let job = cluster.submit(POISON, log.clone()).group("g").key("poison").attempts(2).await.unwrap();
         let lost = aborted(job.timeout(LIMIT).await);
@@ -41,8 +40,7 @@ fn a_function_that_aborts_is_lost_and_its_worker_lives_on() {
         aborted(cluster.call(POISON, log.clone()).timeout(LIMIT).await);
 
         // The node has not been started again, and it works.
-        let nodes = cluster.nodes().await.unwrap();
-        assert_eq!((nodes.len(), &*nodes[0].name, nodes[0].started), (1, "alive", started));
+        assert_eq!(wait_node(&cluster, "alive").await.started, started);
         for number in 0..5 {
             let record = Record { log: log.clone(), number, ms: 1 };
             let job = cluster.submit(RECORD, record.clone()).group("g").attempts(1).await.unwrap();
@@ -72,8 +70,7 @@ fn a_node_whose_pool_takes_no_calls_uses_up_no_attempt() {
         let dir = tempfile::tempdir().unwrap();
         let record = |number| Record { log: dir.path().join("runs").display().to_string(), number, ms: 0 };
         let job = cluster.submit(RECORD, record(7)).group("g").attempts(1).await.unwrap();
-        // On a busy machine, the node may answer too late.
-        while cluster.nodes().await.unwrap().first().is_none_or(|node| node.running == 0) {}
+        wait_running(&cluster, 1).await;
         let other = Cluster::connect(options(&server.url()).name("other")).await.unwrap();
         let worker = other.worker(functions()).group("g").slots(1);
         let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
@@ -99,9 +96,7 @@ fn jobs_that_run_in_a_pool_or_wait_for_it_when_it_is_stopped_use_up_no_attempt()
         for number in 0..3 {
             jobs.push(cluster.submit(LINGER, record(number)).group("g").attempts(1).await.unwrap());
         }
-        while pool.statistics().queued < 2 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        wait_until("two jobs wait for the pool", || async { pool.statistics().queued == 2 }).await;
         pool.stop().await;
         let other = Cluster::connect(options(&server.url()).name("other")).await.unwrap();
         let worker = other.worker(functions()).group("g").slots(3);
@@ -126,17 +121,10 @@ fn a_node_whose_pool_takes_no_calls_writes_nothing_for_the_jobs_that_it_gives_ba
         let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
         let job = cluster.submit(OS_PID, ()).group("g").attempts(1).await.unwrap();
         let client = async_nats::connect(server.url()).await.unwrap();
-        let info = |subject: &'static str| {
-            let client = client.clone();
-            async move {
-                let answer = client.request(format!("$JS.API.{subject}"), "".into()).await.unwrap();
-                serde_json::from_slice::<serde_json::Value>(&answer.payload).unwrap()
-            }
-        };
-        while info("CONSUMER.INFO.cordial-jobs-g.workers").await["delivered"]["consumer_seq"].as_u64() < Some(3) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        assert_eq!(info("STREAM.INFO.cordial-results").await["state"]["last_seq"], 0);
+        wait_deliveries(&client, 3).await;
+        let results = client.request("$JS.API.STREAM.INFO.cordial-results", "".into()).await.unwrap();
+        let results: serde_json::Value = serde_json::from_slice(&results.payload).unwrap();
+        assert_eq!(results["state"]["last_seq"], 0);
         drop(job);
         tree.stop().await;
     });

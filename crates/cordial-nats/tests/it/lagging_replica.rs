@@ -8,7 +8,7 @@ use cordial_nats::{Cluster, JobId};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use crate::harness::{Server, Store, run};
+use crate::harness::{LIMIT, Server, Store, run, wait_running};
 
 /// Sends half of the direct gets to another subject.
 const HALF: &str = r#"mappings = { "$JS.API.DIRECT.GET.>": [
@@ -110,10 +110,10 @@ fn a_stop_that_a_replica_does_not_know_yet_uses_up_no_attempt() {
                 for _ in 0..8 {
                     jobs.push(cluster.submit(LAST, ()).group("g").attempts(1).await.unwrap());
                 }
-                while cluster.nodes().await.unwrap().iter().all(|node| node.running < 8) {}
+                wait_running(&cluster, 8).await;
             } else {
                 for job in jobs.drain(..) {
-                    assert_eq!(job.timeout(Duration::from_secs(30)).await, Ok(()));
+                    assert_eq!(job.timeout(LIMIT).await, Ok(()));
                 }
             }
             tree.stop().await;

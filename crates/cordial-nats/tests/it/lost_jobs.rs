@@ -8,12 +8,10 @@ use cordial_nats::{Cluster, Job, JobId, UnknownJob};
 use serde_json::{Value, json};
 
 use crate::functions::{DOUBLE, SLEEP};
-use crate::harness::{Server, with_server, within};
+use crate::harness::{LIMIT, Server, wait_running, with_server, within};
 use crate::jobs::start_worker;
-use crate::leases::consumer_info;
+use crate::leases::wait_deliveries;
 use crate::processes::{self, HOLD, RECORD, Record, release_of};
-
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// Sends a request of the API, as an operator does, and returns the answer.
 async fn operate(server: &Server, subject: &str, body: Value) -> Value {
@@ -162,11 +160,11 @@ fn calls_are_served_while_the_stream_of_the_jobs_cannot_be_used() {
         let held = dir.path().join("held");
         let record = |log: &Path, number| Record { log: log.display().to_string(), number, ms: 0 };
         let call = cluster.call(HOLD, record(&held, 1)).timeout(LIMIT);
-        while cluster.nodes().await.unwrap().iter().all(|node| node.running == 0) {}
+        wait_running(&cluster, 1).await;
         // The worker gives this job back, which then has the next free slot.
         let _job = cluster.submit(RECORD, record(&dir.path().join("job"), 2)).group("g").await.unwrap();
         let client = async_nats::connect(server.url()).await.unwrap();
-        while consumer_info(&client).await["delivered"]["consumer_seq"] == 0 {}
+        wait_deliveries(&client, 1).await;
         let mut config = operate(&server, "STREAM.INFO.cordial-jobs-g", Value::Null).await["config"].take();
         config["discard_new_per_subject"] = false.into();
         operate(&server, "STREAM.UPDATE.cordial-jobs-g", config).await;

@@ -1,13 +1,11 @@
 //! Objects: written, read by another program, replaced and deleted.
 
-use std::time::Duration;
-
 use cordial::Task;
 use cordial_nats::{Cluster, ConnectError};
 use futures_util::FutureExt;
 
 use crate::errors::limit_stream;
-use crate::harness::{Server, Store, run, with_server};
+use crate::harness::{LIMIT, Server, Store, run, wait_until, with_server};
 use crate::proxy::Proxy;
 
 /// Returns how many messages the store has.
@@ -164,9 +162,7 @@ fn a_deletion_that_ends_in_the_middle_is_completed_by_another_call() {
         proxy.cut_to_client_after("STREAM.PURGE");
         let deleter = cluster.clone();
         let deletion = Task::spawn(async move { deleter.delete_object("a").await });
-        while n_messages(&client).await == 2 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        wait_until("the pieces are deleted", || async { n_messages(&client).await != 2 }).await;
         drop(deletion);
         proxy.mend();
         assert_eq!(n_messages(&client).await, 1, "half of the object is left");
@@ -186,8 +182,8 @@ fn a_deletion_leaves_a_version_that_is_finished_meanwhile() {
         let deletion = Task::spawn(async move { slow.delete_object("a").await });
         proxy.wait_sent("STREAM.PURGE", 1).await;
         write(&cluster, "a", b"new").await.unwrap();
-        proxy.release();
-        deletion.timeout(Duration::from_secs(30)).await.unwrap().unwrap();
+        proxy.release().await;
+        deletion.timeout(LIMIT).await.unwrap().unwrap();
         assert_eq!(read(&cluster, "a").await.unwrap().as_deref(), Some(&b"new"[..]));
     });
 }

@@ -8,7 +8,7 @@ use cordial_isolate::Function;
 use cordial_nats::{Cluster, Options};
 
 use crate::functions::{ATTEMPT, DOUBLE, SLEEP};
-use crate::harness::{Server, Store, run, within};
+use crate::harness::{LIMIT, Server, Store, run, wait_for, wait_until, within};
 use crate::jobs::start_worker;
 
 /// Returns the texts in backquotes of one cell of the table of the page.
@@ -57,14 +57,14 @@ fn each_role_works_with_exactly_the_permissions_of_the_page() {
         let worker = connect("worker").await.unwrap();
         let tree = start_worker(&worker, "g", 2).await;
         let submitter = connect("submitter").await.unwrap();
-        let limit = Duration::from_secs(10);
-        assert_eq!(submitter.submit(DOUBLE, 4).group("g").await.unwrap().timeout(limit).await, Ok(8));
-        assert_eq!(submitter.submit(DOUBLE, 5).group("g").key("k").await.unwrap().timeout(limit).await, Ok(10));
-        assert_eq!(submitter.submit(ATTEMPT, 2).group("g").await.unwrap().timeout(limit).await, Ok(2));
-        assert!(submitter.submit(ATTEMPT, 9).group("g").attempts(1).await.unwrap().timeout(limit).await.is_err());
+        assert_eq!(submitter.submit(DOUBLE, 4).group("g").await.unwrap().timeout(LIMIT).await, Ok(8));
+        assert_eq!(submitter.submit(DOUBLE, 5).group("g").key("k").await.unwrap().timeout(LIMIT).await, Ok(10));
+        assert_eq!(submitter.submit(ATTEMPT, 2).group("g").await.unwrap().timeout(LIMIT).await, Ok(2));
+        assert!(submitter.submit(ATTEMPT, 9).group("g").attempts(1).await.unwrap().timeout(LIMIT).await.is_err());
         assert_eq!(submitter.call(DOUBLE, 6).await, Ok(12));
-        assert_eq!(submitter.nodes().await.unwrap().len(), 1);
-        assert!(submitter.is_served("g").await.unwrap());
+        let nodes = || async { Some(submitter.nodes().await.unwrap()).filter(|nodes| !nodes.is_empty()) };
+        assert_eq!(wait_for("the node answers", nodes).await.len(), 1);
+        wait_until("the group is served", || async { submitter.is_served("g").await.unwrap() }).await;
         // An operation that the role must not do returns a permission error at once.
         let job = submitter.submit(SLEEP, 60_000).group("g").await.unwrap();
         let error = within(Duration::from_secs(3), || submitter.cancel(job.id())).await.unwrap_err().to_string();
@@ -74,7 +74,7 @@ fn each_role_works_with_exactly_the_permissions_of_the_page() {
         let canceler = connect("canceler").await.unwrap();
         assert!(canceler.cancel(job.id()).await.unwrap());
         let job_id = &job.id().clone();
-        assert!(job.timeout(limit).await.is_err());
+        assert!(job.timeout(LIMIT).await.is_err());
         assert_eq!(operator.dead_letters("g").await.unwrap().len(), 1);
         // Without a store, this role cannot make one.
         let files = connect("files").await.unwrap();
@@ -89,9 +89,9 @@ fn each_role_works_with_exactly_the_permissions_of_the_page() {
         let lines = connect("lines").await.unwrap();
         let mut watch = lines.watch_pieces(job_id).await.unwrap();
         // The server handles the messages of one connection in order, so it has the subscription when it answers this.
-        assert!(lines.is_served("g").await.unwrap());
+        lines.is_served("g").await.unwrap();
         worker.keep_piece(job_id, 1, 4, "piece".into()).await.unwrap();
-        let piece = watch.next().await.unwrap();
+        let piece = tokio::time::timeout(LIMIT, watch.next()).await.expect("the piece arrives").unwrap();
         assert_eq!((piece.attempt, piece.number, &*piece.bytes), (1, 4, &b"piece"[..]));
         tree.stop().await;
     });

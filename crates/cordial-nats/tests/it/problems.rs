@@ -1,42 +1,25 @@
 //! What a node says about results that the server does not keep.
 
-use std::time::Duration;
-
 use cordial_nats::{Cluster, Node};
-use tokio::time::timeout;
 
 use crate::errors::limit_stream;
 use crate::functions::{BYTES, DOUBLE, SLEEP};
-use crate::harness::with_server;
+use crate::harness::{LIMIT, wait_for, wait_node, wait_running, wait_until, with_server};
 use crate::jobs::start_worker;
-
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// Asks the only node until it answers.
 async fn node(cluster: &Cluster) -> Node {
-    loop {
-        if let Some(node) = cluster.nodes().await.unwrap().pop() {
-            break node;
-        }
-    }
+    wait_node(cluster, cluster.name()).await
 }
 
 /// Waits until the node has a problem.
 async fn problem(cluster: &Cluster) -> String {
-    let wait = async {
-        loop {
-            if let Some(problem) = node(cluster).await.problem {
-                break problem;
-            }
-        }
-    };
-    timeout(LIMIT, wait).await.expect("the node has a problem")
+    wait_for("the node has a problem", || async { node(cluster).await.problem }).await
 }
 
 /// Waits until the node has no problem.
 async fn wait_no_problem(cluster: &Cluster) {
-    let wait = async { while node(cluster).await.problem.is_some() {} };
-    timeout(LIMIT, wait).await.expect("the problem ends");
+    wait_until("the problem ends", || async { node(cluster).await.problem.is_none() }).await;
 }
 
 #[test]
@@ -79,7 +62,7 @@ fn a_node_has_the_problem_of_a_run_while_others_succeed_and_not_after_that_run()
             assert!(node(&cluster).await.problem.is_some_and(|problem| is_of_large(&problem)), "job {number}");
         }
         let still_runs = cluster.submit(SLEEP, 120_000).group("g").await.unwrap();
-        while node(&cluster).await.running < 2 {}
+        wait_running(&cluster, 2).await;
         assert!(cluster.cancel(large.id()).await.unwrap());
         wait_no_problem(&cluster).await;
         assert_eq!(node(&cluster).await.running, 1);

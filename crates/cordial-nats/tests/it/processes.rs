@@ -5,8 +5,11 @@ use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::process::{Child, Command, Stdio};
+use std::sync::Once;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cordial::{Strategy, Supervisor, Task, Timeout};
 use cordial_isolate::{Function, Functions};
@@ -16,15 +19,17 @@ use tokio::sync::Notify;
 use tracing::span::{self, Attributes, Id};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::harness::send_signal;
+use crate::harness::{LIMIT, in_several_tries, send_signal, wait_end};
 use crate::namespaces::Namespace;
 
 const ROLE: &str = "CORDIAL_TEST_ROLE";
 const URL: &str = "CORDIAL_TEST_URL";
 const NAME: &str = "CORDIAL_TEST_NAME";
+/// In milliseconds.
+const LEASE_OF_PROCESS: &str = "CORDIAL_TEST_LEASE";
 
-/// The lease in these tests: short, so that the tests are short, too.
-pub(crate) const LEASE: Duration = Duration::from_secs(2);
+/// The lease of most tests: short, so that the tests are short, too, but a worker that gets no processor for two seconds does not lose it.
+pub(crate) const LEASE: Duration = Duration::from_secs(5);
 
 /// Appends a line for each run to a file: what the function was asked for, and in which attempt. Then it sleeps, and returns its number.
 pub(crate) const RECORD: Function<Record, u64> = Function::new("record");
@@ -37,6 +42,8 @@ pub(crate) const HOLD: Function<Record, u64> = Function::new("hold");
 pub(crate) const OS_PID: Function<(), u32> = Function::new("os_pid");
 /// Appends a line to a file, and fails at the moment at which the grace of a worker of the role `graceless` ends. Its error panics when it is dropped.
 pub(crate) const FAIL_AT_STOP: Function<Record, u64> = Function::new("fail_at_stop");
+/// Appends a line to a file. Its first run lasts until it is ended, and the first run that a worker ends freezes the worker.
+pub(crate) const FREEZE_AT_STOP: Function<Record, u64> = Function::new("freeze_at_stop");
 /// Returns this many bytes.
 pub(crate) const BYTES: Function<usize, Vec<u8>> = Function::new("bytes");
 /// Blocks its thread.
@@ -70,6 +77,19 @@ impl std::error::Error for Undroppable {}
 impl Drop for Undroppable {
     fn drop(&mut self) {
         assert!(std::thread::panicking(), "an error that was dropped");
+    }
+}
+
+/// Freezes this OS process when the first one is dropped. The others wait until it runs again.
+struct FreezesAtStop;
+
+impl Drop for FreezesAtStop {
+    fn drop(&mut self) {
+        static HAS_FROZEN: Once = Once::new();
+        HAS_FROZEN.call_once(|| {
+            let pid = std::process::id().to_string();
+            assert!(Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
+        });
     }
 }
 
@@ -123,6 +143,13 @@ pub(crate) fn functions() -> Functions {
             stops.await;
             Err(Undroppable)
         })
+        .add(FREEZE_AT_STOP, |record: Record| async move {
+            if note_run(&record) == 1 {
+                let _freezes = FreezesAtStop;
+                std::future::pending::<()>().await;
+            }
+            record.number
+        })
         .add_blocking(BLOCK, |ms| {
             std::thread::sleep(Duration::from_millis(ms));
             ms
@@ -162,7 +189,7 @@ impl Subscriber for OnEvents {
 /// A process of another role. Killed when it is dropped.
 pub(crate) struct Process {
     child: Child,
-    stdout: BufReader<ChildStdout>,
+    lines: mpsc::Receiver<String>,
 }
 
 impl Process {
@@ -171,18 +198,15 @@ impl Process {
         Process::worker_with(&[], url, name, slots)
     }
 
-    /// Starts a worker of this role.
-    pub(crate) fn worker_of(role: &str, url: &str, name: &str, slots: usize) -> Process {
-        let mut worker = Process::start(role, url, name, &slots.to_string());
-        worker.wait_line("ready").expect("the worker starts");
-        worker
+    /// Starts a worker of this role, with this lease.
+    pub(crate) fn worker_of(role: &str, lease: Duration, url: &str, name: &str, slots: usize) -> Process {
+        let lease = lease.as_millis().to_string();
+        Process::start_with(&[(LEASE_OF_PROCESS, &lease)], role, url, name, &slots.to_string()).wait_ready()
     }
 
     /// Starts a worker with these variables in its environment.
     pub(crate) fn worker_with(variables: &[(&str, &str)], url: &str, name: &str, slots: usize) -> Process {
-        let mut worker = Process::start_with(variables, "worker", url, name, &slots.to_string());
-        worker.wait_line("ready").expect("the worker starts");
-        worker
+        Process::start_with(variables, "worker", url, name, &slots.to_string()).wait_ready()
     }
 
     pub(crate) fn start(role: &str, url: &str, name: &str, argument: &str) -> Process {
@@ -198,9 +222,7 @@ impl Process {
     /// Starts a worker in a network namespace.
     pub(crate) fn worker_in(namespace: &Namespace, url: &str, name: &str, slots: usize) -> Process {
         let program = namespace.command(&std::env::current_exe().unwrap());
-        let mut worker = Process::start_by(program, &[], "worker", url, name, &slots.to_string());
-        worker.wait_line("ready").expect("the worker starts");
-        worker
+        Process::start_by(program, &[], "worker", url, name, &slots.to_string()).wait_ready()
     }
 
     fn start_by(
@@ -217,22 +239,33 @@ impl Process {
             .env(ROLE, format!("{role} {argument}"))
             .env(URL, url)
             .env(NAME, name)
+            // A backtrace takes longer than a worker has for its stop, and nothing reads it.
+            .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        Process { child, stdout }
+        // The process has to wait as well if nothing takes its lines.
+        let (to, lines) = mpsc::sync_channel(0);
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
+        Process { child, lines }
+    }
+
+    fn wait_ready(mut self) -> Process {
+        self.wait_line("ready").expect("the worker starts");
+        self
     }
 
     /// Returns the next line that ends with this word, without it. `None` at the end.
     pub(crate) fn wait_line(&mut self, word: &str) -> Option<String> {
         loop {
-            let mut line = String::new();
-            if self.stdout.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
+            let line = match self.lines.recv_timeout(LIMIT) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => panic!("no line with {word:?} within {LIMIT:?}"),
+            };
             // The harness of the tests may have begun the line.
             if let Some(start) = line.trim_end().strip_suffix(word) {
                 return Some(start.split_whitespace().last().unwrap_or_default().to_owned());
@@ -257,13 +290,9 @@ impl Process {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits until the process has ended by itself, for at most ten seconds.
+    /// Waits until the process has ended by itself.
     pub(crate) fn wait_end(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !self.has_ended() {
-            assert!(Instant::now() < deadline, "the process does not end");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_end(&mut self.child, "the process");
     }
 }
 
@@ -323,7 +352,10 @@ fn a_process_of_another_test() {
     }
     // A worker is also ended by a signal, so its end is not looked at.
     let _ = runtime.run(async move {
-        let cluster = Cluster::connect(options(&url).name(name)).await.unwrap();
+        let lease = std::env::var(LEASE_OF_PROCESS).map_or(LEASE, |ms| Duration::from_millis(ms.parse().unwrap()));
+        let options = options(&url).lease(lease).name(name);
+        let connect = |_| async { Cluster::connect(options.clone()).await.map_err(|error| error.to_string()) };
+        let cluster = in_several_tries(connect).await;
         match &*role {
             "worker" | "unhelped" | "subscriber" => {
                 work(cluster, argument.parse().unwrap(), Duration::from_millis(200)).await;
@@ -340,7 +372,12 @@ fn a_process_of_another_test() {
 
 async fn work(cluster: Cluster, slots: usize, grace: Duration) {
     let worker = cluster.worker(functions()).group("g").slots(slots).grace(grace);
-    let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+    // The start fails if a server does not answer a request within 3 s, for example because it elects a leader.
+    let start = |_| async {
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start();
+        tree.await.map_err(|error| error.to_string())
+    };
+    let tree = in_several_tries(start).await;
     println!("ready");
     cordial::shutdown_requested().await;
     tree.stop().await;
@@ -351,8 +388,8 @@ async fn submit(cluster: Cluster, log: &str) {
     let name = cluster.name().to_owned();
     for number in 0.. {
         let record = Record { log: log.to_owned(), number, ms: 1 };
-        let job = cluster.submit(RECORD, record).group("g").key(format!("{name}-{number}")).await.unwrap();
-        println!("{} accepted", job.id());
+        let job = cluster.submit(RECORD, record).group("g").key(format!("{name}-{number}")).timeout(LIMIT);
+        println!("{} accepted", job.await.unwrap().id());
     }
 }
 
@@ -361,7 +398,7 @@ async fn wait(cluster: Cluster, log: &str) {
     let record = |number, ms| Record { log: log.to_owned(), number, ms };
     let mut tasks = Vec::new();
     for number in 0..WAITED_JOBS {
-        let job = cluster.submit(RECORD, record(number, 60)).group("g").await.unwrap();
+        let job = cluster.submit(RECORD, record(number, 60)).group("g").timeout(LIMIT).await.unwrap();
         tasks.push(job.timeout(Timeout::Infinity));
     }
     for number in WAITED_JOBS..WAITED_JOBS + WAITED_CALLS {
@@ -393,7 +430,7 @@ async fn drop_submit(cluster: Cluster) {
 
 /// Calls a function of a millisecond this many times at once, and prints how many calls had an answer, and the last error.
 async fn call(cluster: Cluster, n: u64) {
-    let calls: Vec<_> = (0..n).map(|_| cluster.call(BLOCK, 1).timeout(Duration::from_secs(40))).collect();
+    let calls: Vec<_> = (0..n).map(|_| cluster.call(BLOCK, 1).timeout(LIMIT)).collect();
     let (mut n_answered, mut error) = (0, String::new());
     for call in calls {
         match call.await {
@@ -406,7 +443,7 @@ async fn call(cluster: Cluster, n: u64) {
 
 /// Waits for results, and returns them in order.
 pub(crate) async fn results(jobs: Vec<cordial_nats::Job<u64>>) -> Vec<Result<u64, cordial::Exit>> {
-    let mut tasks: Vec<Task<u64>> = jobs.into_iter().map(|job| job.timeout(Timeout::Infinity)).collect();
+    let mut tasks: Vec<Task<u64>> = jobs.into_iter().map(|job| job.timeout(2 * LIMIT)).collect();
     let mut results = Vec::new();
     for task in &mut tasks {
         results.push(task.await);

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::harness::{wait_for, wait_until};
+
 pub(crate) struct Proxy {
     port: u16,
     link: Arc<Link>,
@@ -86,9 +88,10 @@ impl Proxy {
         *self.link.hold_next.lock().unwrap() = Some(text.to_owned());
     }
 
-    /// Sends the message that was held.
-    pub(crate) fn release(&self) {
-        let (mut server, message) = self.link.held.lock().unwrap().take().unwrap();
+    /// Sends the message that is held. Waits for it, because it counts as sent before it is held.
+    pub(crate) async fn release(&self) {
+        let take = || async { self.link.held.lock().unwrap().take() };
+        let (mut server, message) = wait_for("the proxy holds a message", take).await;
         server.write_all(&message).unwrap();
     }
 
@@ -102,13 +105,9 @@ impl Proxy {
         String::from_utf8_lossy(&self.link.sent.lock().unwrap()).matches(text).count()
     }
 
-    /// Waits until the client has sent this text `n` times, for at most half a minute.
+    /// Waits until the client has sent this text `n` times.
     pub(crate) async fn wait_sent(&self, text: &str, n: usize) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while self.n_sent(text) < n {
-            assert!(Instant::now() < deadline, "the client has not sent {text:?} {n} times");
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        wait_until(&format!("the client has sent {text:?} {n} times"), || async { self.n_sent(text) >= n }).await;
     }
 }
 

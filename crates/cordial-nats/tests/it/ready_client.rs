@@ -7,10 +7,8 @@ use cordial_nats::{Cluster, ConnectError, Options};
 
 use crate::free_port::free_port;
 use crate::functions::{DOUBLE, SLEEP, functions};
-use crate::harness::{Server, Store, run, with_server, within};
+use crate::harness::{LIMIT, Server, Store, in_several_tries, run, with_server, within};
 use crate::jobs::start_worker;
-
-const LIMIT: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_ready_client_serves_workers_callers_and_submitters() {
@@ -35,16 +33,24 @@ fn a_ready_client_serves_workers_callers_and_submitters() {
 
 #[test]
 fn each_of_many_calls_has_its_heartbeats_although_the_queue_of_the_client_is_short() {
-    const N_CALLS: usize = 600;
+    // If the queue were filled ten times a second, a round of heartbeats would take more than three seconds.
+    const CAPACITY: usize = 6;
+    const N_CALLS: usize = 200;
     with_server(|server| async move {
-        let client = async_nats::ConnectOptions::new().client_capacity(16).connect(server.url()).await.unwrap();
+        let client = async_nats::ConnectOptions::new().client_capacity(CAPACITY).connect(server.url()).await.unwrap();
         let worker = Cluster::connect(client).await.unwrap();
         let tree = start_worker(&worker, "g", N_CALLS).await;
         let cluster = Cluster::connect(server.url()).await.unwrap();
-        let calls: Vec<_> = (0..N_CALLS).map(|_| cluster.call(SLEEP, 6000).timeout(LIMIT)).collect();
-        for call in calls {
-            assert_eq!(call.await, Ok(6000));
-        }
+        // A call fails if its node is silent for 2.5 s. A busy machine can be as slow.
+        in_several_tries(|_| async {
+            let calls: Vec<_> = (0..N_CALLS).map(|_| cluster.call(SLEEP, 6000).timeout(LIMIT)).collect();
+            let mut errors = Vec::new();
+            for call in calls {
+                errors.extend(call.await.err().map(|exit| exit.to_string()));
+            }
+            if errors.is_empty() { Ok(()) } else { Err(format!("{} of {N_CALLS} calls: {}", errors.len(), errors[0])) }
+        })
+        .await;
         tree.stop().await;
     });
 }

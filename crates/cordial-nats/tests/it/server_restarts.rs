@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use cordial::Task;
 use cordial_nats::Cluster;
-use futures_util::StreamExt;
 
-use crate::faults::{check, leader_of, rounds, submit};
+use crate::faults::{check, leader_of, limit_of_rounds, rounds, submit, wait_cluster, wait_runs};
 use crate::functions::{DOUBLE, SLEEP};
-use crate::harness::{Server, run_for, three_servers, with_server};
+use crate::harness::{LIMIT, Server, next_message, run, run_for, three_servers, wait_for, with_server};
 use crate::jobs::start_worker;
 use crate::processes::{Process, options, results};
 
@@ -29,10 +28,10 @@ fn jobs_outlive_a_killed_server_and_the_submitter_gets_its_answers() {
         assert!(error.contains("its connection is lost"), "{error}");
         server.restart();
         for (n, job) in jobs.into_iter().enumerate() {
-            assert_eq!(job.timeout(Duration::from_secs(30)).await, Ok(n as u64 * 20));
+            assert_eq!(job.timeout(LIMIT).await, Ok(n as u64 * 20));
         }
         let job = cluster.submit(DOUBLE, 1).group("g").key("later").await.unwrap();
-        assert_eq!(job.timeout(Duration::from_secs(30)).await, Ok(2));
+        assert_eq!(job.timeout(LIMIT).await, Ok(2));
         tree.stop().await;
     });
 }
@@ -50,7 +49,7 @@ fn a_piece_is_kept_after_the_servers_had_no_stream_for_it_for_a_while() {
         tokio::time::sleep(Duration::from_secs(8)).await;
         let other = Cluster::connect(server.url()).await.unwrap();
         let _other = other.submit(DOUBLE, 1).group("g").await.unwrap();
-        keeps.timeout(Duration::from_secs(30)).await.unwrap().unwrap();
+        keeps.timeout(LIMIT).await.unwrap().unwrap();
         assert_eq!(cluster.piece(job.id(), 1, 0).await.unwrap().as_deref(), Some(&b"piece"[..]));
     });
 }
@@ -58,7 +57,7 @@ fn a_piece_is_kept_after_the_servers_had_no_stream_for_it_for_a_while() {
 #[test]
 fn a_server_that_is_stopped_in_order_under_load_loses_no_job() {
     let Some(mut server) = Server::start() else { return };
-    run_for(Duration::from_secs(60 * rounds()), async move {
+    run_for(limit_of_rounds(), async move {
         let dir = tempfile::tempdir().unwrap();
         let cluster = Cluster::connect(options(&server.url())).await.unwrap();
         let _workers = [Process::worker(&server.url(), "one", 3), Process::worker(&server.url(), "two", 3)];
@@ -79,12 +78,12 @@ fn a_server_that_is_stopped_in_order_under_load_loses_no_job() {
                 })
             });
             let pieces: Vec<_> = pieces.collect();
-            crate::faults::wait_runs(&log, 20 + 7 * round as usize).await;
+            wait_runs(&log, 20 + 7 * round as usize).await;
             server.stop();
             server.restart();
-            let jobs = submits.timeout(Duration::from_secs(50)).await.unwrap();
+            let jobs = submits.timeout(2 * LIMIT).await.unwrap();
             for piece in pieces {
-                piece.timeout(Duration::from_secs(50)).await.unwrap();
+                piece.timeout(2 * LIMIT).await.unwrap();
             }
             let counts = check(&results(jobs).await, &log, 40);
             println!("SIGTERM of the server, round {round}: {counts}");
@@ -95,20 +94,11 @@ fn a_server_that_is_stopped_in_order_under_load_loses_no_job() {
 #[test]
 fn an_object_is_read_and_written_after_the_only_server_that_keeps_the_store_was_away() {
     let Some(mut servers) = three_servers() else { return };
-    run_for(Duration::from_secs(60), async move {
+    run(async move {
         let urls = servers.iter().map(Server::url).collect::<Vec<_>>().join(",");
-        // The servers elect a leader first.
-        let cluster = loop {
-            if let Ok(cluster) = Cluster::connect(options(&urls)).await {
-                break cluster;
-            }
-        };
-        let mut writer = loop {
-            match cluster.create_object("before").await {
-                Ok(writer) => break writer,
-                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
-            }
-        };
+        let cluster = wait_cluster(options(&urls)).await;
+        let create = || async { cluster.create_object("before").await.ok() };
+        let mut writer = wait_for("the store has a leader", create).await;
         writer.write(b"before").await.unwrap();
         writer.finish().await.unwrap();
         let mut writer = cluster.create_object("meanwhile").await.unwrap();
@@ -124,8 +114,8 @@ fn an_object_is_read_and_written_after_the_only_server_that_keeps_the_store_was_
         });
         tokio::time::sleep(Duration::from_secs(3)).await;
         server.restart();
-        assert_eq!(reads.timeout(Duration::from_secs(40)).await.unwrap().unwrap(), 6);
-        writes.timeout(Duration::from_secs(40)).await.unwrap().unwrap();
+        assert_eq!(reads.timeout(2 * LIMIT).await.unwrap().unwrap(), 6);
+        writes.timeout(2 * LIMIT).await.unwrap().unwrap();
         assert_eq!(cluster.open_object("meanwhile").await.unwrap().unwrap().size(), 9);
     });
 }
@@ -143,13 +133,13 @@ fn an_answer_of_another_program_is_not_taken_for_that_of_the_server() {
         let in_process =
             r#"{"error":{"code":409,"err_code":10158,"description":"duplicate message id is in process"}}"#;
         for answer in ["not an answer of JetStream", "{}", in_process] {
-            let piece = pieces.next().await.unwrap();
+            let piece = next_message(&mut pieces, "the piece is sent").await;
             client.publish(piece.reply.unwrap(), answer.into()).await.unwrap();
         }
         drop(pieces);
         // Makes the streams.
         let job = cluster.submit(DOUBLE, 1).group("g").key("a").await.unwrap();
-        keeps.timeout(Duration::from_secs(30)).await.unwrap().unwrap();
+        keeps.timeout(LIMIT).await.unwrap().unwrap();
         assert_eq!(cluster.piece(job.id(), 1, 0).await.unwrap().as_deref(), Some(&b"piece"[..]));
     });
 }

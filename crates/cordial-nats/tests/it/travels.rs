@@ -1,16 +1,14 @@
 //! What travels with calls and jobs beside their arguments.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
 use cordial::{Inherited, Strategy, Supervisor};
 use cordial_isolate::{Function, Functions};
 use cordial_nats::{Cluster, Options, SubmitError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 
-use crate::harness::with_server;
+use crate::harness::{LIMIT, next_message, with_server};
 
-const LIMIT: Duration = Duration::from_secs(10);
 const TENANT_OF: Function<(), Option<String>> = Function::new("tenant_of");
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -67,7 +65,7 @@ fn inherited_values_and_the_trace_context_travel_with_calls_and_jobs() {
         assert_eq!(job, Ok(Some("acme".to_owned())));
         assert_eq!(*SPANS.lock().unwrap(), [TRACE, TRACE]);
         // Other programs find the trace in the header of the W3C.
-        let message = futures_util::StreamExt::next(&mut jobs).await.unwrap();
+        let message = next_message(&mut jobs, "the job is sent").await;
         assert_eq!(message.headers.unwrap().get("traceparent").unwrap().as_str(), TRACE);
 
         // Without a value in the scope of the caller, the function sees none.

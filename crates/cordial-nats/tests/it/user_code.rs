@@ -13,12 +13,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Notify;
 
 use crate::faults::wait_runs;
-use crate::functions::{DOUBLE, SLEEP};
-use crate::harness::with_server;
+use crate::functions::DOUBLE;
+use crate::harness::{LIMIT, wait_node, wait_until, with_server};
 use crate::jobs::start_worker;
-use crate::processes::{FAIL_AT_STOP, HOLD, Process, RECORD, Record, options, release_of};
-
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::processes::{FAIL_AT_STOP, HOLD, LEASE, Process, RECORD, Record, options, release_of};
 
 /// Fails with an error whose `Display` panics.
 const UNPRINTABLE: Function<(), ()> = Function::new("unprintable");
@@ -120,7 +118,7 @@ fn a_result_that_cannot_be_stored_keeps_no_function_of_a_worker_that_has_ended()
         let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
         drop(worker);
         let job = cluster.submit(NOTHING, ()).group("g").await.unwrap();
-        begun.notified().await;
+        tokio::time::timeout(LIMIT, begun.notified()).await.expect("the job runs");
         server.signal("STOP");
         release.notify_one();
         tree.stop().await;
@@ -151,14 +149,14 @@ impl Wake for DropsWait {
 fn a_waker_may_drop_the_wait_for_a_result() {
     with_server(|server| async move {
         let cluster = Cluster::connect(server.url()).await.unwrap();
-        let tree = start_worker(&cluster, "g", 2).await;
-        let job = cluster.submit(SLEEP, 300).group("g").await.unwrap();
+        let job = cluster.submit(DOUBLE, 1).group("g").await.unwrap();
         let mut wait: Wait = Box::pin(job.result());
         let drops = Arc::new(DropsWait { wait: Mutex::default(), dropped: Notify::new() });
         let polled = wait.as_mut().poll(&mut Context::from_waker(&Waker::from(drops.clone())));
         assert!(matches!(polled, Poll::Pending));
         *drops.wait.lock().unwrap() = Some(wait);
-        drops.dropped.notified().await;
+        let tree = start_worker(&cluster, "g", 2).await;
+        tokio::time::timeout(LIMIT, drops.dropped.notified()).await.expect("the result wakes the wait");
         // The thread of the connection goes on.
         let job = cluster.submit(DOUBLE, 2).group("g").await.unwrap();
         assert_eq!(job.timeout(LIMIT).await, Ok(4));
@@ -173,7 +171,7 @@ fn a_subscriber_that_panics_about_a_result_does_not_end_the_connection_of_a_work
         let client = async_nats::connect(server.url()).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("runs");
-        let _worker = Process::worker_of("subscriber", &server.url(), "subscriber", 2);
+        let _worker = Process::worker_of("subscriber", LEASE, &server.url(), "subscriber", 2);
         let record = |number| Record { log: log.display().to_string(), number, ms: 0 };
         let job = cluster.submit(HOLD, record(7)).group("g").key("k").await.unwrap();
         wait_runs(&log, 1).await;
@@ -187,7 +185,7 @@ fn a_subscriber_that_panics_about_a_result_does_not_end_the_connection_of_a_work
         let job = cluster.submit(RECORD, record(9)).group("g").await.unwrap();
         assert_eq!(job.timeout(LIMIT).await, Ok(9));
         // Its slots are free again.
-        while cluster.nodes().await.unwrap().iter().any(|node| node.running > 0) {}
+        wait_until("no job runs", || async { wait_node(&cluster, "subscriber").await.running == 0 }).await;
     });
 }
 
@@ -199,7 +197,7 @@ fn an_error_whose_drop_panics_at_the_stop_of_a_worker_uses_up_no_attempt_and_hid
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("runs");
         let record = |number| Record { log: log.display().to_string(), number, ms: 0 };
-        let mut worker = Process::worker_of("graceless", &server.url(), "graceless", 2 * N as usize);
+        let mut worker = Process::worker_of("graceless", LEASE, &server.url(), "graceless", 2 * N as usize);
         let calls: Vec<_> = (0..N).map(|n| cluster.call(FAIL_AT_STOP, record(n)).timeout(LIMIT)).collect();
         let mut jobs = Vec::new();
         for n in 0..N {
