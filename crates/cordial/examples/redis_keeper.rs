@@ -9,7 +9,8 @@ use cordial::{Backoff, ChildSpec, Exit, Strategy, Supervisor};
 use redis::aio::MultiplexedConnection;
 use tokio::time::timeout;
 
-const LIMIT: Duration = Duration::from_secs(1);
+/// The limit of each request: a busy server answers before, and one that hangs never does.
+const LIMIT: Duration = Duration::from_secs(4);
 
 pub(crate) struct Redis(String, Option<MultiplexedConnection>);
 pub(crate) struct Increment(pub(crate) &'static str);
@@ -37,7 +38,7 @@ impl Handle<Increment> for Redis {
 /// Starts the server under a supervisor, which tries to connect for as long as it takes.
 pub(crate) async fn start(url: String) -> Result<(ServerRef<Redis>, Supervisor), Exit> {
     let (redis, child) = ChildSpec::server("redis", move || Redis(url.clone(), None));
-    let child = child.backoff(Backoff::exponential(Duration::from_millis(50), 2 * LIMIT));
+    let child = child.backoff(Backoff::exponential(Duration::from_millis(50), LIMIT / 2));
     Ok((redis, Supervisor::builder(Strategy::OneForOne).child(child).start().await?))
 }
 
@@ -49,8 +50,8 @@ fn main() -> std::process::ExitCode {
         };
         let (redis, _tree) = start(url).await?;
         for _ in 0..100 {
-            println!("{:?}", redis.call(Increment("visits")).timeout(60 * LIMIT).await);
-            tokio::time::sleep(LIMIT / 10).await;
+            println!("{:?}", redis.call(Increment("visits")).timeout(15 * LIMIT).await);
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok::<_, Exit>(())
     })

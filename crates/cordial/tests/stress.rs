@@ -2,7 +2,7 @@
 //!
 //! Plain threads, processes and tokio tasks start the tasks. The tasks return, panic, exit, are pending forever, wait for a
 //! shutdown request, or have linked children. Their handles are awaited, dropped, ignored or shut down. The tests read no clock:
-//! a lost task makes a test hang.
+//! a lost task makes a test hang, and `program_limit` ends the program then.
 //!
 //! `CORDIAL_TASKS=10000` starts fewer tasks.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
@@ -19,6 +19,9 @@ use fastrand::Rng;
 use futures::executor::block_on;
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
+
+#[path = "harness/program_limit.rs"]
+mod program_limit;
 
 const TASKS: usize = 1_000_000;
 

@@ -188,8 +188,9 @@ pub(crate) struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let state = process::info(self.own).map(|own| own.state);
+        // Before the state: a process that is abandoned meanwhile is so before its supervisor has ended.
         let has_supervisor = process::info(self.supervisor).is_some();
+        let state = process::info(self.own).map(|own| own.state);
         let mut inner = self.harness.lock();
         inner.log.push(format!("-{:?} {}", self.path, self.own));
         // An abandoned process may outlive its supervisor.

@@ -26,6 +26,9 @@ use crate::harness::{Harness, Kind};
 
 const SEEDS: u64 = 3000;
 
+/// Far longer than a run on the real scheduler takes, even on a slow machine.
+const LIMIT: Duration = Duration::from_secs(300);
+
 /// How often each thing has happened.
 type Counts = BTreeMap<&'static str, u64>;
 
@@ -117,8 +120,11 @@ fn random_trees_on_threads() {
                 })
                 .collect();
             for (harness, run) in runs {
-                run.await.unwrap();
-                harness.wait_for_all().await;
+                let ended = async {
+                    run.await.unwrap();
+                    harness.wait_for_all().await;
+                };
+                tokio::time::timeout(LIMIT, ended).await.expect("a run hangs");
                 harness.check();
                 harness.add_to(&mut of_runs.lock().unwrap());
             }

@@ -5,13 +5,18 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::{attempts, subprocess};
 
 /// The process of an example, and its output.
 struct Example {
     child: Child,
     stdout: BufReader<ChildStdout>,
+    /// Dropped when the example has ended.
+    _until_end: mpsc::Sender<()>,
 }
 
 impl Example {
@@ -33,7 +38,15 @@ impl Example {
             .spawn()
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        Example { child, stdout }
+        let (pid, (until_end, end)) = (Pid::from_child(&child), mpsc::channel());
+        #[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
+        std::thread::spawn(move || {
+            // An example that hangs is killed, so that its test fails.
+            if end.recv_timeout(subprocess::LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        });
+        Example { child, stdout, _until_end: until_end }
     }
 
     fn next_line(&mut self) -> String {
@@ -43,7 +56,7 @@ impl Example {
     }
 
     fn send(&self, signal: Signal) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits until the process has exited. Returns its exit status and the rest of its output.
@@ -114,12 +127,15 @@ fn the_echo_example_finishes_its_reply_after_a_signal() {
 
 #[test]
 fn the_crawler_finishes_its_pages_after_a_signal() {
-    let mut example = Example::start("crawler", &[]);
-    let line = example.next_line();
-    assert!(line.contains("/7: HTTP status server error (503"), "{line}");
-    example.send(Signal::INT);
-    let (status, rest) = example.finish();
-    let last = rest.lines().last().unwrap_or_default();
-    assert!(status == Some(0) && last.ends_with(" of them not fetched"), "{status:?}: {rest}");
-    assert!(!last.contains(" 0 of them"), "some pages that were found are not fetched: {rest}");
+    // If this thread gets no processor for a second before it sends the signal, all pages have begun.
+    attempts::one_succeeds(|| {
+        let mut example = Example::start("crawler", &[]);
+        let line = example.next_line();
+        assert!(line.contains("/7: HTTP status server error (503"), "{line}");
+        example.send(Signal::INT);
+        let (status, rest) = example.finish();
+        let last = rest.lines().last().unwrap_or_default();
+        assert!(status == Some(0) && last.ends_with(" of them not fetched"), "{status:?}: {rest}");
+        assert!(!last.contains(" 0 of them"), "some pages that were found are not fetched: {rest}");
+    });
 }

@@ -5,7 +5,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use cordial::{Exit, Runtime, Task, process};
 use rustix::process::Signal;
@@ -27,7 +26,7 @@ fn run_until_asked() {
 /// Reports `waits`, and waits for the signal that ends the program.
 fn wait_outside_of_a_run() {
     subprocess::report("waits");
-    std::thread::sleep(Duration::from_secs(30));
+    std::thread::sleep(subprocess::LIMIT);
     panic!("no signal has ended the program");
 }
 

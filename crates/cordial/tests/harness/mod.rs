@@ -7,10 +7,13 @@
 //!   subscribers, `threads` reads the threads of the process, `other_user` starts a subprocess as a
 //!   user who has no other threads.
 //! - `block_on` awaits a future where thread-locals may be gone.
-//! - `limited` starts runtimes with threads, for tests on the real clock. It ends the program if a test hangs.
+//! - `limited` starts runtimes with threads, for tests on the real clock. It ends the program if a test hangs. `program_limit` does so for all
+//!   tests.
+//! - `attempts` repeats a test that a busy machine may fail.
 
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
+pub(crate) mod attempts;
 pub(crate) mod block_on;
 pub(crate) mod children;
 pub(crate) mod events;
@@ -19,6 +22,7 @@ pub(crate) mod limited;
 #[cfg(target_os = "linux")]
 pub(crate) mod other_user;
 pub(crate) mod probe;
+mod program_limit;
 pub(crate) mod records;
 pub(crate) mod seeds;
 #[macro_use]

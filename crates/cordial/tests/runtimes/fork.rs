@@ -20,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn limit_time_of_forked_process() {
     #[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
     std::thread::spawn(|| {
-        std::thread::sleep(Duration::from_secs(30));
+        std::thread::sleep(Duration::from_secs(120));
         std::process::exit(99);
     });
 }
@@ -172,7 +172,7 @@ fn each_call_for_processes_of_the_parent_process_is_refused() {
     let silent = cordial::run(async { ServerRef::builder(|| Silent).mailbox(1).unlinked().start() }).unwrap();
     let silent_pid = silent.pid();
     // The server is handling one call, one is in its mailbox, and one waits for room.
-    let [mut in_hand, mut queued] = [(); 2].map(|()| silent.call(()));
+    let [mut in_hand, mut queued] = [(); 2].map(|()| silent.call(()).timeout(3600 * SECOND));
     let within_an_hour = || Box::pin(cordial::within(3600 * SECOND, std::future::pending::<()>()));
     let mut begun = within_an_hour();
     assert!(block_on(async { (&mut begun).now_or_never() }).is_none());
@@ -180,11 +180,11 @@ fn each_call_for_processes_of_the_parent_process_is_refused() {
     while silent.mailbox().length > 0 {
         std::thread::yield_now();
     }
-    let mut waiting = silent.cast(());
+    let mut waiting = silent.cast(()).timeout(3600 * SECOND);
     assert!(block_on(async { (&mut queued).now_or_never() }).is_none());
     assert!(block_on(async { (&mut waiting).now_or_never() }).is_none());
     let monitor = process::monitor(pid);
-    let mut awaited = Task::spawn(std::future::pending::<()>()).timeout(Duration::from_secs(60));
+    let mut awaited = Task::spawn(std::future::pending::<()>()).timeout(3600 * SECOND);
     // Polled, so that its timeout is armed.
     assert!(block_on(async { (&mut awaited).now_or_never() }).is_none());
     let [mut yielded, shut_down, ignored, many, dropped] = [(); 5].map(|()| Task::spawn(std::future::pending::<()>()));
@@ -206,8 +206,9 @@ fn each_call_for_processes_of_the_parent_process_is_refused() {
     }
     assert_eq!(block_on(ended_set.next()), Some(Ok(1)));
     let retry = Retry::times(3).backoff(Backoff::exponential(3600 * SECOND, 3600 * SECOND));
-    let mut plain = Task::async_stream(0..3, |_| std::future::pending::<()>()).max_concurrency(2).retry(retry);
-    let mut supervised = tasks.async_stream(0..2, |_| std::future::pending::<()>());
+    let plain = Task::async_stream(0..3, |_| std::future::pending::<()>()).max_concurrency(2).retry(retry);
+    let supervised = tasks.async_stream(0..2, |_| std::future::pending::<()>());
+    let (mut plain, mut supervised) = (plain.timeout(3600 * SECOND), supervised.timeout(3600 * SECOND));
     assert!(block_on(async { plain.next().now_or_never() }).is_none());
     assert!(block_on(async { supervised.next().now_or_never() }).is_none());
     in_forked_process(move || {

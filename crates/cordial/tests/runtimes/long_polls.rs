@@ -6,7 +6,7 @@ use cordial::{ChildSpec, Location, Restart, Runtime, TaskSupervisor, process};
 use tokio::sync::oneshot;
 
 use crate::harness::records::{Record, Records};
-use crate::harness::subprocess;
+use crate::harness::{attempts, subprocess};
 
 /// The `long_poll` events of the children of the test, which have a label from the start. On a busy machine, any other poll may
 /// be long too.
@@ -112,8 +112,10 @@ fn exhaust(runtime: &Runtime, records: &Records, n: usize) {
 #[test]
 fn threads_exhausted_is_emitted_once_per_shortage() {
     if subprocess::case().is_none() {
-        assert_eq!(subprocess::run(test_name!(), "").reports(), ["twice"]);
-        return;
+        let test = test_name!();
+        // After a gap between two samples the polls count as short again, so that one shortage counts as two. Where the sysmon thread gets no
+        // processor for 100 ms, there is such a gap.
+        return attempts::one_succeeds(|| assert_eq!(subprocess::run(test, "").reports(), ["twice"]));
     }
     let records = Records::install("cordial::process=warn".parse().unwrap());
     let runtime = Runtime::builder().workers(2).max_threads(2).stall_after(Duration::from_millis(4)).build().unwrap();

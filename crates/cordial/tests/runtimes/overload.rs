@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use cordial::{Runtime, Statistics, Task, Timeout};
 
-use crate::harness::{subprocess, threads};
+use crate::harness::{attempts, subprocess, threads};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -113,11 +113,14 @@ fn computing(n: usize, how_long: Duration, concurrency: &Concurrency) -> Calls {
 fn a_thousand_blocking_and_a_thousand_computing_tasks_respect_max_threads_and_leave_no_stand_in() {
     const CAP: usize = 400;
     if subprocess::case().is_none() {
-        assert_eq!(
-            subprocess::run(test_name!(), "").reports(),
-            ["8 computed", "1000 blocked", "1000 computed", "stand-ins exited"]
-        );
-        return;
+        let test = test_name!();
+        // On a busy machine, the unrelated task may be late because its thread gets no processor.
+        return attempts::one_succeeds(|| {
+            assert_eq!(
+                subprocess::run(test, "").reports(),
+                ["8 computed", "1000 blocked", "1000 computed", "stand-ins exited"]
+            );
+        });
     }
     let runtime = Runtime::builder().workers(2).max_threads(CAP).build().unwrap();
     let is_over = AtomicBool::new(false);
@@ -155,7 +158,7 @@ fn a_thousand_blocking_and_a_thousand_computing_tasks_respect_max_threads_and_le
         std::thread::sleep(10 * MS);
     }
     // Idle stand-ins exit after 10 s, and a busy machine delays that.
-    assert!(ended.elapsed() < Duration::from_secs(20), "{:?}", ended.elapsed());
+    assert!(ended.elapsed() < Duration::from_secs(30), "{:?}", ended.elapsed());
     let after = runtime.statistics();
     assert_eq!((after.workers, after.stand_ins, after.deprioritized), (2, 0, 0));
     assert!(after.polls >= before.polls && after.polls >= 2000, "{} polls, then {}", before.polls, after.polls);
@@ -167,19 +170,22 @@ fn a_thousand_blocking_and_a_thousand_computing_tasks_respect_max_threads_and_le
 #[test]
 fn a_program_that_is_stopped_and_continued_starts_no_threads() {
     const STOPS: usize = 2;
-    /// Longer than the threshold of a long poll, which in turn is longer than a busy machine delays a thread.
+    /// Longer than the threshold of a long poll, which in turn is longer than most machines delay a thread.
     const STOP: Duration = Duration::from_millis(600);
     if subprocess::case().is_none() {
-        let mut subprocess = subprocess::start(test_name!(), "");
-        subprocess.wait_for("at work");
-        for _ in 0..STOPS {
-            subprocess.send(rustix::process::Signal::STOP);
-            std::thread::sleep(STOP);
-            subprocess.send(rustix::process::Signal::CONT);
-            subprocess.wait_for("resumed");
-        }
-        assert_eq!(subprocess.finish().reports(), ["no more threads than before"]);
-        return;
+        let test = test_name!();
+        // A thread that gets no processor for `STOP / 2` is in a long poll.
+        return attempts::one_succeeds(|| {
+            let mut subprocess = subprocess::start(test, "");
+            subprocess.wait_for("at work");
+            for _ in 0..STOPS {
+                subprocess.send(rustix::process::Signal::STOP);
+                std::thread::sleep(STOP);
+                subprocess.send(rustix::process::Signal::CONT);
+                subprocess.wait_for("resumed");
+            }
+            assert_eq!(subprocess.finish().reports(), ["no more threads than before"]);
+        });
     }
     let runtime = Runtime::builder().workers(4).stall_after(STOP / 2).build().unwrap();
     let is_over = Arc::new(AtomicBool::new(false));
@@ -206,6 +212,8 @@ fn a_program_that_is_stopped_and_continued_starts_no_threads() {
     // The two spinning tasks have stand-ins, and their long polls were emitted.
     let before = (2, 2, 6);
     while numbers() != before {
+        let (_, n_long_polls, _) = numbers();
+        assert!(n_long_polls <= 2, "{n_long_polls} long polls: a thread got no processor");
         std::thread::sleep(MS);
     }
     // Set before the report, after which the test stops the program.

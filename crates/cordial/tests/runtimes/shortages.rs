@@ -170,6 +170,10 @@ fn runtimes_that_start_at_once_get_all_threads_or_none() {
     setrlimit(Resource::Nproc, Rlimit { current: Some(max), maximum }).unwrap();
     let n_built = AtomicUsize::new(0);
     for _ in 0..20 {
+        // The threads of the last round end a moment after its scope. The limit has room for four more.
+        while n_threads() > threads {
+            std::thread::yield_now();
+        }
         let all_have_started = Barrier::new(AT_ONCE);
         std::thread::scope(|scope| {
             for _ in 0..AT_ONCE {
@@ -241,7 +245,7 @@ fn a_runtime_deprioritizes_its_own_threads_where_proc_numbers_them_otherwise() {
                 while !is_enough() {}
             })
         });
-        Task::await_many(tasks).timeout(Duration::from_secs(60)).await
+        Task::await_many(tasks).timeout(subprocess::LIMIT).await
     };
     runtime.block_on(compute).unwrap().unwrap();
     subprocess::report("deprioritized");
@@ -323,6 +327,7 @@ fn a_program_shares_signals_with_other_handlers() {
             register(&handled);
         }
         let is_handled = handled.clone();
+        let is_ignored = case == "ignored";
         let ended = cordial::run(async move {
             let requested = process::shutdown_requested();
             if case == "after" {
@@ -330,10 +335,13 @@ fn a_program_shares_signals_with_other_handlers() {
             }
             kill_process(getpid(), Signal::TERM).unwrap();
             requested.await;
-            (case, 7)
+            7
         });
-        let (case, number) = ended.unwrap();
-        assert_eq!((number, is_handled.load(Ordering::SeqCst)), (7, case != "ignored"));
+        assert_eq!(ended, Ok(7));
+        // A handler that was set later is called later, perhaps after the end of the run.
+        while !is_ignored && !is_handled.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
         build_and_use();
         return;
     }

@@ -27,13 +27,19 @@ fn polls_steals_and_parks_are_counted() {
     runtime
         .block_on(async {
             let (ran, has_run) = mpsc::channel();
-            // The second task displaces the first from the worker's LIFO slot into its queue, and the worker blocks.
-            let tasks = [ran.clone(), ran].map(|ran| Task::spawn(async move { ran.send(()).unwrap() }));
-            (0..2).for_each(|_| has_run.recv().unwrap());
+            // Each task displaces the one before from the worker's LIFO slot into its queue, and the worker blocks. More than two tasks:
+            // if the worker gets no processor for a moment, the sysmon thread moves the task in the slot to the injected tasks.
+            let tasks: Vec<_> = (0..8)
+                .map(|_| {
+                    let ran = ran.clone();
+                    Task::spawn(async move { ran.send(()).unwrap() })
+                })
+                .collect();
+            (0..8).for_each(|_| has_run.recv().unwrap());
             Task::await_many(tasks).await.unwrap();
         })
         .unwrap();
-    let statistics = until(&runtime, |now| now.polls >= 3 && now.steals >= 1 && now.parks >= 1);
+    let statistics = until(&runtime, |now| now.polls >= 9 && now.steals >= 1 && now.parks >= 1);
     assert_eq!((statistics.workers, statistics.stand_ins, statistics.deprioritized), (2, 0, 0));
     assert_eq!((statistics.long_polls, statistics.busy_samples.len()), (0, 2));
 }
@@ -57,14 +63,14 @@ fn queued_tasks_are_counted() {
         is_ready.recv().unwrap();
         let outside = (0..5).map(|_| scope.spawn(|| runtime.block_on(async {})));
         let outside: Vec<_> = outside.collect();
-        // The sysmon thread moves the task in the slot of a long-busy worker to the injected tasks.
-        let statistics = until(&runtime, |now| now.injected >= 6);
-        assert_eq!((statistics.injected, statistics.queued), (6, 9));
+        // The sysmon thread moves the task in the slot of a long-busy worker to the injected tasks. More than one, if the worker got no
+        // processor for a moment while it spawned.
+        until(&runtime, |now| now.injected >= 6 && now.injected + now.queued == 15);
         release.send(()).unwrap();
         outside.into_iter().for_each(|outside| outside.join().unwrap().unwrap());
         blocked.join().unwrap().unwrap()
     });
-    assert_eq!((own.injected, own.queued), (6, 9), "a process reads the statistics of its own runtime");
+    assert!(own.injected >= 6 && own.injected + own.queued == 15, "a process reads the statistics of its own runtime");
     let busy = own.busy_samples[0];
     assert!(busy > 0, "the sysmon thread has not sampled");
     let after = until(&runtime, |now| now.polls >= 17);

@@ -54,7 +54,7 @@ fn only_a_process_in_a_poll_is_abandoned_and_processes_that_wait_for_a_thread_ar
 /// Shuts a runtime down in which `n` processes ignore requests, and returns how long it takes until all of them have ended.
 fn shut_down(n: usize) -> Duration {
     const WORKERS: usize = 2;
-    let runtime = Runtime::builder().workers(WORKERS).build().unwrap();
+    let runtime = Runtime::builder().workers(WORKERS).max_threads(WORKERS).build().unwrap();
     let monitors: Vec<process::Monitor> = runtime
         .block_on(async move {
             let mut monitors = Vec::new();
@@ -80,8 +80,16 @@ fn shut_down(n: usize) -> Duration {
 fn a_shutdown_of_many_processes_that_ignore_it_abandons_none_that_waits_and_takes_linear_time() {
     const FEW: usize = 3000;
     const FACTOR: u32 = 16;
-    let few = (0..5).map(|_| shut_down(FEW)).min().unwrap();
-    let many = (0..2).map(|_| shut_down(FEW * FACTOR as usize)).min().unwrap();
-    // The square of the factor, if each process cost a search of all others. A busy machine delays single runs.
-    assert!(many < few * FACTOR * FACTOR / 3, "{FEW} processes: {few:?}, {FACTOR} times as many: {many:?}");
+    let mut few = (0..5).map(|_| shut_down(FEW)).min().unwrap();
+    let mut many = Duration::MAX;
+    // A busy machine delays some of the runs.
+    for _ in 0..10 {
+        few = few.min(shut_down(FEW));
+        many = many.min(shut_down(FEW * FACTOR as usize));
+        // It would be the square of the factor, if each process cost a search of all others.
+        if many < few * FACTOR * FACTOR / 3 {
+            return;
+        }
+    }
+    panic!("{FEW} processes: {few:?}, {FACTOR} times as many: {many:?}");
 }

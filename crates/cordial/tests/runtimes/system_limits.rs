@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::Instant;
 
 use crate::harness::records::Records;
-use crate::harness::{other_user, subprocess};
+use crate::harness::{attempts, other_user, subprocess};
 
 /// Sets a limit of this program. It can be raised again.
 fn set_limit(resource: Resource, limit: u64) {
@@ -38,7 +38,7 @@ fn n_files() -> usize {
 /// Uses a runtime that was built, and shuts it down.
 fn use_up(runtime: &Runtime) {
     assert_eq!(runtime.block_on(async { Task::spawn(async { 6 * 7 }).await }), Ok(Ok(42)));
-    assert!(runtime.shutdown(Duration::from_secs(10)).is_clean());
+    assert!(runtime.shutdown(Duration::from_secs(60)).is_clean());
 }
 
 /// The number of threads that a runtime with this many workers needs.
@@ -49,10 +49,13 @@ const fn needed(workers: usize) -> usize {
 #[test]
 fn a_refused_thread_is_an_error_with_the_number_that_was_granted_and_the_limit() {
     if subprocess::case().is_none() {
-        let Some(command) = other_user::command() else { return };
-        let reports = subprocess::run_by(command, test_name!(), "").reports();
-        assert_eq!(reports.last().map(String::as_str), Some("all numbers"));
-        return;
+        let test = test_name!();
+        // The system may count a thread that has ended for longer than a start waits, if that thread gets no processor.
+        return attempts::one_succeeds(|| {
+            let Some(command) = other_user::command() else { return };
+            let reports = subprocess::run_by(command, test, "").reports();
+            assert_eq!(reports.last().map(String::as_str), Some("all numbers"));
+        });
     }
     let existing = n_threads();
     let (mut n_refused, mut refusing) = (0, Duration::ZERO);
@@ -94,16 +97,19 @@ fn a_program_whose_default_runtime_gets_too_few_threads_says_so() {
         let workers = std::thread::available_parallelism().unwrap().get();
         for spare in [0, 1, 2, workers, workers + 1, workers + 2, workers + 3, needed(workers)] {
             for (entry, status) in [("main", 1), ("run", 2), ("spawn", 101)] {
-                let Some(command) = other_user::command() else { return };
-                let ran = subprocess::run_by(command, test_name!(), &format!("{entry} {spare}"));
-                if spare >= needed(workers) {
-                    assert_eq!((ran.status.code(), &*ran.stderr), (Some(0), ""), "{entry} {spare}");
-                    continue;
-                }
-                let text = format!("the operating system started {spare} of the {} threads", needed(workers));
-                assert!(ran.stderr.contains(&text), "{entry} {spare}: {}", ran.stderr);
-                assert_eq!(ran.status.code(), Some(status), "{entry} {spare}: {}", ran.stderr);
-                assert_eq!(ran.stderr.contains("panicked"), entry == "spawn", "{}", ran.stderr);
+                let test = test_name!();
+                attempts::one_succeeds(|| {
+                    let Some(command) = other_user::command() else { return };
+                    let ran = subprocess::run_by(command, test, &format!("{entry} {spare}"));
+                    if spare >= needed(workers) {
+                        assert_eq!((ran.status.code(), &*ran.stderr), (Some(0), ""), "{entry} {spare}");
+                        return;
+                    }
+                    let text = format!("the operating system started {spare} of the {} threads", needed(workers));
+                    assert!(ran.stderr.contains(&text), "{entry} {spare}: {}", ran.stderr);
+                    assert_eq!(ran.status.code(), Some(status), "{entry} {spare}: {}", ran.stderr);
+                    assert_eq!(ran.stderr.contains("panicked"), entry == "spawn", "{}", ran.stderr);
+                });
             }
         }
         return;
@@ -186,11 +192,14 @@ fn a_program_that_gets_no_files_for_its_signal_handlers_says_so() {
 #[test]
 fn refused_stand_ins_are_reported_by_one_event() {
     if subprocess::case().is_none() {
-        let Some(command) = other_user::command() else { return };
-        let ran = subprocess::run_by(command, test_name!(), "");
-        assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
-        assert_eq!(ran.reports(), ["one event"]);
-        return;
+        let test = test_name!();
+        // A thread that ends makes room for a stand-in. On a busy machine, a poll may be reported before the limit is set, by such a thread.
+        return attempts::one_succeeds(|| {
+            let Some(command) = other_user::command() else { return };
+            let ran = subprocess::run_by(command, test, "");
+            assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+            assert_eq!(ran.reports(), ["one event"]);
+        });
     }
     let records = Records::install("cordial::process=warn".parse().unwrap());
     let runtime = Arc::new(Runtime::builder().workers(2).build().unwrap());

@@ -237,10 +237,13 @@ fn a_snapshot_lists_every_process_with_its_state() {
     let (is_stuck, stuck) = oneshot::channel();
     let ends = runtime
         .block_on(async move {
-            let running = Task::start(async {
+            let (labels, is_labeled) = oneshot::channel();
+            let running = Task::start(async move {
                 process::set_label("running");
+                let _ = labels.send(());
                 std::future::pending::<()>().await
             });
+            is_labeled.await.unwrap();
             let (traps, is_trapping) = oneshot::channel();
             let requested = Task::spawn(async move {
                 process::set_label("requested");
