@@ -9,6 +9,12 @@ use crate::text::{display, io_error};
 const EXPECTED: &str = "expected a whole number of commands, or 0 for as many as the system allows; or +N, -N or N% of the cores; or a \
                         file that contains one of these";
 
+/// The file of `-c` makes at most this many commands run at once, unless it contains a larger number at the start.
+const MAX_FROM_FILE: usize = 1024;
+
+/// Without a file of `-c`, signals make at most this many more commands run at once.
+const MAX_FROM_SIGNALS: usize = 128;
+
 /// The value of `-c`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Concurrency {
@@ -26,6 +32,14 @@ pub(crate) enum Concurrency {
 }
 
 impl Concurrency {
+    /// Returns how far signals or the file can raise the number of commands that run at once. `initial` is the number at the start.
+    pub(crate) fn max(&self, initial: usize) -> usize {
+        match self {
+            Concurrency::File(_) => MAX_FROM_FILE.max(initial),
+            _ => initial.saturating_add(MAX_FROM_SIGNALS),
+        }
+    }
+
     /// Returns whether the value may mean several commands at once. The default, 100%, does not count.
     pub(crate) fn is_several(&self) -> bool {
         !matches!(self, Concurrency::Percent(100) | Concurrency::Number(1))

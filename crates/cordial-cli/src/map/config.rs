@@ -20,12 +20,6 @@ use crate::system::{self, Program, Terminal};
 use crate::template::CommandTemplate;
 use crate::text::io_error;
 
-/// The file of `-c` makes at most this many commands run at once, unless it contains a larger number at the start.
-const MAX_FROM_FILE: usize = 1024;
-
-/// Without a file of `-c`, signals make at most this many more commands run at once.
-const MAX_FROM_SIGNALS: usize = 128;
-
 /// How the outputs of commands are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OutputMode {
@@ -222,15 +216,7 @@ fn find_program(name: &[u8], options: &MapOptions) -> Result<Program, String> {
 
 /// Returns how many commands run at once: `initial` at first, and how far signals or the file of `-c` can raise that.
 fn slot_limit(concurrency: &Concurrency, initial: usize) -> SlotLimit {
-    SlotLimit::new(initial, max_slots(concurrency, initial).min(system::max_concurrency()))
-}
-
-/// Returns how far signals or the file of `-c` can raise the number of slots.
-pub(super) fn max_slots(concurrency: &Concurrency, initial: usize) -> usize {
-    match concurrency {
-        Concurrency::File(_) => MAX_FROM_FILE.max(initial),
-        _ => initial.saturating_add(MAX_FROM_SIGNALS),
-    }
+    SlotLimit::new(initial, concurrency.max(initial).min(system::max_concurrency()))
 }
 
 /// Opens the terminal for the commands.

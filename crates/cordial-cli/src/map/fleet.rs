@@ -3,7 +3,6 @@
 use std::env;
 use std::path::Path;
 
-use super::config;
 use super::remote::{refuse_placeholder, templates, variable};
 use crate::args::{Concurrency, MapOptions};
 use crate::fleet::check_url;
@@ -101,5 +100,5 @@ fn shared_directory(workdir: Option<&Path>) -> Result<Vec<u8>, String> {
 pub(super) fn limit(concurrency: &Concurrency, given: usize) -> SlotLimit {
     let initial = if *concurrency == Concurrency::Percent(100) { SENT_AHEAD } else { given };
     // The items that are sent need no processes here.
-    SlotLimit::new(initial, config::max_slots(concurrency, initial))
+    SlotLimit::new(initial, concurrency.max(initial))
 }

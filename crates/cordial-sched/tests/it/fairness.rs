@@ -1,7 +1,8 @@
 //! A long poll gets its share of the processors beside other tasks, even when its thread is deprioritized.
 //!
 //! Both tests count the steps that other tasks make meanwhile. On a busy machine all threads of a program slow down, so
-//! the counts depend little on what else runs there.
+//! the counts depend little on what else runs there. Where a single thread gets no processor for a second, they do, so each test
+//! is tried several times.
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
@@ -19,6 +20,9 @@ const LONG: usize = 1000;
 /// two workers should make three steps for each of its steps. They make up to fourteen, because the system does not
 /// spread threads over processors evenly. A thread of the lowest priority would let them make hundreds.
 const MAX: usize = 30 * LONG;
+
+/// How often a test is tried.
+const ATTEMPTS: usize = 5;
 
 /// Computes for some ten microseconds.
 fn compute_step() {
@@ -62,8 +66,22 @@ fn one_more_than_processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get) + 1
 }
 
+/// Fails unless the other tasks make few steps in one of the attempts.
+#[track_caller]
+fn check(n_steps_of_others: fn() -> usize) {
+    let mut all = Vec::new();
+    while all.len() < ATTEMPTS && all.last().is_none_or(|n_steps| *n_steps >= MAX) {
+        all.push(n_steps_of_others());
+    }
+    assert!(all.last().is_some_and(|n_steps| *n_steps < MAX), "the other tasks made {all:?} steps");
+}
+
 #[test]
 fn long_computations_end_while_tasks_that_yield_run_for_ever() {
+    check(steps_during_long_computations);
+}
+
+fn steps_during_long_computations() -> usize {
     let executor = with_deprioritization(2);
     let yielding = Yielding::start(&executor);
     let start = |_| spawn(&executor, async { (0..LONG).for_each(|_| compute_step()) });
@@ -72,11 +90,15 @@ fn long_computations_end_while_tasks_that_yield_run_for_ever() {
     let n_steps = yielding.n_steps.load(Ordering::SeqCst);
     yielding.stop();
     executor.close(std::time::Duration::MAX);
-    assert!(n_steps < MAX, "the other tasks made {n_steps} steps");
+    n_steps
 }
 
 #[test]
 fn a_mutex_held_by_a_long_computation_is_released_while_tasks_that_yield_run_for_ever() {
+    check(steps_while_a_mutex_is_held);
+}
+
+fn steps_while_a_mutex_is_held() -> usize {
     let executor = with_deprioritization(2);
     let yielding = Yielding::start(&executor);
     let n_long = one_more_than_processors();
@@ -108,5 +130,5 @@ fn a_mutex_held_by_a_long_computation_is_released_while_tasks_that_yield_run_for
     yielding.stop();
     others.into_iter().chain([holder]).for_each(wait);
     executor.close(std::time::Duration::MAX);
-    assert!(n_steps < MAX, "the other tasks made {n_steps} steps while the mutex was held");
+    n_steps
 }

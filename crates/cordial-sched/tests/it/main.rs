@@ -9,6 +9,8 @@ mod long_polls;
 mod panic;
 #[cfg(target_os = "linux")]
 mod policy;
+#[path = "../../../cordial/tests/harness/program_limit.rs"]
+mod program_limit;
 mod shutdown;
 mod simulation;
 mod stand_ins;
