@@ -85,8 +85,8 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Converts any error to an exit. An `Exit`, even inside of an [`io::Error`], is returned as it is; any other error becomes an
-    /// [`Exit::Error`], which keeps the error and its sources.
+    /// Converts any error to an exit. An error that is an `Exit` is returned as it is; any other error becomes an [`Exit::Error`], which
+    /// keeps the error and its sources.
     ///
     /// `?` alone converts only the [types listed above](Exit). A `From` for all error types would conflict with `From<Exit> for Exit`,
     /// because `Exit` is an error type itself.
@@ -233,15 +233,11 @@ impl PartialEq for Exit {
     }
 }
 
-/// A boxed `Exit` is returned as it is, even inside of an [`io::Error`]; any other error becomes `Exit::Error`.
+/// A boxed `Exit` is returned as it is; any other error becomes `Exit::Error`.
 impl From<Box<dyn Error + Send + Sync>> for Exit {
     fn from(error: Box<dyn Error + Send + Sync>) -> Exit {
-        let error = match error.downcast::<Exit>() {
-            Ok(exit) => return *exit,
-            Err(error) => error,
-        };
-        match error.downcast::<io::Error>() {
-            Ok(error) => Exit::from(*error),
+        match error.downcast::<Exit>() {
+            Ok(exit) => *exit,
             Err(error) => Exit::Error(error.into()),
         }
     }
@@ -261,10 +257,9 @@ impl From<String> for Exit {
     }
 }
 
-/// The `Exit` in the error, if there is one; any other error becomes `Exit::Error`.
 impl From<io::Error> for Exit {
     fn from(error: io::Error) -> Exit {
-        error.downcast().unwrap_or_else(|error| Exit::Error(Arc::new(error)))
+        Exit::Error(Arc::new(error))
     }
 }
 

@@ -15,10 +15,6 @@ fn an_exit_in_a_box_stays_what_it_is() {
     let Exit::Error(error) = Exit::from(boxed) else { panic!("expected an error") };
     assert_eq!(error.to_string(), "no luck");
     assert_eq!(Exit::error(Exit::Killed), Exit::Killed);
-    let io = || io::Error::other(Exit::Refused(Refusal::Forked));
-    assert_eq!(Exit::from(io()), Exit::Refused(Refusal::Forked));
-    assert_eq!(Exit::error(io()), Exit::Refused(Refusal::Forked));
-    assert!(Exit::error(io::Error::other("disk")).downcast_ref::<io::Error>().is_some());
 }
 
 #[test]
