@@ -212,6 +212,7 @@ fn poll_twice<F: Future + Unpin>(future: &mut F, cx: &mut Context<'_>) -> Poll<F
 
 #[test]
 fn the_results_are_kept_if_the_process_ends_at_the_await() {
+    #[expect(clippy::async_yields_async, reason = "the test awaits several of these tasks together")]
     let failed = async || {
         let task = Task::spawn(async { Err::<(), _>(KillsCaller) }).or_exit();
         process::monitor(task.pid()).await;

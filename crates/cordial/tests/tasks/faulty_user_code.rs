@@ -289,7 +289,7 @@ fn a_subscriber_that_blocks_when_an_item_is_abandoned_does_not_stop_timeouts() {
         std::thread::yield_now();
     }
     let waits = Task::spawn(std::future::pending::<()>()).timeout(Duration::from_millis(1));
-    let waited = runtime.block_on(async { waits.await }).unwrap();
+    let waited = runtime.block_on(waits).unwrap();
     assert!(matches!(waited, Err(Exit::Timeout(_))), "{waited:?}");
     subprocess::report("timed out");
     std::process::exit(0);
