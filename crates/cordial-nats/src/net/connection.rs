@@ -34,19 +34,19 @@ pub(crate) const RECONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// A connection to the servers. Cheap to clone. The thread ends with the last clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
-    pub(super) client: Client,
-    pub(super) commands: mpsc::UnboundedSender<Command>,
+    client: Client,
+    commands: mpsc::UnboundedSender<Command>,
     /// What the thread runs beside the commands.
-    pub(super) starts: mpsc::UnboundedSender<StartFuture>,
+    starts: mpsc::UnboundedSender<StartFuture>,
     /// The thread, if the client lives there as well. `None` for a client that the user has connected.
-    pub(super) client_thread: Option<ThreadId>,
+    client_thread: Option<ThreadId>,
     /// When the client has connected last. `None` before the first connection.
-    pub(super) connects: watch::Receiver<Option<Instant>>,
+    connects: watch::Receiver<Option<Instant>>,
     /// How many times the client had connected when this connection was opened.
-    pub(super) n_connects_before: u64,
+    n_connects_before: u64,
     /// What the server has reported, for example a missing permission. Never changes with a client that the user has connected.
-    pub(super) permission_errors: watch::Receiver<LatestErrors>,
-    pub(super) keep_alives: Arc<KeepAlives>,
+    permission_errors: watch::Receiver<LatestErrors>,
+    keep_alives: Arc<KeepAlives>,
 }
 
 impl std::fmt::Debug for Command {
@@ -93,6 +93,28 @@ impl Subscription {
 }
 
 impl Connection {
+    pub(super) fn new(
+        client: Client,
+        commands: mpsc::UnboundedSender<Command>,
+        starts: mpsc::UnboundedSender<StartFuture>,
+        client_thread: Option<ThreadId>,
+        connects: watch::Receiver<Option<Instant>>,
+        permission_errors: watch::Receiver<LatestErrors>,
+        keep_alives: Arc<KeepAlives>,
+    ) -> Connection {
+        let n_connects_before = client.statistics().connects.load(Ordering::Relaxed);
+        Connection {
+            client,
+            commands,
+            starts,
+            client_thread,
+            connects,
+            n_connects_before,
+            permission_errors,
+            keep_alives,
+        }
+    }
+
     /// Returns the largest message that the server accepts, in bytes, with its headers.
     pub(crate) fn max_payload(&self) -> usize {
         self.client.max_payload()

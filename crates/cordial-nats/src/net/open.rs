@@ -49,8 +49,7 @@ async fn adopt(client: Client, servers: &str) -> Result<Connection, ConnectError
         tokio::time::sleep(WATCH_PERIOD / 20).await;
     }
     check_version(&client)?;
-    let n_connects_before = client.statistics().connects.load(Ordering::Relaxed);
-    let mut n_seen = n_connects_before;
+    let mut n_seen = client.statistics().connects.load(Ordering::Relaxed);
     let (connected, connects) = watch::channel(Some(Instant::now()));
     let (_, permission_errors) = watch::channel(LatestErrors::default());
     let (commands, receiver) = mpsc::unbounded_channel();
@@ -75,17 +74,7 @@ async fn adopt(client: Client, servers: &str) -> Result<Connection, ConnectError
             () = watch => {}
         }
     })?;
-    let client_thread = None;
-    Ok(Connection {
-        client,
-        commands,
-        starts,
-        client_thread,
-        connects,
-        n_connects_before,
-        permission_errors,
-        keep_alives,
-    })
+    Ok(Connection::new(client, commands, starts, None, connects, permission_errors, keep_alives))
 }
 
 async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectError> {
@@ -129,17 +118,7 @@ async fn connect(options: &Options, name: &str) -> Result<Connection, ConnectErr
         Err(_) => return Err(ConnectError::Thread(Arc::new(io::Error::other("the thread has ended")))),
     };
     check_version(&client)?;
-    let n_connects_before = client.statistics().connects.load(Ordering::Relaxed);
-    Ok(Connection {
-        client,
-        commands,
-        starts,
-        client_thread,
-        connects,
-        n_connects_before,
-        permission_errors,
-        keep_alives,
-    })
+    Ok(Connection::new(client, commands, starts, client_thread, connects, permission_errors, keep_alives))
 }
 
 /// Starts a thread with a tokio runtime of its own, which runs a future to its end. The future is not a task of the calling runtime, because it has

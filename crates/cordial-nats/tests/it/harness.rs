@@ -140,16 +140,30 @@ impl Server {
 
     fn wait_ready(&self) {
         let deadline = Instant::now() + LIMIT;
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            let log = fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-            assert!(Instant::now() < deadline, "the server does not answer:\n{log}");
+        while !self.greets() {
+            assert!(Instant::now() < deadline, "the server does not answer:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Returns whether the server sends the greeting of NATS. Another program may have the port for a moment, while it looks for a free one.
+    fn greets(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut greeting = [0; 4];
+        stream.read_exact(&mut greeting).is_ok() && greeting == *b"INFO"
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the log of the server on port {}:\n{}", self.port, self.log());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
