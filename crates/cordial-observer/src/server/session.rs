@@ -57,19 +57,11 @@ async fn caller(shared: &Arc<ObserverShared>, parts: &Parts) -> Result<Caller, R
     let options = &shared.options;
     let bearer = bearer(&parts.headers);
     if options.needs_token {
-        let mut cookies = cookies(&parts.headers, &options.cookie_name).peekable();
-        let has_any_cookie = cookies.peek().is_some();
-        let has_cookie = cookies.any(|value| options.secret.is_cookie(value));
+        let has_cookie = cookies(&parts.headers, &options.cookie_name).any(|value| options.secret.is_cookie(value));
         match bearer {
             Some(token) => check_token(shared, parts, token).await?,
             None if has_cookie => {}
             None => {
-                // A browser sends the cookie of an earlier start of the program too, so this is no entry of the audit log. But a client can compute the
-                // cookie of each token that it tries.
-                if has_any_cookie {
-                    let check = token_check(shared, parts)?;
-                    delay(shared, parts.extensions.get().cloned(), check).await;
-                }
                 let error =
                     "this observer needs its token: open the address that the program has printed, or enter the token";
                 return Err(Refusal::new(StatusCode::UNAUTHORIZED, error));
@@ -106,28 +98,22 @@ async fn access(shared: &Arc<ObserverShared>, parts: &Parts) -> Access {
 /// wrong, so that a client with many connections cannot try tokens faster. Tokens from a connection that has sent an authorized request
 /// before are checked even then; a mounted observer does not know its connections.
 pub(super) async fn check_token(shared: &Arc<ObserverShared>, parts: &Parts, token: &str) -> Result<(), Refusal> {
-    let check = token_check(shared, parts)?;
-    if shared.options.secret.is_token(token) {
-        return Ok(());
-    }
-    // The refusal is recorded before the delay, because this future is dropped if the client disconnects.
-    shared.audit_refusal(address(parts), Refused::WrongToken);
-    delay(shared, parts.extensions.get().cloned(), check).await;
-    Err(Refusal::new(
-        StatusCode::UNAUTHORIZED,
-        "the token is wrong; each start of the program has another one unless it sets its own",
-    ))
-}
-
-/// Returns the permit to check a token. `None` for a connection that has sent an authorized request, while there is no permit.
-fn token_check(shared: &ObserverShared, parts: &Parts) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
     let client = parts.extensions.get::<Client>();
     let check = shared.token_checks.clone().try_acquire_owned().ok();
     if check.is_none() && client.is_none_or(|client| !client.slot.is_kept()) {
         let error = "clients send too many wrong tokens, so the token was not checked: try again in a few seconds";
         return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, error));
     }
-    Ok(check)
+    if shared.options.secret.is_token(token) {
+        return Ok(());
+    }
+    // The refusal is recorded before the delay, because this future is dropped if the client disconnects.
+    shared.audit_refusal(address(parts), Refused::WrongToken);
+    delay(shared, client.cloned(), check).await;
+    Err(Refusal::new(
+        StatusCode::UNAUTHORIZED,
+        "the token is wrong; each start of the program has another one unless it sets its own",
+    ))
 }
 
 /// Waits on the thread of the observer: a runtime of the program may have no timers. The connection keeps its slot, and the check its permit, for all
