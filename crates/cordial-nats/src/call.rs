@@ -38,6 +38,9 @@ const SILENT_WAIT: Duration = Duration::from_millis(500);
 /// The delay before a caller asks again because the workers may not have connected again yet.
 const RECONNECT_DELAY: Duration = Duration::from_millis(100);
 
+/// How long a caller waits after the answer of the server: what the node had sent before may have reached the server after the question.
+const LAST_WAIT: Duration = Duration::from_millis(300);
+
 /// How long the server has to answer the question whether it has sent everything. Together with the silent waits, less than the 5 s that the await of a
 /// task lasts by default.
 const SERVER_LIMIT: Duration = Duration::from_secs(2);
@@ -294,22 +297,29 @@ impl Call {
             return Err(self.connection_lost());
         }
         let mut waiter = self.shared.calls.add();
-        // No worker has this name. So the server itself answers, with "no responders".
-        let subject = self.shared.subjects.node(&self.shared.instance);
-        let reply = format!("{}.{}", self.shared.call_inbox, waiter.number());
-        let asked = connection.publish_request(subject.clone(), reply, HeaderMap::new(), Bytes::new());
-        let mut permission_errors = asked.await.map_err(|_| self.connection_lost())?;
+        let inbox = format!("{}.{}", self.shared.call_inbox, waiter.number());
+        // No worker has this name, so the server itself answers, with "no responders". If a program subscribes to all subjects, there is no such
+        // answer, but then the message to the own inbox comes back, or an error that this is not permitted.
+        let unused = self.shared.subjects.node(&self.shared.instance);
+        let ask = async {
+            let publish = |subject| connection.publish_request(subject, inbox.clone(), HeaderMap::new(), Bytes::new());
+            let mut permission_errors = publish(inbox.clone()).await?;
+            publish(unused).await?;
+            tokio::select! {
+                _ = waiter.next() => {}
+                _ = permission_errors.next_about(&inbox) => {}
+            }
+            Ok::<(), NetError>(())
+        };
         tokio::select! {
             biased;
-            message = sent.waiter.next() => Ok(Some(message)),
-            // An error of permissions is an answer as well.
-            answered = timeout(SERVER_LIMIT, async {
-                tokio::select! {
-                    _ = waiter.next() => {}
-                    _ = permission_errors.next_about(&subject) => {}
-                }
-            }) => answered.map(|()| None).map_err(|_| self.connection_lost()),
+            message = sent.waiter.next() => return Ok(Some(message)),
+            answered = timeout(SERVER_LIMIT, ask) => match answered {
+                Ok(Ok(())) => {}
+                _ => return Err(self.connection_lost()),
+            },
         }
+        Ok(timeout(LAST_WAIT, sent.waiter.next()).await.ok())
     }
 
     fn connection_lost(&self) -> Exit {

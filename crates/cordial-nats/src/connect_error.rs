@@ -243,7 +243,9 @@ pub(crate) fn without_secrets(servers: &str) -> String {
 /// address that begins anew, and has the `@` that ends the password.
 pub(crate) fn ends_in_login(addresses: &[&str]) -> bool {
     let [first, rest @ ..] = addresses else { return false };
-    let has_port = first.rsplit(':').next().is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let first = first.split_once("://").map_or(*first, |(_, rest)| rest);
+    let port = first.rsplit(':').next().unwrap_or_default();
+    let has_port = port.bytes().all(|byte| byte.is_ascii_digit()) || port.ends_with(']');
     let next = rest.iter().find(|address| address.contains('@') || address.contains("://"));
     !first.contains('@') && !has_port && first.contains(':') && next.is_some_and(|next| !next.contains("://"))
 }
@@ -283,6 +285,8 @@ mod tests {
     fn passwords_are_not_shown() {
         assert_eq!(without_secrets("nats://u:p@h:4222,h2:1, u:p@h3"), "nats://h:4222,h2:1,h3");
         assert_eq!(without_secrets("nats://u:pa,ss@h"), "h");
+        assert_eq!(without_secrets("nats://h1,u:p@h2"), "nats://h1,h2");
+        assert_eq!(without_secrets("tls://[::1],u:p@h2"), "tls://[::1],h2");
         assert_eq!(without_secrets("nats://h1:4222,u:p@h2,h3"), "nats://h1:4222,h2,h3");
     }
 }

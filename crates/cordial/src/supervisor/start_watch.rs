@@ -56,14 +56,6 @@ impl StartWatch {
         self.began.saturating_add(after)
     }
 
-    /// Returns when the start has exceeded its timeout, and the timeout. `None` if it has none.
-    pub(super) fn end(&self) -> Option<(Duration, Duration)> {
-        match self.timeout {
-            Timeout::After(timeout) => Some((self.began.saturating_add(timeout), timeout)),
-            Timeout::Infinity => None,
-        }
-    }
-
     /// Returns the step that is due at the time `now`.
     pub(super) fn step(&mut self, now: Duration) -> StartStep {
         let lasted = now.saturating_sub(self.began);

@@ -7,12 +7,11 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use cordial::{
-    Backoff, ChildSpec, ChildState, Exit, Pid, Restart, Shutdown, StartError, Task, TaskSupervisor, Timeout, process,
-    testing,
+    Backoff, ChildSpec, ChildState, Exit, Pid, Restart, StartError, Task, TaskSupervisor, Timeout, process, testing,
 };
 use tokio::time::{Instant, sleep};
 
-use crate::harness::children::{Log, crash, exits_late, has_given_up, info, one_for_one, settle, state};
+use crate::harness::children::{Log, crash, has_given_up, info, one_for_one, settle, state};
 use crate::harness::limited;
 use crate::harness::seeds::{SECOND, for_each_seed};
 use crate::harness::{events, subprocess};
@@ -119,34 +118,6 @@ fn a_restart_that_hangs_is_tried_again_and_other_children_are_restarted_after_it
             tasks.stop().await;
         });
     }
-}
-
-#[test]
-fn a_start_times_out_while_another_child_stops() {
-    for_each_seed(|| async {
-        let slow = ChildSpec::task("slow", || exits_late(60 * SECOND)).shutdown(Shutdown::Infinity);
-        let tree = one_for_one().child(slow.restart(Restart::Permanent)).start().await.unwrap();
-        settle().await;
-        let begun = Instant::now();
-        let (started, terminated, ended) = tokio::join!(
-            tree.start_child(hangs("redis", 0, 1).start_timeout(2 * SECOND)),
-            async {
-                settle().await;
-                tree.terminate_child("slow").await
-            },
-            async {
-                settle().await;
-                let processes = process::snapshot().processes;
-                let redis = processes.iter().find(|shown| shown.label.as_deref() == Some("redis")).unwrap();
-                (process::monitor(redis.pid).await, begun.elapsed())
-            }
-        );
-        let error = timed_out("redis", 2 * SECOND);
-        assert_eq!((ended, &started), ((Exit::from(error.clone()), 2 * SECOND), &Err(error)));
-        assert_eq!(terminated, Ok(()));
-        assert_eq!(state(&tree, "redis").await, None);
-        tree.stop().await;
-    });
 }
 
 // V-113

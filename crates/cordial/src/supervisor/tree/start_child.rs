@@ -3,7 +3,6 @@
 use std::convert::identity;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
@@ -15,7 +14,7 @@ use super::state::TreeState;
 use crate::error::{NotFound, StartError};
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{ChildSlot, Parent, ReportSlot, Spawn, discard, end_with, enter_scope};
+use crate::process::{ChildSlot, Parent, ReportSlot, Spawn, discard, enter_scope};
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::factory::{FactoryUse, InitAck, InitResult};
 use crate::supervisor::server_child::Adopted;
@@ -106,7 +105,6 @@ impl TreeState {
         self.children.set_status(key, ChildStatus::Starting(pid));
         self.calls.begin_start();
         let mut watch = StartWatch::new(self.children[key].spec.start_timeout, self.clock.now());
-        let mut timed_out = None;
         let result = loop {
             let until_due = watch.due().saturating_sub(self.clock.now());
             let next = async {
@@ -124,10 +122,7 @@ impl TreeState {
                     self.delay_start(DelayedStart { key, pid, watch, pending });
                     return Ok(StartOutcome::Delayed);
                 }
-                DuringStart::Call(call) => {
-                    let ended = self.handle_call_during_start(key, pid, &watch, call, signals).await?;
-                    timed_out = timed_out.or(ended);
-                }
+                DuringStart::Call(call) => self.handle_call_during_start(key, pid, call, signals).await?,
                 DuringStart::WatchDue => match watch.step(self.clock.now()) {
                     StartStep::Wait => {}
                     StartStep::Report(lasted) => self.emit_slow_start(signals.pid(), key, pid, lasted),
@@ -157,14 +152,7 @@ impl TreeState {
             None => {
                 let exit = self.exit_of_start(key, signals).await?;
                 self.not_started(key, cause);
-                let id = self.children[key].spec.id.clone();
-                Ok(StartOutcome::Failed(match timed_out {
-                    Some(timeout) => {
-                        discard(exit);
-                        StartError::TimedOut { id, timeout }
-                    }
-                    None => StartError::Child { id, exit },
-                }))
+                Ok(StartOutcome::Failed(StartError::Child { id: self.children[key].spec.id.clone(), exit }))
             }
         }
     }
@@ -198,17 +186,14 @@ impl TreeState {
 
     /// Handles a call while the child `key` is starting as the process `starting`. A call that starts or restarts a child is refused if
     /// `starting` waits for the caller: deferring the call until `starting` has started would be a deadlock. A call that terminates a child
-    /// is handled at once, because the `init` of `starting` may hang. If `starting` exceeds its timeout while another child is stopped,
-    /// `starting` is ended, and the timeout is returned.
+    /// is handled at once, because the `init` of `starting` may hang.
     async fn handle_call_during_start(
         &mut self,
         key: u64,
         starting: Pid,
-        watch: &StartWatch,
         call: TreeCall,
         signals: &mut ExitSignals,
-    ) -> Result<Option<Duration>, StopReason> {
-        let mut timed_out = None;
+    ) -> Result<(), StopReason> {
         match call {
             TreeCall::Start(spec, caller, pid_reply) if self.waits_for(caller, starting) => {
                 let error = StartError::FromInit(spec.id.clone());
@@ -221,21 +206,7 @@ impl TreeState {
             TreeCall::Terminate(id, process, reply_to) if !self.calls.has_waiting(&id) => {
                 let result = match self.children.key(&id) {
                     _ if self.has_other_process(&id, process) => Err(NotFound),
-                    Some(other) if other != key => {
-                        let end = pin!(self.end_at_timeout(key, starting, watch));
-                        let mut stop = pin!(self.terminate_during_start(other, signals));
-                        let stopped = match select(stop.as_mut(), end).await {
-                            Either::Left((stopped, _)) => Some(stopped),
-                            Either::Right((timeout, _)) => {
-                                timed_out = Some(timeout);
-                                None
-                            }
-                        };
-                        match stopped {
-                            Some(stopped) => stopped?,
-                            None => stop.await?,
-                        }
-                    }
+                    Some(other) if other != key => self.terminate_during_start(other, signals).await?,
                     _ => self.terminate(&id, signals).await?,
                 };
                 reply(reply_to, result);
@@ -243,22 +214,7 @@ impl TreeState {
             TreeCall::Delete(id, reply_to) if self.may_delete_during_start(&id) => reply(reply_to, self.delete(&id)),
             call => self.calls.defer(call),
         }
-        Ok(timed_out)
-    }
-
-    /// Ends the process of a start once the start has exceeded its timeout, and returns the timeout. If a poll of the process does not
-    /// return, the code that waits for the start abandons it later.
-    fn end_at_timeout(&self, key: u64, pid: Pid, watch: &StartWatch) -> impl Future<Output = Duration> + use<> {
-        let (runtime, id) = (self.runtime.clone(), self.children[key].spec.id.clone());
-        let (end, report) = (watch.end(), self.children[key].start_report());
-        let until_end = end.map(|(at, _)| at.saturating_sub(self.clock.now()));
-        async move {
-            let (Some(until_end), Some((_, timeout))) = (until_end, end) else { return std::future::pending().await };
-            runtime.sleep(until_end).await;
-            end_with(&runtime, pid, &StartError::TimedOut { id, timeout }, report);
-            runtime.kill(pid);
-            timeout
-        }
+        Ok(())
     }
 
     /// Returns whether `caller` is the process `starting`, or a process that is being started below `starting`. The start of `starting`
