@@ -162,7 +162,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the log of the server on port {}:\n{}", self.port, self.log());
+            println!("the log of the server on port {}:\n{}", self.port, self.log());
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
