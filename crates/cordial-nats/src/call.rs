@@ -287,10 +287,11 @@ impl Call {
         Exit::from(format!("the function {:?} cannot be called: {error}", self.name))
     }
 
-    /// Asks the server for an answer, and returns the first message of the call that arrives before it; `None` if there is none.
+    /// Asks the server for an answer, and returns the first message of the call that arrives before the answer, or at most `LAST_WAIT` after it;
+    /// `None` if there is none.
     ///
     /// The server, or the thread of the connection, may have been without a processor for seconds, while the node has sent its heartbeats. The
-    /// server sends its answer after all of these.
+    /// server sends its answer after the heartbeats that it has read before the question.
     async fn next_before_answer_of_server(&self, sent: &mut SentCall) -> Result<Option<Message>, Exit> {
         let connection = &self.shared.connection;
         if !connection.is_connected() {

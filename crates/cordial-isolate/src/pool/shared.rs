@@ -40,7 +40,7 @@ const AFTER_SIGTERM: Duration = Duration::from_millis(100);
 /// How long a worker that was ready may take to exit after its socket was found unusable.
 const UNTIL_EXIT: Duration = Duration::from_millis(100);
 
-/// How long a drop of the last handle leaves the end of the workers to the thread of the pool.
+/// How long a drop of the last handle waits until the thread of the pool has ended the workers.
 const UNTIL_CLOSED: Duration = Duration::from_millis(200);
 
 /// How long a worker may take to exit after it was asked to.
@@ -334,8 +334,8 @@ impl PoolShared {
     }
 
     /// Ends all workers at once; no handle is left, and so no call. Waits for a short time until they have ended,
-    /// because the program may end now, and then the thread of the pool cannot kill what they have started. Kills that itself if the time was too
-    /// short. Does nothing in a forked process.
+    /// because the program may end now, and then the thread of the pool cannot kill the processes that they have started. If the workers have not
+    /// ended in that time, this function kills these processes. Does nothing in a forked process.
     pub(super) fn close(&self) {
         if self.is_forked() {
             return;
