@@ -94,8 +94,9 @@ impl Functions {
     /// Adds an async function that can fail. If it returns `Ok`, the caller gets the value. If it returns `Err`, the caller gets an
     /// [`Exit::Error`] with the text of the error and the texts of its first 20 sources.
     ///
-    /// If the error is an [`Exit`], the caller gets that exit. There is an exception: an [`Exit::Timeout`], [`Exit::Refused`] or
-    /// [`Exit::NoProcess`] describes a process in the worker, so the caller gets an [`Exit::Error`] with the same text instead.
+    /// If the error is an [`Exit`], the caller gets that exit. There are exceptions: an [`Exit::Timeout`], [`Exit::Refused`] or
+    /// [`Exit::NoProcess`] describes a process in the worker, and an [`Exit::Normal`] is no failure, so the caller gets an [`Exit::Error`]
+    /// with the same text instead.
     ///
     /// # Panics
     ///
@@ -180,11 +181,11 @@ impl Functions {
     }
 
     /// Lets the trace context travel, in the format of W3C (`traceparent`). At the caller, `current` returns the trace context. At the worker,
-    /// `span` gets it, and makes the span in which the function runs. If `span` panics, the function runs in no span. Default: the
+    /// `span` gets it, and makes the span in which the function runs. If `span` panics, the function runs without that span. Default: the
     /// trace context does not travel.
     ///
-    /// With `tracing-opentelemetry`, `current` injects `Span::current().context()` into a map, and returns the entry `traceparent` of the map.
-    /// `span` extracts a context from that text, and sets the context as the parent of a new span.
+    /// With `tracing-opentelemetry`, write a `current` that injects `Span::current().context()` into a map, and returns the entry `traceparent`
+    /// of the map. Write a `span` that extracts a context from that text, and sets the context as the parent of a new span.
     ///
     /// # Examples
     ///

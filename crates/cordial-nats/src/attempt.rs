@@ -1,4 +1,4 @@
-//! `attempt`: the job, and the number of its attempt, for which the calling code runs.
+//! `attempt`: returns the job that the calling code runs for, and the number of the attempt.
 
 use std::sync::Arc;
 
@@ -25,16 +25,17 @@ impl Attempt {
         &self.job
     }
 
-    /// Returns the number of the attempt: how many runs of the job have begun, including this one. No two runs of a job have the same number.
-    /// A delivery that was lost, or given back, before it ran does not count as an attempt.
+    /// Returns the number of the attempt, counted from 1. A run of the job takes the next number right before its function begins, so no two runs
+    /// of a job have the same number. A delivery that was lost or given back before that has no number.
     #[must_use]
     pub fn number(&self) -> u32 {
         self.number
     }
 
     /// Returns the largest number that an attempt of the job may have: the limit that its submitter has set, and one more for each earlier attempt
-    /// that does not count. An attempt does not count if it was ended because its worker or its pool was shut down, or if the server has lost
-    /// the job since, and it was submitted again with its key.
+    /// that does not count. An attempt does not count if its worker was stopped, or its pool was stopped or gave up, before the attempt had
+    /// ended; if the lease of the job ran out before the function began; or if the server has lost the job since, and it was submitted again with
+    /// its key.
     #[must_use]
     pub fn limit(&self) -> u32 {
         self.limit

@@ -37,7 +37,7 @@ pub(super) fn fold(scan: &Scan, nodes: impl Iterator<Item = u32> + Clone) -> Vec
     nodes.filter_map(fold).collect()
 }
 
-/// Returns the processes of a place that look the same: those of its folded row, if there are enough for one.
+/// Returns the processes of a place that look the same. If there are more than `MAX_ROWS`, `fold` shows them as one row.
 pub(super) fn of_place(scan: &Scan, nodes: &[u32], place_text: &str) -> Vec<u32> {
     let is_meant = |index: &u32| is_alike(scan, *index) && scan.places.text(place(scan, *index)) == place_text;
     nodes.iter().copied().filter(is_meant).collect()

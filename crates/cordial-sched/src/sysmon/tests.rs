@@ -1,9 +1,9 @@
 use super::*;
 
-/// The processor time of a blocked thread, in milliseconds, when it has been blocked for this many.
+/// Returns how much processor time a blocked thread has used, if it has been blocked for as long as the argument says. Both are in milliseconds.
 type CpuTime = fn(u32) -> u32;
 
-/// Runs rounds in each millisecond of a second. Returns when the thread was first found to compute, and how often its processor time was
+/// Runs one round in each millisecond of a second. Returns when the thread was first found to compute, and how often its processor time was
 /// read.
 fn find(cpu_time: CpuTime) -> (Option<u32>, usize) {
     let mut seen = SeenPoll::default();

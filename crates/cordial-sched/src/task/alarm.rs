@@ -3,12 +3,13 @@
 use crate::sync::{AtomicU64, Ordering};
 
 /// The alarm of a task, in its header. Set by the task itself, in its polls, and cleared by the task or when its timeout elapses.
-/// Relaxed: a thread that clears it for a timeout wakes the task afterwards.
+/// Relaxed: when the timeout has elapsed, a thread clears the alarm first and wakes the task then, so the poll that follows sees that the
+/// alarm is cleared (`task/slot.rs` says why).
 pub(crate) struct Alarm {
-    /// In nanoseconds since the start of the executor. 0: no wake-up will come.
+    /// In nanoseconds since the start of the executor. 0: no alarm is set, and a task that goes on waiting has to set one.
     at: AtomicU64,
-    /// The number of the timeout that wakes the task at that time. Without an alarm, 0 or the number of a timeout that
-    /// has elapsed.
+    /// The number of the timeout that wakes the task at that time. Without an alarm: 0, or the number of the last timeout. It has elapsed, or
+    /// is still armed if the timer thread was late and has cleared the time for an earlier timeout (`executor/alarm.rs`).
     timeout: AtomicU64,
 }
 
@@ -22,7 +23,8 @@ impl Alarm {
         self.at.load(Ordering::Relaxed)
     }
 
-    /// Sets the time, which is not 0. Must be called before the timeout is armed: if that elapses at once, it has to clear this time.
+    /// Sets the time, which is not 0. Must be called before the timeout is armed: a timeout that elapses at once clears the time, which must
+    /// not be set after that.
     pub(crate) fn set(&self, at: u64) {
         self.at.store(at, Ordering::Relaxed);
     }
@@ -32,7 +34,7 @@ impl Alarm {
         self.timeout.store(timeout, Ordering::Relaxed);
     }
 
-    /// Records that the timeout has elapsed: no wake-up is to come.
+    /// Clears the time, because the timeout has elapsed. The caller wakes the task after that.
     pub(crate) fn record_elapsed(&self) {
         self.at.store(0, Ordering::Relaxed);
     }

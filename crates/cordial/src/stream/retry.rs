@@ -63,8 +63,8 @@ impl Retry {
     ///
     /// The filter runs where the stream is polled, once for each attempt that returns an `Err` and has a retry left.
     ///
-    /// A policy without `when_err` passes the error to the filter of [`when`](Retry::when), as an [`Exit::Error`], which
-    /// [`Exit::downcast_ref`] can downcast, except for an `anyhow::Error` without a context.
+    /// Without `when_err`, the filter of [`when`](Retry::when) gets the exit that [`Exit::error`] makes of the error.
+    /// [`Exit::downcast_ref`] finds the error in that exit, unless the error is an `anyhow::Error` without a context.
     ///
     /// # Examples
     ///
@@ -96,7 +96,7 @@ impl Retry {
         n_attempts <= self.max_retries && !self.backoff.is_some_and(is_over)
     }
 
-    /// Returns whether an attempt that ended with `exit` is retried.
+    /// Returns whether the filter of `when`, if there is one, accepts a retry after this exit.
     pub(super) fn is_retried(&self, exit: &Exit) -> bool {
         self.filter.as_ref().is_none_or(|filter| filter(exit))
     }

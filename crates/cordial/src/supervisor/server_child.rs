@@ -8,15 +8,16 @@ use crate::process::ChildSlot;
 
 /// A server that is the child of a supervisor.
 pub(crate) trait ServerChild: fmt::Debug + Send + Sync {
-    /// Makes the server, of which no process is running, a child of the supervisor `parent`, which starts its processes from now on.
+    /// Makes the server a child of the task supervisor `parent`, which starts its processes from now on. A task supervisor does not take over a
+    /// process that is running.
     ///
     /// # Errors
     ///
-    /// If a process of the server is running or is being started, if a supervisor has the server as a child, or if the server belongs to
-    /// another runtime.
+    /// If a process of the server is running or is being started, if a supervisor has the server as a child, if the server belongs to
+    /// another runtime, or if `parent` was abandoned.
     fn claim(&self, parent: Pid) -> Result<(), StartError>;
 
-    /// Returns the process that is running, or else the last one.
+    /// Returns the process that is running, or else the last one. `Pid::NO_PROCESS` if none was started yet.
     fn pid(&self) -> Pid;
 
     /// Records `pid`, which was just started to replace `last`, as the process of the server, so that handles return the new pid at once.
@@ -28,7 +29,8 @@ pub(crate) trait ServerChild: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// If another supervisor has the server as a child, or if the server belongs to another runtime.
+    /// If another supervisor has the server as a child, if the server belongs to another runtime, or if the supervisor of the slot was
+    /// abandoned.
     fn adopt(&self, slot: ChildSlot) -> Result<Adopted, StartError>;
 
     /// Closes the mailbox and answers the messages in it with an error, because the supervisor does not start the next process by
