@@ -12,7 +12,8 @@ pub(crate) struct Rings {
     /// The points that are not in `ten_seconds` yet, fewer than 10.
     recent: Vec<Option<Point>>,
     n_dropped: u64,
-    /// Whether the second before the newest point is empty, and not counted as dropped yet: the newest point may be a very late one of that second.
+    /// Whether the newest point may belong to the empty second before it, because its tick was late by almost a second. Until the next point
+    /// shows whether it does, that second is not counted in `n_dropped`.
     may_be_late: bool,
 }
 
@@ -28,7 +29,7 @@ struct Ring {
     points: VecDeque<Option<Point>>,
     capacity: usize,
     step_ms: u64,
-    /// When the newest point was due. It may have been taken later.
+    /// When the newest point was due, as far as the times of the points show. It may have been taken later.
     last_at_ms: u64,
 }
 
@@ -43,8 +44,9 @@ impl Rings {
         }
     }
 
-    /// Adds a point, and an empty point for each second that was missed before it. A tick may be late, but is never early, and a late tick does not
-    /// delay the next one. So a point belongs to the second in which its tick was due, and the points are one second apart.
+    /// Adds a point, and an empty point for each second that was missed before it. The observer takes a point at each tick, once a second. A tick
+    /// may be late, but is never early, and a late tick does not delay the next one. So a point belongs to the second in which its tick was due,
+    /// and the points are one second apart.
     pub(crate) fn push(&mut self, point: &Point) {
         let Ring { step_ms, last_at_ms, .. } = self.seconds;
         let passed = if last_at_ms == 0 { step_ms } else { point.at_ms.saturating_sub(last_at_ms) };
@@ -54,7 +56,8 @@ impl Rings {
         }
         self.n_dropped += u64::from(std::mem::take(&mut self.may_be_late));
         let n_due = ((passed + TOLERANCE_MS) / step_ms).max(1);
-        // A tick is never early. So if it comes less than `n_due` steps after `last_at_ms`, the last point was late, and was due before that time.
+        // A tick is never early. So if this one comes less than `n_due` steps after `last_at_ms`, the last point was late, and was due before
+        // `last_at_ms`. This tick was due when it came, or earlier.
         let due_at_ms = if last_at_ms == 0 { point.at_ms } else { point.at_ms.min(last_at_ms + n_due * step_ms) };
         let missed = n_due - 1;
         self.may_be_late = missed > 0 && passed < n_due * step_ms;
@@ -152,7 +155,7 @@ impl Ring {
     }
 }
 
-/// Returns the mean of the points that were measured, at the time of the last one; `None` if there are none.
+/// Returns the mean of the points that were measured, with the time and the number of threads of the last one; `None` if there are none.
 fn mean(points: &[Option<Point>]) -> Option<Point> {
     let points: Vec<&Point> = points.iter().flatten().collect();
     let last = *points.last()?;

@@ -1,8 +1,9 @@
 //! Models of the idle protocol, which loom checks: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
 //!
-//! The models run the shipped loops of worker and sysmon (`worker/run_loop.rs`, `sysmon/run_loop.rs`). A worker or a
-//! sysmon that sleeps through what it should see is a deadlock, which loom reports. Each model ends by checking which
-//! outcomes its runs have reached: a model in which no thread ever sleeps would lose no wake-up, and test nothing.
+//! The models run the shipped loops of worker and sysmon (`worker/run_loop.rs`, `sysmon/run_loop.rs`); only the one in
+//! `clock` calls the functions of `Idle` itself. A worker or a sysmon that sleeps through what it should see is a deadlock,
+//! which loom reports. Each model ends by checking which outcomes its runs have reached: a model in which no thread ever
+//! sleeps would lose no wake-up, and test nothing.
 
 mod clock;
 mod stop;
@@ -87,7 +88,7 @@ impl Model {
         self.idle.notify();
     }
 
-    /// Runs a worker until it has polled `n` tasks, and leaves its loop then, as if the last poll never ended.
+    /// Runs a worker until it has polled `n` tasks. In place of a last poll that never ends, the worker then leaves its loop.
     fn work(&self, index: usize, n: usize) {
         let parker = Parker::new();
         let worker =
@@ -309,7 +310,7 @@ impl SysmonOps for ModelSysmon<'_> {
     fn should_sleep(&mut self) -> bool {
         let should_sleep = self.is_all_asleep();
         if should_sleep {
-            // `park` takes this back, so what remains are the times when the recheck has kept sysmon awake.
+            // `park` subtracts this again, so the count is how often the recheck has kept sysmon awake.
             count(&self.model.outcomes.sysmon_stayed_awake);
         }
         should_sleep
@@ -439,7 +440,7 @@ impl SysmonOps for HelpingSysmon<'_> {
         }
     }
 
-    /// Takes the task out of the slot in each round, as if the pusher was in the same poll from the first round on.
+    /// Takes the task out of the slot in each round. The real sysmon does so only if the pusher was in the same poll in the round before.
     fn observe(&mut self) -> bool {
         self.n_rounds += 1;
         if self.slot.take().is_some() {
@@ -497,8 +498,8 @@ fn a_push_into_a_slot_that_wakes_no_worker_is_found_by_sysmon() {
     ]);
 }
 
-/// A searcher has skipped the queue of the pusher, whose polls were short. Now the pusher stays in a poll. The worker sets
-/// the hint `skips_queue_wakeups` before, during or after the push.
+/// The worker has searched, and has skipped the queue of the pusher, whose polls were short: it sets the hint `skips_queue_wakeups`, before,
+/// during or after the push. Now the pusher stays in a poll.
 #[test]
 fn a_push_into_a_queue_that_wakes_no_worker_is_found_by_sysmon() {
     let outcomes = Arc::new(Outcomes::default());

@@ -16,7 +16,7 @@ use crate::unwind;
 /// the process traps exits.
 ///
 /// If one process has several of these streams, each receives every exit. A stream ends when its process has ended, so only
-/// code outside of the process sees that end. In a forked process, a new stream is empty.
+/// code outside of the process sees that end. In a forked process, a new stream ends at once.
 ///
 /// # Cancel safety
 ///
@@ -32,8 +32,8 @@ pub struct Exits {
 
 /// Makes the calling process trap exits: it receives them instead of ending. These are the exits of
 /// linked processes, [`Exit::Normal`] included, and the exits that are sent to the process, such as
-/// requests to shut down. If no process of the same runtime is the sender, the exit arrives with the pid of the receiving
-/// process. The request of a supervisor that stops its child arrives with that pid as well.
+/// requests to shut down. An exit arrives with the pid of its sender, or with the pid of the calling process itself, if no process of
+/// the same runtime is the sender or if a supervisor requests the shutdown of its child.
 ///
 /// A kill cannot be trapped. The exit `Killed` of a linked process can: it is an exit like any other. Trapping exits opts
 /// the process in to graceful shutdown for the rest of its life.
@@ -69,8 +69,8 @@ pub fn trap_exits() -> Exits {
     };
     let runtime = current_runtime();
     let (sender, exits) = mpsc::unbounded_channel();
-    // `None` in a forked process, and in a `tracing` subscriber that receives the events of a process that has ended: there the
-    // stream is empty.
+    // `None` in a forked process, and in a `tracing` subscriber that receives the events of a process that has ended. In both
+    // cases the sender is dropped here, so the stream ends at once.
     let id = runtime.with(own, |entry| {
         entry.shutdown.opt_in();
         let rare = entry.rare();

@@ -1,4 +1,4 @@
-//! A message of any type, and the handling of that message and of those of the same type that follow it.
+//! Messages whose type is erased. Only the envelope knows the type of its message, so it also handles the message.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::queue::Envelope;
 use crate::exit::Exit;
 use crate::process::discard;
 
-/// A message of a server, outside of a lane of its mailbox.
+/// A message of a server in its envelope. In the mailbox, calls are in envelopes, and so are casts that are not in a lane (see `lanes`).
 pub(super) enum Item<S> {
     Call(Arc<dyn CallEnvelope<S>>),
     Cast(Box<dyn CastEnvelope<S>>),
@@ -33,8 +33,8 @@ pub(super) enum Source {
 
 /// A message whose sender waits for the answer.
 pub(super) trait CallEnvelope<S>: Any + Send + Sync {
-    /// Handles the message, unless the caller has given up, and those that follow, as long as they are of the same type. So they
-    /// share one boxed future. Returns what follows them.
+    /// Handles the message, unless the caller has given up. Then handles the messages that follow, as long as they are calls of the
+    /// same type, so that they all share one boxed future. Returns what the server does next.
     fn work<'a>(self: Arc<Self>, state: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, Next<S>>;
 
     /// Answers the call with an exit, unless it was answered before or given up.
@@ -48,8 +48,8 @@ pub(super) trait CallEnvelope<S>: Any + Send + Sync {
 
 /// A message whose sender waits for no answer.
 pub(super) trait CastEnvelope<S>: Any + Send {
-    /// Handles the message, and those that follow, as long as they are of the same type. So they share one boxed future. Returns what
-    /// follows them.
+    /// Handles the message. Then handles the messages that follow, as long as they are casts of the same type, so that they all share one
+    /// boxed future. Returns what the server does next.
     fn work<'a>(self: Box<Self>, source: Source, state: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, Next<S>>;
 
     fn name(&self) -> &'static str;

@@ -29,11 +29,11 @@ use crate::exit::Exit;
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Failure<Input> {
-    /// The position of the item in the input, counted from 0.
+    /// The position of the item in the input, counted from 0. For the failure of the source: the number of items before it.
     pub index: usize,
-    /// The input of the item.
+    /// The input of the item. If the source can fail: `Some` with the input of the item, or `None` for the failure of the source.
     pub input: Input,
-    /// Why the item has no value. After several attempts: the exit of the last one.
+    /// Why the item has no value, or why the source has failed. After several attempts: the exit of the last one.
     pub exit: Exit,
 }
 

@@ -12,8 +12,8 @@
 use super::restart::Restart;
 use crate::process::SupervisorKind;
 
-/// Which children a supervisor restarts when one of them has to be started again. Temporary siblings that are stopped
-/// for that are not started again.
+/// Which children a supervisor restarts when one of them has to be started again. If the restart stops a temporary sibling of that
+/// child, the sibling is removed and not started again.
 ///
 /// # Elixir
 ///
@@ -50,7 +50,7 @@ pub(super) struct Plan {
     pub(super) start: Vec<usize>,
 }
 
-/// Plans the restart of the child at index `exited`. `children` are in start order.
+/// Plans the restart of the child at index `exited`, which has exited or has failed to start. `children` are in start order.
 pub(super) fn plan(strategy: Strategy, children: &[Restart], exited: usize) -> Plan {
     let group = match strategy {
         Strategy::OneForOne => exited..exited + 1,

@@ -40,8 +40,8 @@ pub struct Snapshot {
 pub struct ProcessInfo {
     /// Its pid.
     pub pid: Pid,
-    /// The label that the process has set. If it has set none: the label of a supervisor, or the id of a child that is not a
-    /// [`TaskSupervisor`](crate::TaskSupervisor).
+    /// The label that the process has set. If it has set none: for a supervisor, the label that its builder has set; for a child that is
+    /// not a [`TaskSupervisor`](crate::TaskSupervisor), the id of the child.
     pub label: Option<Arc<str>>,
     /// What the process is for.
     pub kind: ProcessKind,

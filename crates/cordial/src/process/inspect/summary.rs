@@ -18,8 +18,8 @@ use crate::process::serving::MailboxInfo;
 pub struct ProcessSummary {
     /// Its pid.
     pub pid: Pid,
-    /// The label that the process has set. If it has set none: the label of a supervisor, or the id of a child that is not a
-    /// [`TaskSupervisor`](crate::TaskSupervisor).
+    /// The label that the process has set. If it has set none: for a supervisor, the label that its builder has set; for a child that is
+    /// not a [`TaskSupervisor`](crate::TaskSupervisor), the id of the child.
     pub label: Option<Arc<str>>,
     /// The id of the child, if the process was started from a child specification.
     pub child_id: Option<Arc<str>>,

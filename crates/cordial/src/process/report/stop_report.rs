@@ -12,7 +12,8 @@ use crate::pid::Pid;
 #[derive(Clone, Debug, Default)]
 pub struct StopReport {
     /// Processes that were killed, and then ended. A stop with a limit, such as the shutdown of a runtime, also lists killed
-    /// processes that have not ended when it returns, but are not stuck: they wait for a thread, or their current poll has just begun.
+    /// processes that have not ended when it returns, but are not stuck: they wait for a thread or, as supervisors, for the end of their
+    /// children, or their current poll has just begun.
     pub killed: Vec<Stopped>,
     /// Processes that were killed, but whose current poll does not return. They are still alive.
     pub abandoned: Vec<Stopped>,
@@ -24,13 +25,14 @@ pub struct StopReport {
 pub struct Stopped {
     /// Its pid.
     pub pid: Pid,
-    /// The label that the process has set. If it has set none: the label of a supervisor, or the id of a child that is not a
-    /// [`TaskSupervisor`](crate::TaskSupervisor).
+    /// The label that the process has set. If it has set none: for a supervisor, the label that its builder has set; for a child that is
+    /// not a [`TaskSupervisor`](crate::TaskSupervisor), the id of the child.
     pub label: Option<Arc<str>>,
     /// Where it was spawned.
     pub spawned_at: Location,
-    /// How long its current poll had lasted, which may be up to two milliseconds too short. `None` if the process was not being
-    /// polled, if the poll had lasted for less than about 1 ms, and always in a simulation.
+    /// How long its current poll had lasted: for a killed process, just before the kill; for an abandoned one, when the stop no longer
+    /// waited for it. May be up to two milliseconds too short. `None` if the process was not being polled, if the poll had lasted for
+    /// less than about 1 ms, and always in a simulation.
     pub in_poll: Option<Duration>,
 }
 

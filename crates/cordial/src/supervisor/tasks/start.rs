@@ -36,8 +36,8 @@ impl TaskSupervisor {
     /// over: pass its builder to [`ChildSpec::supervisor`].
     ///
     /// The child is permanent, and its shutdown has no limit, because its tasks have limits of their own. Its id is the
-    /// label, or `"TaskSupervisor"` without one. A task supervisor has one parent: a second `Supervisor` cannot start it, and gets
-    /// [`StartError::AlreadySupervised`].
+    /// label, or `"TaskSupervisor"` without one. A task supervisor has one parent: until this parent has ended or has deleted the
+    /// child, another `Supervisor` cannot start it, and gets [`StartError::AlreadySupervised`].
     ///
     /// # Elixir
     ///
@@ -139,7 +139,7 @@ fn start_incarnation(shared: &Arc<TasksShared>, slot: Option<ChildSlot>) -> Resu
     let serve =
         |incarnation, exit_signals| serve_tasks(shared.clone(), children.clone(), exits, incarnation, exit_signals);
     let spawned = spawn.start(serve)?;
-    // The children are opened after the start, since they name the supervisor by its pid.
+    // Children are admitted only now: each of them refers to the supervisor by its pid, which the start has returned.
     children.open(spawned.pid, shared.runtime().root_of(spawned.pid), options.shutdown);
     shared.set_children(&children);
     Ok(spawned)

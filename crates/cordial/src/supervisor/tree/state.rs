@@ -33,14 +33,15 @@ pub(super) struct TreeState {
     pub(super) delayed_starts: DelayedStarts,
     /// Notifies the process that awaits the start of this supervisor that the start is delayed.
     pub(super) start_is_delayed: Option<oneshot::Sender<()>>,
-    /// The processes that were killed or abandoned in the present step, or in the stop of the supervisor.
+    /// The processes that were killed or abandoned during the stop of the supervisor. What is added before the stop is discarded: after
+    /// each step of `server.rs`, and when the stop begins.
     pub(super) report: ReportBuilder,
 }
 
 /// Which incarnation of a child an event is about.
 #[derive(Clone, Copy)]
 pub(super) enum EventIncarnation {
-    /// The incarnation that has exited or failed to start.
+    /// The incarnation that is starting, has failed to start, or has exited.
     Present,
     /// The incarnation that will start.
     Next,
@@ -95,7 +96,7 @@ impl TreeState {
         unwind::ignore_panic(|| telemetry::start_failed(&subject, error));
     }
 
-    /// Emits the event of a child, with the process `pid`, that has not finished starting after this time.
+    /// Emits the event that a child has been starting for the time `lasted`, and has not finished. `pid` is its process.
     pub(super) fn emit_slow_start(&self, supervisor: Pid, key: u64, pid: Pid, lasted: Duration) {
         let child = &self.children[key];
         let subject = self.subject(supervisor, child, EventIncarnation::Present);
