@@ -66,7 +66,7 @@ pub(crate) struct WorkerOptions {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 
-    /// Time from SIGTERM to SIGKILL when stopping
+    /// When stopping, let running commands finish for TIME, then kill them
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "5s")]
     pub(crate) grace: Duration,
 

@@ -192,7 +192,8 @@ impl Fleet {
         }
     }
 
-    /// Asks the workers of the group, and returns those that answer. Returns none if the connection has ended.
+    /// Asks the workers of the group, and returns those that answer. Returns none if they cannot be asked, for example because the connection has
+    /// ended.
     pub(super) async fn answering_workers(&self) -> AnsweringWorkers {
         let mut workers = AnsweringWorkers::default();
         let nodes = self.cluster.nodes().await.unwrap_or_default();

@@ -69,8 +69,8 @@ impl Runner {
     }
 }
 
-/// Runs a command, with its files. When the job is asked to shut down, the command gets SIGTERM and its grace period. Dropping the future
-/// kills the command.
+/// Runs a command, with its files. When the job is cancelled, the command gets SIGTERM and its grace period. Dropping the future kills the
+/// command, as a worker does that stops before the command has ended.
 pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) -> Result<CommandReply, Exit> {
     let attempt =
         cordial_nats::attempt().ok_or_else(|| Exit::from("a command has to be sent as a job, not as a call"))?;

@@ -315,7 +315,7 @@ impl LineJoiner {
                 self.line.push(&bytes);
                 (!bytes.last().is_some_and(|last| b" \t".contains(last))).then(|| self.line.take())
             }
-            // This line is too long, so its item fails in any case. The lines that were to be joined to it are dropped.
+            // This line is too long, so its item fails in any case. The earlier lines that it continues are dropped.
             too_long => {
                 self.line.take();
                 Some(too_long)

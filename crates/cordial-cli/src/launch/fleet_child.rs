@@ -121,8 +121,8 @@ async fn run_sent(
         stderr,
         received,
         attempts: attempt,
-        // Measured by the clock of this machine, because the clock of the worker may be wrong. The time is late by as long as the reply took to
-        // arrive.
+        // Measured by the clock of this machine, because the clock of the worker may be wrong. The time is late by as long as the files and the
+        // outputs of the command took to be returned.
         started: Some(started + clock.elapsed().saturating_sub(duration)),
         duration,
         slot,

@@ -78,8 +78,8 @@ impl Launcher {
     }
 
     /// Requests that the command of an item is run. Requests are served in order, except for those that are repeated. After the
-    /// receiver is dropped, the command is not started, or killed within a few milliseconds if it runs. Receiving fails only if
-    /// the threads have ended.
+    /// receiver is dropped, the command is not started, or, if it runs, killed within a few milliseconds; a command that is being stopped keeps
+    /// its grace period. Receiving fails only if the threads have ended.
     pub(crate) fn request(&self, item: Arc<Item>, attempt: u32) -> oneshot::Receiver<Outcome> {
         let (reply, receiver) = oneshot::channel();
         self.waiting.fetch_add(1, Ordering::Relaxed);

@@ -6,9 +6,9 @@
 //!                    └──────────────────────┘
 //! ```
 //!
-//! These threads are not workers of the library, for two reasons. First, the exit of one command has to start the next command
-//! directly, without waking the task of the first item, the printer, and the task of the next item; therefore some requests
-//! wait here, in the order of the items. Second, starting a command blocks a thread for a fraction of a millisecond, which must
+//! These threads are not workers of the library, for two reasons. First, the exit of a command has to start the next command
+//! directly. It must not first wake three others: the task of the item that has ended, the printer, and the task of the next item. Therefore
+//! some requests wait here, in the order of the items. Second, starting a command blocks a thread for a fraction of a millisecond, which must
 //! not delay tasks.
 //!
 //! The module `map` decides which items run, and whether a failed item is tried again. Three parts of that work are here:

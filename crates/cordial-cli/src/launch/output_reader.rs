@@ -14,8 +14,8 @@ use crate::system::{self, PipeEnd};
 /// The number of bytes that one read may return.
 const BLOCK_BYTES: usize = 16 * 1024;
 
-/// The number of blocks after which the reader yields. The thread also serves the timeout of this command and other commands, and
-/// the budget of tokio would let a fast command occupy it for many more blocks.
+/// The number of blocks after which the reader yields. The same thread also serves the timeout of this command, and other commands. The
+/// budget of tokio alone would let a command that writes fast occupy the thread for many more blocks.
 const BLOCKS_PER_POLL: usize = 4;
 
 /// Where the bytes of an output go.

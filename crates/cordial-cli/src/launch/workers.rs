@@ -30,7 +30,8 @@ use crate::system::{self, StandardError, WaitMode};
 use crate::text::display::ERASE_BAR;
 use crate::text::shell_quote::Quoting;
 
-/// The pause of a thread after a request was put back, because too many processes or files exist or its connection has failed.
+/// How long a thread pauses after it has put a request back. Too many processes or files exist, or the connection to the machine of the
+/// command has failed.
 const PUT_BACK_PAUSE: Duration = Duration::from_millis(20);
 
 /// The longest time for which the reply of a short command is held back while other requests wait.

@@ -249,8 +249,8 @@ fn check_words(options: &ItemOptions, sources: &[Source]) -> Result<(), String> 
     });
     match words.flatten().find(|word| word.contains(&end)) {
         Some(word) => Err(format!(
-            "-d splits items that are read, and not {} after :::: write each item as a word of its own, or leave out -d if this \
-             is one item",
+            "-d splits items that are read, but not an item after ::: such as {}: write each item as a word of its own, or leave \
+             out -d if this is one item",
             display::quoted(word)
         )),
         None => Ok(()),

@@ -214,7 +214,8 @@ fn find_program(name: &[u8], options: &MapOptions) -> Result<Program, String> {
     })
 }
 
-/// Returns how many commands run at once: `initial` at first, and how far signals or the file of `-c` can raise that.
+/// Returns the number of commands that run at once, which begins as `initial`, with the maximum to which signals or the file of `-c` can raise
+/// it.
 fn slot_limit(concurrency: &Concurrency, initial: usize) -> SlotLimit {
     SlotLimit::new(initial, concurrency.max(initial).min(system::max_concurrency()))
 }

@@ -37,7 +37,8 @@ use crate::text::{build_error, io_error};
 /// How long to wait for the threads that run commands after all commands were killed.
 const LAUNCHER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long nothing has to be printed, while no command runs, until the reader of the output counts as one that has stopped reading.
+/// After the first signal: if no command runs and nothing is printed for this long, the reader of the output counts as one that has stopped
+/// reading.
 const STALL_TIME: Duration = Duration::from_secs(1);
 
 /// How long it may take to announce the stop. Meanwhile, no other signal is received.

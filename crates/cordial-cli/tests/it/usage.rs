@@ -52,7 +52,7 @@ fn wrong_usage_is_reported_with_status_255() {
         (&["map", "--shell-path", "python3", "print({})"], "is not a shell that understands \"$@\""),
         (
             &["map", "-d,", "echo", ":::", "a,b"],
-            "-d splits items that are read, and not \"a,b\" after :::: write each item",
+            "-d splits items that are read, but not an item after ::: such as \"a,b\": write each item",
         ),
         (&["map", "--colsep", "(", "true"], "expected a regular expression"),
         (&["map", "--colsep", "|", "true"], "also matches an empty text"),
