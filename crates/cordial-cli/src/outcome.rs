@@ -35,7 +35,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Returns the outcome of an item that failed without a process that is known here.
+    /// Returns the outcome of an item that failed, and for which no process is known to have started.
     pub(crate) fn without_process(
         item: Arc<Item>,
         attempts: u32,

@@ -27,7 +27,7 @@ struct Usage {
 }
 
 impl Budget {
-    /// Returns ready if a further item may be read. Otherwise the task is woken when a charge is dropped.
+    /// Is ready if a further item may be read. Otherwise the task that has polled last is woken when a charge is dropped.
     pub(crate) fn poll_available(&self, cx: &mut Context<'_>) -> Poll<()> {
         let is_available = || {
             self.0.files.load(Ordering::SeqCst) < MAX_FILES

@@ -15,7 +15,7 @@ const MAX_CAPTURE_IN_MEMORY: usize = 64 * 1024;
 pub(crate) struct Capture {
     file: SpooledTempFile,
     length: u64,
-    /// Whether the position of `file` is `length`. It is not after a failed write and after a read.
+    /// Whether the position of `file` is `length`. `false` after a failed write, and after `reader` was called.
     is_at_end: bool,
     charge: Charge,
 }

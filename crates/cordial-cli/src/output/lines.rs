@@ -113,7 +113,8 @@ impl LineWriter {
         self.send().await
     }
 
-    /// Drops the unfinished line: the command runs again, and writes all of its lines again. A line of which a part was sent ends there.
+    /// Drops the unfinished line: the command runs again, and writes all of its lines again. If a part of the unfinished line was sent, a
+    /// newline follows that part.
     pub(crate) fn restart(&mut self) {
         self.unfinished.clear();
         if self.is_part_sent {

@@ -10,7 +10,7 @@ pub(super) enum BlockSize {
     /// This many records.
     Records(usize),
     /// `left` bytes of input in `n_left` blocks of about the same size; in fewer blocks, if a record is longer than a block. If the input
-    /// has grown, `share` is the size of the blocks after these.
+    /// has grown, more blocks follow, of `share` bytes each.
     Shares { left: u64, n_left: u64, share: u64 },
 }
 

@@ -29,7 +29,8 @@ impl Separator {
         self.reverse.rfind(text).map(|at| at + self.end_length).filter(|&at| at > 0)
     }
 
-    /// Returns the first position in a text at which a record begins after a separator that begins at `from` or later.
+    /// Finds the first separator in a text that begins at `from` or later, and returns the position at which the next record begins: after
+    /// the end of the earlier record, and at the start of the next one.
     pub(super) fn next(&self, text: &[u8], from: usize) -> Option<usize> {
         if self.length() == 0 {
             return Some(from).filter(|&at| at <= text.len());
@@ -43,7 +44,7 @@ impl Separator {
         if self.end_length == 0 { start + 1 } else { start }
     }
 
-    /// Returns the number of bytes that must be seen to find the start of a record.
+    /// Returns the length of a separator: of the end of a record and the start of the next one together.
     pub(super) fn length(&self) -> usize {
         self.finder.needle().len()
     }

@@ -50,7 +50,7 @@ pub(crate) struct PastRun {
     is_list_changed: bool,
     /// Numbers of items of this run whose records have other numbers. No record has these numbers.
     unused: Vec<u64>,
-    /// Numbers above all others that were given to new records. A later item may have one of them as its own number.
+    /// The numbers that `new_number` has made by incrementing `greatest`. A later item may have one of them as its own number.
     given: HashSet<u64>,
     /// The greatest number of the records, results and items so far.
     greatest: u64,

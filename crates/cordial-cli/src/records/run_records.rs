@@ -52,7 +52,7 @@ struct Matches {
     /// The number of the record for each item that is run, if it differs from the number of the item. An entry is removed when its
     /// item is recorded.
     numbers: HashMap<u64, u64>,
-    /// The number of the first item whose new record has a greater number, and that number.
+    /// The first item whose new record has a greater number than the item: the numbers of the item and of the record.
     moved: Option<(u64, u64)>,
 }
 

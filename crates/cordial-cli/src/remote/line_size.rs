@@ -13,7 +13,7 @@ use crate::template::CommandTemplate;
 const VARIABLES_BYTES: usize = 4096;
 
 /// A value, and variants of it: each has one more byte in one part of the path, or a quote in one part.
-struct Probe {
+struct Sample {
     value: &'static str,
     /// The shortest values: one without a directory, and one with a directory, because the script that copies a file also names the
     /// directory of the file.
@@ -24,15 +24,15 @@ struct Probe {
 
 /// The values to measure with; the first one that the template accepts is used. A line for a shell may accept only numbers, or only
 /// names.
-const PROBES: [Probe; 3] = [
-    Probe {
+const SAMPLES: [Sample; 3] = [
+    Sample {
         value: "d/v.a.b.c",
         short: &["v", "d/v"],
         longer: &["dd/v.a.b.c", "d/vv.a.b.c", "d/v.aa.b.c", "d/v.a.bb.c", "d/v.a.b.cc"],
         quoted: &["'/v.a.b.c", "d/'.a.b.c", "d/v.'.b.c", "d/v.a.'.c", "d/v.a.b.'"],
     },
-    Probe { value: "1", short: &["1"], longer: &["11"], quoted: &[] },
-    Probe { value: "v", short: &["v"], longer: &["vv"], quoted: &[] },
+    Sample { value: "1", short: &["1"], longer: &["11"], quoted: &[] },
+    Sample { value: "v", short: &["v"], longer: &["vv"], quoted: &[] },
 ];
 
 impl RemoteCommands {
@@ -52,7 +52,7 @@ impl RemoteCommands {
     }
 
     fn size_on(&self, host: &Host, template: &CommandTemplate) -> Option<CommandSize> {
-        PROBES.iter().find_map(|&Probe { value, short, longer, quoted }| {
+        SAMPLES.iter().find_map(|&Sample { value, short, longer, quoted }| {
             let one = self.bytes_on(host, template, &[value])?;
             let added = |values: usize, short: &str| {
                 let more = self.bytes_on(host, template, &vec![short; values + 1])?;

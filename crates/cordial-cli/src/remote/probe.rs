@@ -14,8 +14,8 @@ use crate::text::io_error;
 const LINE: &str = "nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1";
 
 /// Asks all machines at once. Returns for each machine its number of cores, or why it cannot be reached. The messages of `ssh` are written
-/// to files in `directory`. Blocks the thread until all commands have ended. `ssh` gives up if a machine does not answer; another
-/// command that connects has to do so by itself.
+/// to files in `directory`. Blocks the thread until all commands have ended. `ssh` gives up if a machine does not answer, but waits without a
+/// bound for a login shell that does not end. Another command that connects has to give up by itself.
 pub(super) fn probe_all(hosts: &[&Host], directory: &Path) -> Vec<Result<usize, String>> {
     let started: Vec<_> = hosts
         .iter()

@@ -11,7 +11,7 @@
 //!
 //! ```text
 //! a line, because the item has to end ──► SIGTERM ── standard input ends: `cordial` has killed the connection ──► SIGKILL
-//! no line before it ends, because `cordial` was killed or the connection broke ──► SIGTERM ── grace ──► SIGKILL
+//! its end without a line, because `cordial` was killed or the connection broke ──► SIGTERM ── grace ──► SIGKILL
 //! ```
 //!
 //! In the first case `cordial` waits for the grace period, or until a second signal ends the wait. OUTER starts the watch: a watch that

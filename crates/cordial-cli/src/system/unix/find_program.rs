@@ -213,8 +213,8 @@ fn check(path: &Path, shown: &str) -> Result<(), String> {
     ))
 }
 
-/// Returns whether a file begins like an ELF file, and no system can start it, whatever its processor. Its header is incomplete or
-/// damaged, or the file is an object file.
+/// Returns whether a file begins like an ELF file, but cannot be started on any processor, because its header is incomplete or damaged, or
+/// because it is an object file.
 fn is_broken_elf(start: &[u8]) -> bool {
     // The length of the header, the position of the size of a program header, and that size.
     let (length, at, size) = match start.get(4) {

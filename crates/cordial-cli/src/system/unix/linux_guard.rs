@@ -38,7 +38,8 @@ use crate::system::spawn_config::RUN_VARIABLE;
 /// kill itself.
 const GUARDED_RUN_VARIABLE: &str = "CORDIAL_GUARDED";
 
-/// The time between two reads of the pipe. A pipe holds 16384 messages: more than can be written in this time.
+/// The time between two reads of the pipe. A pipe holds 16384 messages, which is more than can be written in this time. It holds fewer if the
+/// user has used up the memory for pipes; then `cordial` may have to wait for the next read.
 const READ_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// The first pause between two searches for groups that were started without a message. Each pause is twice as long as the one before, and
