@@ -90,7 +90,7 @@ async fn run_sent(
     let id = job.id().clone();
     let mut output = FleetOutput::new(config, fleet, id.clone(), item);
     let followed = tokio::select! {
-        // If the command has ended, its outcome counts, even if the run is stopped at the same moment.
+        // An outcome that has arrived, with its outputs and files, counts even if the run is stopped at the same moment.
         biased;
         followed = follow(config, launch, item, slot, job, &mut output) => followed,
         failure = &mut stopped => {

@@ -32,7 +32,7 @@ async fn an_exit_counts_although_the_timeout_is_over() {
 }
 
 #[tokio::test]
-async fn a_process_that_succeeds_before_the_stop_of_its_run_is_noticed_counts_as_finished() {
+async fn a_process_that_has_succeeded_counts_as_finished_although_its_run_is_stopped() {
     for level in [StopLevel::Terminate, StopLevel::Kill] {
         let config = LaunchConfig::of_words(&["sh"]);
         config.stop.raise(level);
