@@ -150,7 +150,7 @@ pub(crate) fn exported_functions() -> Vec<Vec<u8>> {
     Vec::new()
 }
 
-/// Returns an empty list, for the same reason.
+/// Returns an empty list, for the same reason as `exported_functions`.
 pub(crate) fn exported_function_texts() -> Vec<Vec<u8>> {
     Vec::new()
 }
@@ -171,18 +171,18 @@ pub(crate) fn block_sigchld() {}
 /// Does nothing.
 pub(crate) fn unblock_sigchld() {}
 
-/// Does nothing: the system keeps them as long as they are needed.
+/// Does nothing: the system keeps the exit status of a process as long as this program holds a handle of the process.
 pub(crate) fn keep_exit_statuses() {}
 
-/// There is no such limit on Windows.
+/// Does nothing: Windows has no limit on the size of files.
 pub(crate) fn survive_file_size_limit() {}
 
-/// There is no such limit on Windows.
+/// Returns false: Windows has no limit on the address space of a program.
 pub(crate) fn has_address_space_limit() -> bool {
     false
 }
 
-/// There is no such limit on Windows.
+/// Returns `Ok`, for the same reason as `has_address_space_limit`.
 pub(crate) fn check_room_for_thread() -> io::Result<()> {
     Ok(())
 }

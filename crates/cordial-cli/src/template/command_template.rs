@@ -194,8 +194,8 @@ impl CommandTemplate {
         size
     }
 
-    /// Returns how long the command of an item becomes as it was typed: the same as `size`, except that of a line for a shell, the line
-    /// with its quoted values counts instead of the script that the shell gets.
+    /// Returns how long the command of an item becomes as a person would type it. For a line for a shell, this is the line with the
+    /// quoted values in it, and not the script that the shell gets. For all other commands, it is the same as `size`.
     pub(crate) fn line_size(&self) -> CommandSize {
         match self {
             CommandTemplate::Shell(line) => line.line_size(),

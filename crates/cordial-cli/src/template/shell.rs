@@ -46,7 +46,7 @@ impl Shell {
         Ok(shell)
     }
 
-    /// Returns the `sh` of the machine that runs the script, which may be another one.
+    /// Returns the `sh` of the machine that runs the script, which may not be this machine.
     pub(crate) fn sh() -> Shell {
         Shell { program: b"sh".to_vec(), is_default: false }
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// The beginnings of references to the item, if the item is the only argument.
+/// The beginnings of references to the first argument, or to all arguments. References to other arguments, such as `$2`, do not count.
 const REFERENCES: [&[u8]; 6] = [b"$1", b"$@", b"$*", b"${1", b"${@", b"${*"];
 
 /// The places where a line refers to its arguments or changes them.
@@ -52,8 +52,8 @@ impl ArgumentUse {
         self.change_at
     }
 
-    /// Returns whether the line refers to its arguments. References in the body of a function do not count: they mean the
-    /// arguments of the function.
+    /// Returns whether the line refers to its first argument, or to all of its arguments. References in the body of a function do not
+    /// count: they mean the arguments of the function.
     pub(super) fn refers(&self, line: &[u8]) -> bool {
         is_any_outside(&self.references, &function_bodies(line))
     }

@@ -4,7 +4,7 @@
 use super::shell_context::Context;
 use super::shell_words::SUBSTITUTION;
 
-/// What the scan has left behind.
+/// The closed parts of a line, and what the scan needs to find them.
 #[derive(Debug, Default)]
 pub(super) struct Closed {
     /// The number of contexts around each open context, and where it begins.

@@ -50,7 +50,7 @@ pub(super) enum PlaceholderUse {
     Key,
     /// As text of a here-document, or of double quotes.
     Text,
-    /// As text of single quotes, which end before the reference. This text opens them again.
+    /// As text of single quotes. The quotes are closed before the reference, and the text of this variant opens them again after it.
     SingleQuoted(&'static str),
 }
 

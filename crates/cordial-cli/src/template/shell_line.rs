@@ -54,8 +54,8 @@ enum ScriptPart {
 }
 
 impl ShellLine {
-    /// Parses a line. If the line has neither a placeholder nor a reference to its arguments, appends the item, unless an option such as
-    /// `-I` forbids that.
+    /// Parses a line. If the line has neither a placeholder nor `$1`, `$@` or `$*`, appends the item, unless an option such as `-I`
+    /// forbids that.
     ///
     /// # Errors
     ///
@@ -67,8 +67,8 @@ impl ShellLine {
         let has_placeholder = scanned.pieces.iter().any(|piece| matches!(piece, ShellPiece::Placeholder(..)));
         if !has_placeholder && !scanned.arguments.refers(line) && syntax.appends_item() {
             // The appended item is outside of all functions, and a function cannot change the arguments of the code around it. So for an
-            // item with several values, only `set` and `shift` outside of functions count. An item with one value is in a variable if there
-            // is either of these or a function.
+            // item with several values, only `set` and `shift` outside of functions matter. An item with one value comes from a variable if
+            // the line has a function, `set` or `shift` anywhere.
             let is_affected = !syntax.has_many_values() || scanned.arguments.changes(line);
             arguments_change_at = arguments_change_at.filter(|_| is_affected);
             scanned = scan_with_item(line, syntax)?;

@@ -158,7 +158,7 @@ impl Scanner<'_> {
             | Context::Parameter { part: ParameterPart::Offset, .. } => PlaceholderUse::Arithmetic,
             Context::Parameter { is_quoted: false, .. } => PlaceholderUse::OneWord,
             Context::HereDocument(HereDocument { is_expanded: true, .. }) => PlaceholderUse::Text,
-            // A number is the same with and without the quotes of GNU parallel.
+            // GNU parallel quotes what it inserts. A number needs no quotes, so it may be inside those of the line.
             Context::DoubleQuotes if placeholder.is_number() => PlaceholderUse::Text,
             Context::SingleQuotes if placeholder.is_number() => PlaceholderUse::SingleQuoted("'"),
             Context::AnsiQuotes if placeholder.is_number() => PlaceholderUse::SingleQuoted("$'"),

@@ -449,8 +449,8 @@ pub(super) fn name_length(text: &[u8]) -> Option<usize> {
 }
 
 /// Splits the text of a command into words, and removes their quotes. The last word is the one at the end of the text, and may
-/// be empty. A redirection begins a word, also without a blank. In quotes, its bytes and parentheses become NUL bytes, which no line
-/// has.
+/// be empty. A redirection begins a word, also without a blank. In quotes, `<`, `>` and parentheses become NUL bytes, which no line
+/// has, so that they are not taken for syntax.
 fn split(text: &[u8]) -> Vec<Vec<u8>> {
     let (mut words, mut word, mut is_word) = (Vec::<Vec<u8>>::new(), Vec::new(), false);
     let (mut quote, mut depth) = (None, 0_u32);

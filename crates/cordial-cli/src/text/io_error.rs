@@ -23,7 +23,7 @@ pub(crate) fn text(error: &io::Error) -> String {
 
 fn join(error: &io::Error, advice: Option<&str>) -> String {
     match advice {
-        // The text of an error that this program has made, `system::check_room_for_thread`, says what to do.
+        // `system::check_room_for_thread` makes this error, and its text already says what to do.
         Some(_) if error.kind() == ErrorKind::OutOfMemory && error.raw_os_error().is_none() => text(error),
         Some(advice) => format!("{}; {advice}", text(error)),
         None => text(error),
@@ -39,7 +39,8 @@ pub(crate) fn limit_advice(error: &io::Error) -> Option<&'static str> {
         _ => {}
     }
     match error.kind() {
-        // The system starts no further thread or process. Where a read or a write may find nothing to do, the program waits instead.
+        // The system refuses to start another thread or process. A read or a write is no reason for this error here: the program
+        // waits and tries it again.
         ErrorKind::WouldBlock => {
             Some("end other programs, or allow more threads and processes (ulimit -u, or the limit of the container)")
         }

@@ -1,5 +1,6 @@
-//! The tasks that send requests to the observer. One task fetches what the screen shows, in rounds: the next round begins a second
-//! after the last one has ended, or as soon as a key asks for something else. For each action, another task sends the request.
+//! The tasks that send requests to the observer. One task fetches what the screen shows, in rounds. The next round begins a second
+//! after the last one has ended, or earlier if a key asks for something else; a key does not end a round. For each action, another
+//! task sends the request.
 
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::address::{Address, encoded};
 use super::client::{act, get};
 use super::state::{Detail, SORTS, View, Wanted};
 
-/// The time from the end of one round to the start of the next. A key that asks for something else ends it early.
+/// The time from the end of one round to the start of the next. A key that asks for something else ends this time early.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// How many points of the past are kept. The observer makes one for each second.

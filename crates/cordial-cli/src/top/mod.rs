@@ -1,4 +1,4 @@
-//! The command `cordial top`: what runs in a program that has an observer, in a terminal.
+//! The command `cordial top`. It shows in a terminal what runs in a program that has an observer.
 //!
 //! ```text
 //!  address ──► fetch: tasks of the runtime ── requests ──► the observer of the program

@@ -67,7 +67,7 @@ fn show(options: TopOptions) -> Result<ExitReason, String> {
         );
     }
     let (wants, wanted) = watch::channel(TopState::new().wanted);
-    let (confirmed, wished) = unbounded_channel();
+    let (confirmed, to_carry_out) = unbounded_channel();
     let ((sender, updates), (answer_sender, answers), (stop_sender, stops)) = (channel(), channel(), channel());
     let (resume_sender, resumes) = channel();
     let started = runtime.block_on(async move {
@@ -88,7 +88,7 @@ fn show(options: TopOptions) -> Result<ExitReason, String> {
             tokio::time::sleep(GRACE).await;
             end_program(signal).await;
         });
-        cordial::Task::start(carry_out(address.clone(), wished, answer_sender));
+        cordial::Task::start(carry_out(address.clone(), to_carry_out, answer_sender));
         cordial::Task::start(fetch(address, wanted, sender));
         Ok(())
     });
@@ -193,7 +193,7 @@ fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopS
                         ratatui::try_restore()?;
                         execute!(io::stdout(), Show)?;
                         suspend_this_job();
-                        // The screen is set up again even if the system has not suspended this program: the system does not if no shell could continue it.
+                        // The screen is set up again in any case. If no shell could continue this program, the system has not suspended it.
                         enter(terminal)?;
                     }
                     KeyEffect::Quit => return Ok(None),

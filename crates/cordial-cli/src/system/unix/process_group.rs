@@ -122,8 +122,9 @@ impl ProcessGroup {
         }
     }
 
-    /// Asks the command to end. If this program still holds the write end of its input, writes a line to that. Otherwise sends
-    /// SIGTERM to all processes of the group, then SIGCONT, so that stopped processes receive SIGTERM.
+    /// Asks the command to end. If the command has a pipe as its input, and the pipe was not taken, writes a line to it, as
+    /// `CommandInput::Held` says. Otherwise sends SIGTERM to all processes of the group, then SIGCONT, so that stopped processes
+    /// receive SIGTERM.
     pub(crate) fn terminate(&mut self) {
         if let Some(input) = &self.input {
             input.write_line();

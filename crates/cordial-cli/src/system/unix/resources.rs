@@ -10,7 +10,8 @@ use rustix::process::{Resource, getrlimit, nice};
 /// How many files this program may have open in addition to the files of the commands.
 const OWN_FILES: u64 = 64;
 
-/// The least number that takes the place of `OWN_FILES` if the limit on open files is low. Then few commands run at once, on few threads.
+/// If half of the limit on open files is less than `OWN_FILES`, that half takes its place, but never less than this number. So low a limit
+/// lets few commands run at once, on few threads.
 const FEWEST_OWN_FILES: u64 = 25;
 
 /// The number of files for each command without `--pipe`: the read ends of two pipes, one file that reports its exit, and two

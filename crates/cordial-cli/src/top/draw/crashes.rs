@@ -11,7 +11,7 @@ use super::width::{FULL_WIDTH, HALF_WIDTH, of_width};
 use crate::top::state::TopState;
 use crate::top::words::{clean, count, duration, place};
 
-/// The least width of a screen that has each column.
+/// For each column, the least width of a screen on which it is shown.
 const LEAST: [u16; 5] = [0, HALF_WIDTH, 0, FULL_WIDTH, FULL_WIDTH];
 
 /// `now` is the time of the observed program, in milliseconds.

@@ -90,7 +90,7 @@ fn draw_problems(frame: &mut Frame<'_>, area: Rect, screenful: &Screenful, error
         Some(error) => vec![Line::styled(format!("! {}; what is shown is old", clean(error)), ALARM)],
         None => overview::warnings(screenful),
     };
-    // A single line may be wrapped into both.
+    // A line that is alone may use both rows of the area.
     let is_alone = lines.len() == 1;
     let lines = Paragraph::new(lines);
     frame.render_widget(if is_alone { lines.wrap(Wrap { trim: true }) } else { lines }, area);

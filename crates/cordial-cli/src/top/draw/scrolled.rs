@@ -6,8 +6,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{Block, Clear, Paragraph, Widget, Wrap};
 
-/// Draws a text over an area, without its first `scrolled` lines; with as many lines as there is room for, if it would end before.
-/// Returns how many lines were left out at the start.
+/// Draws a text over an area, scrolled down by `scrolled` lines, but not further than to where its last line is at the end of the area.
+/// Returns by how many lines it is scrolled.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, block: Block<'_>, text: Text<'_>, scrolled: u16) -> u16 {
     let inner = block.inner(area);
     let scrolled = match scrolled {

@@ -14,7 +14,7 @@ use crate::top::words::{clean, count, place};
 /// The length of the bar that shows how much of a stream is done, in characters.
 const BAR: usize = 8;
 
-/// The least width of a screen that has each column.
+/// For each column, the least width of a screen on which it is shown.
 const LEAST: [u16; 7] = [FULL_WIDTH, LEAST_WIDTH, FULL_WIDTH, HALF_WIDTH, FULL_WIDTH, FULL_WIDTH, 0];
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Stream>, state: &TopState) {
