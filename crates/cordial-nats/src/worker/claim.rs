@@ -5,26 +5,28 @@
 //! refuses others: no two runs of a job have the same number, and numbers have no gaps. The server has acknowledged the claim when the
 //! function begins, so a run that kills its worker, or its machine, is counted.
 //!
-//! Two kinds of runs use up no attempt. The first are runs that were ended because their worker or its pool was shut down: the worker says so
-//! in the record of the run. The second are the earlier runs of a job that the server has lost and that was submitted again with its key: the
-//! numbers go on, and the attempts begin anew. A worker whose pool takes no calls claims nothing.
+//! Two kinds of runs use up no attempt. The first are runs whose record says so: they were ended because their worker or its pool was shut down,
+//! or were claimed and did not begin, for example because the lease had run out. The second are all runs before another submit with the same key,
+//! which makes a new job if the server has lost the first one: the numbers go on, and the attempts begin anew. A worker whose pool takes no calls
+//! claims nothing.
 //!
 //! A delivery does not show that the lease of the last run has run out:
 //!
 //! - A server that is killed forgets its last deliveries, and delivers those jobs again. The new delivery has the number of the forgotten one,
 //!   which is in a claim already.
-//! - For a delivery that it does not forget, a server stores a wrong time until the first renewal: not that of the delivery, but the one at which
-//!   the job was submitted. So when the server is back, or another one becomes the leader, a lease that has just begun counts as an old one, and
-//!   its job is delivered again.
+//! - Until a lease is renewed for the first time, the server stores a wrong beginning of the lease: the time at which the job was submitted. After
+//!   a restart of the server, or when another one becomes the leader, a lease that has just begun therefore seems to have run out, and the job is
+//!   delivered again.
 //! - A worker may give the second delivery of a job back, and so bring about a third one.
 //!
-//! So unless the record of the last run says that the run has failed or was stopped, the worker asks the node that has claimed the run. If that node
-//! holds the lease, or the server has forgotten the delivery, the new delivery is left alone: the server counts the renewals and the acknowledgement
-//! of the earlier run as those of the new delivery, and delivers the job again if the lease runs out.
+//! So the worker looks for the record of the last run, which says that the run has failed or was stopped. Without a record, the run may go on. Then
+//! the new delivery is left alone if the server has forgotten the delivery of the claim, or if the node that has claimed the run answers that it
+//! holds the lease: the server counts the renewals and the acknowledgement of the earlier run as those of the new delivery, and delivers the job
+//! again if the lease runs out. If no attempt is left, the same applies even with a record.
 //!
-//! Claims are kept as long as results. The last claim that is left says how many runs there were. If none is left, and the job is older than
-//! claims are kept, they may have expired: if a delay between attempts or the lease is at least half as long as claims are kept, each delivery counts
-//! as a run. Otherwise, a job without claims has never run, however often it was delivered.
+//! Claims expire after the `max_age` of their stream, as results do. The last claim that is left says how many runs there were. If none is left, but
+//! the job is older than `max_age`, the claims may have expired: if a delay between attempts or the lease is at least half of `max_age`, each delivery
+//! counts as a run. Otherwise, a job without claims counts as never run, however often it was delivered.
 
 use std::time::Duration;
 
@@ -40,18 +42,18 @@ use crate::net::{API_LIMIT, NetError, RECONNECT_LIMIT, direct_get, publish_to_st
 use crate::streams::for_each_subject;
 use crate::wire::{HOLDS, JobHeaders, question_of_lease};
 
-/// How long a node may take to answer whether it has the lease of a job. Its thread of the connection answers, whatever user code does.
+/// How long a node may take to answer whether it has the lease of a job. The thread of its connection answers, even while user code blocks.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the worker has to do with a delivered job.
 pub(super) enum Claim {
     /// Run the job. This is the number of the run, and how many runs the job may have.
     Run { number: u32, limit: u32 },
-    /// Make the job a dead letter. This many runs have begun.
+    /// Make the job a dead letter. This many runs were claimed.
     UsedUp { n_runs: u32 },
     /// The job has a result.
     Done,
-    /// An earlier run goes on, or may go on, and has the lease of the job.
+    /// An earlier run has the lease of the job, or may have it.
     Held,
 }
 
@@ -62,14 +64,15 @@ struct ClaimRecord {
     /// The program that has published the claim, and the number of the delivery.
     instance: String,
     delivery: u32,
-    /// When the server stored the job, which each delivery says. With another time, the claim belongs to another submit with the same key.
+    /// When the server stored the job, as each delivery of the job states. If a delivery states another time, it belongs to another submit with the
+    /// same key.
     submitted: String,
     /// How many of the runs before it use up no attempt.
     n_stopped: u32,
     /// The node that has published the claim. Empty in the claim of a program that does not write it.
     node: String,
-    /// A random number of the delivery: a server that has forgotten a delivery gives the next one the same number. 0 in the claim of a program that
-    /// writes none.
+    /// A random number of the delivery. It distinguishes a delivery that the server has forgotten from the next one, whose `delivery` is the same. 0 in
+    /// the claim of a program that writes none.
     arrival: u64,
 }
 
@@ -83,7 +86,7 @@ pub(super) async fn claim(
 ) -> Result<Claim, NetError> {
     let DeliveryInfo { delivery, submitted } = info;
     let is_mine = |kept: &ClaimRecord| *kept.instance == *shared.instance && kept.arrival == arrival;
-    // At the first delivery, the job has not run. If an earlier job with the same key has run, the stream refuses the claim, and the loop repeats.
+    // At the first delivery, a job usually has no claim. If it has one after all, the stream refuses the new claim, and the loop repeats.
     let (mut last, mut kept) = if *delivery == 1 { (0, None) } else { last_claim(shared, id, job, info).await? };
     loop {
         let (n_stopped, is_forgotten) = match &kept {
@@ -93,9 +96,9 @@ pub(super) async fn claim(
                 return Ok(Claim::Run { number: last, limit: job.attempts.saturating_add(kept.n_stopped) });
             }
             Some(kept) => {
-                // A first delivery with an earlier claim: the job was submitted again after a restart of the server, which forgets the message
-                // ids of jobs that are done; or the consumer was made again, which forgets deliveries. So the job may have a result, for which
-                // `run_job` has not looked if the job has no key.
+                // A first delivery, and there is a claim already. The server may have forgotten earlier deliveries, for example because the
+                // consumer was made again. Or the submit was sent again after a restart of the server, which forgets the message ids of jobs
+                // that are done. So the job may have a result. If it has no key, `run_job` has not looked for one.
                 if *delivery == 1 && look_up(shared, id).await?.is_some() {
                     return Ok(Claim::Done);
                 }
@@ -151,8 +154,8 @@ pub(super) async fn claim(
     }
 }
 
-/// Returns whether the run of this claim has its lease. Only the worker that has it answers. The answer is `false` too if that worker is frozen or
-/// cut off, or if the login of this one may not ask.
+/// Asks the node of this claim whether the run has its lease. Only the worker that has the lease answers, so the result is `false` too if that worker
+/// is frozen or cut off, or if the login of this program has no permission to ask.
 async fn is_held(shared: &ClusterShared, id: &JobId, claim: &ClaimRecord) -> Result<bool, NetError> {
     if claim.node.is_empty() {
         return Ok(false);
@@ -164,6 +167,7 @@ async fn is_held(shared: &ClusterShared, id: &JobId, claim: &ClaimRecord) -> Res
             // A worker of an earlier version answers something else.
             Ok(answer) => return Ok(answer.payload.as_ref() == HOLDS),
             Err(error) if !connection.is_connected() => return Err(error),
+            // After a restart of the server, the node may not have connected again yet.
             Err(NetError::NoResponders) if connection.connected_for() < RECONNECT_LIMIT.min(shared.lease) => {
                 tokio::time::sleep(ANSWER_LIMIT / 10).await;
             }
@@ -172,7 +176,7 @@ async fn is_held(shared: &ClusterShared, id: &JobId, claim: &ClaimRecord) -> Res
     }
 }
 
-/// Returns the number of the last claim that the server has, and the claim. 0 if the job has not run.
+/// Returns the number of the last run, and its claim. Without any claim, the number is 0, or that of the earlier deliveries if these count as runs.
 async fn last_claim(
     shared: &ClusterShared,
     id: &JobId,
@@ -191,8 +195,7 @@ async fn last_claim(
         for_each_subject(&shared.connection, &stream, &filter, |subject| last = last.max(number(subject))).await?;
     match last {
         Some(last) => Ok((last, Some(find_claim(shared, id, last).await?.ok_or(NetError::Silent)?))),
-        // The claims may have expired. Then each delivery counts as a run, if a pause between two runs may have been about as long as claims are
-        // kept.
+        // The claims may have expired. Each delivery counts as a run if a pause between two runs may last for half of `max_age` or more.
         None if max_age.is_some_and(|age| info.is_older_than(age) && longest_pause(shared, job) >= age / 2) => {
             Ok((before, None))
         }

@@ -41,13 +41,14 @@ impl Turns {
         usize::from(self.reserved.as_ref().is_some_and(|reserved| reserved.work == work))
     }
 
-    /// Notes that this kind of work found no free slot.
+    /// Notes that this kind of work found no free slot. If the other kind began last, reserves a slot for this kind.
     pub(super) fn note_refused(&mut self, work: Work) {
         if self.last.is_some_and(|last| last != work) {
             self.reserved = Some(ReservedSlot { work, until: None });
         }
     }
 
+    /// Notes that this kind of work has begun. Removes the reservation, even one for the other kind.
     pub(super) fn note_begun(&mut self, work: Work) {
         *self = Turns { last: Some(work), reserved: None };
     }
@@ -61,7 +62,7 @@ impl Turns {
         }
     }
 
-    /// Waits until the reservation expires, and removes it. A reservation expires if the work that it waits for went to another worker.
+    /// Waits until the time of the reservation is over, and removes the reservation: the refused work has probably gone to another worker.
     /// Never ready if there is no reservation, or if its time has not begun.
     pub(super) async fn wait_end(&mut self) {
         match self.reserved.as_ref().and_then(|reserved| reserved.until) {

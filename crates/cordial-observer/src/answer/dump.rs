@@ -8,8 +8,8 @@ use crate::collector::Collector;
 use crate::source::{shown_label, visible};
 use crate::view::Severity;
 
-/// Returns the newest numbers, the warnings, the polls that have lasted for about 1 ms or more, and `tree`: the text of a snapshot, with the
-/// latest crashes. Hidden characters in labels and other texts of processes are escaped, so that a label cannot imitate a line.
+/// Returns the newest numbers, the warnings, the polls that have lasted for about 1 ms or more, and `tree`, which is the text of a snapshot and ends
+/// with the latest crashes. Hidden characters in labels and other texts of processes are escaped, so that a label cannot imitate a line.
 pub(crate) fn dump(collector: &Collector, identity: &Identity, tree: &str) -> String {
     let now = collector.now();
     let mut text = String::new();

@@ -83,7 +83,7 @@ pub(crate) fn tick(collector: &mut Collector, identity: &Identity, dropped: Drop
     }
 }
 
-/// Adds what the collector has dropped to what the server has dropped.
+/// Completes the counters of the server with those of the collector.
 fn all_dropped(collector: &Collector, scan: &Scan, by_server: Dropped) -> Dropped {
     Dropped {
         points: collector.history.n_dropped(),

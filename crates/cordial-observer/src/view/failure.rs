@@ -13,19 +13,19 @@ pub struct Failure {
     /// The parameter that is wrong, if the request failed because of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// How the process ended, if the request was about a process that has ended and the observer knows how: the crash of the process is
-    /// in the log, or a client watched the process. The status is then 410.
+    /// What is known about the end of the process, if the request was about a process that has ended, and the observer remembers it: the crash
+    /// of the process is in the log, or a client had requested its details. The status is then 410.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
 }
 
-/// How a process has ended.
+/// What the observer knows about the end of a process.
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ended {
-    /// The exit of the process, as a sentence.
+    /// The exit of the process, as a sentence. If the log has no crash of the process: that it did not crash, or that this is not known.
     pub exit: String,
-    /// When the process ended.
+    /// When the process crashed. If the log has no crash of the process: when the observer noticed the end.
     pub at_ms: u64,
     /// The number of the crash, for `GET /api/crashes/{n}`. `null` if the process did not crash, or if the log no longer has the crash.
     pub crash: Option<u64>,

@@ -1,5 +1,5 @@
-//! The locks, atomics and parkers of this crate's protocols: in a program those of std, crossbeam and `spin_lock`, in a
-//! model those of the model checker loom.
+//! The locks, atomics and parkers of this crate's protocols. In a program, they come from std, crossbeam and `spin_lock`; in
+//! a model, from the model checker loom. The parts that loom does not have are built in `checked.rs`.
 
 #[cfg_attr(cordial_loom, path = "checked.rs")]
 #[cfg_attr(not(cordial_loom), path = "real.rs")]

@@ -1,7 +1,8 @@
 //! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
 //!
-//! Most models run the shipped pool and the shipped loop of a worker (`worker/run_loop.rs`). Sysmon is reduced to what
-//! it does with blocked threads; its clock is left out, so that every poll counts as long.
+//! Most models run the shipped pool. Those in which a thread has to notice that it was replaced also run the shipped loop of
+//! a worker (`worker/run_loop.rs`). Sysmon is reduced to what it does with blocked threads, and has no clock: each poll counts
+//! as a long one.
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
@@ -168,7 +169,8 @@ fn a_stand_in_that_is_displaced_before_it_has_noticed_its_activation_runs_on_and
     });
 }
 
-/// The system refuses the stand-in, so the thread that it should replace runs on when it resumes, or is activated after it has parked.
+/// The system refuses the stand-in of a blocked thread. If that thread resumes afterwards, it runs on; if it has parked before,
+/// it is activated again.
 #[test]
 fn a_thread_whose_stand_in_was_refused_runs_and_can_be_replaced_again() {
     let outcomes = Arc::new(Outcomes::default());

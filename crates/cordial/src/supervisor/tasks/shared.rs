@@ -68,8 +68,8 @@ impl TasksShared {
         self.children.len()
     }
 
-    /// Calls `f` with the children of the incarnation that runs, or else of the last one. `f` runs under a lock, so it
-    /// must not run user code.
+    /// Calls `f` with the children of the incarnation that runs, or else of the last one; in a forked process, with `None`. `f` runs
+    /// under a lock, so it must not run user code.
     pub(super) fn with_children<R>(&self, f: impl FnOnce(Option<&Arc<TaskChildren>>) -> R) -> R {
         if self.runtime().is_forked() {
             // Another thread may have held the lock at the fork.
