@@ -1,14 +1,14 @@
 //! Names: of groups, jobs and nodes, and the subjects and streams that are made of them.
 //!
 //! A subject of NATS is a list of tokens with dots between them, and `*` and `>` are wildcards. So each name that a user chooses is
-//! checked, or escaped so that it is one token, before it becomes a part of a subject.
+//! checked, or escaped so that it is one token, before it becomes a part of a subject. The subjects of objects are in `objects.rs`.
 //!
 //! | subject | what is published there |
 //! |---|---|
 //! | `PREFIX.job.GROUP.ORIGIN.NAME` | a job; kept by the work-queue stream `PREFIX-jobs-GROUP` |
 //! | `PREFIX.result.GROUP.ORIGIN.NAME` | its result; kept by `PREFIX-results`, which refuses a second one |
 //! | `PREFIX.done.GROUP.ORIGIN.NAME` | the accepted result, published again by the server |
-//! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N` | how attempt N ended, if it failed or its worker stopped; kept by `PREFIX-results` |
+//! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N` | how attempt N failed, was stopped, or was given up before it began; kept by `PREFIX-results` |
 //! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N-claim` | that attempt N begins; kept by `PREFIX-results` |
 //! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N-M` | piece M of the result of attempt N; kept by `PREFIX-results` |
 //! | `PREFIX.dead.GROUP.ORIGIN.NAME` | a dead letter; kept by `PREFIX-dead` |
@@ -26,8 +26,8 @@ const MAX_NAME: usize = 64;
 /// The longest key of a job, in bytes.
 pub(crate) const MAX_KEY: usize = 200;
 
-/// The largest number of bytes of the name of an object. Its subject has a third more, and the server limits the line that names a subject to
-/// 4096 bytes.
+/// The longest name of an object, in bytes. The subject contains the name in base64, which is a third longer, and the server limits the line
+/// that contains the subject to 4096 bytes.
 const MAX_OBJECT_NAME: usize = 2000;
 
 /// The longest escaped name of a function that a subject contains as a whole, in bytes.
@@ -160,7 +160,7 @@ impl JobId {
     ///
     /// # Errors
     ///
-    /// If the name of the group is not made of 1 to 64 letters, digits, `_` and `-`, or if the key is empty or has more than
+    /// If the name of the group is not made of 1 to 64 ASCII letters, digits, `_` and `-`, or if the key is empty or has more than
     /// 200 bytes. The key may have any characters.
     pub fn keyed(group: &str, key: &str) -> Result<JobId, InvalidName> {
         if key.is_empty() || key.len() > MAX_KEY {

@@ -37,10 +37,10 @@ impl Cluster {
     /// Runs a function on every input, as jobs of a group, with a bounded number at a time, and returns a stream of the results.
     ///
     /// Each item is a [job](Cluster::submit): if its worker is lost, another one runs it. The stream has the defaults of
-    /// [`Task::async_stream`], among them a timeout of 5 s for each item, which includes the wait for a free slot, and as many
-    /// items at once as this runtime has workers: set [`max_concurrency`](FleetStream::max_concurrency) to the slots of the
-    /// fleet. An item that exceeds its timeout, and the items in flight of a stream that is dropped, are cancelled if the login
-    /// [may cancel](crate::Job::cancel).
+    /// [`Task::async_stream`]. Two of them matter for a fleet: each item has a [`timeout`](FleetStream::timeout) of 5 s, which
+    /// includes its wait for a free slot; and as many items run at once as this runtime has workers, so set
+    /// [`max_concurrency`](FleetStream::max_concurrency) to the slots of the fleet. An item that exceeds its timeout, and the
+    /// items in flight of a stream that is dropped, are cancelled if the login [may cancel](crate::Job::cancel).
     ///
     /// The memory does not depend on the number of inputs. The results stay in their stream on the server for the time that
     /// [`keep_results`](crate::Options::keep_results) sets.

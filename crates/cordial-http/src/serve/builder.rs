@@ -36,8 +36,8 @@ use crate::listener::Listener;
 /// # Errors
 ///
 /// The server returns a [`StartError`] if it cannot start connections any more: its task supervisor has ended, or the
-/// runtime refuses processes. A supervisor of its own ends only when the runtime is shut down. Errors of single
-/// connections, and of `accept`, are events.
+/// runtime refuses processes. A supervisor that the server has started itself ends only with the process that awaits the server,
+/// or with the runtime. Errors of single connections, and of `accept`, are events.
 ///
 /// # Examples
 ///
@@ -145,9 +145,9 @@ impl<L: Listener, M, F> Serve<L, M, F> {
     ///
     /// The time counts from the start of the connection's process, a [`handshake`](Serve::handshake) included. In HTTP/1, the
     /// time of each further request counts from the end of the previous response, so an open connection without a request is
-    /// closed as well. In HTTP/2, after the first request, the limit applies while no stream is open, and its time counts from
-    /// when the client last accepted a part of a response. A client that exceeds it is asked to send no further request
-    /// (GOAWAY), and has as long again to close the connection. [`Duration::MAX`] is no limit.
+    /// closed as well. In HTTP/2, after the first request, the limit applies while no stream is open. Its time counts from the end
+    /// of the last stream, or from when the client last accepted a part of a response, if that is later. A client that exceeds it
+    /// is asked to send no further request (GOAWAY), and has as long again to close the connection. [`Duration::MAX`] is no limit.
     pub fn header_limit(mut self, limit: Duration) -> Serve<L, M, F> {
         self.options.header_limit = limit;
         self
@@ -171,13 +171,15 @@ impl<L: Listener, M, F> Serve<L, M, F> {
         self
     }
 
-    /// Sets how long requests in flight may take when the server is asked to shut down. Default: 4 s, which is less than the 5 s
-    /// that a [`Supervisor`](cordial::Supervisor) grants a child by default: raise [`ChildSpec::shutdown`](cordial::ChildSpec::shutdown)
-    /// as well. After that time, their connections are closed, and the event `connection_cut_off` is emitted for each. A
-    /// connection whose poll does not return is killed.
+    /// Sets how long requests in flight may take when the server is asked to shut down. Default: 4 s. After this time, their
+    /// connections are closed, and the event `connection_cut_off` is emitted for each. A connection whose poll does not return is
+    /// killed.
     ///
-    /// If a supervisor that is set with [`under`](Serve::under) stops before the server does, the connections have the grace time of that
-    /// supervisor instead.
+    /// A [`Supervisor`](cordial::Supervisor) grants a child 5 s by default. If you set a longer grace time here, set a longer
+    /// [`ChildSpec::shutdown`](cordial::ChildSpec::shutdown) as well.
+    ///
+    /// If a supervisor that is set with [`under`](Serve::under) stops before the server does, it kills the connections after its own grace
+    /// time, if that is shorter.
     pub fn grace(mut self, grace: Duration) -> Serve<L, M, F> {
         self.options.grace = grace;
         self
@@ -262,7 +264,7 @@ where
         let acceptor = Acceptor { listener, make_service, handshake, options, tasks, connections, open };
         Serving::new(async move {
             let open_connections = open_connections;
-            // Dropping the accept loop closes the listener, and drops the last sender of `ended` that no connection holds.
+            // Dropping the accept loop closes the listener, and drops its sender `open`: then only connections have senders of `ended`.
             let refused = tokio::select! {
                 biased;
                 () = shutdown => None,

@@ -72,8 +72,8 @@ pub(super) async fn serve(
     Ok(ServingWorker { settings, node, calls, _handlers: handlers }.run(consumer))
 }
 
-/// Returns the requests that the thread of the connection answers, with their handlers: questions about the node, and requests to end
-/// a run or to drain.
+/// Returns the subjects of the requests that the thread of the connection handles, with their handlers: questions about the node, and requests
+/// to end a run or to drain.
 fn request_handlers(settings: &Settings, node: &Arc<NodeState>) -> Vec<(String, RequestHandler)> {
     let subjects = &settings.shared.subjects;
     let describe: RequestHandler = {
@@ -121,7 +121,8 @@ impl ServingWorker {
         let mut running = TaskSet::new();
         let shared = self.settings.shared.clone();
         let mut stop = shutdown_requested().boxed();
-        // An error means that the connection has ended: no lease is renewed, and no result arrives. So the process ends, which kills what runs.
+        // An error means that the connection has ended: no lease is renewed, and no result arrives. So the process ends, which asks what runs to
+        // shut down.
         let stop_request =
             self.pull(consumer, &mut running, &mut stop).await.map_err(|error| Exit::Error(Arc::new(error)))?;
         // Other programs see that the worker takes nothing any more.
@@ -186,14 +187,14 @@ impl ServingWorker {
         loop {
             let n_hand_overs = node.n_hand_overs();
             // A slot is free when its function has ended: the next job arrives while the result is handed over. The number of results that
-            // are handed over is bounded, because the server may keep none for a while.
+            // are handed over is bounded, because they pile up while the server keeps none.
             let n_bounded = (2 * settings.slots).saturating_sub(running.len() + n_hand_overs);
             let n_free = settings.slots.saturating_sub(running.len() + turns.n_reserved(Work::Call)).min(n_bounded);
             turns.note_free(settings.slots.saturating_sub(running.len()));
             let refusal = tokio::select! {
                 biased;
                 asked = consumer.ask(&shared, &settings.group, n_free) => asked.err().map(|error| error.to_string()),
-                // `ask` may have to wait for room in the client, which connects again.
+                // A stop does not wait for `ask`, which waits for room in the client, for example while the client is not connected.
                 request = next_stop(stop, node) => {
                     consumer.close(&shared).await;
                     return Ok(request);
@@ -212,10 +213,11 @@ impl ServingWorker {
                     None
                 }
                 pulled = consumer.next() => match pulled {
-                    // Calls have taken the slots since the job was asked for, or results that are handed over have reached the bound.
+                    // Since the job was asked for, calls have taken the slots, one was reserved for a call, or results that are handed over
+                    // have reached the bound.
                     PullEvent::Job(received) if n_free == 0 => {
                         give_back(&shared, *received);
-                        // If there is a free slot, the bound keeps jobs from it, and calls may have it.
+                        // A free slot is left to calls: it is reserved for one, or the bound allows no job.
                         if running.len() >= settings.slots {
                             turns.note_refused(Work::Job);
                         }
@@ -294,8 +296,8 @@ fn take_call(settings: &Settings, node: &Arc<NodeState>, running: &mut TaskSet<(
     }
 }
 
-/// Makes another consumer after requests were lost. Tries until there is one, and makes or checks the streams before each try. Fails if the
-/// connection has ended, because it does not come back then.
+/// Makes another `PullConsumer` after requests for jobs were lost. Tries until there is one, and makes or checks the streams before each try.
+/// Fails if the connection has ended, because an ended connection does not come back.
 async fn restart(
     settings: &Settings,
     node: &Arc<NodeState>,

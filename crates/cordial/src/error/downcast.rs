@@ -11,12 +11,12 @@ const MAX_ERRORS: usize = 100;
 
 impl Exit {
     /// Returns the first error of type `E` in the chain of an [`Exit::Error`]: the error itself, its source, the source of
-    /// that, and so on. Also finds the error inside an [`io::Error`], a [`StartError`], a [`BuildError`] or another `Exit`, although
-    /// that error is not their source: their own text includes its text, so `source` skips it.
+    /// that, and so on. Also finds the error inside an [`io::Error`], a [`StartError`], a [`BuildError`] or another `Exit`. The
+    /// `source` of these types skips that error, because their text includes its text.
     ///
     /// An error inside a boxed error is found only if the box permits downcasting. An `anyhow::Error` without a context does
-    /// not: the type of its innermost error is lost when the task returns it. Look into such an error before the task
-    /// returns it, inside the task or with [`Retry::when_err`](crate::Retry::when_err).
+    /// not: when the task returns it, the type of the error from which it was made is lost, but its sources are still found. Look
+    /// for such an error before the task returns it, inside the task or with [`Retry::when_err`](crate::Retry::when_err).
     ///
     /// # Examples
     ///
@@ -43,8 +43,8 @@ impl Exit {
     }
 }
 
-/// Returns the next error of a chain. If the text of `error` includes the text of its cause, returns that cause: `source` would skip it.
-/// Otherwise returns the `source` of `error`.
+/// Returns the next error of a chain: for the types whose `source` skips the error that they contain, that error, and for all others the
+/// `source`.
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(Exit::Error(error)) = error.downcast_ref() {
         return Some(&**error);

@@ -15,8 +15,8 @@ pub struct Location {
     column: u32,
 }
 
-/// A file name. `Static` for a spawn location of this program. `Copied` for a panic, because the panic hook only borrows the location,
-/// and for a location in another program.
+/// A file name. `Static` for a spawn location of this program, and for an unknown location. `Copied` for a panic, because the panic hook
+/// only borrows the location, and for a location in another program.
 #[derive(Clone)]
 enum File {
     Static(&'static str),
@@ -66,7 +66,7 @@ impl Location {
         Location { file: File::Copied(file.into()), line, column }
     }
 
-    /// Returns the path of the file, as passed to the compiler.
+    /// Returns the path of the file, as passed to the compiler; `an unknown location` if it is unknown.
     #[must_use]
     pub fn file(&self) -> &str {
         self.file.name()
@@ -84,8 +84,8 @@ impl Location {
         self.column
     }
 
-    /// Returns the placeholder for an unknown location. A panic has it if the panic hook has not recorded the panic: after
-    /// `resume_unwind`, or if the program has replaced the hook.
+    /// Returns the placeholder for an unknown location. A panic has it if the panic hook has not recorded the panic: see
+    /// `unwind/hook.rs`.
     pub(crate) fn unknown() -> Location {
         Location { file: File::Static("an unknown location"), line: 0, column: 0 }
     }

@@ -6,8 +6,9 @@
 //!                                                                                                  the other one
 //! ```
 //!
-//! There is no way to ask which hook is set, except to take it. So the hook is taken only after a panic without a record. Such a
-//! panic is the first one that another hook has hidden, a call of `resume_unwind`, or a panic on a thread that is ending.
+//! There is no way to ask which hook is set, except to take it, and until a hook is set again, a panic on another thread calls the
+//! default hook. So the hook is taken only after a panic without a record. Such a panic is the first one that another hook has hidden, a
+//! call of `resume_unwind`, or a panic on a thread that is ending.
 
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
@@ -32,13 +33,14 @@ struct Installed {
     has_subscriber: fn() -> bool,
 }
 
-/// How a caught panic is reported: by the panic hook, by an event, by both or by neither.
+/// When a caught panic calls the hook that was there before. The event `crash` of a process is emitted in each case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PanicReports {
+    /// Always.
     HookAndEvent,
-    /// The event alone if a subscriber takes it, otherwise the hook as well.
+    /// Only if no subscriber takes the event.
     EventOnly,
-    /// Neither: the code that runs the simulation panics itself if the simulation fails.
+    /// Never: the code that runs the simulation panics itself if the simulation fails.
     Simulation,
 }
 
@@ -116,13 +118,13 @@ fn wrap(previous: Hook, has_subscriber: fn() -> bool) -> Installed {
         if is_caught {
             record(info);
         }
-        let is_reported = || match REPORTS.get() {
+        let skips_previous = || match REPORTS.get() {
             PanicReports::HookAndEvent => false,
             PanicReports::EventOnly => has_subscriber(),
             PanicReports::Simulation => true,
         };
-        // A panic that ends the program is not reported in any other way.
-        if !is_caught || cfg!(panic = "abort") || !is_reported() {
+        // A panic that `catch` does not catch is reported in no other way.
+        if !is_caught || cfg!(panic = "abort") || !skips_previous() {
             previous(info);
         }
         RUNS.set(false);

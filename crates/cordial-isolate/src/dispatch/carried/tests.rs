@@ -1,10 +1,10 @@
-//! Tests of the bytes of `Carried`, and of merging two values of it.
+//! Tests of the bytes of `Carried`, and of `Carried::merge`.
 
 use serde::Serialize;
 
 use super::Carried;
 
-/// What travels as earlier versions have written it.
+/// The type that earlier versions encode in place of `Carried`.
 #[derive(Serialize)]
 struct Earlier {
     values: Vec<(String, Vec<u8>)>,
@@ -41,7 +41,7 @@ fn what_is_missing_is_read_back() {
 }
 
 #[test]
-fn of_two_values_and_reasons_of_one_name_the_second_counts() {
+fn a_value_or_reason_replaces_that_of_the_same_name() {
     let mut carried = without_tenant();
     carried.merge(tenant(7));
     assert_eq!(carried, tenant(7));
