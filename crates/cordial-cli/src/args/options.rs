@@ -202,7 +202,7 @@ const LONG: &str = "Long runs";
 ///
 /// # Errors
 ///
-/// When help was requested or the command line is wrong. The help or a message has been printed;
+/// When the help or the version was requested, or the command line is wrong. The text or a message has been printed;
 /// the error is the exit status of the program.
 pub(crate) fn parse() -> Result<Args, ExitCode> {
     let mut words: Vec<OsString> = env::args_os().collect();
@@ -285,11 +285,11 @@ fn print_all_help() -> ExitCode {
     print_text(text.as_bytes()).into()
 }
 
-/// Shows the options that the short help leaves out.
+/// Shows the options that the short help leaves out. Options without a help text stay hidden.
 pub(super) fn with_rare_options(map: clap::Command) -> clap::Command {
     map.mut_args(|arg| {
-        let is_rare = arg.get_help().is_some() && !arg.is_positional();
-        if is_rare { arg.hide(false) } else { arg }
+        let has_help = arg.get_help().is_some() && !arg.is_positional();
+        if has_help { arg.hide(false) } else { arg }
     })
 }
 

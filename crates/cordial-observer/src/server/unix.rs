@@ -102,8 +102,8 @@ fn refused(path: &Path, error: io::Error) -> ServeError {
 /// The text in the lock file of an observer.
 const MARK: &[u8] = b"the lock of a cordial-observer\n";
 
-/// The lock of the path of a socket. Only one observer at a time has it. The system releases it when the program has ended, and each OS process that
-/// was forked from the program has ended or executed another program.
+/// The lock of the path of a socket. Only one observer at a time has it. The system releases it when the program, and each OS
+/// process that was forked from it, has ended or executed another program.
 #[derive(Debug)]
 struct Lock {
     path: PathBuf,
@@ -121,7 +121,7 @@ impl Lock {
         let failed = |error| ServeError::Lock { path: path.clone(), error };
         loop {
             let (file, is_new) = open(&path).map_err(|error| {
-                // If the lock file does not exist, its folder is missing, or no file can be created there.
+                // `open` creates a missing lock file. If that fails, for example because the folder is missing, no socket can be created there either.
                 if fs::symlink_metadata(&path).is_ok() { failed(error) } else { refused(socket, error) }
             })?;
             let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
@@ -132,14 +132,14 @@ impl Lock {
             let (locked, named) = (file.metadata().map_err(failed)?, fs::symlink_metadata(&path));
             if named.is_ok_and(|named| (named.dev(), named.ino()) == (locked.dev(), locked.ino())) {
                 let mut lock = Lock { path: path.clone(), is_own: is_new, file };
-                lock.know_or_mark().map_err(failed)?;
+                lock.recognize_or_mark().map_err(failed)?;
                 return Ok(lock);
             }
         }
     }
 
     /// Writes the mark into a new file. For an old file, finds out whether it has the mark.
-    fn know_or_mark(&mut self) -> io::Result<()> {
+    fn recognize_or_mark(&mut self) -> io::Result<()> {
         if self.is_own {
             return self.file.write_all(MARK);
         }

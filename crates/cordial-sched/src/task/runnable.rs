@@ -44,11 +44,7 @@ impl Runnable {
         Runnable(Box::new(Task { header, waker, scheduler, future: None, spare_header: None }))
     }
 
-    /// Gives the task its future, which is moved out of `future`.
-    ///
-    /// # Panics
-    ///
-    /// If there is none.
+    /// Gives the task its future, which is moved out of `future`. `future` must be `Some`.
     // Inlined for the same reason as `DynFuture::new`.
     #[inline(always)]
     pub(crate) fn fill<F>(&mut self, future: &mut Option<F>, sink: OutputSink)
@@ -101,8 +97,8 @@ impl Runnable {
     }
 
     /// Puts the task, whose future is ready or cleared, into its join slot. Retires the task instead if it was made without a handle or
-    /// its handle was dropped. `left` may be a reference to the header that the task has left for its end, so that no new one has to be
-    /// counted.
+    /// its handle was dropped. `left` is the reference that [`leave_reference`](super::schedule::leave_reference) has kept, if there is
+    /// one. If it refers to the header of this task, no new reference has to be counted.
     ///
     /// # Panics
     ///
@@ -140,7 +136,8 @@ impl Runnable {
         self.0.future.as_mut().expect("it has finished").take_output(output);
     }
 
-    /// Drops the future or the output, and gives the box and the header to the free list, for the next task.
+    /// Drops the future or the output, and gives the box and the header to the free list, for the next task. With exact reuse, frees the
+    /// box instead if a waker of the task is left.
     ///
     /// # Panics
     ///
@@ -158,13 +155,13 @@ impl Runnable {
             self.0.future = None;
         }
         if self.0.scheduler.header_reuse() == HeaderReuse::Exact && !self.has_only_waker() {
-            // The header is freed with the last waker to it.
+            // The header is freed with the last reference to it.
             return;
         }
         FreeListRef::give(self, |task| task.0.scheduler.free_tasks());
     }
 
-    /// Returns whether the box has the only waker of the task, which has ended.
+    /// Returns whether only the box still refers to the header of the task, which has ended: then no other waker is left.
     fn has_only_waker(&self) -> bool {
         // The box has two references: `header` and `waker`. The others are the handle, references of the layer above, and clones of
         // the waker; no poll makes another clone any more.

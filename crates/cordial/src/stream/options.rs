@@ -50,7 +50,7 @@ impl StreamOptions {
         self.max_concurrency.unwrap_or_else(|| runtime.executor().workers().unwrap_or(DEFAULT_IN_SIMULATION))
     }
 
-    /// Returns how many items, beyond `max_concurrency`, may run or have a result that was not delivered.
+    /// Returns `n`: at most `max_concurrency + n` items run, or have a result that was not delivered.
     pub(super) fn max_ahead(&self, max_concurrency: usize) -> usize {
         match self.order {
             Order::Input => self.max_ahead.unwrap_or(max_concurrency.saturating_mul(4)),

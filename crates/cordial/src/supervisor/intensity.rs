@@ -17,7 +17,7 @@ use crate::process::RestartIntensity;
 #[derive(Clone, Debug)]
 pub(super) struct Intensity {
     limit: RestartLimit,
-    /// The times of the restarts within the window, oldest first: at most one more than the limit allows.
+    /// The times of the last restart and of those within the window before it, oldest first: at most one more than the limit allows.
     restarts: VecDeque<Duration>,
 }
 

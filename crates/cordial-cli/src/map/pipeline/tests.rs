@@ -53,7 +53,7 @@ async fn lines_that_arrive_while_a_result_is_taken_are_printed_before_it() {
     assert_eq!(String::from_utf8(stderr).unwrap(), "line\ncordial: item 1 \"a\" failed: why\n");
 }
 
-/// An output that is slower than a command that writes: there is a further line whenever it accepts one.
+/// An output that is slower than the command: each time it accepts a line, the command has already sent the next one.
 struct SlowOutput {
     lines: mpsc::Sender<LineBatch>,
     n_lines: usize,
@@ -68,7 +68,7 @@ impl AsyncWrite for &mut SlowOutput {
             b"line\n" => this.n_lines += 1,
             _ => this.n_before_failure = Some(this.n_lines),
         }
-        // The command ends at some time.
+        // The command ends after 1000 lines: if the result waits for that end, the test fails, and does not hang.
         if this.n_lines < 1000 {
             let _ = this.lines.try_send(line());
         }

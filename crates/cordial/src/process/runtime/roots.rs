@@ -15,8 +15,8 @@ struct RootsState {
     n_live: usize,
     /// Given when a root is asked to shut down, when the last root has ended, and when the runtime is shut down.
     notice: Arc<ShutdownNotice>,
-    /// Whether `notice` is that of roots which have all ended. The thread that drops the last of them gives it after it has released the
-    /// lock, so the notice itself may not show that yet.
+    /// Whether all roots that had `notice` have ended. The notice may not be given yet: the thread that drops the last root releases the lock
+    /// before it gives the notice.
     is_over: bool,
     is_closed: bool,
 }
