@@ -41,8 +41,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Sets how much processor time each call may use, on all threads together. Default: no limit. On macOS it is
-    /// rounded up to whole seconds.
+    /// Sets how much processor time each call may use, on all threads together. Default: no limit. On macOS, which counts
+    /// whole seconds, a call may use up to 1 s more.
     ///
     /// A call that uses more is lost with [`LostCause::CpuLimit`](cordial::LostCause::CpuLimit). The time in which the call sleeps or waits
     /// is not counted. The processor time of OS processes that it starts is not counted either.
@@ -103,9 +103,10 @@ impl PoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`PoolError`]: the program has called neither [`main`](crate::main), [`init`](crate::init) nor [`test_main`](crate::test_main); an option
-    /// other than `grace` and `idle_timeout` is zero; the operating system does not allow so many workers, or refuses a thread; the first worker
-    /// does not start; or this operating system does not support pools, or one of the options.
+    /// [`PoolError`]: [`program`](PoolBuilder::program) is not set, and this program has called neither [`main`](crate::main),
+    /// [`init`](crate::init) nor [`test_main`](crate::test_main); an option other than `grace` and `idle_timeout` is zero; the operating
+    /// system does not allow so many workers, or refuses a thread; the first worker does not start; or this operating system does not
+    /// support pools, or one of the options.
     pub fn start(self) -> Result<Pool, PoolError> {
         let config = self.config;
         let zero = [

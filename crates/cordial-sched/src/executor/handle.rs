@@ -82,7 +82,8 @@ pub(super) struct Core {
     pub(super) tokio: OnceLock<tokio::runtime::Handle>,
     /// Taken by `shut_down_tokio`. `None` in a simulation.
     pub(super) tokio_runtime: Mutex<Option<tokio::runtime::Runtime>>,
-    /// Freed with the executor: as long as its threads run, the heap of one of them would leave too little to the others.
+    /// Freed with the executor, not earlier: without it, glibc could take most of a limited address space for the heap of one thread, and
+    /// leave too little for the other threads.
     pub(super) _filled: FilledRoom,
 }
 
@@ -114,7 +115,8 @@ impl Executor {
         Executor { local: Arc::new(LocalCount { core, common }) }
     }
 
-    /// Returns a handle that has a reference count of its own, together with its clones. Meant for one more thread that starts tasks.
+    /// Returns a handle with a new reference count, which its clones share. Meant for one more thread that starts tasks: that thread does
+    /// not contend with others for one counter.
     #[must_use]
     pub fn with_local_count(&self) -> Executor {
         let LocalCount { core, common } = &*self.local;

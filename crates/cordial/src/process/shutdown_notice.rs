@@ -18,7 +18,7 @@ pub(crate) struct ShutdownNotice {
     wakers: Mutex<Slab<Waker>>,
 }
 
-/// The place of a future that waits for a notice.
+/// The key of the waker that a notice keeps for one future. `None` before the first poll, and once the future has seen the notice.
 #[derive(Debug, Default)]
 pub(crate) struct WaiterKey(Option<usize>);
 

@@ -100,8 +100,8 @@ impl<'a> Escalation<'a> {
         self.step.next().map(|(after, _)| after)
     }
 
-    /// Returns the step that is due, because the process has not ended within the limit. After a kill that is `Abandon` if one poll of the
-    /// process has lasted for [`ABANDON_AFTER`]. Otherwise no step is due, and the caller waits for [`limit`](Escalation::limit) once more:
+    /// Returns the step that is due, because the process has not ended within the limit. After a kill, `Abandon` is due if one poll of
+    /// the process has lasted for [`ABANDON_AFTER`]. Otherwise no step is due, and the caller waits for [`limit`](Escalation::limit) once more:
     /// a killed process that is in no poll ends as soon as a thread takes it, or, if it is a guardian, when it has stopped the processes
     /// that it owns.
     #[must_use]

@@ -87,7 +87,7 @@ async fn stop_group(
     if first != Step::Kill && until_gone(runtime, group, first, time_of(first)).await {
         return StopReport::default();
     }
-    // A process that is already exiting has ended in time, however short the grace time was.
+    // A process that is already exiting counts as ended in time, however short the grace time was: it is not reported as killed.
     let has_to_be_killed = |pid, entry: &Entry| (group.is_member)(pid, entry) && !entry.shutdown.is_exiting();
     let mut killed = describe_all(runtime, group.among, &has_to_be_killed);
     let abandoned = match late_ends {
@@ -102,13 +102,14 @@ async fn stop_group(
 /// Kills every process for which `is_member` returns true, after the second signal to a program, and waits for at most 70 ms. The
 /// report lists only the abandoned processes.
 pub(crate) async fn kill_group(runtime: &RuntimeHandle, is_member: IsMember<'_>) -> StopReport {
-    // Two rounds: a destructor that hangs begins after the kill, in a new poll.
+    // Two rounds: a process that is in no poll drops its future in a poll that begins after the kill. If a destructor hangs there, only
+    // the second round sees that poll from its beginning to its end.
     let group = StopGroup { among: None, is_member };
     let abandoned = kill_all(runtime, group, &mut [AFTER_SECOND_SIGNAL; 2].into_iter()).await;
     StopReport { abandoned, ..StopReport::default() }
 }
 
-/// Kills every member and waits for their ends, in rounds that last this long. Abandons and returns the members that were in one
+/// Kills every member and waits for their ends, in rounds of these durations. Abandons and returns the members that were in one
 /// poll for a whole round. The other members that are left after the last round end later: they wait for a thread, or are in a poll that
 /// began during that round.
 async fn kill_all(
@@ -117,8 +118,8 @@ async fn kill_all(
     rounds: &mut (dyn Iterator<Item = Duration> + Send),
 ) -> Vec<Stopped> {
     let mut polls = Polls::now(runtime);
-    // These members are not awaited in the next round. A guardian that waits for a stuck process abandons that process after the same
-    // time, and ends a moment later: in the next round.
+    // The members that the last round has found stuck. The next round does not wait for them, but it does for the others, such as a
+    // guardian that owns a stuck process: the guardian abandons that process after the same time, and ends a moment later.
     let mut stuck: SortedMap<Pid, PollId> = SortedMap::default();
     'rounds: for round in rounds {
         let (before, begun) = (polls, runtime.executor().now());

@@ -29,7 +29,8 @@ pub(super) struct TreeShared {
     pub(super) intensity: SharedIntensity,
     /// The supervisor of which this one is a child, and its key there.
     parent: Option<(Weak<dyn WillRestart>, u64)>,
-    /// The factories of servers that were children of a child, by the key of that child: see [`WillRestart::keep_server`].
+    /// Factories of servers, kept while the supervisor of the server, a child of this one, is being restarted. By the key of that child:
+    /// see [`WillRestart::keep_server`].
     kept_servers: Mutex<BTreeMap<u64, Vec<Factory>>>,
 }
 
@@ -79,7 +80,8 @@ impl TreeShared {
         self.rebuilt_by().is_some()
     }
 
-    /// Gives the factory of a server up, unless this supervisor is rebuilt: then the parent keeps it.
+    /// Drops the factory of a server. If this supervisor stops or has stopped and its parent will start it again, the parent keeps the
+    /// factory instead.
     pub(super) fn give_up_server(&self, server: Factory) {
         match self.rebuilt_by() {
             Some((parent, key)) => parent.keep_server(key, server),
