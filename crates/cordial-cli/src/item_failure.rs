@@ -26,7 +26,7 @@ pub(crate) enum ItemFailure {
     /// The line of the shell uses the item as the name of a variable. The item is not a name, or the shell could evaluate the value of
     /// that variable.
     NotAName,
-    /// The line of the shell calculates with a variable that may hold the item. An array index in the calculation could run a command.
+    /// The shell may calculate with a text that contains the item. The index of an array in it could run a command.
     IsIndex,
     /// The shell would do the substitutions in the item.
     IsExpanded,
@@ -120,7 +120,7 @@ impl fmt::Display for ItemFailure {
                 "the line uses the item as the name of a variable, and it is not a name, or the shell could run a command that is in the value of that variable; to let the shell evaluate it anyway, write \"$1\" in the place of the item",
             ),
             ItemFailure::IsIndex => f.write_str(
-                "the line calculates with a variable and has an index (a [ in the item or in the line), so the shell could run a command that is in the item after a $ or a backquote; to let the shell evaluate it anyway, write \"$1\" in the place of the item",
+                "the shell may calculate with a text that has an index (a [ in the item or in the line) or is a list (a parenthesis at the start of the item), so the shell could run a command that is in the item after a $ or a backquote; to let the shell evaluate it anyway, write \"$1\" in the place of the item",
             ),
             ItemFailure::IsExpanded => f.write_str(
                 "the shell would do the substitutions in the item, which has a $, a backquote or a backslash; to let the shell evaluate it anyway, write \"$1\" in the place of the item",

@@ -15,6 +15,7 @@ mod shell_arguments;
 mod shell_check;
 mod shell_closed;
 mod shell_context;
+mod shell_expressions;
 mod shell_flow;
 mod shell_line;
 mod shell_scan;

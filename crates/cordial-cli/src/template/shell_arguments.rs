@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
-/// The beginnings of references to the first argument, or to all arguments. References to other arguments, such as `$2`, do not count.
+/// The beginnings of references to the first argument, or to all arguments.
 const REFERENCES: [&[u8]; 6] = [b"$1", b"$@", b"$*", b"${1", b"${@", b"${*"];
 
 /// The places where a line refers to its arguments or changes them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ArgumentUse {
+    /// Whether an item may have several values, so that `$2` is one of them.
+    has_many_values: bool,
     /// The positions of the references that the shell expands, and of those in comments: `date # $1` says that the line needs no
     /// item.
     references: Vec<usize>,
@@ -20,18 +22,18 @@ pub(super) struct ArgumentUse {
 
 impl ArgumentUse {
     /// Returns the places of a line that are known before it is scanned.
-    pub(super) fn new(line: &[u8]) -> ArgumentUse {
+    pub(super) fn new(line: &[u8], has_many_values: bool) -> ArgumentUse {
         // These commands read a text in quotes as a line of the same shell.
         let mut words = line.split(|byte| byte.is_ascii_whitespace() || b";&|()".contains(byte));
         let evaluates_text = words.any(|word| word == b"eval" || word == b"trap");
         let positions = 0..if evaluates_text { line.len() } else { 0 };
-        let references = positions.filter(|&at| is_reference(&line[at..])).collect();
-        ArgumentUse { references, ..ArgumentUse::default() }
+        let references = positions.filter(|&at| is_reference(&line[at..], has_many_values)).collect();
+        ArgumentUse { has_many_values, references, ..ArgumentUse::default() }
     }
 
     /// Notes a reference, if one is at this position.
     pub(super) fn note_reference(&mut self, line: &[u8], at: usize) {
-        if is_reference(&line[at..]) {
+        if is_reference(&line[at..], self.has_many_values) {
             self.references.push(at);
         }
     }
@@ -52,7 +54,7 @@ impl ArgumentUse {
         self.change_at
     }
 
-    /// Returns whether the line refers to its first argument, or to all of its arguments. References in the body of a function do not
+    /// Returns whether the line refers to a value of the item, or to all of its arguments. References in the body of a function do not
     /// count: they mean the arguments of the function.
     pub(super) fn refers(&self, line: &[u8]) -> bool {
         is_any_outside(&self.references, &function_bodies(line))
@@ -65,31 +67,52 @@ impl ArgumentUse {
     }
 }
 
-fn is_reference(text: &[u8]) -> bool {
-    REFERENCES.iter().any(|reference| text.starts_with(reference))
+fn is_reference(text: &[u8], has_many_values: bool) -> bool {
+    let is_later = |text: &[u8]| {
+        let number = text.strip_prefix(b"${").or_else(|| text.strip_prefix(b"$"));
+        number.and_then(<[u8]>::first).is_some_and(|digit| (b'2'..=b'9').contains(digit))
+    };
+    REFERENCES.iter().any(|reference| text.starts_with(reference)) || (has_many_values && is_later(text))
 }
 
 fn is_any_outside(positions: &[usize], bodies: &[Range<usize>]) -> bool {
     positions.iter().any(|at| !bodies.iter().any(|body| body.contains(at)))
 }
 
-/// Returns the bodies of the functions of a line, as far as they are between braces.
+/// Returns the bodies of the functions of a line, as far as they are between braces or parentheses.
 fn function_bodies(line: &[u8]) -> Vec<Range<usize>> {
     let (mut bodies, mut at) = (Vec::new(), 0);
     while let Some(end) = next_head(line, at) {
         let start = skip_blanks(line, end);
         at = end;
-        if line.get(start) == Some(&b'{') {
-            let mut depth = 0_i32;
-            let length = line[start..].iter().position(|byte| {
-                depth += i32::from(*byte == b'{') - i32::from(*byte == b'}');
-                depth == 0
-            });
-            at = length.map_or(line.len(), |length| start + length);
+        if let Some(b'{' | b'(') = line.get(start) {
+            at = end_of_body(line, start);
             bodies.push(start..at);
         }
     }
     bodies
+}
+
+/// Returns the position of the bracket that closes the one at `start`. Those in quotes do not count.
+fn end_of_body(line: &[u8], start: usize) -> usize {
+    let (opening, closing) = if line[start] == b'{' { (b'{', b'}') } else { (b'(', b')') };
+    let (mut depth, mut quote, mut at) = (0_u32, None, start);
+    while let Some(&byte) = line.get(at) {
+        match byte {
+            b'\\' if quote != Some(b'\'') => at += 1,
+            _ if quote == Some(byte) => quote = None,
+            _ if quote.is_some() => {}
+            b'\'' | b'"' => quote = Some(byte),
+            _ if byte == opening => depth += 1,
+            _ if byte == closing => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return at;
+        }
+        at += 1;
+    }
+    line.len()
 }
 
 /// Returns the end of the next `f()`, or of the next `function f` at the start of a command.
@@ -122,7 +145,9 @@ mod tests {
             ("f() { a; }; b", &["{ a; "][..]),
             ("f()\n{ a ${1}; }\ng () { b; }", &["{ a ${1}; ", "{ b; "]),
             ("function f { a; }; function g() { b; }", &["{ a; ", "{ b; "]),
-            ("f() (a); b() { c", &["{ c"]),
+            ("f() (a); b() { c", &["(a", "{ c"]),
+            ("f() { printf '{'; }; echo $1", &["{ printf '{'; "]),
+            ("f() { a \"}\" \\} '\\' $1; }; f", &["{ a \"}\" \\} '\\' $1; "]),
             ("echo the function is {x}", &[]),
             ("echo function ", &[]),
             ("a {b} ()", &[]),

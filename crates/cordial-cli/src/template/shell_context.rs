@@ -119,6 +119,16 @@ impl Context {
         )
     }
 
+    /// Returns whether the text before a place ends in a `$` that begins a substitution. That of `\$` does not, nor does the second one
+    /// of `$$`.
+    pub(super) fn takes_dollar(&self, before: &[u8]) -> bool {
+        let count = |text: &[u8], byte: u8| text.iter().rev().take_while(|other| **other == byte).count();
+        let dollars = count(before, b'$');
+        let backslashes = count(&before[..before.len() - dollars], b'\\');
+        let is_escaped = dollars > 0 && backslashes % 2 == 1 && !self.is_literal();
+        (dollars - usize::from(is_escaped)) % 2 == 1
+    }
+
     /// Sets whether the command begins with `((`, and the shell may read it as a calculation.
     pub(super) fn ambiguous(mut self, value: bool) -> Context {
         if let Context::Command { is_ambiguous, .. } = &mut self {

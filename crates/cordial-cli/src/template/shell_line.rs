@@ -18,6 +18,7 @@ use super::placeholder::{Insertion, Placeholder};
 use super::shell::Shell;
 use super::shell_check::Check;
 use super::shell_context::PlaceholderUse;
+use super::shell_expressions::{may_evaluate, would_run_a_command};
 use super::shell_scan::{Scanned, ShellPiece, scan};
 use super::shell_words::has_index_with_blanks;
 use super::syntax::Syntax;
@@ -41,6 +42,8 @@ pub(crate) struct ShellLine {
     checks: Vec<(Placeholder, Check)>,
     /// Whether the text of an item may become the index of an array.
     has_index: bool,
+    /// Whether the shell may evaluate the text of an item in a way that no check follows.
+    may_evaluate: bool,
 }
 
 /// A part of the script that the shell runs.
@@ -143,7 +146,7 @@ impl ShellLine {
         }
         script.push(ScriptPart::Text(text));
         let has_index = has_index(&pieces) || has_index_with_blanks(line);
-        Ok(ShellLine { shell, pieces, script, variables, checks, has_index })
+        Ok(ShellLine { shell, pieces, script, variables, checks, has_index, may_evaluate: may_evaluate(line) })
     }
 
     pub(super) fn shell(&self) -> &Shell {
@@ -255,7 +258,7 @@ impl ShellLine {
         script
     }
 
-    /// Checks that a calculation runs no command. Its text may consist of several values, as in `$(($x*60+$y))`, and of parts of
+    /// Checks that no calculation runs a command. Its text may consist of several values, as in `$(($x*60+$y))`, and of parts of
     /// the line, as in `let "b[$i]=1"`, so all of them are checked together.
     ///
     /// # Errors
@@ -265,10 +268,20 @@ impl ShellLine {
         let calculated = self.checks.iter().filter(|(_, check)| *check == Check::NoCommand);
         let texts: Vec<_> = calculated.map(|(placeholder, _)| placeholder.text(insertion)).collect();
         let has = |bytes: &[u8]| texts.iter().any(|text| text.iter().any(|byte| bytes.contains(byte)));
-        match has(b"$`") && (self.has_index || has(b"[")) {
+        let is_index = has(b"$`") && (self.has_index || has(b"["));
+        match is_index || (self.may_evaluate && would_run_a_command(&self.texts(insertion))) {
             true => Err(ItemFailure::IsIndex),
             false => Ok(()),
         }
+    }
+
+    /// Returns the texts that the line inserts for an item.
+    fn texts<'v>(&self, insertion: &Insertion<'v>) -> Vec<Cow<'v, [u8]>> {
+        let placeholders = self.pieces.iter().filter_map(|piece| match piece {
+            ShellPiece::Placeholder(placeholder, _) => Some(placeholder),
+            ShellPiece::Text(_) => None,
+        });
+        placeholders.map(|placeholder| placeholder.text(insertion)).collect()
     }
 
     /// Returns the line with the item in the place of the placeholders: quoted, except in a here-document.

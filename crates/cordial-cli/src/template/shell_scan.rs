@@ -58,13 +58,14 @@ pub(super) fn scan(line: &[u8], syntax: &Syntax) -> Result<Scanned, String> {
         arrays: shell_words::arrays(line),
         flow: Flow::new(line),
         checks: Vec::new(),
-        arguments: ArgumentUse::new(line),
+        arguments: ArgumentUse::new(line, syntax.has_many_values()),
         pieces: Vec::new(),
         text: Vec::new(),
     };
     while scanner.at < line.len() {
         // `${}`, `${#}` and the like belong to the shell.
-        let may_begin = scanner.before() != Some(b'$') && *scanner.context() != Context::Comment;
+        let context = scanner.context();
+        let may_begin = !context.takes_dollar(&line[..scanner.at]) && *context != Context::Comment;
         let found = if may_begin { syntax.parse_prefix(scanner.rest())? } else { None };
         match found {
             Some((placeholder, length)) => scanner.placeholder(placeholder, length)?,
@@ -426,7 +427,7 @@ impl Scanner<'_> {
         } else if rest.starts_with(b"`") {
             self.enter(1, Context::command(ContextEnd::Backquote, self.at + 1));
         } else {
-            self.take(1);
+            self.take(1 + usize::from(rest.starts_with(b"$$")));
         }
     }
 

@@ -351,7 +351,7 @@ pub(super) fn has_index_with_blanks(line: &[u8]) -> bool {
 }
 
 /// Returns whether a line has a name as a whole word.
-fn has_name(line: &[u8], name: &[u8]) -> bool {
+pub(super) fn has_name(line: &[u8], name: &[u8]) -> bool {
     line.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_').any(|word| word == name)
 }
 

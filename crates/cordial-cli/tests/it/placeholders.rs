@@ -163,14 +163,39 @@ fn an_item_is_not_evaluated_in_a_calculation() {
         assert_eq!((&*result.stdout, &*result.stderr), (stdout, ""), "{line}");
     }
     // Elsewhere an item may be any text.
-    for line in [
-        "echo ${x:-{}}",
-        "[[ -n {} && 3 -gt 2 ]] && echo {}",
-        "[[ {} == a* ]] && let x=1 && echo {}",
-        "x={}; echo ${x#{}}{}",
-        "((echo {}) | cat)",
-    ] {
+    for line in ["echo ${x:-{}}", "[[ -n {} && 3 -gt 2 ]] && echo {}", "x={}; echo ${x#{}}{}", "((echo {}) | cat)"] {
         let result = run(&["map", "--shell-path", "bash", line], evil);
         assert_eq!((&*result.stdout, &*result.stderr), (evil.as_slice(), ""), "{line}");
+    }
+}
+
+#[test]
+fn a_placeholder_after_a_dollar_that_begins_no_substitution_is_replaced() {
+    for (line, stdout) in [
+        ("echo \\${}", "$a\n"),
+        ("x=$$; [ $${} = \"$x\"a ] && echo same", "same\n"),
+        ("printf '%s ' \\\\${#}", "\\1 a "),
+    ] {
+        let result = crate::harness::run(&["map", "--shell", line, ":::", "a"], b"");
+        assert_eq!((result.status, result.text()), (0, stdout), "{line}: {}", result.stderr);
+    }
+}
+
+#[test]
+fn a_later_argument_is_a_value_of_an_item_that_has_several() {
+    let run = |words: &[&str]| crate::harness::run(words, b"").stdout;
+    assert_eq!(run(&["map", "--colsep", ",", "--shell", "echo \"$2\"", ":::", "a,b"]), b"b\n");
+    assert_eq!(run(&["map", "--shell", "echo $2", ":::", "a"]), b"a\n");
+}
+
+#[test]
+fn the_arguments_of_a_function_are_not_those_of_the_line() {
+    for (line, stdout) in [
+        ("f() { printf '{'; }; echo $1", "a\n"),
+        ("f() { printf \"}\"; echo \"f: $1\"; }; f", "}f: a\n"),
+        ("f() (echo \"$1\"); f", "a\n"),
+    ] {
+        let result = crate::harness::run(&["map", "--shell", line, ":::", "a"], b"");
+        assert_eq!((result.status, result.text()), (0, stdout), "{line}: {}", result.stderr);
     }
 }

@@ -338,6 +338,58 @@ fn no_way_to_a_builtin_or_a_substitution_runs_a_command_of_the_item() {
     }
 }
 
+/// Quotes, references, lists and `eval` hide from the scanner where a text is evaluated.
+#[test]
+fn an_item_with_a_command_in_an_index_fails_with_a_line_that_may_evaluate_texts_anywhere() {
+    let dir = TestDir::new();
+    if !has_bash() {
+        crate::harness::skip("bash is not installed");
+        return;
+    }
+    let list = "($(touch ran))";
+    for (line, item) in [
+        ("f() { echo \"${!@}\"; }; f {}", EVIL),
+        ("set -- {}; echo \"${!*}\"", EVIL),
+        ("x=({}); echo ${!x[@]@Q}", EVIL),
+        ("x=({}); echo ${!x[@]:0:1}", EVIL),
+        ("x=({}); echo ${!x[*]-y}", EVIL),
+        ("x={}; declare -a y=([0]=2 [x]=1)", EVIL),
+        ("x={}; declare y=( [x]=1 )", EVIL),
+        ("x={}; export y=( [x]=1 )", EVIL),
+        ("read -a x <<< 1; v={}; declare x=\"$v\"", list),
+        ("mapfile x <<< 1; v={}; export x=\"$v\"", list),
+        ("x={}; declare -a \"y=([x]=1)\"", EVIL),
+        ("x={}; declare -a y; declare y='([x]=1)'", EVIL),
+        ("x={}; printf -v \"y[ x ]\" 1", EVIL),
+        ("x={}; [ -v \"y[ x ]\" ]", EVIL),
+        ("y=(1); x={}; unset y\\[x\\]", EVIL),
+        ("y=(1); x={}; unset y'[x]'", EVIL),
+        ("y=(1); x={}; test -v y'['x]", EVIL),
+        ("y=(1); x={}; unset {z,\"y[x]\"}", EVIL),
+        ("x={}; printf -v $'y[x]' 1", EVIL),
+        ("x={}; let y=\\x", EVIL),
+        ("x={}; let $'y=x'", EVIL),
+        ("x={}; declare -i $'y=x'", EVIL),
+        ("x={}; $'let' y=x", EVIL),
+        ("x={}; $\"let\" y=x", EVIL),
+        ("echo `echo \\`let {}\\``", EVIL),
+        ("eval \"declare -i x\"; x={}; echo $x", EVIL),
+        ("trap \"echo \\\"\\${!x}\\\"\" EXIT; x={}", EVIL),
+    ] {
+        let result = bash(&dir, line, item);
+        assert!(!dir.path("ran").exists(), "{line} has evaluated the item");
+        assert!(result.status != 0 && result.stderr.contains("the shell"), "{line}: {}", result.stderr);
+    }
+    for (line, item, stdout) in [
+        ("declare x={}; echo \"$x\"", "a[1] $5 (b)", "a[1] $5 (b)\n"),
+        ("declare x={}; echo \"$x\"", "$(b)", "$(b)\n"),
+        ("x=a; y={}; echo \"${!x}$y\"", "[1]", "[1]\n"),
+    ] {
+        let result = bash(&dir, line, item);
+        assert_eq!((result.status, result.text()), (0, stdout), "{line}: {}", result.stderr);
+    }
+}
+
 #[test]
 fn a_text_is_not_evaluated_where_the_shell_needs_no_number() {
     let dir = TestDir::new();

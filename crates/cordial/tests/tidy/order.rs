@@ -116,7 +116,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "output",
         "outcome",
         "template/command_line template/path_part template/shell_arguments template/shell_check template/shell_context",
-        "template/placeholder template/shell_words template/bash_syntax", "template/shell template/shell_closed", "template/shell_flow", "template/syntax", "template/word template/shell_scan",
+        "template/placeholder template/shell_words template/bash_syntax", "template/shell template/shell_closed template/shell_expressions", "template/shell_flow", "template/syntax", "template/word template/shell_scan",
         "template/shell_line",
         "template/command_template",
         "template",
