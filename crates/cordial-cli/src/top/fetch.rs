@@ -2,7 +2,7 @@
 //! after the last one has ended, or earlier if a key asks for something else; a key does not end a round. For each action, another
 //! task sends the request.
 
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, SyncSender, TrySendError};
 use std::time::Duration;
 
 use cordial_observer::view::{
@@ -141,8 +141,9 @@ pub(super) async fn carry_out(
     }
 }
 
-/// Fetches what the screen shows, round by round, until the main thread has ended.
-pub(super) async fn fetch(address: Address, mut wanted: watch::Receiver<Wanted>, updates: Sender<ScreenUpdate>) {
+/// Fetches what the screen shows, round by round, until the main thread has ended. While the main thread takes no updates, because the
+/// terminal accepts no data, further ones are dropped.
+pub(super) async fn fetch(address: Address, mut wanted: watch::Receiver<Wanted>, updates: SyncSender<ScreenUpdate>) {
     // The `start_id` of the observed program, and the past since that start.
     let mut known: Option<(String, RecentValues)> = None;
     loop {
@@ -151,7 +152,7 @@ pub(super) async fn fetch(address: Address, mut wanted: watch::Receiver<Wanted>,
         if update.is_err() {
             known = None;
         }
-        if updates.send(update.map(Box::new)).is_err() {
+        if let Err(TrySendError::Disconnected(_)) = updates.try_send(update.map(Box::new)) {
             return;
         }
         tokio::select! {

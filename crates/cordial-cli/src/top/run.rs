@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel, sync_channel};
 use std::time::Duration;
 
 use cordial::Runtime;
@@ -68,7 +68,8 @@ fn show(options: TopOptions) -> Result<ExitReason, String> {
     }
     let (wants, wanted) = watch::channel(TopState::new().wanted);
     let (confirmed, to_carry_out) = unbounded_channel();
-    let ((sender, updates), (answer_sender, answers), (stop_sender, stops)) = (channel(), channel(), channel());
+    let (sender, updates) = sync_channel(2);
+    let ((answer_sender, answers), (stop_sender, stops)) = (channel(), channel());
     let (resume_sender, resumes) = channel();
     let started = runtime.block_on(async move {
         let mut signals = StopSignals::listen()?;
@@ -159,6 +160,9 @@ fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopS
                 Ok(Ok(update)) => {
                     error = None;
                     state.rights = update.overview.rights;
+                    if state.note_start(&update.overview.program.start_id) {
+                        screenful = None;
+                    }
                     if state.takes(&update.wanted, screenful.as_ref().map(|shown| &shown.wanted)) {
                         if take_rows(&mut state, &update) {
                             screenful = Some(update);

@@ -72,6 +72,8 @@ pub(super) struct TopState {
     /// The filter while it is typed.
     pub(super) typed: Option<String>,
     pub(super) shows_help: bool,
+    /// Identifies the start of the observed program, according to the last overview.
+    start_id: Option<String>,
     /// What this client may do, according to the last overview.
     pub(super) rights: Rights,
     pub(super) question: Option<Question>,
@@ -108,12 +110,29 @@ impl TopState {
             n_rows: 0,
             typed: None,
             shows_help: false,
+            start_id: None,
             rights: Rights::default(),
             question: None,
             is_paused: false,
             scrolled: 0,
             has_changed_tree: false,
         }
+    }
+
+    /// Takes the identifier of the start of the observed program. Returns whether that program was started again: its processes are others
+    /// then, and may have the pids of earlier ones. So everything that names a process or a crash is forgotten.
+    pub(super) fn note_start(&mut self, start_id: &str) -> bool {
+        if self.start_id.as_deref() == Some(start_id) {
+            return false;
+        }
+        let is_restart = self.start_id.replace(start_id.to_owned()).is_some();
+        if is_restart {
+            self.show(self.wanted.view);
+            self.wanted.expanded.clear();
+            self.wanted.detail = None;
+            (self.question, self.is_paused, self.has_changed_tree) = (None, false, false);
+        }
+        is_restart
     }
 
     /// Returns whether the screen takes what was fetched for `wanted`. `shown` is what the content of the screen was fetched for. While

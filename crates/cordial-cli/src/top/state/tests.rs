@@ -215,3 +215,23 @@ fn without_a_filter_esc_keeps_the_selected_row() {
     press(&mut state, &[Char('/'), Char('a'), Enter, Down, Esc]);
     assert_eq!((state.selected, &*state.wanted.filter), (0, ""));
 }
+
+/// A process of the program after its restart may have the pid of an earlier one.
+#[test]
+fn a_question_about_a_process_is_closed_when_the_program_was_started_again() {
+    use KeyCode::{Char, Down, Enter};
+
+    let mut state = with_rows(10);
+    assert!(!state.note_start("a"), "the first start is no restart");
+    press(&mut state, &[Down, Char(' '), Char('x')]);
+    assert!(!state.note_start("a"));
+    assert!(state.question.is_some());
+    assert!(state.note_start("b"));
+    assert!(state.question.is_none() && !state.is_paused);
+    assert_eq!(state.selected_key(), None);
+    state.set_rows(vec![RowKey::Process("<1.2.1>".to_owned())], 1);
+    press(&mut state, &[Enter]);
+    assert!(state.wanted.detail.is_some());
+    assert!(state.note_start("c"));
+    assert_eq!(state.wanted.detail, None);
+}
