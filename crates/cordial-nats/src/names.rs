@@ -120,7 +120,8 @@ pub(crate) fn text_of(token: &str) -> Option<String> {
     let mut rest = token;
     while let Some(byte) = rest.bytes().next() {
         if byte == b'=' {
-            bytes.push(u8::from_str_radix(rest.get(1..3)?, 16).ok()?);
+            let digits = rest.get(1..3).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
             rest = &rest[3..];
         } else {
             bytes.push(byte);
@@ -310,6 +311,13 @@ mod tests {
             let token = token(key);
             assert!(!token.contains(['.', '*', '>', ' ', '/', '\n']), "{token}");
             assert_eq!(text_of(&token).as_deref(), Some(key));
+        }
+    }
+
+    #[test]
+    fn a_token_with_an_escape_that_is_no_number_has_no_text() {
+        for token in ["=", "=4", "=zz", "=+1", "=-1", "=é"] {
+            assert_eq!(text_of(token), None, "{token}");
         }
     }
 

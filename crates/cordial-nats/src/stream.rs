@@ -1,6 +1,7 @@
 //! `Cluster::async_stream`: a function on many inputs, over all nodes of a group.
 
 use std::fmt;
+use std::panic::Location;
 
 use cordial::{AsyncStream, Exit, Failure, RetryPolicy, StreamTimeout, Task, Timeout};
 use cordial_isolate::Function;
@@ -31,6 +32,7 @@ pub struct FleetStream<I, In, Out> {
     inputs: I,
     group: String,
     attempts: u32,
+    spawned_at: &'static Location<'static>,
 }
 
 impl Cluster {
@@ -72,6 +74,7 @@ impl Cluster {
             inputs: inputs.into_iter(),
             group: DEFAULT_GROUP.to_owned(),
             attempts: DEFAULT_ATTEMPTS,
+            spawned_at: Location::caller(),
         }
     }
 }
@@ -97,9 +100,9 @@ where
     /// Returns the stream of the results.
     #[track_caller]
     pub fn into_stream(self) -> FleetResults<I, In, Out> {
-        let FleetStream { cluster, function, inputs, group, attempts } = self;
+        let FleetStream { cluster, function, inputs, group, attempts, spawned_at } = self;
         let run: Run<In, Out> = Box::new(move |input| {
-            let submit = cluster.submit(function, input).group(group.clone()).attempts(attempts);
+            let submit = cluster.submit(function, input).group(group.clone()).attempts(attempts).spawned_at(spawned_at);
             let cluster = cluster.clone();
             async move {
                 let job = submit.await.map_err(|error| Exit::Error(std::sync::Arc::new(error)))?;

@@ -111,6 +111,11 @@ impl Cluster {
 }
 
 impl<In, Out> Submit<In, Out> {
+    /// Sets the location that counts as that of the submit.
+    pub(crate) fn spawned_at(self, spawned_at: &'static std::panic::Location<'static>) -> Self {
+        Submit { spawned_at, ..self }
+    }
+
     /// Sets which group of workers runs the job. Default: `default`.
     pub fn group(self, group: impl Into<String>) -> Self {
         Submit { group: group.into(), ..self }

@@ -456,6 +456,10 @@ impl Worker {
     }
 
     pub(super) fn enter(&mut self, state: WorkerState) {
+        // An end has several steps, and each of them may be the first.
+        if self.state == WorkerState::Ending && state == WorkerState::Ending {
+            return;
+        }
         self.state = state;
         self.since = now();
     }

@@ -334,11 +334,13 @@ async fn restart(
     }
 }
 
-/// Returns the next call for any function. Never ready without functions.
+/// Returns the next call for any function. Never ready without functions. The functions take turns, so that many calls of one function do not
+/// keep those of another one waiting.
 async fn next_call(calls: &mut [Subscription]) -> Message {
     std::future::poll_fn(|cx| {
-        for subscription in calls.iter_mut() {
-            if let std::task::Poll::Ready(Some(call)) = subscription.poll_next(cx) {
+        for at in 0..calls.len() {
+            if let std::task::Poll::Ready(Some(call)) = calls[at].poll_next(cx) {
+                calls.rotate_left(at + 1);
                 return std::task::Poll::Ready(call);
             }
         }
