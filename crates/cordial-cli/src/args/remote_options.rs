@@ -34,7 +34,7 @@ pub(crate) struct RemoteOptions {
     #[arg(long = "return", value_name = "FILE", help_heading = REMOTE, hide = true)]
     pub(crate) returned: Vec<OsString>,
 
-    /// Remove the sent and the fetched files from the host
+    /// Remove the fetched files, and the sent ones that were not there before, from the host
     #[arg(long, help_heading = REMOTE, hide = true)]
     pub(crate) cleanup: bool,
 

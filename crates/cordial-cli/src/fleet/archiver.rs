@@ -3,7 +3,9 @@
 //! While the server does not answer, packing and unpacking are repeated. A refusal of the server and a failure of `tar` are errors.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use cordial_nats::{Cluster, ConnectError};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -12,6 +14,7 @@ use super::silence::{MayBeSilence, until_answered};
 use crate::system::{
     self, CommandInput, CommandOutput, GroupTable, ProcessGroup, Program, SpawnConfig, Spawner, Termination,
 };
+use crate::text::file_name::{member, split_last};
 use crate::text::io_error;
 
 /// How much of an archive one read may return.
@@ -46,7 +49,7 @@ impl Archiver {
         Archiver { spawner: Spawner::new(config, None), groups }
     }
 
-    /// Packs a file or a directory of `directory` into an object.
+    /// Packs a file or a directory into an object. A relative name begins in `directory`.
     ///
     /// # Errors
     ///
@@ -61,20 +64,14 @@ impl Archiver {
         cluster: &Cluster,
         object: &str,
         directory: &Path,
-        name: OsString,
+        name: &[u8],
     ) -> Result<(), String> {
-        until_answered(|| self.try_pack(cluster, object, directory, &name)).await.map_err(ArchiveError::into_message)
+        let (folder, last) = split(directory, name)?;
+        until_answered(|| self.try_pack(cluster, object, &folder, last)).await.map_err(ArchiveError::into_message)
     }
 
-    async fn try_pack(
-        &self,
-        cluster: &Cluster,
-        object: &str,
-        directory: &Path,
-        name: &OsString,
-    ) -> Result<(), ArchiveError> {
-        let words =
-            ["tar".into(), "-cPf".into(), "-".into(), "-C".into(), directory.into(), "--".into(), name.to_owned()];
+    async fn try_pack(&self, cluster: &Cluster, object: &str, folder: &Path, last: &[u8]) -> Result<(), ArchiveError> {
+        let words = ["tar".into(), "-cf".into(), "-".into(), "-C".into(), folder.into(), "--".into(), os_string(last)?];
         let mut group = self.start(&words).await?;
         drop(group.take_input());
         let (stdout, stderr) = outputs(&mut group)?;
@@ -95,7 +92,8 @@ impl Archiver {
         Ok(writer.finish().await?)
     }
 
-    /// Unpacks an object in a directory, which is made if it is missing.
+    /// Unpacks the file or the directory with this name from an object, and nothing else that the object contains: the other side
+    /// chooses what it contains. A relative name begins in `directory`. A missing directory is made.
     ///
     /// # Errors
     ///
@@ -105,17 +103,61 @@ impl Archiver {
     /// # Cancel safety
     ///
     /// If the future is dropped, some files may have been unpacked.
-    pub(crate) async fn unpack(&self, cluster: &Cluster, object: &str, directory: &Path) -> Result<(), String> {
-        until_answered(|| self.try_unpack(cluster, object, directory)).await.map_err(ArchiveError::into_message)
+    pub(crate) async fn unpack(
+        &self,
+        cluster: &Cluster,
+        object: &str,
+        directory: &Path,
+        name: &[u8],
+    ) -> Result<(), String> {
+        let (folder, last) = split(directory, name)?;
+        until_answered(|| self.try_unpack(cluster, object, &folder, last)).await.map_err(ArchiveError::into_message)
     }
 
-    async fn try_unpack(&self, cluster: &Cluster, object: &str, directory: &Path) -> Result<(), ArchiveError> {
-        std::fs::create_dir_all(directory).map_err(|error| {
-            format!("cannot make the directory {}: {}", directory.display(), io_error::describe(&error))
-        })?;
+    /// As [`Archiver::unpack`]. A file that is already there is replaced at once: it is never missing or incomplete.
+    ///
+    /// # Errors
+    ///
+    /// As `unpack`, and if no directory can be made beside the file.
+    ///
+    /// # Cancel safety
+    ///
+    /// As `unpack`.
+    pub(super) async fn replace(
+        &self,
+        cluster: &Cluster,
+        object: &str,
+        directory: &Path,
+        name: &[u8],
+    ) -> Result<(), String> {
+        let (folder, last) = split(directory, name)?;
+        if last != b"." {
+            let beside = fs::create_dir_all(&folder)
+                .and_then(|()| tempfile::Builder::new().prefix(".cordial-").tempdir_in(&folder))
+                .map_err(|error| not_made(&folder, &error))?;
+            self.unpack(cluster, object, beside.path(), last).await?;
+            let last = os_string(last)?;
+            if fs::rename(beside.path().join(&last), folder.join(&last)).is_ok() {
+                return Ok(());
+            }
+            // A directory cannot replace another one. Its files are added.
+        }
+        self.unpack(cluster, object, &folder, last).await
+    }
+
+    async fn try_unpack(
+        &self,
+        cluster: &Cluster,
+        object: &str,
+        folder: &Path,
+        last: &[u8],
+    ) -> Result<(), ArchiveError> {
+        fs::create_dir_all(folder).map_err(|error| not_made(folder, &error))?;
         let reader = cluster.open_object(object).await?;
         let mut reader = reader.ok_or_else(|| "it is gone from the object store of the fleet".to_owned())?;
-        let mut group = self.start(&["tar".into(), "-C".into(), directory.into(), "-xPf".into(), "-".into()]).await?;
+        let member = os_string(&member(last))?;
+        let words = ["tar".into(), "-C".into(), folder.into(), "-xf".into(), "-".into(), "--".into(), member];
+        let mut group = self.start(&words).await?;
         let pipe = group.take_input();
         let (stdout, stderr) = outputs(&mut group)?;
         let copying = async {
@@ -140,6 +182,20 @@ impl Archiver {
         let started = ProcessGroup::start(&self.spawner, words, &[], &self.groups).await;
         started.map_err(|error| format!("cannot start tar: {}", io_error::describe(&error)))
     }
+}
+
+/// Returns the directory of a file, and the last part of its name.
+fn split<'a>(directory: &Path, name: &'a [u8]) -> Result<(PathBuf, &'a [u8]), String> {
+    let (folder, last) = split_last(name);
+    Ok((directory.join(os_string(folder)?), last))
+}
+
+fn os_string(name: &[u8]) -> Result<OsString, String> {
+    system::os_string(name.to_vec()).map_err(|_| "its name is invalid on this system".to_owned())
+}
+
+fn not_made(directory: &Path, error: &io::Error) -> String {
+    format!("cannot make the directory {}: {}", directory.display(), io_error::describe(error))
 }
 
 type Outputs = (tokio::process::ChildStdout, tokio::process::ChildStderr);

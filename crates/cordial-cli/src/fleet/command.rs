@@ -6,7 +6,7 @@ use cordial_isolate::Function;
 use serde::{Deserialize, Serialize};
 
 /// The function that workers serve.
-pub(crate) const COMMAND: Function<CommandRequest, CommandReply> = Function::new("cordial.command").version(2);
+pub(crate) const COMMAND: Function<CommandRequest, CommandReply> = Function::new("cordial.command").version(3);
 
 /// A command for a worker. Words, values and paths are bytes, as on UNIX.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,11 +32,11 @@ pub(crate) struct CommandFiles {
     /// The files that the worker fetches before it runs the command.
     pub(crate) sent: Vec<SentFile>,
     /// The files that are the same for all commands of the run. In a directory that several commands share, the worker fetches such a
-    /// file once (see `Unpacked`), and does not remove it: another command may be using it.
+    /// file once (see `Places`), and does not remove it: another command may be using it.
     pub(crate) common: Vec<SentFile>,
     /// The files that the worker sends back after the command: names relative to the directory of the command.
     pub(crate) returned: Vec<Vec<u8>>,
-    /// Whether the sent and the returned files are removed after the command.
+    /// Whether the sent files that the worker did not have before, and the returned files, are removed after the command.
     pub(crate) is_cleaned: bool,
     /// Whether the directory belongs to the item alone. With `is_cleaned`, it is then removed as a whole.
     pub(crate) has_own_directory: bool,
@@ -57,13 +57,19 @@ pub(crate) struct CommandReply {
     pub(crate) node: String,
     pub(crate) ended: CommandEnd,
     pub(crate) duration: Duration,
-    /// A random number that identifies this run of the job in the names of pieces. The attempt number would not be unique: if a
-    /// job runs for longer than results and claims are kept, two of its runs may have the same attempt number.
+    /// Identifies this run of the job in the names of pieces, see [`run_number`].
     pub(crate) run: u32,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,
     /// For each file that goes back, its object, or a message why there is none.
     pub(crate) returned: Vec<Result<String, String>>,
+}
+
+/// Returns a number for a run of a job, which is greater than those of earlier attempts. The attempt number alone would not be unique: if a
+/// job runs for longer than results and claims are kept, two of its runs may have the same attempt number.
+pub(super) fn run_number(attempt: u32) -> u32 {
+    const RANDOM_BITS: u32 = 20;
+    (attempt.min(u32::MAX >> RANDOM_BITS) << RANDOM_BITS) | fastrand::u32(..1 << RANDOM_BITS)
 }
 
 /// The end of a command.
@@ -84,4 +90,16 @@ pub(crate) enum CommandEnd {
 pub(crate) enum Output {
     Whole(Vec<u8>),
     Pieces { n: u32 },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_attempt_has_a_greater_number() {
+        let numbers: Vec<u32> = [1, 2, 3, 4094, 4095].map(run_number).into();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+        assert!(run_number(u32::MAX) >= 4095 << 20);
+    }
 }

@@ -14,6 +14,7 @@ mod archiver;
 mod command;
 mod connect;
 mod files;
+mod places;
 mod run_command;
 mod silence;
 mod worker;

@@ -15,8 +15,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::archiver::Archiver;
-use super::command::{CommandEnd, CommandReply, CommandRequest, Output};
+use super::command::{CommandEnd, CommandReply, CommandRequest, Output, run_number};
 use super::files;
+use super::places::{PlacedFiles, Places};
 use super::silence::until_answered;
 use crate::child_times::{FORK_TO_EXEC, KILL_TIMEOUT, PIPE_LINGER, READ_DELAY};
 use crate::system::{
@@ -38,7 +39,7 @@ pub(super) struct Runner {
     groups: GroupTable,
     run_name: String,
     archiver: Archiver,
-    unpacked: files::Unpacked,
+    places: Places,
     /// The directory of the last command, and the spawner for it. Most commands of a run have the same directory.
     last: Mutex<Option<(PathBuf, Arc<Spawner>)>>,
 }
@@ -46,7 +47,7 @@ pub(super) struct Runner {
 impl Runner {
     pub(super) fn new(cluster: Cluster, groups: GroupTable, run_name: String) -> Runner {
         let archiver = Archiver::new(run_name.clone(), groups.clone());
-        Runner { cluster, groups, run_name, archiver, unpacked: files::Unpacked::default(), last: Mutex::default() }
+        Runner { cluster, groups, run_name, archiver, places: Places::default(), last: Mutex::default() }
     }
 
     fn spawner(&self, directory: &Path) -> Arc<Spawner> {
@@ -74,7 +75,7 @@ impl Runner {
 pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) -> Result<CommandReply, Exit> {
     let attempt =
         cordial_nats::attempt().ok_or_else(|| Exit::from("a command has to be sent as a job, not as a call"))?;
-    let run = fastrand::u32(..);
+    let run = run_number(attempt.number());
     // This call opts in to graceful shutdown. Without it, a request to shut down would end the job at once.
     let _asked = cordial::shutdown_requested();
     let cluster = &runner.cluster;
@@ -112,9 +113,9 @@ pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) ->
         return replied(run_in(&runner, attempt.job(), run, &workdir, command).await);
     };
     let directory = files::directory(workdir);
-    let placed = files::PlacedFiles::new(&files, &directory);
+    let placed = PlacedFiles::new(&runner.places, &files, &directory);
     let fetched = tokio::select! {
-        fetched = files::fetch(&runner.archiver, &runner.unpacked, cluster, &files, &directory) => fetched,
+        fetched = files::fetch(&runner.archiver, &runner.places, cluster, &files, &directory) => fetched,
         () = cordial::shutdown_requested() => return Err(Exit::Shutdown(None)),
     };
     if let Err(why) = fetched {

@@ -8,8 +8,8 @@ use tokio::time::timeout;
 use crate::fleet::{Archiver, CommandEnd, CommandFiles, CommandReply, Fleet, SentFile};
 use crate::item::Item;
 use crate::item_failure::ItemFailure;
-use crate::remote::{fill, path_of, split_base};
-use crate::system::{self, GroupTable};
+use crate::remote::{check_removable, fill, path_of, split_base};
+use crate::system::GroupTable;
 use crate::template::CommandTemplate;
 
 /// How long the run waits for the server to delete an object.
@@ -72,8 +72,8 @@ impl FleetFiles {
     ///
     /// # Errors
     ///
-    /// When the placeholders in the name of a file cannot be replaced, the file does not exist or cannot be packed, or the server does
-    /// not store it. Objects that were stored before the error stay on the server until they expire.
+    /// When the placeholders in the name of a file cannot be replaced, the file does not exist or cannot be packed, its name cannot be
+    /// removed after the command, or the server does not store it. Objects that were stored before the error stay on the server until they expire.
     ///
     /// # Cancel safety
     ///
@@ -96,9 +96,16 @@ impl FleetFiles {
             is_cleaned: *is_cleaned,
             has_own_directory: matches!(directory, FleetDirectory::Own),
         };
+        let is_removed = files.is_cleaned && !files.has_own_directory;
+        if is_removed {
+            check_removable(files.returned.iter().map(Vec::as_slice))?;
+        }
         for (number, (template, common)) in sent.iter().zip(&self.common).enumerate() {
             let names = fill(std::slice::from_ref(template), item, slot)?;
             if template.uses_item() || template.uses_slot() {
+                if is_removed {
+                    check_removable(names.iter().map(|file| split_base(file).1))?;
+                }
                 let object = format!("{}/{}-{attempt}-{number}", self.run, item.index);
                 files.sent.extend(self.send_all(fleet, names, &object).await?);
             } else {
@@ -118,8 +125,7 @@ impl FleetFiles {
             }
             let (base, name) = split_base(file);
             let object = format!("{object}-{number}");
-            let word = system::os_string(name.to_vec()).map_err(|_| ItemFailure::NotUnicode)?;
-            let packed = self.archiver.pack(&fleet.cluster, &object, &path_of(base), word).await;
+            let packed = self.archiver.pack(&fleet.cluster, &object, &path_of(base), name).await;
             packed.map_err(|why| {
                 ItemFailure::NoResult(format!("cannot send the file {}: {why}", path_of(file).display()))
             })?;
@@ -146,8 +152,8 @@ impl FleetFiles {
         for (file, returned) in files.iter().zip(&reply.returned) {
             let fetched = match returned {
                 Ok(object) => {
-                    let base = path_of(split_base(file).0);
-                    let unpacked = self.archiver.unpack(&fleet.cluster, object, &base).await;
+                    let (base, name) = split_base(file);
+                    let unpacked = self.archiver.unpack(&fleet.cluster, object, &path_of(base), name).await;
                     unpacked.map_err(|why| format!("cannot return the file {}: {why}", path_of(file).display()))
                 }
                 // It is no error if a failed command has not written its files.

@@ -15,8 +15,8 @@ pub(super) struct FleetOutput<'a> {
     fleet: &'a Fleet,
     job: JobId,
     sinks: [Sink; 2],
-    /// The runs of the job from which outputs were written to the sinks. The last one is the current run.
-    runs: Vec<u32>,
+    /// The last run of the job from which outputs were written to the sinks.
+    run: Option<u32>,
     /// How many pieces of each output of the current run were written to its sink.
     n_taken: [u32; 2],
 }
@@ -25,7 +25,7 @@ impl<'a> FleetOutput<'a> {
     pub(super) fn new(config: &LaunchConfig, fleet: &'a Fleet, job: JobId, item: &Item) -> FleetOutput<'a> {
         let sink = |stream| Sink::new(stream, &config.output, item, &config.budget);
         let sinks = [sink(StdStream::Stdout), sink(StdStream::Stderr)];
-        FleetOutput { fleet, job, sinks, runs: Vec::new(), n_taken: [0, 0] }
+        FleetOutput { fleet, job, sinks, run: None, n_taken: [0, 0] }
     }
 
     /// Writes to its sink a piece that the server has just stored. First fetches and writes the earlier pieces of the same output that the
@@ -35,8 +35,7 @@ impl<'a> FleetOutput<'a> {
     ///
     /// A message, if an earlier piece cannot be fetched, or bytes cannot be stored.
     pub(super) async fn add(&mut self, piece: &Piece) -> Result<(), String> {
-        let is_last = self.runs.last() == Some(&piece.attempt);
-        if !is_last && self.runs.contains(&piece.attempt) {
+        if self.run.is_some_and(|run| piece.attempt < run) {
             // The piece is of an earlier run, whose machine was frozen; a later run has begun elsewhere.
             return Ok(());
         }
@@ -70,8 +69,8 @@ impl<'a> FleetOutput<'a> {
     /// Makes `run` the current run, unless it is that already. Each run of the job produces its output from the start, so the counts of pieces
     /// begin at 0 again.
     fn begin(&mut self, run: u32) {
-        if self.runs.last() != Some(&run) {
-            self.runs.push(run);
+        if self.run != Some(run) {
+            self.run = Some(run);
             self.n_taken = [0, 0];
             self.sinks.iter_mut().for_each(Sink::restart);
         }
@@ -81,7 +80,7 @@ impl<'a> FleetOutput<'a> {
     async fn take_until(&mut self, output: usize, n: u32) -> Result<(), String> {
         while self.n_taken[output] < n {
             let number = 2 * self.n_taken[output] + u32::from(output == 1);
-            let run = *self.runs.last().expect("`begin` is called before a piece is taken");
+            let run = self.run.expect("`begin` is called before a piece is taken");
             let piece = until_answered(|| self.fleet.cluster.piece(&self.job, run, number)).await;
             let piece = piece.map_err(|error| error.to_string())?.ok_or("a piece of its output is gone")?;
             self.write(output, &piece).await?;

@@ -170,9 +170,10 @@ impl RemoteCommands {
         if connection.line_bytes > system::MAX_ARGUMENT_BYTES {
             return Err(ItemFailure::ArgumentTooLong { length: connection.line_bytes as u64 });
         }
-        if let Some(missing) = connection.sent.iter().find(|file| !path_of(file).exists()) {
+        if let Some(missing) = connection.files.sent.iter().find(|file| !path_of(file).exists()) {
             return Err(ItemFailure::FileNotSent(path_of(missing)));
         }
+        connection.files.check()?;
         let Connection { run, question, script, .. } = connection;
         let Some(script) = script else { return Ok(RemoteCommand { words: run, question, log }) };
         if script.len() > system::MAX_ARGUMENT_BYTES {
@@ -229,7 +230,7 @@ impl RemoteCommands {
             })
         });
         let question = silent.into_iter().chain(question).collect();
-        Ok(Connection { line_bytes: line.len(), run, question, script, sent: files.sent })
+        Ok(Connection { line_bytes: line.len(), run, question, script, files })
     }
 }
 
@@ -243,8 +244,7 @@ pub(super) struct Connection {
     question: Vec<OsString>,
     /// The local script that runs `run` and copies the files. `None` if there are no files to copy and no directory to remove.
     pub(super) script: Option<Vec<u8>>,
-    /// The names of the local files to send, which have to exist.
-    sent: Vec<Vec<u8>>,
+    files: ItemFiles,
 }
 
 /// The directory on the machine in which a command runs.

@@ -7,6 +7,9 @@
 //! ```
 
 use super::script::{enter, in_sh, is_marked, quoted};
+use crate::item_failure::ItemFailure;
+use crate::text::display;
+use crate::text::file_name::{member, removable, split_last};
 
 /// The files of one item.
 #[derive(Debug, Default)]
@@ -36,19 +39,35 @@ impl ItemFiles {
     ) -> Vec<u8> {
         let mut script = Vec::new();
         let mut add = |parts: &[&[u8]]| parts.iter().for_each(|part| script.extend_from_slice(part));
+        if self.is_cleaned {
+            let remove = joined(&connect_with(&[&in_sh(&self.removal(directory))[..], b" sh"].concat()));
+            // `e` continues the last word, which is the line for the machine.
+            add(&[b"e=; d() { ", &remove, b"\"$e\" </dev/null; }; "]);
+        }
         if !self.sent.is_empty() {
+            let removal: &[u8] = if self.is_cleaned { b"; d" } else { b"" };
+            add(&[b"f() { echo \"cordial: cannot send the file $n\" >&2", removal, b"; exit $1; }; "]);
             // When the item has to end, standard input gets a line or ends. The script is then killed, so that the command does not
             // begin.
             add(&[b"exec 7<&0; w=$({ read x; kill $$; } <&7 >/dev/null 2>&1 & echo $!); "]);
         }
         for file in &self.sent {
             let (base, name) = split_base(file);
-            let unpack = in_sh(&[&enter(directory)[..], &self.unpacking(name)].concat());
-            add(&[b"r=$({ { tar -cPf - -C ", &quoted(base), b" -- ", &quoted(name), b" </dev/null; echo $? >&4; } | "]);
-            add(&[&joined(&connect_with(&unpack)), b" >&2; } 4>&1) || exit; "]);
+            let (folder, last) = split_last(name);
+            let unpack = in_sh(&[&enter(directory)[..], &unpacking(folder, last, mark)].concat());
+            add(&[
+                b"n=",
+                &quoted(file),
+                b"; r=$({ { tar -cf - -C ",
+                &quoted(&below(base, folder)),
+                b" -- ",
+                &quoted(last),
+            ]);
+            add(&[b" </dev/null; echo $? >&4; } | ", &joined(&connect_with(&unpack)), b" >&2; } 4>&1); c=$?; "]);
+            // After a failed connection, nothing can be removed.
+            add(&[b"case $c in 0|", EXISTED, b") e=\"$e $c\";; 255) exit 255;; *) f $c;; esac; "]);
             // `tar` has failed here: the file on the machine is missing or incomplete.
-            let message = [b"cordial: cannot send the file ", &file[..]].concat();
-            add(&[b"[ \"$r\" = 0 ] || { echo ", &quoted(&message), b" >&2; exit 1; }; "]);
+            add(&[b"[ \"$r\" = 0 ] || f 1; "]);
         }
         if !self.sent.is_empty() {
             add(&[b"kill $w; exec 7<&-; "]);
@@ -66,62 +85,112 @@ impl ItemFiles {
         }
         for file in &self.returned {
             let (base, name) = split_base(file);
-            let pack =
-                joined(&connect_with(&in_sh(&[&enter(directory)[..], b"tar -cPf - -- ", &quoted(name)].concat())));
-            let base = quoted(base);
+            let (folder, last) = split_last(name);
+            let pack = [&enter(directory)[..], b"tar -cf - -C ", &quoted(folder), b" -- ", &quoted(last)].concat();
+            let pack = joined(&connect_with(&in_sh(&pack)));
+            let base = quoted(&below(base, folder));
             // `r` is 0 if both sides have succeeded.
             add(&[b"r=$({ { ", &pack, b" </dev/null 2>&5; echo $? >&4; } | { mkdir -p -- ", &base]);
-            add(&[b" && tar -C ", &base, b" -xPf - >&5 2>&5 || echo 1 >&4; }; } 4>&1); "]);
+            // The archive may contain other files, which are not unpacked: another user may control the machine.
+            add(&[
+                b" && tar -C ",
+                &base,
+                b" -xf - -- ",
+                &quoted(&member(last)),
+                b" >&5 2>&5 || echo 1 >&4; }; } 4>&1); ",
+            ]);
             let message = [b"cordial: cannot return the file ", name].concat();
             add(&[b"[ \"$r\" = 0 ] || [ $s != 0 ] || { echo ", &quoted(&message), b" >&2; s=1 k=1; }; "]);
         }
         if self.is_cleaned {
-            let remove = match self.has_own_directory {
-                true => [b"rm -rf -- ", &quoted(directory)[..]].concat(),
-                false => self.removal(directory),
-            };
             // If a file could not be returned, all files of the item stay on the machine.
-            add(&[b"[ -n \"$k\" ] || ", &joined(&connect_with(&in_sh(&remove))), b" </dev/null; "]);
+            add(&[b"[ -n \"$k\" ] || d; "]);
         }
         add(&[b"exit $s"]);
         script
     }
 
-    /// Returns the line that unpacks a file. With `is_cleaned`, an item that ends at the same time removes the directory of the file
-    /// if the directory is empty. To prevent this, the line keeps another file, `.cordial.PID`, in the directory until the file is
-    /// unpacked.
-    fn unpacking(&self, name: &[u8]) -> Vec<u8> {
-        let unpack = b"tar -xPf -";
-        let Some(folder) = removed_folder(name).filter(|_| self.is_cleaned && !self.has_own_directory) else {
-            return unpack.to_vec();
-        };
-        let folder = quoted(folder);
-        [
-            b"n=0; until mkdir -p -- ",
-            &folder[..],
-            b" && true > ",
-            &folder,
-            b"/.cordial.$$ || [ $n = 100 ]; do n=$((n+1)); done 2>/dev/null; ",
-            unpack,
-            b"; s=$?; rm -f -- ",
-            &folder,
-            b"/.cordial.$$; exit $s",
-        ]
-        .concat()
-    }
-
-    /// Returns the line that removes the files, and their directories if these are empty.
+    /// Returns the script that removes the files, and their directories if these are empty. Its arguments are the statuses of the lines
+    /// that have unpacked the sent files. A file that was not sent, or that was on the machine before, stays.
     fn removal(&self, directory: &[u8]) -> Vec<u8> {
-        let mut line = enter(directory);
-        for file in self.sent.iter().chain(&self.returned) {
-            let name = split_base(file).1;
-            line.extend_from_slice(&[b"rm -rf -- ", &quoted(name)[..], b"; "].concat());
+        if self.has_own_directory {
+            return [b"rm -rf -- ", &quoted(directory)[..]].concat();
+        }
+        let mut script = enter(directory);
+        let mut remove = |condition: &[u8], name: &[u8]| {
+            script.extend_from_slice(&[condition, b"{ rm -rf -- ", &quoted(name)].concat());
             if let Some(folder) = removed_folder(name) {
-                line.extend_from_slice(&[b"rmdir -p -- ", &quoted(folder)[..], b" 2>/dev/null; "].concat());
+                script.extend_from_slice(&[b"; rmdir -p -- ", &quoted(folder)[..], b" 2>/dev/null"].concat());
+            }
+            script.extend_from_slice(b"; }; ");
+        };
+        for (number, file) in (1..).zip(&self.sent) {
+            if let Some(name) = removed_name(file) {
+                remove(format!("[ \"${{{number}}}\" != 0 ] || ").as_bytes(), name);
             }
         }
-        line.extend_from_slice(b"true");
-        line
+        for name in self.returned.iter().filter_map(|file| removed_name(file)) {
+            if !self.sent.iter().any(|sent| removed_name(sent) == Some(name)) {
+                remove(b"", name);
+            }
+        }
+        script.extend_from_slice(b"true");
+        script
+    }
+
+    /// Refuses files that cannot be removed.
+    ///
+    /// # Errors
+    ///
+    /// A message, if the files are to be removed, and one of the names is not [`removable`].
+    pub(super) fn check(&self) -> Result<(), ItemFailure> {
+        match self.is_cleaned && !self.has_own_directory {
+            true => check_removable(self.sent.iter().chain(&self.returned).map(|file| split_base(file).1)),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Refuses names that cannot be removed.
+///
+/// # Errors
+///
+/// A message, if one of the names is not [`removable`].
+pub(crate) fn check_removable<'a>(mut names: impl Iterator<Item = &'a [u8]>) -> Result<(), ItemFailure> {
+    match names.find(|name| removable(name).is_none()) {
+        Some(name) => Err(ItemFailure::NoResult(format!(
+            "was not started: --cleanup cannot remove {} on the other machine, since this is the directory of the command or one above it: \
+             name the files, or leave out --cleanup and --trc",
+            display::quoted(name)
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The status of the line that has unpacked a file in the place of another one.
+const EXISTED: &[u8] = b"9";
+
+/// `$f` is the directory of the file, `$l` its name there, and `$t` a directory beside it.
+const UNPACK: &str = concat!(
+    "e=0; [ ! -e \"$f/$l\" ] && [ ! -h \"$f/$l\" ] || e=9; n=0; until mkdir -p -- \"$t\" || [ $n = 100 ]; do n=$((n+1)); done 2>/dev/null; ",
+    "tar -C \"$t\" -xf - && ",
+    "{ { [ ! -d \"$f/$l\" ] && mv -f -- \"$t/$l\" \"$f/$l\" 2>/dev/null; } || tar -C \"$t\" -cf - -- \"$l\" | tar -C \"$f\" -xf -; }; ",
+    "s=$?; rm -rf -- \"$t\"; [ $s != 0 ] || exit $e; exit $s",
+);
+
+/// Returns the line that unpacks a file. It is unpacked in a directory beside its place and then moved, so that a file that is already
+/// there is never missing or incomplete. As long as that directory exists, an item that ends does not remove the directory around it.
+/// The files of a directory are added to a directory that is already there.
+fn unpacking(folder: &[u8], last: &[u8], mark: &str) -> Vec<u8> {
+    let beside = mark.rsplit('/').next().unwrap_or_default().as_bytes();
+    [b"f=", &quoted(folder)[..], b"; l=", &quoted(last), b"; t=\"$f\"/.", beside, b"; ", UNPACK.as_bytes()].concat()
+}
+
+/// Returns the name of a local directory below `base`, unless `folder` is absolute.
+fn below(base: &[u8], folder: &[u8]) -> Vec<u8> {
+    match folder.starts_with(b"/") {
+        true => folder.to_vec(),
+        false => [base, b"/", folder].concat(),
     }
 }
 
@@ -137,6 +206,10 @@ pub(crate) fn split_base(path: &[u8]) -> (&[u8], &[u8]) {
 /// Returns a path without the slashes at its start, which would make it absolute.
 fn without_slashes(path: &[u8]) -> &[u8] {
     &path[path.iter().take_while(|&&byte| byte == b'/').count()..]
+}
+
+fn removed_name(file: &[u8]) -> Option<&[u8]> {
+    removable(split_base(file).1)
 }
 
 /// Returns the directory of a file, which is removed with the file if it is empty. `None` if the path has no directory, or is

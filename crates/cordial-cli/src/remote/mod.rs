@@ -20,5 +20,5 @@ mod script;
 pub(crate) use commands::{
     ConnectionAnswer, RemoteCommand, RemoteCommands, RemoteConfig, fill, path_of, remote_directory,
 };
-pub(crate) use files::split_base;
+pub(crate) use files::{check_removable, split_base};
 pub(crate) use pool::HostSlot;

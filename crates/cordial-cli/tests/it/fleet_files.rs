@@ -1,8 +1,9 @@
 //! Files, variables, and lines of output that travel to and from a fleet with a command.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -165,6 +166,115 @@ fn a_file_that_does_not_travel_is_named() {
         let output = places.run(args);
         assert_eq!(output.status, status, "{args:?}: {}", output.stderr);
         assert!(output.stderr.contains(expected), "{args:?}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn no_name_removes_the_directory_of_the_commands() {
+    let Some(places) = Places::start() else { return };
+    for path in [&places.there, &places.here] {
+        fs::create_dir_all(path.join("d")).unwrap();
+        fs::write(path.join("file"), "text").unwrap();
+    }
+    for (args, name) in [
+        (&["--transfer", "--cleanup", "true", ":::", "."][..], "."),
+        (&["--transferfile", "{//}", "--cleanup", "true", ":::", "file"], "."),
+        (&["--transfer", "--cleanup", "true", ":::", ".."], ".."),
+        (&["--trc", "{}/..", "true", ":::", "d"], "d/.."),
+        (&["--return", "d/./", "--cleanup", "false", ":::", "1"], ""),
+    ] {
+        let output = places.run(args);
+        assert_eq!(output.status, 1, "{args:?}: {}", output.stderr);
+        assert!(output.stderr.contains(&format!("--cleanup cannot remove {name:?}")), "{args:?}: {}", output.stderr);
+        assert_eq!(places.entries("there"), ["d", "file"], "{args:?}");
+    }
+}
+
+/// The worker may run on the machine of the command, or share its file system.
+#[test]
+fn a_sent_file_that_was_there_before_is_not_removed() {
+    let Some(places) = Places::start() else { return };
+    fs::create_dir(&places.there).unwrap();
+    let path = places.there.join("a");
+    fs::write(&path, "original").unwrap();
+    for item in ["a", path.to_str().unwrap()] {
+        let mut map = places.map(&["--trc", "out", "cat {} | tee out", ":::", item]);
+        let output = finish(map.current_dir(&places.there).spawn().unwrap());
+        assert_eq!((output.status, &*output.stderr, &*output.stdout), (0, "", &b"original"[..]));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "original");
+    }
+    fs::write(places.here.join("a"), "new").unwrap();
+    let output = places.run(&["--transfer", "--cleanup", "cat", ":::", "a"]);
+    assert_eq!((output.status, &*output.stderr, &*output.stdout), (0, "", &b"new"[..]));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+}
+
+#[test]
+fn a_sent_file_stays_until_the_last_command_that_uses_it_has_ended() {
+    let Some(places) = Places::start() else { return };
+    fs::write(places.here.join("a"), "text").unwrap();
+    let log = places.here.join("log");
+    let script = "case {2} in 1) until [ -e begun ]; do sleep 0.01; done;; \
+                  2) : > begun; until [ -e go ]; do sleep 0.01; done; cat {1};; esac";
+    let options = ["--joblog", "log", "-c2", "--transferfile", "{1}", "--cleanup", script, ":::", "a", ":::", "1", "2"];
+    let map = Submitter::start(&mut places.map(&options));
+    wait_until("the first command has ended", || fs::read_to_string(&log).is_ok_and(|log| log.lines().count() == 2));
+    fs::write(places.there.join("go"), "").unwrap();
+    let output = map.finish();
+    assert_eq!((output.status, &*output.stderr, &*output.stdout), (0, "", &b"text"[..]));
+    assert_eq!(places.entries("there"), ["begun", "go"]);
+}
+
+#[test]
+fn a_file_for_all_items_that_is_also_returned_stays() {
+    let Some(places) = Places::start() else { return };
+    fs::write(places.here.join("all"), "text").unwrap();
+    let options = ["-c1", "--transferfile", "all", "--return", "all", "--cleanup", "cat all; : {}", ":::", "1", "2"];
+    let output = places.run(&options);
+    assert_eq!((output.status, &*output.stderr, &*output.stdout), (0, "", &b"texttext"[..]));
+}
+
+/// Another user may control the machine of the worker, and its archives contain what that user wants.
+#[test]
+fn a_worker_returns_only_the_files_that_it_was_asked_for() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    let dir = fleet.dir.path().to_owned();
+    let [programs, source] = ["programs", "source"].map(|name| dir.join(name));
+    for directory in [&programs, &source] {
+        fs::create_dir(directory).unwrap();
+    }
+    hostile_tar(&programs, &source, &dir);
+    let mut worker = cordial();
+    worker.env("PATH", format!("{}:/usr/bin:/bin", programs.display())).stdin(Stdio::null());
+    fleet.start_worker(worker, "one", &[]);
+    let [here, there] = ["here", "there"].map(|name| dir.join(name));
+    fs::create_dir(&here).unwrap();
+    let places = Places { fleet, here, there };
+    let output = places.run(&["--return", "out", "true", ":::", "1"]);
+    assert_eq!((output.status, &*output.stderr), (0, ""));
+    assert_eq!((places.entries("here"), dir.join("evil").exists()), (vec!["out".to_owned()], false));
+}
+
+/// Writes a program `tar` that packs a file `out`, a file `other`, and files outside of the directory: `../evil`, and `evil` in `target`.
+pub(crate) fn hostile_tar(programs: &Path, source: &Path, target: &Path) {
+    for name in ["out", "other"] {
+        fs::write(source.join(name), "text").unwrap();
+    }
+    let (evil, archive) = (target.join("evil"), programs.join("archive"));
+    fs::write(&evil, "text").unwrap();
+    let beside = source.parent().unwrap().join("evil");
+    fs::write(&beside, "text").unwrap();
+    let mut tar = Command::new("tar");
+    tar.arg("-cPf").arg(&archive).arg("-C").arg(source).args(["out", "other", "../evil"]).arg(&evil);
+    assert!(tar.status().unwrap().success());
+    let script = format!(
+        "#!/bin/sh\ncase $1 in -c*) exec cat '{}';; *) PATH=/usr/bin:/bin; exec tar \"$@\";; esac\n",
+        archive.display()
+    );
+    fs::write(programs.join("tar"), script).unwrap();
+    fs::set_permissions(programs.join("tar"), Permissions::from_mode(0o755)).unwrap();
+    for path in [evil, beside] {
+        let _ = fs::remove_file(path);
     }
 }
 

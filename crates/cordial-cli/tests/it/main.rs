@@ -33,6 +33,7 @@ mod pipe;
 mod placeholders;
 mod records;
 mod remote;
+mod remote_files;
 mod remote_line;
 mod retries;
 mod shell_evaluation;

@@ -320,7 +320,7 @@ fn files_that_cannot_be_copied_are_failures_and_stay() {
     program("connect", r#"exec sh -c "$2""#);
     program(
         "tar",
-        r#"PATH=/usr/bin:/bin tar "$@" || exit; [ "$1$3" != -cPf-C ] || [ ! -e fail ] || exit 2; [ ! -e slow ] || sleep 4"#,
+        r#"PATH=/usr/bin:/bin tar "$@" || exit; [ "$1$3" != -cf-C ] || [ ! -e fail ] || exit 2; [ ! -e slow ] || sleep 4"#,
     );
     for name in ["a", "blocked"] {
         fs::write(dir.path(name), "text\n").unwrap();
@@ -342,6 +342,7 @@ fn files_that_cannot_be_copied_are_failures_and_stay() {
     assert_eq!(result.status, 1);
     assert!(result.stderr.contains("cordial: cannot return the file out\n"), "{}", result.stderr);
     assert!(there.join("out").exists());
+    fs::remove_file(there.join("a")).unwrap();
     // A command may exit with 255, the status of a failed connection.
     let result = run(&["--transfer", "--return", "out", "--cleanup", "exit 255 #", ":::", "a"]);
     assert!(result.stderr.contains("exited with status 255"), "{}", result.stderr);

@@ -100,7 +100,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "crash rights task", "connection overview tree", "task_detail tick", "failure",
     ] },
     Order { folder: "cordial-cli/src", rows: &[
-        "text/display text/io_error text/shell_quote", "text/build_error", "text",
+        "text/display text/file_name text/io_error text/shell_quote", "text/build_error", "text",
         "system/argument system/exit system/limit_change system/program system/screen_size system/stop_signal", "system/spawn_config", "system/unix system/windows", "system", "exit_reason", "blocking_io",
         "stop/token", "stop/halt", "stop", "pipe/separator pipe/block", "pipe/cutter pipe/input", "pipe/file_blocks", "pipe/reader", "pipe", "item", "item_failure command_size child_times",
         "input/grouping input/lists input/record_count input/separator input/words", "input/read_ahead",
@@ -126,7 +126,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "records/run_records",
         "records",
         "remote/host remote/script", "remote/files remote/pool remote/probe", "remote/commands", "remote/line_size", "remote",
-        "fleet/silence", "fleet/archiver fleet/command fleet/connect", "fleet/files fleet/worker_watch", "fleet/run_command", "fleet/worker", "fleet",
+        "fleet/silence", "fleet/archiver fleet/command fleet/connect", "fleet/places", "fleet/files fleet/worker_watch", "fleet/run_command", "fleet/worker", "fleet",
         "launch/throttle launch/slot_limit launch/feeder launch/fleet_files",
         "launch/request",
         "launch/output_reader", "launch/fleet_output", "launch/item_variables",
