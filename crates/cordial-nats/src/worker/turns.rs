@@ -48,9 +48,10 @@ impl Turns {
         }
     }
 
-    /// Notes that this kind of work has begun. Removes the reservation, even one for the other kind.
+    /// Notes that this kind of work has begun. A reservation for this kind is used up. One for the other kind stays: this work has taken another slot.
     pub(super) fn note_begun(&mut self, work: Work) {
-        *self = Turns { last: Some(work), reserved: None };
+        self.last = Some(work);
+        self.reserved.take_if(|reserved| reserved.work == work);
     }
 
     /// Notes how many slots are free. The time of a reservation begins to run when a slot is free for the first time.
@@ -92,6 +93,21 @@ mod tests {
         assert_eq!(turns.n_reserved(Work::Job), 0);
         turns.note_refused(Work::Call);
         assert_eq!((turns.n_reserved(Work::Call), turns.n_reserved(Work::Job)), (1, 0));
+    }
+
+    #[test]
+    fn work_that_takes_a_slot_which_is_not_reserved_leaves_the_reserved_one() {
+        for (refused, other) in [(Work::Job, Work::Call), (Work::Call, Work::Job)] {
+            let mut turns = Turns::default();
+            turns.note_begun(other);
+            turns.note_refused(refused);
+            // Two slots are freed at once, and work of the other kind waits for both.
+            turns.note_free(2);
+            turns.note_begun(other);
+            assert_eq!((turns.n_reserved(refused), turns.n_reserved(other)), (1, 0));
+            turns.note_begun(refused);
+            assert_eq!((turns.n_reserved(refused), turns.n_reserved(other)), (0, 0));
+        }
     }
 
     #[test]
