@@ -118,7 +118,9 @@ impl AttemptRecord {
         }
     }
 
-    /// Sends the record to its stream, and does not wait until it is kept: it is only shown in the history of a dead letter.
+    /// Sends the record to its stream, and does not wait until it is kept. If it is lost, the attempt counts all the same: the next worker asks this
+    /// node, which has no such run any more. If the server has forgotten the delivery as well, the job waits for another lease. The history of a dead
+    /// letter then says that the node was lost.
     pub(crate) fn publish(&self, shared: &ClusterShared, id: &JobId) {
         let subject = shared.subjects.attempt(id, self.number);
         shared.connection.publish(OutgoingMessage::new(subject, serde_json::to_vec(self).unwrap_or_default()));
