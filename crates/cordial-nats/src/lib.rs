@@ -52,6 +52,7 @@
 //!     │                                 │◄─ claim: attempt 1 begins ──────────────┤   one message per subject
 //!     │                                 ├─ acknowledged ─────────────────────────►│
 //!     │                                 │◄─ +WPI, each 3.3 s, confirmed ──────────┤   from a thread of its own
+//!     │                                 │◄─ claim again, each quarter of its age ─┤   so that it does not expire before the run ends
 //!     │                                 │                                         │   the function runs
 //!     │                                 │◄─ result ───────────────────────────────┤   one message per subject: a second is refused
 //!     │◄─ result, published again ──────┤                                         │   republish

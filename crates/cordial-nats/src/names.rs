@@ -10,6 +10,7 @@
 //! | `PREFIX.done.GROUP.ORIGIN.NAME` | the accepted result, published again by the server |
 //! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N` | how attempt N failed, was stopped, or was given up before it began; kept by `PREFIX-results` |
 //! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N-claim` | that attempt N begins; kept by `PREFIX-results` |
+//! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N-claim-M` | that attempt N still runs: renewal M of its claim; kept by `PREFIX-results` |
 //! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N-M` | piece M of the result of attempt N; kept by `PREFIX-results` |
 //! | `PREFIX.dead.GROUP.ORIGIN.NAME` | a dead letter; kept by `PREFIX-dead` |
 //! | `PREFIX.end.GROUP.ORIGIN.NAME` | the request to end a job that runs |
@@ -276,6 +277,18 @@ impl Subjects {
         format!("{}-claim", self.attempt(id, number))
     }
 
+    /// Returns the subject of a renewal of a claim, from the subject of the claim. Renewals are counted from 1.
+    pub(crate) fn claim_renewal(claim: &str, renewal: u64) -> String {
+        format!("{claim}-{renewal}")
+    }
+
+    /// Returns the number of the run, and that of the renewal, in the subject of a claim or of its renewal; the latter is 0 for a claim.
+    pub(crate) fn numbers_of_claim(subject: &str) -> Option<(u32, u64)> {
+        let (number, renewal) = subject.rsplit('.').next()?.split_once("-claim")?;
+        let renewal = if renewal.is_empty() { 0 } else { renewal.strip_prefix('-')?.parse().ok()? };
+        Some((number.parse().ok()?, renewal))
+    }
+
     pub(crate) fn call(&self, function: &str) -> String {
         format!("{}.call.{}", self.prefix, function_token(function))
     }
@@ -303,7 +316,22 @@ impl Subjects {
 
 #[cfg(test)]
 mod tests {
-    use super::{JobId, checked, text_of, token};
+    use super::{JobId, Subjects, checked, text_of, token};
+
+    #[test]
+    fn claims_and_their_renewals_are_distinct_from_records_and_pieces() {
+        let claim = Subjects::new("p".into()).claim(&JobId::keyed("g", "a").unwrap(), 12);
+        assert_eq!(Subjects::numbers_of_claim(&claim), Some((12, 0)));
+        assert_eq!(Subjects::numbers_of_claim(&Subjects::claim_renewal(&claim, 3)), Some((12, 3)));
+        for subject in [
+            "p.attempt.g.key.a.12",
+            "p.attempt.g.key.a.12-3",
+            "p.attempt.g.key.a.12-claim-",
+            "p.attempt.g.key.a.-claim",
+        ] {
+            assert_eq!(Subjects::numbers_of_claim(subject), None, "{subject}");
+        }
+    }
 
     #[test]
     fn a_key_of_any_characters_is_one_token() {

@@ -215,6 +215,16 @@ pub(crate) async fn has_stream(connection: &Connection, name: &str) -> Result<bo
     }
 }
 
+/// Returns how long a stream keeps a message; `None` if it has no limit for that. An operator may have given it another limit than this library.
+pub(crate) async fn max_age(connection: &Connection, name: &str) -> Result<Option<Duration>, ConnectError> {
+    let info = request_api(connection, &format!("STREAM.INFO.{name}"), &Value::Null).await;
+    info.map(|info| max_age_of(&info)).map_err(|error| refused(&format!("look at the stream {name:?}"), error))
+}
+
+fn max_age_of(info: &ApiReply) -> Option<Duration> {
+    info["config"]["max_age"].as_u64().filter(|age| *age > 0).map(Duration::from_nanos)
+}
+
 /// Returns whether a worker of a group waits for a job. False if the group has no consumer.
 pub(crate) async fn has_open_requests(
     connection: &Connection,
@@ -293,7 +303,7 @@ pub(crate) async fn for_each_subject(
         let n_subjects = subjects.map_or(0, serde_json::Map::len);
         n_visited += n_subjects;
         if n_subjects == 0 || n_visited as u64 >= info["total"].as_u64().unwrap_or(0) {
-            return Ok(info["config"]["max_age"].as_u64().filter(|age| *age > 0).map(Duration::from_nanos));
+            return Ok(max_age_of(&info));
         }
     }
 }

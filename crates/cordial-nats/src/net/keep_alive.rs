@@ -7,6 +7,10 @@
 //! A heartbeat goes to the caller of a call every 700 ms. If the subscription of the caller is gone, the server answers it with
 //! "no responders". The caller may only be connecting again, so the call is ended after five such answers in a row.
 //!
+//! The server drops a claim after the `max_age` of its stream, and a run may last longer. So the thread also sends the claim again from time to time,
+//! under another subject each time, because the stream keeps the first message of a subject and refuses others. It does not wait until the server has
+//! kept it: several renewals follow before the last one expires.
+//!
 //! The thread adds a job to the table when the job arrives, because user code may block every worker before the run begins. A late job and a
 //! call are added when they begin. The thread looks at the table every 100 ms, until it finds the table empty. Only after that, a new entry has to wake
 //! it: most runs end before their first renewal.
@@ -23,6 +27,7 @@ use tokio::time::Instant;
 
 use super::cancellation::{CancelReason, CancellationToken};
 use super::reply_subject::ReplySubject;
+use crate::names::Subjects;
 use crate::wire::HEARTBEAT;
 
 /// How often a caller gets a heartbeat of its call.
@@ -56,8 +61,20 @@ struct KeepAlive {
     unconfirmed: VecDeque<(u64, Instant)>,
     /// When the last renewal that the server has confirmed was sent.
     confirmed: Instant,
+    /// The claim of the run. `None` for a call, before a job is claimed, and if the server keeps claims without limit.
+    claim: Option<ClaimToRenew>,
     /// The number of the last heartbeat that found no subscription of the caller, and how many in a row have found none.
     unheard: (u64, u32),
+}
+
+/// A claim that is sent again from time to time.
+#[derive(Debug)]
+struct ClaimToRenew {
+    subject: String,
+    payload: Bytes,
+    every: Duration,
+    sent: Instant,
+    n_renewals: u64,
 }
 
 impl KeepAlive {
@@ -100,6 +117,16 @@ pub(crate) struct KeepAliveGuard {
     all: Arc<KeepAlives>,
 }
 
+impl KeepAliveGuard {
+    /// Sends a claim, which the server has kept now, again after each `every`. `subject` is that of the claim.
+    pub(crate) fn renew_claim(&self, subject: String, payload: Bytes, every: Duration) {
+        let claim = ClaimToRenew { subject, payload, every, sent: Instant::now(), n_renewals: 0 };
+        if let Some(renewed) = self.all.lock().by_key.get_mut(&self.key) {
+            renewed.claim = Some(claim);
+        }
+    }
+}
+
 impl Drop for KeepAliveGuard {
     fn drop(&mut self) {
         self.all.lock().by_key.remove(&self.key);
@@ -123,8 +150,8 @@ impl KeepAlives {
         table.next_key += 1;
         let unconfirmed = VecDeque::new();
         let (n_sent, unheard) = (0, (0, 0));
-        let renewed =
-            KeepAlive { kind, subject, cancellation, sent: since, n_sent, unconfirmed, confirmed: since, unheard };
+        let (sent, confirmed, claim) = (since, since, None);
+        let renewed = KeepAlive { kind, subject, cancellation, sent, n_sent, unconfirmed, confirmed, claim, unheard };
         table.by_key.insert(key, renewed);
         let has_to_wake = !std::mem::replace(&mut table.is_swept, true);
         drop(table);
@@ -166,8 +193,8 @@ impl KeepAlives {
         }
     }
 
-    /// Ends the runs whose leases have run out, and sends the renewals whose time has come, until the queue of the client is full. Confirmations go to
-    /// `inbox`.
+    /// Ends the runs whose leases have run out, and sends what is due, until the queue of the client is full: renewals of leases and heartbeats, then
+    /// renewals of claims. Confirmations go to `inbox`.
     pub(super) fn sweep(&self, client: &Client, inbox: &str) -> Swept {
         let now = Instant::now();
         let mut table = self.lock();
@@ -201,6 +228,17 @@ impl KeepAlives {
             if let KeepAliveKind::Lease(_) = renewed.kind {
                 renewed.unconfirmed.push_back((number, now));
             }
+        }
+        for claim in table.by_key.values_mut().filter_map(|renewed| renewed.claim.as_mut()) {
+            if now.duration_since(claim.sent) < claim.every {
+                continue;
+            }
+            let subject = Subjects::claim_renewal(&claim.subject, claim.n_renewals + 1);
+            if unconstrained(client.publish(subject, claim.payload.clone())).now_or_never().is_none() {
+                return Swept::InPart;
+            }
+            claim.sent = now;
+            claim.n_renewals += 1;
         }
         Swept::All
     }

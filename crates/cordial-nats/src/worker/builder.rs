@@ -12,6 +12,7 @@ use super::settings::{RunMode, Settings};
 use crate::cluster::Cluster;
 use crate::connect_error::ConnectError;
 use crate::names::{InvalidName, checked};
+use crate::streams::max_age;
 use crate::submit::DEFAULT_GROUP;
 
 /// How much longer than the grace of a worker its supervisor waits: the worker then gives jobs back, and sends its last messages.
@@ -109,7 +110,10 @@ impl Worker {
     async fn start(self) -> Result<impl Future<Output = Result<(), Exit>> + Send + 'static, ConnectError> {
         let Worker { cluster, functions, group, slots, grace, cancel_grace, mode } = self;
         let (shared, group, cancel_grace) = (cluster.shared.clone(), group?, cancel_grace.unwrap_or(grace));
-        let settings = Settings { shared, functions, group, slots, grace, cancel_grace, mode };
+        // A stream that this program has used may have been deleted since.
+        shared.ensure_again(&group).await?;
+        let claims_kept_for = max_age(&shared.connection, &shared.subjects.results_stream()).await?;
+        let settings = Settings { shared, functions, group, slots, grace, cancel_grace, mode, claims_kept_for };
         serve(settings).await
     }
 }

@@ -24,9 +24,11 @@
 //! holds the lease: the server counts the renewals and the acknowledgement of the earlier run as those of the new delivery, and delivers the job
 //! again if the lease runs out. If no attempt is left, the same applies even with a record.
 //!
-//! Claims expire after the `max_age` of their stream, as results do. The last claim that is left says how many runs there were. If none is left, but
-//! the job is older than `max_age`, the claims may have expired: if a delay between attempts or the lease is at least half of `max_age`, each delivery
-//! counts as a run. Otherwise, a job without claims counts as never run, however often it was delivered.
+//! Claims expire after the `max_age` of their stream, as results do. While a run lasts, the thread of the connection sends its claim again after each
+//! quarter of that time, so that the last renewal is at most that old when the run ends, or its worker is killed. The last claim or renewal that is
+//! left says how many runs there were. If none is left, but the job is older than `max_age`, the claims may have expired: if a delay between attempts
+//! or the lease is at least half of `max_age`, each delivery counts as a run. Otherwise, a job without claims counts as never run, however often it
+//! was delivered. A worker of an earlier version sees no renewals.
 
 use std::time::Duration;
 
@@ -37,8 +39,8 @@ use super::delivery::DeliveryInfo;
 use crate::cluster::ClusterShared;
 use crate::dead_letters::AttemptRecord;
 use crate::job::look_up;
-use crate::names::JobId;
-use crate::net::{API_LIMIT, NetError, RECONNECT_LIMIT, direct_get, publish_to_stream};
+use crate::names::{JobId, Subjects};
+use crate::net::{API_LIMIT, NetError, OutgoingMessage, RECONNECT_LIMIT, direct_get, publish_to_stream};
 use crate::streams::for_each_subject;
 use crate::wire::{HOLDS, JobHeaders, question_of_lease};
 
@@ -47,8 +49,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the worker has to do with a delivered job.
 pub(super) enum Claim {
-    /// Run the job. This is the number of the run, and how many runs the job may have.
-    Run { number: u32, limit: u32 },
+    /// Run the job. This is the number of the run, how many runs the job may have, and the claim.
+    Run { number: u32, limit: u32, claim: OutgoingMessage },
     /// Make the job a dead letter. This many runs were claimed.
     UsedUp { n_runs: u32 },
     /// The job has a result.
@@ -76,6 +78,12 @@ struct ClaimRecord {
     arrival: u64,
 }
 
+impl ClaimRecord {
+    fn message(&self, shared: &ClusterShared, id: &JobId, number: u32) -> OutgoingMessage {
+        OutgoingMessage::new(shared.subjects.claim(id, number), serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
 /// Claims the next run of a job. Safe to repeat after an error, with the same `arrival`, which is random and not 0.
 pub(super) async fn claim(
     shared: &ClusterShared,
@@ -93,7 +101,8 @@ pub(super) async fn claim(
             None => (0, false),
             // The answer to an earlier try was lost.
             Some(kept) if is_mine(kept) => {
-                return Ok(Claim::Run { number: last, limit: job.attempts.saturating_add(kept.n_stopped) });
+                let limit = job.attempts.saturating_add(kept.n_stopped);
+                return Ok(Claim::Run { number: last, limit, claim: kept.message(shared, id, last) });
             }
             Some(kept) => {
                 // A first delivery, and there is a claim already. The server may have forgotten earlier deliveries, for example because the
@@ -141,15 +150,15 @@ pub(super) async fn claim(
             node: shared.name.to_string(),
             arrival,
         };
-        let subject = shared.subjects.claim(id, number);
-        let payload = serde_json::to_vec(&mine).unwrap_or_default().into();
-        match publish_to_stream(&shared.connection, &subject, HeaderMap::new(), payload, API_LIMIT).await {
-            Ok(_) => return Ok(Claim::Run { number, limit }),
+        let claim = mine.message(shared, id, number);
+        let payload = claim.payload.clone();
+        match publish_to_stream(&shared.connection, &claim.subject, HeaderMap::new(), payload, API_LIMIT).await {
+            Ok(_) => return Ok(Claim::Run { number, limit, claim }),
             Err(error) if error.is_second_of_subject() => {}
             Err(error) => return Err(error),
         }
         // The replica that answers may not have the claim yet.
-        let first = find_claim(shared, id, number).await?.ok_or(NetError::Silent)?;
+        let first = find_claim(shared, &claim.subject).await?.ok_or(NetError::Silent)?;
         (last, kept) = (number, Some(first));
     }
 }
@@ -185,16 +194,19 @@ async fn last_claim(
 ) -> Result<(u32, Option<ClaimRecord>), NetError> {
     let before = info.delivery - 1;
     // Usually, each earlier delivery has run.
-    if let Some(claim) = find_claim(shared, id, before).await? {
+    if let Some(claim) = find_claim(shared, &shared.subjects.claim(id, before)).await? {
         return Ok((before, Some(claim)));
     }
     let (stream, filter) = (shared.subjects.results_stream(), shared.subjects.attempts(id));
-    let number = |subject: &str| subject.rsplit('.').next()?.strip_suffix("-claim")?.parse::<u32>().ok();
     let mut last = None;
-    let max_age =
-        for_each_subject(&shared.connection, &stream, &filter, |subject| last = last.max(number(subject))).await?;
+    let note = |subject: &str| last = last.max(Subjects::numbers_of_claim(subject));
+    let max_age = for_each_subject(&shared.connection, &stream, &filter, note).await?;
     match last {
-        Some(last) => Ok((last, Some(find_claim(shared, id, last).await?.ok_or(NetError::Silent)?))),
+        Some((last, renewal)) => {
+            let claim = shared.subjects.claim(id, last);
+            let subject = if renewal == 0 { claim } else { Subjects::claim_renewal(&claim, renewal) };
+            Ok((last, Some(find_claim(shared, &subject).await?.ok_or(NetError::Silent)?)))
+        }
         // The claims may have expired. Each delivery counts as a run if a pause between two runs may last for half of `max_age` or more.
         None if max_age.is_some_and(|age| info.is_older_than(age) && longest_pause(shared, job) >= age / 2) => {
             Ok((before, None))
@@ -209,8 +221,8 @@ fn longest_pause(shared: &ClusterShared, job: &JobHeaders) -> Duration {
     longest.max(shared.lease)
 }
 
-async fn find_claim(shared: &ClusterShared, id: &JobId, number: u32) -> Result<Option<ClaimRecord>, NetError> {
-    let (stream, subject) = (shared.subjects.results_stream(), shared.subjects.claim(id, number));
-    let message = direct_get(&shared.connection, &stream, &subject, API_LIMIT).await?;
+/// Returns the claim, or the renewal of a claim, with this subject.
+async fn find_claim(shared: &ClusterShared, subject: &str) -> Result<Option<ClaimRecord>, NetError> {
+    let message = direct_get(&shared.connection, &shared.subjects.results_stream(), subject, API_LIMIT).await?;
     Ok(message.map(|message| serde_json::from_slice(&message.payload).unwrap_or_default()))
 }

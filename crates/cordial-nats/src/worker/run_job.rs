@@ -61,6 +61,9 @@ const POOL_DELAY: Duration = Duration::from_secs(1);
 /// How long a worker waits until the server has kept the record of a run that a stop has ended, or that has not begun in time.
 const STOP_RECORD_LIMIT: Duration = Duration::from_secs(1);
 
+/// How often the claim of a run is sent again in the time for which the server keeps it.
+const RENEWALS_OF_CLAIM: u32 = 4;
+
 /// Runs a delivered job, and settles the delivery.
 pub(super) async fn run_job(settings: Settings, node: Arc<NodeState>, received: ReceivedJob) {
     let shared = settings.shared.clone();
@@ -102,7 +105,7 @@ struct JobRun {
 
 impl JobRun {
     async fn run(self, settings: &Settings, info: &DeliveryInfo, arrival: u64, is_late: bool) {
-        let JobRun { shared, node, id, job, cancellation, registered, .. } = &self;
+        let JobRun { shared, node, id, job, cancellation, registered, lease, .. } = &self;
         // At its first delivery, a job without a key has no result, unless it was on its way for long. A cancellation writes a result too, but also
         // removes the job from its stream, and requests its end.
         if info.delivery > 1 || id.is_keyed() || is_late {
@@ -128,8 +131,11 @@ impl JobRun {
         }
         let (number, limit) = loop {
             match claim(shared, id, job, info, arrival).await {
-                Ok(Claim::Run { number, limit }) => {
+                Ok(Claim::Run { number, limit, claim }) => {
                     registered.note_kept();
+                    if let Some(kept_for) = settings.claims_kept_for {
+                        lease.renew_claim(claim.subject, claim.payload, kept_for / RENEWALS_OF_CLAIM);
+                    }
                     break (number, limit);
                 }
                 Ok(Claim::Done) => return self.delivery.settle("+ACK"),

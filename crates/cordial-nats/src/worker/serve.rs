@@ -45,14 +45,12 @@ struct ServingWorker {
     _handlers: Vec<oneshot::Sender<()>>,
 }
 
-/// Starts a worker: makes the streams, subscribes, and returns the future that serves.
+/// Starts a worker, after its streams were made: subscribes, and returns the future that serves.
 pub(super) async fn serve(
     settings: Settings,
 ) -> Result<impl Future<Output = Result<(), Exit>> + Send + 'static, ConnectError> {
     let shared = settings.shared.clone();
     let group = settings.group.clone();
-    // A stream that this program has used may have been deleted since.
-    shared.ensure_again(&group).await?;
     let functions = settings.functions.names().map(str::to_owned).collect();
     let node = Arc::new(NodeState::new(shared.name.clone(), group.clone(), settings.slots, functions));
     let subscribed = |error| refused("subscribe to calls", error);

@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     /// How long a cancelled job may take to clean up.
     pub(crate) cancel_grace: Duration,
     pub(crate) mode: RunMode,
+    /// For how long the server keeps the claim of a run. `None`: without limit.
+    pub(crate) claims_kept_for: Option<Duration>,
 }
 
 /// Where functions run.

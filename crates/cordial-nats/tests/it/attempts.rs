@@ -1,8 +1,13 @@
 //! What counts as an attempt: a run that has begun, and not a delivery.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use async_nats::StatusCode;
+use cordial::{Strategy, Supervisor};
+use cordial_isolate::{Function, Functions};
 use cordial_nats::{Cluster, Options, UnknownJob};
+use tokio::sync::Notify;
 
 use crate::faults::wait_runs;
 use crate::functions::ATTEMPT;
@@ -92,6 +97,49 @@ fn runs_are_counted_after_the_server_has_dropped_their_claims() {
                 assert!(exit.ends_with("failed: attempt 3 is not 9"), "{exit}");
             }
         }
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_run_that_lasts_longer_than_its_claim_is_kept_is_counted() {
+    const FAILS: Function<(), ()> = Function::new("fails");
+    with_server(|server| async move {
+        // If a lease or a delay lasted half as long as claims are kept, each delivery would count as a run.
+        let (kept, lease, delay) = (Duration::from_secs(9), Duration::from_secs(4), Duration::from_millis(1));
+        let cluster = Cluster::connect(options(&server.url()).keep_results(kept).lease(lease)).await.unwrap();
+        let (release, numbers) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Vec::new())));
+        let functions = {
+            let (release, numbers) = (release.clone(), numbers.clone());
+            Functions::new().add_fallible(FAILS, move |()| {
+                let (release, numbers) = (release.clone(), numbers.clone());
+                async move {
+                    let number = cordial_nats::attempt().expect("it runs for a job").number();
+                    let is_first = {
+                        let mut numbers = numbers.lock().unwrap();
+                        numbers.push(number);
+                        numbers.len() == 1
+                    };
+                    if is_first {
+                        release.notified().await;
+                    }
+                    Err::<(), _>("it fails")
+                }
+            })
+        };
+        let worker = cluster.worker(functions).group("g").slots(1);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        let job = cluster.submit(FAILS, ()).group("g").key("k").attempts(2).backoff(delay, delay).await.unwrap();
+        wait_until("the first run has begun", || async { !numbers.lock().unwrap().is_empty() }).await;
+        let client = async_nats::connect(server.url()).await.unwrap();
+        wait_until("the server has dropped the claim of the run", || async {
+            let get = "$JS.API.DIRECT.GET.cordial-results.cordial.attempt.g.key.k.1-claim";
+            client.request(get, "".into()).await.unwrap().status == Some(StatusCode::NOT_FOUND)
+        })
+        .await;
+        release.notify_one();
+        let exit = job.timeout(LIMIT).await.unwrap_err().to_string();
+        assert_eq!(*numbers.lock().unwrap(), [1, 2], "{exit}");
         tree.stop().await;
     });
 }
