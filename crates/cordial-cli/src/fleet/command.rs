@@ -78,8 +78,11 @@ pub(crate) enum CommandEnd {
     Exited(i32),
     Signaled(i32),
     TimedOut,
-    /// The command was not started, for this reason.
-    NotStarted(String),
+    /// The command was not started, for this reason. `is_missing` says that there is no such program.
+    NotStarted {
+        reason: String,
+        is_missing: bool,
+    },
     /// The directory could not be made, a file that the command needs did not arrive, or the server has not kept the output, for this reason.
     NotSent(String),
 }

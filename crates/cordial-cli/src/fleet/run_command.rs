@@ -30,6 +30,10 @@ use crate::text::io_error;
 /// outputs fit into the result, which is one message.
 const PIECE_BYTES: usize = 256 * 1024;
 
+/// For how long, and at which interval, a worker tries to start a command if the system has too few processes or open files for it.
+const SHORTAGE_LIMIT: Duration = Duration::from_secs(30);
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
+
 /// How much buffer space is reserved before each read.
 const BLOCK_BYTES: usize = 16 * 1024;
 
@@ -88,7 +92,7 @@ pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) ->
         stderr: Output::Whole(Vec::new()),
         returned: Vec::new(),
     };
-    let not_started = |reason: String| Ok(ended(CommandEnd::NotStarted(reason)));
+    let not_started = |reason: String| Ok(ended(CommandEnd::NotStarted { reason, is_missing: false }));
     let replied = |reply: Result<CommandReply, Exit>| match reply {
         Err(exit) if exit.downcast_ref::<OutputNotKept>().is_some() => Ok(ended(CommandEnd::NotSent(exit.to_string()))),
         reply => reply,
@@ -162,7 +166,30 @@ async fn run_in(
     directory: &Path,
     command: PlacedCommand,
 ) -> Result<CommandReply, Exit> {
-    let started = Instant::now();
+    let empty = || Output::Whole(Vec::new());
+    let PlacedCommand { words, variables, limit, grace, is_watched } = command;
+    let variables = variables.iter();
+    let variables = variables.filter_map(|(name, value)| Some((name.as_str(), system::os_string(value.clone()).ok()?)));
+    let variables: Vec<_> = variables.collect();
+    let spawner = runner.spawner(directory);
+    let start = async {
+        let first = Instant::now();
+        loop {
+            let started = Instant::now();
+            match ProcessGroup::start(&spawner, &words, &variables, &runner.groups).await {
+                // Other commands end, and free processes or files.
+                Err(error) if system::is_resource_shortage(&error) && first.elapsed() < SHORTAGE_LIMIT => {
+                    sleep(SHORTAGE_PAUSE).await;
+                }
+                group => break (started, group),
+            }
+        }
+    };
+    let (started, group) = tokio::select! {
+        biased;
+        start = start => start,
+        () = cordial::shutdown_requested() => return Err(Exit::Shutdown(None)),
+    };
     let reply = |ended, stdout, stderr| CommandReply {
         node: runner.cluster.name().to_owned(),
         ended,
@@ -172,20 +199,15 @@ async fn run_in(
         stderr,
         returned: Vec::new(),
     };
-    let empty = || Output::Whole(Vec::new());
-    let PlacedCommand { words, variables, limit, grace, is_watched } = command;
-    let variables = variables.iter();
-    let variables = variables.filter_map(|(name, value)| Some((name.as_str(), system::os_string(value.clone()).ok()?)));
-    let variables: Vec<_> = variables.collect();
-    let spawner = runner.spawner(directory);
-    let mut group = match ProcessGroup::start(&spawner, &words, &variables, &runner.groups).await {
+    let mut group = match group {
         Ok(group) => group,
         Err(error) => {
             let reason = match system::start_advice(&words[0], false, &error) {
                 Some(advice) => format!("{}; {advice}", io_error::text(&error)),
                 None => io_error::describe(&error),
             };
-            return Ok(reply(CommandEnd::NotStarted(reason), empty(), empty()));
+            let is_missing = error.kind() == io::ErrorKind::NotFound;
+            return Ok(reply(CommandEnd::NotStarted { reason, is_missing }, empty(), empty()));
         }
     };
     let (stdout, stderr) = group.take_outputs();

@@ -113,6 +113,7 @@ pub(super) async fn run(
     let mut fed = feeding.as_mut().now_or_never();
     let is_fed = fed.is_some();
 
+    let mut cancelled = pin!(cancelled);
     let exit = async {
         // With `--line-buffer`, lines are printed without this delay.
         let may_delay_reading = is_fed
@@ -127,7 +128,7 @@ pub(super) async fn run(
         let (stdout, stderr) = sinks.take().expect("the sinks are taken only here");
         let mut readers = outputs.into_readers(stdout, stderr).map_err(ItemFailure::CaptureFailed)?;
         let deadline = config.timeout.and_then(|limit| clock.checked_add(limit));
-        let exit = wait_or_stop(config, group, &mut readers, deadline, cancelled).await;
+        let exit = wait_or_stop(config, group, &mut readers, deadline, cancelled.as_mut()).await;
         sinks = Some((readers.0.into_sink(), readers.1.into_sink()));
         exit
     };
@@ -141,6 +142,8 @@ pub(super) async fn run(
             }
         }
     };
+    // Without the time of the question to the machine.
+    let duration = clock.elapsed();
     if let Ok(status) = exit
         && config.spawner.uses_terminal()
         && system::was_interrupted(status)
@@ -157,12 +160,19 @@ pub(super) async fn run(
         Ok(status) if status.success() => Ok(()),
         // The command was probably killed because all commands were.
         Ok(status) if config.stop.level() == StopLevel::Kill && system::was_killed(status) => Err(ItemFailure::Killed),
-        Ok(status) => match connection_failure(config, command_slot, remote, status).await {
+        Ok(status) => match connection_failure(config, command_slot, remote, status, cancelled).await {
             Some(failure) => Err(failure),
             None => Err(ItemFailure::Unsuccessful(status)),
         },
         Err(failure) => Err(failure),
     };
+    if let Some((stdout, stderr)) = &mut sinks
+        && result.as_ref().is_err_and(|failure| may_run_again(config, attempt, failure))
+    {
+        // If a newline cannot be stored, it is lost: the item has failed already.
+        let _ = stdout.end_line().await;
+        let _ = stderr.end_line().await;
+    }
     let capture = |sink: Option<Sink>| match sink {
         Some(Sink::Capture(capture)) => capture,
         _ => Capture::new(&config.budget),
@@ -177,7 +187,7 @@ pub(super) async fn run(
         received,
         attempts: attempt,
         started: Some(started),
-        duration: clock.elapsed(),
+        duration,
         slot,
         host,
         typed: typed(),
@@ -185,13 +195,21 @@ pub(super) async fn run(
     }
 }
 
+/// Returns whether the command of an item may run again after this failure.
+fn may_run_again(config: &LaunchConfig, attempt: u32, failure: &ItemFailure) -> bool {
+    !failure.is_unfinished()
+        && (attempt < config.max_attempts || matches!(failure, ItemFailure::ConnectionFailed { .. }))
+}
+
 /// Asks a machine whether the connection of a command has failed, if the status of the command may mean that. Returns the failure,
-/// or `None` if the command itself exited with that status.
+/// or `None` if the command itself exited with that status. The question ends early, and the item counts as stopped, when `cancelled`
+/// resolves or the run is stopped.
 async fn connection_failure(
     config: &LaunchConfig,
     command_slot: CommandSlot<'_>,
     command: Option<RemoteCommand>,
     status: ExitStatus,
+    cancelled: impl Future<Output = ()>,
 ) -> Option<ItemFailure> {
     let (command, (launch, host)) = command.zip(command_slot.machine)?;
     if system::termination(status) != Termination::Exited(CONNECTION_FAILED) || config.stop.level() > StopLevel::Drain {
@@ -202,7 +220,13 @@ async fn connection_failure(
         group.wait_exit_timeout(ANSWER_TIMEOUT, WaitMode::Async).await.ok().filter(|has_exited| *has_exited)?;
         group.finish().ok()
     };
-    let code = ask.await.and_then(|status| match system::termination(status) {
+    let answer = tokio::select! {
+        biased;
+        answer = ask => answer,
+        () = cancelled => return Some(ItemFailure::Stopped),
+        () = config.stop.wait_for(StopLevel::Terminate) => return Some(ItemFailure::Stopped),
+    };
+    let code = answer.and_then(|status| match system::termination(status) {
         Termination::Exited(code) => Some(code),
         Termination::Signaled(_) => None,
     });

@@ -1,5 +1,6 @@
 //! Runs one command on a fleet, and fetches its outputs.
 
+use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,7 +12,9 @@ use super::fleet_files::FleetFiles;
 use super::fleet_output::FleetOutput;
 use super::item_variables::{item_variables, mentions_parallel_names};
 use super::request::{FleetLaunch, LaunchConfig, OutputTarget};
-use crate::fleet::{COMMAND, CommandEnd, CommandReply, CommandRequest, Output, until_answered, with_option_names};
+use crate::fleet::{
+    COMMAND, CommandEnd, CommandReply, CommandRequest, Fleet, Output, until_answered, with_option_names,
+};
 use crate::item::Item;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
@@ -89,19 +92,34 @@ async fn run_sent(
     };
     let id = job.id().clone();
     let mut output = FleetOutput::new(config, fleet, id.clone(), item);
-    let followed = tokio::select! {
-        // An outcome that has arrived, with its outputs and files, counts even if the run is stopped at the same moment.
+    let reply = tokio::select! {
+        // A reply that has arrived counts even if the run is stopped at the same moment.
         biased;
-        followed = follow(config, launch, item, slot, job, &mut output) => followed,
+        reply = wait_reply(config, fleet, job, &mut output) => reply,
         failure = &mut stopped => {
             let _ = fleet.cluster.cancel(&id).await;
             return without_process(failure);
         }
     };
-    let (CommandReply { node, ended, duration, .. }, result) = match followed {
-        Ok(followed) => followed,
+    let mut reply = match reply {
+        Ok(reply) => reply,
         Err(why) => return without_process(ItemFailure::NoResult(why)),
     };
+    // The command has ended. An item without an outcome would run again in a resumed run, so when the run is stopped, outputs and files
+    // are fetched for the grace period.
+    let given_up = async {
+        let failure = stopped.await;
+        if config.stop.level() >= StopLevel::Terminate {
+            let _ = timeout(config.grace, config.stop.wait_for(StopLevel::Kill)).await;
+        }
+        failure
+    };
+    let result = tokio::select! {
+        biased;
+        result = fetch(launch, item, slot, &mut reply, &mut output) => result,
+        failure = given_up => return without_process(failure),
+    };
+    let CommandReply { node, ended, duration, .. } = reply;
     let result = result.and_then(|()| match ended {
         CommandEnd::Exited(0) => Ok(()),
         CommandEnd::Exited(code) => Err(ItemFailure::Unsuccessful(system::exit_status(Termination::Exited(code)))),
@@ -110,7 +128,10 @@ async fn run_sent(
         }
         CommandEnd::TimedOut => Err(ItemFailure::TimedOut(config.timeout.unwrap_or_default())),
         CommandEnd::NotSent(reason) => Err(ItemFailure::NoResult(reason)),
-        CommandEnd::NotStarted(reason) => Err(ItemFailure::NoResult(format!("cannot be started: {reason}"))),
+        CommandEnd::NotStarted { reason, is_missing } => {
+            let kind = if is_missing { ErrorKind::NotFound } else { ErrorKind::Other };
+            Err(ItemFailure::NotStarted { error: io::Error::new(kind, reason), advice: None })
+        }
     });
     let received = output.received();
     let [stdout, stderr] = output.into_captures(&config.budget);
@@ -132,27 +153,24 @@ async fn run_sent(
     }
 }
 
-/// Waits for the reply, then fetches outputs and files. With `--line-buffer`, lines are printed meanwhile. Returns the reply, and
-/// the failure if an output or a file could not be fetched.
+/// Waits for the reply. With `--line-buffer`, lines are printed meanwhile.
 ///
 /// # Errors
 ///
 /// A message, when the job has ended without a reply.
-async fn follow(
+async fn wait_reply(
     config: &LaunchConfig,
-    FleetLaunch { fleet, files }: &FleetLaunch,
-    item: &Item,
-    slot: usize,
+    fleet: &Fleet,
     job: Job<CommandReply>,
     output: &mut FleetOutput<'_>,
-) -> Result<(CommandReply, Result<(), ItemFailure>), String> {
+) -> Result<CommandReply, String> {
     let mut watch = match &config.output {
         OutputTarget::Lines(_) => fleet.cluster.watch_pieces(job.id()).await.ok(),
         OutputTarget::Capture | OutputTarget::Inherit => None,
     };
-    let sent = fleet.sent.add();
+    let _sent = fleet.sent.add();
     let mut result = pin!(job.result());
-    let mut reply = loop {
+    loop {
         let piece = async {
             match &mut watch {
                 Some(watch) => watch.next().await,
@@ -162,20 +180,33 @@ async fn follow(
         let piece = tokio::select! {
             biased;
             piece = piece => piece,
-            reply = &mut result => break reply.map_err(|exit| exit.to_string())?,
+            reply = &mut result => return reply.map_err(|exit| exit.to_string()),
         };
         match piece {
             Some(piece) if output.add(&piece).await.is_ok() => {}
             // The pieces that are missing are fetched after the reply.
             Some(_) | None => watch = None,
         }
-    };
-    drop(sent);
+    }
+}
+
+/// Fetches the outputs and the files of a command after its reply.
+///
+/// # Errors
+///
+/// When an output or a file cannot be fetched.
+async fn fetch(
+    FleetLaunch { fleet, files }: &FleetLaunch,
+    item: &Item,
+    slot: usize,
+    reply: &mut CommandReply,
+    output: &mut FleetOutput<'_>,
+) -> Result<(), ItemFailure> {
     let empty = || Output::Whole(Vec::new());
     let outputs = [&mut reply.stdout, &mut reply.stderr].map(|output| std::mem::replace(output, empty()));
     let taken = output.finish(reply.run, outputs).await.map_err(ItemFailure::NoResult);
-    let fetched = files.fetch(fleet, item, slot, &reply).await;
-    Ok((reply, taken.and(fetched)))
+    let fetched = files.fetch(fleet, item, slot, reply).await;
+    taken.and(fetched)
 }
 
 /// Waits until `cancelled` resolves or the run is stopped, and returns the failure of the item.

@@ -49,6 +49,18 @@ impl Sink {
         }
     }
 
+    /// Ends an incomplete last line that was sent or held, because the command may run again.
+    ///
+    /// # Errors
+    ///
+    /// When the newline has to be held, and cannot be stored.
+    pub(super) async fn end_line(&mut self) -> io::Result<()> {
+        match self {
+            Sink::Lines(lines) => lines.end_line().await,
+            Sink::Capture(_) => Ok(()),
+        }
+    }
+
     /// Captures bytes, or sends or holds the lines that they finish.
     ///
     /// # Errors

@@ -142,6 +142,13 @@ enum Served {
     Requeued(Request),
 }
 
+/// What a thread has waited for.
+enum Event {
+    Served(Served),
+    /// The next request; `None` if there are no more.
+    Next(Option<Request>),
+}
+
 impl Workers {
     pub(super) fn new(
         mut config: LaunchConfig,
@@ -172,35 +179,32 @@ impl Workers {
                 self.send_replies();
                 continue;
             }
-            let request = {
+            let event = {
                 let next = pin!(self.next());
                 tokio::select! {
                     biased;
-                    Some(served) = running.next(), if !running.is_empty() => {
-                        match served {
-                            Served::Finished(reply, outcome) => self.lock_replies().add(reply, *outcome),
-                            Served::Requeued(request) => {
-                                self.waiting.fetch_add(1, Ordering::Relaxed);
-                                self.received.put_back(request);
-                                time::sleep(PUT_BACK_PAUSE).await;
-                            }
-                        }
-                        continue;
-                    }
-                    request = next, if is_open && running.len() < n_slots => request,
+                    Some(served) = running.next(), if !running.is_empty() => Event::Served(served),
+                    request = next, if is_open && running.len() < n_slots => Event::Next(request),
                     () = time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => continue,
                     // The wait fails only when the sender is gone, and `config` holds the sender.
                     _ = limit.changed() => continue,
                     // A thread without a free slot does not ask for requests, so it does not see their end.
-                    _ = ended.wait_for(|ended| *ended), if is_open => None,
+                    _ = ended.wait_for(|ended| *ended), if is_open => Event::Next(None),
                 }
             };
-            match request {
-                None => {
+            match event {
+                Event::Served(Served::Finished(reply, outcome)) => self.lock_replies().add(reply, *outcome),
+                Event::Served(Served::Requeued(request)) => {
+                    self.waiting.fetch_add(1, Ordering::Relaxed);
+                    self.received.put_back(request);
+                    // `next` is dropped by now: it may have held the lock of `NewRequests`, for which the other threads would wait.
+                    time::sleep(PUT_BACK_PAUSE).await;
+                }
+                Event::Next(None) => {
                     is_open = false;
                     self.ended.send_replace(true);
                 }
-                Some(request) => {
+                Event::Next(Some(request)) => {
                     self.waiting.fetch_sub(1, Ordering::Relaxed);
                     running.push(self.serve(request, mode));
                 }

@@ -306,7 +306,12 @@ fn records(options: &MapOptions, template: CommandTemplate) -> Result<RunRecords
         options.results.as_deref().map_or(Ok(()), check)?;
         let past = match &options.joblog {
             Some(path) if resume == Resume::No => Joblog::check_new(path).map(|()| PastJoblog::default())?,
-            Some(path) => Joblog::read(path, &template)?,
+            Some(path) => {
+                // What the run would refuse is refused.
+                read_results()?;
+                Joblog::check_resumable(path)?;
+                Joblog::read(path, &template)?
+            }
             None => PastJoblog { run: read_results()?, is_cut: false },
         };
         return Ok(RunRecords::new(template, resume, past, None, None));

@@ -481,7 +481,10 @@ where
         }
         // Not printed if commands were terminated: they have rarely read the whole input, and the summary counts them.
         let were_ended = runner.stop.level() > StopLevel::Drain || matches!(end, RunEnd::Interrupted(_));
-        if !were_ended && shared.is_some_and(SharedBlocks::has_unread_blocks) {
+        if !were_ended
+            && let Some(shared) = shared
+            && shared.has_unread_blocks().await
+        {
             printer
                 .print_message("the input was not read to its end, because all commands of --round-robin had ended")
                 .await;

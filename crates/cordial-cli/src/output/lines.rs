@@ -138,6 +138,24 @@ impl LineWriter {
         self.send().await
     }
 
+    /// Sends or holds a newline if the last line lacks it. Called after `finish`, if the command may run again with another writer: the
+    /// output of the next run then begins a line.
+    ///
+    /// # Errors
+    ///
+    /// When the newline has to be held, and cannot be stored.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may lose the newline.
+    pub(crate) async fn end_line(&mut self) -> io::Result<()> {
+        if !self.is_line_start {
+            self.unsent.push(b'\n');
+            (self.is_line_start, self.is_part_sent) = (true, false);
+        }
+        self.send().await
+    }
+
     async fn send(&mut self) -> io::Result<()> {
         if self.unsent.is_empty() {
             return Ok(());

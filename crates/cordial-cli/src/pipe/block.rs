@@ -2,8 +2,12 @@
 
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::system::SplicedFile;
+
+/// How often a thread that waits in `admit` reads the limit again.
+const LIMIT_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Whole records of the input. Dropping the block gives its memory back to the pool.
 #[derive(Debug)]
@@ -86,11 +90,13 @@ impl BlockPool {
         BlockPool(Arc::new(BlockPoolShared { state: Mutex::default(), returned: Condvar::new(), max_blocks }))
     }
 
-    /// Waits until another block may exist, and counts it. The wait has no bound: commands may run for hours.
+    /// Waits until another block may exist, and counts it. The wait has no bound: commands may run for hours. Their number may be raised
+    /// meanwhile, so the limit is read again from time to time.
     pub(super) fn admit(&self) {
         let mut state = self.lock();
         while state.n_blocks >= (self.0.max_blocks)() {
-            state = self.0.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.0.returned.wait_timeout(state, LIMIT_CHECK_INTERVAL);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
         state.n_blocks += 1;
     }

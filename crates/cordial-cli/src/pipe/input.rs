@@ -3,10 +3,16 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use super::block::Block;
+
+/// How long to wait for the end of the input after all commands of `--round-robin` have ended. The thread that reads the input may be just
+/// about to see its end.
+const END_OF_INPUT_TIME: Duration = Duration::from_millis(100);
 
 /// The input of one command: a block of its own, and with `--round-robin` also blocks that all commands share.
 #[derive(Debug)]
@@ -96,10 +102,25 @@ impl SharedBlocks {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Returns whether the input may have blocks that no command has taken. Called when all commands have ended.
-    pub(crate) fn has_unread_blocks(&self) -> bool {
+    /// Returns whether the input may have blocks that no command has taken. Called when all commands have ended. Waits for
+    /// `END_OF_INPUT_TIME` if the end of the input is not known yet.
+    pub(crate) async fn has_unread_blocks(&self) -> bool {
         let Ok(mut blocks) = self.blocks.try_lock() else { return false };
-        let next = blocks.as_mut().map(mpsc::Receiver::try_recv);
-        next.is_some_and(|next| !matches!(next, Err(mpsc::error::TryRecvError::Disconnected)))
+        let Some(blocks) = blocks.as_mut() else { return false };
+        !matches!(timeout(END_OF_INPUT_TIME, blocks.recv()).await, Ok(None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_input_whose_end_is_about_to_be_read_has_no_unread_blocks() {
+        let shared = SharedBlocks::new();
+        let (sender, receiver) = mpsc::channel(1);
+        shared.open(receiver);
+        let (has_unread, ()) = tokio::join!(biased; shared.has_unread_blocks(), async { drop(sender) });
+        assert!(!has_unread);
     }
 }

@@ -76,10 +76,7 @@ impl Joblog {
         };
         if is_special {
             if resume != Resume::No {
-                return Err(format!(
-                    "the joblog {} is not a regular file, so there is nothing to resume",
-                    path.display()
-                ));
+                Joblog::check_resumable(path)?;
             }
             let mut file = system::open_special_file(path).map_err(cannot_open)?.ok_or_else(|| {
                 format!(
@@ -123,6 +120,21 @@ impl Joblog {
                 "the joblog {} already exists: continue it with --resume or --resume-failed, delete it, or name another file",
                 path.display()
             )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that a run could continue the file, without opening it: the open of a named pipe could wait without a bound.
+    ///
+    /// # Errors
+    ///
+    /// A message, when `check_name` refuses the name, or the file exists and is not a regular file.
+    pub(crate) fn check_resumable(path: &Path) -> Result<(), String> {
+        check_name(path)?;
+        match fs::metadata(path) {
+            Ok(metadata) if !metadata.is_file() => {
+                Err(format!("the joblog {} is not a regular file, so there is nothing to resume", path.display()))
+            }
             _ => Ok(()),
         }
     }
@@ -204,9 +216,10 @@ impl Joblog {
             Err(ItemFailure::TimedOut(_)) => (-1, 15),
             Err(failure) => (i32::from(failure.status()), 0),
         };
+        // A tab in an entry of `--sshloginfile` would look like the end of the column.
+        let host = outcome.host.as_deref().unwrap_or(":").replace(['\t', '\n'], " ");
         let mut line = format!(
-            "{number}\t{}\t{:.3}\t{:10.3}\t{}\t{}\t{code}\t{signal}\t",
-            outcome.host.as_deref().unwrap_or(":"),
+            "{number}\t{host}\t{:.3}\t{:10.3}\t{}\t{}\t{code}\t{signal}\t",
             started.as_secs_f64(),
             outcome.duration.as_secs_f64(),
             outcome.item.input.as_ref().map_or(0, |input| input.sent()),

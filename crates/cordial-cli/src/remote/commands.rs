@@ -308,8 +308,9 @@ pub(crate) fn remote_directory(path: PathBuf) -> Result<Vec<u8>, String> {
         true => {
             let current = std::env::current_dir()
                 .map_err(|error| format!("--workdir . needs the current directory: {}", io_error::describe(&error)))?;
-            let below_login =
-                system::login_directory().and_then(|login| current.strip_prefix(login).map(Path::to_owned).ok());
+            // The current directory is known without symbolic links.
+            let login = system::login_directory().map(|login| fs::canonicalize(&login).unwrap_or(login));
+            let below_login = login.and_then(|login| current.strip_prefix(login).map(Path::to_owned).ok());
             below_login.unwrap_or(current)
         }
     };

@@ -41,7 +41,8 @@ struct Login {
 }
 
 impl Host {
-    /// Parses one entry of `-S`: `[N/][USER@]HOST[:PORT]`, `[N/]:`, or `[N/]ssh OPTIONS HOST`.
+    /// Parses one entry of `-S`: `[N/][USER@]HOST[:PORT]`, `[N/]:`, or `[N/]ssh OPTIONS HOST`. The program of the last form may have an
+    /// absolute path. As for GNU parallel, the number may be missing before its slash, as in `//usr/bin/ssh HOST`.
     ///
     /// # Errors
     ///
@@ -58,7 +59,9 @@ impl Host {
             return Err(wrong("is in a group of hosts, which is not supported"));
         }
         let (given_slots, name) = match entry.split_once('/') {
-            Some((number, name)) if !number.contains(' ') => match number.parse::<usize>() {
+            Some(("", rest)) if rest.contains(char::is_whitespace) && !rest.starts_with('/') => (None, entry),
+            Some(("", rest)) => (None, rest.trim()),
+            Some((number, name)) if !number.contains(char::is_whitespace) => match number.parse::<usize>() {
                 Ok(slots @ 1..) => (Some(slots), name.trim()),
                 _ => return Err(wrong("has no number of slots before its slash")),
             },
@@ -81,14 +84,13 @@ impl Host {
             if words.is_empty() {
                 return Err("--ssh names no program: write --ssh PROGRAM, or leave it out for ssh".to_owned());
             }
-            // An address of IPv6 has more than one colon.
-            if let Some((machine, port)) = destination.split_once(':')
-                && !port.is_empty()
-                && port.bytes().all(|byte| byte.is_ascii_digit())
-            {
-                words.extend(["-p".to_owned(), port.to_owned()]);
-                destination = machine.to_owned();
+            let (machine, port) = split_port(&destination);
+            // Without options, a name with a slash is the path of a program.
+            if machine.is_empty() || machine.ends_with('@') || machine.contains('/') {
+                return Err(wrong("names no machine"));
             }
+            words.extend(port.into_iter().flat_map(|port| ["-p".to_owned(), port.to_owned()]));
+            destination = machine;
         }
         Ok(Host { name: name.into(), given_slots, login: Some(Login { ssh: words, destination }) })
     }
@@ -119,6 +121,23 @@ impl Host {
     }
 }
 
+/// Splits `[USER@]HOST[:PORT]` at the port. An address of IPv6 has more than one colon, so it has a port only if it is in brackets, which
+/// `ssh` does not expect.
+fn split_port(destination: &str) -> (String, Option<&str>) {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some((user, (address, rest))) =
+        destination.split_once('[').and_then(|(user, rest)| Some((user, rest.split_once(']')?)))
+        && (user.is_empty() || user.ends_with('@'))
+        && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
+    {
+        return (format!("{user}{address}"), rest.strip_prefix(':'));
+    }
+    match destination.split_once(':').filter(|(_, port)| is_port(port)) {
+        Some((machine, port)) => (machine.to_owned(), Some(port)),
+        None => (destination.to_owned(), None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,13 +156,27 @@ mod tests {
         assert_eq!(words("::1"), "ssh … -E LOG -- ::1 LINE");
         assert_eq!(words("2/ssh -i key u@a"), "ssh -i key … -E LOG -- u@a LINE");
         assert_eq!(words("other -x a"), "other -x a LINE");
+        for (entry, line) in [
+            ("[::1]:22", "ssh -p 22 … -E LOG -- ::1 LINE"),
+            ("u@[::1]", "ssh … -E LOG -- u@::1 LINE"),
+            ("/usr/bin/ssh -p 22 a", "/usr/bin/ssh -p 22 … -E LOG -- a LINE"),
+            ("//usr/bin/ssh a", "/usr/bin/ssh … -E LOG -- a LINE"),
+            ("6//opt/other -x a", "/opt/other -x a LINE"),
+            ("/a", "ssh … -E LOG -- a LINE"),
+            ("ssh -i\tdir/key a", "ssh -i dir/key … -E LOG -- a LINE"),
+        ] {
+            assert_eq!(words(entry), line, "{entry}");
+        }
+        assert_eq!(Host::parse("//usr/bin/ssh a", "ssh").unwrap().given_slots, None);
         assert_eq!(Host::parse("4/u@a", "ssh").unwrap().given_slots, Some(4));
         assert!(Host::parse(":", "ssh").unwrap().is_local());
     }
 
     #[test]
     fn wrong_entries_are_refused() {
-        for entry in ["", "0/a", "x/a", "2/", "@g/a", "-oProxyCommand=x", "ssh -p 22 -x"] {
+        for entry in
+            ["", "0/a", "x/a", "2/", "@g/a", "-oProxyCommand=x", "ssh -p 22 -x", ":22", "u@:22", "/usr/bin/ssh"]
+        {
             assert!(Host::parse(entry, "ssh").is_err(), "{entry}");
         }
     }

@@ -19,7 +19,8 @@
 //! OUTER waits for its watch, because process 1 of a container may not reap orphans.
 //!
 //! `ssh` exits with 255 if its connection has failed, and if the command has exited with 255. In the second case the script
-//! leaves a mark on the machine, an empty directory, and `cordial` asks whether it is there.
+//! leaves a mark on the machine, an empty directory, and `cordial` asks whether it is there. If the mark cannot be made, the script exits
+//! with 254 instead: with 255 and without a mark, the command would be run again.
 //!
 //! Words are quoted for the login shell, which need not be a shell of the POSIX family: only with single quotes, and the
 //! scripts have one line.
@@ -39,7 +40,8 @@ const OUTER: &str = concat!(
     "(exec $cordial_r sh -c \"$cordial_i\" sh \"$cordial_t\" \"$@\" 2>&6 6>&-); s=$?; ",
     "if [ -n \"$cordial_t\" ]; then kill -s KILL $cordial_w; wait $cordial_w; ",
     "read p <\"$cordial_t\" && kill -s KILL -- \"-$p\" 2>/dev/null; rm -f \"$cordial_t\"; fi; ",
-    "[ $s != 255 ] || mkdir -- \"$cordial_m\"; exit $s",
+    "[ $s != 255 ] || mkdir -- \"$cordial_m\" || { s=254; ",
+    "echo \"cordial: status 254 stands for 255 of the command, since /tmp of its machine cannot be written\" >&6; }; exit $s",
 );
 
 /// The start of INNER. `$1` is the file for the id of the group, the other arguments are the words of the command. Without a file, INNER

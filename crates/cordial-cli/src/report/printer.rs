@@ -3,7 +3,7 @@
 //! If standard output cannot be written, the run ends. If standard error cannot be written, the run continues: the exit
 //! status still counts failures, and there is nowhere to report the error.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -277,7 +277,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         }
     }
 
-    /// Prints a message of the program to standard error.
+    /// Prints a message of the program to standard error. On a terminal, ends an incomplete line first. In a file, the message continues the
+    /// line, because a newline would look like a part of the output.
     ///
     /// # Cancel safety
     ///
@@ -285,7 +286,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     pub(crate) async fn print_message(&mut self, text: &str) {
         self.erase_bar().await;
         // One write per message keeps it whole when other programs write to the same file.
-        let line = format!("cordial: {text}\n");
+        let newline = if io::stderr().is_terminal() && self.last.take_open_line() { "\n" } else { "" };
+        let line = format!("{newline}cordial: {text}\n");
         if self.stderr.write_all(line.as_bytes()).await.is_ok() {
             let _ = self.stderr.flush().await;
         }

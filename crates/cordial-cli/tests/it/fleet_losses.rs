@@ -201,3 +201,12 @@ fn the_lines_of_a_command_that_runs_again_are_whole_and_its_bytes_are_counted_on
     let columns: Vec<&str> = log.lines().nth(1).unwrap().split('\t').collect();
     assert_eq!((columns[1], columns[5]), ("second", "18"), "{log}");
 }
+
+#[test]
+fn a_program_that_is_missing_on_a_worker_has_the_status_that_a_shell_reports() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    fleet.worker("one");
+    let output = fleet.map(&["--fail-fast", "no-such-program", ":::", "1"], b"");
+    assert_eq!(output.status, 127, "{}", output.stderr);
+    assert!(output.stderr.contains("cannot be started: No such file or directory"), "{}", output.stderr);
+}

@@ -29,3 +29,14 @@ fn a_pipe_for_the_joblog_without_a_reader_is_refused() {
     );
     assert_eq!((result.status, result.text(), &*result.stderr), (255, "", &*expected));
 }
+
+#[test]
+fn a_pipe_for_the_joblog_cannot_be_resumed_even_in_a_dry_run() {
+    let dir = TestDir::new();
+    let path = dir.path("log");
+    let result =
+        shell(&format!("mkfifo {0}; timeout 60 \"$0\" map --dry-run --resume --joblog {0} echo ::: a", path.display()));
+    let message =
+        format!("cordial: the joblog {} is not a regular file, so there is nothing to resume\n", path.display());
+    assert_eq!((result.status, result.text(), &*result.stderr), (255, "", &*message));
+}

@@ -15,7 +15,9 @@ case $1 in
               sleep 0.1
           done
           echo "$zombies zombies" ;;
-    *) for n in 1 2 3; do setsid sh -c 'sleep 0.05' & done; sleep 0.02 ;;
+    *) for n in 1 2 3; do setsid sh -c 'sleep 0.05' & done
+       # A real-time signal.
+       setsid sh -c 'sleep 0.05; kill -34 $$' & sleep 0.02 ;;
 esac
 "#;
 

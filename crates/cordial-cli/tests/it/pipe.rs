@@ -418,3 +418,19 @@ fn a_read_error_of_the_input_is_reported() {
         );
     }
 }
+
+#[test]
+fn sigusr1_runs_further_commands_although_no_block_has_been_read() {
+    let dir = TestDir::new();
+    let command = format!("touch {0}/$CORDIAL_INDEX; until [ -e {0}/go ]; do sleep 0.01; done; cat", dir.text());
+    let mut child = start(&["map", "--pipe", "-N1", "-c1", &command]);
+    child.stdin.take().unwrap().write_all(b"a\n".repeat(8).as_slice()).unwrap();
+    dir.wait_for("1");
+    for number in 2..=8 {
+        send(&child, Signal::USR1);
+        dir.wait_for(&number.to_string());
+    }
+    dir.touch("go");
+    let result = finish(child);
+    assert_eq!((result.status, result.text(), result.stderr.as_str()), (0, &*"a\n".repeat(8), ""));
+}

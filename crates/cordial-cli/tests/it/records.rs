@@ -511,9 +511,13 @@ fn records_that_do_not_name_their_items_are_refused() {
     let results = dir.path("results");
     fs::create_dir_all(results.join("1")).unwrap();
     fs::write(results.join("1/status"), "0\n").unwrap();
-    let result = run(&["map", "--results", results.to_str().unwrap(), "--resume", "echo", ":::", "a"], b"");
-    assert_eq!((result.status, result.stdout.len()), (255, 0));
-    assert!(result.stderr.contains("does not say which item it belongs to"), "{}", result.stderr);
+    let new_log = dir.path("new");
+    for more in [&[][..], &["--dry-run", "--joblog", new_log.to_str().unwrap()]] {
+        let args = ["map", "--results", results.to_str().unwrap(), "--resume", "echo", ":::", "a"];
+        let result = run(&[&args[..1], more, &args[1..]].concat(), b"");
+        assert_eq!((result.status, result.stdout.len()), (255, 0));
+        assert!(result.stderr.contains("does not say which item it belongs to"), "{}", result.stderr);
+    }
 }
 
 #[test]

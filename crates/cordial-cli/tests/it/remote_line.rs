@@ -5,8 +5,11 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use crate::harness::{TestDir, cordial, file, finish};
+use rustix::process::Signal;
+
+use crate::harness::{TestDir, cordial, file, finish, send};
 
 /// Returns a directory with a program that runs `line` on this machine instead of `ssh`, and the command that uses the program.
 pub(crate) fn without_ssh(line: &str, args: &[&str]) -> (TestDir, Command) {
@@ -96,5 +99,46 @@ fn the_directory_of_the_commands_is_below_the_login_directory_whatever_its_envir
         let expected = fs::canonicalize(dir.path("home").join(workdir)).unwrap_or_default();
         assert_eq!((result.status, &*result.stderr), (0, ""), "{workdir}");
         assert_eq!(result.text(), format!("{}\n", expected.display()), "{workdir}");
+    }
+}
+
+/// The first question is whether a command that has exited with 255 has made its mark. Here the machine does not answer.
+#[test]
+fn a_stop_ends_the_question_to_a_machine_that_does_not_answer() {
+    let (dir, mut map) = without_ssh("case $2 in *rmdir*) touch asked; exec sleep 1000;; esac; exec", &["exit 255 #"]);
+    let child = map.args([":::", "1"]).stdin(Stdio::null()).spawn().unwrap();
+    dir.wait_for("asked");
+    let asked = std::time::SystemTime::now();
+    send(&child, Signal::TERM);
+    let result = finish(child);
+    assert!(result.status == 143 && result.stderr.contains("was stopped before it finished"), "{}", result.stderr);
+    // Without the stop, the question ends after 20 s.
+    assert!(asked.elapsed().unwrap() < Duration::from_secs(15));
+}
+
+#[test]
+fn a_command_that_exits_with_255_is_not_run_again_if_its_machine_cannot_keep_a_mark() {
+    let (dir, mut map) = without_ssh("PATH=$PWD/bin:$PATH exec", &["echo ran >> log; exit 255 #", ":::", "1"]);
+    fs::create_dir(dir.path("bin")).unwrap();
+    let mkdir = "#!/bin/sh\ncase $2 in /tmp/cordial-*) exit 1;; esac; PATH=${PATH#*:} exec mkdir \"$@\"\n";
+    fs::write(dir.path("bin/mkdir"), mkdir).unwrap();
+    fs::set_permissions(dir.path("bin/mkdir"), Permissions::from_mode(0o755)).unwrap();
+    let result = finish(map.stdin(Stdio::null()).spawn().unwrap());
+    assert_eq!(fs::read_to_string(dir.path("log")).unwrap(), "ran\n");
+    assert!(result.status == 1 && result.stderr.contains(": exited with status 254\n"), "{}", result.stderr);
+    assert!(result.stderr.contains("cordial: status 254 stands for 255 of the command"), "{}", result.stderr);
+}
+
+#[test]
+fn a_host_with_a_tab_in_its_entry_has_one_column_in_the_joblog() {
+    let (dir, _) = without_ssh("exec", &[]);
+    fs::write(dir.path("connect"), "#!/bin/sh\nexec sh -c \"$4\"\n").unwrap();
+    fs::write(dir.path("hosts"), format!("1/{} -p\t22 host\n", dir.path("connect").display())).unwrap();
+    for (resume, printed) in [(&[][..], "a\n"), (&["--resume"], "")] {
+        let mut map = cordial();
+        map.args(["map", "--sshloginfile", "hosts", "--joblog", "log"]).args(resume).args(["echo", ":::", "a"]);
+        map.current_dir(dir.text()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let result = finish(map.spawn().unwrap());
+        assert_eq!((result.status, result.text(), &*result.stderr), (0, printed, ""));
     }
 }

@@ -151,3 +151,15 @@ fn halt_now_stops_the_others_when_one_has_succeeded() {
     assert!(result.stderr.contains("item 1 \"long\" was stopped before it finished"), "{}", result.stderr);
     dir.wait_until_processes_exit("long");
 }
+
+#[test]
+fn an_attempt_does_not_continue_the_line_of_the_one_before() {
+    for order in [&[][..], &["-k"]] {
+        let args =
+            ["map", "--line-buffer", "--tag", "--retries", "2", "--shell", "printf abc; [ {} = ok ]", ":::", "x"];
+        let result = run(&[&args[..1], order, &args[1..]].concat(), b"");
+        assert_eq!((result.status, result.text()), (1, "x\tabc\nx\tabc\nx\tabc"), "{order:?}");
+    }
+    let result = run(&["map", "--line-buffer", "--retries", "2", "--shell", "printf abc", ":::", "x"], b"");
+    assert_eq!((result.status, result.text()), (0, "abc"));
+}

@@ -170,6 +170,14 @@ fn the_bar_does_not_replace_output_without_a_newline() {
 }
 
 #[test]
+fn a_message_does_not_continue_a_line_of_output() {
+    for line in ["cordial map 'printf abc; false' ::: 1", "cordial map --line-buffer 'printf abc >&2; false' ::: 1"] {
+        let (status, text) = Session::start(line).end();
+        assert!(status == 1 && text.contains("abc\r\ncordial: item 1 \"1\" failed"), "{line}: {text:?}");
+    }
+}
+
+#[test]
 fn the_bar_is_not_drawn_where_others_write() {
     // The commands, or a program such as `less`, write to the terminal whenever they want.
     let lines = [

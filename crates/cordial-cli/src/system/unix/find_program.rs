@@ -12,8 +12,14 @@ use rustix::fs::{Access, access};
 use crate::system::program::Program;
 use crate::text::{display, io_error};
 
-/// The number of bytes in which Linux looks for the interpreter of a script.
-const FIRST_LINE_BYTES: u64 = 256;
+/// The number of bytes in which the system looks for the interpreter of a script: 256 on Linux, 512 on macOS, and a page on FreeBSD.
+const FIRST_LINE_BYTES: u64 = if cfg!(target_os = "linux") {
+    256
+} else if cfg!(target_os = "macos") {
+    512
+} else {
+    4096
+};
 
 /// Commands and keywords of the shell that are not programs on most systems.
 const BUILT_IN: [&[u8]; 30] = [

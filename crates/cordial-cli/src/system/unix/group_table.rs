@@ -31,6 +31,10 @@ use super::{orphans, pre_exec};
 const STOPPED_CHILD_CHECKS: u32 = 60;
 const STOPPED_CHILD_INTERVAL: Duration = Duration::from_millis(50);
 
+/// How long `reap_unknown` waits for the starts that have begun. A start may take long if its program is on a file system that does not
+/// respond.
+const REAP_WAIT: Duration = Duration::from_millis(20);
+
 /// The table. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GroupTable {
@@ -121,25 +125,26 @@ impl GroupTable {
         }
     }
 
-    /// Reaps ended children that lead no group of the table, until it finds one that does.
+    /// Reaps ended children that lead no group of the table, until it finds one that does. Reaps none if a start takes longer than
+    /// `REAP_WAIT`.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no process is inherited"))]
     pub(super) async fn reap_unknown(&self) {
-        // No child is between its start and its entry in the table.
-        let _starts_paused = self.starts.write().await;
-        loop {
+        // No child is between its start and its entry in the table. While this waits for a start, no other group is started.
+        let Ok(_starts_paused) = time::timeout(REAP_WAIT, self.starts.write()).await else { return };
+        let mut has_reaped = true;
+        // A leader is reaped when its item ends. Until then the system may show it first each time, so that other ended children wait for
+        // a later search.
+        while std::mem::take(&mut has_reaped) {
             let mut groups = self.lock();
-            match orphans::ended_child() {
-                Some(pid) if !groups.running.contains(&pid) => {
+            for pid in orphans::ended_children() {
+                if !groups.running.contains(&pid) {
                     groups.unreaped.retain(|leader| *leader != pid);
-                    orphans::reap(pid);
+                    has_reaped |= orphans::reap(pid);
                 }
-                // A leader is reaped when its item ends. Until then the system may show it first each time, so that other ended
-                // children wait for a later search.
-                _ => return,
             }
         }
     }
@@ -204,5 +209,18 @@ impl Groups {
             // The guard has ended. The run continues without it, as on systems that have none.
             self.guard_pipe = None;
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_start_that_takes_long_does_not_delay_others_because_children_are_reaped() {
+        let groups = GroupTable::default();
+        let _slow_start = groups.start_permit().await;
+        let both = async { tokio::join!(biased; groups.reap_unknown(), groups.start_permit()).1 };
+        assert!(time::timeout(Duration::from_secs(20), both).await.is_ok());
     }
 }

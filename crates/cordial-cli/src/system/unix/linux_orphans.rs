@@ -8,11 +8,13 @@
 
 use std::time::Duration;
 
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use rustix::process::{Pid, child_subreaper, getpid};
+use nix::errno::Errno;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use rustix::process::{Pid, WaitOptions, child_subreaper, getpid, waitpid};
 use tokio::time;
 
 use super::group_table::GroupTable;
+use super::processes::Processes;
 
 /// The time between two searches for inherited processes that have ended.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -32,15 +34,28 @@ pub(crate) async fn reap_orphans(groups: &GroupTable) {
     }
 }
 
-/// Returns a child that has ended and was not reaped, if there is one.
-pub(super) fn ended_child() -> Option<Pid> {
+/// Returns children that have ended and were not reaped: at least one, if there are any.
+pub(super) fn ended_children() -> Vec<Pid> {
     let options = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    let pid = waitid(Id::All, options).unwrap_or(WaitStatus::StillAlive).pid()?;
-    Pid::from_raw(pid.as_raw())
+    match waitid(Id::All, options) {
+        Ok(status) => status.pid().and_then(|pid| Pid::from_raw(pid.as_raw())).into_iter().collect(),
+        // `nix` has no value for a real-time signal, so it does not say which child such a signal has ended. The search through all
+        // processes takes longer.
+        Err(Errno::EINVAL) => zombies(),
+        // There is no child.
+        Err(_) => Vec::new(),
+    }
 }
 
-/// Reaps a child that has ended.
-pub(super) fn reap(pid: Pid) {
-    // Fails only if the child was reaped before.
-    let _ = waitpid(nix::unistd::Pid::from_raw(pid.as_raw_nonzero().get()), Some(WaitPidFlag::WNOHANG));
+/// Returns the children that have ended, as `/proc` shows them.
+fn zombies() -> Vec<Pid> {
+    let Some(processes) = Processes::new() else { return Vec::new() };
+    let Some(own) = Processes::own().and_then(|own| own.number()) else { return Vec::new() };
+    let ended = Processes::all().filter(|process| process.state == 'Z' && process.parent == own);
+    ended.filter_map(|process| processes.pid(&process)).collect()
+}
+
+/// Reaps a child that has ended. Returns false if it cannot be reaped, because some of its threads still run.
+pub(super) fn reap(pid: Pid) -> bool {
+    matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(Some(_)))
 }

@@ -13,8 +13,10 @@ pub(crate) async fn reap_orphans(_: &GroupTable) {
     std::future::pending().await
 }
 
-pub(super) fn ended_child() -> Option<Pid> {
-    None
+pub(super) fn ended_children() -> Vec<Pid> {
+    Vec::new()
 }
 
-pub(super) fn reap(_: Pid) {}
+pub(super) fn reap(_: Pid) -> bool {
+    false
+}
