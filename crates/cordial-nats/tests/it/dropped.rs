@@ -109,7 +109,9 @@ fn a_submit_with_a_key_that_is_dropped_is_found_by_its_key() {
         let job = keyed().await.unwrap();
         let tree = start_worker(&cluster, "g", 1).await;
         assert_eq!(job.timeout(LIMIT).await, Ok(4));
-        assert_eq!(counts(&server).await, (0, 2), "one job, which was not cancelled");
+        // The worker acknowledges a job after it has sent the result.
+        let is_settled = || async { counts(&server).await == (0, 2) };
+        wait_until("one job, which was not cancelled, is acknowledged", is_settled).await;
         tree.stop().await;
     });
 }
