@@ -14,7 +14,7 @@ use super::silence::{MayBeSilence, until_answered};
 use crate::system::{
     self, CommandInput, CommandOutput, GroupTable, ProcessGroup, Program, SpawnConfig, Spawner, Termination,
 };
-use crate::text::file_name::{member, split_last};
+use crate::text::file_name::{member, packed, split_last};
 use crate::text::io_error;
 
 /// How much of an archive one read may return.
@@ -71,7 +71,8 @@ impl Archiver {
     }
 
     async fn try_pack(&self, cluster: &Cluster, object: &str, folder: &Path, last: &[u8]) -> Result<(), ArchiveError> {
-        let words = ["tar".into(), "-cf".into(), "-".into(), "-C".into(), folder.into(), "--".into(), os_string(last)?];
+        let last = os_string(&packed(last))?;
+        let words = ["tar".into(), "-cf".into(), "-".into(), "-C".into(), folder.into(), "--".into(), last];
         let mut group = self.start(&words).await?;
         drop(group.take_input());
         let (stdout, stderr) = outputs(&mut group)?;
@@ -118,7 +119,7 @@ impl Archiver {
     ///
     /// # Errors
     ///
-    /// As `unpack`, and if no directory can be made beside the file.
+    /// As `unpack`.
     ///
     /// # Cancel safety
     ///
@@ -131,16 +132,21 @@ impl Archiver {
         name: &[u8],
     ) -> Result<(), String> {
         let (folder, last) = split(directory, name)?;
-        if last != b"." {
-            let beside = fs::create_dir_all(&folder)
-                .and_then(|()| tempfile::Builder::new().prefix(".cordial-").tempdir_in(&folder))
-                .map_err(|error| not_made(&folder, &error))?;
+        fs::create_dir_all(&folder).map_err(|error| not_made(&folder, &error))?;
+        let beside = tempfile::Builder::new().prefix(".cordial-").tempdir_in(&folder);
+        // If there can be no directory beside the file, the file may be a directory whose files can be written.
+        if let (Ok(beside), true) = (beside, last != b".") {
             self.unpack(cluster, object, beside.path(), last).await?;
-            let last = os_string(last)?;
-            if fs::rename(beside.path().join(&last), folder.join(&last)).is_ok() {
+            let name = os_string(last)?;
+            if fs::rename(beside.path().join(&name), folder.join(&name)).is_ok() {
                 return Ok(());
             }
-            // A directory cannot replace another one. Its files are added.
+            // A directory cannot replace another one. Its files are added. A directory without the right to write in it cannot be moved or removed.
+            let writable = ["chmod".into(), "-R".into(), "u+rwx".into(), "--".into(), beside.path().into()];
+            if let Ok(mut group) = self.start(&writable).await {
+                drop((group.take_input(), group.take_outputs()));
+                let _ = end(group, "").await;
+            }
         }
         self.unpack(cluster, object, &folder, last).await
     }

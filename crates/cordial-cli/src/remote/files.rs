@@ -9,7 +9,7 @@
 use super::script::{enter, in_sh, is_marked, quoted};
 use crate::item_failure::ItemFailure;
 use crate::text::display;
-use crate::text::file_name::{member, removable, split_last};
+use crate::text::file_name::{member, packed, removable, split_last};
 
 /// The files of one item.
 #[derive(Debug, Default)]
@@ -47,6 +47,9 @@ impl ItemFiles {
         if !self.sent.is_empty() {
             let removal: &[u8] = if self.is_cleaned { b"; d" } else { b"" };
             add(&[b"f() { echo \"cordial: cannot send the file $n\" >&2", removal, b"; exit $1; }; "]);
+            // `$1` continues the last word. Each file would make the script much longer if it repeated this line.
+            let unpack = joined(&connect_with(&[&in_sh(&unpacking(directory, mark))[..], b" sh"].concat()));
+            add(&[b"u() { ", &unpack, b"\"$1\"; }; "]);
             // When the item has to end, standard input gets a line or ends. The script is then killed, so that the command does not
             // begin.
             add(&[b"exec 7<&0; w=$({ read x; kill $$; } <&7 >/dev/null 2>&1 & echo $!); "]);
@@ -54,16 +57,15 @@ impl ItemFiles {
         for file in &self.sent {
             let (base, name) = split_base(file);
             let (folder, last) = split_last(name);
-            let unpack = in_sh(&[&enter(directory)[..], &unpacking(folder, last, mark)].concat());
+            add(&[b"n=", &quoted(file), b"; r=$({ { tar -cf - -C ", &quoted(&below(base, folder))]);
+            let arguments = [b" ", &quoted(folder)[..], b" ", &quoted(last)].concat();
             add(&[
-                b"n=",
-                &quoted(file),
-                b"; r=$({ { tar -cf - -C ",
-                &quoted(&below(base, folder)),
                 b" -- ",
-                &quoted(last),
+                &quoted(&packed(last)),
+                b" </dev/null; echo $? >&4; } | u ",
+                &quoted(&arguments),
+                b" >&2; } 4>&1); c=$?; ",
             ]);
-            add(&[b" </dev/null; echo $? >&4; } | ", &joined(&connect_with(&unpack)), b" >&2; } 4>&1); c=$?; "]);
             // After a failed connection, nothing can be removed.
             add(&[b"case $c in 0|", EXISTED, b") e=\"$e $c\";; 255) exit 255;; *) f $c;; esac; "]);
             // `tar` has failed here: the file on the machine is missing or incomplete.
@@ -86,7 +88,8 @@ impl ItemFiles {
         for file in &self.returned {
             let (base, name) = split_base(file);
             let (folder, last) = split_last(name);
-            let pack = [&enter(directory)[..], b"tar -cf - -C ", &quoted(folder), b" -- ", &quoted(last)].concat();
+            let pack =
+                [&enter(directory)[..], b"tar -cf - -C ", &quoted(folder), b" -- ", &quoted(&packed(last))].concat();
             let pack = joined(&connect_with(&in_sh(&pack)));
             let base = quoted(&below(base, folder));
             // `r` is 0 if both sides have succeeded.
@@ -130,7 +133,7 @@ impl ItemFiles {
             }
         }
         for name in self.returned.iter().filter_map(|file| removed_name(file)) {
-            if !self.sent.iter().any(|sent| removed_name(sent) == Some(name)) {
+            if !self.sent.iter().any(|sent| removed_name(sent).is_some_and(|sent| is_same(sent, name))) {
                 remove(b"", name);
             }
         }
@@ -170,20 +173,24 @@ pub(crate) fn check_removable<'a>(mut names: impl Iterator<Item = &'a [u8]>) -> 
 /// The status of the line that has unpacked a file in the place of another one.
 const EXISTED: &[u8] = b"9";
 
-/// `$f` is the directory of the file, `$l` its name there, and `$t` a directory beside it.
+/// `$1` is the directory of the file, `$2` its name there, and `$b` the name of a directory beside it. `mv` gets the directory of the file as
+/// its target, since it would move a directory into another one with the name of the file, which a command that begins at the same time may
+/// have made. If there can be no directory beside the file, the file may be a directory whose files can be written.
 const UNPACK: &str = concat!(
-    "e=0; [ ! -e \"$f/$l\" ] && [ ! -h \"$f/$l\" ] || e=9; n=0; until mkdir -p -- \"$t\" || [ $n = 100 ]; do n=$((n+1)); done 2>/dev/null; ",
-    "tar -C \"$t\" -xf - && ",
-    "{ { [ ! -d \"$f/$l\" ] && mv -f -- \"$t/$l\" \"$f/$l\" 2>/dev/null; } || tar -C \"$t\" -cf - -- \"$l\" | tar -C \"$f\" -xf -; }; ",
-    "s=$?; rm -rf -- \"$t\"; [ $s != 0 ] || exit $e; exit $s",
+    "f=$1; l=$2; t=$f/$b; e=0; [ ! -e \"$f/$l\" ] && [ ! -h \"$f/$l\" ] || e=9; ",
+    "n=0; until mkdir -p -- \"$t\" || [ $n = 100 ]; do n=$((n+1)); done 2>/dev/null; ",
+    "if [ -d \"$t\" ]; then tar -C \"$t\" -xf - && ",
+    "{ mv -f -- \"$t/$l\" \"$f\" 2>/dev/null || tar -C \"$t\" -cf - -- \"./$l\" | tar -C \"$f\" -xf -; }; s=$?; ",
+    "rm -rf -- \"$t\" 2>/dev/null || { chmod -R u+rwx -- \"$t\"; rm -rf -- \"$t\"; }; ",
+    "else tar -C \"$f\" -xf -; s=$?; fi; [ $s != 0 ] || exit $e; exit $s",
 );
 
-/// Returns the line that unpacks a file. It is unpacked in a directory beside its place and then moved, so that a file that is already
+/// Returns the script that unpacks a file. It is unpacked in a directory beside its place and then moved, so that a file that is already
 /// there is never missing or incomplete. As long as that directory exists, an item that ends does not remove the directory around it.
 /// The files of a directory are added to a directory that is already there.
-fn unpacking(folder: &[u8], last: &[u8], mark: &str) -> Vec<u8> {
+fn unpacking(directory: &[u8], mark: &str) -> Vec<u8> {
     let beside = mark.rsplit('/').next().unwrap_or_default().as_bytes();
-    [b"f=", &quoted(folder)[..], b"; l=", &quoted(last), b"; t=\"$f\"/.", beside, b"; ", UNPACK.as_bytes()].concat()
+    [&enter(directory)[..], b"b=.", beside, b"; ", UNPACK.as_bytes()].concat()
 }
 
 /// Returns the name of a local directory below `base`, unless `folder` is absolute.
@@ -210,6 +217,15 @@ fn without_slashes(path: &[u8]) -> &[u8] {
 
 fn removed_name(file: &[u8]) -> Option<&[u8]> {
     removable(split_base(file).1)
+}
+
+/// Returns whether two names name the same file on the other machine, whatever `./` and repeated slashes they contain.
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let parts = |name: &[u8]| {
+        let parts = name.split(|&byte| byte == b'/').filter(|&part| !matches!(part, b"" | b"."));
+        (name.starts_with(b"/"), parts.map(<[u8]>::to_vec).collect::<Vec<_>>())
+    };
+    parts(a) == parts(b)
 }
 
 /// Returns the directory of a file, which is removed with the file if it is empty. `None` if the path has no directory, or is

@@ -15,8 +15,8 @@ const VARIABLES_BYTES: usize = 4096;
 /// A value, and variants of it: each has one more byte in one part of the path, or a quote in one part.
 struct Sample {
     value: &'static str,
-    /// The shortest values: one without a directory, and one with a directory, because the script that copies a file also names the
-    /// directory of the file.
+    /// The shortest values: without a directory and with one, because the script that copies a file also names the directory of the file.
+    /// Before `@`, that script adds `./`.
     short: &'static [&'static str],
     longer: &'static [&'static str],
     quoted: &'static [&'static str],
@@ -27,7 +27,7 @@ struct Sample {
 const SAMPLES: [Sample; 3] = [
     Sample {
         value: "d/v.a.b.c",
-        short: &["v", "d/v"],
+        short: &["v", "d/v", "@", "d/@"],
         longer: &["dd/v.a.b.c", "d/vv.a.b.c", "d/v.aa.b.c", "d/v.a.bb.c", "d/v.a.b.cc"],
         quoted: &["'/v.a.b.c", "d/'.a.b.c", "d/v.'.b.c", "d/v.a.'.c", "d/v.a.b.'"],
     },

@@ -17,11 +17,27 @@ pub(crate) fn split_last(name: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Returns the name as a member of an archive for the `tar` of this system, which may read it as a pattern.
-pub(crate) fn member(name: &[u8]) -> Vec<u8> {
-    let is_pattern = cfg!(any(target_os = "macos", target_os = "freebsd"));
-    let escape = |&byte: &u8| if is_pattern && b"*?[\\".contains(&byte) { vec![b'\\', byte] } else { vec![byte] };
-    name.iter().flat_map(escape).collect()
+/// Returns the last part of a name as an argument of the `tar` that packs the file. The one of BSD and macOS reads `@a` as the archive `a`,
+/// and `-C` as its option, even after `--`.
+pub(crate) fn packed(last: &[u8]) -> Vec<u8> {
+    let start: &[u8] = if last.starts_with(b"@") || last.starts_with(b"-C") { b"./" } else { b"" };
+    [start, last].concat()
+}
+
+/// Returns the name that selects what was packed under the last part of a name, for the `tar` of this system, which may read it as a pattern.
+/// Without patterns, GNU `tar` reads a backslash as the start of an escape nevertheless.
+pub(crate) fn member(last: &[u8]) -> Vec<u8> {
+    member_for(last, cfg!(any(target_os = "macos", target_os = "freebsd")))
+}
+
+fn member_for(last: &[u8], is_pattern: bool) -> Vec<u8> {
+    if is_pattern && last == b"." {
+        // The pattern `.` matches nothing: `./` at the start of the names is left out.
+        return b"*".to_vec();
+    }
+    let special: &[u8] = if is_pattern { b"*?[\\" } else { b"\\" };
+    let escape = |byte: u8| if special.contains(&byte) { vec![b'\\', byte] } else { vec![byte] };
+    packed(last).into_iter().flat_map(escape).collect()
 }
 
 /// Returns a name without the slashes and each `/.` at its end. Returns `None` if its last part is then empty, `.` or `..`: removing it
@@ -64,6 +80,21 @@ mod tests {
             ("", ".", ""),
         ] {
             assert_eq!(split_last(name.as_bytes()), (folder.as_bytes(), last.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_member_is_what_was_packed() {
+        for (last, expected, pattern) in [
+            ("a", "a", "a"),
+            (".", ".", "*"),
+            ("@a", "./@a", "./@a"),
+            ("-C", "./-C", "./-C"),
+            ("-x", "-x", "-x"),
+            (r"a[1]\b*?", r"a[1]\\b*?", r"a\[1]\\b\*\?"),
+        ] {
+            let member = |is_pattern| String::from_utf8(member_for(last.as_bytes(), is_pattern)).unwrap();
+            assert_eq!((&*member(false), &*member(true)), (expected, pattern), "{last}");
         }
     }
 

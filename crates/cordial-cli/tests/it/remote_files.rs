@@ -2,7 +2,8 @@
 //! command runs.
 #![cfg(target_os = "linux")]
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use crate::fleet_files::hostile_tar;
@@ -42,6 +43,12 @@ fn a_sent_file_that_was_there_before_is_not_removed() {
         assert_eq!((result.status, &*result.stderr, &*result.stdout), (0, "", &b"original"[..]), "{item}");
         assert_eq!(fs::read_to_string(dir.path("a")).unwrap(), "original", "{item}");
     }
+    // Also if it is returned under another spelling of its name.
+    let options = ["--transferfile", "./{}", "--return", "{}", "--cleanup", "true", ":::", "a"];
+    let (dir, mut map) = without_ssh("exec", &options);
+    fs::write(dir.path("a"), "original").unwrap();
+    assert_eq!(end(&mut map).status, 0);
+    assert_eq!(fs::read_to_string(dir.path("a")).unwrap(), "original");
     // What was not there is removed, also if it is a directory.
     let options = ["--wd", "there", "--transferfile", "a", "--transfer", "--cleanup", "cat a {}/b", ":::", "d/e"];
     let (dir, mut map) = without_ssh("exec", &options);
@@ -71,6 +78,26 @@ fn the_files_that_were_sent_before_one_that_cannot_be_sent_are_removed() {
     assert!(result.stderr.contains("cordial: cannot send the file b\n"), "{}", result.stderr);
     assert!(dir.path("there/b/file").exists());
     assert_eq!(fs::read_dir(dir.path("there")).unwrap().count(), 1);
+}
+
+/// Another command may make the directory between the check for it and `mv`.
+#[test]
+fn a_directory_that_two_commands_send_at_once_does_not_contain_itself() {
+    let options = ["--wd", "there", "--transferfile", "d", "true", ":::", "1"];
+    let (dir, mut map) = without_ssh("exec env \"PATH=$PWD/programs:$PATH\"", &options);
+    for name in ["programs", "d"] {
+        fs::create_dir(dir.path(name)).unwrap();
+    }
+    fs::write(dir.path("d/file"), "text").unwrap();
+    let mv = dir.path("programs/mv");
+    fs::write(&mv, "#!/bin/sh\nmkdir d && true >d/other && PATH=/usr/bin:/bin exec mv \"$@\"\n").unwrap();
+    fs::set_permissions(&mv, Permissions::from_mode(0o755)).unwrap();
+    let result = end(&mut map);
+    assert_eq!((result.status, &*result.stderr), (0, ""));
+    let names = fs::read_dir(dir.path("there/d")).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert_eq!(names, ["file", "other"]);
 }
 
 /// Another user may control the host, and its archives contain what that user wants.
