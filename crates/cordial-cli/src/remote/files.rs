@@ -40,7 +40,7 @@ impl ItemFiles {
         let mut script = Vec::new();
         let mut add = |parts: &[&[u8]]| parts.iter().for_each(|part| script.extend_from_slice(part));
         if self.is_cleaned {
-            let remove = joined(&connect_with(&[&in_sh(&self.removal(directory))[..], b" sh"].concat()));
+            let remove = joined(&connect_with(&[&in_sh(&self.removal(directory, mark))[..], b" sh"].concat()));
             // `e` continues the last word, which is the line for the machine.
             add(&[b"e=; d() { ", &remove, b"\"$e\" </dev/null; }; "]);
         }
@@ -107,15 +107,32 @@ impl ItemFiles {
         }
         if self.is_cleaned {
             // If a file could not be returned, all files of the item stay on the machine.
-            add(&[b"[ -n \"$k\" ] || d; "]);
+            add(&[b"if [ -z \"$k\" ]; then "]);
+            let places = self.returned.iter().map(|file| {
+                let (base, name) = split_base(file);
+                quoted(&shared_mark(&below(base, split_last(name).0), mark))
+            });
+            let places: Vec<u8> = places.flat_map(|place| [place, b" ".to_vec()].concat()).collect();
+            match places.is_empty() {
+                true => add(&[b"d; "]),
+                false => add(&[
+                    b"for l in ",
+                    &places,
+                    b"; do mkdir -- \"$l\"; done 2>/dev/null; d; rmdir -- ",
+                    &places,
+                    b"2>/dev/null; ",
+                ]),
+            }
+            add(&[b"fi; "]);
         }
         add(&[b"exit $s"]);
         script
     }
 
     /// Returns the script that removes the files, and their directories if these are empty. Its arguments are the statuses of the lines
-    /// that have unpacked the sent files. A file that was not sent, or that was on the machine before, stays.
-    fn removal(&self, directory: &[u8]) -> Vec<u8> {
+    /// that have unpacked the sent files. A file that was not sent, or that was on the machine before, stays. So does a returned file if
+    /// the machine sees the local file under that name.
+    fn removal(&self, directory: &[u8], mark: &str) -> Vec<u8> {
         if self.has_own_directory {
             return [b"rm -rf -- ", &quoted(directory)[..]].concat();
         }
@@ -134,7 +151,8 @@ impl ItemFiles {
         }
         for name in self.returned.iter().filter_map(|file| removed_name(file)) {
             if !self.sent.iter().any(|sent| removed_name(sent).is_some_and(|sent| is_same(sent, name))) {
-                remove(b"", name);
+                let shared = quoted(&shared_mark(split_last(name).0, mark));
+                remove(&[b"[ -d ", &shared[..], b" ] || "].concat(), name);
             }
         }
         script.extend_from_slice(b"true");
@@ -191,6 +209,12 @@ const UNPACK: &str = concat!(
 fn unpacking(directory: &[u8], mark: &str) -> Vec<u8> {
     let beside = mark.rsplit('/').next().unwrap_or_default().as_bytes();
     [&enter(directory)[..], b"b=.", beside, b"; ", UNPACK.as_bytes()].concat()
+}
+
+/// Returns the name of a directory in `folder`. The local script makes it beside each returned file before the removal. If the machine finds it,
+/// the folder is the local one, and the returned file is the only copy.
+fn shared_mark(folder: &[u8], mark: &str) -> Vec<u8> {
+    [folder, b"/.", mark.rsplit('/').next().unwrap_or_default().as_bytes(), b"-local"].concat()
 }
 
 /// Returns the name of a local directory below `base`, unless `folder` is absolute.

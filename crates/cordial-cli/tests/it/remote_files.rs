@@ -49,6 +49,20 @@ fn a_sent_file_that_was_there_before_is_not_removed() {
     fs::write(dir.path("a"), "original").unwrap();
     assert_eq!(end(&mut map).status, 0);
     assert_eq!(fs::read_to_string(dir.path("a")).unwrap(), "original");
+    // A returned file is the only copy if the host has it in the same place.
+    for name in ["out", "d/out"] {
+        let (dir, mut map) =
+            without_ssh("exec", &["--return", name, "--cleanup", &format!("echo {{}} > {name}"), ":::", "1"]);
+        fs::create_dir(dir.path("d")).unwrap();
+        let result = end(&mut map);
+        assert_eq!((result.status, &*result.stderr), (0, ""), "{name}");
+        assert_eq!(fs::read_to_string(dir.path(name)).unwrap(), "1\n");
+        let left = fs::read_dir(dir.path(name).parent().unwrap()).unwrap();
+        assert_eq!(
+            left.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".cordial")).count(),
+            0
+        );
+    }
     // What was not there is removed, also if it is a directory.
     let options = ["--wd", "there", "--transferfile", "a", "--transfer", "--cleanup", "cat a {}/b", ":::", "d/e"];
     let (dir, mut map) = without_ssh("exec", &options);
