@@ -89,6 +89,7 @@ fn show(options: TopOptions) -> Result<ExitReason, String> {
             tokio::time::sleep(GRACE).await;
             end_program(signal).await;
         });
+        cordial::Task::start(watch_terminal());
         cordial::Task::start(carry_out(address.clone(), to_carry_out, answer_sender));
         cordial::Task::start(fetch(address, wanted, sender));
         Ok(())
@@ -115,6 +116,18 @@ fn show(options: TopOptions) -> Result<ExitReason, String> {
     let restored = ratatui::try_restore();
     let signal = restored.and(ended).map_err(refused)?;
     Ok(signal.map_or(ExitReason::Finished { failed: 0 }, ExitReason::Interrupted))
+}
+
+/// Ends the program if the terminal is gone and the main thread does not end. The main thread looks before it reads a key, but if the terminal
+/// goes away between the two, `crossterm` reads its end in a loop.
+async fn watch_terminal() {
+    loop {
+        tokio::time::sleep(GRACE).await;
+        if let Err(hangup) = wait_for_key(Duration::ZERO) {
+            tokio::time::sleep(GRACE).await;
+            end_program(hangup).await;
+        }
+    }
 }
 
 /// Ends the program after a signal if the main thread does not. The main thread may be blocked in `crossterm`, which waits without limit

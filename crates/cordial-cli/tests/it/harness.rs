@@ -145,14 +145,19 @@ pub(crate) fn check_outputs(cases: &[(&[&str], &[u8], &[u8])]) {
 
 /// Polls a condition until it holds. Panics after a minute, which is much longer than any condition here takes.
 pub(crate) fn wait_until(description: &str, condition: impl Fn() -> bool) {
+    assert!(holds_within_a_minute(condition), "timed out waiting until {description}");
+}
+
+/// Polls a condition until it holds. Returns false after a minute.
+pub(crate) fn holds_within_a_minute(condition: impl Fn() -> bool) -> bool {
     const TRIES: u32 = 30_000;
     for _ in 0..TRIES {
         if condition() {
-            return;
+            return true;
         }
         thread::sleep(Duration::from_millis(2));
     }
-    panic!("timed out waiting until {description}");
+    false
 }
 
 /// Returns the memory of the machine as a size, such as 16000000K.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::fleet::Fleet;
-use crate::harness::{TestDir, at_once, prepare_for_programs, wait_until};
+use crate::harness::{TestDir, at_once, holds_within_a_minute, prepare_for_programs, wait_until};
 
 /// A shell command that runs at a terminal.
 pub(crate) struct Session {
@@ -48,7 +48,8 @@ impl Session {
     }
 
     pub(crate) fn wait_for(&self, text: &str) {
-        wait_until(&format!("{text:?} is printed"), || self.text().contains(text));
+        let is_printed = holds_within_a_minute(|| self.text().contains(text));
+        assert!(is_printed, "{text:?} is not printed: {:?}", self.text());
     }
 
     pub(crate) fn type_in(&mut self, keys: &[u8]) {
@@ -118,7 +119,9 @@ fn a_terminal_shows_a_bar_and_ctrl_c_stops_the_run() {
 #[test]
 fn a_run_on_a_fleet_shows_a_bar_and_ctrl_c_stops_its_commands() {
     let Some(mut fleet) = Fleet::start() else { return };
+    // The items arrive in any order, and two of them keep a slot each.
     fleet.worker("one");
+    fleet.worker("two");
     let dir = TestDir::new();
     let script = format!("case {{}} in bad) exit 1;; *) {}; exec sleep 1000;; esac", write_pids(&dir));
     let options = format!("--bar --nats {} --group build", fleet.url);
