@@ -1,5 +1,5 @@
-//! The changes to a value before it becomes a part of an item: a value may end the list, lose the white space around it, or be
-//! split into columns.
+//! What happens to a value before it becomes a part of an item: it may end its source, lose the white space around it, or be split
+//! into columns.
 
 use regex::bytes::Regex;
 
@@ -46,7 +46,7 @@ impl ValueEdit {
         }
     }
 
-    /// Returns a column of a value. The column may be too long, because the limit of a value applies to all its columns together.
+    /// Returns a column of a value. The column may be too long for an argument, because a value with columns may be longer than one.
     fn column(&self, column: &[u8]) -> Value {
         let mut value = Accumulator::new(MAX_ARGUMENT_BYTES);
         value.push(self.trimmed(column));

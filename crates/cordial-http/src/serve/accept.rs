@@ -59,7 +59,8 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    /// Accepts connections until one cannot be started because the task supervisor has ended or the runtime refuses it.
+    /// Accepts connections until one cannot be started, because the task supervisor is stopping or has ended, or because the runtime
+    /// refuses the process.
     pub(super) async fn run(mut self) -> StartError {
         let permits = Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS)));
         let mut failures = AcceptFailures::default();
@@ -111,7 +112,8 @@ where
 
 /// Starts the process of a connection. While the supervisor is being restarted, the connection waits.
 async fn start(tasks: &TaskSupervisor, run: impl Future<Output = ()> + Send + 'static) -> Result<Pid, StartError> {
-    // A refusal drops the future that was passed. So that future takes the connection only when it runs.
+    // A refusal drops the future that was passed, but must not drop the connection. Therefore, that future takes the connection only when
+    // it runs.
     let waiting = Arc::new(Mutex::new(Some(Box::pin(run))));
     loop {
         let run = waiting.clone();

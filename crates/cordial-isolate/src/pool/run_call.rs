@@ -1,4 +1,4 @@
-//! A call, seen from the process that stands for it: from its submission to its answer.
+//! The caller's side of a call, from its submission to its reply. It runs in a process of `cordial`, such as the task of `Pool::call`.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -16,8 +16,10 @@ use crate::frame::{Outgoing, Preface, TooLarge, check_length};
 use crate::function::Signature;
 use crate::init;
 
-/// Runs a call to its end, inside the process that stands for it. Dropping the future kills the worker that runs the call, or takes a waiting
-/// call out of the queue. `extra` travels with the call beside what the table of this program lets travel.
+/// Submits a call, and waits for its reply. Dropping the future kills the worker that runs the call, or takes a waiting call out of the queue.
+///
+/// The call carries `extra`, and what [`Functions::travels`](crate::Functions::travels) and
+/// [`Functions::trace_context`](crate::Functions::trace_context) of this program add. If a name is in both, the value of `extra` counts.
 pub(super) async fn run(
     shared: Arc<PoolShared>,
     signature: Signature,

@@ -31,7 +31,8 @@ pub(super) struct Caller {
     pub(super) rights: Rights,
     /// The name of the client in the audit log.
     pub(super) who: String,
-    /// Whether the request has no bearer token. Another site may then have made a browser send it, with the cookie.
+    /// Whether the request has no bearer token; it may have no cookie either, if clients need no token. A page of another origin may then
+    /// have made a browser send the request, so an action also needs the header `x-cordial-csrf`.
     pub(super) by_cookie: bool,
 }
 
@@ -73,7 +74,7 @@ async fn caller(shared: &Arc<ObserverShared>, parts: &Parts) -> Result<Caller, R
         return Err(Refusal::new(StatusCode::FORBIDDEN, "the program does not allow this request"));
     };
     let who = match access.name {
-        // The name is cut here: the log cuts a long text at its end, and there it has the address.
+        // The name is cut here, because the log cuts off the end of a long text, and the address is at the end.
         Some(name) => format!("{} ({})", shortened(&name, MAX_NAME), address(parts)),
         None => address(parts),
     };

@@ -13,15 +13,15 @@ use crate::task::schedule::{HeaderReuse, SchedulerRef};
 /// allocations each time.
 const KEPT_FOR: Duration = Duration::from_secs(12);
 
-/// Up to this many free tasks are not worth the wake-up of an idle program: they are freed when the program next goes to sleep,
-/// if the last trim was at least `KEPT_FOR` ago.
+/// Up to this many free tasks are not worth the wake-up of an idle program: the next trim waits until the program goes to sleep again,
+/// at least `KEPT_FOR` after the last trim.
 const FEW: usize = 1024;
 
 /// The free tasks of one executor. They are freed with the executor, or later if they are in the magazine of a thread.
 pub(crate) struct TaskAllocator {
     free: FreeList<Runnable>,
     scheduler: SchedulerRef,
-    /// When unused tasks were freed last.
+    /// The time of the last trim, even if no task was freed.
     last_trim: Mutex<Option<Instant>>,
 }
 
@@ -53,8 +53,8 @@ impl TaskAllocator {
         task
     }
 
-    /// Frees the tasks that were not used for long, while `is_quiet`. See [`FreeList::trim`]. Returns when to call this again if
-    /// many free tasks are left.
+    /// Frees the tasks that were not used for long, until `is_quiet` returns `false`: see [`FreeList::trim`]. Does nothing if the last trim
+    /// was less than `KEPT_FOR` ago. If more than `FEW` free tasks are left, returns how long to wait before the next call.
     pub(crate) fn trim(&self, now: Instant, is_quiet: impl Fn() -> bool) -> Option<Duration> {
         let mut last_trim = self.last_trim.lock();
         let since_last = last_trim.map_or(KEPT_FOR, |last| now.saturating_duration_since(last));

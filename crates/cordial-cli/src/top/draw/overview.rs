@@ -113,7 +113,7 @@ pub(super) fn warnings(screenful: &Screenful) -> Vec<Line<'static>> {
                 Severity::Warning => WARNING,
                 _ => Style::new(),
             };
-            // The place is shortened as on the page, so that there is room for the rest of the sentence.
+            // The place is shortened as on the page of the observer, so that there is room for the rest of the sentence.
             let sentence = match &warning.place {
                 Some(full) => warning.sentence.replace(full, &place(full)),
                 None => warning.sentence.clone(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// How long the worker and sysmon sleep before the push, in milliseconds.
+/// How much real time passes before the push, in milliseconds.
 const ASLEEP: u64 = 2;
 
 #[test]
@@ -26,8 +26,9 @@ fn a_worker_that_a_push_wakes_reads_a_clock_that_goes_on() {
                     SleepResult::Woken(_) => count(&outcomes.woken),
                     SleepResult::Spurious => panic!("no other thread unparks the worker"),
                 }
-                // loom does not see the accesses to the clock. It sees this store, and therefore also runs the worker
-                // before the other thread reads the mark.
+                // loom does not see the accesses to the clock, so it does not try them in different orders. This store changes
+                // nothing, but loom sees it. So if the worker can get here before `notify` reads the flag, and therefore before
+                // `notify` updates the clock, loom runs that order too.
                 idle.is_sysmon_asleep.store(true, Ordering::Relaxed);
                 assert!(idle.clock.read() >= ASLEEP, "the clock stands still");
             })
