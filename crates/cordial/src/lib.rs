@@ -48,8 +48,9 @@
 //!
 //! # For readers of tokio
 //!
-//! - `task.await` has a limit, 5 s by default, even inside [`tokio::time::timeout`] and over all rounds of a `select!` loop:
-//!   [`Task::timeout`] sets another one, and [`await_limit`](process::Builder::await_limit) another default for the runtime.
+//! - `task.await` has a limit, 5 s by default, even inside [`tokio::time::timeout`]. In a `select!` loop that awaits `&mut task`, the
+//!   limit counts from the first round. [`Task::timeout`] sets another limit, and
+//!   [`await_limit`](process::Builder::await_limit) another default for the runtime.
 //! - `JoinSet` with a `Semaphore` becomes [`Task::async_stream`] with `max_concurrency`; a `CancellationToken` becomes
 //!   [`shutdown_requested`].
 //! - A test with `start_paused` becomes a test in [`testing::run`].
@@ -118,8 +119,8 @@
 //! `cordial-metrics` counts these events.
 //!
 //! A task is polled in the span that was current when it was spawned, or in a child span of target `cordial::task` if that is
-//! enabled. If a task spawns another one outside of the spans that it has entered itself, the spans of both tasks
-//! have the same parent, and the span of the new task *follows from* that of its spawner.
+//! enabled. If a task spawns another one while its own span is the current one, the spans of both tasks have the same parent, and the
+//! span of the new task *follows from* that of its spawner.
 
 mod backoff;
 mod error;

@@ -16,7 +16,7 @@ const VARIABLES_BYTES: usize = 4096;
 struct Sample {
     value: &'static str,
     /// The shortest values: without a directory and with one, because the script that copies a file also names the directory of the file.
-    /// Before `@`, that script adds `./`.
+    /// `@` stands for all names before which that script writes `./`.
     short: &'static [&'static str],
     longer: &'static [&'static str],
     quoted: &'static [&'static str],
@@ -36,8 +36,8 @@ const SAMPLES: [Sample; 3] = [
 ];
 
 impl RemoteCommands {
-    /// Returns an upper bound of the length of the line, or of the script around it, as a function of the records of an item. `None`
-    /// if all commands run on this machine.
+    /// Returns an upper bound of the length of the line or of the script around it, whichever is longer, as a function of the records of an
+    /// item. `None` if all commands run on this machine.
     pub(crate) fn size(&self, template: &CommandTemplate) -> Option<CommandSize> {
         let hosts = self.pool.hosts();
         let sizes = hosts.iter().filter(|host| !host.is_local()).filter_map(|host| self.size_on(host, template));
@@ -63,8 +63,8 @@ impl RemoteCommands {
                 lengths.max().unwrap_or(one).saturating_sub(one)
             };
             let copies = most_added(longer);
-            // The bytes of the short value do not count here, except for one: a part may be longer than its value. The directory of an
-            // empty value is `.`, for example.
+            // `copies` already counts the bytes of each value, so those of the short value are subtracted. One byte of it is not, because
+            // a part may be longer than its value: the directory of an empty value is `.`, for example.
             let around =
                 short.iter().filter_map(|short| Some(added(1, short)?.saturating_sub(copies * (short.len() - 1))));
             // The name of a variable may end with the number of its value, which has at most six digits: five more than here.

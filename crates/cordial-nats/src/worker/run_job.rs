@@ -106,8 +106,8 @@ struct JobRun {
 impl JobRun {
     async fn run(self, settings: &Settings, info: &DeliveryInfo, arrival: u64, is_late: bool) {
         let JobRun { shared, node, id, job, cancellation, registered, lease, .. } = &self;
-        // At its first delivery, a job without a key has no result, unless it was on its way for long. A cancellation writes a result too, but also
-        // removes the job from its stream, and requests its end.
+        // At its first delivery, a job without a key has no result, unless it was on its way for long. A cancellation writes a result too, but it
+        // also removes the job from its stream, and asks the workers to end its run.
         if info.delivery > 1 || id.is_keyed() || is_late {
             match has_result(shared, id, cancellation).await {
                 Some(false) => {}
@@ -267,8 +267,8 @@ impl JobRun {
         }
     }
 
-    /// Does the rest on the thread of the connection, so that the slot is free when the caller returns. No user code runs any more, and on
-    /// a worker of the runtime, each answer of the server would have to wake another thread.
+    /// Does the rest on the thread of the connection, so that the slot is free when the caller returns. The rest runs no user code, so it
+    /// does not block that thread. The thread also receives the answers of the server, so it wakes no other thread for them.
     fn go_on_in_thread<F>(self, rest: impl FnOnce(JobRun) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,

@@ -51,8 +51,8 @@ impl Executor {
     }
 
     fn start_here(options: Options, hooks: Arc<dyn Hooks>) -> Result<Executor, ExecutorError> {
-        // A forked process may never get the lock. A start continues without it: another start at the same time then may take threads that
-        // this one has reserved, so that it fails if the system grants few threads.
+        // In a forked process, the lock may stay locked forever, so after a second this start continues without it. If another start then
+        // takes threads that this one has reserved, and the system grants few threads, this start fails.
         let _starting = reservation::STARTING.lock_for_a_second();
         // The threads of the pool and of tokio, sysmon, and the timer thread.
         let n_threads = options.workers.saturating_mul(2).saturating_add(2);
@@ -183,9 +183,9 @@ enum TokioError {
 ///
 /// The reservation ends before tokio starts, so other programs may then take threads. tokio is refused
 /// a thread only if they take more threads than the executor starts after tokio. If they take fewer,
-/// the executor is refused a thread, and nothing stays allocated. If each reserved thread was
-/// kept until the executor starts one in its place, tokio would be refused a thread as soon as a
-/// single one is missing.
+/// the executor is refused a thread, and nothing stays allocated. The reserved threads are not given
+/// back one by one, each just before the executor starts a thread in its place: if other programs
+/// took a single thread, tokio, which starts first, would be refused one.
 fn build_tokio(
     threads: usize,
     core: &Arc<Core>,

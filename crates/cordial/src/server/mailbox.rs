@@ -71,7 +71,7 @@ pub(super) struct MailboxState<T> {
     pub(super) is_running: bool,
     /// Whether that process takes messages: `started` has returned.
     pub(super) has_started: bool,
-    /// The process before it, if the end of that one is not recorded yet: the next one began first, or that one was abandoned.
+    /// The process before `pid`, as long as the end of that process is not recorded: it was abandoned, or `pid` began first.
     pub(super) overtaken: Option<Pid>,
     /// The exit of the last process, or why none was started.
     pub(super) last_exit: Option<Exit>,
@@ -95,9 +95,9 @@ enum StopAsked {
 /// Who stops a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopper {
-    /// The supervisor that belongs to the server alone, which starts no other process.
+    /// The supervisor that belongs to the server alone. It stops too, so it does not start the server again.
     OwnSupervisor,
-    /// Another supervisor, which has the server as a child and may start another process.
+    /// Another supervisor, which has the server as a child and may start it again.
     OtherSupervisor,
 }
 
@@ -306,7 +306,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
             if state.pid == pid {
                 return 0;
             }
-            // `stop` was called for the last process, and its end is not recorded yet. The messages that wait are refused, as `end` does.
+            // If `stop` was called for the last process, and its end is not recorded yet, all messages are refused here, as `end` would do.
             let is_stopped = state.is_running && state.stop_asked == StopAsked::Process;
             let unhandled = is_stopped.then(|| self.take_all(&mut state));
             self.begin_with(&mut state, pid);

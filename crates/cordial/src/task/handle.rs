@@ -84,7 +84,7 @@ enum TaskState<T> {
 struct ReadyResult<T> {
     /// `None` once it was taken.
     result: Option<Result<T, Exit>>,
-    /// Drops the result. A function pointer that `new` stores, because the destructor of a task cannot have the bound `T: 'static`.
+    /// Drops the result. A function pointer that `new` and `failed` store, because the destructor of a task cannot have the bound `T: 'static`.
     drop_result: fn(Result<T, Exit>),
 }
 

@@ -12,8 +12,8 @@ use crate::supervisor::restart::Restart;
 pub struct ChildInfo {
     /// The id of the child.
     pub id: Arc<str>,
-    /// The process of the child. If the child has only abandoned processes that have not exited yet, one of them: if the child is a
-    /// supervisor, that may be a process below it. `None` if there is no process, and while the process of a restart is starting,
+    /// The process of the child. If it has ended or was abandoned, an abandoned process that has not exited yet: that of the child or, if
+    /// the child is a supervisor, one below it. `None` if there is no such process either, and while a restart is starting a process,
     /// because the restart may still fail.
     pub pid: Option<Pid>,
     /// Whether the child is a supervisor.
