@@ -396,7 +396,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
     /// Takes all messages out, to answer them without the lock.
     fn take_all(&self, state: &mut MailboxState<T>) -> Unhandled<T> {
         let exit = state.exit_of_messages();
-        state.max_in_batch = 0;
+        (state.max_in_batch, state.is_full_reported) = (0, false);
         let batch = std::mem::take(&mut self.receiving.lock().messages);
         Unhandled { batch, queue: std::mem::take(&mut state.queue), waiting: std::mem::take(&mut state.waiting), exit }
     }
