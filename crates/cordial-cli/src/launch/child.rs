@@ -167,7 +167,7 @@ pub(super) async fn run(
         Err(failure) => Err(failure),
     };
     if let Some((stdout, stderr)) = &mut sinks
-        && result.as_ref().is_err_and(|failure| may_run_again(config, attempt, failure))
+        && result.as_ref().is_err_and(|failure| config.may_run_again(attempt, failure))
     {
         // If a newline cannot be stored, it is lost: the item has failed already.
         let _ = stdout.end_line().await;
@@ -193,12 +193,6 @@ pub(super) async fn run(
         typed: typed(),
         is_recorded: false,
     }
-}
-
-/// Returns whether the command of an item may run again after this failure.
-fn may_run_again(config: &LaunchConfig, attempt: u32, failure: &ItemFailure) -> bool {
-    !failure.is_unfinished()
-        && (attempt < config.max_attempts || matches!(failure, ItemFailure::ConnectionFailed { .. }))
 }
 
 /// Asks a machine whether the connection of a command has failed, if the status of the command may mean that. Returns the failure,

@@ -133,6 +133,9 @@ async fn run_sent(
             Err(ItemFailure::NotStarted { error: io::Error::new(kind, reason), advice: None })
         }
     });
+    if result.as_ref().is_err_and(|failure| config.may_run_again(attempt, failure)) {
+        output.end_lines().await;
+    }
     let received = output.received();
     let [stdout, stderr] = output.into_captures(&config.budget);
     Outcome {

@@ -93,6 +93,14 @@ impl<'a> FleetOutput<'a> {
         self.sinks[output].write(bytes).await.map_err(|error| not_stored(&error))
     }
 
+    /// Ends incomplete last lines that were printed or held, because the command may run again.
+    pub(super) async fn end_lines(&mut self) {
+        for sink in &mut self.sinks {
+            // If a newline cannot be stored, it is lost: the item has failed already.
+            let _ = sink.end_line().await;
+        }
+    }
+
     /// Returns the number of bytes of standard output that were received from the current run.
     pub(super) fn received(&self) -> u64 {
         self.sinks[0].length()

@@ -10,6 +10,7 @@ use super::slot_limit::SlotLimit;
 use super::throttle::Throttle;
 use crate::fleet::Fleet;
 use crate::item::Item;
+use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
 use crate::output::{Budget, LineBatch, LineChannel};
 use crate::records::RunRecords;
@@ -94,6 +95,14 @@ pub(super) struct Request {
     pub(super) reply: oneshot::Sender<Outcome>,
     /// Whether the request was served before and put back. With `is_verbose`, its command was then printed already.
     pub(super) is_shown: bool,
+}
+
+impl LaunchConfig {
+    /// Returns whether the command of an item may run again after this failure of an attempt.
+    pub(super) fn may_run_again(&self, attempt: u32, failure: &ItemFailure) -> bool {
+        !failure.is_unfinished()
+            && (attempt < self.max_attempts || matches!(failure, ItemFailure::ConnectionFailed { .. }))
+    }
 }
 
 #[cfg(test)]

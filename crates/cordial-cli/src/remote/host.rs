@@ -85,8 +85,8 @@ impl Host {
                 return Err("--ssh names no program: write --ssh PROGRAM, or leave it out for ssh".to_owned());
             }
             let (machine, port) = split_port(&destination);
-            // Without options, a name with a slash is the path of a program.
-            if machine.is_empty() || machine.ends_with('@') || machine.contains('/') {
+            // An entry that begins with a slash is the path of a program, which needs a machine.
+            if machine.is_empty() || machine.ends_with('@') || (entry.starts_with('/') && machine.contains('/')) {
                 return Err(wrong("names no machine"));
             }
             words.extend(port.into_iter().flat_map(|port| ["-p".to_owned(), port.to_owned()]));
@@ -163,6 +163,7 @@ mod tests {
             ("//usr/bin/ssh a", "/usr/bin/ssh … -E LOG -- a LINE"),
             ("6//opt/other -x a", "/opt/other -x a LINE"),
             ("/a", "ssh … -E LOG -- a LINE"),
+            ("1/vsock/42", "ssh … -E LOG -- vsock/42 LINE"),
             ("ssh -i\tdir/key a", "ssh -i dir/key … -E LOG -- a LINE"),
         ] {
             assert_eq!(words(entry), line, "{entry}");

@@ -93,26 +93,35 @@ fn function_bodies(line: &[u8]) -> Vec<Range<usize>> {
     bodies
 }
 
-/// Returns the position of the bracket that closes the one at `start`. Those in quotes do not count.
+/// Returns the position of the bracket that closes the one at `start`. Those in quotes and comments do not count, unless a quote is not closed:
+/// then it was none, as in a here-document.
 fn end_of_body(line: &[u8], start: usize) -> usize {
+    closing_bracket(line, start, true).or_else(|| closing_bracket(line, start, false)).unwrap_or(line.len())
+}
+
+fn closing_bracket(line: &[u8], start: usize, has_quotes: bool) -> Option<usize> {
     let (opening, closing) = if line[start] == b'{' { (b'{', b'}') } else { (b'(', b')') };
     let (mut depth, mut quote, mut at) = (0_u32, None, start);
     while let Some(&byte) = line.get(at) {
         match byte {
+            _ if !has_quotes && !b"{}()".contains(&byte) => {}
             b'\\' if quote != Some(b'\'') => at += 1,
             _ if quote == Some(byte) => quote = None,
             _ if quote.is_some() => {}
             b'\'' | b'"' => quote = Some(byte),
+            b'#' if line[at - 1].is_ascii_whitespace() || line[at - 1] == b';' => {
+                at += line[at..].iter().position(|&byte| byte == b'\n')?;
+            }
             _ if byte == opening => depth += 1,
             _ if byte == closing => depth -= 1,
             _ => {}
         }
         if depth == 0 {
-            return at;
+            return Some(at);
         }
         at += 1;
     }
-    line.len()
+    None
 }
 
 /// Returns the end of the next `f()`, or of the next `function f` at the start of a command.
@@ -127,7 +136,13 @@ fn next_head(line: &[u8], from: usize) -> Option<usize> {
         let end = line[name..].iter().position(ends_name).map_or(line.len(), |length| name + length);
         if line[end..].starts_with(b"()") { end + 2 } else { end }
     });
-    let after_parentheses = line[from..].windows(2).position(|pair| pair == b"()").map(|at| from + at + 2);
+    // `a=()` is an empty array.
+    let follows_name = |at: &usize| {
+        let before = line[..*at].trim_ascii_end().last();
+        before.is_some_and(|byte| !b"=+;&|(){}$".contains(byte))
+    };
+    let mut parentheses = (from..line.len()).filter(|&at| line[at..].starts_with(b"()"));
+    let after_parentheses = parentheses.find(follows_name).map(|at| at + 2);
     after_parentheses.into_iter().chain(after_word).min()
 }
 
@@ -148,6 +163,10 @@ mod tests {
             ("f() (a); b() { c", &["(a", "{ c"]),
             ("f() { printf '{'; }; echo $1", &["{ printf '{'; "]),
             ("f() { a \"}\" \\} '\\' $1; }; f", &["{ a \"}\" \\} '\\' $1; "]),
+            ("f() {\n# today's {\na $1; }; f $1", &["{\n# today's {\na $1; "]),
+            ("f() {\ncat <<E\nit's\nE\n}; f $1", &["{\ncat <<E\nit's\nE\n"]),
+            ("f() { # it's", &["{ # it's"]),
+            ("a=()\n(echo $1)", &[]),
             ("echo the function is {x}", &[]),
             ("echo function ", &[]),
             ("a {b} ()", &[]),

@@ -210,3 +210,12 @@ fn a_program_that_is_missing_on_a_worker_has_the_status_that_a_shell_reports() {
     assert_eq!(output.status, 127, "{}", output.stderr);
     assert!(output.stderr.contains("cannot be started: No such file or directory"), "{}", output.stderr);
 }
+
+#[test]
+fn an_attempt_on_a_fleet_does_not_continue_the_line_of_the_one_before() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    fleet.worker("one");
+    let options = ["--line-buffer", "--tag", "--retries", "2"];
+    let output = fleet.map(&[&options[..], &["--shell", "printf abc; [ {} = ok ]", ":::", "x"]].concat(), b"");
+    assert_eq!((output.status, output.text()), (1, "x\tabc\nx\tabc\nx\tabc"), "{}", output.stderr);
+}

@@ -194,6 +194,8 @@ fn the_arguments_of_a_function_are_not_those_of_the_line() {
         ("f() { printf '{'; }; echo $1", "a\n"),
         ("f() { printf \"}\"; echo \"f: $1\"; }; f", "}f: a\n"),
         ("f() (echo \"$1\"); f", "a\n"),
+        ("f() {\n# today's file\necho \"$*\"\n}\nf \"$1\"", "a\n"),
+        ("f() {\ncat <<E\nit's $1\nE\n}\nf \"$1\"", "it's a\n"),
     ] {
         let result = crate::harness::run(&["map", "--shell", line, ":::", "a"], b"");
         assert_eq!((result.status, result.text()), (0, stdout), "{line}: {}", result.stderr);

@@ -210,6 +210,8 @@ impl ServingWorker {
                     while let Some(Some(_)) = running.next().now_or_never() {}
                     None
                 }
+                // Before jobs and calls, which may be ready all the time.
+                () = turns.wait_end() => None,
                 pulled = consumer.next() => match pulled {
                     // Since the job was asked for, calls have taken the slots, one was reserved for a call, or results that are handed over
                     // have reached the bound.
@@ -233,7 +235,6 @@ impl ServingWorker {
                     take_call(settings, node, running, &mut turns, call);
                     None
                 }
-                () = turns.wait_end() => None,
                 () = node.wait_hand_overs(n_hand_overs.saturating_sub(1)), if n_free == n_bounded => None,
                 _ = connects.changed() => Some("the client has connected again".to_owned()),
             };
