@@ -1,13 +1,13 @@
 //! Lines in which bash, ksh or zsh may evaluate a text as an expression, as far as single words of the line show it.
 //!
-//! `shell_scan` and `shell_flow` follow an item to the places where the shell evaluates it. Quotes, `eval`, lists and references have more
-//! ways than these two know. So an item in which an expression would run a command fails with any line that has one of these words,
-//! even if the shell would not evaluate that item.
+//! `shell_scan` and `shell_flow` follow an item to the places where the shell evaluates it, but not through quotes, `eval`, lists and
+//! references. So an item in which an expression would run a command fails with any line that has one of these words, even if the shell
+//! would not evaluate that item.
 
 use super::shell_words::{has_name, keyed, name_length};
 
-/// These commands read a text as an expression, or give a variable an attribute by which the shell does.
-const DECLARATIONS: [&[u8]; 6] = [b"declare", b"typeset", b"let", b"integer", b"float", b"nameref"];
+/// These commands may give a variable an attribute by which the shell reads its value as an expression, or read a list of an array.
+const DECLARATIONS: [&[u8]; 5] = [b"declare", b"typeset", b"integer", b"float", b"nameref"];
 
 /// These commands assign a list to an array that exists, if the value of a variable begins with a parenthesis.
 const ASSIGNMENTS: [&[u8]; 3] = [b"export", b"local", b"readonly"];
@@ -23,6 +23,7 @@ pub(super) fn may_evaluate(line: &[u8]) -> bool {
     let has_any = |names: &[&[u8]]| names.iter().any(|name| has_name(line, name));
     let has = |text: &[u8]| line.windows(text.len()).any(|part| part == text);
     has_reference(line)
+        || calculates(line)
         || DECLARATIONS.iter().any(|name| declares(line, name))
         || (has_any(&ASSIGNMENTS) && (has(b"=(") || has(b"= (") || has(b"-a") || has_any(&ARRAYS)))
         || (has_index(line) && (has_any(&NAMES) || has(b"-v")))
@@ -43,6 +44,22 @@ fn has_reference(line: &[u8]) -> bool {
         let after = name_length(name).map(|length| &name[length..]);
         let is_list = |after: &[u8]| [&b"[@]}"[..], b"[*]}", b"@}", b"*}"].iter().any(|end| after.starts_with(end));
         !after.is_some_and(is_list)
+    })
+}
+
+/// Returns whether a line has the word `let`. `let x=1` alone assigns a number, and evaluates no other text.
+fn calculates(line: &[u8]) -> bool {
+    let starts = line.windows(3).enumerate().filter(|(_, word)| *word == b"let").map(|(at, _)| at);
+    let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    starts.filter(|at| !is_part(line[..*at].last()) && !is_part(line.get(at + 3))).any(|at| {
+        let argument = line[at + 3..].strip_prefix(b" ").unwrap_or_default();
+        let value = name_length(argument).and_then(|length| argument[length..].strip_prefix(b"="));
+        let is_number = value.is_some_and(|value| {
+            let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let after = value[digits..].iter().find(|byte| **byte != b' ');
+            digits > 0 && after.is_none_or(|byte| b";&|\n".contains(byte))
+        });
+        !is_number
     })
 }
 
@@ -81,6 +98,11 @@ mod tests {
             ("unset y'[x]'", true),
             ("[ -v 'y[x]' ]", true),
             ("let $'y=x'", true),
+            ("let y=x", true),
+            ("let x=1 $'y=x'", true),
+            ("let x=1a", true),
+            ("x=1; let x", true),
+            ("let x=1 && echo {}; outlet letter", false),
             ("declare -A b; b[{}]=1; unset 'b[{}]'; echo \"${!b[@]}\"", false),
             ("x[1]=2", false),
             ("echo {}", false),

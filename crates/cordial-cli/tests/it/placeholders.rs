@@ -163,7 +163,13 @@ fn an_item_is_not_evaluated_in_a_calculation() {
         assert_eq!((&*result.stdout, &*result.stderr), (stdout, ""), "{line}");
     }
     // Elsewhere an item may be any text.
-    for line in ["echo ${x:-{}}", "[[ -n {} && 3 -gt 2 ]] && echo {}", "x={}; echo ${x#{}}{}", "((echo {}) | cat)"] {
+    for line in [
+        "echo ${x:-{}}",
+        "[[ -n {} && 3 -gt 2 ]] && echo {}",
+        "[[ {} == a* ]] && let x=1 && echo {}",
+        "x={}; echo ${x#{}}{}",
+        "((echo {}) | cat)",
+    ] {
         let result = run(&["map", "--shell-path", "bash", line], evil);
         assert_eq!((&*result.stdout, &*result.stderr), (evil.as_slice(), ""), "{line}");
     }
